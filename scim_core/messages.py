@@ -1,0 +1,28 @@
+"""A request and a response without a transport: what the edge hands in and gets back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ScimRequest:
+    """One HTTP request. `path` is percent-decoded, `query` is the raw query string, header names are lower case.
+
+    `base_url` is scheme and authority as the client sees them, such as https://scim.example.com.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    base_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScimResponse:
+    """One HTTP response. Header values are ASCII; `body` is empty exactly when the status forbids one."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""

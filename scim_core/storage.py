@@ -1,0 +1,217 @@
+"""The storage port: what the service provider needs of a place that keeps resources and memberships.
+
+Nothing here knows SCIM models, HTTP or Azure. `tables/` and `memory.py` implement `Storage`; the contract suite in
+tests/contract holds both to the same promises. A tenant is a string; nothing ever crosses from one tenant to another.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+GROUP = "Group"
+"""The resource type that has members (RFC 7643 section 4.2)."""
+
+Column = str | bool
+"""A promoted value. Instants are UTC text of fixed width, so that text order is time order."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """One value of a resource by which it can be found: `key` is the comparable form of an `attribute` value."""
+
+    attribute: str
+    key: str
+    unique: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResource:
+    """A resource at rest: its canonical JSON representation without `meta` and without memberships.
+
+    `etag` is the storage's own mark of the state that was read; it is empty for a resource not stored yet.
+    """
+
+    resource_type: str
+    id: str
+    document: dict[str, Any]
+    created: str
+    last_modified: str
+    version: str
+    index: frozenset[IndexEntry] = frozenset()
+    columns: dict[str, Column] = field(default_factory=dict)
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Membership:
+    """One edge: `member_id`, a resource of type `member_type`, is a member of the group `group_id`."""
+
+    group_id: str
+    member_id: str
+    member_type: str = "User"
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipEdits:
+    """The memberships of one group that a change adds and removes. No member is named twice."""
+
+    add: tuple[Membership, ...] = ()
+    remove: tuple[Membership, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to change."""
+        return bool(self.add or self.remove)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnTest:
+    """A comparison a storage can answer by itself: `operator` is one of eq, gt, ge, lt, le."""
+
+    column: str
+    operator: str
+    value: Column
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Resources in id order. `last_id` is where the next page starts after; None when nothing follows."""
+
+    resources: tuple[StoredResource, ...]
+    last_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """Where a walk by startIndex stands: the page that starts next comes after `last_id`. `expires` is UTC text."""
+
+    last_id: str
+    total_results: int
+    expires: str
+
+
+class StorageError(Exception):
+    """The family of errors a storage may raise; no other exception leaves an implementation."""
+
+
+class NotFound(StorageError):
+    """The resource to change, or a member that an edit names, is not stored. `ids` are the ones known to be missing."""
+
+    def __init__(self, ids: Collection[str] = ()) -> None:
+        self.ids = frozenset(ids)
+        super().__init__(f"not stored: {', '.join(sorted(self.ids)) or 'a resource of the change'}")
+
+
+class VersionConflict(StorageError):
+    """The resource has changed since it was read."""
+
+
+class UniquenessConflict(StorageError):
+    """Another resource already holds the value of a unique attribute."""
+
+    def __init__(self, attribute: str) -> None:
+        self.attribute = attribute
+        super().__init__(f"{attribute} is taken")
+
+
+class TooLarge(StorageError):
+    """The change or the resource is beyond what the storage can keep; the text says which limit."""
+
+
+class StorageBusy(StorageError):
+    """The storage did not answer in time or asked to come back; nothing is known to have happened."""
+
+    def __init__(self, reason: str, retry_after: int = 5) -> None:
+        self.retry_after = retry_after
+        super().__init__(reason)
+
+
+class Storage(Protocol):
+    """Keeps resources and memberships per tenant. Every change is all-or-nothing.
+
+    Returned values are the caller's own: changing them changes nothing stored. Ids order resources by creation.
+    """
+
+    async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
+        """The resource, its index entries and its first members are stored.
+
+        Repeating a create that did happen, with the same id, succeeds.
+        Raises UniquenessConflict, NotFound (a member does not exist), TooLarge, StorageBusy.
+        """
+
+    async def read(self, tenant: str, resource_type: str, ids: Sequence[str]) -> list[StoredResource | None]:
+        """The resources with these ids, in this order; None where there is none. Reads go side by side."""
+
+    async def find(
+        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False
+    ) -> list[str]:
+        """The ids, ascending, of the resources that hold this index entry; with `prefix`, whose key starts so."""
+
+    async def page(
+        self,
+        tenant: str,
+        resource_type: str,
+        *,
+        after: str | None = None,
+        limit: int,
+        tests: Sequence[ColumnTest] = (),
+    ) -> Page:
+        """The first `limit` resources after the id `after` that pass all tests."""
+
+    async def count(self, tenant: str, resource_type: str) -> int:
+        """How many resources of this type are stored."""
+
+    async def seek(self, tenant: str, resource_type: str, *, after: str | None, steps: int) -> str | None:
+        """The id `steps` (at least 1) places after the id `after`; None when the list ends before."""
+
+    async def update(
+        self, tenant: str, resource: StoredResource, edits: MembershipEdits = MembershipEdits()
+    ) -> None:
+        """The resource's new state and the edits are stored, provided it still is in the state of `resource.etag`.
+
+        Raises VersionConflict, UniquenessConflict, NotFound, TooLarge, StorageBusy.
+        """
+
+    async def edit_members(
+        self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool
+    ) -> None:
+        """The edits are stored, and the group's version and last_modified become those of `group`.
+
+        The document stands as it is; with `guarded` the group must still be in the state of `group.etag`.
+        Edits are idempotent. The version of each member moves too, for its `groups` have changed.
+        Raises VersionConflict (guarded), NotFound (the group or a member to add), TooLarge, StorageBusy.
+        """
+
+    async def delete(
+        self, tenant: str, resource: StoredResource, memberships: Sequence[Membership], *, now: str
+    ) -> None:
+        """The resource, its index entries and `memberships`, all it takes part in, are gone.
+
+        Groups it was a member of get a new version and `now` as last_modified; members of it a new version.
+        Raises VersionConflict (it or its memberships have changed), NotFound, TooLarge, StorageBusy.
+        """
+
+    async def members_of(self, tenant: str, group_id: str) -> list[Membership]:
+        """All memberships of a group, ordered by member id."""
+
+    async def groups_of(
+        self, tenant: str, member_ids: Sequence[str], *, contiguous: bool = False
+    ) -> dict[str, list[Membership]]:
+        """For each of these ids, the memberships in which it is the member, ordered by group id.
+
+        `contiguous` says that no or few other members lie between the least and the greatest id: one range read.
+        """
+
+    async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the ids that are members of the group, at a cost in proportion to the ids."""
+
+    async def load_bookmark(self, tenant: str, key: str) -> Bookmark | None:
+        """The bookmark under this key, whatever its expiry; None where there is none."""
+
+    async def save_bookmark(self, tenant: str, key: str, bookmark: Bookmark) -> None:
+        """The bookmark replaces what was under this key."""
+
+    async def ping(self) -> None:
+        """Returns when the storage answers; raises StorageBusy when it does not."""
+
+    async def close(self) -> None:
+        """Connections are released. The storage is not used afterwards."""
