@@ -1,0 +1,105 @@
+"""The boundary between what a client is told and what stays inside: surface known errors, hide all others.
+
+A SCIM error goes out as an RFC 7644 section 3.12 Error body whose detail tells an administrator what to change.
+Anything unexpected becomes 500 with a correlation id, and its text goes to the log only.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import ValidationError
+from scim2_models import SCIMException, UniquenessException
+
+from scim_core import storage
+from scim_core.messages import ScimResponse
+from scim_core.tolerance import MAX_OPERATIONS, TooManyOperations
+
+MEDIA_TYPE = "application/scim+json"
+ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
+RETRY_AFTER_SECONDS = 5
+"""How long a client is asked to wait after a busy answer: long enough for a throttled partition to recover."""
+
+log = logging.getLogger(__name__)
+
+
+class HttpError(Exception):
+    """A refusal that RFC 7644 gives an HTTP status but scim2-models no exception."""
+
+    def __init__(self, status: int, detail: str, **headers: str) -> None:
+        self.status = status
+        self.detail = detail
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        super().__init__(detail)
+
+
+def error_response(status: int, detail: str, scim_type: str = "", headers: dict[str, str] | None = None) -> ScimResponse:
+    """An Error body with the HTTP status as text, as RFC 7644 section 3.12 has it."""
+    body: dict[str, Any] = {"schemas": [ERROR_URN], "status": str(status)}
+    if scim_type:
+        body["scimType"] = scim_type
+    body["detail"] = detail
+    return ScimResponse(
+        status, {"Content-Type": MEDIA_TYPE, **(headers or {})}, json.dumps(body, ensure_ascii=False).encode()
+    )
+
+
+def response_for(error: Exception, new_id: Callable[[], str]) -> ScimResponse:
+    """The answer to a request that failed with this error; an unexpected one is logged under a new correlation id."""
+    match error:
+        case HttpError():
+            return error_response(error.status, error.detail, headers=error.headers)
+        case ValidationError():
+            return _invalid(error)
+        case SCIMException():
+            return error_response(error.status, _sentence(error.detail), error.scim_type)
+        case TooManyOperations():
+            return error_response(413, f"A PATCH may hold at most {MAX_OPERATIONS} operations; send several requests.")
+        case storage.StorageError():
+            return _from_storage(error)
+    correlation_id = new_id()
+    log.error("request failed", exc_info=error, extra={"correlation_id": correlation_id})
+    return error_response(
+        500, f"The service failed on this request. Its operator finds the cause under correlation id {correlation_id}."
+    )
+
+
+def _from_storage(error: storage.StorageError) -> ScimResponse:
+    match error:
+        case storage.UniquenessConflict():
+            taken = uniqueness(error.attribute)
+            return error_response(taken.status, taken.detail, taken.scim_type)
+        case storage.NotFound():
+            return error_response(404, "The resource does not exist (any more).")
+        case storage.TooLarge():
+            return error_response(413, str(error))
+    wait = error.retry_after if isinstance(error, storage.StorageBusy) else RETRY_AFTER_SECONDS
+    return error_response(
+        503,
+        "The directory is busy and nothing was changed for certain; send the request again.",
+        headers={"Retry-After": str(wait)},
+    )
+
+
+def uniqueness(attribute: str) -> UniquenessException:
+    """The 409 for a value that another resource of the tenant already has."""
+    return UniquenessException(detail=f"Another resource already has this {attribute}; it must be unique.")
+
+
+
+def _invalid(error: ValidationError) -> ScimResponse:
+    """A validation error as one sentence: where, and what is wrong with it. Values are never repeated."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    context = first.get("ctx", {})
+    where = ".".join(str(part) for part in first["loc"])
+    detail = f"{where}: {first['msg']}" if where else first["msg"]
+    return error_response(int(context.get("status", 400)), detail, str(context.get("scim_type") or "invalidValue"))
+
+
+def _sentence(detail: str) -> str:
+    """The first line of a detail, without the documentation links pydantic adds to its own."""
+    lines = [line.strip() for line in detail.splitlines() if line.strip() and "errors.pydantic.dev" not in line]
+    if len(lines) > 1 and "validation error" in lines[0]:
+        return f"{lines[1]}: {lines[2]}" if len(lines) > 2 else lines[1]  # noqa: PLR2004
+    return lines[0] if lines else "The request is not valid."

@@ -1,0 +1,269 @@
+"""Lenient clients' JSON, brought into the shape RFC 7643 and RFC 7644 give it before the models validate it.
+
+Every rule asks the schema what an attribute is; none asks who the client is. Clients are known to send: attribute
+names in any case, "True" for true, a bare id for a complex reference, one value wrapped in an array and an array's only
+value bare, `displayName` for `display`, a role as JSON text, path-less PATCH values keyed by whole paths, and "" for
+unassigned. Values are otherwise left exactly as they are.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from scim2_models import InvalidPathException, InvalidSyntaxException, InvalidValueException, NoTargetException, Path
+
+from scim_core.schemas import AttributeDefinition, ResourceType
+
+MAX_OPERATIONS = 1_000
+"""Operations of one PATCH. Entra's largest is one for each of its mapped attributes, fewer than a hundred."""
+
+type Json = dict[str, Any]
+
+
+class TooManyOperations(Exception):  # noqa: N818
+    """A PATCH has more than MAX_OPERATIONS operations."""
+
+
+class UnknownPath(InvalidPathException):
+    """A well-formed path names no attribute of the resource type."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            path=text,
+            detail=f"The path {text!r} names no attribute of this resource type; /Schemas lists those there are. "
+            "Correct or remove the attribute mapping.",
+        )
+
+
+class Tolerance:
+    """One request's reading of a client's JSON. `ignored` collects the names of attributes that nothing declares."""
+
+    def __init__(self, resource_type: ResourceType) -> None:
+        self.resource_type = resource_type
+        self.ignored: list[str] = []
+
+    def resource(self, payload: Any) -> Json:
+        """A POST or PUT body as the model reads it: declared, writable attributes only.
+
+        Raises InvalidSyntaxException when the body is no object or names an attribute twice.
+        """
+        if not isinstance(payload, dict):
+            raise InvalidSyntaxException(detail="The body must be a JSON object that represents the resource.")
+        _refuse_repeated_names(payload)
+        shaped: Json = {"schemas": [self.resource_type.schema]}
+        for key, value in payload.items():
+            extension = self.resource_type.extension(key)
+            if extension is not None:
+                self._merge_extension(shaped, extension, value)
+            else:
+                self._assign(shaped, key, value)
+        return shaped
+
+    def _merge_extension(self, shaped: Json, extension: str, value: Any) -> None:
+        if value is None:
+            return
+        if not isinstance(value, dict):
+            raise InvalidValueException(detail=f"{extension} must be an object that holds the extension's attributes.")
+        attributes = self._object(self.resource_type.extensions[extension], value, extension)
+        shaped[extension] = shaped.get(extension, {}) | attributes
+
+    def _assign(self, shaped: Json, key: str, value: Any) -> None:
+        urn, _, name = key.rpartition(":")
+        found = self.resource_type.attribute(name, urn or None)
+        if found is None:
+            self.ignored.append(key)
+            return
+        extension, attribute = found
+        if attribute.read_only:
+            return
+        target = shaped if extension is None else shaped.setdefault(extension, {})
+        target[attribute.name] = self.value(attribute, value)
+
+    def operations(self, payload: Any) -> list[Json]:
+        """The RFC 7644 section 3.5.2 operations, each with a path, that a PATCH body stands for.
+
+        Raises InvalidSyntaxException, InvalidPathException, NoTargetException, TooManyOperations.
+        """
+        members = {key.lower(): value for key, value in payload.items()} if isinstance(payload, dict) else {}
+        operations = members.get("operations")
+        if not isinstance(operations, list):
+            raise InvalidSyntaxException(detail="A PATCH body must be an object with an array named Operations.")
+        if len(operations) > MAX_OPERATIONS:
+            raise TooManyOperations
+        return [shaped for operation in operations for shaped in self._operation(operation)]
+
+    def _operation(self, operation: Any) -> Iterator[Json]:
+        if not isinstance(operation, dict):
+            raise InvalidSyntaxException(detail="Each of the Operations must be an object with op, path and value.")
+        members = {key.lower(): value for key, value in operation.items()}
+        op, path, value = str(members.get("op", "")).lower(), members.get("path"), members.get("value")
+        if op not in ("add", "replace", "remove"):
+            raise InvalidSyntaxException(detail=f"op must be add, replace or remove, not {members.get('op')!r}.")
+        if path is not None and not isinstance(path, str):
+            raise InvalidPathException(detail="path must be a string.")
+        if path:
+            yield from self._at_path(op, path, value, given="value" in members)
+        elif op == "remove":
+            raise NoTargetException(detail="A remove operation needs a path that says what to remove.")
+        elif not isinstance(value, dict):
+            raise InvalidValueException(detail="An operation without path needs an object of attributes as its value.")
+        else:
+            _refuse_repeated_names(value)
+            yield from self._pathless(op, value)
+
+    def _pathless(self, op: str, value: Json) -> Iterator[Json]:
+        for key, item in value.items():
+            if key.lower() == "schemas":
+                continue
+            try:
+                yield from self._at_path(op, key, item, given=True)
+            except UnknownPath:
+                self.ignored.append(key)
+
+    def _at_path(self, op: str, text: str, value: Any, *, given: bool) -> Iterator[Json]:
+        extension = self.resource_type.extension(text)
+        if extension is not None or text.lower() == self.resource_type.schema.lower():
+            yield from self._whole_schema(op, extension, value)
+            return
+        target = _Target.of(self.resource_type, text)
+        if target.read_only:
+            return
+        if op == "remove":
+            yield self._removal(target, value)
+        elif not given:
+            raise InvalidValueException(detail=f"The {op} operation on {text} has no value.")
+        else:
+            shaped = self.value(target.attribute, value) if target.whole else self.single(target.attribute, value)
+            # A client's choice between add and replace is not predictable: adding nothing clears, as replacing does.
+            yield {"op": "replace" if shaped is None else op, "path": target.path, "value": shaped}
+
+    def _whole_schema(self, op: str, extension: str | None, value: Any) -> Iterator[Json]:
+        """Operations for a path that is a schema's URN: it addresses the object of that schema's attributes."""
+        if op == "remove" or value is None:
+            if extension is None:
+                raise NoTargetException(detail=f"{self.resource_type.schema} as a whole cannot be removed.")
+            yield {"op": "remove", "path": extension}
+            return
+        if not isinstance(value, dict):
+            raise InvalidValueException(detail=f"The value for {extension} must be an object of its attributes.")
+        for key, item in value.items():
+            try:
+                yield from self._at_path(op, f"{extension or self.resource_type.schema}:{key}", item, given=True)
+            except UnknownPath:
+                self.ignored.append(f"{extension or self.resource_type.schema}:{key}")
+
+    def _removal(self, target: "_Target", value: Any) -> Json:
+        operation: Json = {"op": "remove", "path": target.path}
+        if target.attribute.multi_valued and target.whole and value is not None:
+            operation["value"] = [
+                {key: part for key, part in item.items() if part is not None} if isinstance(item, dict) else item
+                for item in self.value(target.attribute, value) or []
+            ]
+        return operation
+
+    def value(self, attribute: AttributeDefinition, value: Any) -> Any:
+        """The value in the plurality its attribute declares; None when it stands for unassigned."""
+        if not attribute.multi_valued:
+            return self.single(attribute, value)
+        if value is None:
+            return None
+        items = [self.single(attribute, item) for item in (value if isinstance(value, list) else [value])]
+        return [item for item in items if item is not None]
+
+    def single(self, attribute: AttributeDefinition, value: Any) -> Any:
+        """One value in the type its attribute declares; None when it stands for unassigned."""
+        if isinstance(value, list) and len(value) <= 1:
+            value = value[0] if value else None
+        if value is None or value == "":
+            return None
+        if attribute.type == "complex":
+            return self._complex(attribute, value)
+        if isinstance(value, dict) and {key.lower() for key in value} <= {"value", "$ref"}:
+            return self.single(attribute, next((item for key, item in value.items() if key.lower() == "value"), None))
+        if attribute.type == "boolean" and isinstance(value, str) and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+        return value
+
+    def _complex(self, attribute: AttributeDefinition, value: Any) -> Any:
+        if isinstance(value, str) and "value" in attribute.sub_attributes:
+            value = {"value": value}
+        if not isinstance(value, dict):
+            return value
+        shaped = self._object(attribute.sub_attributes, _unpacked(attribute, value), attribute.name)
+        return shaped if any(item is not None for item in shaped.values()) else None
+
+    def _object(self, declared: Mapping[str, AttributeDefinition], value: Json, of: str) -> Json:
+        _refuse_repeated_names(value)
+        shaped: Json = {}
+        for key, item in value.items():
+            name = key.lower()
+            if name == "displayname" and name not in declared and "display" in declared:
+                name = "display"
+            attribute = declared.get(name)
+            if attribute is None:
+                self.ignored.append(f"{of}.{key}")
+            elif not attribute.read_only:
+                shaped[attribute.name] = self.value(attribute, item)
+        return shaped
+
+
+class _Target:
+    """What a PATCH path designates: the attribute whose shape the value takes, and the path spelt out in full."""
+
+    def __init__(self, path: str, attribute: AttributeDefinition, *, whole: bool, read_only: bool) -> None:
+        self.path = path
+        self.attribute = attribute
+        self.whole = whole
+        self.read_only = read_only
+
+    @classmethod
+    def of(cls, resource_type: ResourceType, text: str) -> "_Target":
+        """The target of a path. Raises InvalidPathException, naming the path, when no schema declares it."""
+        path = Path(_with_colon(resource_type, text))
+        if not path.parts:
+            raise InvalidPathException(detail="The path is empty.")
+        head, *rest = path.parts
+        found = resource_type.attribute(head, path.schema)
+        if found is None:
+            raise UnknownPath(text)
+        extension, attribute = found
+        qualified = str(path) if path.schema or extension is None else f"{extension}:{path}"
+        selects = path.value_filter is not None
+        read_only = attribute.read_only
+        if rest:
+            sub_attribute = attribute.sub_attributes.get(rest[0].lower())
+            if sub_attribute is None:
+                raise UnknownPath(text)
+            attribute, read_only = sub_attribute, read_only or sub_attribute.read_only
+        return cls(qualified, attribute, whole=bool(rest) or not selects, read_only=read_only)
+
+
+def _with_colon(resource_type: ResourceType, text: str) -> str:
+    """An extension's attribute separated from its URN by a dot, as old connectors write it, gets its colon."""
+    for urn in resource_type.extensions:
+        if text.lower().startswith(f"{urn.lower()}."):
+            return f"{text[: len(urn)]}:{text[len(urn) + 1 :]}"
+    return text
+
+
+def _unpacked(attribute: AttributeDefinition, value: Json) -> Json:
+    """An element whose only member is a `value` of JSON text becomes what the text says, where that is an object.
+
+    Entra sends app roles so when they are mapped by AppRoleAssignmentsComplex; text that is no object is kept as is.
+    """
+    if not attribute.multi_valued or len(value) != 1:
+        return value
+    (key, text), *_ = value.items()
+    if key.lower() != "value" or not isinstance(text, str) or not text.startswith("{"):
+        return value
+    try:
+        unpacked = json.loads(text)
+    except ValueError:
+        return value
+    return {**unpacked} if isinstance(unpacked, dict) and "value" in unpacked else value
+
+
+def _refuse_repeated_names(value: Json) -> None:
+    if len({key.lower() for key in value}) != len(value):
+        repeated = sorted(key for key in value if sum(key.lower() == other.lower() for other in value) > 1)
+        raise InvalidSyntaxException(detail=f"An attribute is given more than once: {', '.join(repeated[:4])}.")
