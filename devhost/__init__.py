@@ -1,0 +1,1 @@
+"""Runs the function app on a developer's machine: the host's HTTP rules, the real Python worker runtime, Azurite."""

@@ -1,0 +1,182 @@
+"""Azurite's table service, the emulator of Azure Table Storage: installed from npm, started, stopped."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Self
+
+from devhost.errors import DevhostError
+from devhost.node import Node, find_node
+
+NPM = Path(__file__).parent / "npm"
+INSTALLED = Path(__file__).parents[1] / ".venv" / "azurite"
+MAIN = Path("node_modules/azurite/dist/src/table/main.js")
+ACCOUNT = "devstoreaccount1"
+# Not a secret: every Azurite has this account with this key.
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+START_SECONDS = 60  # starting takes one or two; a cold disk under load takes longer
+STOP_SECONDS = 10
+PORT_ATTEMPTS = 5
+
+
+class PortInUseError(DevhostError):
+    """Another process listens on the port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Azurite:
+    """A running table service on 127.0.0.1. It ends with `stop`, or by itself when this process is gone."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @classmethod
+    def start(cls, port: int | None = None, data: Path | None = None, log: Path | None = None) -> Self:
+        """Azurite answers on `port`, or on a free one; it keeps its tables in the folder `data`, or in memory.
+
+        Raises PortInUseError, and DevhostError when it cannot be installed or started or `data` is in use.
+        """
+        node = find_node()
+        main = install(node) / MAIN
+        for _ in range(PORT_ATTEMPTS - 1 if port is None else 0):
+            try:
+                return cls._start(node, main, free_port(), data, log)
+            except PortInUseError:  # someone took the free port before Azurite did
+                continue
+        return cls._start(node, main, port or free_port(), data, log)
+
+    @classmethod
+    def _start(cls, node: Node, main: Path, port: int, data: Path | None, log: Path | None) -> Self:
+        with _open_log(log) as output, _locked(data) as lock:
+            process = subprocess.Popen(
+                [node.executable, "--require", str(NPM / "exit_with_parent.cjs"), str(main), *_options(port, data)],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                pass_fds=lock,
+                start_new_session=True,  # Ctrl-C must reach the app first, which then stops Azurite
+            )
+            azurite = cls(port, process)
+            try:
+                azurite._wait_until_started(output)
+            except BaseException:
+                azurite.stop()
+                raise
+            return azurite
+
+    @property
+    def connection_string(self) -> str:
+        """What the storage SDKs take."""
+        endpoint = f"http://127.0.0.1:{self.port}/{ACCOUNT}"
+        return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};TableEndpoint={endpoint};"
+
+    def stop(self) -> None:
+        """Azurite has saved its data and its process is gone. Stopping again does nothing."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _wait_until_started(self, output: IO[bytes]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            said = os.pread(output.fileno(), 10_000, 0).decode(errors="replace")
+            if "successfully started" in said:
+                return
+            if self.process.poll() is not None:
+                if "EADDRINUSE" in said:
+                    raise PortInUseError(
+                        f"Port {self.port} is in use: stop what listens there, or give Azurite another port."
+                    )
+                raise DevhostError(f"Azurite ended at its start and said: {said.strip() or 'nothing'}")
+            time.sleep(0.02)
+        raise DevhostError(f"Azurite did not start within {START_SECONDS} seconds: try again when the machine is idle.")
+
+
+def install(node: Node) -> Path:
+    """The folder with the Azurite that package-lock.json names; npm fetches it the first time."""
+    lock = (NPM / "package-lock.json").read_bytes()
+    folder = INSTALLED / hashlib.sha256(lock).hexdigest()[:12]
+    if (folder / MAIN).exists():
+        return folder
+    print("Installing Azurite (once) ...", flush=True)
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    # Installed aside and then renamed: half an installation is never found, and two at a time do not meet.
+    with tempfile.TemporaryDirectory(dir=INSTALLED, ignore_cleanup_errors=True) as aside:
+        fresh = Path(aside) / "azurite"
+        fresh.mkdir()
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(NPM / name, fresh)
+        _npm_ci(node, fresh)
+        try:
+            fresh.rename(folder)
+        except OSError:
+            if not (folder / MAIN).exists():
+                raise
+    return folder
+
+
+def _npm_ci(node: Node, folder: Path) -> None:
+    options = ["--ignore-scripts", "--engine-strict=false", "--no-audit", "--no-fund", "--loglevel=error"]
+    done = subprocess.run([*node.npm, "ci", *options], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
+        raise DevhostError(
+            f"npm could not install Azurite ({reason}): check the network and npm's configuration, then try again."
+        )
+
+
+def free_port() -> int:
+    """A port on 127.0.0.1 that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _options(port: int, data: Path | None) -> list[str]:
+    place = ["--inMemoryPersistence"] if data is None else ["--location", str(data)]
+    return ["--tablePort", str(port), "--silent", "--disableTelemetry", *place]
+
+
+@contextmanager
+def _open_log(log: Path | None) -> Iterator[IO[bytes]]:
+    if log is None:
+        with tempfile.TemporaryFile() as output:
+            yield output
+    else:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w+b") as output:
+            yield output
+
+
+@contextmanager
+def _locked(data: Path | None) -> Iterator[tuple[int, ...]]:
+    """The folder, locked by an open file for as long as a process has it open: Azurite inherits it."""
+    if data is None:
+        yield ()
+        return
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DevhostError(f"Another Azurite keeps its tables in {data}: stop it, or use another folder.") from None
+        yield (lock.fileno(),)
