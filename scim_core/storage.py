@@ -29,6 +29,7 @@ class StoredResource:
     """A resource at rest: its canonical JSON representation without `meta` and without memberships.
 
     `etag` is the storage's own mark of the state that was read; it is empty for a resource not stored yet.
+    `index` is what a change is to store: a resource that was read comes with none.
     """
 
     resource_type: str
@@ -44,11 +45,15 @@ class StoredResource:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Membership:
-    """One edge: `member_id`, a resource of type `member_type`, is a member of the group `group_id`."""
+    """One edge: `member_id`, a resource of type `member_type`, is a member of the group `group_id`.
+
+    `mark` is the storage's own mark of the change that added the edge; it makes no difference between edges.
+    """
 
     group_id: str
     member_id: str
     member_type: str = "User"
+    mark: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
