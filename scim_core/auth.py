@@ -40,7 +40,7 @@ class StaticTokens:
         if not header:
             raise _unauthorized("The request has no Authorization header; send Authorization: Bearer <token>.", "")
         if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN_CHARACTERS:
-            raise _unauthorized("The Authorization header must be: Bearer <token>.", "invalid_request")
+            raise _unauthorized("The Authorization header must be: Bearer <token>.", "")
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
         matches = [hmac.compare_digest(digest, known) for known in self._sha256]
         if not any(matches):

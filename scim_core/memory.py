@@ -197,11 +197,9 @@ class MemoryStorage:
                     groups[edge.member_id].append(edge)
             return groups
 
-    async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> frozenset[str]:
+    async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:
         """See Storage.present."""
-        with self._lock:
-            members = {edge.member_id for edge in self._owned(tenant).memberships if edge.group_id == group_id}
-            return frozenset(members.intersection(member_ids))
+        return [edge for edge in await self.members_of(tenant, group_id) if edge.member_id in member_ids]
 
     async def load_bookmark(self, tenant: str, key: str) -> Bookmark | None:
         """See Storage.load_bookmark."""

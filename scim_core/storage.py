@@ -206,8 +206,8 @@ class Storage(Protocol):
         `contiguous` says that no or few other members lie between the least and the greatest id: one range read.
         """
 
-    async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> frozenset[str]:
-        """Those of the ids that are members of the group, at a cost in proportion to the ids."""
+    async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:
+        """The memberships, ordered by member id, of those of the ids that are members; cost in proportion to the ids."""
 
     async def load_bookmark(self, tenant: str, key: str) -> Bookmark | None:
         """The bookmark under this key, whatever its expiry; None where there is none."""

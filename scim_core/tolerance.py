@@ -219,9 +219,10 @@ class _Target:
     @classmethod
     def of(cls, resource_type: ResourceType, text: str) -> "_Target":
         """The target of a path. Raises InvalidPathException, naming the path, when no schema declares it."""
-        path = Path(_with_colon(resource_type, text))
-        if not path.parts:
-            raise InvalidPathException(detail="The path is empty.")
+        try:
+            path = Path(_with_colon(resource_type, text))
+        except InvalidPathException as error:
+            raise InvalidPathException(detail=f"The path {text[:200]!r} cannot be read: {error.detail}.") from error
         head, *rest = path.parts
         found = resource_type.attribute(head, path.schema)
         if found is None:

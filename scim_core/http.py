@@ -1,0 +1,95 @@
+"""HTTP without a transport: limits, media types, authentication, and the one place that catches exceptions."""
+
+import json
+import logging
+from collections.abc import Callable
+
+from scim_core.auth import Principal, StaticTokens
+from scim_core.errors import HttpError, response_for
+from scim_core.messages import ScimRequest, ScimResponse
+from scim_core.operations import Call, Operations
+from scim_core.representation import Renderer
+from scim_core.routes import BASE_PATH, Target, match
+from scim_core.schemas import Catalogue
+
+MAX_BODY_BYTES = 1024 * 1024
+"""Largest body. A user with every mapped attribute is 6 KB; a storage entity holds 1 MiB at most."""
+
+MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
+"""What a body may be declared as (RFC 7644 section 3.1); parameters such as charset do not matter."""
+
+log = logging.getLogger(__name__)
+
+
+class Endpoint:
+    """The SCIM endpoint of one deployment. `handle` never raises."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        operations: Operations,
+        tokens: StaticTokens,
+        *,
+        new_id: Callable[[], str],
+        public_base_url: str | None,
+    ) -> None:
+        self._catalogue = catalogue
+        self._operations = operations
+        self._tokens = tokens
+        self._new_id = new_id
+        self._public_base_url = public_base_url
+
+    async def handle(self, request: ScimRequest) -> ScimResponse:
+        """The answer to any request. What goes wrong becomes a SCIM Error body (RFC 7644 section 3.12)."""
+        principal: Principal | None = None
+        operation = "unknown"
+        try:
+            target = match(self._catalogue, request.method.upper(), request.path)
+            operation = target.operation
+            principal = None if target.anonymous else self._tokens.authenticate(request.headers)
+            _check_body(request)
+            response = await self._operations.run(self._call(request, target, principal))
+        except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
+            response = response_for(error, self._new_id)
+        self._log(request, principal, operation, response)
+        return response
+
+    def _call(self, request: ScimRequest, target: Target, principal: Principal | None) -> Call:
+        base_url = f"{self._public_base_url or request.base_url}{BASE_PATH}"
+        endpoints = {item.name: item.endpoint for item in self._catalogue}
+        return Call(
+            target=target,
+            tenant=principal.tenant if principal else "",
+            headers=request.headers,
+            query=request.query,
+            body=request.body,
+            renderer=Renderer(base_url, endpoints),
+        )
+
+    def _log(
+        self, request: ScimRequest, principal: Principal | None, operation: str, response: ScimResponse
+    ) -> None:
+        """One line a request. Paths and queries hold identities and perhaps a key, so neither is logged."""
+        fields = {
+            "method": request.method,
+            "operation": operation,
+            "status": response.status,
+            "tenant": principal.tenant if principal else None,
+            "credential": principal.credential if principal else None,
+        }
+        if response.status >= 400:  # noqa: PLR2004
+            fields["detail"] = json.loads(response.body).get("detail")
+        log.info("%s %s -> %s", request.method, operation, response.status, extra=fields)
+
+
+def _check_body(request: ScimRequest) -> None:
+    """Raises HttpError when a body is missing where one was announced, too large, or not declared to be JSON."""
+    if request.method.upper() not in ("POST", "PUT", "PATCH"):
+        return
+    if not request.body and "transfer-encoding" in request.headers:
+        raise HttpError(411, "The body was sent in chunks; send it with a Content-Length header.")
+    if len(request.body) > MAX_BODY_BYTES:
+        raise HttpError(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type and media_type not in MEDIA_TYPES:
+        raise HttpError(415, f"The body must be application/scim+json or application/json, not {media_type[:80]!r}.")

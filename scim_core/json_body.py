@@ -1,0 +1,73 @@
+"""A request body as JSON, with what hostile or broken JSON may do bounded: depth, duplicate names, numbers, text."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Never
+
+from scim2_models import InvalidSyntaxException
+
+MAX_DEPTH = 32
+"""Deepest nesting. SCIM needs six levels; a deep tree would exhaust the stack of whatever walks it next."""
+
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def parse_json(body: bytes) -> Any:
+    """The value of a JSON text in UTF-8 (RFC 8259).
+
+    Raises InvalidSyntaxException when it is none, nests too deeply, repeats a name, or holds NaN or half a character.
+    """
+    try:
+        value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise InvalidSyntaxException(detail="The body is not UTF-8 text.") from error
+    except json.JSONDecodeError as error:
+        detail = f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        raise InvalidSyntaxException(detail=detail) from error
+    except RecursionError as error:
+        raise _too_deep() from error
+    except ValueError as error:
+        raise InvalidSyntaxException(detail="The body holds a number that is too long.") from error
+    _check_depth(value)
+    if _SURROGATE_ESCAPE.search(body):
+        _check_text(value)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    parsed = dict(pairs)
+    if len(parsed) != len(pairs):
+        seen: set[str] = set()
+        repeated = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise InvalidSyntaxException(detail=f"The name {repeated[:80]!r} occurs twice in one JSON object.")
+    return parsed
+
+
+def _refuse_constant(name: str) -> Never:
+    raise InvalidSyntaxException(detail=f"{name} is not JSON.")
+
+
+def _check_depth(value: Any) -> None:
+    level, depth = _containers([value]), 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        level = _containers(child for item in level for child in (item.values() if isinstance(item, dict) else item))
+
+
+def _containers(values: Iterable[Any]) -> list[Any]:
+    return [value for value in values if isinstance(value, dict | list)]
+
+
+def _check_text(value: Any) -> None:
+    """Half a surrogate pair is no character: it could be neither stored nor sent back."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidSyntaxException(detail="A string holds half of a surrogate pair.") from error
+
+
+def _too_deep() -> InvalidSyntaxException:
+    return InvalidSyntaxException(detail=f"The body nests deeper than {MAX_DEPTH} levels.")

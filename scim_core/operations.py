@@ -1,0 +1,290 @@
+"""The operations of the route table: parameters in, representation out, with status, ETag and Location."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from scim2_models import ForbiddenException, InvalidFilterException, NotImplementedException, ScimFilter
+
+from scim_core.conditions import Conditions
+from scim_core.discovery import Discovery
+from scim_core.errors import MEDIA_TYPE
+from scim_core.filters import parse_filter
+from scim_core.json_body import parse_json
+from scim_core.messages import ScimResponse
+from scim_core.representation import MEMBERSHIP_ATTRIBUTES, Json, Projection, Renderer, entity_tag
+from scim_core.routes import Target
+from scim_core.schemas import Catalogue, ResourceType
+from scim_core.search import Found, Query, Search
+from scim_core.search_parameters import SearchParameters, body_fields, projection, query_fields, search_parameters
+from scim_core.service_provider import Outcome, ServiceProvider
+from scim_core.storage import GROUP, Storage, StorageError, StoredResource
+
+LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One authenticated request, read as far as every operation needs it."""
+
+    target: Target
+    tenant: str
+    headers: Mapping[str, str]
+    query: str
+    body: bytes
+    renderer: Renderer
+
+    @cached_property
+    def fields(self) -> dict[str, str]:
+        """The query parameters by lower-case name."""
+        return query_fields(self.query)
+
+    @property
+    def resource_type(self) -> ResourceType:
+        """The resource type of the path."""
+        assert self.target.resource_type is not None  # noqa: S101 -- routes with {type} set it
+        return self.target.resource_type
+
+    @property
+    def payload(self) -> Any:
+        """The body as JSON. Raises InvalidSyntaxException."""
+        return parse_json(self.body)
+
+    @cached_property
+    def conditions(self) -> Conditions:
+        """If-Match and If-None-Match."""
+        return Conditions.from_headers(self.headers)
+
+    @cached_property
+    def projection(self) -> Projection:
+        """`attributes` and `excludedAttributes` of the query string."""
+        return projection([self.resource_type], self.fields)
+
+
+class Operations:
+    """Runs the operation of a route. One method for each name in the route table."""
+
+    def __init__(
+        self, catalogue: Catalogue, provider: ServiceProvider, search: Search, storage: Storage, *, version: str
+    ) -> None:
+        self._catalogue = catalogue
+        self._provider = provider
+        self._search = search
+        self._storage = storage
+        self._discovery = Discovery(catalogue)
+        self._version = version
+
+    async def run(self, call: Call) -> ScimResponse:
+        """The answer to the call. Raises what the operation raises."""
+        operation: Callable[[Call], Awaitable[ScimResponse]] = getattr(self, call.target.operation)
+        return await operation(call)
+
+    async def create(self, call: Call) -> ScimResponse:
+        """POST to a resource type's endpoint (RFC 7644 section 3.3)."""
+        projection = call.projection
+        outcome = await self._provider.create(call.tenant, call.resource_type, call.payload)
+        location = call.renderer.location(call.resource_type.name, outcome.stored.id)
+        return _resource(201, call, outcome, projection, Location=location)
+
+    async def get(self, call: Call) -> ScimResponse:
+        """GET of one resource (RFC 7644 section 3.4.1); 304 when the client already has this version."""
+        outcome = await self._provider.get(
+            call.tenant, call.resource_type, call.target.id, memberships=_shows_memberships(call)
+        )
+        if call.conditions.unchanged(outcome.stored.version):
+            return ScimResponse(304, {"ETag": entity_tag(outcome.stored.version)})
+        return _resource(200, call, outcome, call.projection)
+
+    async def replace(self, call: Call) -> ScimResponse:
+        """PUT (RFC 7644 section 3.5.1)."""
+        projection = call.projection
+        outcome = await self._provider.replace(
+            call.tenant, call.resource_type, call.target.id, call.payload, call.conditions
+        )
+        return _resource(200, call, outcome, projection)
+
+    async def patch(self, call: Call) -> ScimResponse:
+        """PATCH (RFC 7644 section 3.5.2): 200 with the resource, but 204 for a group unless attributes are named.
+
+        A group's members may be many, and clients ask not to be sent them (Entra documents 204).
+        """
+        is_group = call.resource_type.name == GROUP
+        chosen = call.projection.parameters is not None
+        outcome = await self._provider.patch(
+            call.tenant,
+            call.resource_type,
+            call.target.id,
+            call.payload,
+            call.conditions,
+            memberships=_shows_memberships(call) and not is_group,
+        )
+        if not is_group:
+            return _resource(200, call, outcome, call.projection)
+        if not chosen:
+            return ScimResponse(204, {"ETag": entity_tag(outcome.stored.version)})
+        return await self.get(call)
+
+    async def delete(self, call: Call) -> ScimResponse:
+        """DELETE (RFC 7644 section 3.6)."""
+        await self._provider.delete(call.tenant, call.resource_type, call.target.id, call.conditions)
+        return ScimResponse(204)
+
+    async def search(self, call: Call) -> ScimResponse:
+        """GET of a resource type's endpoint (RFC 7644 section 3.4.2)."""
+        return await self._list(call, [call.resource_type], call.fields)
+
+    async def search_with_body(self, call: Call) -> ScimResponse:
+        """POST to /.search below a resource type's endpoint (RFC 7644 section 3.4.3)."""
+        return await self._list(call, [call.resource_type], body_fields(call.payload))
+
+    async def search_all(self, call: Call) -> ScimResponse:
+        """POST to /.search of the endpoint itself: all resource types (RFC 7644 sections 3.4.2.1 and 3.4.3)."""
+        return await self._list(call, list(self._catalogue), body_fields(call.payload))
+
+    async def service_provider_config(self, call: Call) -> ScimResponse:
+        """GET /ServiceProviderConfig."""
+        return _json(200, self._discovery.service_provider_config(call.renderer.base_url))
+
+    async def resource_types(self, call: Call) -> ScimResponse:
+        """GET /ResourceTypes."""
+        return _discovered(call, self._discovery.resource_types(call.renderer.base_url))
+
+    async def resource_type(self, call: Call) -> ScimResponse:
+        """GET /ResourceTypes/{name}."""
+        return _json(200, self._discovery.resource_type(call.target.id, call.renderer.base_url))
+
+    async def schemas(self, call: Call) -> ScimResponse:
+        """GET /Schemas."""
+        return _discovered(call, self._discovery.schemas(call.renderer.base_url))
+
+    async def schema(self, call: Call) -> ScimResponse:
+        """GET /Schemas/{urn}."""
+        return _json(200, self._discovery.schema(call.target.id, call.renderer.base_url))
+
+    async def me(self, _: Call) -> ScimResponse:
+        """/Me (RFC 7644 section 3.11): a provisioning credential stands for no user."""
+        raise NotImplementedException(detail="/Me is not supported: the credential stands for no user.")
+
+    async def bulk(self, _: Call) -> ScimResponse:
+        """/Bulk (RFC 7644 section 3.7): announced as unsupported."""
+        raise NotImplementedException(detail="/Bulk is not supported; ServiceProviderConfig says so.")
+
+    async def health(self, _: Call) -> ScimResponse:
+        """Whether the service runs and its storage answers. Nothing about tenants."""
+        try:
+            await self._storage.ping()
+            answers = True
+        except StorageError as error:
+            log.warning("the storage does not answer", exc_info=error)
+            answers = False
+        body = {"status": "ok" if answers else "degraded", "version": self._version, "storageAnswers": answers}
+        return ScimResponse(200, {"Content-Type": "application/json"}, json.dumps(body).encode())
+
+    async def _list(self, call: Call, resource_types: Sequence[ResourceType], fields: Mapping[str, Any]) -> ScimResponse:
+        parameters = search_parameters(resource_types, fields)
+        filters = [_filter(item, parameters.filter_text) for item in resource_types]
+        if parameters.sort is not None:
+            total, resources = await self._sorted(call, resource_types, filters, parameters)
+        else:
+            total, resources = await self._in_order(call, resource_types, filters, parameters)
+        return _list_response(total, parameters.start_index, resources)
+
+    async def _in_order(
+        self,
+        call: Call,
+        resource_types: Sequence[ResourceType],
+        filters: Sequence[ScimFilter[Any] | None],
+        parameters: SearchParameters,
+    ) -> tuple[int, list[Json]]:
+        """The page over the resource types one behind the other."""
+        total, resources = 0, list[Json]()
+        for resource_type, scim_filter in zip(resource_types, filters, strict=True):
+            start = max(1, parameters.start_index - total)
+            query = Query(scim_filter, start, parameters.count - len(resources))
+            shows = _shows(resource_type, parameters.projection)
+            found = await self._search.page(call.tenant, resource_type, query, call.renderer, memberships=shows)
+            total += found.total_results
+            resources += _rendered(call, resource_type, found, parameters.projection)
+        return total, resources
+
+    async def _sorted(
+        self,
+        call: Call,
+        resource_types: Sequence[ResourceType],
+        filters: Sequence[ScimFilter[Any] | None],
+        parameters: SearchParameters,
+    ) -> tuple[int, list[Json]]:
+        assert parameters.sort is not None  # noqa: S101 -- the caller's branch
+        searched = list(zip(resource_types, filters, strict=True))
+        ordered = await self._search.all_sorted(call.tenant, searched, call.renderer, parameters.sort)
+        page = ordered[parameters.start_index - 1 :][: parameters.count]
+        edges = await self._search.memberships(
+            call.tenant, [item for item in page if _shows(self._type_of(item), parameters.projection)]
+        )
+        found = Found(len(ordered), tuple(page), edges)
+        return len(ordered), [
+            call.renderer.projected(
+                self._type_of(item), item, found.memberships.get(item.id, ()), parameters.projection
+            )
+            for item in page
+        ]
+
+    def _type_of(self, stored: StoredResource) -> ResourceType:
+        found = self._catalogue.named(stored.resource_type)
+        assert found is not None  # noqa: S101 -- only declared types are stored
+        return found
+
+
+def _filter(resource_type: ResourceType, text: str | None) -> ScimFilter[Any] | None:
+    return parse_filter(resource_type, text) if text else None
+
+
+def _rendered(call: Call, resource_type: ResourceType, found: Found, chosen: Projection) -> list[Json]:
+    return [
+        call.renderer.projected(resource_type, stored, found.memberships.get(stored.id, ()), chosen)
+        for stored in found.resources
+    ]
+
+
+def _shows(resource_type: ResourceType, chosen: Projection) -> bool:
+    attribute = MEMBERSHIP_ATTRIBUTES.get(resource_type.name)
+    return attribute is not None and chosen.shows(attribute)
+
+
+def _shows_memberships(call: Call) -> bool:
+    return _shows(call.resource_type, call.projection)
+
+
+def _discovered(call: Call, resources: list[Json]) -> ScimResponse:
+    """A discovery list; paging, sorting and projection are ignored, a filter is refused (RFC 7644 section 4)."""
+    if "filter" in call.fields:
+        raise ForbiddenException(detail="Discovery endpoints cannot be filtered.")
+    return _list_response(len(resources), 1, resources)
+
+
+def _list_response(total_results: int, start_index: int, resources: Sequence[Json]) -> ScimResponse:
+    return _json(
+        200,
+        {
+            "schemas": [LIST_URN],
+            "totalResults": total_results,
+            "startIndex": start_index,
+            "itemsPerPage": len(resources),
+            "Resources": resources,
+        },
+    )
+
+
+def _resource(status: int, call: Call, outcome: Outcome, chosen: Projection, **headers: str) -> ScimResponse:
+    body = call.renderer.projected(call.resource_type, outcome.stored, outcome.memberships, chosen)
+    return _json(status, body, ETag=entity_tag(outcome.stored.version), **headers)
+
+
+def _json(status: int, body: Any, **headers: str) -> ScimResponse:
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **headers}, content)

@@ -1,0 +1,226 @@
+"""A filter -> how to find its candidates without reading everything, and whether they are already the answer.
+
+An honest plan says what it leaves open: `exact` lookups need no further test, all others give a superset whose
+resources are matched against the whole filter. The plan of each request is logged.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from scim2_models import AttributeBinding, ScimFilter
+from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterVisitor, LogicalExpr, LogicalOperator
+from scim2_models.path import Not, Present, ValuePath
+
+from scim_core.identifiers import instant_text
+from scim_core.representation import MEMBERSHIP_ATTRIBUTES
+from scim_core.schemas import ResourceType
+from scim_core.storage import GROUP, ColumnTest, IndexEntry
+
+
+MAX_TESTS = 8
+"""Tests handed to storage in one scan: Table Storage takes 15 comparisons in a filter, and the range takes some."""
+
+
+@dataclass(frozen=True, slots=True)
+class ById:
+    """The resource with this id, if there is one."""
+
+    id: str
+    rank = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The group with this id, if this resource is a member of it."""
+
+    group_id: str
+    member_id: str
+    rank = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ByIndex:
+    """The resources that hold an index entry, or one whose key starts with the entry's."""
+
+    entry: IndexEntry
+    prefix: bool = False
+
+    @property
+    def rank(self) -> int:
+        """Fewer candidates come first."""
+        return 5 if self.prefix else 1 if self.entry.unique else 2
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsOf:
+    """The groups of which this resource is a member."""
+
+    member_id: str
+    rank = 3
+
+
+@dataclass(frozen=True, slots=True)
+class MembersOf:
+    """The members of this group."""
+
+    group_id: str
+    rank = 4
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """The resources that any of these lookups finds."""
+
+    lookups: tuple["Lookup", ...]
+    rank = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """All resources that pass the tests storage can make by itself."""
+
+    tests: tuple[ColumnTest, ...] = ()
+    rank = 9
+
+
+Lookup = ById | Edge | ByIndex | GroupsOf | MembersOf | AnyOf | Scan
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where the candidates come from; `exact` when they are the answer; whether the filter looks at memberships."""
+
+    lookup: Lookup
+    exact: bool
+    reads_memberships: bool = False
+
+
+def plan(resource_type: ResourceType, scim_filter: ScimFilter[Any] | None) -> Plan:
+    """The cheapest plan for a filter over resources of this type."""
+    if scim_filter is None:
+        return Plan(Scan(), exact=True)
+    planner = _Planner(resource_type, scim_filter)
+    found = planner.visit(scim_filter.ast)
+    return Plan(found.lookup, found.exact, reads_memberships=planner.sees_memberships and not found.exact)
+
+
+class _Planner(FilterVisitor[Plan]):
+    def __init__(self, resource_type: ResourceType, scim_filter: ScimFilter[Any]) -> None:
+        self.resource_type = resource_type
+        self.filter = scim_filter
+        self.sees_memberships = False
+
+    def visit_comparison(self, node: Comparison) -> Plan:
+        return self._comparison(node.attr_path, node.op, node.value)
+
+    def visit_present(self, node: Present) -> Plan:
+        self._resolve(node.attr_path)
+        return _SCAN
+
+    def visit_not(self, node: Not) -> Plan:
+        self.visit(node.expr)
+        return _SCAN
+
+    def visit_logical_expr(self, node: LogicalExpr) -> Plan:
+        plans = [self.visit(term) for term in node.terms]
+        return _any_of(plans) if node.op == LogicalOperator.or_ else _all_of(plans)
+
+    def visit_value_path(self, node: ValuePath) -> Plan:
+        """The most selective equality inside the brackets; only a lone one is the whole answer."""
+        inner = node.val_filter
+        terms = inner.terms if isinstance(inner, LogicalExpr) and inner.op == LogicalOperator.and_ else (inner,)
+        self._resolve(node.attr_path)
+        plans = [
+            self._comparison(AttrPath(node.attr_path.attr, term.attr_path.attr, node.attr_path.uri), term.op, term.value)
+            for term in terms
+            if isinstance(term, Comparison)
+        ]
+        best = min(plans, key=lambda item: item.lookup.rank, default=_SCAN)
+        return Plan(best.lookup, exact=best.exact and len(terms) == 1)
+
+    def _resolve(self, attr_path: AttrPath) -> AttributeBinding | None:
+        binding = self.filter.resolve_comparison(attr_path, strict=False)
+        shown = MEMBERSHIP_ATTRIBUTES.get(self.resource_type.name)
+        if binding is not None and binding.field_name == shown:
+            self.sees_memberships = True
+        return binding
+
+    def _comparison(self, attr_path: AttrPath, op: CompareOperator, value: Any) -> Plan:
+        binding = self._resolve(attr_path)
+        if binding is None:
+            return _SCAN
+        if binding.field_name == "meta":
+            return _instant(binding.sub_field_name, op, value)
+        if op == CompareOperator.eq:
+            return self._equality(binding, value)
+        if op == CompareOperator.sw and isinstance(value, str) and value:
+            return self._indexed(binding, value, prefix=True)
+        return _SCAN
+
+    def _equality(self, binding: AttributeBinding, value: Any) -> Plan:
+        if binding.field_name == "active":
+            truth = value if isinstance(value, bool) else str(value).lower() == "true"
+            return Plan(Scan((ColumnTest("active", "eq", truth),)), exact=True)
+        if not isinstance(value, str):
+            return _SCAN
+        if binding.field_name == "id":
+            return Plan(ById(value), exact=True)
+        if (binding.field_name, binding.sub_field_name) == ("members", "value") and self.resource_type.name == GROUP:
+            return Plan(GroupsOf(value), exact=True)
+        if (binding.field_name, binding.sub_field_name) == ("groups", "value"):
+            return Plan(MembersOf(value), exact=True)
+        return self._indexed(binding, value, prefix=False)
+
+    def _indexed(self, binding: AttributeBinding, value: str, *, prefix: bool) -> Plan:
+        for indexed in self.resource_type.indexed:
+            ours = (indexed.binding.model, indexed.binding.field_name, indexed.binding.sub_field_name)
+            if ours == (binding.model, binding.field_name, binding.sub_field_name):
+                entry = IndexEntry(indexed.name, binding.comparable(value), indexed.unique)
+                return Plan(ByIndex(entry, prefix), exact=not prefix)
+        return _SCAN
+
+
+_SCAN = Plan(Scan(), exact=False)
+_INSTANTS = {"created": "created", "last_modified": "lastModified"}
+_TESTS = {CompareOperator.eq, CompareOperator.gt, CompareOperator.ge, CompareOperator.lt, CompareOperator.le}
+
+
+def _instant(sub_attribute: str | None, op: CompareOperator, value: Any) -> Plan:
+    column = _INSTANTS.get(sub_attribute or "")
+    if column is None or op not in _TESTS or not isinstance(value, str):
+        return _SCAN
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError:
+        return _SCAN
+    text = instant_text(instant.astimezone(UTC) if instant.tzinfo else instant)
+    return Plan(Scan((ColumnTest(column, op.value, text),)), exact=True)
+
+
+def _any_of(plans: list[Plan]) -> Plan:
+    if any(isinstance(item.lookup, Scan) for item in plans):
+        return _SCAN
+    return Plan(AnyOf(tuple(item.lookup for item in plans)), exact=all(item.exact for item in plans))
+
+
+def _all_of(plans: list[Plan]) -> Plan:
+    scans = [item for item in plans if isinstance(item.lookup, Scan)]
+    if len(scans) == len(plans):
+        tests = tuple(_tests(plans))
+        exact = all(item.exact for item in plans) and len(tests) <= MAX_TESTS
+        return Plan(Scan(tests[:MAX_TESTS]), exact)
+    lookups = [item.lookup for item in plans]
+    ids = [item for item in lookups if isinstance(item, ById)]
+    members = [item for item in lookups if isinstance(item, GroupsOf)]
+    if ids and members:
+        both = len(plans) == 2 and all(item.exact for item in plans)  # noqa: PLR2004
+        return Plan(Edge(ids[0].id, members[0].member_id), exact=both)
+    return Plan(min(lookups, key=lambda item: item.rank), exact=False)
+
+
+def _tests(plans: Iterable[Plan]) -> Iterable[ColumnTest]:
+    for item in plans:
+        if isinstance(item.lookup, Scan):
+            yield from item.lookup.tests

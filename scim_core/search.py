@@ -1,0 +1,328 @@
+"""Runs a search (RFC 7644 section 3.4.2): candidates by the plan, the rest of the filter, order, one page.
+
+A list without sortBy is in id order, which is the order of creation, and is walked with bookmarks: Table Storage
+cannot skip, so the end of each page is remembered under the startIndex that comes next.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from scim2_models import ScimFilter, SearchRequest, TooManyException
+
+from scim_core.identifiers import Clock, instant_text, is_id
+from scim_core.plan import AnyOf, ById, ByIndex, Edge, GroupsOf, Lookup, MembersOf, Plan, Scan, plan
+from scim_core.representation import Renderer, to_model
+from scim_core.schemas import ResourceType
+from scim_core.storage import GROUP, Bookmark, Membership, Storage, StoredResource
+
+MAX_SCAN = 10_000
+"""Resources one request may examine: at a tenth of a millisecond each, a second of computing on one core."""
+
+SCAN_PAGE = 1_000
+"""Resources read at a time while scanning: what one answer of Table Storage holds at most."""
+
+BOOKMARK_LIFETIME = timedelta(minutes=10)
+"""How long the end of a page is remembered: longer than a client needs between two pages, short enough that the
+totalResults of a walk, which is counted once, does not grow stale."""
+
+MAX_REMEMBERED_BOOKMARKS = 1_000
+"""Bookmarks kept in process, which save a round trip when the next page is asked of the same instance."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to find and which part of it to return: `count` resources from the 1-based `start_index` on."""
+
+    scim_filter: ScimFilter[Any] | None
+    start_index: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page of a search over one resource type, in order, and how many resources there are in all."""
+
+    total_results: int
+    resources: tuple[StoredResource, ...] = ()
+    memberships: dict[str, list[Membership]] = field(default_factory=dict)
+
+
+class Search:
+    """Searches the resources of one tenant. One instance serves all requests of a process."""
+
+    def __init__(self, storage: Storage, clock: Clock) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._remembered: dict[tuple[str, str], Bookmark] = {}
+
+    async def page(
+        self, tenant: str, resource_type: ResourceType, query: Query, renderer: Renderer, *, memberships: bool
+    ) -> Found:
+        """The page of the search; with `memberships`, those of its resources too.
+
+        Raises TooManyException when more than MAX_SCAN resources would have to be examined.
+        """
+        run = _Run(self._storage, tenant, resource_type, query.scim_filter, renderer)
+        log.info("search plan", extra={"tenant": tenant, "resource_type": resource_type.name, "plan": repr(run.plan)})
+        if not isinstance(run.plan.lookup, Scan):
+            return await self._from_lookup(run, query, memberships=memberships)
+        return await self._walk(run, query, memberships=memberships)
+
+    async def all_sorted(
+        self,
+        tenant: str,
+        searched: Sequence[tuple[ResourceType, ScimFilter[Any] | None]],
+        renderer: Renderer,
+        sort: SearchRequest[Any],
+    ) -> list[StoredResource]:
+        """All matches of these types in the order that sortBy and sortOrder ask for (RFC 7644 section 3.4.2.3).
+
+        Raises TooManyException as page does.
+        """
+        stored: dict[str, StoredResource] = {}
+        models = []
+        for resource_type, scim_filter in searched:
+            run = _Run(self._storage, tenant, resource_type, scim_filter, renderer)
+            for resource in await run.matches():
+                stored[resource.id] = resource
+                models.append(to_model(resource_type, renderer.full(resource_type, resource, ())))
+        return [stored[str(model.id)] for model in sort.sort(models)]
+
+    async def memberships(self, tenant: str, resources: Sequence[StoredResource]) -> dict[str, list[Membership]]:
+        """The memberships that these resources show."""
+        groups = [resource.id for resource in resources if resource.resource_type == GROUP]
+        others = [resource.id for resource in resources if resource.resource_type != GROUP]
+        of_others, of_groups = await asyncio.gather(
+            self._storage.groups_of(tenant, others),
+            asyncio.gather(*(self._storage.members_of(tenant, group_id) for group_id in groups)),
+        )
+        return of_others | dict(zip(groups, of_groups, strict=True))
+
+    async def _from_lookup(self, run: "_Run", query: Query, *, memberships: bool) -> Found:
+        if isinstance(run.plan.lookup, Edge):
+            return await self._from_edge(run, run.plan.lookup, query, memberships=memberships)
+        ids = await run.candidate_ids()
+        whole_answer = run.plan.exact and not isinstance(run.plan.lookup, ById)
+        wanted = ids[query.start_index - 1 : query.start_index - 1 + query.count] if whole_answer else ids
+        wants_edges = memberships and len(wanted) <= query.count
+        loaded, edges = await asyncio.gather(
+            run.load_matching(wanted), run.memberships(wanted) if wants_edges else _nothing()
+        )
+        if whole_answer:
+            return Found(len(ids) - (len(wanted) - len(loaded)), tuple(loaded), edges)
+        page = loaded[query.start_index - 1 : query.start_index - 1 + query.count]
+        if memberships and not wants_edges:
+            edges = await run.memberships([resource.id for resource in page])
+        return Found(len(loaded), tuple(page), edges)
+
+    async def _from_edge(self, run: "_Run", edge: Edge, query: Query, *, memberships: bool) -> Found:
+        """The probe whether a group has a member: the edge and the group are read side by side."""
+        ids = [edge.group_id]
+        if not (is_id(edge.group_id) and is_id(edge.member_id)):
+            return Found(0)
+        is_member, loaded, edges = await asyncio.gather(
+            self._storage.present(run.tenant, edge.group_id, [edge.member_id]),
+            run.load_matching(ids),
+            run.memberships(ids) if memberships else _nothing(),
+        )
+        found = tuple(loaded) if is_member else ()
+        return Found(len(found), found[query.start_index - 1 :][: query.count], edges)
+
+    async def _walk(self, run: "_Run", query: Query, *, memberships: bool) -> Found:
+        total, resources, more = await self._stretch(run, query)
+        ids = [resource.id for resource in resources]
+        edges, _ = await asyncio.gather(
+            run.memberships(ids, contiguous=run.unfiltered) if memberships and ids else _nothing(),
+            self._remember(run, query.start_index + len(ids), ids[-1], total) if more and ids else _nothing(),
+        )
+        return Found(total, tuple(resources), edges)
+
+    async def _stretch(self, run: "_Run", query: Query) -> tuple[int, list[StoredResource], bool]:
+        """The total, the resources of the page, and whether any follow."""
+        if query.count == 0:
+            return await run.count(), [], False
+        if query.start_index > 1:
+            resumed = await self._resumed(run, query)
+            if resumed is not None:
+                return resumed
+        if run.unfiltered:
+            return await self._from_position(run, query)
+        matches = await run.matches()
+        begin = query.start_index - 1
+        page = matches[begin : begin + query.count]
+        return len(matches), page, begin + len(page) < len(matches)
+
+    async def _from_position(self, run: "_Run", query: Query) -> tuple[int, list[StoredResource], bool]:
+        if query.start_index == 1:
+            total, (resources, more) = await asyncio.gather(run.count(), run.take(None, query.count))
+            return max(total, len(resources)), resources, more
+        total, before = await asyncio.gather(run.count(), run.seek(query.start_index - 1))
+        if before is None:
+            return total, [], False
+        resources, more = await run.take(before, query.count)
+        return total, resources, more
+
+    async def _resumed(self, run: "_Run", query: Query) -> tuple[int, list[StoredResource], bool] | None:
+        """The page after a bookmark, read ahead while the bookmark that this process remembers is being confirmed."""
+        key = f"{run.digest}:{query.start_index}"
+        remembered = self._remembered.get((run.tenant, key))
+        ahead = asyncio.ensure_future(run.take(remembered.last_id, query.count)) if remembered else None
+        try:
+            bookmark = await self._storage.load_bookmark(run.tenant, key)
+            if bookmark is None or bookmark.expires < instant_text(self._clock()):
+                return None
+            if remembered is not None and ahead is not None and remembered.last_id == bookmark.last_id:
+                resources, more = await ahead
+            else:
+                resources, more = await run.take(bookmark.last_id, query.count)
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+                await asyncio.gather(ahead, return_exceptions=True)
+        return max(bookmark.total_results, query.start_index - 1 + len(resources)), resources, more
+
+    async def _remember(self, run: "_Run", next_index: int, last_id: str, total: int) -> dict[str, list[Membership]]:
+        key = f"{run.digest}:{next_index}"
+        bookmark = Bookmark(last_id, total, instant_text(self._clock() + BOOKMARK_LIFETIME))
+        if len(self._remembered) >= MAX_REMEMBERED_BOOKMARKS:
+            self._remembered.pop(next(iter(self._remembered)))
+        self._remembered[run.tenant, key] = bookmark
+        await self._storage.save_bookmark(run.tenant, key, bookmark)
+        return {}
+
+
+async def _nothing() -> dict[str, list[Membership]]:
+    return {}
+
+
+class _Run:
+    """One search over one resource type: the plan, and what the plan's steps read."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        tenant: str,
+        resource_type: ResourceType,
+        scim_filter: ScimFilter[Any] | None,
+        renderer: Renderer,
+    ) -> None:
+        self.storage = storage
+        self.tenant = tenant
+        self.resource_type = resource_type
+        self.filter = scim_filter
+        self.renderer = renderer
+        self.plan: Plan = plan(resource_type, scim_filter)
+
+    @property
+    def unfiltered(self) -> bool:
+        """Whether every resource of the type matches."""
+        return self.filter is None
+
+    @property
+    def digest(self) -> str:
+        """Names this search in a bookmark's key."""
+        text = f"{self.resource_type.name}\n{self.filter or ''}"
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+    async def candidate_ids(self) -> list[str]:
+        """The ids, ascending, that the plan's lookup finds."""
+        ids = await self._ids(self.plan.lookup)
+        if len(ids) > MAX_SCAN:
+            raise _too_many()
+        return ids
+
+    async def _ids(self, lookup: Lookup) -> list[str]:
+        match lookup:
+            case ById(id=resource_id):
+                return [resource_id] if is_id(resource_id) else []
+            case Edge(group_id=group_id, member_id=member_id) if is_id(group_id) and is_id(member_id):
+                return [group_id] if await self.storage.present(self.tenant, group_id, [member_id]) else []
+            case ByIndex(entry=entry, prefix=prefix):
+                return await self.storage.find(self.tenant, self.resource_type.name, entry, prefix=prefix)
+            case GroupsOf(member_id=member_id) if is_id(member_id):
+                groups = await self.storage.groups_of(self.tenant, [member_id])
+                return [item.group_id for item in groups.get(member_id, ())]
+            case MembersOf(group_id=group_id) if is_id(group_id):
+                members = await self.storage.members_of(self.tenant, group_id)
+                return [item.member_id for item in members if item.member_type == self.resource_type.name]
+            case AnyOf(lookups=lookups):
+                found = await asyncio.gather(*(self._ids(item) for item in lookups))
+                return sorted({resource_id for ids in found for resource_id in ids})
+        return []
+
+    async def load_matching(self, ids: Sequence[str]) -> list[StoredResource]:
+        """The stored resources with these ids that match the filter; ones deleted meanwhile are left out."""
+        loaded = await self.storage.read(self.tenant, self.resource_type.name, ids)
+        return await self._matching([resource for resource in loaded if resource is not None])
+
+    async def memberships(self, ids: Sequence[str], *, contiguous: bool = False) -> dict[str, list[Membership]]:
+        """The memberships that each of these resources shows."""
+        if self.resource_type.name != GROUP:
+            return await self.storage.groups_of(self.tenant, ids, contiguous=contiguous)
+        members = await asyncio.gather(*(self.storage.members_of(self.tenant, group_id) for group_id in ids))
+        return dict(zip(ids, members, strict=True))
+
+    async def count(self) -> int:
+        """How many resources match."""
+        if self.unfiltered:
+            return await self.storage.count(self.tenant, self.resource_type.name)
+        return len(await self.matches())
+
+    async def seek(self, steps: int) -> str | None:
+        """The id of the resource at this 1-based position of all."""
+        return await self.storage.seek(self.tenant, self.resource_type.name, after=None, steps=steps)
+
+    async def matches(self) -> list[StoredResource]:
+        """Every match in id order. Raises TooManyException beyond MAX_SCAN candidates."""
+        if not isinstance(self.plan.lookup, Scan):
+            return await self.load_matching(await self.candidate_ids())
+        return [resource async for matching, _ in self._scan(None, SCAN_PAGE) for resource in matching]
+
+    async def take(self, after: str | None, count: int) -> tuple[list[StoredResource], bool]:
+        """The next `count` matches after an id, and whether others may follow."""
+        taken: list[StoredResource] = []
+        async for matching, may_follow in self._scan(after, count if self.plan.exact else SCAN_PAGE):
+            taken += matching
+            if len(taken) >= count:
+                return taken[:count], may_follow or len(taken) > count
+        return taken, False
+
+    async def _scan(self, after: str | None, limit: int) -> AsyncIterator[tuple[list[StoredResource], bool]]:
+        """The matches page by page, each with whether a page may follow."""
+        tests = self.plan.lookup.tests if isinstance(self.plan.lookup, Scan) else ()
+        examined = 0
+        while True:
+            page = await self.storage.page(self.tenant, self.resource_type.name, after=after, limit=limit, tests=tests)
+            examined += len(page.resources)
+            yield await self._matching(page.resources), page.last_id is not None
+            if page.last_id is None:
+                return
+            if examined >= MAX_SCAN:
+                raise _too_many()
+            after = page.last_id
+
+    async def _matching(self, resources: Sequence[StoredResource]) -> list[StoredResource]:
+        if self.plan.exact or self.filter is None:
+            return list(resources)
+        reads = self.plan.reads_memberships
+        edges = await self.memberships([resource.id for resource in resources]) if reads else {}
+        return [resource for resource in resources if self._test(resource, edges.get(resource.id, ()))]
+
+    def _test(self, resource: StoredResource, memberships: Sequence[Membership]) -> bool:
+        assert self.filter is not None  # noqa: S101 -- only called with a filter
+        representation = self.renderer.full(self.resource_type, resource, memberships)
+        return self.filter.match(to_model(self.resource_type, representation))
+
+
+def _too_many() -> TooManyException:
+    return TooManyException(
+        detail=f"This request would examine more than {MAX_SCAN} resources. Filter with eq on userName, externalId, "
+        "displayName, emails.value or id, which are indexed, or on meta.lastModified; leave out sortBy."
+    )

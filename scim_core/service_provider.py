@@ -1,0 +1,353 @@
+"""The operations of RFC 7644, one method per section, over the storage port. No HTTP, no clock of its own.
+
+Reads that do not depend on each other go side by side, so that an operation costs the round trips of design section 3.
+A change is read, applied and stored provided nothing else came between; otherwise it is applied anew to what is there
+now, and a client that named the version it wanted to change is refused.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scim2_models import Context, InvalidValueException, NotFoundException, PatchOp, PreconditionFailedException
+from scim2_models import Resource
+
+from scim_core.conditions import Conditions
+from scim_core.identifiers import Clock, instant_text, is_id
+from scim_core.memberships import MEMBERS, MembershipPatch, members_named, split
+from scim_core.representation import Json, check_required, columns, index_entries, to_document, to_model
+from scim_core.schemas import POLICY, Catalogue, ResourceType
+from scim_core.storage import GROUP, Membership, MembershipEdits, NotFound, Storage, StorageBusy, StoredResource
+from scim_core.storage import VersionConflict
+from scim_core.tolerance import Tolerance
+
+MAX_ATTEMPTS = 12
+"""How often a change is applied anew when others came between; a client that is still unlucky is told to come back."""
+
+FIRST_WAIT_SECONDS = 0.02
+"""Longest wait before the second attempt. It doubles with each, and is drawn at random so that rivals part."""
+
+LONGEST_WAIT_SECONDS = 1.0
+"""Longest single wait, which keeps all attempts together far below the 60 seconds Entra waits for an answer."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A resource as it now is, with the memberships it shows where they were asked for."""
+
+    stored: StoredResource
+    memberships: Sequence[Membership] = ()
+
+
+class ServiceProvider:
+    """Creates, reads, changes and deletes the resources of a tenant."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        catalogue: Catalogue,
+        *,
+        clock: Clock,
+        new_id: Callable[[], str],
+        pause: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._storage = storage
+        self._catalogue = catalogue
+        self._clock = clock
+        self._new_id = new_id
+        self._pause = pause
+
+    async def create(self, tenant: str, resource_type: ResourceType, payload: Any) -> Outcome:
+        """A new resource with an id of ours is stored (RFC 7644 section 3.3).
+
+        Raises InvalidSyntaxException, InvalidValueException, ValidationError, and the storage's UniquenessConflict.
+        """
+        tolerance = Tolerance(resource_type)
+        shaped = tolerance.resource(payload)
+        resource_id, now = self._new_id(), instant_text(self._clock())
+        members = _members_in(resource_type, shaped)
+        model = _validated(resource_type, shaped, Context.RESOURCE_CREATION_REQUEST)
+        document = self._document(resource_type, model, resource_id)
+        stored = StoredResource(
+            resource_type=resource_type.name,
+            id=resource_id,
+            document=document,
+            created=now,
+            last_modified=now,
+            version=self._new_id(),
+            index=index_entries(resource_type, document),
+            columns=columns(document),
+        )
+        _log_ignored(tenant, resource_type, tolerance)
+        edges = _edges(resource_id, members)
+        try:
+            await self._storage.create(tenant, stored, edges)
+        except NotFound:
+            edges = await self._known(tenant, edges)
+            await self._storage.create(tenant, stored, edges)
+        return Outcome(stored, edges)
+
+    async def get(self, tenant: str, resource_type: ResourceType, resource_id: str, *, memberships: bool) -> Outcome:
+        """The resource (RFC 7644 section 3.4.1). Raises NotFoundException when there is none with this id."""
+        if not is_id(resource_id):
+            raise _not_found(resource_type, resource_id)
+        stored, edges = await asyncio.gather(
+            self._read(tenant, resource_type, resource_id),
+            self._shown(tenant, resource_type, resource_id) if memberships else _no_memberships(),
+        )
+        return Outcome(stored, edges)
+
+    async def replace(
+        self, tenant: str, resource_type: ResourceType, resource_id: str, payload: Any, conditions: Conditions
+    ) -> Outcome:
+        """The resource is what the body says; what the body omits is cleared (RFC 7644 section 3.5.1).
+
+        Raises what create raises, NotFoundException, MutabilityException, PreconditionFailedException.
+        """
+        tolerance = Tolerance(resource_type)
+        shaped = tolerance.resource(payload)
+        members = MembershipPatch()
+        if MEMBERS in resource_type.attributes:
+            members.replace(_members_in(resource_type, shaped))
+        _log_ignored(tenant, resource_type, tolerance)
+
+        def replaced(original: Resource[Any]) -> Resource[Any]:
+            model = _validated(resource_type, shaped, Context.RESOURCE_REPLACEMENT_REQUEST)
+            model.replace(original)
+            return model
+
+        return await self._change(tenant, resource_type, resource_id, members, replaced, conditions, memberships=True)
+
+    async def patch(
+        self,
+        tenant: str,
+        resource_type: ResourceType,
+        resource_id: str,
+        payload: Any,
+        conditions: Conditions,
+        *,
+        memberships: bool,
+    ) -> Outcome:
+        """The operations are applied in order, all or none (RFC 7644 section 3.5.2).
+
+        Raises InvalidPathException, InvalidValueException, MutabilityException, NoTargetException, and as replace.
+        """
+        tolerance = Tolerance(resource_type)
+        members, operations = split(resource_type, tolerance.operations(payload))
+        patch_type: Any = PatchOp[resource_type.model]  # type: ignore[name-defined]
+        patch = (
+            patch_type.model_validate(
+                {"schemas": [str(patch_type.__schema__)], "Operations": operations},
+                scim_ctx=Context.RESOURCE_PATCH_REQUEST,
+                scim_policy=POLICY,
+            )
+            if operations
+            else None
+        )
+        _log_ignored(tenant, resource_type, tolerance)
+
+        def patched(original: Resource[Any]) -> Resource[Any]:
+            if patch is not None:
+                patch.patch(original, scim_policy=POLICY)
+            return original
+
+        return await self._change(
+            tenant, resource_type, resource_id, members, patched, conditions, memberships=memberships
+        )
+
+    async def delete(self, tenant: str, resource_type: ResourceType, resource_id: str, conditions: Conditions) -> None:
+        """The resource and all memberships it took part in are gone (RFC 7644 section 3.6).
+
+        Raises NotFoundException, PreconditionFailedException.
+        """
+
+        async def attempt(_: bool) -> None:  # noqa: FBT001
+            stored, edges = await asyncio.gather(
+                self._read(tenant, resource_type, resource_id), self._all_edges(tenant, resource_type, resource_id)
+            )
+            _check(conditions, stored)
+            await self._storage.delete(tenant, stored, edges, now=instant_text(self._clock()))
+
+        if not is_id(resource_id):
+            raise _not_found(resource_type, resource_id)
+        await self._until_settled(attempt)
+
+    async def _change(
+        self,
+        tenant: str,
+        resource_type: ResourceType,
+        resource_id: str,
+        members: MembershipPatch,
+        apply: Callable[[Resource[Any]], Resource[Any]],
+        conditions: Conditions,
+        *,
+        memberships: bool,
+    ) -> Outcome:
+        """Read, apply, store; anew when something else came between. Nothing is written when nothing changes."""
+        if not is_id(resource_id):
+            raise _not_found(resource_type, resource_id)
+        if resource_id in members.added:
+            raise InvalidValueException(detail="A group cannot be a member of itself.")
+
+        async def attempt(resolve: bool) -> Outcome:  # noqa: FBT001
+            before, present = await asyncio.gather(
+                self._read(tenant, resource_type, resource_id),
+                self._present(tenant, resource_type, resource_id, members, memberships=memberships),
+            )
+            _check(conditions, before)
+            document = self._document(resource_type, apply(to_model(resource_type, before.document)), resource_id)
+            edits = members.edits(resource_id, present) if members else MembershipEdits()
+            if resolve:
+                edits = replace(edits, add=await self._known(tenant, edits.add))
+            else:
+                edits = replace(edits, add=_well_formed(tenant, edits.add))
+            guarded = conditions.match is not None or members.needs_present_members
+            after = await self._store(tenant, resource_type, before, document, edits, guarded=guarded)
+            leaving = set(edits.remove)
+            shown = [item for item in present if item not in leaving] + list(edits.add)
+            return Outcome(after, sorted(shown) if resource_type.name == GROUP else present)
+
+        return await self._until_settled(attempt)
+
+    async def _store(
+        self,
+        tenant: str,
+        resource_type: ResourceType,
+        before: StoredResource,
+        document: Json,
+        edits: MembershipEdits,
+        *,
+        guarded: bool,
+    ) -> StoredResource:
+        if document == before.document and not edits:
+            return before
+        moved = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()))
+        if document == before.document:
+            await self._storage.edit_members(tenant, moved, edits, guarded=guarded)
+            return moved
+        after = replace(
+            moved, document=document, index=index_entries(resource_type, document), columns=columns(document)
+        )
+        await self._storage.update(tenant, after, edits)
+        return after
+
+    async def _until_settled[T](self, attempt: Callable[[bool], Awaitable[T]]) -> T:
+        """Attempts until one is not overtaken; after one that met a missing row, member ids are looked up first.
+
+        Raises StorageBusy after MAX_ATTEMPTS.
+        """
+        resolve = False
+        for number in range(MAX_ATTEMPTS):
+            try:
+                return await attempt(resolve)
+            except VersionConflict:
+                longest = min(FIRST_WAIT_SECONDS * 2**number, LONGEST_WAIT_SECONDS)
+                await self._pause(random.uniform(0, longest))  # noqa: S311 -- spreads rivals, keeps no secret
+            except NotFound:
+                resolve = True
+        raise StorageBusy("the resource is being changed by too many others")
+
+    async def _read(self, tenant: str, resource_type: ResourceType, resource_id: str) -> StoredResource:
+        [stored] = await self._storage.read(tenant, resource_type.name, [resource_id])
+        if stored is None:
+            raise _not_found(resource_type, resource_id)
+        return stored
+
+    async def _shown(self, tenant: str, resource_type: ResourceType, resource_id: str) -> list[Membership]:
+        """The memberships that a representation shows: a group's members, another resource's groups."""
+        if resource_type.name == GROUP:
+            return await self._storage.members_of(tenant, resource_id)
+        return (await self._storage.groups_of(tenant, [resource_id])).get(resource_id, [])
+
+    async def _present(
+        self,
+        tenant: str,
+        resource_type: ResourceType,
+        resource_id: str,
+        members: MembershipPatch,
+        *,
+        memberships: bool,
+    ) -> list[Membership]:
+        """The memberships a change must know: all where it depends on them or shows them, else those it names."""
+        if members.needs_present_members or (memberships and not members):
+            return await self._shown(tenant, resource_type, resource_id)
+        if not members:
+            return []
+        named = [member_id for member_id in members.named if is_id(member_id)]
+        return await self._storage.present(tenant, resource_id, named)
+
+    async def _all_edges(self, tenant: str, resource_type: ResourceType, resource_id: str) -> list[Membership]:
+        as_member = self._storage.groups_of(tenant, [resource_id])
+        as_group = self._storage.members_of(tenant, resource_id) if resource_type.name == GROUP else _no_memberships()
+        groups, edges = await asyncio.gather(as_member, as_group)
+        return [*groups.get(resource_id, []), *edges]
+
+    async def _known(self, tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
+        """The edges whose members exist, each with the resource type its member really has; others are logged."""
+        ids = [edge.member_id for edge in _well_formed(tenant, edges)]
+        kinds: dict[str, str] = {}
+        for resource_type in self._catalogue:
+            for stored in await self._storage.read(tenant, resource_type.name, ids):
+                if stored is not None:
+                    kinds[stored.id] = resource_type.name
+        _log_unknown(tenant, [member_id for member_id in ids if member_id not in kinds])
+        return tuple(
+            replace(edge, member_type=kinds[edge.member_id]) for edge in edges if edge.member_id in kinds
+        )
+
+    def _document(self, resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:
+        model.id = resource_id
+        document = to_document(resource_type, model)
+        check_required(resource_type, document)
+        return document
+
+
+def _validated(resource_type: ResourceType, shaped: Json, context: Context) -> Resource[Any]:
+    return resource_type.model.model_validate(shaped, scim_ctx=context, scim_policy=POLICY)
+
+
+def _members_in(resource_type: ResourceType, shaped: Json) -> dict[str, str]:
+    """Takes `members` out of a POST or PUT body: they are kept as rows."""
+    return members_named(resource_type, shaped.pop(MEMBERS, None)) if MEMBERS in resource_type.attributes else {}
+
+
+def _edges(group_id: str, members: dict[str, str]) -> tuple[Membership, ...]:
+    return tuple(Membership(group_id, member_id, kind) for member_id, kind in sorted(members.items()) if is_id(member_id))
+
+
+def _well_formed(tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
+    _log_unknown(tenant, [edge.member_id for edge in edges if not is_id(edge.member_id)])
+    return tuple(edge for edge in edges if is_id(edge.member_id))
+
+
+def _check(conditions: Conditions, stored: StoredResource) -> None:
+    if not conditions.require(stored.version):
+        raise PreconditionFailedException(
+            detail="The resource has changed: its version is no longer the one that If-Match names. Read it again."
+        )
+
+
+def _not_found(resource_type: ResourceType, resource_id: str) -> NotFoundException:
+    return NotFoundException(detail=f"There is no {resource_type.name} with the id {resource_id[:80]!r}.")
+
+
+def _log_ignored(tenant: str, resource_type: ResourceType, tolerance: Tolerance) -> None:
+    if tolerance.ignored:
+        log.warning(
+            "attributes that no schema declares were ignored",
+            extra={"tenant": tenant, "resource_type": resource_type.name, "ignored": sorted(set(tolerance.ignored))},
+        )
+
+
+def _log_unknown(tenant: str, ids: Sequence[str]) -> None:
+    if ids:
+        log.warning("members that do not exist were skipped", extra={"tenant": tenant, "ids": sorted(ids)})
+
+
+async def _no_memberships() -> list[Membership]:
+    return []
