@@ -34,7 +34,9 @@ class HttpError(Exception):
         super().__init__(detail)
 
 
-def error_response(status: int, detail: str, scim_type: str = "", headers: dict[str, str] | None = None) -> ScimResponse:
+def error_response(
+    status: int, detail: str, scim_type: str = "", headers: dict[str, str] | None = None
+) -> ScimResponse:
     """An Error body with the HTTP status as text, as RFC 7644 section 3.12 has it."""
     body: dict[str, Any] = {"schemas": [ERROR_URN], "status": str(status)}
     if scim_type:
@@ -85,7 +87,6 @@ def _from_storage(error: storage.StorageError) -> ScimResponse:
 def uniqueness(attribute: str) -> UniquenessException:
     """The 409 for a value that another resource of the tenant already has."""
     return UniquenessException(detail=f"Another resource already has this {attribute}; it must be unique.")
-
 
 
 def _invalid(error: ValidationError) -> ScimResponse:

@@ -80,13 +80,15 @@ def _match(pattern: re.Pattern[str], text: str, position: int) -> str:
 
 
 def _string_at(text: str, position: int) -> str:
-    """The quoted string that starts here: by the grammar, or else up to the quote after which no more value can come."""
+    """The quoted string that starts here: by the grammar, or else up to the quote that can only be the last one."""
     strict = _STRING.match(text, position)
     if strict is not None and _STRING_END.match(text, strict.end() - 1):
         return strict[0]
     end = _STRING_END.search(text, position + 1)
     if end is None:
-        raise InvalidFilterException(detail=f"The string that starts at column {position + 1} of the filter never ends.")
+        raise InvalidFilterException(
+            detail=f"The string that starts at column {position + 1} of the filter never ends."
+        )
     return text[position : end.end()]
 
 
@@ -124,4 +126,8 @@ def _qualified(resource_type: ResourceType, token: str, *, compared: bool) -> st
     extension, attribute = found
     path = f"{extension}:{names}" if extension and not urn else token
     single_complex = attribute.type == "complex" and not attribute.multi_valued
-    return f"{path}.value" if compared and single_complex and not sub_name and "value" in attribute.sub_attributes else path
+    return (
+        f"{path}.value"
+        if compared and single_complex and not sub_name and "value" in attribute.sub_attributes
+        else path
+    )

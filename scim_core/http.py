@@ -66,9 +66,7 @@ class Endpoint:
             renderer=Renderer(base_url, endpoints),
         )
 
-    def _log(
-        self, request: ScimRequest, principal: Principal | None, operation: str, response: ScimResponse
-    ) -> None:
+    def _log(self, request: ScimRequest, principal: Principal | None, operation: str, response: ScimResponse) -> None:
         """One line a request. Paths and queries hold identities and perhaps a key, so neither is logged."""
         fields = {
             "method": request.method,

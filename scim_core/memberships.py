@@ -167,6 +167,8 @@ def _named(resource_type: ResourceType, value: Any) -> Iterator[tuple[str, str]]
     for item in value or ():
         member_id = item.get("value") if isinstance(item, dict) else None
         if not isinstance(member_id, str):
-            raise InvalidValueException(detail="Each of the members must be an object whose value is the id of a member.")
+            raise InvalidValueException(
+                detail="Each of the members must be an object whose value is the id of a member."
+            )
         hint = f"{item.get('type') or ''} {item.get('$ref') or ''}/".lower()
         yield member_id, next((kind for kind in kinds if kind != "User" and kind.lower() in hint), "User")

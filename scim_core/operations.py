@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from scim2_models import ForbiddenException, InvalidFilterException, NotImplementedException, ScimFilter
+from scim2_models import ForbiddenException, NotImplementedException, ScimFilter
 
 from scim_core.conditions import Conditions
 from scim_core.discovery import Discovery
@@ -20,7 +20,7 @@ from scim_core.routes import Target
 from scim_core.schemas import Catalogue, ResourceType
 from scim_core.search import Found, Query, Search
 from scim_core.search_parameters import SearchParameters, body_fields, projection, query_fields, search_parameters
-from scim_core.service_provider import Outcome, ServiceProvider
+from scim_core.service_provider import Address, Outcome, ServiceProvider
 from scim_core.storage import GROUP, Storage, StorageError, StoredResource
 
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
@@ -49,6 +49,11 @@ class Call:
         """The resource type of the path."""
         assert self.target.resource_type is not None  # noqa: S101 -- routes with {type} set it
         return self.target.resource_type
+
+    @property
+    def address(self) -> Address:
+        """The resource that the path names. Raises NotFoundException when its id cannot be one of ours."""
+        return Address(self.tenant, self.resource_type, self.target.id)
 
     @property
     def payload(self) -> Any:
@@ -93,9 +98,7 @@ class Operations:
 
     async def get(self, call: Call) -> ScimResponse:
         """GET of one resource (RFC 7644 section 3.4.1); 304 when the client already has this version."""
-        outcome = await self._provider.get(
-            call.tenant, call.resource_type, call.target.id, memberships=_shows_memberships(call)
-        )
+        outcome = await self._provider.get(call.address, memberships=_shows_memberships(call))
         if call.conditions.unchanged(outcome.stored.version):
             return ScimResponse(304, {"ETag": entity_tag(outcome.stored.version)})
         return _resource(200, call, outcome, call.projection)
@@ -104,7 +107,7 @@ class Operations:
         """PUT (RFC 7644 section 3.5.1)."""
         projection = call.projection
         outcome = await self._provider.replace(
-            call.tenant, call.resource_type, call.target.id, call.payload, call.conditions
+            call.address, call.payload, call.conditions, memberships=_shows_memberships(call)
         )
         return _resource(200, call, outcome, projection)
 
@@ -116,12 +119,7 @@ class Operations:
         is_group = call.resource_type.name == GROUP
         chosen = call.projection.parameters is not None
         outcome = await self._provider.patch(
-            call.tenant,
-            call.resource_type,
-            call.target.id,
-            call.payload,
-            call.conditions,
-            memberships=_shows_memberships(call) and not is_group,
+            call.address, call.payload, call.conditions, memberships=_shows_memberships(call) and not is_group
         )
         if not is_group:
             return _resource(200, call, outcome, call.projection)
@@ -131,7 +129,7 @@ class Operations:
 
     async def delete(self, call: Call) -> ScimResponse:
         """DELETE (RFC 7644 section 3.6)."""
-        await self._provider.delete(call.tenant, call.resource_type, call.target.id, call.conditions)
+        await self._provider.delete(call.address, call.conditions)
         return ScimResponse(204)
 
     async def search(self, call: Call) -> ScimResponse:
@@ -185,7 +183,9 @@ class Operations:
         body = {"status": "ok" if answers else "degraded", "version": self._version, "storageAnswers": answers}
         return ScimResponse(200, {"Content-Type": "application/json"}, json.dumps(body).encode())
 
-    async def _list(self, call: Call, resource_types: Sequence[ResourceType], fields: Mapping[str, Any]) -> ScimResponse:
+    async def _list(
+        self, call: Call, resource_types: Sequence[ResourceType], fields: Mapping[str, Any]
+    ) -> ScimResponse:
         parameters = search_parameters(resource_types, fields)
         filters = [_filter(item, parameters.filter_text) for item in resource_types]
         if parameters.sort is not None:

@@ -10,14 +10,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scim2_models import AttributeBinding, ScimFilter
-from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterVisitor, LogicalExpr, LogicalOperator
-from scim2_models.path import Not, Present, ValuePath
+from scim2_models.path import (
+    AttrPath,
+    CompareOperator,
+    Comparison,
+    FilterVisitor,
+    LogicalExpr,
+    LogicalOperator,
+    Not,
+    Present,
+    ValuePath,
+)
 
 from scim_core.identifiers import instant_text
 from scim_core.representation import MEMBERSHIP_ATTRIBUTES
 from scim_core.schemas import ResourceType
 from scim_core.storage import GROUP, ColumnTest, IndexEntry
-
 
 MAX_TESTS = 8
 """Tests handed to storage in one scan: Table Storage takes 15 comparisons in a filter, and the range takes some."""
@@ -133,7 +141,9 @@ class _Planner(FilterVisitor[Plan]):
         terms = inner.terms if isinstance(inner, LogicalExpr) and inner.op == LogicalOperator.and_ else (inner,)
         self._resolve(node.attr_path)
         plans = [
-            self._comparison(AttrPath(node.attr_path.attr, term.attr_path.attr, node.attr_path.uri), term.op, term.value)
+            self._comparison(
+                AttrPath(node.attr_path.attr, term.attr_path.attr, node.attr_path.uri), term.op, term.value
+            )
             for term in terms
             if isinstance(term, Comparison)
         ]

@@ -53,14 +53,11 @@ def to_document(resource_type: ResourceType, resource: Resource[Any]) -> Json:
     dumped = resource.model_dump(exclude={"meta", "groups", "members"})
     document: Json = {"schemas": [resource_type.schema], "id": dumped.get("id")}
     for name, value in dumped.items():
-        if name in ("schemas", "id"):
-            continue
         extension = resource_type.extensions.get(name)
-        if extension is not None:
-            value = dict(_assigned(extension, value))
-            if value:
-                document["schemas"].append(name)
-        if value not in ({}, [], None):
+        if extension is not None and (assigned := dict(_assigned(extension, value))):
+            document["schemas"].append(name)
+            document[name] = assigned
+        elif extension is None and name not in document:
             document[name] = _settled(value)
     return {name: value for name, value in document.items() if value not in ({}, [], None)}
 
@@ -152,9 +149,7 @@ class Renderer:
         if projection.parameters is None:
             return full
         model = resource_type.model.model_validate(full)
-        return model.model_dump(
-            scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=projection.parameters
-        )
+        return model.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=projection.parameters)
 
     def _edge(self, resource_type: str, membership: Membership) -> Json:
         if resource_type == GROUP:

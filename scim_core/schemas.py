@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from operator import or_
 from pathlib import Path as FilePath
-from typing import Any, cast
+from typing import Any
 
 from scim2_models import AttributeBinding, Extension, Path, Resource, Schema, ScimPolicy
 
@@ -199,7 +199,7 @@ def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, dict[str, 
     model = Resource.from_schema(_model_schema(schemas[urn]))
     if extensions:
         models = [Extension.from_schema(_model_schema(schemas[item])) for item in extensions]
-        model = cast("type[Resource[Any]]", model.__class_getitem__(reduce(or_, models)))
+        model = model.__class_getitem__(reduce(or_, models))
     return ResourceType(
         name=name,
         endpoint=document["endpoint"],

@@ -238,7 +238,7 @@ class _Run:
             raise _too_many()
         return ids
 
-    async def _ids(self, lookup: Lookup) -> list[str]:
+    async def _ids(self, lookup: Lookup) -> list[str]:  # noqa: PLR0911 -- one return for each kind of lookup
         match lookup:
             case ById(id=resource_id):
                 return [resource_id] if is_id(resource_id) else []

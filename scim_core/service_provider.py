@@ -12,16 +12,30 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scim2_models import Context, InvalidValueException, NotFoundException, PatchOp, PreconditionFailedException
-from scim2_models import Resource
+from scim2_models import (
+    Context,
+    InvalidValueException,
+    NotFoundException,
+    PatchOp,
+    PreconditionFailedException,
+    Resource,
+)
 
 from scim_core.conditions import Conditions
 from scim_core.identifiers import Clock, instant_text, is_id
 from scim_core.memberships import MEMBERS, MembershipPatch, members_named, split
 from scim_core.representation import Json, check_required, columns, index_entries, to_document, to_model
 from scim_core.schemas import POLICY, Catalogue, ResourceType
-from scim_core.storage import GROUP, Membership, MembershipEdits, NotFound, Storage, StorageBusy, StoredResource
-from scim_core.storage import VersionConflict
+from scim_core.storage import (
+    GROUP,
+    Membership,
+    MembershipEdits,
+    NotFound,
+    Storage,
+    StorageBusy,
+    StoredResource,
+    VersionConflict,
+)
 from scim_core.tolerance import Tolerance
 
 MAX_ATTEMPTS = 12
@@ -34,6 +48,28 @@ LONGEST_WAIT_SECONDS = 1.0
 """Longest single wait, which keeps all attempts together far below the 60 seconds Entra waits for an answer."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One resource of one tenant. Raises NotFoundException for an id that no resource of ours can have."""
+
+    tenant: str
+    resource_type: ResourceType
+    id: str
+
+    def __post_init__(self) -> None:
+        if not is_id(self.id):
+            raise self.not_found()
+
+    @property
+    def is_group(self) -> bool:
+        """Whether the resource has members."""
+        return self.resource_type.name == GROUP
+
+    def not_found(self) -> NotFoundException:
+        """The 404 for this resource; the same whether it never was, is gone, or is another tenant's."""
+        return NotFoundException(detail=f"There is no {self.resource_type.name} with the id {self.id[:80]!r}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +108,7 @@ class ServiceProvider:
         resource_id, now = self._new_id(), instant_text(self._clock())
         members = _members_in(resource_type, shaped)
         model = _validated(resource_type, shaped, Context.RESOURCE_CREATION_REQUEST)
-        document = self._document(resource_type, model, resource_id)
+        document = _document(resource_type, model, resource_id)
         stored = StoredResource(
             resource_type=resource_type.name,
             id=resource_id,
@@ -83,7 +119,7 @@ class ServiceProvider:
             index=index_entries(resource_type, document),
             columns=columns(document),
         )
-        _log_ignored(tenant, resource_type, tolerance)
+        _log_ignored(tenant, tolerance)
         edges = _edges(resource_id, members)
         try:
             await self._storage.create(tenant, stored, edges)
@@ -92,96 +128,65 @@ class ServiceProvider:
             await self._storage.create(tenant, stored, edges)
         return Outcome(stored, edges)
 
-    async def get(self, tenant: str, resource_type: ResourceType, resource_id: str, *, memberships: bool) -> Outcome:
+    async def get(self, address: Address, *, memberships: bool) -> Outcome:
         """The resource (RFC 7644 section 3.4.1). Raises NotFoundException when there is none with this id."""
-        if not is_id(resource_id):
-            raise _not_found(resource_type, resource_id)
         stored, edges = await asyncio.gather(
-            self._read(tenant, resource_type, resource_id),
-            self._shown(tenant, resource_type, resource_id) if memberships else _no_memberships(),
+            self._read(address), self._shown(address) if memberships else _no_memberships()
         )
         return Outcome(stored, edges)
 
-    async def replace(
-        self, tenant: str, resource_type: ResourceType, resource_id: str, payload: Any, conditions: Conditions
-    ) -> Outcome:
+    async def replace(self, address: Address, payload: Any, conditions: Conditions, *, memberships: bool) -> Outcome:
         """The resource is what the body says; what the body omits is cleared (RFC 7644 section 3.5.1).
 
         Raises what create raises, NotFoundException, MutabilityException, PreconditionFailedException.
         """
-        tolerance = Tolerance(resource_type)
+        tolerance = Tolerance(address.resource_type)
         shaped = tolerance.resource(payload)
         members = MembershipPatch()
-        if MEMBERS in resource_type.attributes:
-            members.replace(_members_in(resource_type, shaped))
-        _log_ignored(tenant, resource_type, tolerance)
+        if MEMBERS in address.resource_type.attributes:
+            members.replace(_members_in(address.resource_type, shaped))
+        _log_ignored(address.tenant, tolerance)
 
         def replaced(original: Resource[Any]) -> Resource[Any]:
-            model = _validated(resource_type, shaped, Context.RESOURCE_REPLACEMENT_REQUEST)
+            model = _validated(address.resource_type, shaped, Context.RESOURCE_REPLACEMENT_REQUEST)
             model.replace(original)
             return model
 
-        return await self._change(tenant, resource_type, resource_id, members, replaced, conditions, memberships=True)
+        return await self._change(address, members, replaced, conditions, memberships=memberships)
 
-    async def patch(
-        self,
-        tenant: str,
-        resource_type: ResourceType,
-        resource_id: str,
-        payload: Any,
-        conditions: Conditions,
-        *,
-        memberships: bool,
-    ) -> Outcome:
+    async def patch(self, address: Address, payload: Any, conditions: Conditions, *, memberships: bool) -> Outcome:
         """The operations are applied in order, all or none (RFC 7644 section 3.5.2).
 
         Raises InvalidPathException, InvalidValueException, MutabilityException, NoTargetException, and as replace.
         """
-        tolerance = Tolerance(resource_type)
-        members, operations = split(resource_type, tolerance.operations(payload))
-        patch_type: Any = PatchOp[resource_type.model]  # type: ignore[name-defined]
-        patch = (
-            patch_type.model_validate(
-                {"schemas": [str(patch_type.__schema__)], "Operations": operations},
-                scim_ctx=Context.RESOURCE_PATCH_REQUEST,
-                scim_policy=POLICY,
-            )
-            if operations
-            else None
-        )
-        _log_ignored(tenant, resource_type, tolerance)
+        tolerance = Tolerance(address.resource_type)
+        members, operations = split(address.resource_type, tolerance.operations(payload))
+        patch = _validated_patch(address.resource_type, operations) if operations else None
+        _log_ignored(address.tenant, tolerance)
 
         def patched(original: Resource[Any]) -> Resource[Any]:
             if patch is not None:
                 patch.patch(original, scim_policy=POLICY)
             return original
 
-        return await self._change(
-            tenant, resource_type, resource_id, members, patched, conditions, memberships=memberships
-        )
+        return await self._change(address, members, patched, conditions, memberships=memberships)
 
-    async def delete(self, tenant: str, resource_type: ResourceType, resource_id: str, conditions: Conditions) -> None:
+    async def delete(self, address: Address, conditions: Conditions) -> None:
         """The resource and all memberships it took part in are gone (RFC 7644 section 3.6).
 
         Raises NotFoundException, PreconditionFailedException.
         """
 
-        async def attempt(_: bool) -> None:  # noqa: FBT001
-            stored, edges = await asyncio.gather(
-                self._read(tenant, resource_type, resource_id), self._all_edges(tenant, resource_type, resource_id)
-            )
+        async def attempt(_: bool) -> None:
+            stored, edges = await asyncio.gather(self._read(address), self._all_edges(address))
             _check(conditions, stored)
-            await self._storage.delete(tenant, stored, edges, now=instant_text(self._clock()))
+            await self._storage.delete(address.tenant, stored, edges, now=instant_text(self._clock()))
 
-        if not is_id(resource_id):
-            raise _not_found(resource_type, resource_id)
         await self._until_settled(attempt)
 
     async def _change(
         self,
-        tenant: str,
-        resource_type: ResourceType,
-        resource_id: str,
+        address: Address,
         members: MembershipPatch,
         apply: Callable[[Resource[Any]], Resource[Any]],
         conditions: Conditions,
@@ -189,51 +194,38 @@ class ServiceProvider:
         memberships: bool,
     ) -> Outcome:
         """Read, apply, store; anew when something else came between. Nothing is written when nothing changes."""
-        if not is_id(resource_id):
-            raise _not_found(resource_type, resource_id)
-        if resource_id in members.added:
+        if address.id in members.added:
             raise InvalidValueException(detail="A group cannot be a member of itself.")
+        guarded = conditions.match is not None or members.needs_present_members
 
-        async def attempt(resolve: bool) -> Outcome:  # noqa: FBT001
+        async def attempt(resolve: bool) -> Outcome:
             before, present = await asyncio.gather(
-                self._read(tenant, resource_type, resource_id),
-                self._present(tenant, resource_type, resource_id, members, memberships=memberships),
+                self._read(address), self._present(address, members, memberships=memberships)
             )
             _check(conditions, before)
-            document = self._document(resource_type, apply(to_model(resource_type, before.document)), resource_id)
-            edits = members.edits(resource_id, present) if members else MembershipEdits()
-            if resolve:
-                edits = replace(edits, add=await self._known(tenant, edits.add))
-            else:
-                edits = replace(edits, add=_well_formed(tenant, edits.add))
-            guarded = conditions.match is not None or members.needs_present_members
-            after = await self._store(tenant, resource_type, before, document, edits, guarded=guarded)
-            leaving = set(edits.remove)
-            shown = [item for item in present if item not in leaving] + list(edits.add)
-            return Outcome(after, sorted(shown) if resource_type.name == GROUP else present)
+            original = to_model(address.resource_type, before.document)
+            document = _document(address.resource_type, apply(original), address.id)
+            edits = members.edits(address.id, present) if members else MembershipEdits()
+            joining = _well_formed(address.tenant, edits.add)
+            edits = replace(edits, add=await self._known(address.tenant, joining) if resolve else joining)
+            after = await self._store(address, before, document, edits, guarded=guarded)
+            stays = [item for item in present if item not in set(edits.remove)]
+            return Outcome(after, sorted([*stays, *edits.add]))
 
         return await self._until_settled(attempt)
 
     async def _store(
-        self,
-        tenant: str,
-        resource_type: ResourceType,
-        before: StoredResource,
-        document: Json,
-        edits: MembershipEdits,
-        *,
-        guarded: bool,
+        self, address: Address, before: StoredResource, document: Json, edits: MembershipEdits, *, guarded: bool
     ) -> StoredResource:
         if document == before.document and not edits:
             return before
         moved = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()))
         if document == before.document:
-            await self._storage.edit_members(tenant, moved, edits, guarded=guarded)
+            await self._storage.edit_members(address.tenant, moved, edits, guarded=guarded)
             return moved
-        after = replace(
-            moved, document=document, index=index_entries(resource_type, document), columns=columns(document)
-        )
-        await self._storage.update(tenant, after, edits)
+        index = index_entries(address.resource_type, document)
+        after = replace(moved, document=document, index=index, columns=columns(document))
+        await self._storage.update(address.tenant, after, edits)
         return after
 
     async def _until_settled[T](self, attempt: Callable[[bool], Awaitable[T]]) -> T:
@@ -252,40 +244,29 @@ class ServiceProvider:
                 resolve = True
         raise StorageBusy("the resource is being changed by too many others")
 
-    async def _read(self, tenant: str, resource_type: ResourceType, resource_id: str) -> StoredResource:
-        [stored] = await self._storage.read(tenant, resource_type.name, [resource_id])
+    async def _read(self, address: Address) -> StoredResource:
+        [stored] = await self._storage.read(address.tenant, address.resource_type.name, [address.id])
         if stored is None:
-            raise _not_found(resource_type, resource_id)
+            raise address.not_found()
         return stored
 
-    async def _shown(self, tenant: str, resource_type: ResourceType, resource_id: str) -> list[Membership]:
+    async def _shown(self, address: Address) -> list[Membership]:
         """The memberships that a representation shows: a group's members, another resource's groups."""
-        if resource_type.name == GROUP:
-            return await self._storage.members_of(tenant, resource_id)
-        return (await self._storage.groups_of(tenant, [resource_id])).get(resource_id, [])
+        if address.is_group:
+            return await self._storage.members_of(address.tenant, address.id)
+        return (await self._storage.groups_of(address.tenant, [address.id])).get(address.id, [])
 
-    async def _present(
-        self,
-        tenant: str,
-        resource_type: ResourceType,
-        resource_id: str,
-        members: MembershipPatch,
-        *,
-        memberships: bool,
-    ) -> list[Membership]:
+    async def _present(self, address: Address, members: MembershipPatch, *, memberships: bool) -> list[Membership]:
         """The memberships a change must know: all where it depends on them or shows them, else those it names."""
         if members.needs_present_members or (memberships and not members):
-            return await self._shown(tenant, resource_type, resource_id)
-        if not members:
-            return []
+            return await self._shown(address)
         named = [member_id for member_id in members.named if is_id(member_id)]
-        return await self._storage.present(tenant, resource_id, named)
+        return await self._storage.present(address.tenant, address.id, named) if named else []
 
-    async def _all_edges(self, tenant: str, resource_type: ResourceType, resource_id: str) -> list[Membership]:
-        as_member = self._storage.groups_of(tenant, [resource_id])
-        as_group = self._storage.members_of(tenant, resource_id) if resource_type.name == GROUP else _no_memberships()
-        groups, edges = await asyncio.gather(as_member, as_group)
-        return [*groups.get(resource_id, []), *edges]
+    async def _all_edges(self, address: Address) -> list[Membership]:
+        as_group = self._storage.members_of(address.tenant, address.id) if address.is_group else _no_memberships()
+        groups, members = await asyncio.gather(self._storage.groups_of(address.tenant, [address.id]), as_group)
+        return [*groups.get(address.id, []), *members]
 
     async def _known(self, tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
         """The edges whose members exist, each with the resource type its member really has; others are logged."""
@@ -296,15 +277,20 @@ class ServiceProvider:
                 if stored is not None:
                     kinds[stored.id] = resource_type.name
         _log_unknown(tenant, [member_id for member_id in ids if member_id not in kinds])
-        return tuple(
-            replace(edge, member_type=kinds[edge.member_id]) for edge in edges if edge.member_id in kinds
-        )
+        return tuple(replace(edge, member_type=kinds[edge.member_id]) for edge in edges if edge.member_id in kinds)
 
-    def _document(self, resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:
-        model.id = resource_id
-        document = to_document(resource_type, model)
-        check_required(resource_type, document)
-        return document
+
+def _document(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:
+    model.id = resource_id
+    document = to_document(resource_type, model)
+    check_required(resource_type, document)
+    return document
+
+
+def _validated_patch(resource_type: ResourceType, operations: Sequence[Json]) -> PatchOp[Any]:
+    patch_type: type[PatchOp[Any]] = PatchOp[resource_type.model]  # type: ignore[name-defined]
+    message = {"schemas": [str(patch_type.__schema__)], "Operations": operations}
+    return patch_type.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
 
 
 def _validated(resource_type: ResourceType, shaped: Json, context: Context) -> Resource[Any]:
@@ -317,7 +303,9 @@ def _members_in(resource_type: ResourceType, shaped: Json) -> dict[str, str]:
 
 
 def _edges(group_id: str, members: dict[str, str]) -> tuple[Membership, ...]:
-    return tuple(Membership(group_id, member_id, kind) for member_id, kind in sorted(members.items()) if is_id(member_id))
+    return tuple(
+        Membership(group_id, member_id, kind) for member_id, kind in sorted(members.items()) if is_id(member_id)
+    )
 
 
 def _well_formed(tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
@@ -332,15 +320,15 @@ def _check(conditions: Conditions, stored: StoredResource) -> None:
         )
 
 
-def _not_found(resource_type: ResourceType, resource_id: str) -> NotFoundException:
-    return NotFoundException(detail=f"There is no {resource_type.name} with the id {resource_id[:80]!r}.")
-
-
-def _log_ignored(tenant: str, resource_type: ResourceType, tolerance: Tolerance) -> None:
+def _log_ignored(tenant: str, tolerance: Tolerance) -> None:
     if tolerance.ignored:
         log.warning(
             "attributes that no schema declares were ignored",
-            extra={"tenant": tenant, "resource_type": resource_type.name, "ignored": sorted(set(tolerance.ignored))},
+            extra={
+                "tenant": tenant,
+                "resource_type": tolerance.resource_type.name,
+                "ignored": sorted(set(tolerance.ignored)),
+            },
         )
 
 

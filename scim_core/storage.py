@@ -146,9 +146,7 @@ class Storage(Protocol):
     async def read(self, tenant: str, resource_type: str, ids: Sequence[str]) -> list[StoredResource | None]:
         """The resources with these ids, in this order; None where there is none. Reads go side by side."""
 
-    async def find(
-        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False
-    ) -> list[str]:
+    async def find(self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False) -> list[str]:
         """The ids, ascending, of the resources that hold this index entry; with `prefix`, whose key starts so."""
 
     async def page(
@@ -168,17 +166,13 @@ class Storage(Protocol):
     async def seek(self, tenant: str, resource_type: str, *, after: str | None, steps: int) -> str | None:
         """The id `steps` (at least 1) places after the id `after`; None when the list ends before."""
 
-    async def update(
-        self, tenant: str, resource: StoredResource, edits: MembershipEdits = MembershipEdits()
-    ) -> None:
+    async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = MembershipEdits()) -> None:
         """The resource's new state and the edits are stored, provided it still is in the state of `resource.etag`.
 
         Raises VersionConflict, UniquenessConflict, NotFound, TooLarge, StorageBusy.
         """
 
-    async def edit_members(
-        self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool
-    ) -> None:
+    async def edit_members(self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool) -> None:
         """The edits are stored, and the group's version and last_modified become those of `group`.
 
         The document stands as it is; with `guarded` the group must still be in the state of `group.etag`.
@@ -207,7 +201,7 @@ class Storage(Protocol):
         """
 
     async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:
-        """The memberships, ordered by member id, of those of the ids that are members; cost in proportion to the ids."""
+        """The memberships of those of the ids that are members, ordered; the cost is in proportion to the ids."""
 
     async def load_bookmark(self, tenant: str, key: str) -> Bookmark | None:
         """The bookmark under this key, whatever its expiry; None where there is none."""

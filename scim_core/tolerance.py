@@ -20,7 +20,7 @@ MAX_OPERATIONS = 1_000
 type Json = dict[str, Any]
 
 
-class TooManyOperations(Exception):  # noqa: N818
+class TooManyOperations(Exception):
     """A PATCH has more than MAX_OPERATIONS operations."""
 
 
