@@ -287,8 +287,8 @@ def _document(resource_type: ResourceType, model: Resource[Any], resource_id: st
     return document
 
 
-def _validated_patch(resource_type: ResourceType, operations: Sequence[Json]) -> PatchOp[Any]:
-    patch_type: type[PatchOp[Any]] = PatchOp[resource_type.model]  # type: ignore[name-defined]
+def _validated_patch(resource_type: ResourceType, operations: Sequence[Json]) -> Any:
+    patch_type: Any = PatchOp[resource_type.model]  # type: ignore[name-defined]
     message = {"schemas": [str(patch_type.__schema__)], "Operations": operations}
     return patch_type.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
 
