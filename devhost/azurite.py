@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
-from devhost.errors import DevhostError
+from devhost.errors import DevhostError, PortInUseError
 from devhost.node import Node, find_node
 
 NPM = Path(__file__).parent / "npm"
@@ -26,10 +26,6 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 START_SECONDS = 60  # starting takes one or two; a cold disk under load takes longer
 STOP_SECONDS = 10
 PORT_ATTEMPTS = 5
-
-
-class PortInUseError(DevhostError):
-    """Another process listens on the port."""
 
 
 @dataclass(frozen=True, slots=True)

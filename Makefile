@@ -1,0 +1,39 @@
+PYTHON := .venv/bin/python
+RUN := requirements.txt devhost/requirements.txt
+TEST := $(RUN) tests/requirements.txt
+
+.PHONY: help run test lint check bench
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run    the SCIM endpoint on http://localhost:7071/scim/v2, with its tables in Azurite; Ctrl-C stops both"
+	@echo "            PORT=7071         its port; each port keeps its own directory and token in .azurite/"
+	@echo "            AZURITE=disk      memory: nothing is kept"
+	@echo "            AZURITE_PORT=     a port for Azurite: else 10002, or a free one where that is taken"
+	@echo "            SCIM_TOKEN=       the bearer token to accept: else one is generated and kept"
+	@echo "make test   all tests; ARGS='-k name' passes on arguments to pytest"
+	@echo "make lint   ruff and mypy"
+	@echo "make check  lint, then test"
+	@echo "make bench  the benchmarks; ARGS= are passed on"
+
+run:
+	@sh devhost/environment.sh $(RUN)
+	@exec $(PYTHON) -m devhost.run
+
+test:
+	@sh devhost/environment.sh $(TEST)
+	@exec $(PYTHON) -m pytest $(ARGS)
+
+lint:
+	@sh devhost/environment.sh $(TEST)
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+check:
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test
+
+bench:
+	@sh devhost/environment.sh $(TEST)
+	@exec $(PYTHON) -m bench $(ARGS)

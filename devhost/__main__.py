@@ -1,0 +1,39 @@
+"""`python -m devhost`: the function app alone, as `func start` would run it; its settings come from outside."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from devhost import server
+from devhost.errors import DevhostError
+
+
+def main() -> int:
+    """The exit code: 0 after a signal, 1 when the app cannot run."""
+    parser = argparse.ArgumentParser(prog="python -m devhost", description="Runs a function app on this machine.")
+    parser.add_argument("--port", type=int, default=7071, help="0 is any free port (default: 7071)")
+    parser.add_argument("--directory", type=Path, default=Path.cwd(), help="where function_app.py is (default: here)")
+    parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input closes")
+    arguments = parser.parse_args()
+    if arguments.stop_with_stdin:
+        threading.Thread(target=_stop_with_stdin, daemon=True).start()
+    try:
+        with server.listen(arguments.port) as listener:
+            address = f"http://localhost:{listener.getsockname()[1]}"
+            server.run(arguments.directory.resolve(), listener, lambda: print(f"Serving {address}", flush=True))
+    except DevhostError as error:
+        print(f"devhost: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _stop_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Stand-ins for the messages of the Functions RPC protocol, which azure_functions_runtime takes by injection.
+
+As strict about types as protobuf is, because code that passes with a lenient double fails in Azure. Cookies, retry
+policies and streams, which no function here uses, have no stand-in.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class Message:
+    """A message with the fields it was given; `ONE_OF` lists, per group, the fields of which one is set."""
+
+    ONE_OF: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, **fields: Any) -> None:
+        self.__dict__.update({name: value for name, value in fields.items() if value is not None})
+
+    def WhichOneof(self, group: str) -> str | None:  # noqa: N802 - protobuf's spelling
+        """The field of the group that is set."""
+        return next((name for name in self.ONE_OF[group] if name in self.__dict__), None)
+
+
+class TypedData(Message):
+    """A value of one of several types."""
+
+    ONE_OF: ClassVar = {"data": ("string", "json", "bytes", "http", "int", "double")}
+
+    def __init__(self, **fields: Any) -> None:
+        for name, kind in (("string", str), ("json", str), ("bytes", bytes)):
+            _require(fields.get(name), kind)
+        super().__init__(**fields)
+
+
+class ParameterBinding(Message):
+    """A named argument of a function."""
+
+    ONE_OF: ClassVar = {"rpc_data": ("data", "rpc_shared_memory")}
+
+
+class RpcHttp(Message):
+    """An HTTP request or response."""
+
+    def __init__(self, *, status_code: str = "", body: TypedData | None = None, **fields: Any) -> None:
+        _require(status_code, str)
+        for name in ("headers", "query", "params"):
+            for item in (fields.get(name) or {}).items():
+                _require(item[0], str)
+                _require(item[1], str, needed=True)
+            fields[name] = dict(fields.get(name) or {})
+        super().__init__(status_code=status_code, body=body or TypedData(), **fields)
+
+
+class BindingInfo(Message):
+    """A binding of a function; the numbers are its directions."""
+
+    undefined, out, inout = 0, 1, 2
+
+
+class StatusResult(Message):
+    """How a call went."""
+
+    Failure, Success = 0, 1
+
+
+class RpcFunctionMetadata(Message):
+    """What the worker tells about a function."""
+
+
+class RpcException(Message):
+    """What a function or the indexing raised."""
+
+
+class WorkerMetadata(Message):
+    """What the worker tells about itself."""
+
+
+class WorkerInitResponse(Message):
+    """The answer to the first message: indexed, or not."""
+
+
+class FunctionMetadataResponse(Message):
+    """The functions that were indexed."""
+
+
+class FunctionLoadResponse(Message):
+    """A function is ready."""
+
+
+class InvocationResponse(Message):
+    """What a function returned."""
+
+
+def _require(value: object, kind: type, *, needed: bool = False) -> None:
+    if (needed or value is not None) and not isinstance(value, kind):
+        raise TypeError(f"bad argument type for built-in operation: {value!r} is not {kind.__name__}")

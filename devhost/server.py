@@ -1,0 +1,99 @@
+"""Serves a function app on a local port until a signal ends it."""
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Never
+
+import uvicorn
+from uvicorn.loops.auto import auto_loop_factory
+
+from devhost import worker
+from devhost.configuration import apply_local_settings
+from devhost.errors import DevhostError, PortInUseError
+from devhost.host import DEFAULT_BODY_LIMIT, FunctionsHost
+
+ADDRESS = "127.0.0.1"
+KEEP_ALIVE_SECONDS = 130  # Kestrel's
+SHUTDOWN_SECONDS = 5
+# One line a call, or several, of which none tells what the access line does not.
+_QUIET_LOGGERS = ("azure.functions", "azure.core.pipeline.policies.http_logging_policy")
+
+
+def listen(port: int) -> socket.socket:
+    """A socket that listens on this port, or on a free one for 0. Raises PortInUseError, DevhostError."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((ADDRESS, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUseError(f"Port {port} is in use: stop what listens there, or choose another port.") from None
+        raise DevhostError(f"Port {port} cannot be used ({error.strerror}): choose another port.") from None
+    return listener
+
+
+def run(directory: Path, listener: socket.socket, started: Callable[[], None]) -> None:
+    """The app of this directory answers on the listener until SIGINT, SIGTERM or SIGHUP; `started` is told when.
+
+    Raises DevhostError when the app does not start.
+    """
+    handle_signals()
+    _configure_logging()
+    try:
+        asyncio.run(_serve(directory, listener, started), loop_factory=auto_loop_factory())
+    except KeyboardInterrupt:
+        return  # uvicorn has finished what was under way, and raised the signal that ended it once more
+
+
+def handle_signals() -> None:
+    """SIGTERM and SIGHUP end this process as Ctrl-C does: by KeyboardInterrupt, so that everything is stopped."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+
+
+async def _serve(directory: Path, listener: socket.socket, started: Callable[[], None]) -> None:
+    apply_local_settings(directory, os.environ)
+    limit = int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", DEFAULT_BODY_LIMIT))
+    host = await FunctionsHost.start(directory, limit)
+    config = uvicorn.Config(
+        host,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    try:
+        await _Server(config, started).serve([listener])
+    finally:
+        worker.stop()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.tell_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.tell_started()
+
+
+def _interrupt(*_: object) -> Never:
+    raise KeyboardInterrupt
+
+
+def _configure_logging() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    for name in _QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)

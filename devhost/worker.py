@@ -1,0 +1,143 @@
+"""Drives the real Python worker runtime of Azure Functions in this process.
+
+The worker in Azure hands every message of its host to azure_functions_runtime; so does this, without gRPC. The
+runtime keeps its state in module globals: one function app per process.
+"""
+
+import json
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import azure_functions_runtime as runtime
+
+from devhost import protos
+from devhost.errors import DevhostError
+
+_PLAIN = ("SettingsError", "DefinitionError")
+
+
+class IndexingError(DevhostError):
+    """The worker refuses the function app: in Azure no function of it would be found."""
+
+
+class InvocationError(Exception):
+    """The function raised, or returned what the worker cannot send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function with an HTTP trigger. No `methods` means every method."""
+
+    name: str
+    id: str
+    route: str
+    methods: frozenset[str]
+    parameter: str
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRequest:
+    """An HTTP request as the host hands it to the worker: decoded, with what the host drops gone."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionResponse:
+    """An HTTP response as the worker hands it to the host."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+async def start(directory: Path) -> list[Function]:
+    """The HTTP functions of the app in this directory, imported and indexed. Raises IndexingError."""
+    sys.path.insert(0, str(directory))
+    runtime.start_threadpool_executor()
+    request = SimpleNamespace(capabilities={}, function_app_directory=str(directory))
+    answer = await runtime.worker_init_request(
+        SimpleNamespace(
+            request=SimpleNamespace(worker_init_request=request),
+            properties={"protos": protos, "host": "127.0.0.1"},
+        )
+    )
+    if answer.result.status != protos.StatusResult.Success:
+        raise IndexingError(_reason(answer.result.exception))
+    metadata = await runtime.functions_metadata_request(SimpleNamespace())
+    functions = [_function(item) for item in getattr(metadata, "function_metadata_results", ())]
+    return [function for function in functions if function]
+
+
+def stop() -> None:
+    """The runtime's threads are gone."""
+    runtime.stop_threadpool_executor()
+
+
+async def invoke(function: Function, request: FunctionRequest) -> FunctionResponse:
+    """What the function answers. Raises InvocationError."""
+    http = protos.RpcHttp(
+        method=request.method,
+        url=request.url,
+        headers=request.headers,
+        query=request.query,
+        params=request.params,
+        body=protos.TypedData(bytes=request.body) if request.body else None,
+    )
+    argument = protos.ParameterBinding(name=function.parameter, data=protos.TypedData(http=http))
+    answer = await runtime.invocation_request(
+        SimpleNamespace(request=SimpleNamespace(invocation_request=_invocation(function, argument, request.headers)))
+    )
+    if answer.result.status != protos.StatusResult.Success:
+        raise InvocationError(answer.result.exception.stack_trace)
+    return _response(answer.return_value)
+
+
+def _invocation(function: Function, argument: protos.ParameterBinding, headers: Mapping[str, str]) -> SimpleNamespace:
+    trace = SimpleNamespace(
+        trace_parent=headers.get("traceparent", ""), trace_state=headers.get("tracestate", ""), attributes={}
+    )
+    return SimpleNamespace(
+        invocation_id=str(uuid.uuid4()),
+        function_id=function.id,
+        input_data=[argument],
+        trigger_metadata={},
+        trace_context=trace,
+        retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
+    )
+
+
+def _response(value: Any) -> FunctionResponse:
+    if value.WhichOneof("data") == "string":
+        return FunctionResponse(200, {"content-type": "text/plain; charset=utf-8"}, value.string.encode())
+    return FunctionResponse(int(value.http.status_code), value.http.headers, value.http.body.bytes)
+
+
+def _function(metadata: Any) -> Function | None:
+    bindings = [json.loads(binding) for binding in metadata.raw_bindings]
+    trigger = next((binding for binding in bindings if binding["type"].lower() == "httptrigger"), None)
+    if trigger is None:
+        return None
+    return Function(
+        name=metadata.name,
+        id=metadata.function_id,
+        route=(trigger.get("route") or metadata.name).strip("/"),
+        methods=frozenset(method.upper() for method in trigger.get("methods") or ()),
+        parameter=trigger["name"],
+    )
+
+
+def _reason(exception: Any) -> str:
+    """The sentence alone of an error that is about a setting; any other needs its traceback too."""
+    name, _, text = exception.message.partition(": ")
+    return str(text if name in _PLAIN else exception.stack_trace)

@@ -1,0 +1,61 @@
+"""The function app: hands every HTTP request to scim_core and its answer back. Nothing else knows Azure Functions."""
+
+import logging
+import os
+from urllib.parse import unquote
+
+import azure.functions as func
+
+from scim_core import ScimRequest, Settings, build
+
+# The host tries routes in the order of the functions' names: a literal must sort before the parameter it competes
+# with. A name is only what telemetry calls the request; scim_core decides by the path itself, also about methods.
+ROUTES = {
+    "bulk": "scim/v2/Bulk",
+    "groups": "scim/v2/Groups",
+    "groups_search": "scim/v2/Groups/.search",
+    "groups_with_id": "scim/v2/Groups/{id}",
+    "health": "health",
+    "me": "scim/v2/Me",
+    "resource_types": "scim/v2/ResourceTypes",
+    "resource_types_with_id": "scim/v2/ResourceTypes/{id}",
+    "schemas": "scim/v2/Schemas",
+    "schemas_with_id": "scim/v2/Schemas/{id}",
+    "search": "scim/v2/.search",
+    "service_provider_config": "scim/v2/ServiceProviderConfig",
+    "users": "scim/v2/Users",
+    "users_search": "scim/v2/Users/.search",
+    "users_with_id": "scim/v2/Users/{id}",
+    "zz_fallback": "{*path}",  # what is not there, and resource types that a deployment adds
+}
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+
+# Azure's SDK logs every URL it calls, and these hold user names.
+logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
+
+endpoint = build(Settings.from_environment(os.environ))
+# The bearer token is checked by scim_core: a function key would be a second credential, which Entra cannot send.
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+
+async def answer(req: func.HttpRequest) -> func.HttpResponse:
+    """What scim_core answers. Path and query are taken from the URL, for the host drops empty query values."""
+    scheme, _, rest = req.url.partition("://")
+    authority, _, target = rest.partition("/")
+    path, _, query = target.partition("?")
+    request = ScimRequest(
+        method=req.method,
+        path=unquote(f"/{path}"),
+        query=query,
+        headers=dict(req.headers),
+        body=req.get_body(),
+        base_url=f"{scheme}://{authority}",
+    )
+    response = await endpoint.handle(request)
+    return func.HttpResponse(
+        response.body, status_code=response.status, headers=response.headers, mimetype="application/scim+json"
+    )
+
+
+for name, route in ROUTES.items():
+    app.function_name(name)(app.route(route, methods=METHODS)(answer))
