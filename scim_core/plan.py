@@ -104,6 +104,21 @@ class Plan:
     exact: bool
     reads_memberships: bool = False
 
+    def __str__(self) -> str:
+        """For the log: the kind of plan and the attributes it uses, never their values."""
+        return f"{_named(self.lookup)}, {'exact' if self.exact else 'superset'}"
+
+
+def _named(lookup: Lookup) -> str:
+    match lookup:
+        case ByIndex(entry=entry, prefix=prefix):
+            return f"{'prefix' if prefix else 'index'} {entry.attribute}"
+        case AnyOf(lookups=lookups):
+            return f"any of {len(lookups)}"
+        case Scan(tests=tests):
+            return f"scan {' '.join(test.column for test in tests)}".strip()
+    return type(lookup).__name__
+
 
 def plan(resource_type: ResourceType, scim_filter: ScimFilter[Any] | None) -> Plan:
     """The cheapest plan for a filter over resources of this type."""

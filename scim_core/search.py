@@ -70,7 +70,7 @@ class Search:
         Raises TooManyException when more than MAX_SCAN resources would have to be examined.
         """
         run = _Run(self._storage, tenant, resource_type, query.scim_filter, renderer)
-        log.info("search plan", extra={"tenant": tenant, "resource_type": resource_type.name, "plan": repr(run.plan)})
+        log.info("search plan", extra={"tenant": tenant, "resource_type": resource_type.name, "plan": str(run.plan)})
         if not isinstance(run.plan.lookup, Scan):
             return await self._from_lookup(run, query, memberships=memberships)
         return await self._walk(run, query, memberships=memberships)
