@@ -1,0 +1,124 @@
+"""The row operations of each change of the port. Pure: what is written is decided here, how and when in storage.py.
+
+A membership is two rows, one seen from the group and one from the member. A change of memberships also touches the row
+at the other end with a merge that needs it to exist: so no membership can name a missing resource, and a delete of that
+resource, which is guarded by its ETag, notices. `mark` is a text no other change has; see `accounts_for`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from scim_core.storage import GROUP, Column, Membership, MembershipEdits, StoredResource
+from scim_core.tables import keys
+from scim_core.tables.entities import State, index_keys, membership_properties, to_properties
+from scim_core.tables.limits import PAGE_ROWS
+from scim_core.tables.operations import Operation, Role, Verb
+
+
+def creation(resource: StoredResource, members: Sequence[Membership], mark: str) -> list[Operation]:
+    """The resource's row, its index rows, its first members. The first failure tells a repetition from a conflict."""
+    return [
+        Operation(Verb.INSERT, Role.RESOURCE, _key(resource), to_properties(resource, mark if members else "")),
+        *_index_insertions(resource, frozenset()),
+        *_edits(resource, MembershipEdits(add=tuple(members)), mark),
+    ]
+
+
+def update(resource: StoredResource, edits: MembershipEdits, mark: str) -> list[Operation]:
+    """The resource's row, the difference to its index rows as it was read, and the edits."""
+    read = State.of(resource)
+    properties = to_properties(resource, mark if edits else read.edges)
+    return [
+        Operation(Verb.REPLACE, Role.RESOURCE, _key(resource), properties, read.etag),
+        *_index_deletions(read.index_keys - index_keys(resource).keys()),
+        *_index_insertions(resource, read.index_keys),
+        *_edits(resource, edits, mark),
+    ]
+
+
+def membership_change(group: StoredResource, edits: MembershipEdits, mark: str, *, guarded: bool) -> list[Operation]:
+    """The group's version and last_modified, and the edits. Unguarded, changes side by side do not contend."""
+    properties: dict[str, Column] = {
+        "version": group.version,
+        "lastModified": group.last_modified,
+        "edges": mark,
+    }
+    etag = State.of(group).etag if guarded else ""
+    return [
+        Operation(Verb.MERGE, Role.RESOURCE, _key(group), properties, etag),
+        *_edits(group, edits, mark),
+    ]
+
+
+def deletion(resource: StoredResource, memberships: Iterable[Membership], mark: str, now: str) -> list[Operation]:
+    """The rows of the resource, of its index and of its memberships; the other ends get `mark` as their version."""
+    read = State.of(resource)
+    touches: dict[str, Operation] = {}
+    rows: list[Operation] = []
+    for edge in memberships:
+        rows += _rows(edge, Verb.DELETE)
+        if edge.member_id == resource.id:
+            touch = _touch(GROUP, edge.group_id, {"version": mark, "lastModified": now, "edges": mark})
+        else:
+            touch = _touch(edge.member_type, edge.member_id, {"version": mark, "edges": mark})
+        # Two groups can be members of each other: one row, one operation, and the touch of a group says more.
+        touches[touch.key] = max(touch, touches.get(touch.key, touch), key=lambda item: len(item.properties))
+    touches.pop(_key(resource), None)
+    return [
+        Operation(Verb.DELETE, Role.RESOURCE, _key(resource), etag=read.etag, about=resource.id),
+        *_index_deletions(read.index_keys),
+        *rows,
+        *touches.values(),
+    ]
+
+
+def accounts_for(resource: StoredResource, memberships: Sequence[Membership]) -> bool:
+    """Whether `memberships`, read beside the resource and not after it, are certain to be all it had when it was read.
+
+    Its row carries the mark of the last change of its memberships. None: it never had one. Borne by an edge that was
+    read: the edges were read after that change, hence they show all changes up to the state of the row. A group's
+    edges come from two reads, of which one may be older than the mark, and so may one page of many edges; after a
+    removal no edge bears the mark.
+    """
+    edges = State.of(resource).edges
+    if not edges:
+        return not memberships
+    one_read = resource.resource_type != GROUP and len(memberships) < PAGE_ROWS
+    return one_read and any(edge.mark == edges for edge in memberships)
+
+
+def _edits(group: StoredResource, edits: MembershipEdits, mark: str) -> Iterator[Operation]:
+    own = _key(group)
+    for edge in edits.add:
+        yield from _rows(edge, Verb.UPSERT, membership_properties(edge, mark))
+    for edge in edits.remove:
+        yield from _rows(edge, Verb.DELETE)
+    for edge in (*edits.add, *edits.remove):
+        touch = _touch(edge.member_type, edge.member_id, {"version": group.version, "edges": mark})
+        if touch.key != own:
+            yield touch
+
+
+def _rows(edge: Membership, verb: Verb, properties: dict[str, Column] | None = None) -> Iterator[Operation]:
+    for key in (keys.member(edge.group_id, edge.member_id), keys.member_of(edge.member_id, edge.group_id)):
+        yield Operation(verb, Role.MEMBERSHIP, key, properties or {}, about=edge.member_id)
+
+
+def _touch(resource_type: str, resource_id: str, properties: dict[str, Column]) -> Operation:
+    return Operation(Verb.MERGE, Role.OTHER, keys.resource(resource_type, resource_id), properties, about=resource_id)
+
+
+def _index_insertions(resource: StoredResource, there: frozenset[str]) -> Iterator[Operation]:
+    unique = {keys.unique_index(resource.resource_type, entry) for entry in resource.index if entry.unique}
+    for key, attribute in index_keys(resource).items():
+        if key not in there:
+            verb = Verb.INSERT if key in unique else Verb.UPSERT
+            yield Operation(verb, Role.INDEX, key, {"id": resource.id}, about=attribute)
+
+
+def _index_deletions(gone: Iterable[str]) -> Iterator[Operation]:
+    for key in sorted(gone):
+        yield Operation(Verb.DELETE, Role.INDEX, key)
+
+
+def _key(resource: StoredResource) -> str:
+    return keys.resource(resource.resource_type, resource.id)

@@ -1,0 +1,72 @@
+"""Text of any kind as part of a row key: printable ASCII that Table Storage takes, in the order of the code points.
+
+A code in which letters, digits and `- . @ _` stand for themselves. Every other character becomes an escape that sorts
+where the character itself would, so that comparing codes compares texts:
+
+    U+0000 to U+002C   !hh        below -
+    U+002F  /          .~         between . and 0; no other code starts with ~
+    U+003A to U+003F   ;hh        between 9 and @
+    U+005B to U+005E   [hh        between Z and _
+    U+0060  `          `
+    U+007B to U+FFFF   {hhhh      above z
+    beyond             |hhhhhh
+
+The colon, which separates the parts of a row key, never occurs; nor does } except to mark a text that was cut.
+"""
+
+import hashlib
+import re
+
+BELOW_ALL = "!"
+"""The least character that a code can hold."""
+
+ABOVE_ALL = "~"
+"""Greater than every character that a code can start with: the texts with prefix p lie below encode(p) + this."""
+
+_PLAIN = re.compile(r"[-.0-9@A-Z_a-z]*")
+_CUT = "}"
+_DIGEST_DIGITS = 32  # 128 bits of SHA-256: no two keys meet by chance, nor by an attacker's work
+
+
+def encode(text: str) -> str:
+    """The code of this text: different for different texts, and ordered as their code points are."""
+    return text if _PLAIN.fullmatch(text) else "".join(map(_word, text))
+
+
+def fit(code: str, limit: int) -> str:
+    """The code within `limit` characters: whole, or its beginning and a digest that no whole code looks like."""
+    if len(code) <= limit:
+        return code
+    return f"{_head(code, limit)}{_CUT}{hashlib.sha256(code.encode()).hexdigest()[:_DIGEST_DIGITS]}"
+
+
+def fit_prefix(code: str, limit: int) -> str:
+    """The longest beginning of `code` that every code starting with it keeps when `fit` cuts it."""
+    return code if len(code) <= _head_limit(limit) else _head(code, limit)
+
+
+def _head_limit(limit: int) -> int:
+    return limit - len(_CUT) - _DIGEST_DIGITS
+
+
+def _head(code: str, limit: int) -> str:
+    end = _head_limit(limit)
+    # Left alone, the . of a / at the cut would pass for a full stop.
+    return code[: end - 1] if code[end - 1 : end + 1] == ".~" else code[:end]
+
+
+def _word(character: str) -> str:  # noqa: PLR0911  one line per row of the table above
+    point = ord(character)
+    if _PLAIN.fullmatch(character) or character == "`":
+        return character
+    if point < ord("-"):
+        return f"!{point:02x}"
+    if character == "/":
+        return ".~"
+    if point < ord("@"):
+        return f";{point:02x}"
+    if point < ord("_"):
+        return f"[{point:02x}"
+    if point <= 0xFFFF:  # noqa: PLR2004  what four hexadecimal digits hold
+        return f"{{{point:04x}"
+    return f"|{point:06x}"

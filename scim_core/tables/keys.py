@@ -1,0 +1,118 @@
+"""The row keys of the one table, as docs/storage.md lists them: one function for each kind of row and of range.
+
+A row key holds at most 512 characters (1 KiB in UTF-16, which is also what Azurite enforces): a kind, a key and an id
+with their separators stay below.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from scim_core.storage import IndexEntry
+from scim_core.tables.codec import ABOVE_ALL, BELOW_ALL, encode, fit, fit_prefix
+
+KIND_LIMIT = 60
+"""Characters of a kind such as User.userName; an extension's attribute of a longer name is cut with a digest."""
+
+KEY_LIMIT = 400
+"""Characters of an index key; longer keys are cut with a digest."""
+
+ID_LIMIT = 48
+"""Characters of an id. Ours have 36; a longer one, which only a client can make up, is cut and finds nothing."""
+
+TENANT_LIMIT = 400
+"""Characters of a partition key, which may hold 512 as well."""
+
+RESERVED = frozenset({"member", "memberOf", "bookmark", "pending"})
+"""Kinds of rows that are not resources: no resource type can have such a name."""
+
+_AFTER_COLON = ";"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRange:
+    """The row keys from `low`, which is in the range, to `high`, which is not."""
+
+    low: str
+    high: str
+
+
+def partition(tenant: str) -> str:
+    """The partition that holds all rows of a tenant."""
+    return fit(encode(tenant), TENANT_LIMIT)
+
+
+def resource(resource_type: str, resource_id: str) -> str:
+    """The row of a resource."""
+    return f"{_kind(resource_type)}:{_id(resource_id)}"
+
+
+def resources(resource_type: str, after: str | None = None) -> KeyRange:
+    """The rows of all resources of a type, or of those after an id."""
+    low = f"{_kind(resource_type)}:" if after is None else resource(resource_type, after) + BELOW_ALL
+    return KeyRange(low, f"{_kind(resource_type)}{_AFTER_COLON}")
+
+
+def index(resource_type: str, entry: IndexEntry, resource_id: str) -> str:
+    """The row by which an entry finds its resource; a unique one does not name it, so that a second insert fails."""
+    return (
+        unique_index(resource_type, entry)
+        if entry.unique
+        else f"{unique_index(resource_type, entry)}:{_id(resource_id)}"
+    )
+
+
+def unique_index(resource_type: str, entry: IndexEntry) -> str:
+    """The row of a unique entry, whoever holds it."""
+    return f"{_kind(resource_type, entry.attribute)}:{fit(encode(entry.key), KEY_LIMIT)}"
+
+
+def holders(resource_type: str, entry: IndexEntry) -> KeyRange:
+    """The rows of all resources that hold a non-unique entry."""
+    return _below(unique_index(resource_type, entry))
+
+
+def holders_of_prefix(resource_type: str, entry: IndexEntry) -> KeyRange:
+    """The rows of all resources with a key that starts with the entry's; of more when that is longer than a cut key."""
+    low = f"{_kind(resource_type, entry.attribute)}:{fit_prefix(encode(entry.key), KEY_LIMIT)}"
+    return KeyRange(low, low + ABOVE_ALL)
+
+
+def member(group_id: str, member_id: str) -> str:
+    """The row of a membership among those of its group."""
+    return f"member:{_id(group_id)}:{_id(member_id)}"
+
+
+def members(group_id: str) -> KeyRange:
+    """The rows of all memberships of a group."""
+    return _below(f"member:{_id(group_id)}")
+
+
+def member_of(member_id: str, group_id: str) -> str:
+    """The row of a membership among those of its member."""
+    return f"memberOf:{_id(member_id)}:{_id(group_id)}"
+
+
+def groups_of(first_member_id: str, last_member_id: str) -> KeyRange:
+    """The rows of all memberships of the members from the first id to the last."""
+    return KeyRange(f"memberOf:{_id(first_member_id)}:", f"memberOf:{_id(last_member_id)}{_AFTER_COLON}")
+
+
+def bookmark(key: str) -> str:
+    """The row of a bookmark."""
+    return f"bookmark:{fit(encode(key), KEY_LIMIT)}"
+
+
+def _below(key: str) -> KeyRange:
+    return KeyRange(f"{key}:", f"{key}{_AFTER_COLON}")
+
+
+def _id(text: str) -> str:
+    return fit(encode(text), ID_LIMIT)
+
+
+@lru_cache(maxsize=1024)  # as many as there are resource types and indexed attributes
+def _kind(resource_type: str, attribute: str | None = None) -> str:
+    if resource_type in RESERVED or "." in resource_type:
+        raise ValueError(f"A resource type cannot be named {resource_type!r}: rows of another kind are.")
+    name = resource_type if attribute is None else f"{resource_type}.{attribute}"
+    return fit(encode(name), KIND_LIMIT)
