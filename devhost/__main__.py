@@ -1,6 +1,7 @@
 """`python -m devhost`: the function app alone, as `func start` would run it; its settings come from outside."""
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -16,8 +17,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m devhost", description="Runs a function app on this machine.")
     parser.add_argument("--port", type=int, default=7071, help="0 is any free port (default: 7071)")
     parser.add_argument("--directory", type=Path, default=Path.cwd(), help="where function_app.py is (default: here)")
+    parser.add_argument("--quiet", action="store_true", help="log warnings and errors only")
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input closes")
     arguments = parser.parse_args()
+    server.configure_logging(logging.WARNING if arguments.quiet else logging.INFO)
     if arguments.stop_with_stdin:
         threading.Thread(target=_stop_with_stdin, daemon=True).start()
     try:

@@ -49,7 +49,7 @@ class Options:
         if kind not in ("disk", "memory"):
             raise DevhostError(f"AZURITE is {kind}: set it to disk, which keeps what is provisioned, or to memory.")
         # Each port has a folder of its own, so that several endpoints run side by side and keep apart.
-        data = ROOT / ".azurite" / str(port) if kind == "disk" else None
+        data = Path(".azurite", str(port)) if kind == "disk" else None
         return cls(port, _port(environment, "AZURITE_PORT"), data, environment.get("SCIM_TOKEN") or None)
 
 
@@ -67,6 +67,7 @@ def main() -> int:
 
 def serve(options: Options) -> None:
     """Azurite and the endpoint run until a signal; then neither does."""
+    server.configure_logging()
     server.handle_signals()
     with server.listen(options.port) as listener, start_azurite(options) as azurite:
         token = options.token or kept_token(options.data)
@@ -78,7 +79,7 @@ def serve(options: Options) -> None:
         banner = _BANNER.format(
             url=f"http://localhost:{options.port}/scim/v2",
             token=token,
-            tables=f"kept in {options.data.relative_to(ROOT)}" if options.data else "in memory, gone at the end",
+            tables=f"kept in {options.data}" if options.data else "in memory, gone at the end",
             azurite_port=azurite.port,
         )
         server.run(ROOT, listener, lambda: print(banner, flush=True))

@@ -22,7 +22,7 @@ ADDRESS = "127.0.0.1"
 KEEP_ALIVE_SECONDS = 130  # Kestrel's
 SHUTDOWN_SECONDS = 5
 # One line a call, or several, of which none tells what the access line does not.
-_QUIET_LOGGERS = ("azure.functions", "azure.core.pipeline.policies.http_logging_policy")
+_QUIET_LOGGERS = ("azure.functions", "azure.core.pipeline.policies.http_logging_policy", "uvicorn.error")
 
 
 def listen(port: int) -> socket.socket:
@@ -46,11 +46,17 @@ def run(directory: Path, listener: socket.socket, started: Callable[[], None]) -
     Raises DevhostError when the app does not start.
     """
     handle_signals()
-    _configure_logging()
     try:
         asyncio.run(_serve(directory, listener, started), loop_factory=auto_loop_factory())
     except KeyboardInterrupt:
         return  # uvicorn has finished what was under way, and raised the signal that ended it once more
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """Log records of this level and above go to standard error, a line each."""
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
+    for name in _QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def handle_signals() -> None:
@@ -90,10 +96,3 @@ class _Server(uvicorn.Server):
 
 def _interrupt(*_: object) -> Never:
     raise KeyboardInterrupt
-
-
-def _configure_logging() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    for name in _QUIET_LOGGERS:
-        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,107 @@
+"""The real endpoint in a process of its own: devhost over Azurite, for tests that speak HTTP."""
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from devhost.azurite import Azurite
+
+ROOT = Path(__file__).parents[1]
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class RunningApp:
+    """A function app that devhost serves. `url` is its root."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    def said(self) -> str:
+        """All that the process has printed and logged so far."""
+        return self.output.read_text(errors="replace")
+
+
+@dataclass(frozen=True)
+class RunningEndpoint:
+    """The SCIM endpoint. `base_url` is http://localhost:<port>/scim/v2; `token` is its bearer token."""
+
+    base_url: str
+    token: str
+    pid: int
+    azurite: Azurite
+    app: RunningApp
+
+
+@contextmanager
+def running_endpoint(*options: str, **settings: str) -> Iterator[RunningEndpoint]:
+    """The endpoint on a free port, its tables in the memory of an Azurite of its own; both are gone afterwards.
+
+    `options` are passed to devhost, such as --quiet; `settings` are further settings, such as SCIM_PUBLIC_BASE_URL.
+    """
+    token = secrets.token_urlsafe(32)
+    with Azurite.start() as azurite:
+        environment = {
+            "SCIM_TOKEN_SHA256": hashlib.sha256(token.encode()).hexdigest(),
+            "SCIM_STORAGE_CONNECTION": azurite.connection_string,
+        }
+        with running_app(ROOT, environment | settings, options) as app:
+            yield RunningEndpoint(f"{app.url}/scim/v2", token, app.process.pid, azurite, app)
+
+
+@contextmanager
+def running_app(directory: Path, environment: Mapping[str, str], options: tuple[str, ...] = ()) -> Iterator[RunningApp]:
+    """The function app of this directory on a free port. It ends with the block, or with this process."""
+    with tempfile.NamedTemporaryFile() as output:
+        command = [
+            sys.executable,
+            "-m",
+            "devhost",
+            "--port=0",
+            "--stop-with-stdin",
+            f"--directory={directory}",
+            *options,
+        ]
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=clean_environment() | environment,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            yield RunningApp(_address(process, Path(output.name)), process, Path(output.name))
+        finally:
+            process.terminate()
+            process.stdin.close()
+            process.wait(30)
+
+
+def clean_environment() -> dict[str, str]:
+    """This environment, in which no setting comes from the developer's own nor from their local.settings.json."""
+    sample = json.loads((ROOT / "local.settings.sample.json").read_text())
+    blank = {name: "" for name in sample["Values"] if name.startswith("SCIM_")}
+    return {**os.environ, **blank}
+
+
+def _address(process: subprocess.Popen[bytes], output: Path) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if found := re.search(r"^Serving (\S+)\n", output.read_text(errors="replace"), re.MULTILINE):
+            return found[1]
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    raise AssertionError(f"devhost does not serve; it said:\n{output.read_text(errors='replace')}")
