@@ -52,16 +52,16 @@ def running_endpoint(*options: str, **settings: str) -> Iterator[RunningEndpoint
     """
     token = secrets.token_urlsafe(32)
     with Azurite.start() as azurite:
-        environment = {
+        needed = {
             "SCIM_TOKEN_SHA256": hashlib.sha256(token.encode()).hexdigest(),
             "SCIM_STORAGE_CONNECTION": azurite.connection_string,
         }
-        with running_app(ROOT, environment | settings, options) as app:
+        with running_app(ROOT, needed | settings, options) as app:
             yield RunningEndpoint(f"{app.url}/scim/v2", token, app.process.pid, azurite, app)
 
 
 @contextmanager
-def running_app(directory: Path, environment: Mapping[str, str], options: tuple[str, ...] = ()) -> Iterator[RunningApp]:
+def running_app(directory: Path, settings: Mapping[str, str], options: tuple[str, ...] = ()) -> Iterator[RunningApp]:
     """The function app of this directory on a free port. It ends with the block, or with this process."""
     with tempfile.NamedTemporaryFile() as output:
         command = [
@@ -76,7 +76,7 @@ def running_app(directory: Path, environment: Mapping[str, str], options: tuple[
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=clean_environment() | environment,
+            env=clean_environment() | settings,
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
@@ -91,9 +91,13 @@ def running_app(directory: Path, environment: Mapping[str, str], options: tuple[
 
 def clean_environment() -> dict[str, str]:
     """This environment, in which no setting comes from the developer's own nor from their local.settings.json."""
+    return {**os.environ, **dict.fromkeys(setting_names(), "")}
+
+
+def setting_names() -> list[str]:
+    """All settings of ours that there are."""
     sample = json.loads((ROOT / "local.settings.sample.json").read_text())
-    blank = {name: "" for name in sample["Values"] if name.startswith("SCIM_")}
-    return {**os.environ, **blank}
+    return [name for name in sample["Values"] if name.startswith("SCIM_")]
 
 
 def _address(process: subprocess.Popen[bytes], output: Path) -> str:
