@@ -1,4 +1,4 @@
-"""A transcript of the calls a storage makes to its tables: what was asked, in which order, and what went side by side."""
+"""A transcript of the calls a storage makes to its tables: what was asked, in which order, what went side by side."""
 
 import itertools
 from collections.abc import Awaitable, Iterator, Sequence

@@ -1,0 +1,120 @@
+"""What every implementation of the storage port promises about pages, counts, places in a list, and bookmarks."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from scim_core.storage import Bookmark, ColumnTest, Storage, TooLarge
+from tests.contract.builders import TENANT, create, group, id_of, user
+
+MANY = 2_500
+
+
+def ids(*numbers: int) -> list[str]:
+    return [id_of(number) for number in numbers]
+
+
+async def page_ids(storage: Storage, limit: int, *tests: ColumnTest, after: int | None = None) -> list[str]:
+    page = await storage.page(TENANT, "User", after=None if after is None else id_of(after), limit=limit, tests=tests)
+    return [item.id for item in page.resources]
+
+
+async def test_pages_are_in_the_order_of_the_ids_and_end_with_none(storage: Storage) -> None:
+    await create(storage, user(3), user(1), group(4), user(2))
+    first = await storage.page(TENANT, "User", limit=2)
+    assert ([item.id for item in first.resources], first.last_id) == (ids(1, 2), id_of(2))
+    last = await storage.page(TENANT, "User", after=first.last_id, limit=2)
+    assert ([item.id for item in last.resources], last.last_id) == (ids(3), None)
+    assert (await storage.page(TENANT, "User", limit=3)).last_id is None
+
+
+async def test_a_page_after_an_id_that_is_gone_starts_where_it_was(storage: Storage) -> None:
+    await create(storage, user(1), user(3))
+    assert await page_ids(storage, 9, after=2) == ids(3)
+    assert await page_ids(storage, 9, after=0) == ids(1, 3)
+    assert await page_ids(storage, 9, after=3) == []
+
+
+async def test_an_empty_list_has_an_empty_page(storage: Storage) -> None:
+    page = await storage.page(TENANT, "User", limit=10)
+    assert (page.resources, page.last_id) == ((), None)
+    assert await storage.count(TENANT, "User") == 0
+    assert await storage.seek(TENANT, "User", after=None, steps=1) is None
+
+
+async def test_2500_resources_are_paged_counted_and_sought(storage: Storage) -> None:
+    for start in range(0, MANY, 50):
+        await asyncio.gather(*(storage.create(TENANT, user(number)) for number in range(start, start + 50)))
+    assert await storage.count(TENANT, "User") == MANY
+    whole = await storage.page(TENANT, "User", limit=MANY)
+    assert ([item.id for item in whole.resources], whole.last_id) == (ids(*range(MANY)), None)
+    part = await storage.page(TENANT, "User", after=id_of(99), limit=2_000)
+    assert ([item.id for item in part.resources], part.last_id) == (ids(*range(100, 2_100)), id_of(2_099))
+    assert await storage.seek(TENANT, "User", after=None, steps=1) == id_of(0)
+    assert await storage.seek(TENANT, "User", after=id_of(9), steps=1_500) == id_of(1_509)
+    assert await storage.seek(TENANT, "User", after=None, steps=MANY) == id_of(MANY - 1)
+    assert await storage.seek(TENANT, "User", after=id_of(0), steps=MANY) is None
+    assert await page_ids(storage, 9, ColumnTest("userName", "eq", "nobody")) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "operator", "value", "expected"),
+    [
+        ("active", "eq", True, (1, 3)),
+        ("active", "eq", False, (2,)),
+        ("name", "eq", "it's", (2,)),
+        ("name", "eq", "It's", ()),
+        ("name", "gt", "a", (2, 3)),
+        ("name", "ge", "a", (1, 2, 3)),
+        ("name", "lt", "it's", (1,)),
+        ("name", "le", "it's", (1, 2)),
+        ("name.familyName", "eq", "x y", (3,)),
+        ("name.familyName", "le", "zz", (3,)),
+        ("lastModified", "gt", "2026-11-23T09:05:01.000000Z", (2, 3)),
+        ("created", "ge", "2026-11-23T09:05:01", ()),
+        ("unknown", "eq", "", ()),
+    ],
+)
+async def test_a_page_holds_what_passes_a_test_of_a_column(
+    storage: Storage, column: str, operator: str, value: str | bool, expected: tuple[int, ...]
+) -> None:
+    later = [f"2026-11-23T09:05:0{number}.000000Z" for number in range(4)]
+    await create(
+        storage,
+        user(1, columns={"active": True, "name": "a"}, last_modified=later[1]),
+        user(2, columns={"active": False, "name": "it's"}, last_modified=later[2]),
+        user(3, columns={"active": True, "name": "straße 漢", "name.familyName": "x y"}, last_modified=later[3]),
+        user(4, columns={}, last_modified=later[0]),
+    )
+    assert await page_ids(storage, 9, ColumnTest(column, operator, value)) == ids(*expected)
+
+
+async def test_tests_are_joined_by_and_and_the_page_is_filled_from_what_passes(storage: Storage) -> None:
+    for number in range(20):
+        await create(storage, user(number, columns={"active": number % 2 == 0, "name": f"{number:02d}"}))
+    tests = [ColumnTest("active", "eq", value=True), ColumnTest("name", "ge", "05"), ColumnTest("name", "lt", "15")]
+    page = await storage.page(TENANT, "User", limit=3, tests=tests)
+    assert ([item.id for item in page.resources], page.last_id) == (ids(6, 8, 10), id_of(10))
+    assert await page_ids(storage, 3, *tests, after=10) == ids(12, 14)
+    assert (await storage.page(TENANT, "User", limit=5, tests=tests)).last_id is None
+
+
+async def test_twelve_tests_are_possible_and_more_are_too_large(tables: Storage) -> None:
+    await create(tables, user(1))
+    test = ColumnTest("active", "eq", value=True)
+    assert await page_ids(tables, 9, *[test] * 12) == ids(1)
+    with pytest.raises(TooLarge):
+        await page_ids(tables, 9, *[test] * 13)
+
+
+@pytest.mark.parametrize("key", ["plain", "d4/1?#", "x" * 1_000])
+async def test_a_bookmark_is_kept_until_another_takes_its_place(storage: Storage, key: str) -> None:
+    assert await storage.load_bookmark(TENANT, key) is None
+    bookmark = Bookmark(id_of(1), 3_000_000_000, "2026-11-23T09:05:00Z")
+    await storage.save_bookmark(TENANT, key, bookmark)
+    assert await storage.load_bookmark(TENANT, key) == bookmark
+    later = replace(bookmark, last_id=id_of(2))
+    await storage.save_bookmark(TENANT, key, later)
+    assert await storage.load_bookmark(TENANT, key) == later
+    assert await storage.load_bookmark("other", key) is None

@@ -1,0 +1,304 @@
+"""What the table storage asks of Table Storage, and what it makes of interruptions, lost answers and refusals."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from devhost.azurite import Azurite, free_port
+from scim_core.storage import (
+    Bookmark,
+    IndexEntry,
+    Membership,
+    MembershipEdits,
+    NotFound,
+    StorageBusy,
+    StorageError,
+    StoredResource,
+    UniquenessConflict,
+    VersionConflict,
+)
+from scim_core.tables import TableStorage, table_storage
+from scim_core.tables.operations import Operation, Role, Verb
+from scim_core.tables.rows import RowPage
+from tests.contract.builders import NOW, TENANT, adding, create, edge, edges_of, group, id_of, removing, stored, user
+from tests.contract.conftest import settings
+from tests.transcript import RecordedRows, Transcript, transcript
+
+
+class InterruptedRows(RecordedRows):
+    """Rows that do something before, or lose the answer after, the next transaction."""
+
+    def __init__(self, storage: TableStorage) -> None:
+        super().__init__(storage.rows, Transcript())
+        self.before: Callable[[], Awaitable[Any]] | None = None
+        self.lose_answers = 0
+
+    async def transact(self, tenant: str, operations: Sequence[Operation]) -> None:
+        before, self.before = self.before, None
+        if before is not None:
+            await before()
+        await super().transact(tenant, operations)
+        if self.lose_answers:
+            self.lose_answers -= 1
+            await super().transact(tenant, operations)  # what the SDK does when the answer to the first was lost
+
+
+class ShreddedRows(RecordedRows):
+    """Rows whose answers come one row at a time, each after an empty page, as Table Storage may answer."""
+
+    async def page(self, tenant: str, key_range: Any, *, token: Any = None, limit: int = 1, **options: Any) -> RowPage:
+        token = token or {"next": None, "pause": True}
+        if token["pause"]:
+            return RowPage([], {"next": token["next"], "pause": False})
+        assert limit > 0
+        page = await super().page(tenant, key_range, token=token["next"], limit=1, **options)
+        return RowPage(page.rows, page.token and {"next": page.token, "pause": True})  # type: ignore[arg-type, dict-item]
+
+
+@pytest.fixture
+def interrupted(tables: TableStorage) -> InterruptedRows:
+    tables.rows = InterruptedRows(tables)
+    return tables.rows
+
+
+async def members_at(storage: TableStorage, number: int) -> tuple[StoredResource, list[Membership]]:
+    """The member and its memberships, read side by side."""
+    found, groups = await asyncio.gather(stored(storage, user(number)), storage.groups_of(TENANT, [id_of(number)]))
+    return found, groups[id_of(number)]
+
+
+async def test_round_trips_are_those_of_the_design(tables: TableStorage) -> None:
+    everyone = [user(number) for number in range(1, 34)]
+    await create(tables, *everyone, group(50))
+    target = await stored(tables, group(50))
+    ids = [item.id for item in everyone]
+    members = [edge(50, number) for number in range(1, 34)]
+
+    async def trips(*calls: Awaitable[Any]) -> int:
+        with transcript(tables) as recorded:
+            for call in calls:
+                await call
+        return recorded.round_trips
+
+    assert await trips(tables.create(TENANT, user(100))) == 1
+    assert await trips(tables.create(TENANT, group(51), members[:3])) == 1
+    assert await trips(tables.read(TENANT, "User", ids)) == 1
+    assert await trips(tables.find(TENANT, "User", IndexEntry("userName", "nobody", unique=True))) == 1
+    assert await trips(tables.find(TENANT, "User", IndexEntry("externalId", "nobody"))) == 1
+    assert await trips(tables.find(TENANT, "User", IndexEntry("externalId", "x-"), prefix=True)) == 1
+    assert await trips(tables.edit_members(TENANT, target, adding(*members), guarded=False)) == 1
+    assert await trips(tables.present(TENANT, id_of(50), ids)) == 1
+    assert await trips(tables.groups_of(TENANT, ids)) == 1
+    assert await trips(tables.groups_of(TENANT, ids, contiguous=True)) == 1
+    assert await trips(tables.members_of(TENANT, id_of(50))) == 1
+    assert await trips(tables.page(TENANT, "User", limit=100)) == 1
+    assert await trips(tables.count(TENANT, "User")) == 1
+    assert await trips(tables.update(TENANT, await stored(tables, user(1)))) == 1
+    leaving, memberships = await members_at(tables, 1)
+    assert await trips(tables.delete(TENANT, leaving, memberships, now=NOW)) == 1
+    assert await trips(tables.ping()) == 1
+
+
+async def test_calls_that_follow_each_other_are_counted_and_calls_side_by_side_are_not(tables: TableStorage) -> None:
+    await create(tables, user(1))
+    with transcript(tables) as recorded:
+        await asyncio.gather(tables.ping(), tables.read(TENANT, "User", [id_of(1), id_of(2)]))
+        await tables.save_bookmark(TENANT, "key", Bookmark(id_of(1), 1, NOW))
+    assert recorded.round_trips == 2
+    assert recorded.kinds == ["get", "get", "get", "transact"]
+    await tables.ping()
+    assert len(recorded.calls) == 4
+
+
+async def test_a_membership_costs_three_operations(tables: TableStorage) -> None:
+    await create(tables, user(1), group(50))
+    target = await stored(tables, group(50))
+    with transcript(tables) as recorded:
+        await tables.edit_members(TENANT, target, adding(edge(50, 1)), guarded=False)
+    [call] = recorded.calls
+    assert sorted(call.keys) == sorted(
+        [
+            f"Group:{id_of(50)}",
+            f"User:{id_of(1)}",
+            f"member:{id_of(50)}:{id_of(1)}",
+            f"memberOf:{id_of(1)}:{id_of(50)}",
+        ]
+    )
+
+
+async def test_ranges_are_read_to_their_end_through_empty_and_short_pages(tables: TableStorage) -> None:
+    await create(tables, *(user(number) for number in range(4)))
+    await tables.create(TENANT, group(50), [edge(50, number) for number in range(4)])
+    tables.rows = ShreddedRows(tables.rows, Transcript())
+    ids = [id_of(number) for number in range(4)]
+    assert await tables.count(TENANT, "User") == 4
+    assert [item.id for item in (await tables.page(TENANT, "User", limit=4)).resources] == ids
+    page = await tables.page(TENANT, "User", limit=3)
+    assert ([item.id for item in page.resources], page.last_id) == (ids[:3], ids[2])
+    assert await tables.seek(TENANT, "User", after=ids[0], steps=3) == ids[3]
+    assert len(await edges_of(tables, 50)) == 4
+    assert await tables.find(TENANT, "User", IndexEntry("externalId", "x-"), prefix=True) == ids
+
+
+async def test_a_create_whose_answer_was_lost_has_happened(tables: TableStorage, interrupted: InterruptedRows) -> None:
+    await create(tables, user(1))
+    interrupted.lose_answers = 1
+    await tables.create(TENANT, group(50), [edge(50, 1)])
+    assert await edges_of(tables, 50) == [edge(50, 1)]
+
+
+async def test_edits_whose_answer_was_lost_have_happened(tables: TableStorage, interrupted: InterruptedRows) -> None:
+    await create(tables, user(1), user(2))
+    await tables.create(TENANT, group(50), [edge(50, 1)])
+    interrupted.lose_answers = 1
+    edits = MembershipEdits(add=(edge(50, 2),), remove=(edge(50, 1),))
+    await tables.edit_members(TENANT, await stored(tables, group(50)), edits, guarded=False)
+    assert await edges_of(tables, 50) == [edge(50, 2)]
+
+
+async def test_a_name_that_another_takes_before_the_update_is_a_conflict(
+    tables: TableStorage, interrupted: InterruptedRows
+) -> None:
+    await create(tables, user(1, "ann"))
+    renamed = replace(user(1, "bea"), etag=(await stored(tables, user(1))).etag)
+    interrupted.before = lambda: tables.create(TENANT, user(2, "bea"))
+    with pytest.raises(UniquenessConflict, match="userName"):
+        await tables.update(TENANT, renamed)
+
+
+async def test_a_member_deleted_before_it_is_added_is_not_found(
+    tables: TableStorage, interrupted: InterruptedRows
+) -> None:
+    await create(tables, user(1), user(2), group(50))
+    member, target = await stored(tables, user(1)), await stored(tables, group(50))
+    interrupted.before = lambda: tables.delete(TENANT, member, [], now=NOW)
+    with pytest.raises(NotFound) as missing:
+        await tables.edit_members(TENANT, target, adding(edge(50, 1), edge(50, 2)), guarded=False)
+    assert missing.value.ids == {id_of(1)}
+    assert await edges_of(tables, 50) == []
+
+
+async def test_a_member_deleted_before_it_is_removed_is_removed(
+    tables: TableStorage, interrupted: InterruptedRows
+) -> None:
+    await create(tables, user(1), user(2))
+    await tables.create(TENANT, group(50), [edge(50, 1), edge(50, 2)])
+    (member, memberships), target = await members_at(tables, 1), await stored(tables, group(50))
+    interrupted.before = lambda: tables.delete(TENANT, member, memberships, now=NOW)
+    await tables.edit_members(TENANT, target, removing(edge(50, 1), edge(50, 2)), guarded=False)
+    assert await edges_of(tables, 50) == []
+    assert await tables.groups_of(TENANT, [id_of(1), id_of(2)]) == {id_of(1): [], id_of(2): []}
+
+
+async def test_a_member_added_before_its_delete_makes_the_delete_start_again(
+    tables: TableStorage, interrupted: InterruptedRows
+) -> None:
+    await create(tables, user(1), group(50))
+    (member, memberships), target = await members_at(tables, 1), await stored(tables, group(50))
+    interrupted.before = lambda: tables.edit_members(TENANT, target, adding(edge(50, 1)), guarded=False)
+    with pytest.raises(VersionConflict):
+        await tables.delete(TENANT, member, memberships, now=NOW)
+    assert await edges_of(tables, 50) == [edge(50, 1)]
+
+
+@pytest.mark.parametrize("earlier", [[], [51], [51, 52]])
+async def test_memberships_older_than_the_resource_they_were_read_beside_do_not_delete_it(
+    tables: TableStorage, earlier: list[int]
+) -> None:
+    await create(tables, user(1), group(50), group(51), group(52))
+    for number in earlier:
+        await tables.edit_members(TENANT, await stored(tables, group(number)), adding(edge(number, 1)), guarded=False)
+    _, memberships = await members_at(tables, 1)
+    await tables.edit_members(TENANT, await stored(tables, group(50)), adding(edge(50, 1)), guarded=False)
+    member, _ = await members_at(tables, 1)
+    with pytest.raises(VersionConflict):
+        await tables.delete(TENANT, member, memberships, now=NOW)
+    assert await edges_of(tables, 50) == [edge(50, 1)]
+
+
+async def test_a_delete_reads_its_memberships_again_only_where_they_could_be_older(tables: TableStorage) -> None:
+    await create(tables, user(1), user(2), user(3), group(50), group(51))
+    for edits in (adding(edge(50, 1), edge(50, 2)), removing(edge(50, 2))):
+        await tables.edit_members(TENANT, await stored(tables, group(50)), edits, guarded=False)
+    costs = []
+    for number in (1, 2, 3):
+        member, memberships = await members_at(tables, number)
+        with transcript(tables) as recorded:
+            await tables.delete(TENANT, member, memberships, now=NOW)
+        costs.append(recorded.round_trips)
+    assert costs == [1, 2, 1]
+
+
+async def test_a_lost_index_row_is_reported_and_not_taken_for_a_conflict(tables: TableStorage) -> None:
+    await create(tables, user(1))
+    before = await stored(tables, user(1))
+    key = "User.externalId:x-user1@example.com:" + id_of(1)
+    await tables.rows.transact(TENANT, [Operation(Verb.DELETE, Role.INDEX, key)])
+    for change in (
+        tables.update(TENANT, replace(before, index=frozenset())),
+        tables.delete(TENANT, before, [], now=NOW),
+    ):
+        with pytest.raises(StorageError, match="index row") as refused:
+            await change
+        assert not isinstance(refused.value, VersionConflict)
+
+
+async def test_the_table_is_created_by_whichever_call_comes_first(azurite: Azurite) -> None:
+    firsts: list[Callable[[TableStorage], Awaitable[Any]]] = [
+        lambda storage: storage.create(TENANT, user(1)),
+        lambda storage: storage.read(TENANT, "User", [id_of(1)]),
+        lambda storage: storage.page(TENANT, "User", limit=1),
+        lambda storage: storage.ping(),
+        lambda storage: asyncio.gather(*(storage.create(TENANT, user(number)) for number in range(20))),
+    ]
+    for number, first in enumerate(firsts):
+        storage = table_storage(settings(azurite.connection_string, f"first{number}"))
+        await first(storage)
+        await storage.create(TENANT, user(30))
+        assert await storage.count(TENANT, "User") >= 1
+        await storage.close()
+
+
+@pytest.mark.filterwarnings("ignore:Testing an element's truth value:DeprecationWarning")  # the SDK's own
+async def test_a_wrong_key_is_reported_without_the_key(azurite: Azurite) -> None:
+    wrong = "d3Jvbmc="
+    connection = ";".join(
+        f"AccountKey={wrong}" if part.startswith("AccountKey") else part
+        for part in azurite.connection_string.split(";")
+    )
+    storage = table_storage(settings(connection, "wrongkey"))
+    for call in (storage.ping(), storage.create(TENANT, user(1))):
+        with pytest.raises(StorageBusy, match="Storage Table Data Contributor") as refused:
+            await call
+        assert wrong not in str(refused.value)
+    await storage.close()
+
+
+async def test_a_storage_that_is_not_there_is_busy() -> None:
+    connection = f"AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:{free_port()}/a"
+    storage = table_storage(settings(connection, "nowhere"))
+    for call in (storage.ping(), storage.create(TENANT, user(1)), storage.count(TENANT, "User")):
+        with pytest.raises(StorageBusy):
+            await call
+    await storage.close()
+
+
+async def test_a_storage_that_does_not_answer_is_busy_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(5)
+        writer.close()
+
+    monkeypatch.setattr("scim_core.tables.rows.CALL_SECONDS", 0.2)
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    storage = table_storage(settings(f"AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:{port}/a", "slow"))
+    for call in (storage.ping(), storage.create(TENANT, user(1))):
+        with pytest.raises(StorageBusy, match="TimeoutError"):
+            await asyncio.wait_for(call, 2)
+    await storage.close()
+    server.close()
