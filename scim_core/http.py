@@ -1,5 +1,6 @@
 """HTTP without a transport: limits, media types, authentication, and the one place that catches exceptions."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable
@@ -17,6 +18,9 @@ MAX_BODY_BYTES = 1024 * 1024
 
 MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
 """What a body may be declared as (RFC 7644 section 3.1); parameters such as charset do not matter."""
+
+REQUEST_SECONDS = 40
+"""Longest a request may take in all. Entra waits 60 seconds, and an answer that says come back is better than none."""
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +52,8 @@ class Endpoint:
             operation = target.operation
             principal = None if target.anonymous else self._tokens.authenticate(request.headers)
             _check_body(request)
-            response = await self._operations.run(self._call(request, target, principal))
+            async with asyncio.timeout(REQUEST_SECONDS):
+                response = await self._operations.run(self._call(request, target, principal))
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
             response = response_for(error, self._new_id)
         self._log(request, principal, operation, response)
