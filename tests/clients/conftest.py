@@ -1,19 +1,23 @@
-"""The endpoint that the recorded exchanges are played against."""
+"""The endpoints that the recorded exchanges are played against."""
 
+from collections.abc import AsyncIterator
 from hashlib import sha256
 
+import httpx
 import pytest
 
 from scim_core import build
 from scim_core.memory import MemoryStorage
 from scim_core.settings import Settings
-from tests.clients.targets import InProcess, Target
+from tests.clients.targets import InProcess, OverHttp, Target
+from tests.running import running_endpoint
 
 TOKEN = "b6Xk0y6mQ8rW2nV5sJ1tZ7cL4hD9fG3p"
+SECONDS = 60
+"""How long Entra waits for an answer."""
 
 
-@pytest.fixture(params=["core"])
-def target() -> Target:
+def in_process() -> InProcess:
     """An endpoint of its own for each play."""
     environment = {
         "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),
@@ -21,3 +25,16 @@ def target() -> Target:
     }
     endpoint = build(Settings.from_environment(environment), storage=MemoryStorage())
     return InProcess(endpoint, "http://localhost:7071/scim/v2", TOKEN)
+
+
+@pytest.fixture(scope="session")
+async def over_http() -> AsyncIterator[OverHttp]:
+    """One endpoint over Azurite, whose single tenant all plays share."""
+    with running_endpoint() as endpoint:
+        async with httpx.AsyncClient(timeout=SECONDS, limits=httpx.Limits(max_connections=None)) as client:
+            yield OverHttp(client, endpoint.base_url, endpoint.token)
+
+
+@pytest.fixture(params=["core", "http"])
+def target(request: pytest.FixtureRequest) -> Target:
+    return in_process() if request.param == "core" else request.getfixturevalue("over_http")
