@@ -19,12 +19,13 @@ READ_SECONDS = 5
 """Longest silence of the service, which answers in milliseconds, within one attempt: it leaves time for a second."""
 
 RETRIES = 3
-"""Repetitions of an attempt that failed. Writes are repeated too: each is safe to repeat, see docs/storage.md."""
+"""Repetitions of an attempt that failed."""
 
 BACKOFF_SECONDS = 0.2
 """The first repetition comes at once, the next ones after this times 2 and 4."""
 
-_REPEATABLE = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+REPEATED_METHODS = ["GET", "POST"]
+"""The SDK would not repeat a transaction whose connection broke. Ours are safe to repeat: docs/storage.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,6 @@ def connect(settings: Settings) -> Connection:
         "transport": transport,
         "retry_total": RETRIES,
         "retry_backoff_factor": BACKOFF_SECONDS,
-        "retry_on_methods": _REPEATABLE,
     }
     if settings.storage_connection:
         table = TableClient.from_connection_string(settings.storage_connection, settings.table_name, **options)

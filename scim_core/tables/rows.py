@@ -16,7 +16,7 @@ from azure.data.tables.aio import TableClient
 
 from scim_core.storage import ColumnTest
 from scim_core.tables import keys
-from scim_core.tables.client import CALL_SECONDS, Connection
+from scim_core.tables.client import CALL_SECONDS, REPEATED_METHODS, Connection
 from scim_core.tables.errors import TableMissing, is_table_missing, translated
 from scim_core.tables.keys import KeyRange
 from scim_core.tables.limits import PAGE_ROWS
@@ -90,9 +90,8 @@ class Rows:
     async def transact(self, tenant: str, operations: Sequence[Operation]) -> None:
         """All of the operations happen, or none. Raises RowFailure's family, VersionConflict, TooLarge, StorageBusy."""
         partition = keys.partition(tenant)
-        await self._call(
-            lambda table: table.submit_transaction([_entry(partition, item) for item in operations]), operations
-        )
+        entries = [_entry(partition, item) for item in operations]
+        await self._call(lambda table: table.submit_transaction(entries, retry_on_methods=REPEATED_METHODS), operations)
 
     async def close(self) -> None:
         """The connection is closed, if one was opened."""

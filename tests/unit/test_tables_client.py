@@ -1,0 +1,110 @@
+"""The connection, against a server that misbehaves in ways Azurite cannot."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from scim_core.settings import Settings
+from scim_core.storage import Bookmark, StorageBusy, TooLarge
+from scim_core.tables import TableStorage, client, table_storage
+
+BUSY = (503, {})
+COME_LATER = (503, {"Retry-After": "60"})
+NO_ROW = (404, {"x-ms-error-code": "ResourceNotFound"})
+TOO_LARGE = (413, {"x-ms-error-code": "RequestBodyTooLarge"})
+HANG_UP = (0, {})
+BOOKMARK = Bookmark("1", 1, "now")
+
+
+def settings(**changes: str) -> Settings:
+    return Settings.from_environment({"SCIM_TOKEN_SHA256": "0" * 64, **changes})
+
+
+@asynccontextmanager
+async def answering(*answers: tuple[int, dict[str, str]]) -> AsyncIterator[tuple[TableStorage, Callable[[], int]]]:
+    """A storage whose server gives these answers in turn, and how many it has given."""
+    left = list(answers)
+
+    async def answer(request: web.Request) -> web.Response:
+        await request.read()
+        status, headers = left.pop(0)
+        if not status:
+            assert request.transport is not None
+            request.transport.close()
+        return web.Response(status=status or 200, headers=headers)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}/a"
+    storage = table_storage(settings(SCIM_STORAGE_CONNECTION=f"AccountName=a;AccountKey=a2V5;TableEndpoint={endpoint}"))
+    try:
+        yield storage, lambda: len(answers) - len(left)
+    finally:
+        await storage.close()
+        await runner.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.01)
+
+
+@pytest.mark.parametrize("failures", [[BUSY], [HANG_UP], [BUSY, HANG_UP, BUSY]])
+async def test_a_read_is_repeated_until_it_is_answered(failures: list[Any]) -> None:
+    async with answering(*failures, NO_ROW) as (storage, given):
+        assert await storage.read("t", "User", ["1"]) == [None]
+        assert given() == len(failures) + 1
+
+
+@pytest.mark.parametrize("failures", [[BUSY], [HANG_UP], [HANG_UP, BUSY, HANG_UP]])
+async def test_a_change_is_repeated_until_it_is_answered(failures: list[Any]) -> None:
+    async with answering(*failures, TOO_LARGE) as (storage, given):
+        with pytest.raises(TooLarge):
+            await storage.save_bookmark("t", "key", BOOKMARK)
+        assert given() == len(failures) + 1
+
+
+async def test_repetitions_end() -> None:
+    async with answering(*[BUSY] * 8) as (storage, given):
+        with pytest.raises(StorageBusy):
+            await storage.ping()
+        assert given() == 1 + client.RETRIES
+        with pytest.raises(StorageBusy):
+            await storage.save_bookmark("t", "key", BOOKMARK)
+        assert given() == 2 * (1 + client.RETRIES)
+
+
+async def test_a_service_that_wants_a_long_pause_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scim_core.tables.rows.CALL_SECONDS", 0.2)
+    async with answering(COME_LATER) as (storage, given):
+        with pytest.raises(StorageBusy):
+            await asyncio.wait_for(storage.ping(), 5)
+        assert given() == 1
+
+
+async def test_with_an_account_url_the_platforms_identity_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settings(
+        SCIM_STORAGE_ACCOUNT_URL="https://account.table.core.windows.net", SCIM_STORAGE_IDENTITY_CLIENT_ID="client"
+    )
+    kinds = []
+    for environment in ({"IDENTITY_ENDPOINT": "http://127.0.0.1:1/token", "IDENTITY_HEADER": "x"}, {}):
+        monkeypatch.delenv("IDENTITY_ENDPOINT", raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        connection = client.connect(found)
+        kinds.append(type(connection.credential).__name__)
+        assert connection.table.url == "https://account.table.core.windows.net"
+        await connection.close()
+    assert kinds == ["ManagedIdentityCredential", "DefaultAzureCredential"]
+
+
+async def test_a_storage_that_was_never_used_can_be_closed() -> None:
+    await table_storage(settings(SCIM_STORAGE_CONNECTION="UseDevelopmentStorage=true")).close()
