@@ -58,10 +58,8 @@ def response_for(error: Exception, new_id: Callable[[], str]) -> ScimResponse:
             return error_response(error.status, _sentence(error.detail), error.scim_type)
         case TooManyOperations():
             return error_response(413, f"A PATCH may hold at most {MAX_OPERATIONS} operations; send several requests.")
-        case storage.StorageError():
+        case storage.StorageError() | TimeoutError():
             return _from_storage(error)
-        case TimeoutError():
-            return _from_storage(storage.StorageBusy("the request took too long"))
     correlation_id = new_id()
     log.error("request failed", exc_info=error, extra={"correlation_id": correlation_id})
     return error_response(
@@ -69,7 +67,7 @@ def response_for(error: Exception, new_id: Callable[[], str]) -> ScimResponse:
     )
 
 
-def _from_storage(error: storage.StorageError) -> ScimResponse:
+def _from_storage(error: storage.StorageError | TimeoutError) -> ScimResponse:
     match error:
         case storage.UniquenessConflict():
             taken = uniqueness(error.attribute)
