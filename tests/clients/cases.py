@@ -39,6 +39,8 @@ def read(text: str, file: Path) -> Iterator[Play]:
     for exchange in case["exchanges"]:
         _only(_EXCHANGE_KEYS, exchange, file)
         _only(_SEND_KEYS, exchange["send"], file)
+        if "status" not in exchange["expect"]:
+            raise ValueError(f"{file.parent.name}/{file.name}: an exchange expects no status")
     name = f"case-{case['case']:03}" if "case" in case else f"{file.parent.name}-{file.stem}"
     for example, values in case.get("examples", {"": {}}).items():
         play_id = "-".join(filter(None, [name, _slug(case["title"]), _slug(example)]))

@@ -89,7 +89,18 @@ def _resource(resource: dict[str, Any]) -> Iterator[str]:
     for name in resource:
         if name.lower().startswith("urn:") and name not in schemas:
             yield f"{name} is not in schemas {schemas}"
+    for name, value in resource.items():
+        if isinstance(value, list) and all(isinstance(element, dict) for element in value):
+            yield from _elements(name, value)
     yield from _meta(resource.get("meta", {}), resource.get("id"))
+
+
+def _elements(name: str, elements: list[dict[str, Any]]) -> Iterator[str]:
+    if [element.get("primary") for element in elements].count(True) > 1:
+        yield f"{name} has more than one primary element"
+    pairs = [(element.get("type"), element["value"]) for element in elements if "value" in element]
+    if len(set(pairs)) != len(pairs):
+        yield f"{name} has two elements of the same type and value"
 
 
 def _meta(meta: dict[str, Any], resource_id: str | None) -> Iterator[str]:

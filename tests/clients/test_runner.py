@@ -24,6 +24,8 @@ USER = {
     "meta": {"location": "http://localhost/scim/v2/Users/1", "version": 'W/"a"', "created": "2026-11-23T09:05:00Z"},
 }
 CREATED = {**SCIM_JSON, "location": USER["meta"]["location"], "etag": 'W/"a"'}
+WORK = {"type": "work", "value": "a"}
+PRIMARY = WORK | {"primary": True}
 NOT_FOUND = {"schemas": [ERROR], "status": "404", "detail": "There is no user 1."}
 PAGE = {"schemas": [LIST_RESPONSE], "totalResults": 1, "startIndex": 1, "itemsPerPage": 1, "Resources": [USER]}
 
@@ -69,6 +71,10 @@ def test_right_answers_violate_nothing() -> None:
         pytest.param("GET", answer(200, USER | {"emails": [{"value": None}]}, CREATED), id="null within"),
         pytest.param("GET", answer(200, USER | {"name": {}}, CREATED), id="empty object"),
         pytest.param("GET", answer(200, USER | {"urn:x:2.0:User": {"a": 1}}, CREATED), id="extension not listed"),
+        pytest.param(
+            "GET", answer(200, USER | {"emails": [PRIMARY, PRIMARY | {"value": "b"}]}, CREATED), id="primaries"
+        ),
+        pytest.param("GET", answer(200, USER | {"emails": [WORK, WORK]}, CREATED), id="the same twice"),
         pytest.param("GET", answer(200, USER, {**CREATED, "etag": 'W/"b"'}), id="another ETag"),
         pytest.param("GET", answer(200, USER, SCIM_JSON), id="no ETag"),
         pytest.param("POST", answer(201, USER, {**CREATED, "location": "http://localhost/"}), id="other location"),
@@ -153,9 +159,18 @@ def test_an_expectation_that_means_nothing_is_an_error() -> None:
         shortcomings({"absnet": ["/id"]}, answer(200, USER, CREATED))
 
 
-@pytest.mark.parametrize("text", ['{"title": "t", "titel": "t", "exchanges": []}', '{"title": "a", "title": "b"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"title": "t", "titel": "t", "exchanges": []}',
+        '{"title": "a", "title": "b", "exchanges": []}',
+        '{"exchanges": [{"send": {"methd": "GET"}, "expect": {"status": 200}}]}',
+        '{"exchanges": [{"send": {"method": "GET"}, "expects": {"status": 200}}]}',
+        '{"exchanges": [{"send": {"method": "GET"}, "expect": {"body": {}}}]}',
+    ],
+)
 def test_data_the_runner_would_not_look_at_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"mean nothing|occurs twice"):
+    with pytest.raises(ValueError, match=r"mean nothing|occurs twice|expects no status"):
         list(read(text, Path("entra/001.json")))
 
 
