@@ -51,9 +51,9 @@ class FunctionsHost:
         except InvocationError as error:
             log.error("%s failed\n%s", name, error)  # noqa: TRY400 - the worker's text holds the traceback that matters
             response = FunctionResponse(500)
-        await _send(send, scope["method"], response, self.custom_headers)
         milliseconds = (time.perf_counter() - started) * 1000
         log.info("%s %s -> %s in %.0f ms (%s)", scope["method"], _target(scope), response.status, milliseconds, name)
+        await _send(send, scope["method"], response, self.custom_headers)
 
     async def _admit(self, scope: Message, receive: Receive) -> tuple[Function, FunctionRequest]:
         """The function that is to answer, and the request as it will see it. Raises RefusedError."""

@@ -82,6 +82,8 @@ async def _serve(directory: Path, listener: socket.socket, started: Callable[[],
         await _Server(config, started).serve([listener])
     finally:
         worker.stop()
+        # The worker ends without telling the app, so a connection that the app holds open to the end is no error.
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
 
 
 class _Server(uvicorn.Server):

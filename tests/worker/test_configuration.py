@@ -1,0 +1,33 @@
+"""host.json and local.settings.json."""
+
+import pytest
+
+from devhost.configuration import HostConfiguration, apply_local_settings, read_host_json
+from devhost.errors import DevhostError
+
+
+def test_without_host_json_the_hosts_defaults_hold(tmp_path):
+    assert read_host_json(tmp_path) == HostConfiguration("api", {})
+
+
+def test_without_local_settings_nothing_changes(tmp_path):
+    environment = {"A": "1"}
+    apply_local_settings(tmp_path, environment)
+
+    assert environment == {"A": "1"}
+
+
+def test_the_environment_wins_even_when_empty(tmp_path):
+    (tmp_path / "local.settings.json").write_text('\ufeff{"Values": {"A": "file", "B": "file", "C": 1}}')
+    environment = {"A": ""}
+    apply_local_settings(tmp_path, environment)
+
+    assert environment == {"A": "", "B": "file", "C": "1"}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"IsEncrypted": true}'])
+def test_unusable_local_settings_are_named(tmp_path, text):
+    (tmp_path / "local.settings.json").write_text(text)
+
+    with pytest.raises(DevhostError, match=r"local\.settings\.json"):
+        apply_local_settings(tmp_path, {})

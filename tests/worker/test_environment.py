@@ -1,0 +1,84 @@
+"""devhost/environment.sh: what stands between a fresh clone and the first command."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.running import ROOT
+
+SCRIPT = ROOT / "devhost" / "environment.sh"
+TOOLS = ("sh", "cat", "cksum", "cut", "ls", "grep", "tail", "python3.13")
+NOWHERE = {"PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
+
+
+@pytest.fixture
+def clone(tmp_path):
+    (tmp_path / "bin").mkdir()
+    for name in TOOLS:
+        found = sys.executable if name == "python3.13" else shutil.which(name)
+        (tmp_path / "bin" / name).symlink_to(Path(found).resolve())
+    (tmp_path / "requirements.txt").write_text("# nothing\n")
+    return tmp_path
+
+
+def prepare(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", str(SCRIPT), "requirements.txt"],
+        cwd=folder,
+        env={"PATH": str(folder / "bin"), "HOME": str(folder)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_without_python_a_sentence_says_what_to_install(clone):
+    (clone / "bin" / "python3.13").unlink()
+    done = prepare(clone)
+
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert done.stderr.startswith("Python 3.13 with venv and pip is needed and was not found: install it")
+
+
+def test_an_older_python_and_a_shim_with_nothing_behind_it_are_passed_over(clone):
+    (clone / "bin" / "python3").write_text("#!/bin/sh\nexit 127\n")
+    (clone / "bin" / "python3").chmod(0o755)
+
+    assert prepare(clone).returncode == 0
+    assert (clone / ".venv" / "bin" / "python").exists()
+
+
+def test_pyenvs_version_is_found_though_it_is_not_the_default(clone):
+    version = clone / ".pyenv" / "versions" / "3.13.9" / "bin"
+    version.mkdir(parents=True)
+    (clone / "bin" / "python3.13").rename(version / "python3.13")
+
+    assert prepare(clone).returncode == 0
+
+
+def test_once_installed_it_does_nothing_until_a_requirement_changes(clone):
+    assert "Installing" in prepare(clone).stderr
+    assert prepare(clone).stderr == ""
+    (clone / "requirements.txt").write_text("# still nothing\n")
+    assert "Installing" in prepare(clone).stderr
+
+
+def test_half_an_environment_is_made_anew(clone):
+    assert prepare(clone).returncode == 0
+    shutil.rmtree(next((clone / ".venv" / "lib").glob("*/site-packages/pip")))
+
+    assert prepare(clone).returncode == 0
+
+
+def test_without_a_network_a_sentence_says_what_to_do(clone):
+    (clone / "requirements.txt").write_text("no-such-package==1\n")
+    done = prepare(clone, **NOWHERE)
+
+    assert done.returncode == 1
+    assert "check the network and pip's configuration, then run make again" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert "Installing" in prepare(clone, **NOWHERE).stderr

@@ -1,0 +1,199 @@
+"""function_app.py, indexed by the real worker runtime and called over HTTP by the host's rules."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+
+from devhost import routes, worker
+from scim_core import ScimRequest, ScimResponse
+from tests.running import ROOT, RunningEndpoint, clean_environment
+from tests.worker.raw_http import Answer, send
+
+ALL_METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
+ANSWERS = {
+    "/health": "health",
+    "/scim/v2/Bulk": "bulk",
+    "/scim/v2/Groups": "groups",
+    "/scim/v2/Groups/.search": "groups_search",
+    "/scim/v2/Groups/42": "groups_with_id",
+    "/scim/v2/Me": "me",
+    "/scim/v2/ResourceTypes": "resource_types",
+    "/scim/v2/ResourceTypes/User": "resource_types_with_id",
+    "/scim/v2/Schemas": "schemas",
+    "/scim/v2/Schemas/urn:ietf:params:scim:schemas:core:2.0:User": "schemas_with_id",
+    "/scim/v2/.search": "search",
+    "/scim/v2/ServiceProviderConfig": "service_provider_config",
+    "/scim/v2/Users": "users",
+    "/scim/v2/Users/.search": "users_search",
+    "/scim/v2/users/42/": "users_with_id",
+    "/scim/v2/Users/42/more": "zz_fallback",
+    "/scim/v2//Users": "zz_fallback",
+    "/scim/v2": "zz_fallback",
+    "/": "zz_fallback",
+}
+"""Path -> name of the function that is to answer it."""
+
+
+@pytest.fixture(scope="session")
+async def functions() -> AsyncIterator[list[worker.Function]]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in clean_environment().items():
+            patch.setenv(name, value)
+        patch.setenv("SCIM_TOKEN_SHA256", "0" * 64)
+        patch.setenv("SCIM_STORAGE_CONNECTION", "UseDevelopmentStorage=true")
+        found = await worker.start(ROOT)
+    yield found
+    worker.stop()
+
+
+@pytest.fixture
+def call(endpoint: RunningEndpoint):
+    def call(target: str, method: str = "GET", body: object = None, **headers: str) -> Answer:
+        sent = {"Authorization": f"Bearer {endpoint.token}", "Content-Type": "application/scim+json", **headers}
+        return send(endpoint.app.url, target, method, sent, body)
+
+    return call
+
+
+def is_error(answer: Answer, status: int) -> bool:
+    """Whether this is a SCIM Error of this status (RFC 7644 section 3.12)."""
+    expected = (status, "application/scim+json", str(status))
+    return (answer.status, answer.headers["content-type"], answer.json["status"]) == expected
+
+
+def test_the_worker_indexes_every_function_with_every_method(functions):
+    assert set(ANSWERS.values()) == {function.name for function in functions}
+    assert all(function.methods == ALL_METHODS for function in functions)
+
+
+@pytest.mark.parametrize(("path", "name"), ANSWERS.items())
+def test_the_host_finds_the_function_meant_for_a_path(functions, path, name):
+    function, _ = routes.find(routes.arrange(functions, ""), "GET", path)
+
+    assert function.name == name
+
+
+@pytest.mark.parametrize(("path", "name"), ANSWERS.items())
+def test_every_function_answers_over_http_in_scim(endpoint, call, path, name):
+    answer = call(path)
+
+    assert answer.status in (200, 404, 405, 501)
+    assert answer.headers["content-type"] == ("application/json" if name == "health" else "application/scim+json")
+    assert f"GET {path} -> {answer.status}" in endpoint.app.said()
+    assert f"ms ({name})" in endpoint.app.said()
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [("/scim/v2/Users", "DELETE"), ("/scim/v2/Schemas", "POST"), ("/health", "PUT"), ("/scim/v2/Users/42", "OPTIONS")],
+)
+def test_a_wrong_method_is_405_in_scim_and_not_the_hosts_404(call, path, method):
+    answer = call(path, method)
+
+    assert is_error(answer, 405)
+    assert "GET" in answer.headers["allow"]
+
+
+def test_an_unknown_path_is_404_in_scim_and_not_the_hosts(call):
+    assert is_error(call("/scim/v2/Nothing"), 404)
+    assert is_error(call("/elsewhere"), 404)
+
+
+def test_a_head_has_no_body(call):
+    assert call("/scim/v2/Users", "HEAD").body == b""
+
+
+def test_doubled_and_trailing_slashes_do_not_matter(call):
+    assert call("/scim/v2//Users/").json["totalResults"] == call("/scim/v2/Users").json["totalResults"]
+
+
+@pytest.mark.parametrize("id_", ["a%2Fb", "a%252Fb", "%C3%A9", "%FF", "a%20b", "100%25"])
+def test_an_odd_id_is_404_in_scim(call, id_):
+    assert is_error(call(f"/scim/v2/Users/{id_}"), 404)
+
+
+async def test_the_endpoint_gets_the_path_decoded_the_query_raw_and_the_body(functions, monkeypatch):
+    class Recorder:
+        async def handle(self, request: ScimRequest) -> ScimResponse:
+            self.request = request
+            return ScimResponse(204, {"ETag": "e"})
+
+    recorder = Recorder()
+    monkeypatch.setattr(sys.modules["function_app"], "endpoint", recorder)
+    function = next(function for function in functions if function.name == "users_with_id")
+    url = "https://scim.example.com:8443/scim/v2/Users/a%20%C3%A9%25?filter=&a=%2B&a=?"
+    sent = worker.FunctionRequest("PATCH", url, {"x-one": "1"}, {"a": "+,?"}, {"id": "a"}, b"\xff")
+
+    answer = await worker.invoke(function, sent)
+
+    assert recorder.request == ScimRequest(
+        method="PATCH",
+        path="/scim/v2/Users/a é%",
+        query="filter=&a=%2B&a=?",
+        headers={"x-one": "1"},
+        body=b"\xff",
+        base_url="https://scim.example.com:8443",
+    )
+    assert (answer.status, answer.headers["ETag"], answer.body) == (204, "e", b"")
+
+
+def test_a_query_is_taken_raw(call):
+    answer = call("/scim/v2/Users?filter=userName%20eq%20%22a%26b%2Bc%22&unknown=a&unknown=b")
+
+    assert (answer.status, answer.json["totalResults"]) == (200, 0)
+
+
+def test_a_body_in_chunks_is_411_and_creates_nothing(call):
+    assert is_error(call("/scim/v2/Users", "POST", [b'{"userName":', b'"chunked"}']), 411)
+    assert call("/scim/v2/Users?filter=userName%20eq%20%22chunked%22").json["totalResults"] == 0
+
+
+def test_a_missing_body_is_400(call):
+    assert is_error(call("/scim/v2/Users", "POST"), 400)
+
+
+def test_a_user_lives_through_the_whole_of_http(call):
+    created = call("/scim/v2/Users", "POST", '{"userName": "zoë@example.com"}'.encode())
+    location = created.headers["location"]
+    path = location.removeprefix("http://localhost").partition("/")[2]
+
+    assert created.status == 201
+    assert location == created.json["meta"]["location"]
+    assert location.isascii()
+    assert created.headers["etag"] == created.json["meta"]["version"]
+    assert call(f"/{path}").json == created.json
+    deleted = call(f"/{path}", "DELETE")
+    assert (deleted.status, deleted.body) == (204, b"")
+    assert "content-length" not in deleted.headers
+    assert is_error(call(f"/{path}"), 404)
+
+
+def test_without_a_token_it_is_401_in_scim(endpoint):
+    answer = send(endpoint.app.url, "/scim/v2/Users")
+
+    assert is_error(answer, 401)
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_locations_follow_the_host_that_the_client_named(call):
+    answer = call("/scim/v2/ServiceProviderConfig", Host="scim.example.com:8443")
+
+    assert answer.json["meta"]["location"] == "http://scim.example.com:8443/scim/v2/ServiceProviderConfig"
+
+
+def test_no_token_and_no_user_name_in_the_log(endpoint, call):
+    call("/scim/v2/Users", "POST", b'{"userName": "secret@example.com"}')
+
+    assert endpoint.token not in endpoint.app.said()
+    assert "secret@example.com" not in endpoint.app.said()
+
+
+def test_a_missing_setting_stops_the_start_with_a_sentence():
+    command = [sys.executable, "-m", "devhost", "--port=0"]
+    done = subprocess.run(command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("devhost: Set exactly one of SCIM_STORAGE_ACCOUNT_URL")
+    assert len(done.stderr.splitlines()) == 1

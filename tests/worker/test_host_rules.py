@@ -1,0 +1,171 @@
+"""What the Functions host does to requests and answers, by an app that shows it: devhost does the same."""
+
+from http.client import HTTPConnection
+
+import pytest
+
+from tests.running import RunningApp
+from tests.worker.raw_http import Answer, send
+
+ALL_ROUTES = ["order/x", "rest/x", "boom", "nothing", "nowhere"]
+
+
+@pytest.fixture
+def get(odd_app: RunningApp):
+    def get(target: str, *args: object, **kwargs: object) -> Answer:
+        return send(odd_app.url, f"/pre/fix/{target}", *args, **kwargs)
+
+    return get
+
+
+def test_the_first_function_by_name_answers_even_where_another_is_more_precise(get):
+    assert get("order/literal").json["function"] == "a_parameter"
+
+
+def test_a_method_without_a_function_is_404_without_a_body(get):
+    answer = get("only-get", "POST")
+
+    assert (answer.status, answer.body) == (404, b"")
+
+
+def test_a_path_without_a_function_is_404_without_a_body(odd_app, get):
+    for answer in (get("nowhere"), send(odd_app.url, "/order/x"), send(odd_app.url, "//pre/fix/order/x")):
+        assert (answer.status, answer.body) == (404, b"")
+
+
+def test_the_host_keeps_its_own_paths(odd_app):
+    assert send(odd_app.url, "/admin/functions").status == 404
+
+
+def test_letter_case_and_a_trailing_slash_do_not_matter(odd_app):
+    assert send(odd_app.url, "/PRE/fix/Order/Xy/").json["route"] == {"id": "Xy"}
+
+
+def test_a_parameter_takes_one_segment_and_a_catch_all_the_rest(get):
+    assert get("order/a/b").status == 404
+    assert get("rest/a//b/").json["route"] == {"rest": "a//b/"}
+    assert get("rest").json["route"] == {}
+
+
+@pytest.mark.parametrize(
+    ("sent", "value"),
+    [
+        ("a%20b", "a b"),
+        ("urn%3aa:b", "urn:a:b"),
+        ("a%2fb", "a%2fb"),
+        ("%C3%A9", "é"),
+        ("%FF", "%FF"),
+        ("%zz", "%zz"),
+        ("x/../y", "y"),
+        ("./%2e%2E/order/y", "y"),
+    ],
+)
+def test_the_path_is_decoded_once_except_for_slashes(get, sent, value):
+    assert get(f"order/{sent}").json["route"] == {"id": value}
+
+
+@pytest.mark.parametrize(
+    ("sent", "path"), [("a%20b", "a%20b"), ("%C3%A9", "%C3%A9"), ("a:b%2Fc", "a:b%2Fc"), ("%41", "A")]
+)
+def test_the_url_holds_the_path_encoded_again(odd_app, get, sent, path):
+    assert get(f"order/{sent}").json["url"] == f"{odd_app.url}/pre/fix/order/{path}"
+
+
+def test_empty_query_values_are_dropped_but_stay_in_the_url(get):
+    seen = get("order/x?filter=&a=1&A=2&b=c%20d").json
+
+    assert seen["params"] == {"a": "1,2", "b": "c d"}
+    assert seen["url"].endswith("/order/x?filter=&a=1&A=2&b=c%20d")
+
+
+def test_header_names_are_lower_case(get):
+    assert get("order/x", headers={"X-Mixed-Case": "Value"}).json["headers"]["x-mixed-case"] == "Value"
+
+
+def test_a_body_with_its_length_is_passed_on(get):
+    assert get("order/x", "POST", body=b"body").json["body"] == "body"
+
+
+def test_a_body_in_chunks_is_not_passed_on(odd_app, get):
+    seen = get("order/x", "POST", body=[b"bo", b"dy"]).json
+
+    assert (seen["body"], seen["headers"]["transfer-encoding"]) == ("", "chunked")
+    assert "no Content-Length" in odd_app.said()
+
+
+def test_an_exception_is_500_without_a_body_and_tells_only_the_log(odd_app, get):
+    answer = get("boom")
+
+    assert (answer.status, answer.body) == (500, b"")
+    assert "RuntimeError: secret of GET" in odd_app.said()
+
+
+@pytest.mark.parametrize("route", ["nothing", "no-content-with-body", "odd-header"])
+def test_what_cannot_be_sent_is_500(get, route):
+    answer = get(route)
+
+    assert (answer.status, answer.body) == (500, b"")
+
+
+def test_text_is_200(get):
+    answer = get("text")
+
+    assert (answer.status, answer.headers["content-type"], answer.body) == (200, "text/plain; charset=utf-8", b"text")
+
+
+def test_204_has_neither_body_nor_length(get):
+    answer = get("no-content")
+
+    assert (answer.status, answer.body) == (204, b"")
+    assert "content-length" not in answer.headers
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+def test_head_has_the_headers_of_get_and_no_body(get):
+    answer = get("order/x", "HEAD")
+
+    assert (answer.status, answer.body) == (200, b"")
+    assert int(answer.headers["content-length"]) > 0
+
+
+@pytest.mark.parametrize("route", ALL_ROUTES)
+def test_custom_headers_are_on_every_answer(get, route):
+    assert get(route).headers["x-custom"] == "host"
+
+
+def test_a_functions_own_header_wins_over_a_custom_one(get):
+    assert get("order/x").headers["x-own"] == "function"
+
+
+def test_local_settings_are_in_the_environment_which_wins(get):
+    assert get("order/x").json["settings"] == {"ODD_ONE": "of the file", "ODD_TWO": "of the environment"}
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "status"),
+    [
+        ("order/" + "x" * 8200, {}, 414),
+        ("order/%00", {}, 400),
+        ("order/x", {"Host": "a b"}, 400),
+        ("order/x", {"Host": "[oops"}, 400),
+        ("order/x", {"X-Odd": b"\xff"}, 400),
+    ],
+)
+def test_what_kestrel_refuses_reaches_no_function(get, target, headers, status):
+    answer = get(target, headers=headers)
+
+    assert (answer.status, answer.body) == (status, b"")
+
+
+def test_a_monstrous_body_is_refused_unread(get):
+    assert get("order/x", "POST", headers={"Content-Length": "999999999999"}).status == 413
+
+
+def test_a_connection_serves_many_requests(odd_app):
+    connection = HTTPConnection(odd_app.url.removeprefix("http://"))
+    for _ in range(3):
+        connection.request("GET", "/pre/fix/order/x")
+        response = connection.getresponse()
+        assert response.read()
+        assert not response.will_close
+    connection.close()
