@@ -146,6 +146,7 @@ class Operations:
 
     async def service_provider_config(self, call: Call) -> ScimResponse:
         """GET /ServiceProviderConfig."""
+        _refuse_filter(call)
         return _json(200, self._discovery.service_provider_config(call.renderer.base_url))
 
     async def resource_types(self, call: Call) -> ScimResponse:
@@ -261,10 +262,15 @@ def _shows_memberships(call: Call) -> bool:
 
 
 def _discovered(call: Call, resources: list[Json]) -> ScimResponse:
-    """A discovery list; paging, sorting and projection are ignored, a filter is refused (RFC 7644 section 4)."""
+    """A discovery list; paging, sorting and projection are ignored (RFC 7644 section 4)."""
+    _refuse_filter(call)
+    return _list_response(len(resources), 1, resources)
+
+
+def _refuse_filter(call: Call) -> None:
+    """Raises ForbiddenException: a client must not take a discovery answer for a filtered one (RFC 7644 section 4)."""
     if "filter" in call.fields:
         raise ForbiddenException(detail="Discovery endpoints cannot be filtered.")
-    return _list_response(len(resources), 1, resources)
 
 
 def _list_response(total_results: int, start_index: int, resources: Sequence[Json]) -> ScimResponse:
