@@ -214,11 +214,11 @@ class TableStorage:
         return {edge.member_id for edge, row in zip(edges, rows, strict=True) if row is None}
 
     async def _is_repetition(self, tenant: str, resource: StoredResource, existing: Operation) -> bool:
-        """Whether the row that was in the way is our own: a create whose answer was lost, and which was sent again."""
+        """Whether this create has happened before: its answer was lost, and it was sent again."""
         if existing.role is Role.RESOURCE:
             return True
-        row = await self.rows.get(tenant, existing.key, select=_ID)
-        return row is not None and row.properties["id"] == resource.id
+        # The resource's row comes first, but nothing promises that the first of two failures is the one we are told.
+        return (await self.read(tenant, resource.resource_type, [resource.id])) != [None]
 
     async def _all(self, tenant: str, resource: StoredResource) -> set[Membership]:
         ranges = [keys.groups_of(resource.id, resource.id)]

@@ -45,7 +45,7 @@ async def test_an_empty_list_has_an_empty_page(storage: Storage) -> None:
 
 async def test_2500_resources_are_paged_counted_and_sought(storage: Storage) -> None:
     for start in range(0, MANY, 50):
-        await asyncio.gather(*(storage.create(TENANT, user(number)) for number in range(start, start + 50)))
+        await asyncio.gather(*(storage.create(TENANT, user(n, index=frozenset())) for n in range(start, start + 50)))
     assert await storage.count(TENANT, "User") == MANY
     whole = await storage.page(TENANT, "User", limit=MANY)
     assert ([item.id for item in whole.resources], whole.last_id) == (ids(*range(MANY)), None)

@@ -22,6 +22,7 @@ from scim_core.storage import (
     VersionConflict,
 )
 from scim_core.tables import TableStorage, table_storage
+from scim_core.tables.errors import RowExists
 from scim_core.tables.operations import Operation, Role, Verb
 from scim_core.tables.rows import RowPage
 from tests.contract.builders import NOW, TENANT, adding, create, edge, edges_of, group, id_of, removing, stored, user
@@ -151,6 +152,20 @@ async def test_a_create_whose_answer_was_lost_has_happened(tables: TableStorage,
     assert await edges_of(tables, 50) == [edge(50, 1)]
 
 
+async def test_a_create_sent_again_has_happened_whichever_row_is_said_to_be_in_the_way(
+    tables: TableStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(tables, user(1))
+
+    async def refuse(_: str, operations: Sequence[Operation]) -> None:
+        raise RowExists(next(item for item in operations if item.role is Role.INDEX))
+
+    monkeypatch.setattr(tables.rows, "transact", refuse)
+    await create(tables, user(1))
+    with pytest.raises(UniquenessConflict):
+        await create(tables, user(2, "user1@example.com"))
+
+
 async def test_edits_whose_answer_was_lost_have_happened(tables: TableStorage, interrupted: InterruptedRows) -> None:
     await create(tables, user(1), user(2))
     await tables.create(TENANT, group(50), [edge(50, 1)])
@@ -218,6 +233,17 @@ async def test_memberships_older_than_the_resource_they_were_read_beside_do_not_
     with pytest.raises(VersionConflict):
         await tables.delete(TENANT, member, memberships, now=NOW)
     assert await edges_of(tables, 50) == [edge(50, 1)]
+
+
+async def test_a_groups_own_groups_older_than_its_members_do_not_delete_it(tables: TableStorage) -> None:
+    await create(tables, user(1), group(50), group(60))
+    groups = (await tables.groups_of(TENANT, [id_of(50)]))[id_of(50)]
+    for number, edits in ((60, adding(edge(60, 50, "Group"))), (50, adding(edge(50, 1)))):
+        await tables.edit_members(TENANT, await stored(tables, group(number)), edits, guarded=False)
+    members = await tables.members_of(TENANT, id_of(50))
+    with pytest.raises(VersionConflict):
+        await tables.delete(TENANT, await stored(tables, group(50)), [*groups, *members], now=NOW)
+    assert await edges_of(tables, 60) == [edge(60, 50, "Group")]
 
 
 async def test_a_delete_reads_its_memberships_again_only_where_they_could_be_older(tables: TableStorage) -> None:
