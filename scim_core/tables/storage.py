@@ -198,12 +198,14 @@ class TableStorage:
 
         A member that was deleted took its memberships along, so the removal of one of them has no row left to touch.
         """
-        missing = await self._missing_members(tenant, edits.add)
+        missing, rows = await asyncio.gather(
+            self._missing_members(tenant, edits.add),
+            _side_by_side(
+                self.rows.get(tenant, keys.member(edge.group_id, edge.member_id), select=_EDGE) for edge in edits.remove
+            ),
+        )
         if missing:
             raise NotFound(missing)
-        rows = await _side_by_side(
-            self.rows.get(tenant, keys.member(edge.group_id, edge.member_id), select=_EDGE) for edge in edits.remove
-        )
         there = [edge for edge, row in zip(edits.remove, rows, strict=True) if row]
         return MembershipEdits(edits.add, tuple(there))
 
