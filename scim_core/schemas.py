@@ -14,6 +14,9 @@ from typing import Any
 
 from scim2_models import AttributeBinding, Extension, Path, Resource, Schema, ScimPolicy
 
+RESERVED_NAMES = frozenset({"member", "memberof", "bookmark", "pending"})
+"""Names that storage gives to rows of its own, and that no resource type can therefore have."""
+
 DEFINITIONS = FilePath(__file__).parent / "definitions"
 SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
 
@@ -193,6 +196,10 @@ def _by_urn(documents: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, dict[str, Any]]) -> ResourceType:
     name, urn = document["name"], document["schema"]
+    if not name.isalnum() or not name.isascii() or name.lower() in RESERVED_NAMES:
+        raise DefinitionError(
+            f"resource type {name}: the name must be ASCII letters and digits, and not a reserved one"
+        )
     if urn not in schemas:
         raise DefinitionError(f"resource type {name}: no file defines its schema {urn}")
     extensions = [item for item in schemas if ":extension:" in item and item.rsplit(":", 1)[-1] == name]
