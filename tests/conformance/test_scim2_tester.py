@@ -1,0 +1,34 @@
+"""scim2-tester's checks against the running endpoint: the schemas it serves, used in every way they allow."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from scim2_tester import CheckResult, Status, check_server, get_all_available_tags
+
+from tests.conformance.scim_client import ScimClient
+from tests.running import RunningEndpoint
+
+
+@pytest.fixture(scope="module")
+def results(endpoint: RunningEndpoint) -> Iterator[list[CheckResult]]:
+    headers = {"Authorization": f"Bearer {endpoint.token}"}
+    with httpx.Client(base_url=endpoint.base_url, headers=headers, trust_env=False) as http:
+        yield check_server(ScimClient(http))
+
+
+def test_every_check_succeeds(results: list[CheckResult]) -> None:
+    others = [
+        f"{result.status.name} {result.title} {result.resource_type}: {result.reason}"
+        for result in results
+        if result.status is not Status.SUCCESS
+    ]
+    assert others == []
+
+
+def test_every_kind_of_check_was_made(results: list[CheckResult]) -> None:
+    assert set(get_all_available_tags()) - {tag for result in results for tag in result.tags} == set()
+
+
+def test_every_resource_type_was_checked(results: list[CheckResult]) -> None:
+    assert {result.resource_type for result in results} == {None, "User", "Group"}
