@@ -28,4 +28,4 @@ def is_id(text: str) -> bool:
 
 def instant_text(instant: datetime) -> str:
     """The instant in UTC at a fixed width, so that text order is time order: 2026-11-23T09:05:00.000000Z."""
-    return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond:06d}Z"
+    return f"{instant.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

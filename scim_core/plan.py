@@ -185,9 +185,8 @@ class _Planner(FilterVisitor[Plan]):
         return _SCAN
 
     def _equality(self, binding: AttributeBinding, value: Any) -> Plan:
-        if binding.field_name == "active":
-            truth = value if isinstance(value, bool) else str(value).lower() == "true"
-            return Plan(Scan((ColumnTest("active", "eq", truth),)), exact=True)
+        if binding.field_name == "active" and str(value).lower() in ("true", "false"):
+            return Plan(Scan((ColumnTest("active", "eq", str(value).lower() == "true"),)), exact=True)
         if not isinstance(value, str):
             return _SCAN
         if binding.field_name == "id":
@@ -218,9 +217,9 @@ def _instant(sub_attribute: str | None, op: CompareOperator, value: Any) -> Plan
         return _SCAN
     try:
         instant = datetime.fromisoformat(value)
-    except ValueError:
+        text = instant_text(instant.astimezone(UTC) if instant.tzinfo else instant)
+    except (ValueError, OverflowError):
         return _SCAN
-    text = instant_text(instant.astimezone(UTC) if instant.tzinfo else instant)
     return Plan(Scan((ColumnTest(column, op.value, text),)), exact=True)
 
 

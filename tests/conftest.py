@@ -1,0 +1,48 @@
+"""The endpoint on storage in memory, with a clock of its own, and a client of it. New for every test."""
+
+import functools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+import scim_core
+from scim_core.memory import MemoryStorage
+from tests.scim import Client, Clock, endpoint_over
+
+hypothesis.settings.register_profile("usual", deadline=None, max_examples=60)
+hypothesis.settings.register_profile("ci", parent=hypothesis.settings.get_profile("usual"), derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "usual")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_catalogue() -> Iterator[None]:
+    """Building the models takes 20 ms and always comes to the same: once for all tests, not for each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scim_core, "load_catalogue", functools.cache(scim_core.load_catalogue))
+        yield
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def storage() -> MemoryStorage:
+    return MemoryStorage()
+
+
+@pytest.fixture
+def client(storage: MemoryStorage, clock: Clock) -> Client:
+    return Client(endpoint_over(storage, clock))
+
+
+@pytest.fixture
+def schema_directory(tmp_path: Path) -> Path:
+    """An empty folder for a deployment's own schemas and resource types."""
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "resource-types").mkdir()
+    return tmp_path
