@@ -198,7 +198,7 @@ def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, dict[str, 
     name, urn = document["name"], document["schema"]
     if not name.isalnum() or not name.isascii() or name.lower() in RESERVED_NAMES:
         raise DefinitionError(
-            f"resource type {name}: the name must be ASCII letters and digits, and not a reserved one"
+            f"resource type {name}: a name is ASCII letters and digits, and none of ours"
         )
     if urn not in schemas:
         raise DefinitionError(f"resource type {name}: no file defines its schema {urn}")
