@@ -117,6 +117,5 @@ async def _send(send: Send, method: str, response: FunctionResponse, custom_head
 
 
 def _target(scope: Message) -> str:
-    """As it came, percent-encoded: a log line that no client can break."""
-    path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
-    return f"{path}?{query}" if query else path
+    """The path as it came, percent-encoded: a log line that no client can break. Queries can hold keys: left out."""
+    return str(scope["raw_path"].decode("latin-1"))
