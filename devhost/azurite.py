@@ -113,7 +113,7 @@ def install(node: Node) -> Path:
     folder = INSTALLED / hashlib.sha256(lock).hexdigest()[:12]
     if (folder / MAIN).exists():
         return folder
-    print("Installing Azurite (once) ...", flush=True)
+    print("Installing Azurite (once, about half a minute) ...", flush=True)
     INSTALLED.mkdir(parents=True, exist_ok=True)
     # Installed aside and then renamed: half an installation is never found, and two at a time do not meet.
     with tempfile.TemporaryDirectory(dir=INSTALLED, ignore_cleanup_errors=True) as aside:
@@ -132,7 +132,9 @@ def install(node: Node) -> Path:
 
 def _npm_ci(node: Node, folder: Path) -> None:
     options = ["--ignore-scripts", "--engine-strict=false", "--no-audit", "--no-fund", "--loglevel=error"]
-    done = subprocess.run([*node.npm, "ci", *options], cwd=folder, capture_output=True, text=True, check=False)
+    patience = ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]  # npm's own is over a minute
+    command = [*node.npm, "ci", *options, *patience]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
         raise DevhostError(

@@ -7,11 +7,11 @@ say() { echo "$*" >&2; }
 
 # The versions that this machine's pyenv and uv know need not be the default: look them up by their names.
 candidates() {
-    command -v python3.13 python3 python || true
+    for name in python3.13 python3 python; do command -v "$name" || true; done
     for root in "${PYENV_ROOT:-}" "${HOME:-}/.pyenv"; do
         ls -d "$root"/versions/3.13*/bin/python3.13 2>/dev/null || true
     done
-    if command -v uv >/dev/null; then uv python find 3.13 2>/dev/null || true; fi
+    if command -v uv >/dev/null; then uv python find --system 3.13 2>/dev/null || true; fi
 }
 
 # A pyenv shim is found on PATH even where it has no such version behind it, so each one is tried.
@@ -24,20 +24,21 @@ find_python() {
 }
 
 if ! works .venv/bin/python pip; then
+    rm -rf .venv  # first, lest an activated half of it be found as the Python to make it with
     python=$(find_python)
     if [ -z "$python" ]; then
         say "Python 3.13 with venv and pip is needed and was not found: install it (uv python install 3.13," \
             "pyenv install 3.13, or python3.13 and python3.13-venv of your system), then run make again."
         exit 1
     fi
-    "$python" -m venv --clear .venv
+    "$python" -m venv .venv
 fi
 
 stamp=.venv/installed-$(echo "$*" | cksum | cut -d ' ' -f 1)
 wanted=$(cat "$@" | cksum)
 [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || exit 0
 
-say "Installing Python packages (once) ..."
+say "Installing Python packages (once, about half a minute) ..."
 set -- $(printf -- '-r %s ' "$@")
 if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input "$@" >.venv/pip.log 2>&1; then
     say "pip could not install the packages ($(grep ERROR .venv/pip.log | tail -n 1)):" \

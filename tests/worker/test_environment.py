@@ -11,7 +11,7 @@ import pytest
 from tests.running import ROOT
 
 SCRIPT = ROOT / "devhost" / "environment.sh"
-TOOLS = ("sh", "cat", "cksum", "cut", "ls", "grep", "tail", "python3.13")
+TOOLS = ("sh", "cat", "cksum", "cut", "ls", "grep", "rm", "tail", "python3.13")
 NOWHERE = {"PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
 
 
@@ -60,6 +60,14 @@ def test_pyenvs_version_is_found_though_it_is_not_the_default(clone):
     assert prepare(clone).returncode == 0
 
 
+def test_uvs_version_is_found_though_it_is_not_on_the_path(clone):
+    (clone / "bin" / "python3.13").rename(clone / "python3.13")
+    (clone / "bin" / "uv").write_text(f"#!/bin/sh\n[ \"$*\" = 'python find --system 3.13' ] && echo {clone}/python3.13\n")
+    (clone / "bin" / "uv").chmod(0o755)
+
+    assert prepare(clone).returncode == 0
+
+
 def test_once_installed_it_does_nothing_until_a_requirement_changes(clone):
     assert "Installing" in prepare(clone).stderr
     assert prepare(clone).stderr == ""
@@ -71,7 +79,7 @@ def test_half_an_environment_is_made_anew(clone):
     assert prepare(clone).returncode == 0
     shutil.rmtree(next((clone / ".venv" / "lib").glob("*/site-packages/pip")))
 
-    assert prepare(clone).returncode == 0
+    assert prepare(clone, PATH=f"{clone}/.venv/bin:{clone}/bin").returncode == 0
 
 
 def test_without_a_network_a_sentence_says_what_to_do(clone):
