@@ -18,7 +18,7 @@ from devhost.errors import DevhostError, PortInUseError
 from devhost.node import Node, find_node
 
 NPM = Path(__file__).parent / "npm"
-INSTALLED = Path(__file__).parents[1] / ".venv" / "azurite"
+INSTALLED = Path(__file__).parents[1] / ".azurite" / "package"
 MAIN = Path("node_modules/azurite/dist/src/table/main.js")
 ACCOUNT = "devstoreaccount1"
 # Not a secret: every Azurite has this account with this key.
