@@ -31,8 +31,30 @@ def parse_json(body: bytes) -> Any:
         raise InvalidSyntaxException(detail="The body holds a number that is too long.") from error
     _check_depth(value)
     if _SURROGATE_ESCAPE.search(body):
-        _check_text(value)
+        check_text(value)
     return value
+
+
+def by_lower_name(value: dict[str, Any]) -> dict[str, Any]:
+    """The members of an object by lower-case name. Raises InvalidSyntaxException when two names differ only in case."""
+    refuse_repeated_names(value)
+    return {name.lower(): item for name, item in value.items()}
+
+
+def refuse_repeated_names(value: dict[str, Any]) -> None:
+    """Raises InvalidSyntaxException when two names differ only in case: names compare case-insensitively."""
+    if len({name.lower() for name in value}) != len(value):
+        seen: set[str] = set()
+        repeated = next(name for name in value if name.lower() in seen or seen.add(name.lower()))  # type: ignore[func-returns-value]
+        raise InvalidSyntaxException(detail=f"{repeated[:80]!r} is given more than once in one object.")
+
+
+def check_text(value: Any) -> None:
+    """Raises InvalidSyntaxException for half of a surrogate pair, which could be neither stored nor sent back."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidSyntaxException(detail="A string holds half of a surrogate pair.") from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -59,14 +81,6 @@ def _check_depth(value: Any) -> None:
 
 def _containers(values: Iterable[Any]) -> list[Any]:
     return [value for value in values if isinstance(value, dict | list)]
-
-
-def _check_text(value: Any) -> None:
-    """Half a surrogate pair is no character: it could be neither stored nor sent back."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InvalidSyntaxException(detail="A string holds half of a surrogate pair.") from error
 
 
 def _too_deep() -> InvalidSyntaxException:

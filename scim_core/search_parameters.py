@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from scim2_models import InvalidSyntaxException, InvalidValueException, ResponseParameters, SearchRequest
 
+from scim_core.json_body import by_lower_name
 from scim_core.representation import Projection
 from scim_core.schemas import ResourceType
 
@@ -52,7 +53,7 @@ def body_fields(payload: Any) -> dict[str, Any]:
     """The fields of a SearchRequest body by lower-case name (RFC 7644 section 3.4.3)."""
     if not isinstance(payload, dict):
         raise InvalidSyntaxException(detail="The body must be a SearchRequest object.")
-    return {name.lower(): value for name, value in payload.items() if value is not None}
+    return {name: value for name, value in by_lower_name(payload).items() if value is not None}
 
 
 def search_parameters(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]) -> SearchParameters:

@@ -23,6 +23,7 @@ from scim2_models import (
 
 from scim_core.conditions import Conditions
 from scim_core.identifiers import Clock, instant_text, is_id
+from scim_core.json_body import check_text
 from scim_core.memberships import MEMBERS, MembershipPatch, members_named, split
 from scim_core.representation import Json, check_required, columns, index_entries, to_document, to_model
 from scim_core.schemas import POLICY, Catalogue, ResourceType
@@ -284,6 +285,7 @@ def _document(resource_type: ResourceType, model: Resource[Any], resource_id: st
     model.id = resource_id
     document = to_document(resource_type, model)
     check_required(resource_type, document)
+    check_text(document)  # escapes within a path or an app role's JSON text are read after the body was checked
     return document
 
 

@@ -6,12 +6,12 @@ value bare, `displayName` for `display`, a role as JSON text, path-less PATCH va
 unassigned. Values are otherwise left exactly as they are.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scim2_models import InvalidPathException, InvalidSyntaxException, InvalidValueException, NoTargetException, Path
 
+from scim_core.json_body import by_lower_name, parse_json, refuse_repeated_names
 from scim_core.schemas import AttributeDefinition, ResourceType
 
 MAX_OPERATIONS = 1_000
@@ -30,7 +30,7 @@ class UnknownPath(InvalidPathException):
     def __init__(self, text: str) -> None:
         super().__init__(
             path=text,
-            detail=f"The path {text!r} names no attribute of this resource type; /Schemas lists those there are. "
+            detail=f"The path {text[:200]!r} names no attribute of this resource type; /Schemas lists those there are. "
             "Correct or remove the attribute mapping.",
         )
 
@@ -49,7 +49,7 @@ class Tolerance:
         """
         if not isinstance(payload, dict):
             raise InvalidSyntaxException(detail="The body must be a JSON object that represents the resource.")
-        _refuse_repeated_names(payload)
+        refuse_repeated_names(payload)
         shaped: Json = {"schemas": [self.resource_type.schema]}
         for key, value in payload.items():
             extension = self.resource_type.extension(key)
@@ -84,8 +84,7 @@ class Tolerance:
 
         Raises InvalidSyntaxException, InvalidPathException, NoTargetException, TooManyOperations.
         """
-        members = {key.lower(): value for key, value in payload.items()} if isinstance(payload, dict) else {}
-        operations = members.get("operations")
+        operations = by_lower_name(payload).get("operations") if isinstance(payload, dict) else None
         if not isinstance(operations, list):
             raise InvalidSyntaxException(detail="A PATCH body must be an object with an array named Operations.")
         if len(operations) > MAX_OPERATIONS:
@@ -95,10 +94,10 @@ class Tolerance:
     def _operation(self, operation: Any) -> Iterator[Json]:
         if not isinstance(operation, dict):
             raise InvalidSyntaxException(detail="Each of the Operations must be an object with op, path and value.")
-        members = {key.lower(): value for key, value in operation.items()}
+        members = by_lower_name(operation)
         op, path, value = str(members.get("op", "")).lower(), members.get("path"), members.get("value")
         if op not in ("add", "replace", "remove"):
-            raise InvalidSyntaxException(detail=f"op must be add, replace or remove, not {members.get('op')!r}.")
+            raise InvalidSyntaxException(detail=f"op must be add, replace or remove, not {op[:40]!r}.")
         if path is not None and not isinstance(path, str):
             raise InvalidPathException(detail="path must be a string.")
         if path:
@@ -108,7 +107,7 @@ class Tolerance:
         elif not isinstance(value, dict):
             raise InvalidValueException(detail="An operation without path needs an object of attributes as its value.")
         else:
-            _refuse_repeated_names(value)
+            refuse_repeated_names(value)
             yield from self._pathless(op, value)
 
     def _pathless(self, op: str, value: Json) -> Iterator[Json]:
@@ -130,16 +129,29 @@ class Tolerance:
             return
         if op == "remove":
             yield self._removal(target, value)
-        elif not given:
+            return
+        if not given:
             raise InvalidValueException(detail=f"The {op} operation on {text} has no value.")
+        shaped = self.value(target.attribute, value) if target.whole else self.single(target.attribute, value)
+        if shaped is None:
+            yield from self._unassigning(op, target)
         else:
-            shaped = self.value(target.attribute, value) if target.whole else self.single(target.attribute, value)
-            # A client's choice between add and replace is not predictable: adding nothing clears, as replacing does.
-            yield {"op": "replace" if shaped is None else op, "path": target.path, "value": shaped}
+            yield {"op": op, "path": target.path, "value": shaped}
+
+    def _unassigning(self, op: str, target: "_Target") -> Iterator[Json]:
+        """What a null or "" asks for: elements that a filter selects go, and so does a single value.
+
+        A client's choice between add and replace is not predictable: adding nothing clears a single value, as replacing
+        does. To several values it adds nothing.
+        """
+        if not target.whole:
+            yield {"op": "remove", "path": target.path}
+        elif op != "add" or not target.attribute.multi_valued:
+            yield {"op": "replace", "path": target.path, "value": None}
 
     def _whole_schema(self, op: str, extension: str | None, value: Any) -> Iterator[Json]:
         """Operations for a path that is a schema's URN: it addresses the object of that schema's attributes."""
-        if op == "remove" or value is None:
+        if op == "remove" or value in (None, ""):
             if extension is None:
                 raise NoTargetException(detail=f"{self.resource_type.schema} as a whole cannot be removed.")
             yield {"op": "remove", "path": extension}
@@ -193,7 +205,7 @@ class Tolerance:
         return shaped if any(item is not None for item in shaped.values()) else None
 
     def _object(self, declared: Mapping[str, AttributeDefinition], value: Json, of: str) -> Json:
-        _refuse_repeated_names(value)
+        refuse_repeated_names(value)
         shaped: Json = {}
         for key, item in value.items():
             name = key.lower()
@@ -258,13 +270,7 @@ def _unpacked(attribute: AttributeDefinition, value: Json) -> Json:
     if key.lower() != "value" or not isinstance(text, str) or not text.startswith("{"):
         return value
     try:
-        unpacked = json.loads(text)
-    except ValueError:
+        unpacked = parse_json(text.encode())
+    except InvalidSyntaxException:
         return value
-    return {**unpacked} if isinstance(unpacked, dict) and "value" in unpacked else value
-
-
-def _refuse_repeated_names(value: Json) -> None:
-    if len({key.lower() for key in value}) != len(value):
-        repeated = sorted(key for key in value if sum(key.lower() == other.lower() for other in value) > 1)
-        raise InvalidSyntaxException(detail=f"An attribute is given more than once: {', '.join(repeated[:4])}.")
+    return unpacked if isinstance(unpacked, dict) and "value" in unpacked else value
