@@ -6,6 +6,7 @@ Anything unexpected becomes 500 with a correlation id, and its text goes to the 
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,11 @@ MEDIA_TYPE = "application/scim+json"
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 RETRY_AFTER_SECONDS = 5
 """How long a client is asked to wait after a busy answer: long enough for a throttled partition to recover."""
+
+MAX_DETAIL_CHARACTERS = 500
+"""Longest detail: room for our sentences, none for a client's megabyte sent back to it."""
+
+_PYDANTIC_MARK = re.compile(r" \[type=\w+\]$")
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +47,9 @@ def error_response(
     body: dict[str, Any] = {"schemas": [ERROR_URN], "status": str(status)}
     if scim_type:
         body["scimType"] = scim_type
-    body["detail"] = detail
-    return ScimResponse(
-        status, {"Content-Type": MEDIA_TYPE, **(headers or {})}, json.dumps(body, ensure_ascii=False).encode()
-    )
+    body["detail"] = detail[:MAX_DETAIL_CHARACTERS]
+    content = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
+    return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **(headers or {})}, content)
 
 
 def response_for(error: Exception, new_id: Callable[[], str]) -> ScimResponse:
@@ -99,8 +104,9 @@ def _invalid(error: ValidationError) -> ScimResponse:
 
 
 def _sentence(detail: str) -> str:
-    """The first line of a detail, without the documentation links pydantic adds to its own."""
-    lines = [line.strip() for line in detail.splitlines() if line.strip() and "errors.pydantic.dev" not in line]
+    """The first line of a detail, without the marks and documentation links pydantic adds to its own."""
+    lines = [_PYDANTIC_MARK.sub("", line.strip()) for line in detail.splitlines() if line.strip()]
+    lines = [line for line in lines if "errors.pydantic.dev" not in line]
     if len(lines) > 1 and "validation error" in lines[0]:
         return f"{lines[1]}: {lines[2]}" if len(lines) > 2 else lines[1]  # noqa: PLR2004
     return lines[0] if lines else "The request is not valid."
