@@ -90,10 +90,10 @@ def start_azurite(options: Options) -> Azurite:
     if options.azurite_port is not None:
         return Azurite.start(options.azurite_port, options.data)
     try:
-        server.listen(DEFAULT_AZURITE_PORT).close()
+        server.listen(DEFAULT_AZURITE_PORT).close()  # costs nothing, where a start in vain costs a second
+        return Azurite.start(DEFAULT_AZURITE_PORT, options.data)
     except PortInUseError:
         return Azurite.start(None, options.data)
-    return Azurite.start(DEFAULT_AZURITE_PORT, options.data)
 
 
 def kept_token(folder: Path | None) -> str:

@@ -18,6 +18,8 @@ from tests.running import ROOT, clean_environment
 from tests.worker.processes import until
 from tests.worker.raw_http import Answer, send
 
+UNSET = dict.fromkeys(("PORT", "AZURITE", "AZURITE_PORT", "SCIM_TOKEN"), "")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -45,7 +47,7 @@ class Run:
 @contextmanager
 def running(folder: Path, **settings: str) -> Iterator[Run]:
     """`python -m devhost.run` in this folder, once it answers."""
-    environment = clean_environment() | {"PYTHONPATH": str(ROOT)} | settings
+    environment = clean_environment() | UNSET | {"PYTHONPATH": str(ROOT)} | settings
     output = folder / "output"
     with output.open("w") as file:
         process = subprocess.Popen(
@@ -63,7 +65,7 @@ def running(folder: Path, **settings: str) -> Iterator[Run]:
 
 def refused(folder: Path, **settings: str) -> str:
     """What `python -m devhost.run` says when it does not start."""
-    environment = clean_environment() | {"PYTHONPATH": str(ROOT)} | settings
+    environment = clean_environment() | UNSET | {"PYTHONPATH": str(ROOT)} | settings
     done = subprocess.run(
         [sys.executable, "-m", "devhost.run"], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

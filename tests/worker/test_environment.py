@@ -62,7 +62,9 @@ def test_pyenvs_version_is_found_though_it_is_not_the_default(clone):
 
 def test_uvs_version_is_found_though_it_is_not_on_the_path(clone):
     (clone / "bin" / "python3.13").rename(clone / "python3.13")
-    (clone / "bin" / "uv").write_text(f"#!/bin/sh\n[ \"$*\" = 'python find --system 3.13' ] && echo {clone}/python3.13\n")
+    (clone / "bin" / "uv").write_text(
+        f"#!/bin/sh\n[ \"$*\" = 'python find --system 3.13' ] && echo {clone}/python3.13\n"
+    )
     (clone / "bin" / "uv").chmod(0o755)
 
     assert prepare(clone).returncode == 0
