@@ -60,7 +60,7 @@ def response_for(error: Exception, new_id: Callable[[], str]) -> ScimResponse:
         case ValidationError():
             return _invalid(error)
         case SCIMException():
-            return error_response(error.status, _sentence(error.detail), error.scim_type)
+            return error_response(error.status, _detail(error), error.scim_type)
         case TooManyOperations():
             return error_response(413, f"A PATCH may hold at most {MAX_OPERATIONS} operations; send several requests.")
         case storage.StorageError() | TimeoutError():
@@ -94,19 +94,39 @@ def uniqueness(attribute: str) -> UniquenessException:
     return UniquenessException(detail=f"Another resource already has this {attribute}; it must be unique.")
 
 
+_EXPECTED = {
+    "string_type": "must be a string",
+    "list_type": "must be an array",
+    "model_type": "must be an object",
+    "dict_type": "must be an object",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be an integer",
+    "int_parsing": "must be an integer",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "datetime_parsing": "must be a dateTime such as 2026-11-23T09:05:00Z",
+    "datetime_from_date_parsing": "must be a dateTime such as 2026-11-23T09:05:00Z",
+}
+"""What a value should have been, in JSON's words, by pydantic's name for the mistake."""
+
+
 def _invalid(error: ValidationError) -> ScimResponse:
-    """A validation error as one sentence: where, and what is wrong with it. Values are never repeated."""
+    """A validation error as an answer: where, and what is wrong with the first mistake. Values are never repeated."""
     first = error.errors(include_url=False, include_input=False)[0]
     context = first.get("ctx", {})
+    return error_response(
+        int(context.get("status", 400)), _mistake(error), str(context.get("scim_type") or "invalidValue")
+    )
+
+
+def _mistake(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    detail = f"{where}: {first['msg']}" if where else first["msg"]
-    return error_response(int(context.get("status", 400)), detail, str(context.get("scim_type") or "invalidValue"))
+    wrong = _EXPECTED.get(first["type"])
+    return f"{where} {wrong}." if wrong else f"{where}: {first['msg']}" if where else first["msg"]
 
 
-def _sentence(detail: str) -> str:
-    """The first line of a detail, without the marks and documentation links pydantic adds to its own."""
-    lines = [_PYDANTIC_MARK.sub("", line.strip()) for line in detail.splitlines() if line.strip()]
-    lines = [line for line in lines if "errors.pydantic.dev" not in line]
-    if len(lines) > 1 and "validation error" in lines[0]:
-        return f"{lines[1]}: {lines[2]}" if len(lines) > 2 else lines[1]  # noqa: PLR2004
-    return lines[0] if lines else "The request is not valid."
+def _detail(error: SCIMException) -> str:
+    """The detail of a SCIM error; one that repeats pydantic's report, as PATCH values do, is said in JSON's words."""
+    return _mistake(error.__cause__) if isinstance(error.__cause__, ValidationError) else error.detail

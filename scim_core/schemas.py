@@ -42,6 +42,7 @@ class AttributeDefinition:
     mutability: str
     reference_types: tuple[str, ...]
     unique: bool
+    required: bool
     sub_attributes: Mapping[str, "AttributeDefinition"]
 
     @classmethod
@@ -54,6 +55,7 @@ class AttributeDefinition:
             mutability=definition.get("mutability", "readWrite"),
             reference_types=tuple(definition.get("referenceTypes", ())),
             unique=definition.get("uniqueness", "none") != "none",
+            required=definition.get("required", False),
             sub_attributes=attributes_by_name(definition.get("subAttributes", ())),
         )
 
@@ -70,7 +72,16 @@ def attributes_by_name(definitions: Iterable[Mapping[str, Any]]) -> dict[str, At
 
 def _assigned_by_us(name: str, *sub_attributes: str) -> AttributeDefinition:
     subs = {sub.lower(): _assigned_by_us(sub) for sub in sub_attributes}
-    return AttributeDefinition(name, "complex" if subs else "string", False, "readOnly", (), False, subs)  # noqa: FBT003
+    return AttributeDefinition(
+        name=name,
+        type="complex" if subs else "string",
+        multi_valued=False,
+        mutability="readOnly",
+        reference_types=(),
+        unique=False,
+        required=False,
+        sub_attributes=subs,
+    )
 
 
 COMMON = {
@@ -197,9 +208,7 @@ def _by_urn(documents: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, dict[str, Any]]) -> ResourceType:
     name, urn = document["name"], document["schema"]
     if not name.isalnum() or not name.isascii() or name.lower() in RESERVED_NAMES:
-        raise DefinitionError(
-            f"resource type {name}: a name is ASCII letters and digits, and none of ours"
-        )
+        raise DefinitionError(f"resource type {name}: a name is ASCII letters and digits, and none of ours")
     if urn not in schemas:
         raise DefinitionError(f"resource type {name}: no file defines its schema {urn}")
     extensions = [item for item in schemas if ":extension:" in item and item.rsplit(":", 1)[-1] == name]

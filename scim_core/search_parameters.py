@@ -63,7 +63,7 @@ def search_parameters(resource_types: Sequence[ResourceType], fields: Mapping[st
         raise InvalidValueException(detail="filter must be a string.")
     return SearchParameters(
         filter_text=filter_text or None,
-        start_index=max(1, _integer(fields, "startindex", 1)),
+        start_index=max(1, _integer(fields, "startIndex", 1)),
         count=min(MAX_COUNT, max(0, _integer(fields, "count", DEFAULT_COUNT))),
         sort=_sort(resource_types, fields),
         projection=projection(resource_types, fields),
@@ -71,7 +71,7 @@ def search_parameters(resource_types: Sequence[ResourceType], fields: Mapping[st
 
 
 def projection(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]) -> Projection:
-    """The `attributes` and `excludedAttributes` among these fields. Raises ValidationError when both are given."""
+    """The `attributes` or `excludedAttributes` among these fields. Raises InvalidValueException when both are given."""
     given = {
         name: _attribute_names(fields[name.lower()])
         for name in ("attributes", "excludedAttributes")
@@ -79,6 +79,8 @@ def projection(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]
     }
     if not any(given.values()):
         return Projection()
+    if len(given) > 1:
+        raise InvalidValueException(detail="attributes and excludedAttributes exclude each other: send one of them.")
     return Projection(ResponseParameters[_union(resource_types)].model_validate(given))  # type: ignore[misc]
 
 
@@ -101,7 +103,7 @@ def _union(resource_types: Sequence[ResourceType]) -> Any:
 
 
 def _integer(fields: Mapping[str, Any], name: str, default: int) -> int:
-    value = fields.get(name)
+    value = fields.get(name.lower())
     if value in (None, ""):
         return default
     try:

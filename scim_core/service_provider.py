@@ -195,8 +195,6 @@ class ServiceProvider:
         memberships: bool,
     ) -> Outcome:
         """Read, apply, store; anew when something else came between. Nothing is written when nothing changes."""
-        if address.id in members.added:
-            raise InvalidValueException(detail="A group cannot be a member of itself.")
         guarded = conditions.match is not None or members.needs_present_members
 
         async def attempt(resolve: bool) -> Outcome:
@@ -204,6 +202,8 @@ class ServiceProvider:
                 self._read(address), self._present(address, members, memberships=memberships)
             )
             _check(conditions, before)
+            if address.id in members.added:
+                raise InvalidValueException(detail="A group cannot be a member of itself.")
             original = to_model(address.resource_type, before.document)
             document = _document(address.resource_type, apply(original), address.id)
             edits = members.edits(address.id, present) if members else MembershipEdits()

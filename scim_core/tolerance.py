@@ -9,7 +9,14 @@ unassigned. Values are otherwise left exactly as they are.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scim2_models import InvalidPathException, InvalidSyntaxException, InvalidValueException, NoTargetException, Path
+from scim2_models import (
+    InvalidPathException,
+    InvalidSyntaxException,
+    InvalidValueException,
+    MutabilityException,
+    NoTargetException,
+    Path,
+)
 
 from scim_core.json_body import by_lower_name, parse_json, refuse_repeated_names
 from scim_core.schemas import AttributeDefinition, ResourceType
@@ -128,6 +135,7 @@ class Tolerance:
         if target.read_only:
             return
         if op == "remove":
+            target.refuse_unassigning()
             yield self._removal(target, value)
             return
         if not given:
@@ -144,6 +152,7 @@ class Tolerance:
         A client's choice between add and replace is not predictable: adding nothing clears a single value, as replacing
         does. To several values it adds nothing.
         """
+        target.refuse_unassigning()
         if not target.whole:
             yield {"op": "remove", "path": target.path}
         elif op != "add" or not target.attribute.multi_valued:
@@ -227,6 +236,11 @@ class _Target:
         self.attribute = attribute
         self.whole = whole
         self.read_only = read_only
+
+    def refuse_unassigning(self) -> None:
+        """Raises MutabilityException when the attribute is required (RFC 7644 section 3.5.2.2)."""
+        if self.attribute.required:
+            raise MutabilityException(detail=f"{self.path} is required: it can be replaced, but not removed.")
 
     @classmethod
     def of(cls, resource_type: ResourceType, text: str) -> "_Target":
