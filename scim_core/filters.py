@@ -42,7 +42,7 @@ def parse_filter(resource_type: ResourceType, text: str) -> ScimFilter[Any]:
 
 
 def _rewritten(resource_type: ResourceType, text: str) -> Iterator[str]:
-    position, attribute, expects_value, enclosing = 0, "", False, ""
+    position, attribute, expects_value, enclosing, within = 0, "", False, "", False
     while position < len(text):
         character = text[position]
         if character == '"':
@@ -67,7 +67,12 @@ def _rewritten(resource_type: ResourceType, text: str) -> Iterator[str]:
                 yield token if enclosing else _qualified(resource_type, token, compared=compared)
         else:
             # Within brackets, and right behind them, names are sub-attributes of the attribute before them.
-            enclosing = attribute if character == "[" else enclosing if character == "]" else ""
+            if character == "[":
+                enclosing, within = attribute, True
+            elif character == "]":
+                within = False
+            elif not within:
+                enclosing = ""
             yield character
             position += 1
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
+from math import isinf
 from typing import Any, Never
 
 from scim2_models import InvalidSyntaxException
@@ -19,7 +20,9 @@ def parse_json(body: bytes) -> Any:
     Raises InvalidSyntaxException when it is none, nests too deeply, repeats a name, or holds NaN or half a character.
     """
     try:
-        value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        value = json.loads(
+            body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite
+        )
     except UnicodeDecodeError as error:
         raise InvalidSyntaxException(detail="The body is not UTF-8 text.") from error
     except json.JSONDecodeError as error:
@@ -68,6 +71,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Never:
     raise InvalidSyntaxException(detail=f"{name} is not JSON.")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise InvalidSyntaxException(detail=f"The number {text[:40]} is too large.")
+    return number
 
 
 def _check_depth(value: Any) -> None:

@@ -97,7 +97,8 @@ def split(
     rest: list[dict[str, Any]] = []
     for operation in operations:
         path = Path(operation["path"])
-        if MEMBERS in resource_type.attributes and path.parts[:1] and path.parts[0].lower() == MEMBERS:
+        of_core = path.schema is None or path.schema.lower() == resource_type.schema.lower()
+        if resource_type.has_members and of_core and path.parts[:1] and path.parts[0].lower() == MEMBERS:
             _fold(resource_type, patch, operation, path)
         else:
             rest.append(operation)

@@ -21,7 +21,7 @@ from scim_core.schemas import Catalogue, ResourceType
 from scim_core.search import Found, Query, Search
 from scim_core.search_parameters import SearchParameters, body_fields, projection, query_fields, search_parameters
 from scim_core.service_provider import Address, Outcome, ServiceProvider
-from scim_core.storage import GROUP, Storage, StorageError, StoredResource
+from scim_core.storage import Storage, StorageError, StoredResource
 
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 
@@ -116,7 +116,7 @@ class Operations:
 
         A group's members may be many, and clients ask not to be sent them (Entra documents 204).
         """
-        is_group = call.resource_type.name == GROUP
+        is_group = call.resource_type.has_members
         chosen = call.projection.parameters is not None
         outcome = await self._provider.patch(
             call.address, call.payload, call.conditions, memberships=_shows_memberships(call) and not is_group

@@ -176,25 +176,26 @@ class _Planner(FilterVisitor[Plan]):
         binding = self._resolve(attr_path)
         if binding is None:
             return _SCAN
-        if binding.field_name == "meta":
+        of_core = binding.model is self.resource_type.model  # an extension may have an `active` of its own
+        if of_core and binding.field_name == "meta":
             return _instant(binding.sub_field_name, op, value)
-        if op == CompareOperator.eq:
+        if of_core and op == CompareOperator.eq:
             return self._equality(binding, value)
         if op == CompareOperator.sw and isinstance(value, str) and value:
             return self._indexed(binding, value, prefix=True)
         return _SCAN
 
     def _equality(self, binding: AttributeBinding, value: Any) -> Plan:
-        if binding.field_name == "active" and str(value).lower() in ("true", "false"):
+        truth = binding.target_type is bool and str(value).lower() in ("true", "false")
+        if binding.field_name == "active" and truth:
             return Plan(Scan((ColumnTest("active", "eq", str(value).lower() == "true"),)), exact=True)
         if not isinstance(value, str):
             return _SCAN
         if binding.field_name == "id":
             return Plan(ById(value), exact=True)
-        if (binding.field_name, binding.sub_field_name) == ("members", "value") and self.resource_type.name == GROUP:
-            return Plan(GroupsOf(value), exact=True)
-        if (binding.field_name, binding.sub_field_name) == ("groups", "value"):
-            return Plan(MembersOf(value), exact=True)
+        shown = MEMBERSHIP_ATTRIBUTES.get(self.resource_type.name)
+        if (binding.field_name, binding.sub_field_name) == (shown, "value"):
+            return Plan(GroupsOf(value) if self.resource_type.name == GROUP else MembersOf(value), exact=True)
         return self._indexed(binding, value, prefix=False)
 
     def _indexed(self, binding: AttributeBinding, value: str, *, prefix: bool) -> Plan:

@@ -11,7 +11,7 @@ from typing import Any
 from scim2_models import Context, InvalidValueException, Path, Resource, ResponseParameters
 
 from scim_core.identifiers import is_id
-from scim_core.schemas import AttributeDefinition, ResourceType
+from scim_core.schemas import POLICY, AttributeDefinition, ResourceType
 from scim_core.storage import GROUP, Column, IndexEntry, Membership, StoredResource
 
 type Json = dict[str, Any]
@@ -50,7 +50,7 @@ def to_document(resource_type: ResourceType, resource: Resource[Any]) -> Json:
 
     `schemas` lists exactly the core schema and the extensions that carry data (RFC 7643 section 3).
     """
-    dumped = resource.model_dump(exclude={"meta", "groups", "members"})
+    dumped = resource.model_dump(exclude={"meta", MEMBERSHIP_ATTRIBUTES.get(resource_type.name, "meta")})
     document: Json = {"schemas": [resource_type.schema], "id": dumped.get("id")}
     for name, value in dumped.items():
         extension = resource_type.extensions.get(name)
@@ -58,18 +58,25 @@ def to_document(resource_type: ResourceType, resource: Resource[Any]) -> Json:
             document["schemas"].append(name)
             document[name] = assigned
         elif extension is None and name not in document:
-            document[name] = _settled(value)
+            document[name] = _settled(resource_type.attributes.get(name.lower()), value)
     return {name: value for name, value in document.items() if value not in ({}, [], None)}
 
 
 def _assigned(attributes: Mapping[str, AttributeDefinition], value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, item in value.items():
         if name.lower() in attributes and item not in ({}, [], None):
-            yield name, _settled(item)
+            settled = _settled(attributes[name.lower()], item)
+            if settled:
+                yield name, settled
 
 
-def _settled(value: Any) -> Any:
-    """A multi-valued attribute without elements that carry nothing, and with equal (type, value) pairs merged."""
+def _settled(attribute: AttributeDefinition | None, value: Any) -> Any:
+    """A multi-valued attribute without elements that carry nothing, and with equal (type, value) pairs merged.
+
+    A reference to one kind of resource goes without its `$ref`, which follows from its value and is ours to give.
+    """
+    if isinstance(value, dict) and attribute is not None and _referenced(attribute):
+        return {name: item for name, item in value.items() if name != "$ref"}
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         return value
     settled: dict[Any, Json] = {}
@@ -146,9 +153,9 @@ class Renderer:
     ) -> Json:
         """The representation that `attributes` and `excludedAttributes` leave; `id` and `schemas` always stay."""
         full = self.full(resource_type, stored, memberships)
-        if projection.parameters is None:
+        if projection.parameters is None and resource_type.shown_as_stored:
             return full
-        model = resource_type.model.model_validate(full)
+        model = to_model(resource_type, full)
         return model.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=projection.parameters)
 
     def _edge(self, resource_type: str, membership: Membership) -> Json:
@@ -184,9 +191,17 @@ def _references(resource_type: ResourceType) -> Iterator[tuple[str | None, str, 
     schemas = [(None, resource_type.attributes), *resource_type.extensions.items()]
     for urn, attributes in schemas:
         for attribute in attributes.values():
-            reference = attribute.sub_attributes.get("$ref")
-            if reference is not None and not attribute.multi_valued and len(reference.reference_types) == 1:
-                yield urn, attribute.name, reference.reference_types[0]
+            referenced = _referenced(attribute)
+            if referenced is not None:
+                yield urn, attribute.name, referenced
+
+
+def _referenced(attribute: AttributeDefinition) -> str | None:
+    """The one resource type that a single complex attribute refers to by `value` and `$ref`, as manager does a User."""
+    reference = attribute.sub_attributes.get("$ref")
+    if reference is None or attribute.multi_valued or len(reference.reference_types) != 1:
+        return None
+    return reference.reference_types[0]
 
 
 def entity_tag(version: str) -> str:
@@ -195,5 +210,5 @@ def entity_tag(version: str) -> str:
 
 
 def to_model(resource_type: ResourceType, document: Mapping[str, Any]) -> Resource[Any]:
-    """The model of a stored or rendered document."""
-    return resource_type.model.model_validate(dict(document))
+    """The model of a stored or rendered document; what a schema of today no longer declares is left out."""
+    return resource_type.model.model_validate(dict(document), scim_policy=POLICY)

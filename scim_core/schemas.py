@@ -5,8 +5,9 @@ vendor's extension known to every part of the service. A resource type is one JS
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import or_
 from pathlib import Path as FilePath
@@ -14,8 +15,12 @@ from typing import Any
 
 from scim2_models import AttributeBinding, Extension, Path, Resource, Schema, ScimPolicy
 
+from scim_core.storage import GROUP
+
 RESERVED_NAMES = frozenset({"member", "memberof", "bookmark", "pending"})
 """Names that storage gives to rows of its own, and that no resource type can therefore have."""
+
+_NO_NAME = re.compile(r"\W")
 
 DEFINITIONS = FilePath(__file__).parent / "definitions"
 SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
@@ -43,6 +48,7 @@ class AttributeDefinition:
     reference_types: tuple[str, ...]
     unique: bool
     required: bool
+    returned: str
     sub_attributes: Mapping[str, "AttributeDefinition"]
 
     @classmethod
@@ -56,6 +62,7 @@ class AttributeDefinition:
             reference_types=tuple(definition.get("referenceTypes", ())),
             unique=definition.get("uniqueness", "none") != "none",
             required=definition.get("required", False),
+            returned=definition.get("returned", "default"),
             sub_attributes=attributes_by_name(definition.get("subAttributes", ())),
         )
 
@@ -63,6 +70,11 @@ class AttributeDefinition:
     def read_only(self) -> bool:
         """Whether only the service provider assigns it."""
         return self.mutability == "readOnly"
+
+    @property
+    def shown(self) -> bool:
+        """Whether a client that names no attributes is shown all of it (RFC 7643 section 7, `returned`)."""
+        return self.returned in ("always", "default") and all(item.shown for item in self.sub_attributes.values())
 
 
 def attributes_by_name(definitions: Iterable[Mapping[str, Any]]) -> dict[str, AttributeDefinition]:
@@ -80,6 +92,7 @@ def _assigned_by_us(name: str, *sub_attributes: str) -> AttributeDefinition:
         reference_types=(),
         unique=False,
         required=False,
+        returned="default",
         sub_attributes=subs,
     )
 
@@ -87,11 +100,13 @@ def _assigned_by_us(name: str, *sub_attributes: str) -> AttributeDefinition:
 COMMON = {
     "schemas": _assigned_by_us("schemas"),
     "id": _assigned_by_us("id"),
+    "externalid": replace(_assigned_by_us("externalId"), mutability="readWrite"),
     "meta": _assigned_by_us("meta", "resourceType", "created", "lastModified", "location", "version"),
     "password": _assigned_by_us("password"),
 }
-"""What clients may write and we never take from them: the common attributes of RFC 7643 section 3.1, and passwords,
-which no schema of ours declares: Okta sends them, and they are dropped before anything can store or log them."""
+"""What clients may write whatever the schema declares. Of the common attributes of RFC 7643 section 3.1 we take only
+externalId. No schema of ours declares passwords: Okta sends them, and they are dropped before anything can store or
+log them."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +133,17 @@ class ResourceType:
     indexed_names: tuple[str, ...] = ()
     extension_urns: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def has_members(self) -> bool:
+        """Whether its `members` are memberships (RFC 7643 section 4.2); any other type may have such an attribute."""
+        return self.name == GROUP
+
+    @cached_property
+    def shown_as_stored(self) -> bool:
+        """Whether a client that names no attributes is shown all that a document holds."""
+        schemas = [self.attributes, *self.extensions.values()]
+        return all(attribute.shown for schema in schemas for attribute in schema.values())
+
     @cached_property
     def indexed(self) -> tuple[IndexedAttribute, ...]:
         """The attributes that equality filters look up, bound to the model."""
@@ -127,8 +153,10 @@ class ResourceType:
         binding = Path[self.model](name).resolve()  # type: ignore[name-defined]
         if binding is None:
             raise DefinitionError(f"resource type {self.name}: indexed attribute {name} is not declared")
-        definition = self.attributes[name.lower().split(".")[0]]
-        return IndexedAttribute(name, tuple(name.split(".")), binding, unique=definition.unique)
+        definition = self.attributes.get(name.lower())
+        return IndexedAttribute(
+            name, tuple(name.split(".")), binding, unique=definition is not None and definition.unique
+        )
 
     def extension(self, urn: str) -> str | None:
         """The declared spelling of an extension URN, whatever the case of `urn`; None when it is not ours."""
@@ -177,7 +205,8 @@ def load_catalogue(additional: FilePath | None = None) -> Catalogue:
     folders = [DEFINITIONS, *([additional] if additional else [])]
     schemas = _by_urn(document for folder in folders for document in _documents(folder / "schemas"))
     types = [document for folder in folders for document in _documents(folder / "resource-types")]
-    resource_types = [_resource_type(document, schemas) for document in types]
+    resource_types = [_checked(_resource_type(document, schemas)) for document in types]
+    _check_all_used(schemas, resource_types)
     return Catalogue(
         resource_types={item.endpoint.strip("/").lower(): item for item in resource_types},
         schemas=schemas,
@@ -212,30 +241,70 @@ def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, dict[str, 
     if urn not in schemas:
         raise DefinitionError(f"resource type {name}: no file defines its schema {urn}")
     extensions = [item for item in schemas if ":extension:" in item and item.rsplit(":", 1)[-1] == name]
-    model = Resource.from_schema(_model_schema(schemas[urn]))
-    if extensions:
-        models = [Extension.from_schema(_model_schema(schemas[item])) for item in extensions]
-        model = model.__class_getitem__(reduce(or_, models))
-    return ResourceType(
-        name=name,
-        endpoint=document["endpoint"],
-        description=document.get("description", name),
-        schema=urn,
-        attributes=attributes_by_name(schemas[urn]["attributes"]),
-        extensions={item: attributes_by_name(schemas[item]["attributes"]) for item in extensions},
-        model=model,
-        indexed_names=tuple(document.get("indexed", ())),
-        extension_urns={item.lower(): item for item in extensions},
-    )
+    try:
+        return ResourceType(
+            name=name,
+            endpoint=document["endpoint"],
+            description=document.get("description", name),
+            schema=urn,
+            attributes=attributes_by_name(schemas[urn]["attributes"]),
+            extensions={item: attributes_by_name(schemas[item]["attributes"]) for item in extensions},
+            model=_model(schemas[urn], [schemas[item] for item in extensions]),
+            indexed_names=tuple(document.get("indexed", ())),
+            extension_urns={item.lower(): item for item in extensions},
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        urns = ", ".join([urn, *extensions])
+        raise DefinitionError(f"the attributes of {urns} are not as RFC 7643 section 7 has them: {error}") from error
 
 
-def _model_schema(document: Mapping[str, Any]) -> Schema:
+def _checked(resource_type: ResourceType) -> ResourceType:
+    """The resource type, if the names of its attributes and their uniqueness can be kept as declared."""
+    indexed = {item.name.lower() for item in resource_type.indexed}
+    unique = [name for name, attribute in resource_type.attributes.items() if attribute.unique and name not in indexed]
+    common = (COMMON.keys() - {"externalid"}) & resource_type.attributes.keys()
+    for urn, attributes in resource_type.extensions.items():
+        unique += [f"{urn}:{name}" for name, attribute in attributes.items() if attribute.unique]
+        common |= COMMON.keys() & attributes.keys()
+    if common:
+        raise DefinitionError(
+            f"resource type {resource_type.name}: no schema of it can declare {', '.join(sorted(common))}"
+        )
+    if unique:
+        raise DefinitionError(
+            f"resource type {resource_type.name}: only core attributes that it lists as indexed can be unique, "
+            f"not {', '.join(unique)}"
+        )
+    return resource_type
+
+
+def _check_all_used(schemas: Mapping[str, dict[str, Any]], resource_types: Sequence[ResourceType]) -> None:
+    """Raises DefinitionError for a second type of a name or at an endpoint, and for a schema without a type."""
+    for names in ([item.name.lower() for item in resource_types], [item.endpoint.lower() for item in resource_types]):
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise DefinitionError(f"two resource types are called {', '.join(sorted(twice))}")
+    used = {urn for item in resource_types for urn in (item.schema, *item.extensions)}
+    if unused := schemas.keys() - used:
+        raise DefinitionError(
+            f"no resource type has the schema {', '.join(sorted(unused))}; "
+            "an extension's URN holds :extension: and ends in the name of the resource type"
+        )
+
+
+def _model(core: Mapping[str, Any], extensions: Sequence[Mapping[str, Any]]) -> type[Resource[Any]]:
+    """The model of a resource type. An extension's is named by its URN, for two extensions may have the same name."""
+    model = Resource.from_schema(_model_schema(core, core["name"]))
+    models = [Extension.from_schema(_model_schema(item, _NO_NAME.sub("_", item["id"]))) for item in extensions]
+    return model.__class_getitem__(reduce(or_, models)) if models else model
+
+
+def _model_schema(document: Mapping[str, Any], name: str) -> Schema:
     """The schema the model is built from: externalId is common, and values stay text as sent.
 
     A model of references and binaries would check URLs and re-encode base64; RFC 7643 has both compare case-exactly.
     """
     attributes = [_as_sent(item) for item in document["attributes"] if item["name"] != "externalId"]
-    return Schema.model_validate({"id": document["id"], "name": document["name"], "attributes": attributes})
+    return Schema.model_validate({"id": document["id"], "name": name, "attributes": attributes})
 
 
 def _as_sent(attribute: Mapping[str, Any]) -> dict[str, Any]:

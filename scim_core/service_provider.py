@@ -28,7 +28,6 @@ from scim_core.memberships import MEMBERS, MembershipPatch, members_named, split
 from scim_core.representation import Json, check_required, columns, index_entries, to_document, to_model
 from scim_core.schemas import POLICY, Catalogue, ResourceType
 from scim_core.storage import (
-    GROUP,
     Membership,
     MembershipEdits,
     NotFound,
@@ -62,11 +61,6 @@ class Address:
     def __post_init__(self) -> None:
         if not is_id(self.id):
             raise self.not_found()
-
-    @property
-    def is_group(self) -> bool:
-        """Whether the resource has members."""
-        return self.resource_type.name == GROUP
 
     def not_found(self) -> NotFoundException:
         """The 404 for this resource; the same whether it never was, is gone, or is another tenant's."""
@@ -144,7 +138,7 @@ class ServiceProvider:
         tolerance = Tolerance(address.resource_type)
         shaped = tolerance.resource(payload)
         members = MembershipPatch()
-        if MEMBERS in address.resource_type.attributes:
+        if address.resource_type.has_members:
             members.replace(_members_in(address.resource_type, shaped))
         _log_ignored(address.tenant, tolerance)
 
@@ -253,7 +247,7 @@ class ServiceProvider:
 
     async def _shown(self, address: Address) -> list[Membership]:
         """The memberships that a representation shows: a group's members, another resource's groups."""
-        if address.is_group:
+        if address.resource_type.has_members:
             return await self._storage.members_of(address.tenant, address.id)
         return (await self._storage.groups_of(address.tenant, [address.id])).get(address.id, [])
 
@@ -265,7 +259,8 @@ class ServiceProvider:
         return await self._storage.present(address.tenant, address.id, named) if named else []
 
     async def _all_edges(self, address: Address) -> list[Membership]:
-        as_group = self._storage.members_of(address.tenant, address.id) if address.is_group else _no_memberships()
+        has_members = address.resource_type.has_members
+        as_group = self._storage.members_of(address.tenant, address.id) if has_members else _no_memberships()
         groups, members = await asyncio.gather(self._storage.groups_of(address.tenant, [address.id]), as_group)
         return [*groups.get(address.id, []), *members]
 
@@ -301,7 +296,7 @@ def _validated(resource_type: ResourceType, shaped: Json, context: Context) -> R
 
 def _members_in(resource_type: ResourceType, shaped: Json) -> dict[str, str]:
     """Takes `members` out of a POST or PUT body: they are kept as rows."""
-    return members_named(resource_type, shaped.pop(MEMBERS, None)) if MEMBERS in resource_type.attributes else {}
+    return members_named(resource_type, shaped.pop(MEMBERS, None)) if resource_type.has_members else {}
 
 
 def _edges(group_id: str, members: dict[str, str]) -> tuple[Membership, ...]:

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -148,6 +149,21 @@ def add(attribute: str, value: Any) -> Json:
 
 def remove(attribute: str, **more: Any) -> Json:
     return {"op": "remove", "path": attribute, **more}
+
+
+def attribute(name: str, kind: str = "string", **characteristics: Any) -> Json:
+    """The definition of an attribute in a schema, of the usual characteristics where none are given."""
+    usual = {"multiValued": False, "required": False, "mutability": "readWrite", "returned": "default"}
+    return {"name": name, "type": kind} | usual | characteristics
+
+
+def schema_files(directory: Path, **documents: Json) -> Path:
+    """The folder, as SCIM_SCHEMA_DIRECTORY names it, with these schemas and resource types in it."""
+    for name, document in documents.items():
+        folder = directory / ("resource-types" if "endpoint" in document else "schemas")
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps(document))
+    return directory
 
 
 def without(document: Json, *names: str) -> Json:
