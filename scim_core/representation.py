@@ -64,10 +64,9 @@ def to_document(resource_type: ResourceType, resource: Resource[Any]) -> Json:
 
 def _assigned(attributes: Mapping[str, AttributeDefinition], value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, item in value.items():
-        if name.lower() in attributes and item not in ({}, [], None):
-            settled = _settled(attributes[name.lower()], item)
-            if settled:
-                yield name, settled
+        settled = _settled(attributes.get(name.lower()), item)
+        if name.lower() in attributes and settled not in ({}, [], None):
+            yield name, settled
 
 
 def _settled(attribute: AttributeDefinition | None, value: Any) -> Any:
