@@ -28,7 +28,7 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """The settings of this environment. Raises SettingsError, naming the setting, when one is unusable."""
-        connection = environment.get("SCIM_STORAGE_CONNECTION") or None
+        connection = environment.get("SCIM_STORAGE_CONNECTION", "").rstrip("; ") or None
         account_url = environment.get("SCIM_STORAGE_ACCOUNT_URL") or None
         if bool(connection) == bool(account_url):
             raise SettingsError(

@@ -1,0 +1,58 @@
+"""Security defaults closed: a missing or contradictory setting stops the start, and is named."""
+
+import hashlib
+
+import pytest
+
+from scim_core import Settings, SettingsError
+
+TOKEN = hashlib.sha256(b"a token").hexdigest()
+GOOD = {"SCIM_TOKEN_SHA256": TOKEN, "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true;"}
+
+
+def test_usable_settings_are_read():
+    settings = Settings.from_environment(GOOD)
+
+    assert settings.token_sha256 == (TOKEN,)
+    assert settings.storage_connection == "UseDevelopmentStorage=true"
+    assert settings.table_name == "scim"
+
+
+def test_two_tokens_can_be_given_while_one_is_rotated():
+    other = hashlib.sha256(b"another").hexdigest()
+
+    assert Settings.from_environment(GOOD | {"SCIM_TOKEN_SHA256": f"{TOKEN}, {other.upper()}"}).token_sha256 == (
+        TOKEN,
+        other,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"SCIM_TOKEN_SHA256": ""}, "SCIM_TOKEN_SHA256"),
+        ({"SCIM_TOKEN_SHA256": " , "}, "SCIM_TOKEN_SHA256"),
+        ({"SCIM_TOKEN_SHA256": "the-token-itself"}, "SCIM_TOKEN_SHA256"),
+        ({"SCIM_STORAGE_CONNECTION": ""}, "SCIM_STORAGE_ACCOUNT_URL"),
+        ({"SCIM_STORAGE_ACCOUNT_URL": "https://x.table.core.windows.net"}, "exactly one"),
+        ({"SCIM_TABLE_NAME": "1table"}, "SCIM_TABLE_NAME"),
+        ({"SCIM_PUBLIC_BASE_URL": "scim.example.com"}, "SCIM_PUBLIC_BASE_URL"),
+        ({"SCIM_PUBLIC_BASE_URL": "https://scim.example.com?code=x"}, "SCIM_PUBLIC_BASE_URL"),
+    ],
+)
+def test_an_unusable_setting_is_named_and_its_value_is_not_repeated(change, named):
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environment(GOOD | change)
+
+    assert named in str(refused.value)
+    assert "the-token-itself" not in str(refused.value)
+
+
+async def test_an_unknown_wrong_or_malformed_credential_is_refused_alike(client):
+    answers = [
+        await client.get("/Users", headers={"authorization": value})
+        for value in (None, "", "non-token", "Bearer", "Bearer x", "Basic eDp5", f"Bearer {'x' * 100_000}")
+    ]
+
+    assert {answer.status for answer in answers} == {401}
+    assert all(answer.headers["www-authenticate"].startswith("Bearer") for answer in answers)
