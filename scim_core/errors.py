@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
-from scim2_models import SCIMException, UniquenessException
+from scim2_models import SCIMException
 
 from scim_core import storage
 from scim_core.messages import ScimResponse
@@ -52,7 +52,7 @@ def error_response(
     return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **(headers or {})}, content)
 
 
-def response_for(error: Exception, new_id: Callable[[], str]) -> ScimResponse:
+def response_for(error: Exception, new_id: Callable[[], str]) -> ScimResponse:  # noqa: PLR0911 -- a table of cases
     """The answer to a request that failed with this error; an unexpected one is logged under a new correlation id."""
     match error:
         case HttpError():
@@ -63,35 +63,36 @@ def response_for(error: Exception, new_id: Callable[[], str]) -> ScimResponse:
             return error_response(error.status, _detail(error), error.scim_type)
         case TooManyOperations():
             return error_response(413, f"A PATCH may hold at most {MAX_OPERATIONS} operations; send several requests.")
-        case storage.StorageError() | TimeoutError():
-            return _from_storage(error)
-    correlation_id = new_id()
+        case storage.UniquenessConflict() | storage.NotFound() | storage.TooLarge():
+            return _refused_by_storage(error)
+        case storage.StorageBusy() | storage.VersionConflict() | TimeoutError():
+            return _busy(error)
+    return _unexpected(error, new_id())
+
+
+def _unexpected(error: Exception, correlation_id: str) -> ScimResponse:
     log.error("request failed", exc_info=error, extra={"correlation_id": correlation_id})
     return error_response(
         500, f"The service failed on this request. Its operator finds the cause under correlation id {correlation_id}."
     )
 
 
-def _from_storage(error: storage.StorageError | TimeoutError) -> ScimResponse:
+def _refused_by_storage(error: storage.UniquenessConflict | storage.NotFound | storage.TooLarge) -> ScimResponse:
     match error:
-        case storage.UniquenessConflict():
-            taken = uniqueness(error.attribute)
-            return error_response(taken.status, taken.detail, taken.scim_type)
+        case storage.UniquenessConflict(attribute=attribute):
+            detail = f"Another resource already has this {attribute}; it must be unique."
+            return error_response(409, detail, "uniqueness")
         case storage.NotFound():
             return error_response(404, "The resource does not exist (any more).")
-        case storage.TooLarge():
-            return error_response(413, str(error))
+    return error_response(413, str(error))
+
+
+def _busy(error: Exception) -> ScimResponse:
+    """The answer when time or attempts ran out: the client is to come back; the operator finds the reason logged."""
+    log.warning("the storage is busy", exc_info=error)
     wait = error.retry_after if isinstance(error, storage.StorageBusy) else RETRY_AFTER_SECONDS
-    return error_response(
-        503,
-        "The directory is busy and nothing was changed for certain; send the request again.",
-        headers={"Retry-After": str(wait)},
-    )
-
-
-def uniqueness(attribute: str) -> UniquenessException:
-    """The 409 for a value that another resource of the tenant already has."""
-    return UniquenessException(detail=f"Another resource already has this {attribute}; it must be unique.")
+    detail = "The directory is busy and nothing was changed for certain; send the request again."
+    return error_response(503, detail, headers={"Retry-After": str(wait)})
 
 
 _EXPECTED = {

@@ -1,8 +1,12 @@
 """What an administrator reads in `detail`: where, and what to change, in JSON's words and not in a library's."""
 
+from typing import Never
+
 import pytest
 
-from tests.scim import path, replace
+from scim_core.memory import MemoryStorage
+from scim_core.storage import StorageBusy, StorageError, VersionConflict
+from tests.scim import Client, endpoint_over, path, replace
 
 
 @pytest.mark.parametrize(
@@ -48,3 +52,36 @@ async def test_a_group_that_does_not_exist_is_missing_before_it_is_its_own_membe
     operation = {"op": "add", "path": "members", "value": [{"value": gone["id"]}]}
 
     assert (await client.patch(path(gone), operation)).status == 404
+
+
+class Failing(MemoryStorage):
+    """A storage whose every read raises this error."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    async def read(self, *_: object) -> Never:
+        raise self.error
+
+
+ID = "01a20ac2-6bcf-71af-9667-1dbb86bf7fe9"
+
+
+@pytest.mark.parametrize("error", [StorageBusy("throttled", retry_after=7), TimeoutError(), VersionConflict()])
+async def test_a_busy_storage_is_503_with_retry_after_and_logged(error, clock, caplog):
+    answer = await Client(endpoint_over(Failing(error), clock)).get(f"/Users/{ID}")
+
+    assert answer.status == 503
+    assert int(answer.headers["retry-after"]) == getattr(error, "retry_after", 5)
+    assert "the storage is busy" in caplog.text
+
+
+@pytest.mark.parametrize("error", [StorageError("an index row is gone"), RuntimeError("secret=hunter2"), KeyError("x")])
+async def test_anything_unexpected_is_500_with_a_correlation_id_that_the_log_knows(error, clock, caplog):
+    answer = await Client(endpoint_over(Failing(error), clock)).get(f"/Users/{ID}")
+
+    assert answer.status == 500
+    assert str(error) not in answer.document["detail"]
+    [record] = [record for record in caplog.records if record.message == "request failed"]
+    assert record.correlation_id in answer.document["detail"]
