@@ -108,19 +108,24 @@ class Search:
     async def _from_lookup(self, run: "_Run", query: Query, *, memberships: bool) -> Found:
         if isinstance(run.plan.lookup, Edge):
             return await self._from_edge(run, run.plan.lookup, query, memberships=memberships)
-        ids = await run.candidate_ids()
+        ids, bookmark = await asyncio.gather(run.candidate_ids(), self._bookmark(run, query.start_index))
+        before = query.start_index - 1
+        if bookmark is not None:
+            ids, before = [resource_id for resource_id in ids if resource_id > bookmark.last_id], 0
         whole_answer = run.plan.exact and not isinstance(run.plan.lookup, ById)
-        wanted = ids[query.start_index - 1 : query.start_index - 1 + query.count] if whole_answer else ids
+        wanted = ids[before : before + query.count] if whole_answer else ids
         wants_edges = memberships and len(wanted) <= query.count
         loaded, edges = await asyncio.gather(
             run.load_matching(wanted), run.memberships(wanted) if wants_edges else _nothing()
         )
-        if whole_answer:
-            return Found(len(ids) - (len(wanted) - len(loaded)), tuple(loaded), edges)
-        page = loaded[query.start_index - 1 : query.start_index - 1 + query.count]
+        found = len(ids) - (len(wanted) - len(loaded)) if whole_answer else len(loaded)
+        page = loaded if whole_answer else loaded[before : before + query.count]
         if memberships and not wants_edges:
             edges = await run.memberships([resource.id for resource in page])
-        return Found(len(loaded), tuple(page), edges)
+        total = found if bookmark is None else max(bookmark.total_results, query.start_index - 1 + found)
+        if page and before + len(page) < found:
+            await self._remember(run, query.start_index + len(page), page[-1].id, total)
+        return Found(total, tuple(page), edges)
 
     async def _from_edge(self, run: "_Run", edge: Edge, query: Query, *, memberships: bool) -> Found:
         """The probe whether a group has a member: the edge and the group are read side by side."""
@@ -171,12 +176,11 @@ class Search:
 
     async def _resumed(self, run: "_Run", query: Query) -> tuple[int, list[StoredResource], bool] | None:
         """The page after a bookmark, read ahead while the bookmark that this process remembers is being confirmed."""
-        key = f"{run.digest}:{query.start_index}"
-        remembered = self._remembered.get((run.tenant, key))
+        remembered = self._remembered.get((run.tenant, run.bookmark_key(query.start_index)))
         ahead = asyncio.ensure_future(run.take(remembered.last_id, query.count)) if remembered else None
         try:
-            bookmark = await self._storage.load_bookmark(run.tenant, key)
-            if bookmark is None or bookmark.expires < instant_text(self._clock()):
+            bookmark = await self._bookmark(run, query.start_index)
+            if bookmark is None:
                 return None
             if remembered is not None and ahead is not None and remembered.last_id == bookmark.last_id:
                 resources, more = await ahead
@@ -188,8 +192,15 @@ class Search:
                 await asyncio.gather(ahead, return_exceptions=True)
         return max(bookmark.total_results, query.start_index - 1 + len(resources)), resources, more
 
+    async def _bookmark(self, run: "_Run", start_index: int) -> Bookmark | None:
+        """Where the page before the one at `start_index` ended, if that is still known."""
+        if start_index == 1:
+            return None
+        bookmark = await self._storage.load_bookmark(run.tenant, run.bookmark_key(start_index))
+        return bookmark if bookmark is not None and bookmark.expires >= instant_text(self._clock()) else None
+
     async def _remember(self, run: "_Run", next_index: int, last_id: str, total: int) -> dict[str, list[Membership]]:
-        key = f"{run.digest}:{next_index}"
+        key = run.bookmark_key(next_index)
         bookmark = Bookmark(last_id, total, instant_text(self._clock() + BOOKMARK_LIFETIME))
         if len(self._remembered) >= MAX_REMEMBERED_BOOKMARKS:
             self._remembered.pop(next(iter(self._remembered)))
@@ -225,11 +236,10 @@ class _Run:
         """Whether every resource of the type matches."""
         return self.filter is None
 
-    @property
-    def digest(self) -> str:
-        """Names this search in a bookmark's key."""
+    def bookmark_key(self, start_index: int) -> str:
+        """Names the page of this search that starts there."""
         text = f"{self.resource_type.name}\n{self.filter or ''}"
-        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+        return f"{hashlib.blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=12).hexdigest()}:{start_index}"
 
     async def candidate_ids(self) -> list[str]:
         """The ids, ascending, that the plan's lookup finds."""
