@@ -23,7 +23,10 @@ MAX_COUNT = 1_000
 MAX_QUERY_FIELDS = 50
 """Most fields in a query string; SCIM defines seven."""
 
-_VALUE_FILTER = re.compile(r"\[[^\]]*\]")
+MAX_ATTRIBUTE_NAMES = 200
+"""Most names in attributes or excludedAttributes: a user has about half as many, and each is looked for in each."""
+
+_VALUE_FILTER = re.compile(r"\[[^\[\]]*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,13 @@ def projection(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]
 
 def _attribute_names(value: Any) -> list[str]:
     """Attribute names; a value filter within one (Microsoft's test collection sends such) is left out."""
-    names = value if isinstance(value, list) else str(value).split(",")
-    return [name for item in names if (name := _VALUE_FILTER.sub("", str(item)).strip())]
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(text, str) for text in texts):
+        raise InvalidValueException(detail="attributes and excludedAttributes must hold names of attributes.")
+    names = [name for text in texts for part in _VALUE_FILTER.sub("", text).split(",") if (name := part.strip())]
+    if len(names) > MAX_ATTRIBUTE_NAMES:
+        raise InvalidValueException(detail=f"More than {MAX_ATTRIBUTE_NAMES} attributes are named.")
+    return names
 
 
 def _sort(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]) -> SearchRequest[Any] | None:
