@@ -19,9 +19,13 @@ class Conditions:
         """The conditions of a request. Tags compare weakly, for SCIM's are weak by the RFC's own example."""
         return cls(match=_versions(headers.get("if-match")), none_match=_versions(headers.get("if-none-match")))
 
+    def matches(self, version: str) -> bool:
+        """Whether If-Match, if there is one, names this version."""
+        return _holds(self.match, version, absent=True)
+
     def require(self, version: str) -> bool:
         """Whether a resource of this version may be changed: If-Match names it and If-None-Match does not."""
-        return _holds(self.match, version, absent=True) and not self.unchanged(version)
+        return self.matches(version) and not self.unchanged(version)
 
     def unchanged(self, version: str) -> bool:
         """Whether If-None-Match names this version, so that a GET is answered 304."""

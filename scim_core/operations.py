@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from scim2_models import ForbiddenException, NotImplementedException, ScimFilter
+from scim2_models import ForbiddenException, NotImplementedException, PreconditionFailedException, ScimFilter
 
 from scim_core.conditions import Conditions
 from scim_core.discovery import Discovery
@@ -99,6 +99,8 @@ class Operations:
     async def get(self, call: Call) -> ScimResponse:
         """GET of one resource (RFC 7644 section 3.4.1); 304 when the client already has this version."""
         outcome = await self._provider.get(call.address, memberships=_shows_memberships(call))
+        if not call.conditions.matches(outcome.stored.version):
+            raise PreconditionFailedException(detail="The resource has another version than the one If-Match names.")
         if call.conditions.unchanged(outcome.stored.version):
             return ScimResponse(304, {"ETag": entity_tag(outcome.stored.version)})
         return _resource(200, call, outcome, call.projection)
@@ -125,7 +127,8 @@ class Operations:
             return _resource(200, call, outcome, call.projection)
         if not chosen:
             return ScimResponse(204, {"ETag": entity_tag(outcome.stored.version)})
-        return await self.get(call)
+        changed = await self._provider.get(call.address, memberships=_shows_memberships(call))
+        return _resource(200, call, changed, call.projection)
 
     async def delete(self, call: Call) -> ScimResponse:
         """DELETE (RFC 7644 section 3.6)."""
