@@ -1,0 +1,74 @@
+"""The processes that are measured: where each is, what it costs, and the storage behind it."""
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from bench.http_client import Request, Response
+from bench.load import Sample, drive, ignored
+from bench.operations import Client
+from bench.process import Meter
+from devhost.azurite import Azurite
+from scim_core import Settings
+from tests.running import ROOT, running_app
+
+BARE_APP = Path(__file__).parent / "bare_app"
+
+
+@dataclass(frozen=True)
+class App:
+    """A running app: where it is, what its process costs."""
+
+    url: str
+    meter: Meter
+
+    async def serve(
+        self, requests: Iterable[Request], connections: int, seen: Callable[[Response], None] = ignored
+    ) -> tuple[Sample, float]:
+        """The requests are answered; how long that took, and the processor seconds of the app."""
+        before = self.meter.cpu_seconds()
+        sample = await drive(self.url, requests, connections, seen)
+        return sample, self.meter.cpu_seconds() - before
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """The SCIM endpoint as an app, a client for it, and the settings it runs with."""
+
+    app: App
+    client: Client
+    environment: dict[str, str]
+
+    @property
+    def settings(self) -> Settings:
+        """The environment as settings."""
+        return Settings.from_environment(self.environment)
+
+
+def environment(azurite: Azurite, table: str, token: str) -> dict[str, str]:
+    """What an app needs to keep its rows in this table."""
+    return {
+        "SCIM_TOKEN_SHA256": sha256(token.encode()).hexdigest(),
+        "SCIM_STORAGE_CONNECTION": azurite.connection_string,
+        "SCIM_TABLE_NAME": table,
+    }
+
+
+@contextmanager
+def serving(azurite: Azurite, table: str) -> Iterator[Endpoint]:
+    """The endpoint, over this table."""
+    token = secrets.token_urlsafe(32)
+    settings = environment(azurite, table, token)
+    with running_app(ROOT, settings, ("--quiet",)) as running:
+        app = App(running.url, Meter(running.process.pid))
+        yield Endpoint(app, Client("/scim/v2", token), settings)
+
+
+@contextmanager
+def serving_bare(settings: dict[str, str]) -> Iterator[App]:
+    """The app that makes calls alone, with these settings."""
+    with running_app(BARE_APP, settings, ("--quiet",)) as running:
+        yield App(running.url, Meter(running.process.pid))

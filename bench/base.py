@@ -1,0 +1,93 @@
+"""The base run: every operation, the start of the process, its memory."""
+
+import asyncio
+from dataclasses import dataclass
+
+from bench import bare
+from bench.apps import Endpoint, environment, serving, serving_bare
+from bench.bare import POPULATION
+from bench.directory import store_group, store_users
+from bench.measure import CALLS_FIRST, Bench, Result
+from bench.operations import MEMBERS, OPERATIONS, post_user
+from bench.process import Durations, first_answer_durations, import_durations
+from bench.transcripts import CallCounter
+from devhost.azurite import Azurite
+from scim_core import Settings
+from scim_core.tables import table_storage
+
+USERS = 10_000
+"""Users in the directory when the memory of the process is read."""
+
+LOAD_CONNECTIONS = 16
+REPETITIONS = 5
+_FIRST_LOADED = 200_000
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Resident megabytes of the process: before the first request, after the measurements, and with USERS users."""
+
+    at_start: float
+    after_operations: float
+    with_users: float
+    peak: float
+
+
+@dataclass(frozen=True)
+class BaseRun:
+    """All that the base run measured."""
+
+    results: tuple[Result, ...]
+    memory: Memory
+    imports: Durations
+    first_answers: Durations
+
+
+async def run() -> BaseRun:
+    """The base run, over an endpoint and an Azurite of its own."""
+    with Azurite.start() as azurite, serving(azurite, "scim") as endpoint:
+        meter = endpoint.app.meter
+        at_start = meter.resident_mb()
+        results = await _measure(endpoint, environment(azurite, "bare", endpoint.client.token))
+        after_operations = meter.resident_mb()
+        await _fill(endpoint)
+        memory = Memory(at_start, after_operations, meter.resident_mb(), meter.peak_mb())
+        return BaseRun(results, memory, *await asyncio.to_thread(_starts, endpoint))
+
+
+async def _measure(endpoint: Endpoint, bare_environment: dict[str, str]) -> tuple[Result, ...]:
+    results = []
+    bare_settings = Settings.from_environment(bare_environment)
+    await _prepare(endpoint.settings)
+    await _prepare(bare_settings)
+    counter = CallCounter(endpoint.settings, bare_settings)
+    with serving_bare(bare_environment) as bare_app:
+        bench = Bench(endpoint.app, bare_app, endpoint.client)
+        for operation in OPERATIONS:
+            calls = await counter.calls(operation, endpoint.client, 0)
+            results.append(await bench.measure(operation, calls, 1))
+    await counter.close()
+    return tuple(results)
+
+
+async def _prepare(settings: Settings) -> None:
+    """The table holds the population, and a group of its last users for each series of requests."""
+    storage = table_storage(settings)
+    await store_users(storage, range(POPULATION))
+    for first in (0, CALLS_FIRST):
+        await store_group(storage, bare.group_of(first), range(POPULATION - MEMBERS, POPULATION))
+    await storage.close()
+
+
+async def _fill(endpoint: Endpoint) -> None:
+    """USERS users are in the directory, created over HTTP by the process that is measured."""
+    numbers = range(_FIRST_LOADED, _FIRST_LOADED + USERS - POPULATION)
+    await endpoint.app.serve((post_user(endpoint.client, number) for number in numbers), LOAD_CONNECTIONS)
+
+
+def _starts(endpoint: Endpoint) -> tuple[Durations, Durations]:
+    request = OPERATIONS[1].request(endpoint.client, 0)
+    return (
+        import_durations(endpoint.environment, REPETITIONS),
+        first_answer_durations(endpoint.environment, request, REPETITIONS),
+    )

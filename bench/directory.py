@@ -1,0 +1,145 @@
+"""The people and groups that are measured with: numbered, so that every process can name them, and of a usual size."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from scim_core.representation import columns, index_entries, to_document, to_model
+from scim_core.schemas import ResourceType, load_catalogue
+from scim_core.storage import Membership, MembershipEdits, StoredResource
+from scim_core.tables import TableStorage, changes
+from scim_core.tables.limits import MAX_OPERATIONS
+from scim_core.tables.operations import Operation, Role
+
+TENANT = "default"
+USER_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
+ENTERPRISE_URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
+
+_SIDE_BY_SIDE = 4
+_MARK = "0123456789abcdef01234567"
+_NOW = "2026-11-23T12:00:00.000000Z"
+_CATALOGUE = load_catalogue()
+
+
+def user_type() -> ResourceType:
+    """The resource type User."""
+    return _CATALOGUE.resource_types["users"]
+
+
+def user_id(number: int) -> str:
+    """The id of this user; higher numbers come later in a list."""
+    return f"01900000-0000-7000-8000-{number:012x}"
+
+
+def group_id(number: int) -> str:
+    """The id of this group."""
+    return f"01900000-0000-7000-9000-{number:012x}"
+
+
+def user_name(number: int) -> str:
+    """The userName of this user."""
+    return f"person.{number:06}@example.com"
+
+
+def user(number: int) -> dict[str, Any]:
+    """What a client provisions for this user: 1.3 KB of JSON, as Entra's default attribute mapping makes it."""
+    given, family = f"Given{number:06}", f"Family{number:06}"
+    return {
+        "schemas": [USER_URN, ENTERPRISE_URN],
+        "externalId": f"e{number:08}-7d42-4831-a406-ecf8166f5f6a",
+        "userName": user_name(number),
+        "name": {"formatted": f"{given} {family}", "familyName": family, "givenName": given},
+        "displayName": f"{given} {family}",
+        "title": "Tour Guide",
+        "preferredLanguage": "en-US",
+        "active": True,
+        "emails": [{"value": user_name(number), "type": "work", "primary": True}],
+        "phoneNumbers": [
+            {"value": f"+1 201 555 {number:06}", "type": "work"},
+            {"value": f"+1 202 555 {number:06}", "type": "mobile"},
+        ],
+        "addresses": [
+            {
+                "type": "work",
+                "formatted": "100 Universal City Plaza, Hollywood",
+                "streetAddress": "100 Universal City Plaza",
+                "locality": "Hollywood",
+                "region": "CA",
+                "postalCode": "91608",
+                "country": "US",
+            }
+        ],
+        ENTERPRISE_URN: {"employeeNumber": str(number), "department": "Tour Operations", "division": "Theme Park"},
+    }
+
+
+def group(number: int) -> dict[str, Any]:
+    """What a client provisions for this group, without members."""
+    return {"schemas": [GROUP_URN], "displayName": f"Group {number:06}", "externalId": f"g{number:08}"}
+
+
+def stored_user(number: int) -> StoredResource:
+    """The user as it is stored."""
+    return _stored(user_type(), user_id(number), user(number))
+
+
+def stored_group(number: int) -> StoredResource:
+    """The group as it is stored."""
+    return _stored(_CATALOGUE.resource_types["groups"], group_id(number), group(number))
+
+
+def _stored(resource_type: ResourceType, resource_id: str, payload: dict[str, Any]) -> StoredResource:
+    document = to_document(resource_type, to_model(resource_type, payload | {"id": resource_id}))
+    return StoredResource(
+        resource_type=resource_type.name,
+        id=resource_id,
+        document=document,
+        created=_NOW,
+        last_modified=_NOW,
+        version=f"01900000-0000-7000-a000-{resource_id[-12:]}",
+        index=index_entries(resource_type, document),
+        columns=columns(document),
+    )
+
+
+async def store_users(storage: TableStorage, numbers: Iterable[int]) -> None:
+    """The users of these numbers are stored, several to a transaction, by the storage's own rows."""
+    await _transact(storage, (changes.creation(stored_user(number), (), "") for number in numbers))
+
+
+async def store_group(storage: TableStorage, number: int, members: Iterable[int]) -> None:
+    """The group of this number, with these users as members, is stored in the same way; the users stay untouched."""
+    group = stored_group(number)
+    await storage.create(TENANT, group)
+    await _transact(storage, (_edge_rows(group, member) for member in members))
+
+
+def _edge_rows(group: StoredResource, member: int) -> list[Operation]:
+    edits = MembershipEdits(add=(Membership(group.id, user_id(member)),))
+    rows = changes.membership_change(group, edits, _MARK, guarded=False)
+    return [row for row in rows if row.role is Role.MEMBERSHIP]
+
+
+async def _transact(storage: TableStorage, parts: Iterable[list[Operation]]) -> None:
+    """Parts of a few operations each are carried out, as many to a transaction as it takes."""
+    transactions = _filled(parts)
+
+    async def work() -> None:
+        for operations in transactions:
+            await storage.rows.transact(TENANT, operations)
+
+    async with asyncio.TaskGroup() as workers:
+        for _ in range(_SIDE_BY_SIDE):
+            workers.create_task(work())
+
+
+def _filled(parts: Iterable[list[Operation]]) -> Iterator[list[Operation]]:
+    operations: list[Operation] = []
+    for part in parts:
+        if len(operations) + len(part) > MAX_OPERATIONS:
+            yield operations
+            operations = []
+        operations += part
+    if operations:
+        yield operations

@@ -1,0 +1,112 @@
+"""Measures one operation: at the endpoint, and as the calls it consists of made by an app of the same shape."""
+
+import json
+from dataclasses import dataclass
+
+from bench.apps import App
+from bench.http_client import Response
+from bench.load import NO_REQUESTS, Sample
+from bench.operations import Client, Operation
+from bench.transcripts import Calls
+
+CALLS_FIRST = 100_000
+"""The number of the first request of which the calls alone are made."""
+
+WARM_UP = 20
+ROUNDS = 6
+REQUESTS = {1: 25, 16: 80}
+"""Requests of a round, by the number of connections."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a process answered at one number of connections, and the processor seconds that it took for a request."""
+
+    sample: Sample
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The operation, its calls behind HTTP and worker as the operation has them, and its calls with nothing around."""
+
+    connections: int
+    endpoint: Served
+    same_shape: Served
+    calls: Served
+
+    def ratio(self, other: Served) -> float:
+        """How many times as long as the other's the p50 of the operation is."""
+        return self.endpoint.sample.percentile(50) / other.sample.percentile(50)
+
+
+@dataclass(frozen=True)
+class Result:
+    """All that is known of one operation."""
+
+    title: str
+    calls: Calls
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclass
+class _Tally:
+    sample: Sample = NO_REQUESTS
+    cpu_seconds: float = 0.0
+
+    def add(self, sample: Sample, cpu_seconds: float) -> None:
+        self.sample += sample
+        self.cpu_seconds += cpu_seconds
+
+    def served(self) -> Served:
+        return Served(self.sample, self.cpu_seconds / len(self.sample.seconds))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The two apps, and the client whose requests the endpoint answers."""
+
+    endpoint: App
+    bare: App
+    client: Client
+
+    async def measure(self, operation: Operation, calls: Calls, first: int) -> Result:
+        """The operation at each number of connections; its requests are numbered from `first` on."""
+        at, calls_at = _Counter(first), _Counter(CALLS_FIRST)
+        warm_up = at.take(WARM_UP)
+        await self.endpoint.serve(operation.requests(self.client, warm_up), 1, self.client.note)
+        await self.bare.serve(operation.bare_requests(warm_up), 1)
+        comparisons = [await self._compare(operation, connections, at, calls_at) for connections in REQUESTS]
+        return Result(operation.title, calls, tuple(comparisons))
+
+    async def _compare(
+        self, operation: Operation, connections: int, at: "_Counter", calls_at: "_Counter"
+    ) -> Comparison:
+        """In turns, so that what else the machine does falls on all."""
+        endpoint, same_shape, calls = _Tally(), _Tally(), _Tally()
+        for _ in range(ROUNDS):
+            numbers = at.take(REQUESTS[connections])
+            requests = operation.requests(self.client, numbers)
+            endpoint.add(*await self.endpoint.serve(requests, connections, self.client.note))
+            same_shape.add(*await self.bare.serve(operation.bare_requests(numbers), connections))
+            calls.add(*await self._calls(operation, calls_at.take(REQUESTS[connections]), connections))
+        return Comparison(connections, endpoint.served(), same_shape.served(), calls.served())
+
+    async def _calls(self, operation: Operation, numbers: range, connections: int) -> tuple[Sample, float]:
+        seconds: list[float] = []
+
+        def note(response: Response) -> None:
+            seconds.extend(json.loads(response.body))
+
+        sample, cpu_seconds = await self.bare.serve([operation.calls_request(numbers, connections)], 1, note)
+        return Sample(tuple(seconds), sample.elapsed), cpu_seconds
+
+
+class _Counter:
+    def __init__(self, first: int) -> None:
+        self._next = first
+
+    def take(self, count: int) -> range:
+        numbers = range(self._next, self._next + count)
+        self._next = numbers.stop
+        return numbers

@@ -1,0 +1,143 @@
+"""Tables of what was measured, each figure that has a target with whether it was met."""
+
+from collections.abc import Sequence
+
+from bench.base import USERS, BaseRun
+from bench.measure import Comparison, Result, Served
+from bench.process import Durations
+from bench.scale import Point
+
+MAX_RATIO = 1.8
+MAX_RESIDENT_MB = 200
+MAX_IMPORT_SECONDS = 1.1
+MAX_FIRST_ANSWER_SECONDS = 2.0
+MAX_GROWTH = 1.3
+
+_HEADINGS = (
+    *("operation", "conn", "req/s", "p50", "p95", "CPU"),
+    *("same shape p50", "CPU", "x", "calls p50", "CPU", "x", "target", "trips", "calls"),
+)
+
+
+def base_report(run: BaseRun) -> str:
+    """The base run as text for a terminal."""
+    rows = [row for result in run.results for row in _rows(result)]
+    return "\n\n".join([_LEGEND, table(_HEADINGS, rows), _process(run)])
+
+
+_LEGEND = f"""\
+Milliseconds; CPU is processor time of the serving process for each request. "calls" are the operation's calls to Table
+Storage with nothing around them, "same shape" are the same calls in an app of the same host and worker, behind HTTP; x
+is how many times as long the p50 of the operation is. Target: at most {MAX_RATIO} times its calls. "trips" are the
+calls that wait for one before."""
+
+
+def scale_report(points: Sequence[Point]) -> str:
+    """The scale run as text for a terminal."""
+    curves: dict[str, list[Point]] = {}
+    for point in points:
+        curves.setdefault(point.title, []).append(point)
+    rows = [row for curve in curves.values() for row in _curve(curve)]
+    return f"{_SCALE_LEGEND}\n\n{table(('operation', 'size', 'ms', 'x', 'peak MB', 'target'), rows)}"
+
+
+_SCALE_LEGEND = f"""\
+p50 over one connection, or milliseconds for each user of a walk; size is that of the directory, or of the group. x is
+how many times as long it takes as with the smallest. Flat: at most {MAX_GROWTH} times. The peak is that of the process
+while it answered."""
+
+
+def _curve(curve: Sequence[Point]) -> list[list[str]]:
+    smallest = curve[0]
+    return [
+        [
+            point.title if point is smallest else "",
+            f"{point.size:,}",
+            _milliseconds(point.seconds),
+            f"{point.seconds / smallest.seconds:.2f}",
+            f"{point.peak_mb:.0f}",
+            "" if point is not curve[-1] else verdict(met=point.seconds <= MAX_GROWTH * smallest.seconds),
+        ]
+        for point in curve
+    ]
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The rows in columns: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) if place == 0 else cell.rjust(width) for place, (cell, width) in pairs)
+        for row in (headings, *rows)
+        for pairs in [list(enumerate(zip(row, widths, strict=True)))]
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def verdict(*, met: bool) -> str:
+    """How a target turned out."""
+    return "pass" if met else "MISS"
+
+
+def _rows(result: Result) -> list[list[str]]:
+    return [
+        _row(comparison, result, result.title if place == 0 else "")
+        for place, comparison in enumerate(result.comparisons)
+    ]
+
+
+def _row(comparison: Comparison, result: Result, title: str) -> list[str]:
+    ours, ratio = comparison.endpoint, comparison.ratio(comparison.calls)
+    return [
+        title,
+        str(comparison.connections),
+        f"{ours.sample.rate:.0f}",
+        _milliseconds(ours.sample.percentile(50)),
+        _milliseconds(ours.sample.percentile(95)),
+        _milliseconds(ours.cpu_seconds),
+        *_other(comparison, comparison.same_shape),
+        *_other(comparison, comparison.calls),
+        verdict(met=ratio <= MAX_RATIO),
+        str(result.calls.round_trips) if title else "",
+        str(len(result.calls.kinds)) if title else "",
+    ]
+
+
+def _other(comparison: Comparison, other: Served) -> list[str]:
+    return [
+        _milliseconds(other.sample.percentile(50)),
+        _milliseconds(other.cpu_seconds),
+        f"{comparison.ratio(other):.2f}",
+    ]
+
+
+def _process(run: BaseRun) -> str:
+    memory = run.memory
+    lines = [
+        ("resident at the start", f"{memory.at_start:.0f} MB", ""),
+        ("resident after the operations", f"{memory.after_operations:.0f} MB", ""),
+        (
+            f"resident after {USERS} users over HTTP",
+            f"{memory.with_users:.0f} MB",
+            _target(memory.with_users, MAX_RESIDENT_MB, "MB"),
+        ),
+        ("peak", f"{memory.peak:.0f} MB", ""),
+        ("import of function_app", _durations(run.imports), _target(run.imports.best, MAX_IMPORT_SECONDS, "s")),
+        (
+            "first answer after process start",
+            _durations(run.first_answers),
+            _target(run.first_answers.best, MAX_FIRST_ANSWER_SECONDS, "s"),
+        ),
+    ]
+    return table(("process", "", "target"), lines)
+
+
+def _target(value: float, limit: float, unit: str) -> str:
+    return f"{verdict(met=value <= limit)} (at most {limit} {unit})"
+
+
+def _durations(durations: Durations) -> str:
+    return f"{durations.best:.2f} s best, {durations.median:.2f} s median"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.2f}"

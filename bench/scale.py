@@ -1,0 +1,176 @@
+"""The scale run: what an operation costs in directories and groups of very different sizes, measured side by side."""
+
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+from bench.apps import Endpoint, serving
+from bench.directory import group_id, store_group, store_users, user_id, user_name
+from bench.http_client import HttpClient, Request
+from bench.load import NO_REQUESTS
+from bench.operations import add_member
+from devhost.azurite import Azurite
+from scim_core.tables import table_storage
+
+USERS = (1_000, 10_000, 100_000)
+MEMBERS = (10, 1_000, 10_000, 100_000)
+ROUNDS = 6
+REQUESTS = 10
+"""Requests of a round, over one connection. The sizes take turns, so that what else the machine does falls on all."""
+
+PAGE = 100
+_WARM_UP = 20
+_SEED = 7
+_NODE_OPTIONS = "NODE_OPTIONS"
+_SEEK = Path(__file__).parent / "azurite_seek.cjs"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One operation at one size: its p50 or, for a walk, the time for each user; and the peak memory meanwhile."""
+
+    title: str
+    size: int
+    seconds: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """An operation at one size: the requests that it consists of there, and who answers them."""
+
+    size: int
+    endpoint: Endpoint
+    requests: Sequence[Request]
+
+
+async def run(largest: int, *, plain_azurite: bool) -> list[Point]:
+    """The curves, up to the largest of the sizes that are at most `largest`.
+
+    The Azurite seeks in the order of keys, as Table Storage does, unless it is to be plain: then each of its range
+    reads costs what the whole table costs.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(nullcontext() if plain_azurite else _preloaded())
+        azurite = stack.enter_context(Azurite.start())
+        sizes = [size for size in USERS if size <= largest]
+        endpoints = {size: stack.enter_context(serving(azurite, f"users{size}")) for size in sizes}
+        for size, endpoint in endpoints.items():
+            await _store(endpoint, size)
+        points = [point async for point in _users(endpoints)]
+        groups = [size for size in MEMBERS if size <= largest]
+        await _store_groups(endpoints[sizes[-1]], sizes[-1], groups)
+        return points + [point async for point in _groups(endpoints[sizes[-1]], sizes[-1], groups)]
+
+
+@contextmanager
+def _preloaded() -> Iterator[None]:
+    options = os.environ.get(_NODE_OPTIONS, "")  # noqa: TID251 -- Azurite inherits it
+    os.environ[_NODE_OPTIONS] = f"{options} --require {_SEEK}".strip()  # noqa: TID251
+    try:
+        yield
+    finally:
+        os.environ[_NODE_OPTIONS] = options  # noqa: TID251
+
+
+async def _store(endpoint: Endpoint, size: int) -> None:
+    """The directory of this size."""
+    storage = table_storage(endpoint.settings)
+    await store_users(storage, range(size))
+    await storage.close()
+
+
+async def _store_groups(endpoint: Endpoint, users: int, sizes: Sequence[int]) -> None:
+    """A group of each size, of the first users; and users besides, who can join them."""
+    storage = table_storage(endpoint.settings)
+    await store_users(storage, _joining(users))
+    for number, size in enumerate(sizes):
+        await store_group(storage, number, range(size))
+    await storage.close()
+
+
+def _joining(users: int) -> range:
+    return range(users, users + _WARM_UP + ROUNDS * REQUESTS)
+
+
+async def _users(endpoints: dict[int, Endpoint]) -> AsyncIterator[Point]:
+    drawn = random.Random(_SEED)
+    numbers = {size: [drawn.randrange(size) for _ in range(_WARM_UP + ROUNDS * REQUESTS)] for size in endpoints}
+    targets = {
+        "GET user": {size: [f"/Users/{user_id(number)}" for number in numbers[size]] for size in endpoints},
+        "match: one user": {size: [_match(number) for number in numbers[size]] for size in endpoints},
+        "first list page": {size: [_page(1)] * len(numbers[size]) for size in endpoints},
+    }
+    for title, by_size in targets.items():
+        for point in await _curve(title, [_series(endpoints[size], size, by_size[size]) for size in endpoints]):
+            yield point
+    for size, endpoint in endpoints.items():
+        endpoint.app.meter.reset_peak()
+        yield Point("walk, for each user", size, await _walk(endpoint, size), endpoint.app.meter.peak_mb())
+
+
+async def _groups(endpoint: Endpoint, users: int, sizes: Sequence[int]) -> AsyncIterator[Point]:
+    joining = _joining(users)
+    additions = [
+        Series(size, endpoint, [add_member(endpoint.client, number, member) for member in joining])
+        for number, size in enumerate(sizes)
+    ]
+    targets = {
+        "GET group, no members": lambda number, _: f"/Groups/{group_id(number)}?excludedAttributes=members",
+        "is it a member?": lambda number, size: _probe(number, size // 2),
+    }
+    for point in await _curve("PATCH group, 1 member", additions):
+        yield point
+    for title, target in targets.items():
+        series = [_series(endpoint, size, [target(number, size)] * len(joining)) for number, size in enumerate(sizes)]
+        for point in await _curve(title, series):
+            yield point
+
+
+async def _curve(title: str, all_series: Sequence[Series]) -> list[Point]:
+    """The p50 and the peak of each series, which take turns."""
+    samples = [NO_REQUESTS] * len(all_series)
+    peaks = [0.0] * len(all_series)
+    for series in all_series:
+        await series.endpoint.app.serve(series.requests[:_WARM_UP], 1)
+    for start in range(_WARM_UP, _WARM_UP + ROUNDS * REQUESTS, REQUESTS):
+        for place, series in enumerate(all_series):
+            series.endpoint.app.meter.reset_peak()
+            sample, _ = await series.endpoint.app.serve(series.requests[start : start + REQUESTS], 1)
+            samples[place] += sample
+            peaks[place] = max(peaks[place], series.endpoint.app.meter.peak_mb())
+    return [
+        Point(title, series.size, sample.percentile(50), peak)
+        for series, sample, peak in zip(all_series, samples, peaks, strict=True)
+    ]
+
+
+def _series(endpoint: Endpoint, size: int, targets: Sequence[str]) -> Series:
+    return Series(size, endpoint, [endpoint.client.request("GET", target, 200) for target in targets])
+
+
+async def _walk(endpoint: Endpoint, size: int) -> float:
+    """Seconds for each user of a walk through all of them by startIndex, page after page."""
+    started = time.perf_counter()
+    async with HttpClient(endpoint.app.url) as http:
+        for start in range(1, size + 1, PAGE):
+            await http.send(endpoint.client.request("GET", _page(start), 200))
+    return (time.perf_counter() - started) / size
+
+
+def _match(number: int) -> str:
+    return f"/Users?{urlencode({'filter': f'userName eq "{user_name(number)}"'})}"
+
+
+def _page(start: int) -> str:
+    return f"/Users?startIndex={start}&count={PAGE}"
+
+
+def _probe(group: int, member: int) -> str:
+    text = f'id eq "{group_id(group)}" and members eq "{user_id(member)}"'
+    return f"/Groups?{urlencode({'filter': text, 'attributes': 'id'})}"

@@ -1,0 +1,98 @@
+"""What an operation asks of Table Storage: noted while the endpoint, in this process, carries it out once."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import unquote
+
+from azure.data.tables.aio import TableClient
+
+from bench import bare
+from bench.http_client import Request, UnexpectedStatus
+from bench.operations import Client, Operation
+from scim_core import Endpoint, ScimRequest, Settings, build
+from scim_core.tables import TableStorage, table_storage
+from scim_core.tables.client import connect
+from tests.transcript import transcript
+
+
+class OtherCalls(Exception):
+    """bench/bare.py no longer makes the calls that the operation makes."""
+
+
+@dataclass(frozen=True)
+class Calls:
+    """The calls of one operation, and how many of them wait for one before."""
+
+    round_trips: int
+    kinds: tuple[str, ...]
+
+
+class CallCounter:
+    """Carries out operations in this process, each after its bare calls, over tables of the same content."""
+
+    def __init__(self, settings: Settings, bare_settings: Settings) -> None:
+        self._storage: TableStorage = table_storage(settings)
+        self._endpoint: Endpoint = build(settings, self._storage)
+        self._bare = connect(bare_settings)
+
+    async def calls(self, operation: Operation, client: Client, number: int) -> Calls:
+        """The operation's calls. Raises OtherCalls when its bare ones are not the same."""
+        table = _NotingTable(self._bare.table)
+        await bare.OPERATIONS[operation.calls](number)(cast("TableClient", table))
+        with transcript(self._storage) as recorded:
+            await self._send(operation.request(client, number), client)
+        if sorted(table.kinds) != sorted(recorded.kinds):
+            raise OtherCalls(f"{operation.title}: {sorted(recorded.kinds)}, but bare: {sorted(table.kinds)}")
+        return Calls(recorded.round_trips, tuple(recorded.kinds))
+
+    async def close(self) -> None:
+        """No connection is left open."""
+        await self._storage.close()
+        await self._bare.close()
+
+    async def _send(self, request: Request, client: Client) -> None:
+        path, _, query = request.target.partition("?")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        answer = await self._endpoint.handle(
+            ScimRequest(request.method, unquote(path), query, headers, request.body, "http://localhost")
+        )
+        if answer.status != request.expect:
+            raise UnexpectedStatus(f"{request.method} {request.target}: {answer.status} {answer.body[:500]!r}")
+        if "Location" in answer.headers:
+            client.posted.append(answer.headers["Location"].removeprefix(f"http://localhost{client.path}"))
+
+
+class _NotingTable:
+    """A table client that notes the kinds of its calls, under the names that a transcript has for them."""
+
+    def __init__(self, table: TableClient) -> None:
+        self._table = table
+        self.kinds: list[str] = []
+
+    async def get_entity(self, *args: Any, **options: Any) -> Any:
+        self.kinds.append("get")
+        return await self._table.get_entity(*args, **options)
+
+    async def submit_transaction(self, entries: Any) -> None:
+        self.kinds.append("transact")
+        await self._table.submit_transaction(entries)
+
+    def query_entities(self, *args: Any, **options: Any) -> "_NotingQuery":
+        return _NotingQuery(self._table.query_entities(*args, **options), self.kinds)
+
+
+class _NotingQuery:
+    def __init__(self, query: Any, kinds: list[str]) -> None:
+        self._query = query
+        self._kinds = kinds
+
+    async def by_page(self) -> AsyncIterator[Any]:
+        pages = self._query.by_page()
+        while True:
+            self._kinds.append("page")
+            try:
+                yield await anext(pages)
+            except StopAsyncIteration:
+                self._kinds.pop()
+                return
