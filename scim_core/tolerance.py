@@ -193,7 +193,7 @@ class Tolerance:
 
     def single(self, attribute: AttributeDefinition, value: Any) -> Any:
         """One value in the type its attribute declares; None when it stands for unassigned."""
-        if isinstance(value, list) and len(value) <= 1:
+        while isinstance(value, list) and len(value) <= 1:
             value = value[0] if value else None
         if value is None or value == "":
             return None
@@ -210,8 +210,10 @@ class Tolerance:
             value = {"value": value}
         if not isinstance(value, dict):
             return value
-        shaped = self._object(attribute.sub_attributes, _unpacked(attribute, value), attribute.name)
-        return shaped if any(item is not None for item in shaped.values()) else None
+        shaped = self._object(attribute.sub_attributes, value, attribute.name)
+        assigned = {name: item for name, item in shaped.items() if item is not None}
+        unpacked = _unpacked(assigned) if attribute.multi_valued else None
+        return self._complex(attribute, unpacked) if unpacked else shaped if assigned else None
 
     def _object(self, declared: Mapping[str, AttributeDefinition], value: Json, of: str) -> Json:
         refuse_repeated_names(value)
@@ -273,18 +275,16 @@ def _with_colon(resource_type: ResourceType, text: str) -> str:
     return text
 
 
-def _unpacked(attribute: AttributeDefinition, value: Json) -> Json:
-    """An element whose only member is a `value` of JSON text becomes what the text says, where that is an object.
+def _unpacked(element: Json) -> Json | None:
+    """What an element of nothing but a `value` says, where that is the JSON text of an object with a value.
 
-    Entra sends app roles so when they are mapped by AppRoleAssignmentsComplex; text that is no object is kept as is.
+    Entra sends app roles so when they are mapped by AppRoleAssignmentsComplex; any other text is kept as it is.
     """
-    if not attribute.multi_valued or len(value) != 1:
-        return value
-    (key, text), *_ = value.items()
-    if key.lower() != "value" or not isinstance(text, str) or not text.startswith("{"):
-        return value
+    text = element.get("value") if len(element) == 1 else None
+    if not isinstance(text, str) or not text.startswith("{"):
+        return None
     try:
         unpacked = parse_json(text.encode())
     except InvalidSyntaxException:
-        return value
-    return unpacked if isinstance(unpacked, dict) and "value" in unpacked else value
+        return None
+    return unpacked if isinstance(unpacked, dict) and "value" in unpacked else None

@@ -12,9 +12,15 @@ import scim_core
 from scim_core.memory import MemoryStorage
 from tests.scim import Client, Clock, endpoint_over
 
-hypothesis.settings.register_profile("usual", deadline=None, max_examples=60)
-hypothesis.settings.register_profile("ci", parent=hypothesis.settings.get_profile("usual"), derandomize=True)
-hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "usual")
+# HYPOTHESIS_EXAMPLES=5000 searches longer than every run can.
+hypothesis.settings.register_profile(
+    "ours",
+    deadline=None,
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "60")),
+    derandomize="CI" in os.environ,
+    database=None,
+)
+hypothesis.settings.load_profile("ours")
 
 
 @pytest.fixture(scope="session", autouse=True)
