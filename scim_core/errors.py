@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from scim2_models import SCIMException
 
 from scim_core import storage
+from scim_core.limits import RequestTooLarge
 from scim_core.messages import ScimResponse
-from scim_core.tolerance import MAX_OPERATIONS, TooManyOperations
 
 MEDIA_TYPE = "application/scim+json"
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
@@ -61,8 +61,8 @@ def response_for(error: Exception, new_id: Callable[[], str]) -> ScimResponse:  
             return _invalid(error)
         case SCIMException():
             return error_response(error.status, _detail(error), error.scim_type)
-        case TooManyOperations():
-            return error_response(413, f"A PATCH may hold at most {MAX_OPERATIONS} operations; send several requests.")
+        case RequestTooLarge():
+            return error_response(413, str(error))
         case storage.UniquenessConflict() | storage.NotFound() | storage.TooLarge():
             return _refused_by_storage(error)
         case storage.StorageBusy() | storage.VersionConflict() | TimeoutError():

@@ -11,6 +11,7 @@ from typing import Any
 from scim2_models import Context, InvalidValueException, Path, Resource, ResponseParameters
 
 from scim_core.identifiers import is_id
+from scim_core.limits import MAX_VALUES, at_most
 from scim_core.schemas import POLICY, AttributeDefinition, ResourceType
 from scim_core.storage import GROUP, Column, IndexEntry, Membership, StoredResource
 
@@ -73,7 +74,9 @@ def _settled(attribute: AttributeDefinition | None, value: Any) -> Any:
     """A multi-valued attribute without elements that carry nothing, and with equal (type, value) pairs merged.
 
     A reference to one kind of resource goes without its `$ref`, which follows from its value and is ours to give.
+    Raises RequestTooLarge for more than MAX_VALUES.
     """
+    at_most(MAX_VALUES, len(value) if isinstance(value, list) else 0, "values of an attribute")
     if isinstance(value, dict) and attribute is not None and _referenced(attribute):
         return {name: item for name, item in value.items() if name != "$ref"}
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):

@@ -138,6 +138,10 @@ class ResourceType:
         """Whether its `members` are memberships (RFC 7643 section 4.2); any other type may have such an attribute."""
         return self.name == GROUP
 
+    def is_membership(self, attribute: AttributeDefinition) -> bool:
+        """Whether the values of this attribute are memberships, which are rows."""
+        return self.has_members and attribute is self.attributes["members"]
+
     @cached_property
     def shown_as_stored(self) -> bool:
         """Whether a client that names no attributes is shown all that a document holds."""

@@ -47,6 +47,9 @@ FIRST_WAIT_SECONDS = 0.02
 LONGEST_WAIT_SECONDS = 1.0
 """Longest single wait, which keeps all attempts together far below the 60 seconds Entra waits for an answer."""
 
+MAX_LOGGED_NAMES = 50
+"""Names in one log line: enough to find a mistaken mapping, and no way to fill the log."""
+
 log = logging.getLogger(__name__)
 
 
@@ -324,14 +327,19 @@ def _log_ignored(tenant: str, tolerance: Tolerance) -> None:
             extra={
                 "tenant": tenant,
                 "resource_type": tolerance.resource_type.name,
-                "ignored": sorted(set(tolerance.ignored)),
+                "ignored": _excerpt(tolerance.ignored),
             },
         )
 
 
 def _log_unknown(tenant: str, ids: Sequence[str]) -> None:
     if ids:
-        log.warning("members that do not exist were skipped", extra={"tenant": tenant, "ids": sorted(ids)})
+        log.warning("members that do not exist were skipped", extra={"tenant": tenant, "ids": _excerpt(ids)})
+
+
+def _excerpt(names: Sequence[str]) -> list[str]:
+    """As many names as a log line should hold."""
+    return [name[:100] for name in sorted(set(names))[:MAX_LOGGED_NAMES]]
 
 
 async def _no_memberships() -> list[Membership]:

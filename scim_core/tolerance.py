@@ -19,16 +19,10 @@ from scim2_models import (
 )
 
 from scim_core.json_body import by_lower_name, parse_json, refuse_repeated_names
+from scim_core.limits import MAX_OPERATIONS, MAX_PATH_BYTES, MAX_SELECTIONS, MAX_VALUES, at_most, comparisons
 from scim_core.schemas import AttributeDefinition, ResourceType
 
-MAX_OPERATIONS = 1_000
-"""Operations of one PATCH. Entra's largest is one for each of its mapped attributes, fewer than a hundred."""
-
 type Json = dict[str, Any]
-
-
-class TooManyOperations(Exception):
-    """A PATCH has more than MAX_OPERATIONS operations."""
 
 
 class UnknownPath(InvalidPathException):
@@ -48,6 +42,8 @@ class Tolerance:
     def __init__(self, resource_type: ResourceType) -> None:
         self.resource_type = resource_type
         self.ignored: list[str] = []
+        self._values = 0
+        self._selections = 0
 
     def resource(self, payload: Any) -> Json:
         """A POST or PUT body as the model reads it: declared, writable attributes only.
@@ -89,14 +85,17 @@ class Tolerance:
     def operations(self, payload: Any) -> list[Json]:
         """The RFC 7644 section 3.5.2 operations, each with a path, that a PATCH body stands for.
 
-        Raises InvalidSyntaxException, InvalidPathException, NoTargetException, TooManyOperations.
+        Raises InvalidSyntaxException, InvalidPathException, NoTargetException, RequestTooLarge.
         """
         operations = by_lower_name(payload).get("operations") if isinstance(payload, dict) else None
         if not isinstance(operations, list):
             raise InvalidSyntaxException(detail="A PATCH body must be an object with an array named Operations.")
-        if len(operations) > MAX_OPERATIONS:
-            raise TooManyOperations
-        return [shaped for operation in operations for shaped in self._operation(operation)]
+        at_most(MAX_OPERATIONS, len(operations), "operations")
+        shaped: list[Json] = []
+        for operation in operations:
+            shaped += self._operation(operation)
+            at_most(MAX_OPERATIONS, len(shaped) + len(self.ignored), "operations")
+        return shaped
 
     def _operation(self, operation: Any) -> Iterator[Json]:
         if not isinstance(operation, dict):
@@ -118,6 +117,7 @@ class Tolerance:
             yield from self._pathless(op, value)
 
     def _pathless(self, op: str, value: Json) -> Iterator[Json]:
+        at_most(MAX_OPERATIONS, len(value), "attributes in a value")
         for key, item in value.items():
             if key.lower() == "schemas":
                 continue
@@ -134,6 +134,7 @@ class Tolerance:
         target = _Target.of(self.resource_type, text)
         if target.read_only:
             return
+        self._select(target.comparisons)
         if op == "remove":
             target.refuse_unassigning()
             yield self._removal(target, value)
@@ -167,6 +168,8 @@ class Tolerance:
             return
         if not isinstance(value, dict):
             raise InvalidValueException(detail=f"The value for {extension} must be an object of its attributes.")
+        refuse_repeated_names(value)
+        at_most(MAX_OPERATIONS, len(value), "attributes in a value")
         for key, item in value.items():
             try:
                 yield from self._at_path(op, f"{extension or self.resource_type.schema}:{key}", item, given=True)
@@ -180,7 +183,12 @@ class Tolerance:
                 {key: part for key, part in item.items() if part is not None} if isinstance(item, dict) else item
                 for item in self.value(target.attribute, value) or []
             ]
+            self._select(0 if self.resource_type.is_membership(target.attribute) else len(operation["value"]))
         return operation
+
+    def _select(self, comparisons: int) -> None:
+        self._selections += comparisons
+        at_most(MAX_SELECTIONS, self._selections, "comparisons that select values")
 
     def value(self, attribute: AttributeDefinition, value: Any) -> Any:
         """The value in the plurality its attribute declares; None when it stands for unassigned."""
@@ -188,8 +196,11 @@ class Tolerance:
             return self.single(attribute, value)
         if value is None:
             return None
-        items = [self.single(attribute, item) for item in (value if isinstance(value, list) else [value])]
-        return [item for item in items if item is not None]
+        items = value if isinstance(value, list) else [value]
+        self._values += 0 if self.resource_type.is_membership(attribute) else len(items)
+        at_most(MAX_VALUES, self._values, "values of attributes")
+        shaped = [self.single(attribute, item) for item in items]
+        return [item for item in shaped if item is not None]
 
     def single(self, attribute: AttributeDefinition, value: Any) -> Any:
         """One value in the type its attribute declares; None when it stands for unassigned."""
@@ -233,11 +244,14 @@ class Tolerance:
 class _Target:
     """What a PATCH path designates: the attribute whose shape the value takes, and the path spelt out in full."""
 
-    def __init__(self, path: str, attribute: AttributeDefinition, *, whole: bool, read_only: bool) -> None:
+    def __init__(
+        self, path: str, attribute: AttributeDefinition, *, whole: bool, read_only: bool, comparisons: int
+    ) -> None:
         self.path = path
         self.attribute = attribute
         self.whole = whole
         self.read_only = read_only
+        self.comparisons = comparisons
 
     def refuse_unassigning(self) -> None:
         """Raises MutabilityException when the attribute is required (RFC 7644 section 3.5.2.2)."""
@@ -247,6 +261,8 @@ class _Target:
     @classmethod
     def of(cls, resource_type: ResourceType, text: str) -> "_Target":
         """The target of a path. Raises InvalidPathException, naming the path, when no schema declares it."""
+        if len(text.encode()) > MAX_PATH_BYTES:
+            raise InvalidPathException(detail=f"The path is longer than {MAX_PATH_BYTES} bytes.")
         try:
             path = Path(_with_colon(resource_type, text))
         except InvalidPathException as error:
@@ -258,13 +274,15 @@ class _Target:
         extension, attribute = found
         qualified = str(path) if path.schema or extension is None else f"{extension}:{path}"
         selects = path.value_filter is not None
+        selections = 0 if resource_type.is_membership(attribute) else comparisons(path.value_filter)
         read_only = attribute.read_only
         if rest:
             sub_attribute = attribute.sub_attributes.get(rest[0].lower())
             if sub_attribute is None:
                 raise UnknownPath(text)
             attribute, read_only = sub_attribute, read_only or sub_attribute.read_only
-        return cls(qualified, attribute, whole=bool(rest) or not selects, read_only=read_only)
+        whole = bool(rest) or not selects
+        return cls(qualified, attribute, whole=whole, read_only=read_only, comparisons=selections)
 
 
 def _with_colon(resource_type: ResourceType, text: str) -> str:

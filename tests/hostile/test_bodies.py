@@ -1,0 +1,292 @@
+"""Bodies that no honest client sends: each is refused clearly, and nothing changes."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.clients.targets import Answer
+from tests.scim import ENTERPRISE, PATCH_OP, Client, Json, add, path, references, replace
+
+
+@pytest.fixture
+async def user(client: Client) -> AsyncIterator[Json]:
+    """A user that is the same after the test, and the only one."""
+    user = await client.user(displayName="Babs", emails=[{"value": "a@b", "type": "work"}])
+    yield user
+    listed = (await client.get("/Users")).document
+    assert listed["Resources"] == [user]
+
+
+REQUESTS = [
+    ("POST", "/Users"),
+    ("POST", "/Groups"),
+    ("PUT", "/Users/{id}"),
+    ("PATCH", "/Users/{id}"),
+    ("POST", "/Users/.search"),
+    ("POST", "/.search"),
+]
+
+
+async def send_everywhere(client: Client, user: Json, body: bytes) -> list[Answer]:
+    return [await client.send(method, url.format(id=user["id"]), body) for method, url in REQUESTS]
+
+
+def refused(answers: list[Answer], scim_type: str = "invalidSyntax") -> bool:
+    return all((item.status, item.document.get("scimType")) == (400, scim_type) for item in answers)
+
+
+NO_JSON = {
+    "nothing": b"",
+    "white space": b" \r\n\t",
+    "text": b"userName=x",
+    "XML": b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>',
+    "cut short": b'{"userName": "x"',
+    "an open string": b'{"userName": "x',
+    "a trailing comma": b'{"userName": "x",}',
+    "two values": b"{} {}",
+    "single quotes": b"{'userName': 'x'}",
+    "no quotes": b"{userName: 1}",
+    "comments": b'{"userName": "x" /* hello */}',
+    "NaN": b'{"userName": "x", "title": NaN}',
+    "Infinity": b'{"userName": "x", "title": Infinity}',
+    "-Infinity": b'{"userName": "x", "title": -Infinity}',
+    "1e999": b'{"userName": "x", "title": 1e999}',
+    "-1e999": b'{"userName": "x", "shoeSize": -1e999}',
+    "10,000 digits": b'{"userName": "x", "title": ' + b"9" * 10_000 + b"}",
+    "a leading zero": b'{"userName": 01}',
+    "hexadecimal": b'{"userName": 0x10}',
+    "a control character": b'{"userName": "a\x00b"}',
+    "a line feed": b'{"userName": "a\nb"}',
+    "a bad escape": b'{"userName": "\\x41"}',
+    "Latin-1": '{"userName": "Zoë"}'.encode("latin-1"),
+    "UTF-16": '{"userName": "x"}'.encode("utf-16"),
+    "UTF-32": '{"userName": "x"}'.encode("utf-32"),
+    "an overlong slash": b'{"userName": "\xc0\xaf"}',
+    "an encoded surrogate": b'{"userName": "\xed\xa0\x80"}',
+    "bytes": bytes(range(256)),
+    "gzip": b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\x56",
+    "half a pair": b'{"userName": "\\ud800"}',
+    "the other half": b'{"userName": "\\udc00x"}',
+    "halves the wrong way round": b'{"userName": "\\ude00\\ud83d"}',
+    "half a pair as a name": b'{"\\ud800": "x"}',
+    "half a pair, deep": b'{"userName": "x", "emails": [{"value": "\\uD800"}]}',
+    "a name twice": b'{"userName": "x", "userName": "y"}',
+    "a name twice, deep": b'{"userName": "x", "name": {"givenName": "x", "givenName": "y"}}',
+    "a name twice, ignored": b'{"userName": "x", "foo": {"a": 1, "a": 1}}',
+    "1,000 arrays": b'{"userName": "x", "foo": ' + b"[" * 1000 + b"]" * 1000 + b"}",
+    "1,000 objects": b'{"userName": "x", "foo": ' + b'{"a":' * 1000 + b"1" + b"}" * 1000 + b"}",
+    "100,000 arrays": b"[" * 100_000 + b"]" * 100_000,
+    "100,000 objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "100,000 open arrays": b"[" * 100_000,
+    "33 levels": b'{"userName": "x", "foo": ' + b"[" * 32 + b"]" * 32 + b"}",
+}
+
+
+@pytest.mark.parametrize("body", NO_JSON.values(), ids=NO_JSON)
+async def test_what_is_no_clean_json_is_refused(client: Client, user: Json, body: bytes) -> None:
+    assert refused(await send_everywhere(client, user, body))
+
+
+@pytest.mark.parametrize(
+    "body", [b"null", b"true", b"0", b"-1.5", b'""', b'"x"', b"[]", b"[{}]", b'["userName"]', b"[[]]"]
+)
+async def test_what_is_no_object_is_refused(client: Client, user: Json, body: bytes) -> None:
+    assert refused(await send_everywhere(client, user, body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"userName": "x", "username": "y", "displayName": "x", "DisplayName": "y", "Operations": [], "OPERATIONS": []},
+        {"userName": "x", "displayName": "x", "operations": [], "Operations": [], "USERNAME": "x", "DISPLAYNAME": "x"},
+    ],
+)
+async def test_names_that_differ_in_case_only_are_refused(client: Client, user: Json, body: Json) -> None:
+    body |= {"filter": "x pr", "FILTER": "x pr"}
+    assert refused(await send_everywhere(client, user, json.dumps(body).encode()))
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "replace", "OP": "add", "path": "title", "value": "x"},
+        {"op": "replace", "path": "title", "Path": "displayName", "value": "x"},
+        {"op": "replace", "path": "title", "value": "x", "Value": "y"},
+        {"op": "replace", "value": {"title": "x", "Title": "y"}},
+        {"op": "replace", "path": "name", "value": {"givenName": "x", "GivenName": "y"}},
+        {"op": "add", "path": "emails", "value": [{"value": "x", "VALUE": "y"}]},
+        {"op": "replace", "path": ENTERPRISE, "value": {"department": "x", "Department": "y"}},
+    ],
+)
+async def test_names_in_operations_that_differ_in_case_only_are_refused(
+    client: Client, user: Json, operation: Json
+) -> None:
+    assert refused([await client.patch(path(user), replace("title", "t"), operation)])
+
+
+@pytest.mark.parametrize("text", [r"\ud800", r"x\udc00", r"\ude00\ud83d"])
+async def test_half_a_pair_is_not_smuggled_in_by_a_second_decoding(client: Client, user: Json, text: str) -> None:
+    role = {"value": f'{{"value": "{text}", "displayName": "x"}}'}
+    attempts = [
+        replace(f'emails[type eq "{text}"].value', "x"),
+        {"op": "replace", "value": {f'ims[type eq "{text}"].value': "x"}},
+    ]
+    for operation in attempts:
+        assert refused([await client.patch(path(user), operation)])
+    kept = await client.patch(path(user), add("roles", [role]))
+    assert kept.document["roles"] == [role]
+    await client.patch(path(user), {"op": "remove", "path": "roles"})
+    user["meta"] = (await client.document(user))["meta"]
+
+
+async def test_pairs_are_characters(client: Client) -> None:
+    body = b'{"userName": "\\ud83d\\ude00 \\u0000 \\u2028"}'
+    assert (await client.post("/Users", body)).document["userName"] == "😀 \x00 \u2028"
+
+
+async def test_an_app_role_may_be_a_bomb(client: Client, user: Json) -> None:
+    """JSON within JSON is opened only where it is harmless, and kept as text everywhere else."""
+    texts = [
+        "{" * 1000,
+        '{"value":' * 3000 + "1" + "}" * 3000,
+        '{"value":' * 100 + "1" + "}" * 100,
+        '{"value": 1e999}',
+        '{"value": "\\ud800"}',
+    ]
+    answer = await client.patch(path(user), add("roles", [{"value": text} for text in texts]))
+    assert [item["value"] for item in answer.document["roles"]] == texts
+    deep = '{"value": "x"}'
+    for _ in range(14):
+        deep = json.dumps({"value": deep})
+    assert (await client.patch(path(user), replace("roles", [{"value": deep}]))).document["roles"] == [{"value": "x"}]
+    await client.patch(path(user), {"op": "remove", "path": "roles"})
+    user["meta"] = (await client.document(user))["meta"]
+
+
+@pytest.mark.parametrize("size", [1024 * 1024 + 1, 10 * 1024 * 1024])
+async def test_a_body_beyond_a_mebibyte_is_too_large(client: Client, user: Json, size: int) -> None:
+    for answer in await send_everywhere(client, user, b'{"userName": "' + b"x" * size + b'"}'):
+        assert answer.status == 413
+
+
+async def test_a_thousand_and_one_operations_are_too_many(client: Client, user: Json) -> None:
+    answer = await client.patch(path(user), *([replace("title", "x")] * 1001))
+    assert answer.status == 413
+
+
+KEYS = {
+    "paths": {f'emails[type eq "{number}"].value': "x" for number in range(1001)},
+    "unknown names": {f"x{number}": "x" for number in range(30_000)},
+    "extension attributes": {ENTERPRISE: {f"x{number}": "x" for number in range(1001)}},
+    "values": {"emails": [{"value": str(number)} for number in range(501)]},
+}
+
+
+@pytest.mark.parametrize("value", KEYS.values(), ids=KEYS)
+async def test_one_operation_is_no_way_around_the_limit(client: Client, user: Json, value: Json) -> None:
+    answer = await client.patch(path(user), replace("title", "x"), {"op": "replace", "value": value})
+    assert answer.status == 413
+
+
+SELECTIONS = {
+    "many paths": [replace(f'emails[type eq "{number}"].value', "x") for number in range(201)],
+    "many alternatives": [{"op": "remove", "path": f"emails[{' or '.join(['value eq "x"'] * 67)}]"}] * 3,
+    "many values": [{"op": "remove", "path": "emails", "value": [{"value": str(n)} for n in range(101)]}] * 2,
+}
+
+
+@pytest.mark.parametrize("operations", SELECTIONS.values(), ids=SELECTIONS)
+async def test_selections_among_values_are_limited(client: Client, user: Json, operations: list[Json]) -> None:
+    assert (await client.patch(path(user), *operations)).status == 413
+    assert (await client.patch(path(user), *operations[1:2])).status == 200
+    if operations[0]["op"] == "replace":
+        await client.patch(path(user), {"op": "remove", "path": 'emails[value eq "x"]'})
+        user["meta"] = (await client.document(user))["meta"]
+
+
+async def test_an_attribute_does_not_grow_beyond_its_limit(client: Client, user: Json) -> None:
+    values = [{"value": str(number)} for number in range(501)]
+    assert (await client.post("/Users", {"userName": "x", "emails": values})).status == 413
+    other = await client.user("other", emails=values[:500])
+    assert (await client.patch(path(other), add("emails", values[500]))).status == 413
+    assert await client.document(other) == other
+    assert (await client.patch(path(other), replace('emails[value eq "7"].type', "work"))).status == 200
+    await client.delete(path(other))
+    assert user
+
+
+async def test_members_are_not_so_limited(client: Client, user: Json) -> None:
+    group = await client.group("group", *([user] * 600))
+    removals = [{"op": "remove", "path": f'members[value eq "{number}"]'} for number in range(600)]
+    assert (await client.patch(path(group), *removals)).status == 204
+    values = {"op": "remove", "path": "members", "value": [{"value": str(number)} for number in range(5000)]}
+    assert (await client.patch(path(group), values)).status == 204
+    await client.delete(path(group))
+    user["meta"] = (await client.document(user))["meta"]
+
+
+HUGE: dict[str, Any] = {
+    "op": {"op": "x" * 900_000, "path": "title", "value": "x"},
+    "path": replace("x" * 900_000, "x"),
+    "unreadable path": replace("emails[" + "x" * 900_000, "x"),
+    "open brackets": replace("[" * 900_000, "x"),
+    "path of parentheses": replace("emails[" + "(" * 400_000, "x"),
+    "path of negations": replace("emails[" + "not (" * 150_000 + "x", "x"),
+    "path of alternatives": replace("emails[" + " or ".join(['type eq "x"'] * 50_000) + "].value", "x"),
+    "path of dots": replace("a." * 400_000, "x"),
+    "path of colons": replace("urn:" + "a:" * 400_000, "x"),
+    "string in a path": replace(f'emails[type ne "{"x" * 900_000}"].value', "x"),
+    "wrong value": replace("active", "x" * 900_000),
+    "wrong values": replace("emails", list(range(400))),
+}
+
+
+@pytest.mark.parametrize("operation", HUGE.values(), ids=HUGE)
+async def test_a_huge_operation_is_refused_briefly(client: Client, user: Json, operation: Json) -> None:
+    answer = await client.patch(path(user), operation)
+    assert answer.status == 400
+    assert len(answer.body) < 3000
+
+
+async def test_many_unknown_members_are_skipped(client: Client, user: Json, caplog: pytest.LogCaptureFixture) -> None:
+    ids = ["x" * 10_000, "/\\#?%", "'\"", "../../", "\x00\r\n", *(str(number) for number in range(20_000))]
+    group = await client.group(members=[{"value": item} for item in ids])
+    assert "members" not in group
+    for operation in (
+        add("members", references(*({"id": item} for item in ids))),
+        {"op": "remove", "path": "members", "value": references(*({"id": item} for item in ids))},
+    ):
+        assert (await client.patch(path(group), operation)).status == 204
+    assert await client.document(group) == group
+    assert max(len(str(record.__dict__.get("ids"))) for record in caplog.records) < 6000
+    await client.delete(path(group))
+    assert user
+
+
+HEADERS: list[tuple[str, str]] = [
+    ("content-type", "application/json\r\nX-Injected: 1"),
+    ("content-type", "x" * 10_000),
+    ("content-type", "application/json; charset=utf-7"),
+    ("if-match", '"' * 10_000),
+    ("if-match", ",".join(['W/"x"'] * 5000)),
+    ("if-none-match", "W/" * 10_000),
+    ("authorization", "Bearer " * 2000),
+    ("authorization", "Bearer \x00\x01"),
+    ("accept", "\xff" * 1000),
+    ("x-forwarded-host", "evil.example.com"),
+    ("x-http-method-override", "DELETE"),
+    ("x-original-url", "/scim/v2/Groups"),
+    ("host", "evil.example.com"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), HEADERS, ids=range(len(HEADERS)))
+async def test_headers_do_no_harm(client: Client, user: Json, name: str, value: str) -> None:
+    for method, body in (("GET", None), ("PATCH", {"schemas": [PATCH_OP], "Operations": []})):
+        answer = await client.send(method, path(user), body, headers={name: value})
+        assert answer.status in (200, 401, 412, 415)
+        assert "evil" not in str(answer.headers) + answer.body.decode()
+        assert all("\r" not in text and "\n" not in text for text in answer.headers.values())
+        assert len(answer.body) < 3000
