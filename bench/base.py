@@ -58,8 +58,8 @@ async def run() -> BaseRun:
 async def _measure(endpoint: Endpoint, bare_environment: dict[str, str]) -> tuple[Result, ...]:
     results = []
     bare_settings = Settings.from_environment(bare_environment)
-    await _prepare(endpoint.settings)
-    await _prepare(bare_settings)
+    await prepare(endpoint.settings)
+    await prepare(bare_settings)
     counter = CallCounter(endpoint.settings, bare_settings)
     with serving_bare(bare_environment) as bare_app:
         bench = Bench(endpoint.app, bare_app, endpoint.client)
@@ -70,10 +70,10 @@ async def _measure(endpoint: Endpoint, bare_environment: dict[str, str]) -> tupl
     return tuple(results)
 
 
-async def _prepare(settings: Settings) -> None:
-    """The table holds the population, and a group of its last users for each series of requests."""
+async def prepare(settings: Settings, population: int = POPULATION) -> None:
+    """The table holds so many users, and a group of its last users for each series of requests."""
     storage = table_storage(settings)
-    await store_users(storage, range(POPULATION))
+    await store_users(storage, range(population))
     for first in (0, CALLS_FIRST):
         await store_group(storage, bare.group_of(first), range(POPULATION - MEMBERS, POPULATION))
     await storage.close()

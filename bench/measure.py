@@ -14,7 +14,7 @@ CALLS_FIRST = 100_000
 
 WARM_UP = 20
 ROUNDS = 6
-REQUESTS = {1: 25, 16: 80}
+REQUESTS = {1: 24, 16: 80}
 """Requests of a round, by the number of connections."""
 
 
@@ -85,11 +85,12 @@ class Bench:
         """In turns, so that what else the machine does falls on all."""
         endpoint, same_shape, calls = _Tally(), _Tally(), _Tally()
         for _ in range(ROUNDS):
-            numbers = at.take(REQUESTS[connections])
+            requests_a_round = REQUESTS[connections] // operation.divisor
+            numbers = at.take(requests_a_round)
             requests = operation.requests(self.client, numbers)
             endpoint.add(*await self.endpoint.serve(requests, connections, self.client.note))
             same_shape.add(*await self.bare.serve(operation.bare_requests(numbers), connections))
-            calls.add(*await self._calls(operation, calls_at.take(REQUESTS[connections]), connections))
+            calls.add(*await self._calls(operation, calls_at.take(requests_a_round), connections))
         return Comparison(connections, endpoint.served(), same_shape.served(), calls.served())
 
     async def _calls(self, operation: Operation, numbers: range, connections: int) -> tuple[Sample, float]:

@@ -43,11 +43,15 @@ class Client:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation. `calls` names the bare calls that it consists of; `request` makes its request of a number."""
+    """One operation. `calls` names the bare calls that it consists of; `request` makes its request of a number.
+
+    What takes much longer than the others is asked for `divisor` times less often.
+    """
 
     title: str
     calls: str
     request: Callable[[Client, int], Request]
+    divisor: int = 1
 
     def requests(self, client: Client, numbers: range) -> Iterator[Request]:
         """The requests of these numbers."""
@@ -118,7 +122,7 @@ def _delete_user(client: Client, _: int) -> Request:
 
 
 OPERATIONS = (
-    Operation("list page of 100", "list_page", _list_page),
+    Operation("list page of 100", "list_page", _list_page, divisor=4),
     Operation("GET user", "get_user", _get_user),
     Operation("match: nobody", "match_none", _match_none),
     Operation("match: one user", "match_one", _match_one),
