@@ -32,4 +32,4 @@ async def test_bare_calls_are_those_that_the_operation_makes_in_as_many_round_tr
         client = Client("/scim/v2", TOKEN)
         calls = {operation.title: await counter.calls(operation, client, 0) for operation in OPERATIONS}
         await counter.close()
-    assert ROUND_TRIPS == {title: made.round_trips for title, made in calls.items()}
+    assert {title: made.round_trips for title, made in calls.items()} == ROUND_TRIPS
