@@ -118,13 +118,14 @@ class ServiceProvider:
             columns=columns(document),
         )
         _log_ignored(tenant, tolerance)
-        edges = _edges(resource_id, members)
-        try:
-            await self._storage.create(tenant, stored, edges)
-        except NotFound:
-            edges = await self._known(tenant, edges)
-            await self._storage.create(tenant, stored, edges)
-        return Outcome(stored, edges)
+        edges = _well_formed(tenant, _edges(resource_id, members))
+
+        async def attempt(resolve: bool) -> Outcome:
+            joining = await self._known(tenant, edges) if resolve else edges
+            await self._storage.create(tenant, stored, joining)
+            return Outcome(stored, joining)
+
+        return await self._until_settled(attempt)
 
     async def get(self, address: Address, *, memberships: bool) -> Outcome:
         """The resource (RFC 7644 section 3.4.1). Raises NotFoundException when there is none with this id."""
@@ -303,9 +304,7 @@ def _members_in(resource_type: ResourceType, shaped: Json) -> dict[str, str]:
 
 
 def _edges(group_id: str, members: dict[str, str]) -> tuple[Membership, ...]:
-    return tuple(
-        Membership(group_id, member_id, kind) for member_id, kind in sorted(members.items()) if is_id(member_id)
-    )
+    return tuple(Membership(group_id, member_id, kind) for member_id, kind in sorted(members.items()))
 
 
 def _well_formed(tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:

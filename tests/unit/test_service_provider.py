@@ -1,0 +1,207 @@
+"""Changes that come between: what was read is no longer what is stored."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from scim_core.memory import MemoryStorage
+from scim_core.storage import Membership, MembershipEdits, NotFound, StoredResource, VersionConflict
+from tests.scim import Client, Clock, Json, add, endpoint_over, member_ids, path, references, remove, replace
+
+
+NONE = MembershipEdits()
+
+
+class Contended(MemoryStorage):
+    """Storage in which something else happens first, as often as there is something in `rivals`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rivals: list[Any] = []
+        self.calls: list[str] = []
+
+    async def _rival(self, call: str) -> None:
+        self.calls.append(call)
+        if self.rivals:
+            await self.rivals.pop(0)
+
+    async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
+        await self._rival("create")
+        await super().create(tenant, resource, members)
+
+    async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NONE) -> None:
+        await self._rival("update")
+        await super().update(tenant, resource, edits)
+
+    async def edit_members(self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool) -> None:
+        await self._rival("edit_members")
+        await super().edit_members(tenant, group, edits, guarded=guarded)
+
+    async def delete(
+        self, tenant: str, resource: StoredResource, memberships: Sequence[Membership], *, now: str
+    ) -> None:
+        await self._rival("delete")
+        await super().delete(tenant, resource, memberships, now=now)
+
+
+@pytest.fixture
+def storage() -> Contended:
+    return Contended()
+
+
+@pytest.fixture
+def rival(storage: Contended, clock: Clock) -> Client:
+    """Another client of the same directory."""
+    return Client(endpoint_over(storage, clock))
+
+
+@pytest.fixture
+async def user(client: Client) -> Json:
+    return await client.user()
+
+
+async def test_a_change_is_applied_to_what_a_rival_left(
+    client: Client, storage: Contended, rival: Client, user: Json
+) -> None:
+    storage.rivals = [rival.patch(path(user), add("emails", [{"value": "rival"}]))]
+    answer = await client.patch(path(user), add("emails", [{"value": "ours"}]))
+    assert [item["value"] for item in answer.document["emails"]] == ["rival", "ours"]
+
+
+async def test_a_change_of_a_named_version_is_refused_then(
+    client: Client, storage: Contended, rival: Client, user: Json
+) -> None:
+    storage.rivals = [rival.patch(path(user), replace("title", "rival"))]
+    tag = {"if-match": user["meta"]["version"]}
+    assert (await client.patch(path(user), replace("title", "ours"), headers=tag)).status == 412
+    assert (await client.document(user))["title"] == "rival"
+
+
+async def test_a_deletion_of_a_named_version_is_refused_then(
+    client: Client, storage: Contended, rival: Client, user: Json
+) -> None:
+    storage.rivals = [rival.patch(path(user), replace("title", "rival"))]
+    assert (await client.delete(path(user), headers={"if-match": user["meta"]["version"]})).status == 412
+    storage.rivals = [rival.patch(path(user), replace("title", "again"))]
+    assert (await client.delete(path(user))).status == 204
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+async def test_what_a_rival_deleted_is_not_found(
+    client: Client, storage: Contended, rival: Client, user: Json, method: str
+) -> None:
+    body = {"userName": "x", "Operations": [replace("title", "x")]} if method != "DELETE" else None
+    storage.rivals = [rival.delete(path(user))]
+    assert (await client.send(method, path(user), body)).status == 404
+
+
+async def test_a_group_that_a_rival_deleted_is_not_found(
+    client: Client, storage: Contended, rival: Client, user: Json
+) -> None:
+    group = await client.group()
+    storage.rivals = [rival.delete(path(group))]
+    assert (await client.patch(path(group), add("members", references(user)))).status == 404
+    assert "groups" not in await client.document(user)
+
+
+async def test_a_name_that_a_rival_took_is_a_conflict(
+    client: Client, storage: Contended, rival: Client, user: Json
+) -> None:
+    storage.rivals = [rival.user("taken")]
+    assert (await client.patch(path(user), replace("userName", "taken"))).status == 409
+    storage.rivals = [rival.user("new")]
+    assert (await client.post("/Users", {"userName": "new"})).status == 409
+
+
+async def test_a_member_that_a_rival_deleted_is_skipped(client: Client, storage: Contended, rival: Client) -> None:
+    users = [await client.user(f"user{number}") for number in range(4)]
+    storage.rivals = [rival.delete(path(users[0])), rival.delete(path(users[1]))]
+    created = await client.post("/Groups", {"displayName": "g", "members": references(*users)})
+    assert member_ids(created.document) == [item["id"] for item in users[2:]]
+    group = await client.group("h", users[2])
+    storage.rivals = [rival.delete(path(users[3]))]
+    assert (await client.patch(path(group), add("members", references(users[3])))).status == 204
+    assert member_ids(await client.document(group)) == [users[2]["id"]]
+
+
+async def test_adding_a_member_does_not_wait_for_rivals(
+    client: Client, storage: Contended, rival: Client, user: Json
+) -> None:
+    group, other = await client.group(), await rival.user("other")
+    storage.calls.clear()
+    storage.rivals = [rival.patch(path(group), add("members", references(other)))]
+    assert (await client.patch(path(group), add("members", references(user)))).status == 204
+    assert storage.calls == ["edit_members"] * 2
+    assert member_ids(await client.document(group)) == [user["id"], other["id"]]
+
+
+async def test_emptying_a_group_takes_what_a_rival_added(
+    client: Client, storage: Contended, rival: Client, user: Json
+) -> None:
+    group, other = await client.group("group", user), await rival.user("other")
+    storage.rivals = [rival.patch(path(group), add("members", references(other)))]
+    assert (await client.patch(path(group), remove("members"))).status == 204
+    assert "members" not in await client.document(group)
+
+
+async def test_a_change_that_changes_nothing_is_not_stored(client: Client, storage: Contended, user: Json) -> None:
+    group = await client.group("group", user)
+    storage.calls.clear()
+    await client.patch(path(user), replace("userName", user["userName"]))
+    await client.put(path(user), user)
+    await client.patch(path(group), add("members", references(user)), replace("displayName", "group"))
+    await client.put(path(group), group)
+    assert storage.calls == []
+
+
+async def test_parallel_changes_are_all_kept(client: Client, user: Json) -> None:
+    answers = await asyncio.gather(
+        *(client.patch(path(user), add("emails", [{"value": f"{number}@x"}])) for number in range(25))
+    )
+    assert {answer.status for answer in answers} == {200}
+    assert len((await client.document(user))["emails"]) == 25
+
+
+async def test_parallel_members_are_all_kept(client: Client) -> None:
+    users = [await client.user(f"user{number}") for number in range(100)]
+    group = await client.group()
+    answers = await asyncio.gather(*(client.patch(path(group), add("members", references(item))) for item in users))
+    assert {answer.status for answer in answers} == {204}
+    assert member_ids(await client.document(group)) == [item["id"] for item in users]
+
+
+async def test_of_parallel_creations_of_one_name_one_succeeds(client: Client) -> None:
+    answers = await asyncio.gather(*(client.post("/Users", {"userName": "Same"}) for _ in range(10)))
+    assert sorted(answer.status for answer in answers) == [201] + [409] * 9
+
+
+@pytest.mark.parametrize("error", [VersionConflict(), NotFound()])
+async def test_what_never_settles_ends(
+    storage: Contended, user: Json, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[str] = []
+    waits: list[float] = []
+
+    async def fails(*_: Any, **__: Any) -> None:
+        attempts.append("attempt")
+        raise error
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    for name in ("create", "update", "delete", "edit_members"):
+        monkeypatch.setattr(storage, name, fails)
+    monkeypatch.setattr("scim_core.asyncio.sleep", wait)
+    impatient = Client(endpoint_over(storage, Clock()))
+    for answer in (
+        await impatient.patch(path(user), replace("title", "x")),
+        await impatient.put(path(user), {"userName": "x"}),
+        await impatient.delete(path(user)),
+        await impatient.post("/Users", {"userName": "new"}),
+    ):
+        assert answer.status == 503
+        assert int(answer.headers["retry-after"]) > 0
+    assert len(attempts) == 4 * 12
+    assert all(0 <= seconds <= 1 for seconds in waits)
