@@ -32,7 +32,7 @@ def parse_filter(resource_type: ResourceType, text: str) -> ScimFilter[Any]:
 
     Raises InvalidFilterException for text that no leniency can read, or an operator its attribute does not have.
     """
-    if len(text.encode()) > MAX_FILTER_BYTES:
+    if len(text.encode(errors="surrogatepass")) > MAX_FILTER_BYTES:
         raise InvalidFilterException(detail=f"The filter is longer than {MAX_FILTER_BYTES} bytes.")
     bound = ScimFilter[resource_type.model]  # type: ignore[name-defined]
     try:

@@ -65,12 +65,14 @@ def match(catalogue: Catalogue, method: str, path: str) -> Target:
     else:
         candidates = _candidates(catalogue, segments[len(base) :])
     if not candidates:
-        raise HttpError(404, f"There is nothing at {quote(path)[:200]}. The SCIM endpoint is {BASE_PATH}.")
+        raise HttpError(
+            404, f"There is nothing at {quote(path, errors='replace')[:200]}. The SCIM endpoint is {BASE_PATH}."
+        )
     for route, target in candidates:
         if route.method == method:
             return target
     allowed = ", ".join(sorted({route.method for route, _ in candidates}))
-    raise HttpError(405, f"{quote(path)[:200]} allows {allowed}.", Allow=allowed)
+    raise HttpError(405, f"{quote(path, errors='replace')[:200]} allows {allowed}.", Allow=allowed)
 
 
 def _candidates(catalogue: Catalogue, segments: list[str]) -> list[tuple[Route, Target]]:

@@ -10,7 +10,6 @@ from scim_core.memory import MemoryStorage
 from scim_core.storage import Membership, MembershipEdits, NotFound, StoredResource, VersionConflict
 from tests.scim import Client, Clock, Json, add, endpoint_over, member_ids, path, references, remove, replace
 
-
 NONE = MembershipEdits()
 
 

@@ -1,0 +1,134 @@
+"""What a search reads of storage, and where it stops."""
+
+from typing import Any
+
+import pytest
+
+from scim_core import search
+from scim_core.memory import MemoryStorage
+from scim_core.storage import Page
+from tests.scim import Client, Clock, Json, endpoint_over
+
+
+class Counting(MemoryStorage):
+    """Storage that counts the resources it hands out, and notes its calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+        self.handed_out = 0
+
+    async def page(self, *args: Any, **options: Any) -> Page:
+        page = await super().page(*args, **options)
+        self.calls.append(f"page {options['limit']}")
+        self.handed_out += len(page.resources)
+        return page
+
+    async def count(self, *args: Any) -> int:
+        self.calls.append("count")
+        return await super().count(*args)
+
+    async def seek(self, *args: Any, **options: Any) -> str | None:
+        self.calls.append("seek")
+        return await super().seek(*args, **options)
+
+    async def read(self, *args: Any) -> list[Any]:
+        found = await super().read(*args)
+        self.handed_out += len(found)
+        return found
+
+
+@pytest.fixture
+def storage() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+async def thirty(client: Client, storage: Counting) -> Counting:
+    """Thirty users, of whom every third is titled."""
+    for number in range(30):
+        await client.user(f"user{number:02}", **({"title": "x"} if number % 3 == 0 else {}))
+    storage.handed_out = 0
+    storage.calls.clear()
+    return storage
+
+
+async def test_a_walk_reads_each_resource_once_and_counts_once(client: Client, thirty: Counting) -> None:
+    start = 1
+    while start <= 30:
+        start += (await client.get("/Users", startIndex=start, count=5)).document["itemsPerPage"]
+    assert thirty.handed_out == 30
+    assert thirty.calls == ["count"] + ["page 5"] * 6
+
+
+async def test_a_page_out_of_the_blue_is_sought(client: Client, thirty: Counting) -> None:
+    page = (await client.get("/Users", startIndex=11, count=5)).document
+    assert [item["userName"] for item in page["Resources"]] == [f"user{number}" for number in range(10, 15)]
+    assert thirty.handed_out == 5
+    assert thirty.calls == ["count", "seek", "page 5"]
+
+
+async def test_only_totals_are_counted_without_reading(client: Client, thirty: Counting) -> None:
+    assert (await client.get("/Users", count=0)).document["totalResults"] == 30
+    assert (thirty.handed_out, thirty.calls) == (0, ["count"])
+
+
+async def test_a_page_of_an_index_reads_that_page(client: Client, storage: Counting) -> None:
+    for number in range(30):
+        await client.user(f"user{number}", externalId="same")
+    storage.handed_out = 0
+    page = (await client.get("/Users", filter='externalId eq "same"', count=5)).document
+    assert (page["totalResults"], page["itemsPerPage"], storage.handed_out) == (30, 5, 5)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"filter": "title pr"}, {"sortBy": "userName"}, {"filter": 'userName sw "user"'}, {"filter": 'externalId eq "x"'}],
+)
+async def test_a_search_that_would_examine_too_much_is_refused(
+    client: Client, monkeypatch: pytest.MonkeyPatch, query: Json
+) -> None:
+    monkeypatch.setattr(search, "MAX_SCAN", 10)
+    monkeypatch.setattr(search, "SCAN_PAGE", 4)
+    for number in range(13):
+        await client.user(f"user{number}", externalId="x")
+    answer = await client.get("/Users", **query)
+    assert (answer.status, answer.document["scimType"]) == (400, "tooMany")
+    assert "userName" in answer.document["detail"]
+    assert (await client.get("/Users", filter='userName eq "user7"')).document["totalResults"] == 1
+    assert (await client.get("/Users", count=2)).document["totalResults"] == 13
+
+
+async def test_a_walk_with_a_filter_goes_on_where_it_stopped(client: Client, thirty: Counting) -> None:
+    first = (await client.get("/Users", filter="title pr", count=4)).document
+    assert (first["totalResults"], thirty.handed_out) == (10, 30)
+    thirty.handed_out = 0
+    second = (await client.get("/Users", filter="title pr", count=4, startIndex=5)).document
+    assert [item["userName"] for item in second["Resources"]] == ["user12", "user15", "user18", "user21"]
+    assert thirty.handed_out < 30
+
+
+async def test_what_is_remembered_in_process_is_bounded(
+    clock: Clock, storage: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MAX_REMEMBERED_BOOKMARKS", 5)
+    searches = search.Search(storage, clock)
+    monkeypatch.setattr("scim_core.Search", lambda *_: searches)
+    client = Client(endpoint_over(storage, clock))
+    for number in range(20):
+        await client.user(f"user{number}")
+    for start in range(1, 20):
+        await client.get("/Users", startIndex=start, count=1)
+    assert len(searches._remembered) == 5
+
+
+async def test_a_bookmark_that_another_process_moved_is_obeyed(clock: Clock, storage: Counting) -> None:
+    """The process's own bookmark is only a guess at what the stored one says."""
+    one, other = (Client(endpoint_over(storage, clock)) for _ in range(2))
+    for number in range(10):
+        await one.user(f"user{number}")
+    first = (await one.get("/Users", count=4)).document["Resources"]
+    await one.delete(f"/Users/{first[0]['id']}")
+    await other.get("/Users", count=4)
+    page = (await one.get("/Users", count=4, startIndex=5)).document
+    assert [item["userName"] for item in page["Resources"]] == ["user5", "user6", "user7", "user8"]
