@@ -17,12 +17,12 @@ from azure.data.tables.aio import TableClient
 
 from bench.directory import TENANT, group_id, stored_group, stored_user, user_id, user_name, user_type
 from scim_core.representation import index_entries
-from scim_core.storage import Membership, MembershipEdits, StoredResource
+from scim_core.storage import Bookmark, Membership, MembershipEdits, StoredResource
 from scim_core.tables import changes, keys
-from scim_core.tables.entities import index_keys
+from scim_core.tables.entities import bookmark_properties, index_keys
 from scim_core.tables.keys import KeyRange
 from scim_core.tables.limits import PAGE_ROWS
-from scim_core.tables.operations import Operation, Verb
+from scim_core.tables.operations import Operation, Role, Verb
 
 type Entry = tuple[str, dict[str, Any], dict[str, Any]]
 type Calls = Callable[[TableClient], Awaitable[str]]
@@ -97,8 +97,8 @@ def match_one(number: int) -> Calls:
 def list_page(_: int) -> Calls:
     """The first page of a list: its rows beside the count of all; then the memberships beside the bookmark."""
     users = keys.resources("User")
-    bookmark = {"last": user_id(LIST_COUNT), "total": 1000, "expires": "2026-11-23T12:10:00.000000Z"}
-    entry = _entry(Operation(Verb.UPSERT, changes.Role.RESOURCE, keys.bookmark("bare:101"), bookmark))
+    bookmark = bookmark_properties(Bookmark(user_id(LIST_COUNT), POPULATION, "2026-11-23T12:10:00.000000Z"))
+    entry = _entry(Operation(Verb.UPSERT, Role.RESOURCE, keys.bookmark("bare:101"), bookmark))
 
     async def calls(table: TableClient) -> str:
         page, _ = await asyncio.gather(_first_rows(table, users, LIST_COUNT + 1), _all_rows(table, users, "id"))

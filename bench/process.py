@@ -74,7 +74,11 @@ def import_durations(settings: Mapping[str, str], times: int) -> Durations:
 
 def _import_seconds(settings: Mapping[str, str]) -> float:
     done = subprocess.run(
-        [sys.executable, "-c", _IMPORT], cwd=ROOT, env=clean_environment() | settings, capture_output=True, check=True
+        [sys.executable, "-c", _IMPORT],
+        cwd=ROOT,
+        env={**clean_environment(), **settings},
+        capture_output=True,
+        check=True,
     )
     return float(done.stdout)
 

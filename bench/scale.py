@@ -120,14 +120,14 @@ async def _groups(endpoint: Endpoint, users: int, sizes: Sequence[int]) -> Async
         Series(size, endpoint, [add_member(endpoint.client, number, member) for member in joining])
         for number, size in enumerate(sizes)
     ]
-    targets = {
-        "GET group, no members": lambda number, _: f"/Groups/{group_id(number)}?excludedAttributes=members",
-        "is it a member?": lambda number, size: _probe(number, size // 2),
-    }
     for point in await _curve("PATCH group, 1 member", additions):
         yield point
-    for title, target in targets.items():
-        series = [_series(endpoint, size, [target(number, size)] * len(joining)) for number, size in enumerate(sizes)]
+    for title, targets in (
+        ("GET group, no members", [_group(number) for number in range(len(sizes))]),
+        ("is it a member?", [_probe(number, size // 2) for number, size in enumerate(sizes)]),
+    ):
+        repeated = [[target] * len(joining) for target in targets]
+        series = [_series(endpoint, size, requests) for size, requests in zip(sizes, repeated, strict=True)]
         for point in await _curve(title, series):
             yield point
 
@@ -169,6 +169,10 @@ def _match(number: int) -> str:
 
 def _page(start: int) -> str:
     return f"/Users?startIndex={start}&count={PAGE}"
+
+
+def _group(number: int) -> str:
+    return f"/Groups/{group_id(number)}?excludedAttributes=members"
 
 
 def _probe(group: int, member: int) -> str:
