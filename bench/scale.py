@@ -2,7 +2,6 @@
 
 import os
 import random
-import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from urllib.parse import urlencode
 
 from bench.apps import Endpoint, serving
 from bench.directory import group_id, store_group, store_users, user_id, user_name
-from bench.http_client import HttpClient, Request
+from bench.http_client import Request
 from bench.load import NO_REQUESTS
 from bench.operations import add_member
 from devhost.azurite import Azurite
@@ -25,6 +24,9 @@ REQUESTS = 10
 
 PAGE = 100
 _WARM_UP = 20
+_TURNS = 10
+_PAGES = 100
+"""The fewest pages of which the time of a walk is taken."""
 _SEED = 7
 _NODE_OPTIONS = "NODE_OPTIONS"
 _SEEK = Path(__file__).parent / "azurite_seek.cjs"
@@ -109,9 +111,8 @@ async def _users(endpoints: dict[int, Endpoint]) -> AsyncIterator[Point]:
     for title, by_size in targets.items():
         for point in await _curve(title, [_series(endpoints[size], size, by_size[size]) for size in endpoints]):
             yield point
-    for size, endpoint in endpoints.items():
-        endpoint.app.meter.reset_peak()
-        yield Point("walk, for each user", size, await _walk(endpoint, size), endpoint.app.meter.peak_mb())
+    for point in await _walks([_series(endpoint, size, _walk(size)) for size, endpoint in endpoints.items()]):
+        yield point
 
 
 async def _groups(endpoint: Endpoint, users: int, sizes: Sequence[int]) -> AsyncIterator[Point]:
@@ -154,13 +155,28 @@ def _series(endpoint: Endpoint, size: int, targets: Sequence[str]) -> Series:
     return Series(size, endpoint, [endpoint.client.request("GET", target, 200) for target in targets])
 
 
-async def _walk(endpoint: Endpoint, size: int) -> float:
-    """Seconds for each user of a walk through all of them by startIndex, page after page."""
-    started = time.perf_counter()
-    async with HttpClient(endpoint.app.url) as http:
-        for start in range(1, size + 1, PAGE):
-            await http.send(endpoint.client.request("GET", _page(start), 200))
-    return (time.perf_counter() - started) / size
+async def _walks(all_series: Sequence[Series]) -> list[Point]:
+    """The time for each user of walks through all of them, which take turns, and their peaks."""
+    seconds = [0.0] * len(all_series)
+    for series in all_series:
+        series.endpoint.app.meter.reset_peak()
+    for turn in range(_TURNS):
+        for place, series in enumerate(all_series):
+            begin, end = (len(series.requests) * part // _TURNS for part in (turn, turn + 1))
+            sample, _ = await series.endpoint.app.serve(series.requests[begin:end], 1)
+            seconds[place] += sample.elapsed
+    return [
+        Point(
+            "walk, for each user", series.size, taken / len(series.requests) / PAGE, series.endpoint.app.meter.peak_mb()
+        )
+        for series, taken in zip(all_series, seconds, strict=True)
+    ]
+
+
+def _walk(size: int) -> list[str]:
+    """The pages of a walk by startIndex; of several walks where one is short."""
+    pages = [_page(start) for start in range(1, size + 1, PAGE)]
+    return pages * max(1, _PAGES // len(pages))
 
 
 def _match(number: int) -> str:
