@@ -75,6 +75,7 @@ async def test_a_request_that_takes_too_long_is_given_up(clock: Clock, monkeypat
 async def test_health_says_whether_the_storage_answers_and_no_more(clock: Clock, answers: bool) -> None:
     storage = MemoryStorage()
     if not answers:
+
         async def fails() -> None:
             raise StorageBusy("AccountKey=s3cr3t")
 
