@@ -80,7 +80,7 @@ class Tolerance:
         if attribute.read_only:
             return
         target = shaped if extension is None else shaped.setdefault(extension, {})
-        target[attribute.name] = self.value(attribute, value)
+        target[attribute.name] = self._written(attribute, value)
 
     def operations(self, payload: Any) -> list[Json]:
         """The RFC 7644 section 3.5.2 operations, each with a path, that a PATCH body stands for.
@@ -144,7 +144,7 @@ class Tolerance:
         shaped = self.value(target.attribute, value) if target.whole else self.single(target.attribute, value)
         if shaped is None:
             yield from self._unassigning(op, target)
-        else:
+        elif shaped != {}:  # of an object, nothing was left to write
             yield {"op": op, "path": target.path, "value": shaped}
 
     def _unassigning(self, op: str, target: "_Target") -> Iterator[Json]:
@@ -200,7 +200,7 @@ class Tolerance:
         self._values += 0 if self.resource_type.is_membership(attribute) else len(items)
         at_most(MAX_VALUES, self._values, "values of attributes")
         shaped = [self.single(attribute, item) for item in items]
-        return [item for item in shaped if item is not None]
+        return [item for item in shaped if item not in (None, {})]
 
     def single(self, attribute: AttributeDefinition, value: Any) -> Any:
         """One value in the type its attribute declares; None when it stands for unassigned."""
@@ -217,6 +217,7 @@ class Tolerance:
         return value
 
     def _complex(self, attribute: AttributeDefinition, value: Any) -> Any:
+        """An object's declared attributes: None when all are unassigned, but {} when there was none among them."""
         if isinstance(value, str) and "value" in attribute.sub_attributes:
             value = {"value": value}
         if not isinstance(value, dict):
@@ -224,7 +225,9 @@ class Tolerance:
         shaped = self._object(attribute.sub_attributes, value, attribute.name)
         assigned = {name: item for name, item in shaped.items() if item is not None}
         unpacked = _unpacked(assigned) if attribute.multi_valued else None
-        return self._complex(attribute, unpacked) if unpacked else shaped if assigned else None
+        if unpacked:
+            return self._complex(attribute, unpacked)
+        return shaped if assigned or (value and not shaped) else None
 
     def _object(self, declared: Mapping[str, AttributeDefinition], value: Json, of: str) -> Json:
         refuse_repeated_names(value)
@@ -237,8 +240,12 @@ class Tolerance:
             if attribute is None:
                 self.ignored.append(f"{of}.{key}")
             elif not attribute.read_only:
-                shaped[attribute.name] = self.value(attribute, item)
+                shaped[attribute.name] = self._written(attribute, item)
         return shaped
+
+    def _written(self, attribute: AttributeDefinition, value: Any) -> Any:
+        shaped = self.value(attribute, value)
+        return None if shaped == {} else shaped
 
 
 class _Target:

@@ -199,6 +199,19 @@ OPERATORS = {
     'emails[verified eq "x"]': [],
     'urn:ietf:params:scim:schemas:extension:Contoso:2.0:User:shoeSize eq "44"': [],
     'password eq "secret"': [],
+    # the schemas of a resource
+    f'schemas eq "{USER}"': ALL,
+    f'schemas eq "{ENTERPRISE}"': BABS,
+    f'schemas[value eq "{GLOBAL_RELAY}"]': JOHN,
+    'schemas co "enterprise"': BABS,
+    # the examples of the section
+    'name.familyName co "O\'Malley" or userName co "o\'malley"': PAT,
+    f'{USER}:userName sw "J"': JOHN,
+    'meta.lastModified gt "2011-05-13T04:42:34Z"': ALL,
+    'userType eq "Employee" and (emails co "example.com" or emails.value co "example.org")': BABS,
+    'userType ne "Employee" and not (emails co "example.com" or emails.value co "example.org")': PAT,
+    'userType eq "Employee" and (emails.type eq "work")': BABS,
+    'emails[type eq "work" and value co "@example.org"] or ims[type eq "xmpp" and value co "@foo.com"]': JOHN,
     # values without quotes
     "externalId eq 701984": BABS,
     "userName eq bjensen@example.com": BABS,
@@ -229,6 +242,8 @@ async def test_a_filter_and_its_negation_part_the_resources(people: Client, filt
     [
         "userName",
         "userName eq",
+        "userName eq )",
+        "(userName eq ) or title pr",
         'userName eq "x" and',
         'userName is "x"',
         '"x" eq userName',
@@ -372,6 +387,7 @@ async def group(client: Client) -> tuple[Client, Json, Json, Json]:
         'displayName sw "gr" and members eq "{user}"',
         'id eq "{group}" and members eq "{user}" and displayName eq "group"',
         'not (displayName eq "x") and members.value eq "{user}"',
+        '(id eq "{group}" and members eq "{user}") or displayName eq "x"',
     ],
 )
 async def test_a_group_is_found_by_its_members(group: tuple[Client, Json, Json, Json], probe: str) -> None:
@@ -393,6 +409,13 @@ async def test_a_probe_that_asks_for_the_id_gets_only_that(group: tuple[Client, 
     client, its, member, _ = group
     [found] = await client.found("/Groups", f'id eq "{its["id"]}" and members eq "{member["id"]}"', attributes="id")
     assert set(found) == {"schemas", "id"}
+
+
+async def test_a_probe_can_be_sorted(group: tuple[Client, Json, Json, Json]) -> None:
+    client, its, member, stranger = group
+    for user, found in ((member, [its]), (stranger, [])):
+        probe = f'id eq "{its["id"]}" and members eq "{user["id"]}"'
+        assert (await client.get("/Groups", filter=probe, sortBy="displayName")).document["Resources"] == found
 
 
 async def test_a_probe_shows_the_members_it_matched(group: tuple[Client, Json, Json, Json]) -> None:

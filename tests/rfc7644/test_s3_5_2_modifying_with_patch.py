@@ -57,6 +57,68 @@ async def refused(client: Client, resource: Json, *operations: Json) -> str:
     return answer.document["scimType"]
 
 
+class TestExamples:
+    """The examples of the section, as they stand there."""
+
+    @pytest.fixture
+    async def user(self, client: Client) -> Json:
+        return await client.user(
+            "bjensen",
+            emails=[{"value": "bjensen@example.com", "type": "work"}, {"value": "babs@jensen.org", "type": "home"}],
+            addresses=[
+                {"type": "work", "streetAddress": "100 Universal City Plaza", "locality": "Hollywood", "primary": True},
+                {"type": "home", "streetAddress": "456 Hollywood Blvd"},
+            ],
+        )
+
+    async def test_of_add(self, client: Client, user: Json) -> None:
+        group = await client.group()
+        member = {"display": "Babs Jensen", "$ref": f"https://example.com/v2/Users/{user['id']}", "value": user["id"]}
+        assert (await client.patch(path(group), {"op": "add", "path": "members", "value": [member]})).status == 204
+        assert member_ids(await client.document(group)) == [user["id"]]
+        value = {"emails": [{"value": "babs@jensen.org", "type": "home"}], "nickname": "Babs"}
+        after = await patched(client, user, {"op": "add", "value": value})
+        assert (after["emails"], after["nickName"]) == (user["emails"], "Babs")
+
+    async def test_of_remove(self, client: Client, user: Json) -> None:
+        other = await client.user("jsmith")
+        group = await client.group("group", user, other)
+        by_filter = {"op": "remove", "path": f'members[value eq "{user["id"]}"]'}
+        assert (await client.patch(path(group), by_filter)).status == 204
+        assert member_ids(await client.document(group)) == [other["id"]]
+        assert (await client.patch(path(group), {"op": "remove", "path": "members"})).status == 204
+        assert "members" not in await client.document(group)
+        by_two = {"op": "remove", "path": 'emails[type eq "work" and value ew "example.com"]'}
+        assert (await patched(client, user, by_two))["emails"] == user["emails"][1:]
+
+    async def test_of_remove_and_add(self, client: Client, user: Json) -> None:
+        james = await client.user("James Smith")
+        group = await client.group("group", user)
+        operations: list[Json] = [
+            {"op": "remove", "path": f'members[value eq "{user["id"]}"]'},
+            {"op": "add", "path": "members", "value": [{"display": "James Smith", "value": james["id"]}]},
+        ]
+        assert (await client.patch(path(group), *operations)).status == 204
+        assert member_ids(await client.document(group)) == [james["id"]]
+        operations = [{"op": "remove", "path": "members"}, add("members", references(user, james))]
+        assert (await client.patch(path(group), *operations)).status == 204
+        assert member_ids(await client.document(group)) == [user["id"], james["id"]]
+
+    async def test_of_replace(self, client: Client, user: Json) -> None:
+        group = await client.group("group", await client.user("other"))
+        assert (await client.patch(path(group), replace("members", references(user)))).status == 204
+        assert member_ids(await client.document(group)) == [user["id"]]
+        work = {"type": "work", "streetAddress": "911 Universal City Plaza", "region": "CA", "country": "US"}
+        after = await patched(client, user, replace('addresses[type eq "work"]', work))
+        assert after["addresses"][0] == {**user["addresses"][0], **work}
+        after = await patched(client, user, replace('addresses[type eq "work"].streetAddress', "1010 Broadway Ave"))
+        assert after["addresses"][0]["streetAddress"] == "1010 Broadway Ave"
+        assert after["addresses"][1] == user["addresses"][1]
+        value = {"emails": [{"value": "babs@jensen.org", "type": "home"}], "nickname": "Babs"}
+        after = await patched(client, user, {"op": "replace", "value": value})
+        assert (after["emails"], after["nickName"]) == (value["emails"], "Babs")
+
+
 class TestAdd:
     """Section 3.5.2.1."""
 
@@ -392,8 +454,26 @@ class TestPaths:
         pat = await client.user()
         assert await refused(client, pat, replace('emails[type eq "work"].type', "home")) == "invalidValue"
 
+    @pytest.mark.parametrize(
+        "operation",
+        [
+            replace("name", {"shoeSize": 44}),
+            replace('emails[type eq "work"]', {"shoeSize": 44}),
+            replace("manager", {"displayName": "Boss", "$ref": "https://x"}),
+            add("name", {"shoeSize": 44}),
+            add("emails", [{"shoeSize": 44}]),
+            replace(ENTERPRISE, {"manager": {"displayName": "Boss"}, "shoeSize": 44}),
+            remove("emails", value=[{"shoeSize": 44}]),
+        ],
+    )
+    async def test_an_object_of_nothing_that_can_be_written_changes_nothing(
+        self, client: Client, babs: Json, operation: Json
+    ) -> None:
+        assert await patched(client, babs, operation) == babs
+
     async def test_keys_that_nothing_declares_are_ignored(self, client: Client, babs: Json) -> None:
         value = {"shoeSize": 44, "name.shoeSize": 44, "title": "x", "schemas": [], f"{ENTERPRISE}:shoeSize": 1}
+        value |= {ENTERPRISE: {"shoeSize": 44}, "name": {"shoeSize": 44}}
         after = await patched(client, babs, {"op": "replace", "value": value})
         assert after == {**babs, "title": "x", "meta": after["meta"]}
 
@@ -471,6 +551,9 @@ class TestOperations:
             (replace("displayName", ["a", "b"]), "invalidValue"),
             (replace("displayName", {"a": "b"}), "invalidValue"),
             (replace("emails", [5]), "invalidValue"),
+            (replace(ENTERPRISE, "x"), "invalidValue"),
+            (add(USER, ["x"]), "invalidValue"),
+            ({"op": "add", "value": ["x"]}, "invalidValue"),
             (replace("name", "Barbara"), "invalidValue"),
             (replace("emails", [{"value": ["x"], "type": {"y": 1}}]), "invalidValue"),
             (add("emails", [{"value": "a", "primary": True}, {"value": "b", "primary": True}]), "invalidValue"),
