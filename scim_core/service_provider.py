@@ -23,7 +23,7 @@ from scim2_models import (
 from scim_core.conditions import Conditions
 from scim_core.identifiers import Clock, instant_text, is_id
 from scim_core.json_body import check_text
-from scim_core.memberships import MEMBERS, MembershipPatch, members_named, split
+from scim_core.memberships import MEMBERS, READER_SECONDS, MembershipPatch, members_named, settled_members, split
 from scim_core.representation import Json, check_required, columns, index_entries, to_document, to_model
 from scim_core.schemas import POLICY, Catalogue, ResourceType
 from scim_core.storage import (
@@ -38,9 +38,6 @@ from scim_core.storage import (
 )
 from scim_core.tolerance import Tolerance
 from scim_core.turns import Turns
-
-READER_SECONDS = 2
-"""How long somebody who reads a resource helps to carry out its large change; what is left then is added in memory."""
 
 WRITER_SECONDS = 10
 """How long somebody who wants to change a resource helps to carry out its large change, before being told to return."""
@@ -130,12 +127,12 @@ class ServiceProvider:
 
     async def get(self, address: Address, *, memberships: bool) -> Outcome:
         """The resource (RFC 7644 section 3.4.1). Raises NotFoundException when there is none with this id."""
-        found = await self._get(address, memberships=memberships)
-        if not found.stored.unsettled or not memberships:
-            return found
-        left = await self._storage.settle(address.tenant, address.id, seconds=READER_SECONDS)
-        found = await self._get(address, memberships=True)
-        return Outcome(found.stored, left.applied(found.memberships) if found.stored.unsettled else found.memberships)
+        stored, edges = await asyncio.gather(
+            self._read(address), self._shown(address) if memberships else _no_memberships()
+        )
+        if stored.unsettled and memberships:
+            edges = await settled_members(self._storage, address.tenant, address.id)
+        return Outcome(stored, edges)
 
     async def replace(self, address: Address, payload: Any, conditions: Conditions, *, memberships: bool) -> Outcome:
         """The resource is what the body says; what the body omits is cleared (RFC 7644 section 3.5.1).
@@ -245,12 +242,6 @@ class ServiceProvider:
         after = replace(moved, document=document, index=index, columns=columns(document))
         await self._storage.update(address.tenant, after, edits)
         return after
-
-    async def _get(self, address: Address, *, memberships: bool) -> Outcome:
-        stored, edges = await asyncio.gather(
-            self._read(address), self._shown(address) if memberships else _no_memberships()
-        )
-        return Outcome(stored, edges)
 
     async def _read(self, address: Address) -> StoredResource:
         [stored] = await self._storage.read(address.tenant, address.resource_type.name, [address.id])
