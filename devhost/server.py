@@ -13,7 +13,7 @@ from typing import Never
 import uvicorn
 from uvicorn.loops.auto import auto_loop_factory
 
-from devhost import worker
+from devhost import timers, worker
 from devhost.configuration import apply_local_settings
 from devhost.errors import DevhostError, PortInUseError
 from devhost.host import DEFAULT_BODY_LIMIT, FunctionsHost
@@ -78,9 +78,11 @@ async def _serve(directory: Path, listener: socket.socket, started: Callable[[],
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
+    ticking = asyncio.create_task(timers.run(host.timers))
     try:
         await _Server(config, started).serve([listener])
     finally:
+        ticking.cancel()
         worker.stop()
         # The worker ends without telling the app, so a connection that the app holds open to the end is no error.
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)

@@ -12,6 +12,7 @@ from scim_core.operations import Call, Operations
 from scim_core.representation import Renderer
 from scim_core.routes import BASE_PATH, Target, match
 from scim_core.schemas import Catalogue
+from scim_core.storage import Swept
 
 MAX_BODY_BYTES = 1024 * 1024
 """Largest body. A user with every mapped attribute is 6 KB; a storage entity holds 1 MiB at most."""
@@ -58,6 +59,18 @@ class Endpoint:
             response = response_for(error, self._new_id)
         self._log(request, principal, operation, response)
         return response
+
+    async def sweep(self) -> Swept:
+        """Large changes that were left unfinished are finished; what was done is logged. Called by a timer."""
+        swept = await self._operations.sweep()
+        log.log(
+            logging.WARNING if swept.left else logging.INFO,
+            "sweep: %s finished, %s left",
+            swept.finished,
+            swept.left,
+            extra={"operation": "sweep", "finished": swept.finished, "left": swept.left},
+        )
+        return swept
 
     def _call(self, request: ScimRequest, target: Target, principal: Principal | None) -> Call:
         base_url = f"{self._public_base_url or request.base_url}{BASE_PATH}"
