@@ -131,7 +131,7 @@ async def _invoke(function_id: str, argument: protos.ParameterBinding, headers: 
     )
     if answer.result.status != protos.StatusResult.Success:
         raise InvocationError(answer.result.exception.stack_trace)
-    return answer.return_value
+    return getattr(answer, "return_value", None)  # a timer's function returns nothing
 
 
 def _invocation(function_id: str, argument: protos.ParameterBinding, headers: Mapping[str, str]) -> SimpleNamespace:
