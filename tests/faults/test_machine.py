@@ -1,0 +1,250 @@
+"""Whatever is asked, by however many at once, and whatever fails meanwhile, the directory is what a model says.
+
+Requests of every kind go to several processes that serve one table, on a network with faults; some of the processes
+die. Afterwards the directory holds what some order of the requests leads to, where those that were not answered
+happened whole or not at all, and every invariant holds.
+
+MACHINE_STEPS=100000 make test ARGS=tests/faults/test_machine.py takes so many steps, and tells how far it is.
+"""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from devhost.azurite import Azurite
+from scim_core.tables import client, settling
+from scim_core.tables.checking import check
+from scim_core.tables.invariants import Problem
+from tests.clients.targets import Answer
+from tests.faults.model import Group, Model, Outcome, Request, User, explained
+from tests.faults.processes import Host, Process, Processes, Trouble
+from tests.faults.proxy import Fault
+from tests.faults.test_death import FAR_FUTURE, TENANT
+from tests.faults.transport import Death, ProcessDied
+from tests.faults.wishes import ChangeMembers, CreateGroup, CreateUser, Known, Wish, wishes
+from tests.scim import group_ids, member_ids
+
+STEPS_EACH = 25
+SHORT_STEPS = 400
+STEPS = int(os.environ.get("MACHINE_STEPS", "0"))
+PROGRESS_STEPS = 1000
+
+FIRST_USERS = 10
+LAST_CALL = 12
+"""Deaths and trouble begin at one of the first calls: a change in four steps makes about as many."""
+
+BREAKING = [Fault.REFUSED, Fault.RESET, Fault.BUSY, Fault.FAILED, Fault.TIMED_OUT]
+TRIES = 4
+"""How often a call is made before the storage counts as busy."""
+
+deaths = st.builds(Death, st.integers(0, LAST_CALL), st.booleans())
+troubles = st.builds(
+    Trouble, st.sampled_from(BREAKING), st.integers(0, LAST_CALL), st.sampled_from([1, 3, TRIES, 2 * TRIES])
+)
+crowds = st.lists(st.tuples(wishes, st.integers(0, 1)), min_size=2, max_size=4)
+
+
+class Directory(RuleBasedStateMachine):
+    """One table, the processes that serve it, and the model of what it holds."""
+
+    host: Host
+    counted: Counter[str] = Counter()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known = Known()
+        self.processes = Processes(self.host)
+        self.swept = True
+        self.history: list[str] = []
+
+    def teardown(self) -> None:
+        self.host.runner.run(self.processes.close())
+
+    @initialize()
+    def there_are_users_and_a_large_group(self) -> None:
+        first = [CreateUser(f"user{number}", None) for number in range(FIRST_USERS)]
+        for some in (first[:4], first[4:8], first[8:], [CreateGroup("everybody", tuple(range(1, 2 * FIRST_USERS, 2)))]):
+            self._all_at_once([(wish, self.processes.healthy[0]) for wish in some])
+
+    @rule(wish=wishes, number=st.integers(0, 1))
+    def a_request(self, wish: Wish, number: int) -> None:
+        self._all_at_once([(wish, self.processes.healthy[number])])
+
+    @rule(crowd=crowds)
+    def requests_side_by_side(self, crowd: list[tuple[Wish, int]]) -> None:
+        self._all_at_once([(wish, self.processes.healthy[number]) for wish, number in crowd])
+
+    @rule(who=st.integers(0, 99), crowd=st.lists(st.tuples(wishes, st.booleans()), min_size=2, max_size=4))
+    def members_come_and_go_side_by_side(self, who: int, crowd: list[tuple[Wish, bool]]) -> None:
+        self._all_at_once(
+            [
+                (ChangeMembers(who, joins, (number, number + 1), None) if joins else wish, self.processes.healthy[joins])
+                for number, (wish, joins) in enumerate(crowd)
+            ]
+        )
+
+    @rule(wish=wishes, death=deaths, touched=st.booleans())
+    def a_process_dies(self, wish: Wish, death: Death, *, touched: bool) -> None:
+        self._disturbed([(wish, self.processes.mortal(death))], touched=touched)
+
+    @rule(wish=wishes, trouble=troubles, touched=st.booleans())
+    def the_network_fails(self, wish: Wish, trouble: Trouble, *, touched: bool) -> None:
+        self._disturbed([(wish, self.processes.troubled(trouble))], touched=touched)
+
+    @rule(crowd=crowds, death=deaths, touched=st.booleans())
+    def one_of_two_processes_dies(self, crowd: list[tuple[Wish, int]], death: Death, *, touched: bool) -> None:
+        both = [self.processes.mortal(death), self.processes.healthy[0]]
+        self._disturbed([(wish, both[number]) for wish, number in crowd], touched=touched)
+
+    @rule(crowd=crowds, trouble=troubles, touched=st.booleans())
+    def the_network_of_one_of_two_fails(
+        self, crowd: list[tuple[Wish, int]], trouble: Trouble, *, touched: bool
+    ) -> None:
+        both = [self.processes.troubled(trouble), self.processes.healthy[0]]
+        self._disturbed([(wish, both[number]) for wish, number in crowd], touched=touched)
+
+    @invariant()
+    def every_row_has_what_it_needs(self) -> None:
+        checked = self.host.runner.run(check(self.processes.healthy[1].storage.rows, TENANT))
+        # Parts that were written before a decision which never came are the sweep's.
+        expected = None if self.swept else Problem.STRAY_PART
+        self._require([finding for finding in checked.findings if finding.problem is not expected] == [], checked)
+
+    def _disturbed(self, wanted: Sequence[tuple[Wish, Process]], *, touched: bool) -> None:
+        self.swept = self.swept and not touched
+        self._all_at_once(wanted, heals="touched" if touched else "swept")
+
+    def _all_at_once(self, wanted: Sequence[tuple[Wish, Process]], heals: str = "") -> None:
+        self.host.runner.run(self._sent(wanted, heals))
+
+    async def _sent(self, wanted: Sequence[tuple[Wish, Process]], heals: str) -> None:
+        """The requests are sent, what they may have left unfinished is healed, and they explain what is there now."""
+        requests = [(wish.request(self.known), process) for wish, process in wanted]
+        answers = await asyncio.gather(
+            *(process.client.send(item.method, item.url, item.body) for item, process in requests),
+            return_exceptions=True,
+        )
+        outcomes = [_outcome(request, answer) for (request, _), answer in zip(requests, answers, strict=True)]
+        self._remember(outcomes, answers, heals)
+        await self._heal([item for item, _ in requests], heals)
+        before, after = self.known.model, await self._shown()
+        self._require(explained(before, outcomes, after), after)
+        if len(outcomes) == 1 and not heals:
+            self._require(outcomes[0].status is not None, after)
+        if len(outcomes) == 1:
+            self._require(_tells_the_truth(outcomes[0], answers[0], after), answers[0])
+        self.known.model = after
+        self.known.gone += sorted({*before.users, *before.groups} - {*after.users, *after.groups})
+
+    async def _heal(self, requests: Sequence[Request], heals: str) -> None:
+        """Somebody comes across what the requests were about, or the sweep runs."""
+        healthy = self.processes.healthy[1]
+        if heals == "touched":
+            for request in requests:
+                status = (await healthy.client.get(request.touch)).status
+                self._require(status in (200, 404), status)
+        elif heals == "swept":
+            swept = await healthy.storage.sweep(before=FAR_FUTURE, seconds=30)
+            self._require(swept.left == 0, swept)
+            self.swept = True
+
+    async def _shown(self) -> Model:
+        """What the directory holds, as a client finds it; users and groups agree about who is a member."""
+        asked = self.processes.healthy[1].client
+        groups, users = [(await asked.get(url, count=1000)).document["Resources"] for url in ("/Groups", "/Users")]
+        shown = Model(
+            {item["id"]: _user(item) for item in users},
+            {item["id"]: _group(item) for item in groups},
+        )
+        for item in (*users, *groups):
+            kind = {member["type"] for member in item.get("members", ()) if member["value"] in shown.users}
+            self._require(kind <= {"User"}, item)
+        for user in users:
+            expected = sorted(id_ for id_, group in shown.groups.items() if user["id"] in group.members)
+            self._require(group_ids(user) == expected, user)
+        return shown
+
+    def _remember(self, outcomes: Sequence[Outcome], answers: Sequence[Answer | BaseException], heals: str) -> None:
+        self.counted["steps"] += 1
+        self.counted["requests"] += len(outcomes)
+        self.counted["side by side"] += len(outcomes) > 1
+        self.counted["died"] += any(isinstance(answer, ProcessDied) for answer in answers)
+        self.counted["503"] += sum(isinstance(answer, Answer) and answer.status == 503 for answer in answers)
+        self.history += [
+            f"{item.request.method} {item.request.url} {item.request.body} -> {item.status} {item.new_id} {heals}"
+            for item in outcomes
+        ]
+
+    def _require(self, fact: bool, found: object) -> None:  # noqa: FBT001
+        assert fact, "\n".join([*self.history[-12:], f"expected: {self.known.model}", f"found: {found}"])
+
+
+def _outcome(request: Request, answer: Answer | BaseException) -> Outcome:
+    if isinstance(answer, ProcessDied):
+        return Outcome(request, None)
+    if isinstance(answer, BaseException):
+        raise answer
+    if answer.status == 503:
+        assert int(answer.headers["retry-after"]) > 0
+        return Outcome(request, None)
+    return Outcome(request, answer.status, answer.document["id"] if answer.status == 201 else "")
+
+
+def _tells_the_truth(outcome: Outcome, answer: Answer | BaseException, after: Model) -> bool:
+    """Whether an answer with a resource shows it as it is, and a refusal says why."""
+    if outcome.status == 409:
+        assert isinstance(answer, Answer)
+        return bool(answer.document["scimType"] == "uniqueness")
+    if not isinstance(answer, Answer) or answer.status not in (200, 201):
+        return True
+    found: dict[str, Any] = answer.document
+    if "displayName" in found:
+        return after.groups[found["id"]] == _group(found)
+    return after.users[found["id"]] == _user(found)
+
+
+def _user(found: dict[str, Any]) -> User:
+    return User(found["userName"], active=found.get("active", True), external=found.get("externalId"))
+
+
+def _group(found: dict[str, Any]) -> Group:
+    return Group(found["displayName"], frozenset(member_ids(found)))
+
+
+@pytest.mark.usefixtures("_small_transactions")
+def test_the_directory_is_what_its_requests_make_it(
+    azurite: Azurite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr(settling, "REFUSED_SECONDS", 0.01)
+    began, counted = time.monotonic(), Counter[str]()
+    with Host.started(azurite) as host:
+        machine = type("Directory", (Directory,), {"host": host, "counted": counted})
+        for goal in range(PROGRESS_STEPS, STEPS + 1, PROGRESS_STEPS) if STEPS else (SHORT_STEPS,):
+            while counted["steps"] < goal:
+                _run(machine, min(goal - counted["steps"], PROGRESS_STEPS))
+            if STEPS:
+                with capsys.disabled():
+                    print(f"{time.monotonic() - began:.0f} s: {dict(counted)}", flush=True)  # noqa: T201
+    assert counted["steps"] >= (STEPS or SHORT_STEPS)
+
+
+def _run(machine: type[Directory], steps: int) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=max(1, steps // STEPS_EACH),
+            stateful_step_count=STEPS_EACH,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate],
+            derandomize=settings().derandomize and not STEPS,
+        ),
+    )
