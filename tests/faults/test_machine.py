@@ -33,9 +33,9 @@ from tests.faults.wishes import ChangeMembers, CreateGroup, CreateUser, Known, W
 from tests.scim import group_ids, member_ids
 
 STEPS_EACH = 25
-SHORT_STEPS = 400
+SHORT_STEPS = 300
 STEPS = int(os.environ.get("MACHINE_STEPS", "0"))
-PROGRESS_STEPS = 1000
+PROGRESS_STEPS = 500
 
 FIRST_USERS = 10
 LAST_CALL = 12
@@ -184,7 +184,7 @@ class Directory(RuleBasedStateMachine):
         ]
 
     def _require(self, fact: bool, found: object) -> None:  # noqa: FBT001
-        assert fact, "\n".join([*self.history[-12:], f"expected: {self.known.model}", f"found: {found}"])
+        assert fact, "\n".join([*self.history[-12:], f"before: {self.known.model}", f"found: {found}"])
 
 
 def _outcome(request: Request, answer: Answer | BaseException) -> Outcome:
