@@ -86,7 +86,10 @@ class Directory(RuleBasedStateMachine):
     def members_come_and_go_side_by_side(self, who: int, crowd: list[tuple[Wish, bool]]) -> None:
         self._all_at_once(
             [
-                (ChangeMembers(who, joins, (number, number + 1), None) if joins else wish, self.processes.healthy[joins])
+                (
+                    ChangeMembers(who, joins, (number, number + 1), None) if joins else wish,
+                    self.processes.healthy[joins],
+                )
                 for number, (wish, joins) in enumerate(crowd)
             ]
         )
