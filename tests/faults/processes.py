@@ -1,11 +1,10 @@
 """Processes that serve one table: undisturbed ones, ones behind a faulty network, and one that dies."""
 
+import asyncio
 import itertools
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
-
-import asyncio
+from dataclasses import dataclass
 
 from devhost.azurite import Azurite
 from scim_core.settings import StorageSettings

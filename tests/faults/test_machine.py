@@ -12,7 +12,8 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -29,19 +30,21 @@ from tests.faults.processes import Host, Process, Processes, Trouble
 from tests.faults.proxy import Fault
 from tests.faults.test_death import FAR_FUTURE, TENANT
 from tests.faults.transport import Death, ProcessDied
-from tests.faults.wishes import ChangeMembers, CreateGroup, CreateUser, Known, Wish, wishes
+from tests.faults.wishes import CreateGroup, CreateUser, Known, Wish, group_changes, numbers, wishes
 from tests.scim import group_ids, member_ids
 
-STEPS_EACH = 25
 SHORT_STEPS = 300
 STEPS = int(os.environ.get("MACHINE_STEPS", "0"))
 PROGRESS_STEPS = 500
+STEPS_EACH = 50 if STEPS else 25
+"""Steps that one directory is taken through."""
 
 FIRST_USERS = 10
 LAST_CALL = 12
 """Deaths and trouble begin at one of the first calls: a change in four steps makes about as many."""
 
 BREAKING = [Fault.REFUSED, Fault.RESET, Fault.BUSY, Fault.FAILED, Fault.TIMED_OUT]
+AT_ONCE = 4
 TRIES = 4
 """How often a call is made before the storage counts as busy."""
 
@@ -49,14 +52,21 @@ deaths = st.builds(Death, st.integers(0, LAST_CALL), st.booleans())
 troubles = st.builds(
     Trouble, st.sampled_from(BREAKING), st.integers(0, LAST_CALL), st.sampled_from([1, 3, TRIES, 2 * TRIES])
 )
-crowds = st.lists(st.tuples(wishes, st.integers(0, 1)), min_size=2, max_size=4)
+which = st.integers(0, 1)
+
+type Crowd = Sequence[tuple[Any, int]]
+"""Wishes, each with the number of the process that is asked."""
+
+
+def crowds(of: st.SearchStrategy[Wish], least: int = 1) -> st.SearchStrategy[Crowd]:
+    return st.lists(st.tuples(of, which), min_size=least, max_size=AT_ONCE)
 
 
 class Directory(RuleBasedStateMachine):
     """One table, the processes that serve it, and the model of what it holds."""
 
-    host: Host
-    counted: Counter[str] = Counter()
+    host: ClassVar[Host]
+    counted: ClassVar[Counter[str]]
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,45 +84,32 @@ class Directory(RuleBasedStateMachine):
         for some in (first[:4], first[4:8], first[8:], [CreateGroup("everybody", tuple(range(1, 2 * FIRST_USERS, 2)))]):
             self._all_at_once([(wish, self.processes.healthy[0]) for wish in some])
 
-    @rule(wish=wishes, number=st.integers(0, 1))
+    @rule(wish=wishes, number=which)
     def a_request(self, wish: Wish, number: int) -> None:
         self._all_at_once([(wish, self.processes.healthy[number])])
 
-    @rule(crowd=crowds)
-    def requests_side_by_side(self, crowd: list[tuple[Wish, int]]) -> None:
+    @rule(crowd=crowds(wishes, least=2))
+    def requests_side_by_side(self, crowd: Crowd) -> None:
         self._all_at_once([(wish, self.processes.healthy[number]) for wish, number in crowd])
 
-    @rule(who=st.integers(0, 99), crowd=st.lists(st.tuples(wishes, st.booleans()), min_size=2, max_size=4))
-    def members_come_and_go_side_by_side(self, who: int, crowd: list[tuple[Wish, bool]]) -> None:
-        self._all_at_once(
-            [
-                (
-                    ChangeMembers(who, joins, (number, number + 1), None) if joins else wish,
-                    self.processes.healthy[joins],
-                )
-                for number, (wish, joins) in enumerate(crowd)
-            ]
-        )
+    @rule(crowd=crowds(group_changes, least=2), who=numbers)
+    def changes_of_one_group_side_by_side(self, crowd: Crowd, who: int) -> None:
+        self._all_at_once([(replace(wish, who=who), self.processes.healthy[number]) for wish, number in crowd])
 
-    @rule(wish=wishes, death=deaths, touched=st.booleans())
-    def a_process_dies(self, wish: Wish, death: Death, *, touched: bool) -> None:
-        self._disturbed([(wish, self.processes.mortal(death))], touched=touched)
+    @rule(crowd=crowds(wishes), death=deaths, touched=st.booleans())
+    def a_process_dies(self, crowd: Crowd, death: Death, *, touched: bool) -> None:
+        self._disturbed(crowd, self.processes.mortal(death), touched=touched)
 
-    @rule(wish=wishes, trouble=troubles, touched=st.booleans())
-    def the_network_fails(self, wish: Wish, trouble: Trouble, *, touched: bool) -> None:
-        self._disturbed([(wish, self.processes.troubled(trouble))], touched=touched)
+    @rule(crowd=crowds(wishes), trouble=troubles, touched=st.booleans())
+    def the_network_fails(self, crowd: Crowd, trouble: Trouble, *, touched: bool) -> None:
+        self._disturbed(crowd, self.processes.troubled(trouble), touched=touched)
 
-    @rule(crowd=crowds, death=deaths, touched=st.booleans())
-    def one_of_two_processes_dies(self, crowd: list[tuple[Wish, int]], death: Death, *, touched: bool) -> None:
-        both = [self.processes.mortal(death), self.processes.healthy[0]]
-        self._disturbed([(wish, both[number]) for wish, number in crowd], touched=touched)
-
-    @rule(crowd=crowds, trouble=troubles, touched=st.booleans())
-    def the_network_of_one_of_two_fails(
-        self, crowd: list[tuple[Wish, int]], trouble: Trouble, *, touched: bool
+    @rule(crowd=crowds(group_changes), who=numbers, trouble=troubles, touched=st.booleans())
+    def the_network_fails_those_who_change_one_group(
+        self, crowd: Crowd, who: int, trouble: Trouble, *, touched: bool
     ) -> None:
-        both = [self.processes.troubled(trouble), self.processes.healthy[0]]
-        self._disturbed([(wish, both[number]) for wish, number in crowd], touched=touched)
+        about_it: Crowd = [(replace(wish, who=who), number) for wish, number in crowd]
+        self._disturbed(about_it, self.processes.troubled(trouble), touched=touched)
 
     @invariant()
     def every_row_has_what_it_needs(self) -> None:
@@ -121,8 +118,11 @@ class Directory(RuleBasedStateMachine):
         expected = None if self.swept else Problem.STRAY_PART
         self._require([finding for finding in checked.findings if finding.problem is not expected] == [], checked)
 
-    def _disturbed(self, wanted: Sequence[tuple[Wish, Process]], *, touched: bool) -> None:
+    def _disturbed(self, crowd: Crowd, process: Process, *, touched: bool) -> None:
+        """The first request goes to the process that is disturbed, others go there or to a healthy one."""
         self.swept = self.swept and not touched
+        both = (process, self.processes.healthy[0])
+        wanted = [(wish, both[min(number, place)]) for place, (wish, number) in enumerate(crowd)]
         self._all_at_once(wanted, heals="touched" if touched else "swept")
 
     def _all_at_once(self, wanted: Sequence[tuple[Wish, Process]], heals: str = "") -> None:
@@ -186,7 +186,7 @@ class Directory(RuleBasedStateMachine):
             for item in outcomes
         ]
 
-    def _require(self, fact: bool, found: object) -> None:  # noqa: FBT001
+    def _require(self, fact: bool, found: object) -> None:
         assert fact, "\n".join([*self.history[-12:], f"before: {self.known.model}", f"found: {found}"])
 
 

@@ -198,15 +198,23 @@ class Delete:
 
 
 some_members = st.lists(numbers, max_size=MOST_MEMBERS).map(tuple)
+no_name: st.SearchStrategy[str | None] = st.none()
+perhaps_a_name = no_name | names
+
+group_changes: st.SearchStrategy[Wish] = st.one_of(
+    st.builds(ChangeMembers, numbers, st.booleans(), some_members.filter(bool), no_name),
+    st.builds(ChangeMembers, numbers, st.booleans(), some_members.filter(bool), perhaps_a_name),
+    st.builds(ChangeGroup, numbers, st.booleans(), perhaps_a_name, st.none() | some_members),
+    st.builds(Delete, st.just("/Groups"), numbers),
+)
 wishes: st.SearchStrategy[Wish] = st.one_of(
     st.builds(CreateUser, names, externals),
     st.builds(CreateGroup, names, some_members),
     st.builds(CreateGroup, names, some_members),
-    st.builds(ChangeUser, numbers, st.booleans(), st.none() | names, st.none() | st.booleans(), externals),
-    st.builds(ChangeGroup, numbers, st.booleans(), st.none() | names, st.none() | some_members),
-    st.builds(ChangeMembers, numbers, st.booleans(), some_members.filter(bool), st.none()),
-    st.builds(ChangeMembers, numbers, st.booleans(), some_members.filter(bool), st.none() | names),
-    st.builds(Delete, st.sampled_from(["/Users", "/Groups"]), numbers),
+    st.builds(ChangeUser, numbers, st.booleans(), perhaps_a_name, st.none() | st.booleans(), externals),
+    group_changes,
+    group_changes,
+    st.builds(Delete, st.just("/Users"), numbers),
 )
 
 
