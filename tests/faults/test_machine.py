@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -36,6 +36,8 @@ from tests.scim import group_ids, member_ids
 SHORT_STEPS = 300
 STEPS = int(os.environ.get("MACHINE_STEPS", "0"))
 PROGRESS_STEPS = 500
+"""Steps of a long run after which it tells how far it is."""
+
 STEPS_EACH = 50 if STEPS else 25
 """Steps that one directory is taken through."""
 
@@ -67,6 +69,7 @@ class Directory(RuleBasedStateMachine):
 
     host: ClassVar[Host]
     counted: ClassVar[Counter[str]]
+    report: ClassVar[Callable[[], None]]
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,12 +80,13 @@ class Directory(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.host.runner.run(self.processes.close())
+        type(self).report()
 
     @initialize()
     def there_are_users_and_a_large_group(self) -> None:
         first = [CreateUser(f"user{number}", None) for number in range(FIRST_USERS)]
         for some in (first[:4], first[4:8], first[8:], [CreateGroup("everybody", tuple(range(1, 2 * FIRST_USERS, 2)))]):
-            self._all_at_once([(wish, self.processes.healthy[0]) for wish in some])
+            self.host.runner.run(self._sent([(wish, self.processes.healthy[0]) for wish in some]))
 
     @rule(wish=wishes, number=which)
     def a_request(self, wish: Wish, number: int) -> None:
@@ -126,9 +130,14 @@ class Directory(RuleBasedStateMachine):
         self._all_at_once(wanted, heals="touched" if touched else "swept")
 
     def _all_at_once(self, wanted: Sequence[tuple[Wish, Process]], heals: str = "") -> None:
-        self.host.runner.run(self._sent(wanted, heals))
+        answers = self.host.runner.run(self._sent(wanted, heals))
+        self.counted["steps"] += 1
+        self.counted["requests"] += len(answers)
+        self.counted["side by side"] += len(answers) > 1
+        self.counted["died"] += any(isinstance(answer, ProcessDied) for answer in answers)
+        self.counted["503"] += sum(isinstance(answer, Answer) and answer.status == 503 for answer in answers)
 
-    async def _sent(self, wanted: Sequence[tuple[Wish, Process]], heals: str) -> None:
+    async def _sent(self, wanted: Sequence[tuple[Wish, Process]], heals: str = "") -> Sequence[Answer | BaseException]:
         """The requests are sent, what they may have left unfinished is healed, and they explain what is there now."""
         requests = [(wish.request(self.known), process) for wish, process in wanted]
         answers = await asyncio.gather(
@@ -136,16 +145,19 @@ class Directory(RuleBasedStateMachine):
             return_exceptions=True,
         )
         outcomes = [_outcome(request, answer) for (request, _), answer in zip(requests, answers, strict=True)]
-        self._remember(outcomes, answers, heals)
+        self.history += [
+            f"{item.request.method} {item.request.url} {item.request.body} -> {item.status} {item.new_id} {heals}"
+            for item in outcomes
+        ]
         await self._heal([item for item, _ in requests], heals)
         before, after = self.known.model, await self._shown()
         self._require(explained(before, outcomes, after), after)
-        if len(outcomes) == 1 and not heals:
-            self._require(outcomes[0].status is not None, after)
+        self._require(bool(heals) or None not in [item.status for item in outcomes], after)
         if len(outcomes) == 1:
             self._require(_tells_the_truth(outcomes[0], answers[0], after), answers[0])
         self.known.model = after
         self.known.gone += sorted({*before.users, *before.groups} - {*after.users, *after.groups})
+        return answers
 
     async def _heal(self, requests: Sequence[Request], heals: str) -> None:
         """Somebody comes across what the requests were about, or the sweep runs."""
@@ -174,17 +186,6 @@ class Directory(RuleBasedStateMachine):
             expected = sorted(id_ for id_, group in shown.groups.items() if user["id"] in group.members)
             self._require(group_ids(user) == expected, user)
         return shown
-
-    def _remember(self, outcomes: Sequence[Outcome], answers: Sequence[Answer | BaseException], heals: str) -> None:
-        self.counted["steps"] += 1
-        self.counted["requests"] += len(outcomes)
-        self.counted["side by side"] += len(outcomes) > 1
-        self.counted["died"] += any(isinstance(answer, ProcessDied) for answer in answers)
-        self.counted["503"] += sum(isinstance(answer, Answer) and answer.status == 503 for answer in answers)
-        self.history += [
-            f"{item.request.method} {item.request.url} {item.request.body} -> {item.status} {item.new_id} {heals}"
-            for item in outcomes
-        ]
 
     def _require(self, fact: bool, found: object) -> None:
         assert fact, "\n".join([*self.history[-12:], f"before: {self.known.model}", f"found: {found}"])
@@ -228,26 +229,28 @@ def test_the_directory_is_what_its_requests_make_it(
 ) -> None:
     monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.001)
     monkeypatch.setattr(settling, "REFUSED_SECONDS", 0.01)
-    began, counted = time.monotonic(), Counter[str]()
+    began, counted, told = time.monotonic(), Counter[str](), 0
+
+    def report() -> None:
+        nonlocal told
+        if STEPS and counted["steps"] >= min(STEPS, told + PROGRESS_STEPS):
+            told = counted["steps"]
+            with capsys.disabled():
+                print(f"{time.monotonic() - began:.0f} s: {dict(counted)}", flush=True)  # noqa: T201
+
+    wanted = STEPS or SHORT_STEPS
     with Host.started(azurite) as host:
-        machine = type("Directory", (Directory,), {"host": host, "counted": counted})
-        for goal in range(PROGRESS_STEPS, STEPS + 1, PROGRESS_STEPS) if STEPS else (SHORT_STEPS,):
-            while counted["steps"] < goal:
-                _run(machine, min(goal - counted["steps"], PROGRESS_STEPS))
-            if STEPS:
-                with capsys.disabled():
-                    print(f"{time.monotonic() - began:.0f} s: {dict(counted)}", flush=True)  # noqa: T201
-    assert counted["steps"] >= (STEPS or SHORT_STEPS)
+        members = {"host": host, "counted": counted, "report": staticmethod(report)}
+        machine = type("Directory", (Directory,), members)
+        while counted["steps"] < wanted:  # now and then Hypothesis ends a directory early
+            run_state_machine_as_test(machine, settings=_settings(wanted - counted["steps"]))
 
 
-def _run(machine: type[Directory], steps: int) -> None:
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=max(1, steps // STEPS_EACH),
-            stateful_step_count=STEPS_EACH,
-            suppress_health_check=list(HealthCheck),
-            phases=[Phase.generate],
-            derandomize=settings().derandomize and not STEPS,
-        ),
+def _settings(steps: int) -> settings:
+    return settings(
+        max_examples=max(1, steps // STEPS_EACH),
+        stateful_step_count=STEPS_EACH,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],  # what meets what is chance, so that a smaller example would not show it: see history
+        derandomize=settings().derandomize and not STEPS,
     )
