@@ -159,7 +159,7 @@ class ServiceProvider:
             model.replace(original)
             return model
 
-        return await self._change(address, members, replaced, conditions, memberships=memberships)
+        return await self._change(address, members, replaced, conditions, atomic=True, memberships=memberships)
 
     async def patch(self, address: Address, payload: Any, conditions: Conditions, *, memberships: bool) -> Outcome:
         """The operations are applied in order, all or none (RFC 7644 section 3.5.2).
@@ -176,7 +176,8 @@ class ServiceProvider:
                 patch.patch(original, scim_policy=POLICY)
             return original
 
-        return await self._change(address, members, patched, conditions, memberships=memberships)
+        atomic = patch is not None or members.needs_present_members
+        return await self._change(address, members, patched, conditions, atomic=atomic, memberships=memberships)
 
     async def delete(self, address: Address, conditions: Conditions) -> None:
         """The resource and all memberships it took part in are gone (RFC 7644 section 3.6).
@@ -207,16 +208,18 @@ class ServiceProvider:
         apply: Callable[[Resource[Any]], Resource[Any]],
         conditions: Conditions,
         *,
+        atomic: bool,
         memberships: bool,
     ) -> Outcome:
-        """Read, apply, store; anew when something else came between. Nothing is written when nothing changes."""
-        guarded = conditions.match is not None or members.needs_present_members
+        """Read, apply, store; anew when something else came between. Nothing is written when nothing changes.
+
+        What only adds and removes members is not `atomic`: each of its memberships may change at its own moment.
+        """
+        guarded = conditions.match is not None or atomic
         ours = set[str]()
 
         async def attempt(resolve: bool) -> Outcome:
-            before, present = await asyncio.gather(
-                self._read(address), self._present(address, members, memberships=memberships)
-            )
+            before, present = await self._state(address, members, guarded=guarded, memberships=memberships)
             if before.version in ours:  # the change was made, only the answer was lost on its way
                 return Outcome(before, present)
             _check(conditions, before)
@@ -279,6 +282,17 @@ class ServiceProvider:
         if address.resource_type.has_members:
             return await self._storage.members_of(address.tenant, address.id)
         return (await self._storage.groups_of(address.tenant, [address.id])).get(address.id, [])
+
+    async def _state(
+        self, address: Address, members: MembershipPatch, *, guarded: bool, memberships: bool
+    ) -> tuple[StoredResource, list[Membership]]:
+        """The resource and the memberships that a change must know.
+
+        A guarded change of members reads them after the group: were they older, what came between would go unnoticed.
+        """
+        if guarded and members:
+            return await self._read(address), await self._present(address, members, memberships=memberships)
+        return await asyncio.gather(self._read(address), self._present(address, members, memberships=memberships))
 
     async def _present(self, address: Address, members: MembershipPatch, *, memberships: bool) -> list[Membership]:
         """The memberships a change must know: all where it depends on them or shows them, else those it names."""

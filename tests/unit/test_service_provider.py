@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -43,6 +44,33 @@ class Contended(MemoryStorage):
     ) -> None:
         await self._rival("delete")
         await super().delete(tenant, resource, memberships, now=now)
+
+
+class Overtaken(MemoryStorage):
+    """Storage on which a rival is quick: it comes when the members of a group have been read, and not the group yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rivals: list[Any] = []
+        self._gone_by = asyncio.Event()
+
+    async def read(self, tenant: str, resource_type: str, ids: Sequence[str]) -> list[StoredResource | None]:
+        if self.rivals:
+            with suppress(TimeoutError):  # unless nobody reads the members before the group
+                await asyncio.wait_for(self._gone_by.wait(), 0.05)
+        return await super().read(tenant, resource_type, ids)
+
+    async def members_of(self, tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
+        return await self._before_a_rival(await super().members_of(tenant, group_id, limit=limit))
+
+    async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:
+        return await self._before_a_rival(await super().present(tenant, group_id, member_ids))
+
+    async def _before_a_rival(self, found: list[Membership]) -> list[Membership]:
+        if self.rivals:
+            await self.rivals.pop()
+            self._gone_by.set()
+        return found
 
 
 @pytest.fixture
@@ -151,6 +179,30 @@ async def test_emptying_a_group_takes_what_a_rival_added(
     storage.rivals = [rival.patch(path(group), add("members", references(other)))]
     assert (await client.patch(path(group), remove("members"))).status == 204
     assert "members" not in await client.document(group)
+
+
+async def named(client: Client, group: Json, method: str, name: str, member: Json) -> None:
+    """The group gets this name and this member, whom `add` lets join those that are there."""
+    if method == "PUT":
+        answer = await client.put(path(group), {"displayName": name, "members": references(member)})
+    else:
+        joining = {"op": method, "path": "members", "value": references(member)}
+        answer = await client.patch(path(group), joining, replace("displayName", name))
+    assert answer.status in (200, 204)
+
+
+@pytest.mark.parametrize("theirs", ["PUT", "replace"])
+@pytest.mark.parametrize("ours", ["PUT", "replace", "add"])
+async def test_what_two_say_at_once_of_a_group_is_not_mixed(clock: Clock, ours: str, theirs: str) -> None:
+    storage = Overtaken()
+    client, rival = Client(endpoint_over(storage, clock)), Client(endpoint_over(storage, clock))
+    one, other = await client.user("one"), await client.user("other")
+    group = await client.group("before", one)
+    storage.rivals = [named(rival, group, theirs, "theirs", other)]
+    await named(client, group, ours, "ours", one)
+    found = await client.document(group)
+    expected = [one, other] if ours == "add" else [one]
+    assert (found["displayName"], member_ids(found)) == ("ours", [item["id"] for item in expected])
 
 
 async def test_a_change_that_changes_nothing_is_not_stored(client: Client, storage: Contended, user: Json) -> None:
