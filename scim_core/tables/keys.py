@@ -25,6 +25,9 @@ TENANT_LIMIT = 400
 RESERVED = frozenset({"member", "memberOf", "bookmark", "pending"})
 """Kinds of rows that are not resources: no resource type can have such a name."""
 
+REGISTRY = ":registry"
+"""The partition of the tenants' own rows and their credentials. No tenant's code holds a colon."""
+
 _AFTER_COLON = ";"
 
 
@@ -37,8 +40,8 @@ class KeyRange:
 
 
 def partition(tenant: str) -> str:
-    """The partition that holds all rows of a tenant."""
-    return fit(encode(tenant), TENANT_LIMIT)
+    """The partition that holds all rows of a tenant, or REGISTRY itself."""
+    return tenant if tenant == REGISTRY else fit(encode(tenant), TENANT_LIMIT)
 
 
 def resource(resource_type: str, resource_id: str) -> str:
@@ -100,6 +103,26 @@ def groups_of(first_member_id: str, last_member_id: str) -> KeyRange:
 def bookmark(key: str) -> str:
     """The row of a bookmark."""
     return f"bookmark:{fit(encode(key), KEY_LIMIT)}"
+
+
+def tenant(tenant_id: str) -> str:
+    """The row of a tenant, in the partition REGISTRY."""
+    return f"tenant:{fit(encode(tenant_id), KEY_LIMIT)}:"
+
+
+def credential(tenant_id: str, credential_id: str) -> str:
+    """The row of a credential of a tenant, in the partition REGISTRY."""
+    return f"{tenant(tenant_id)}{_id(credential_id)}"
+
+
+def registered(tenant_id: str) -> KeyRange:
+    """The row of a tenant and those of its credentials."""
+    return _below(tenant(tenant_id).removesuffix(":"))
+
+
+def pointer(text: str) -> str:
+    """The row, in the partition REGISTRY, by which a credential's tenant is found."""
+    return f"pointer:{fit(encode(text), KEY_LIMIT)}"
 
 
 def _below(key: str) -> KeyRange:
