@@ -2,8 +2,8 @@
 
     scim_<43 characters: 256 random bits><6 characters: CRC-32>      a token; scim_secret_... is a client secret
 
-Digits are base62. The prefix lets secret scanners find a leak, and the checksum tells a typing error from a token that is
-unknown, both without a look-up. The checksum protects nothing: the 256 bits do.
+Digits are base62. The prefix lets secret scanners find a leak, and the checksum tells a typing error from a token that
+is unknown, both without a look-up. The checksum protects nothing: the 256 bits do.
 """
 
 import hashlib
@@ -74,7 +74,7 @@ def digest(text: str) -> str:
 
 
 def matching(text: str, known: list[str]) -> list[int]:
-    """The places of those SHA-256 values that are the text's. Compares with all of them, or with one that is nobody's."""
+    """The places of those SHA-256 values that are the text's. Compares with all, or with one that is nobody's."""
     own = digest(text)
     matches = [hmac.compare_digest(own, item) for item in known or [NO_SHA256]]
     return [place for place, match in enumerate(matches) if match and known]

@@ -1,7 +1,7 @@
-"""Tenants and their credentials, and the registry port: what the endpoint and the administration need of a place for them.
+"""Tenants and their credentials, and the registry port: what is needed of a place that keeps them.
 
-The credential names the tenant. A `pointer` is the text by which a credential is found when it arrives: the SHA-256 of a
-token, a client id, an Entra tenant with an audience. Secrets themselves are nowhere in here.
+The credential names the tenant. A `pointer` is the text by which a credential is found when it arrives: the SHA-256 of
+a token, a client id, an Entra tenant with an audience. Secrets themselves are nowhere in here.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -16,9 +16,9 @@ MAX_CREDENTIALS = 40
 class Kind(StrEnum):
     """The ways in (docs/connect-entra.md)."""
 
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 -- a name
     """A static bearer token."""
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105 -- a name
     """A client secret, for OAuth client credentials (RFC 6749 section 4.4)."""
     FEDERATION = "federation"
     """A workload identity whose assertions authenticate a client (RFC 7523 section 2.2)."""
@@ -152,7 +152,7 @@ class Registry(TenantSource, Protocol):
         """The tenant is registered, without credentials. Raises Taken."""
 
     async def change(self, tenant: Tenant) -> None:
-        """Display name, state and since are those of `tenant`, provided it is as it was read. Raises Overtaken, Gone."""
+        """Display name, state and since are those of `tenant`, if it is as it was read. Raises Overtaken, Gone."""
 
     async def add(self, tenant: Tenant, credential: Credential, *, pointer_exists: bool) -> None:
         """The tenant has one more credential. Raises Taken (its pointer is another's), Overtaken, Gone."""

@@ -2,7 +2,7 @@
 
 tenant:{id}:                  a tenant
 tenant:{id}:{credential id}   one of its credentials; with the row above, one range read
-pointer:{...}                 the tenant's id, by what a credential is found by: inserted, so that it can be no one else's
+pointer:{...}                 the tenant's id, by what a credential is found by: inserted, so that no one else has it
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -109,7 +109,7 @@ class TableRegistry:
                     if tenant is not None:
                         yield tenant
                     tenant = _tenant(row)
-                elif tenant is not None:
+                elif tenant is not None and row.properties["RowKey"].startswith(keys.tenant(tenant.id)):
                     tenant = replace(tenant, credentials=(*tenant.credentials, _credential(row)))
         if tenant is not None:
             yield tenant
