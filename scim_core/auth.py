@@ -155,11 +155,15 @@ class Authenticator:
         ]
         if tenant is None or not found:
             raise Refused("was not issued here, and no customer has turned on tokens of its issuer and audience")
+        now = instant_text(tenancy.clock())
+        good = [item for item in found if not item.fault(now)] or found[:1]
+        # Those of one pair differ in the application that they pin: the token fits one of them, or none.
+        fitting = next((item for item in good if item.application == said.text("appid")), good[0])
         try:
-            await tenancy.entra.request_token(token, said, found[0])
+            await tenancy.entra.request_token(token, said, fitting)
         except Refused as refused:
-            raise _refused(str(refused), Kind.ENTRA, tenant.id, found[0].label) from None
-        return _principal(tenancy, tenant, found[0], Kind.ENTRA)
+            raise _refused(str(refused), Kind.ENTRA, tenant.id, fitting.label) from None
+        return _principal(tenancy, tenant, fitting, Kind.ENTRA)
 
 
 def _principal(tenancy: Tenancy, tenant: Tenant, credential: Credential, method: str) -> Principal:

@@ -49,21 +49,12 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """The settings of this environment. Raises SettingsError, naming the setting, when one is unusable."""
-        connection = environment.get("SCIM_STORAGE_CONNECTION", "").rstrip("; ") or None
-        account_url = environment.get("SCIM_STORAGE_ACCOUNT_URL") or None
-        if bool(connection) == bool(account_url):
-            raise SettingsError(
-                "Set exactly one of SCIM_STORAGE_ACCOUNT_URL (https://<account>.table.core.windows.net, read with the "
-                "function app's identity) and SCIM_STORAGE_CONNECTION (a connection string, for Azurite)."
-            )
+        connection, account_url = _storage(environment)
         has_registry = _has_registry(environment.get("SCIM_TENANTS", ""))
-        table_name = environment.get("SCIM_TABLE_NAME") or "scim"
-        if not _TABLE_NAME.fullmatch(table_name):
-            raise SettingsError("SCIM_TABLE_NAME must be 3 to 63 letters and digits that start with a letter.")
         directory = environment.get("SCIM_SCHEMA_DIRECTORY")
         return cls(
             token_sha256=_token_hashes(environment.get("SCIM_TOKEN_SHA256", ""), required=not has_registry),
-            table_name=table_name,
+            table_name=_table_name(environment),
             storage_connection=connection,
             storage_account_url=account_url,
             storage_identity_client_id=environment.get("SCIM_STORAGE_IDENTITY_CLIENT_ID") or None,
@@ -80,6 +71,38 @@ class Settings:
             ),
             trusted_proxies=_number(environment, "SCIM_TRUSTED_PROXIES", DEFAULT_TRUSTED_PROXIES, 0, 10),
         )
+
+    @classmethod
+    def for_administration(cls, environment: Mapping[str, str]) -> "Settings":
+        """The settings that say where the registry is, and no others. Raises SettingsError as above."""
+        connection, account_url = _storage(environment)
+        return cls(
+            token_sha256=(),
+            table_name=_table_name(environment),
+            storage_connection=connection,
+            storage_account_url=account_url,
+            storage_identity_client_id=environment.get("SCIM_STORAGE_IDENTITY_CLIENT_ID") or None,
+            public_base_url=_base_url(environment.get("SCIM_PUBLIC_BASE_URL", ""), required=False),
+            schema_directory=None,
+        )
+
+
+def _storage(environment: Mapping[str, str]) -> tuple[str | None, str | None]:
+    connection = environment.get("SCIM_STORAGE_CONNECTION", "").rstrip("; ") or None
+    account_url = environment.get("SCIM_STORAGE_ACCOUNT_URL") or None
+    if bool(connection) == bool(account_url):
+        raise SettingsError(
+            "Set exactly one of SCIM_STORAGE_ACCOUNT_URL (https://<account>.table.core.windows.net, read with the "
+            "function app's identity) and SCIM_STORAGE_CONNECTION (a connection string, for Azurite)."
+        )
+    return connection, account_url
+
+
+def _table_name(environment: Mapping[str, str]) -> str:
+    table_name = environment.get("SCIM_TABLE_NAME") or "scim"
+    if not _TABLE_NAME.fullmatch(table_name):
+        raise SettingsError("SCIM_TABLE_NAME must be 3 to 63 letters and digits that start with a letter.")
+    return table_name
 
 
 def _token_hashes(text: str, *, required: bool) -> tuple[str, ...]:
