@@ -167,13 +167,13 @@ class Service:
         return await self.send("GET", "/scim/v2/Users?startIndex=1&count=1", token)
 
     async def ask_for_token(
-        self, fields: Mapping[str, str] | bytes = b"", basic: tuple[str, str] | None = None, **headers: str
+        self, fields: Mapping[str, str] | bytes | None = None, basic: tuple[str, str] | None = None, **headers: str
     ) -> ScimResponse:
         """The answer to a token request with these fields beside grant_type, or with this body."""
         usual = {"content-type": FORM}
         if basic is not None:
             usual["authorization"] = basic_header(*basic)
-        body = fields if isinstance(fields, bytes) else urlencode({"grant_type": "client_credentials", **fields}).encode()
+        body = fields if isinstance(fields, bytes) else urlencode({"grant_type": "client_credentials", **(fields or {})}).encode()
         return await self.send("POST", "/oauth2/token", body=body, headers=usual | headers)
 
     async def access_token(self, issued: Issued) -> str:
