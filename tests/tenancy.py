@@ -52,6 +52,11 @@ class Misbehaving(Authority):
     def __init__(self) -> None:
         super().__init__(KEYS[0])
         self.behaviour = "good"
+        self._ended = asyncio.Event()
+
+    async def stop(self) -> None:
+        self._ended.set()
+        await super().stop()
 
     def answer(self) -> web.StreamResponse:
         match self.behaviour:
@@ -74,7 +79,7 @@ class Misbehaving(Authority):
     async def _serve_keys(self, request: web.Request) -> web.StreamResponse:
         if self.behaviour == "slow":
             self.requests += 1
-            await asyncio.sleep(30)
+            await self._ended.wait()
         return await super()._serve_keys(request)
 
 
