@@ -1,9 +1,12 @@
 """Audit: failed authentications and administrative changes, as structured log records. No secret is ever in one."""
 
+import json
 import logging
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+
+_PLAIN = re.compile(r"[\w.:/-]+", re.ASCII)
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,5 @@ def correlation_id(headers: Mapping[str, str], otherwise: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text in quotes where it has spaces, with nothing in it that breaks a line."""
-    quoted = text.encode("unicode_escape").decode()
-    return f'"{quoted}"' if " " in quoted else quoted
+    """The text, in quotes unless it is one plain word: nothing in it breaks a line or looks like another field."""
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
