@@ -52,13 +52,14 @@ class Misbehaving(Authority):
     def __init__(self) -> None:
         super().__init__(KEYS[0])
         self.behaviour = "good"
+        self.asked = asyncio.Event()
         self._ended = asyncio.Event()
 
     async def stop(self) -> None:
         self._ended.set()
         await super().stop()
 
-    def answer(self) -> web.StreamResponse:
+    def answer(self) -> web.StreamResponse:  # noqa: PLR0911 -- a table of cases
         match self.behaviour:
             case "down":
                 return web.Response(status=503)
@@ -79,6 +80,7 @@ class Misbehaving(Authority):
     async def _serve_keys(self, request: web.Request) -> web.StreamResponse:
         if self.behaviour == "slow":
             self.requests += 1
+            self.asked.set()
             await self._ended.wait()
         return await super()._serve_keys(request)
 
@@ -178,7 +180,11 @@ class Service:
         usual = {"content-type": FORM}
         if basic is not None:
             usual["authorization"] = basic_header(*basic)
-        body = fields if isinstance(fields, bytes) else urlencode({"grant_type": "client_credentials", **(fields or {})}).encode()
+        body = (
+            fields
+            if isinstance(fields, bytes)
+            else urlencode({"grant_type": "client_credentials", **(fields or {})}).encode()
+        )
         return await self.send("POST", "/oauth2/token", body=body, headers=usual | headers)
 
     async def access_token(self, issued: Issued) -> str:
@@ -197,7 +203,12 @@ PINNED: dict[Kind, dict[str, str]] = {
 
 def assertion_fields(client_id: str, assertion: str) -> dict[str, str]:
     """The fields of a token request in which Entra proves itself by an assertion (entra.md section 2.3)."""
-    return {"client_id": client_id, "client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion, "scope": "scim"}
+    return {
+        "client_id": client_id,
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": assertion,
+        "scope": "scim",
+    }
 
 
 def basic_header(client_id: str, secret: str) -> str:

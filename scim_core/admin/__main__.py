@@ -40,7 +40,6 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     sentence on standard error; 2 for arguments that make no sense.
     """
     given = parser().parse_args(arguments)
-    _log_to_standard_error()
     try:
         return asyncio.run(_run(given, environment))
     except (RegistryError, SettingsError, StorageError) as error:
@@ -121,7 +120,8 @@ def _secret(variable: str | None, environment: Mapping[str, str]) -> str:
     return secret.strip()
 
 
-def _log_to_standard_error() -> None:
+def log_to_standard_error() -> None:
+    """Audit records and warnings are lines of their own, beside what the command prints."""
     handler = logging.StreamHandler()
     handler.setFormatter(AuditFormatter("%(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
@@ -129,4 +129,5 @@ def _log_to_standard_error() -> None:
 
 
 if __name__ == "__main__":
+    log_to_standard_error()
     sys.exit(main(sys.argv[1:], os.environ))

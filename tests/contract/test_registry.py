@@ -1,14 +1,15 @@
 """The registry port, as its implementations must keep it; and what only tables do: erasing a directory, resumably."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from scim_core.administration import DRAIN_SECONDS, Administration, Wanted
+from scim_core.administration import DRAIN_SECONDS, Administration, Refused, Wanted
 from scim_core.memory_registry import MemoryRegistry
-from scim_core.storage import StorageBusy
+from scim_core.storage import Bookmark, IndexEntry, Membership, StorageBusy, StoredResource
 from scim_core.tables import TableRegistry, TableStorage
 from scim_core.tables.keys import REGISTRY, KeyRange
 from scim_core.tables.rows import Row, RowPage, Rows
@@ -75,7 +76,15 @@ async def ids(registry: Registry) -> set[str]:
 
 async def test_what_was_registered_is_read_back(registry: Registry) -> None:
     federation = Credential(
-        "f1", Kind.FEDERATION, "ümläut", NOW, client_id="scim-2", entra_tenant="t", subject="s", audience="a", reusable=True
+        "f1",
+        Kind.FEDERATION,
+        "ümläut",
+        NOW,
+        client_id="scim-2",
+        entra_tenant="t",
+        subject="s",
+        audience="a",
+        reusable=True,
     )
     there = await created(registry, "contoso", token(), federation)
     assert replace(there, etag="", credentials=()) == tenant()
@@ -227,8 +236,6 @@ async def rows_of(rows: Rows, partition: str) -> AsyncIterator[Row]:
 
 async def provisioned(tables: TableStorage, *tenants: str, users: int = 3) -> None:
     """Each of these tenants has users, in a group, with bookmarks."""
-    from scim_core.storage import Bookmark, IndexEntry, Membership, StoredResource
-
     for tenant_id in tenants:
         for number in range(users):
             index = frozenset({IndexEntry("userName", f"user {number}", unique=True)})
@@ -300,15 +307,15 @@ async def test_a_deletion_that_dies_at_any_call_is_finished_by_the_next(
 async def test_two_deletions_at_once_do_not_hinder_each_other(
     table_registry: TableRegistry, tables: TableStorage, clock: Clock
 ) -> None:
-    import asyncio
-
     await provisioned(tables, "contoso", users=60)
     await created(table_registry)
     both = await asyncio.gather(
         *(administration(table_registry, clock).delete("contoso", lambda _: None) for _ in range(2)),
         return_exceptions=True,
     )
-    assert [error for error in both if isinstance(error, BaseException) and not isinstance(error, Gone | Overtaken)] == []
+    assert [
+        error for error in both if isinstance(error, BaseException) and not isinstance(error, Gone | Overtaken)
+    ] == []
     if await table_registry.load("contoso"):
         await administration(table_registry, clock).delete("contoso", lambda _: None)
     assert await left(tables, "contoso") == 0
@@ -332,8 +339,6 @@ async def test_rows_go_only_when_no_request_can_be_under_way(registry: Registry,
 
 
 async def test_a_tenant_has_at_most_so_many_credentials(registry: Registry, clock: Clock) -> None:
-    from scim_core.administration import Refused
-
     await created(registry, "contoso", *(token(number) for number in range(MAX_CREDENTIALS)))
     with pytest.raises(Refused, match="remove those"):
         await administration(registry, clock).create_credential("contoso", Wanted(Kind.TOKEN))

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -17,7 +18,6 @@ from scim_core.identifiers import uuid7
 from scim_core.memory import MemoryStorage
 from scim_core.routes import ROOT_ROUTES, ROUTES, Route
 from scim_core.schemas import load_catalogue
-from scim_core.storage import Storage
 from tests.contract.conftest import azurite, tables  # noqa: F401 -- fixtures
 from tests.scim import ENTERPRISE, GROUP, PATCH_OP, SEARCH_REQUEST, USER
 from tests.tenancy import Service, document, settings
@@ -103,8 +103,6 @@ def body_of(endpoint: str, it: Named) -> dict[str, Any]:
 
 
 def _query(query: dict[str, Any]) -> str:
-    from urllib.parse import urlencode
-
     return f"?{urlencode(query)}" if query else ""
 
 
@@ -140,7 +138,7 @@ def sent_to(route: Route, endpoint: str, it: Named) -> Iterator[Sent]:
 
 @pytest.fixture(params=["memory", "tables"])
 def service(request: pytest.FixtureRequest) -> Service:
-    storage: Storage = MemoryStorage() if request.param == "memory" else request.getfixturevalue("tables")
+    storage = MemoryStorage() if request.param == "memory" else request.getfixturevalue("tables")
     return Service(settings(SCIM_TENANT_REQUESTS_PER_SECOND="1000000"), storage)
 
 

@@ -108,8 +108,9 @@ async def test_a_key_of_another_deployment_opens_nothing(service: Service, token
     assert (await service.users(signed(claims_of(token), new_signing_key()))).status == 401
 
 
+@pytest.mark.usefixtures("token")
 @pytest.mark.parametrize("claims", [{"iss": "https://scim.example.com"}, {}, {"iss": "https://scim.example.org"}])
-async def test_a_refused_token_costs_no_look_up(service: Service, token: str, claims: dict[str, Any]) -> None:
+async def test_a_refused_token_costs_no_look_up(service: Service, claims: dict[str, Any]) -> None:
     with look_ups(service) as calls:
         assert (await service.users(signed(claims, new_signing_key()))).status == 401
     assert calls == []

@@ -1,4 +1,4 @@
-"""The audit log: each failure and each administrative change, with whose and which credential, and without any secret."""
+"""The audit log: each failure and each administrative change, with whose and which credential, and no secret."""
 
 import logging
 from datetime import timedelta
@@ -25,13 +25,11 @@ def audit(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 def events(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     names = ("event", "method", "tenant", "credential", "reason", "correlation_id", "source")
     return [
-        {name: getattr(record, name) for name in names}
-        for record in caplog.records
-        if record.name == "scim_core.audit"
+        {name: getattr(record, name) for name in names} for record in caplog.records if record.name == "scim_core.audit"
     ]
 
 
-async def failing(service: Service, entra: Misbehaving, contoso: Issued, how: str) -> list[str]:
+async def failing(service: Service, entra: Misbehaving, contoso: Issued, how: str) -> list[str]:  # noqa: PLR0911
     """Fails to authenticate in this way; the secrets that were sent."""
     client = await service.credential("contoso", Kind.SECRET, label="the client")
     federation = await service.credential("contoso", Kind.FEDERATION, label="the federation")
@@ -112,8 +110,9 @@ async def test_a_success_is_no_event(service: Service, contoso: Issued, audit: p
     assert events(audit) == []
 
 
+@pytest.mark.usefixtures("contoso")
 async def test_without_a_trace_each_failure_has_an_id_of_its_own(
-    service: Service, contoso: Issued, audit: pytest.LogCaptureFixture
+    service: Service, audit: pytest.LogCaptureFixture
 ) -> None:
     audit.clear()
     for header in ("", "00-nonsense", "a" * 5000):

@@ -1,5 +1,9 @@
 """Workload identity federation (RFC 7523 section 2.2, entra.md section 2.3): wire cases 14 and 15."""
 
+import base64
+import hashlib
+import hmac
+import json
 from typing import Any
 
 import jwt
@@ -7,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from scim_core.administration import Issued
+from scim_core.oauth import entra
 from scim_core.oauth.entra import MAX_ASSERTIONS
 from scim_core.tenants import Kind
 from tests.oauth.test_token_endpoint import is_error
@@ -122,11 +127,6 @@ async def test_case_14_alg_none_is_refused_before_a_key_is_fetched(ask: Asking) 
 
 async def test_case_14_hs256_with_the_public_key_is_refused(ask: Asking) -> None:
     """Algorithm confusion (RFC 8725 section 2.1): the public key, which everyone has, as a shared secret."""
-    import base64
-    import hashlib
-    import hmac
-    import json
-
     claims = jwt.decode(ask.assertion(), options={"verify_signature": False})
     public = KEYS[0].private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     head = {"alg": "HS256", "typ": "JWT", "kid": "first"}
@@ -160,9 +160,6 @@ async def test_a_key_of_another_is_refused_though_it_claims_the_right_id(ask: As
 
 @pytest.mark.parametrize("kid", [None, "", 1, "x" * 201, "unknown", {"a": 1}])
 async def test_a_wrong_or_missing_key_id_is_refused(ask: Asking, kid: Any) -> None:
-    import base64
-    import json
-
     header, payload, signature = ask.assertion().split(".")
     known = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))
     known = {name: value for name, value in (known | {"kid": kid}).items() if value is not None}
@@ -210,8 +207,6 @@ async def test_a_federation_may_be_told_to_accept_an_assertion_again(service: Se
 async def test_the_memory_of_assertions_is_bounded_and_forgets_expired_ones(
     ask: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scim_core.oauth import entra
-
     assert MAX_ASSERTIONS == 1000
     monkeypatch.setattr(entra, "MAX_ASSERTIONS", 3)
     assert [(await ask()).status for _ in range(4)] == [200, 200, 200, 401]
@@ -236,5 +231,6 @@ async def test_a_revoked_federation_gets_no_token_and_its_tokens_end(ask: Asking
     assert (await ask.service.users(token)).status == 401
 
 
-async def test_a_client_with_a_secret_alone_accepts_no_assertion(service: Service, client: Issued, ask: Asking) -> None:
+@pytest.mark.usefixtures("service")
+async def test_a_client_with_a_secret_alone_accepts_no_assertion(client: Issued, ask: Asking) -> None:
     assert is_error(await ask(client_id=client.credential.client_id), 401, "invalid_client")

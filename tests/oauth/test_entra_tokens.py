@@ -19,18 +19,16 @@ def sent(service: Service, entra: Misbehaving, tenant: str = ENTRA_TENANT, **cha
     return entra.request_token(tenant, changes.pop("audience", CUSTOM), service.clock().timestamp(), **changes)
 
 
-async def test_case_17_the_token_of_the_pinned_tenant_opens_the_tenant(
-    service: Service, entra: Misbehaving, turned_on: Issued
-) -> None:
+@pytest.mark.usefixtures("turned_on")
+async def test_case_17_the_token_of_the_pinned_tenant_opens_the_tenant(service: Service, entra: Misbehaving) -> None:
     await service.send("POST", "/scim/v2/Users", sent(service, entra), {"userName": "ann"})
     answer = await service.users(sent(service, entra))
     assert answer.status == 200
     assert document(answer)["totalResults"] == 1
 
 
-async def test_case_17_it_is_off_unless_a_tenant_turns_it_on(
-    service: Service, entra: Misbehaving, contoso: Issued
-) -> None:
+@pytest.mark.usefixtures("contoso")
+async def test_case_17_it_is_off_unless_a_tenant_turns_it_on(service: Service, entra: Misbehaving) -> None:
     answer = await service.users(sent(service, entra))
     assert answer.status == 401
     assert "turned on" in document(answer)["detail"]
@@ -54,10 +52,9 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.usefixtures("turned_on")
 @pytest.mark.parametrize("change", CHANGES)
-async def test_case_17_another_token_is_401(
-    service: Service, entra: Misbehaving, turned_on: Issued, change: str
-) -> None:
+async def test_case_17_another_token_is_401(service: Service, entra: Misbehaving, change: str) -> None:
     assert (await service.users(sent(service, entra, **CHANGES[change]))).status == 401
 
 
@@ -76,13 +73,15 @@ async def test_turned_off_again_it_opens_nothing(
     assert end in document(answer)["detail"]
 
 
-async def test_two_tenants_cannot_share_what_such_a_token_says(service: Service, turned_on: Issued) -> None:
+@pytest.mark.usefixtures("turned_on")
+async def test_two_tenants_cannot_share_what_such_a_token_says(service: Service) -> None:
     with pytest.raises(Taken):
         await service.tenant("Contoso", Kind.ENTRA)
 
 
+@pytest.mark.usefixtures("turned_on")
 async def test_an_application_of_ones_own_is_told_from_the_audience_of_all(
-    service: Service, entra: Misbehaving, turned_on: Issued
+    service: Service, entra: Misbehaving
 ) -> None:
     own = "5f0e1f7b-70c5-4cf1-8f44-1b7e6e0e3f0c"
     await service.tenant("Contoso", Kind.ENTRA, audience=own)
@@ -91,16 +90,14 @@ async def test_an_application_of_ones_own_is_told_from_the_audience_of_all(
     assert document(await service.users(sent(service, entra)))["totalResults"] == 0
 
 
-async def test_an_assertion_for_the_token_endpoint_opens_no_request(
-    service: Service, entra: Misbehaving, turned_on: Issued
-) -> None:
+@pytest.mark.usefixtures("turned_on")
+async def test_an_assertion_for_the_token_endpoint_opens_no_request(service: Service, entra: Misbehaving) -> None:
     assertion = entra.assertion(ENTRA_TENANT, "x", CUSTOM, service.clock().timestamp())
     assert (await service.users(assertion)).status == 401
 
 
-async def test_unsigned_and_forged_tokens_are_refused(
-    service: Service, entra: Misbehaving, turned_on: Issued
-) -> None:
+@pytest.mark.usefixtures("turned_on")
+async def test_unsigned_and_forged_tokens_are_refused(service: Service, entra: Misbehaving) -> None:
     claims = jwt.decode(sent(service, entra), options={"verify_signature": False})
     unsigned = jwt.encode(claims, None, algorithm="none", headers={"kid": "first"})
     shared = jwt.encode(claims, "a secret that is long enough for HS256", algorithm="HS256", headers={"kid": "first"})

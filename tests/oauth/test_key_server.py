@@ -2,9 +2,9 @@
 
 import asyncio
 
+import jwt
 import pytest
 
-from scim_core.administration import Issued
 from scim_core.oauth import key_server
 from scim_core.tenants import Kind
 from tests.oauth.test_client_assertions import Asking
@@ -16,7 +16,7 @@ BAD = ["down", "redirecting", "HTML", "HTML called JSON", "10 MB", "no key set",
 
 @pytest.fixture
 async def ask(service: Service, entra: Misbehaving) -> Asking:
-    federated: Issued = await service.tenant("Northwind", Kind.FEDERATION)
+    federated = await service.tenant("Northwind", Kind.FEDERATION)
     return Asking(service, entra, federated)
 
 
@@ -112,8 +112,7 @@ async def test_nobody_waits_for_a_slow_server_while_a_key_is_known(ask: Asking) 
     ask.entra.behaviour = "slow"
     ask.service.pass_time(3601)
     first = asyncio.create_task(ask())
-    while ask.entra.requests < 2:
-        await asyncio.sleep(0.01)
+    await ask.entra.asked.wait()
     loop = asyncio.get_running_loop()
     started = loop.time()
     assert (await ask()).status == 200
@@ -122,6 +121,4 @@ async def test_nobody_waits_for_a_slow_server_while_a_key_is_known(ask: Asking) 
 
 
 def _claims(token: str) -> dict[str, object]:
-    import jwt
-
     return jwt.decode(token, options={"verify_signature": False})

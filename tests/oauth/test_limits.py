@@ -1,5 +1,7 @@
 """Rate limits: per tenant, per source at the token endpoint, and of failures; each says when to come back."""
 
+from hashlib import sha256
+
 import pytest
 
 from scim_core.administration import Issued
@@ -94,7 +96,8 @@ async def test_guesses_of_a_source_cost_a_bounded_number_of_look_ups(service: Se
     assert (await service.users(contoso.secret)).status == 200
 
 
-async def test_one_customers_wrong_token_keeps_no_other_out(service: Service, contoso: Issued) -> None:
+@pytest.mark.usefixtures("contoso")
+async def test_one_customers_wrong_token_keeps_no_other_out(service: Service) -> None:
     wrong = new_token()
     for _ in range(1000):
         await service.users(wrong)
@@ -113,15 +116,15 @@ async def test_the_token_endpoint_is_limited_by_source(service: Service, client:
     assert (await service.ask_for_token(basic=pair)).status == 200
 
 
-async def test_failures_at_the_token_endpoint_count_as_failures(service: Service, client: Issued) -> None:
+@pytest.mark.usefixtures("client")
+async def test_failures_at_the_token_endpoint_count_as_failures(service: Service) -> None:
     statuses = [(await service.ask_for_token(basic=("nobody", "wrong"))).status for _ in range(31)]
     assert statuses == [401] * 30 + [429]
     assert (await service.users("wrong")).status == 429
 
 
-async def test_a_single_tenant_has_the_same_limits(service: Service) -> None:
-    from hashlib import sha256
-
+@pytest.mark.usefixtures("service")
+async def test_a_single_tenant_has_the_same_limits() -> None:
     one = Service(
         settings(
             SCIM_TENANTS="one",

@@ -1,13 +1,15 @@
 """Static bearer tokens of many tenants: what opens, what does not, and what an administrator is told."""
 
 import re
+from hashlib import sha256
 
 import pytest
 
 from scim_core.administration import Issued
 from scim_core.credentials import Form, form, new_secret, new_token
+from scim_core.storage import StorageBusy
 from scim_core.tenants import Kind
-from tests.tenancy import Service, document
+from tests.tenancy import Service, document, settings
 from tests.transcript_of_registry import look_ups
 
 
@@ -82,6 +84,7 @@ async def test_revocation_is_honoured_within_a_minute_and_until_then_nothing_is_
     assert (await service.users(contoso.secret)).status == 401
 
 
+@pytest.mark.usefixtures("contoso")
 @pytest.mark.parametrize(
     ("token", "said"),
     [
@@ -97,17 +100,16 @@ async def test_revocation_is_honoured_within_a_minute_and_until_then_nothing_is_
         ("ey.ey.ey", "no JSON Web Token"),
     ],
 )
-async def test_what_was_never_issued_is_401_with_what_to_do(
-    service: Service, contoso: Issued, token: str, said: str
-) -> None:
+async def test_what_was_never_issued_is_401_with_what_to_do(service: Service, token: str, said: str) -> None:
     answer = await service.users(token)
     assert answer.status == 401
     assert said in document(answer)["detail"]
     assert len(token) < 9 or token.encode("utf-8", "replace") not in answer.body
 
 
+@pytest.mark.usefixtures("contoso")
 @pytest.mark.parametrize("token", [new_token()[:-1], "x" * 100_000, "foreign", "ey.ey.ey", ""])
-async def test_what_cannot_be_a_token_of_ours_costs_no_look_up(service: Service, contoso: Issued, token: str) -> None:
+async def test_what_cannot_be_a_token_of_ours_costs_no_look_up(service: Service, token: str) -> None:
     with look_ups(service) as seen:
         await service.users(token)
     assert seen == []
@@ -141,7 +143,8 @@ async def test_unknown_and_known_take_the_same_look_ups(service: Service, contos
     assert without_use == unknown == ["find", "load"]
 
 
-async def test_an_unknown_token_is_looked_up_once_a_minute(service: Service, contoso: Issued) -> None:
+@pytest.mark.usefixtures("contoso")
+async def test_an_unknown_token_is_looked_up_once_a_minute(service: Service) -> None:
     token = new_token()
     with look_ups(service) as seen:
         for _ in range(5):
@@ -174,8 +177,6 @@ async def test_the_day_of_the_last_use_is_noted_once_a_day(service: Service, con
 async def test_a_use_that_cannot_be_noted_harms_no_request(
     service: Service, contoso: Issued, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scim_core.storage import StorageBusy
-
     async def fails(*_: object) -> None:
         raise StorageBusy("throttled")
 
@@ -184,11 +185,8 @@ async def test_a_use_that_cannot_be_noted_harms_no_request(
     assert "was not noted" in caplog.text
 
 
-async def test_the_setting_of_a_single_tenant_works_beside_the_registry(service: Service) -> None:
-    from hashlib import sha256
-
-    from tests.tenancy import settings
-
+@pytest.mark.usefixtures("service")
+async def test_the_setting_of_a_single_tenant_works_beside_the_registry() -> None:
     both = Service(settings(SCIM_TOKEN_SHA256=sha256(b"of old").hexdigest()))
     assert (await both.users("of old")).status == 200
     await both.administration.create_tenant("Default")

@@ -1,6 +1,7 @@
 """POST /oauth2/token with client credentials (RFC 6749 section 4.4): wire cases 11, 12, 13 and 16."""
 
 import base64
+import hmac
 import json
 from datetime import timedelta
 from typing import Any
@@ -8,9 +9,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from scim_core import Settings, SettingsError
+from scim_core import ScimRequest, Settings, SettingsError
 from scim_core.administration import Issued, Wanted
 from scim_core.credentials import new_secret
+from scim_core.storage import StorageBusy
 from scim_core.tenants import Kind
 from tests.scim import TOKEN, Clock, endpoint_over
 from tests.tenancy import FORM, Service, basic_header, document, settings
@@ -118,8 +120,6 @@ async def test_an_unknown_client_and_a_wrong_secret_are_answered_alike(service: 
 async def test_an_unknown_client_and_a_wrong_secret_take_the_same_look_ups_and_comparisons(
     service: Service, client: Issued, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import hmac
-
     compared: list[int] = []
     compare = hmac.compare_digest
     monkeypatch.setattr(hmac, "compare_digest", lambda a, b: (compared.append(len(b)), compare(a, b))[1])
@@ -203,7 +203,7 @@ async def test_a_large_body_and_one_in_chunks_are_refused(service: Service) -> N
 )
 async def test_a_header_that_is_no_basic_credential_is_invalid_client(service: Service, header: str) -> None:
     with look_ups(service) as calls:
-        assert is_error(await service.ask_for_token(**{"authorization": header}), 401, "invalid_client")
+        assert is_error(await service.ask_for_token(authorization=header), 401, "invalid_client")
     assert calls == []
 
 
@@ -213,7 +213,7 @@ async def test_no_credential_at_all_is_invalid_client(service: Service) -> None:
 
 async def test_two_authorization_headers_are_refused(service: Service, client: Issued) -> None:
     header = basic_header(*pair(client))
-    answer = await service.ask_for_token(**{"authorization": f"{header},{header}"})
+    answer = await service.ask_for_token(authorization=f"{header},{header}")
     assert is_error(answer, 400, "invalid_request")
 
 
@@ -228,7 +228,9 @@ async def test_a_long_client_id_or_secret_costs_nothing(service: Service, client
 
 
 async def test_unknown_fields_are_ignored_repeated_or_not(service: Service, client: Issued) -> None:
-    body = urlencode({"grant_type": "client_credentials", **in_body(client)}) + "&resource=a&resource=b&baseAddress=c&x="
+    body = (
+        urlencode({"grant_type": "client_credentials", **in_body(client)}) + "&resource=a&resource=b&baseAddress=c&x="
+    )
     assert (await service.ask_for_token(body.encode())).status == 200
 
 
@@ -268,8 +270,6 @@ async def test_a_suspended_tenant_gets_403_with_a_sentence_and_no_token(service:
 async def test_a_registry_that_does_not_answer_is_503_in_the_form_of_oauth(
     service: Service, client: Issued, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scim_core.storage import StorageBusy
-
     async def fails(_: str) -> None:
         raise StorageBusy("AccountKey=s3cr3t")
 
@@ -281,8 +281,6 @@ async def test_a_registry_that_does_not_answer_is_503_in_the_form_of_oauth(
 
 
 async def test_a_deployment_of_one_tenant_issues_no_tokens_and_says_so(clock: Clock, storage: Any) -> None:
-    from scim_core import ScimRequest
-
     endpoint = endpoint_over(storage, clock)
     answer = await endpoint.handle(ScimRequest("POST", "/oauth2/token", headers={"content-type": FORM}, body=b"a=b"))
     assert is_error(answer, 404, "invalid_request")
@@ -307,8 +305,6 @@ async def test_metadata_describes_the_server_and_the_resource(service: Service) 
 
 
 async def test_metadata_of_one_tenant_names_no_authorization_server(clock: Clock, storage: Any) -> None:
-    from scim_core import ScimRequest
-
     endpoint = endpoint_over(storage, clock)
     request = ScimRequest("GET", "/.well-known/oauth-protected-resource/scim/v2", base_url="https://a.example")
     body = json.loads((await endpoint.handle(request)).body)
