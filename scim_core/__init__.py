@@ -51,7 +51,7 @@ def build(
     if storage is None:
         from scim_core.tables import table_storage  # noqa: PLC0415 -- tests without Azure need not import its SDK
 
-        storage = table_storage(settings)
+        storage = table_storage(settings.storage)
 
     def new_id() -> str:
         return uuid7(clock())
@@ -69,7 +69,7 @@ def _tenancy(settings: Settings, registry: TenantSource | None, clock: Clock, ti
     if registry is None:
         from scim_core.tables import table_registry  # noqa: PLC0415 -- as above
 
-        registry = table_registry(settings)
+        registry = table_registry(settings.storage)
     issuer = settings.public_base_url or ""
     access_tokens = AccessTokens(
         SigningKeys(settings.signing_keys),

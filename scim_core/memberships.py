@@ -1,9 +1,10 @@
-"""Splits a group's POST, PUT or PATCH into membership edits and the rest.
+"""Splits a group's POST, PUT or PATCH into membership edits and the rest; reads members that are still changing.
 
 Memberships are rows, so a PATCH that adds one member must never need the others. The operations on `members` are
 folded into one `MembershipPatch`, in order (RFC 7644 section 3.5.2), which knows whether the present members matter.
 """
 
+import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +12,14 @@ from typing import Any
 from scim2_models import InvalidFilterException, InvalidValueException, MutabilityException, Path, ScimFilter
 from scim2_models.path import AttrPath, CompareOperator, Comparison, LogicalExpr, LogicalOperator
 
+from scim_core.limits import MAX_MEMBERS, at_most
 from scim_core.schemas import ResourceType
-from scim_core.storage import Membership, MembershipEdits
+from scim_core.storage import GROUP, Membership, MembershipEdits, Storage
 
 MEMBERS = "members"
+
+READER_SECONDS = 2
+"""How long somebody who reads a group helps to carry out its large change; what is left then is added in memory."""
 
 
 @dataclass
@@ -91,7 +96,7 @@ def split(
 ) -> tuple[MembershipPatch, list[dict[str, Any]]]:
     """The operations on members, folded, and the operations on everything else, in their order.
 
-    Raises InvalidValueException, InvalidFilterException, MutabilityException.
+    Raises InvalidValueException, InvalidFilterException, MutabilityException, RequestTooLarge.
     """
     patch = MembershipPatch()
     rest: list[dict[str, Any]] = []
@@ -102,6 +107,7 @@ def split(
             _fold(resource_type, patch, operation, path)
         else:
             rest.append(operation)
+    at_most(MAX_MEMBERS, len(patch.added) + len(patch.removed), "members")
     return patch, rest
 
 
@@ -155,11 +161,21 @@ def _selected_ids(node: Any) -> list[str] | None:
     return None
 
 
+async def settled_members(storage: Storage, tenant: str, group_id: str) -> list[Membership]:
+    """All members of a group that was found unsettled, as they are once its change has been carried out."""
+    left = await storage.settle(tenant, group_id, seconds=READER_SECONDS)
+    [group], members = await asyncio.gather(
+        storage.read(tenant, GROUP, [group_id]), storage.members_of(tenant, group_id)
+    )
+    return left.applied(members) if group is not None and group.unsettled else members
+
+
 def members_named(resource_type: ResourceType, value: Any) -> dict[str, str]:
     """The ids in a `members` value with the resource type of each: User unless the client says otherwise.
 
-    Raises InvalidValueException when an item names no id.
+    Raises InvalidValueException when an item names no id, RequestTooLarge for more than MAX_MEMBERS.
     """
+    at_most(MAX_MEMBERS, len(value or ()), "members")
     return dict(_named(resource_type, value))
 
 

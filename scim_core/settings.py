@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+DEFAULT_SWEEP_SCHEDULE = "0 */5 * * * *"
+"""Every five minutes, in the six fields of the Functions host: what a process left unfinished waits no longer."""
+
 MIN_TENANT_REQUESTS = 25
 """Requests a second that no tenant is refused: what Entra is known to send (entra.md)."""
 
@@ -21,6 +23,7 @@ DEFAULT_TRUSTED_PROXIES = 1
 DEFAULT_ENTRA_AUTHORITY = "https://login.microsoftonline.com"
 """Entra's public cloud."""
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 
 
@@ -29,16 +32,44 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """The settings of one deployment. Docs: local.settings.sample.json lists every one."""
+class StorageSettings:
+    """Where the directory is: all that a command-line tool needs to know of a deployment."""
 
-    token_sha256: tuple[str, ...]
     table_name: str
     storage_connection: str | None
     storage_account_url: str | None
     storage_identity_client_id: str | None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "StorageSettings":
+        """The settings of this environment. Raises SettingsError, naming the setting, when one is unusable."""
+        connection = environment.get("SCIM_STORAGE_CONNECTION", "").rstrip("; ") or None
+        account_url = environment.get("SCIM_STORAGE_ACCOUNT_URL") or None
+        if bool(connection) == bool(account_url):
+            raise SettingsError(
+                "Set exactly one of SCIM_STORAGE_ACCOUNT_URL (https://<account>.table.core.windows.net, read with the "
+                "function app's identity) and SCIM_STORAGE_CONNECTION (a connection string, for Azurite)."
+            )
+        table_name = environment.get("SCIM_TABLE_NAME") or "scim"
+        if not _TABLE_NAME.fullmatch(table_name):
+            raise SettingsError("SCIM_TABLE_NAME must be 3 to 63 letters and digits that start with a letter.")
+        return cls(
+            table_name=table_name,
+            storage_connection=connection,
+            storage_account_url=account_url,
+            storage_identity_client_id=environment.get("SCIM_STORAGE_IDENTITY_CLIENT_ID") or None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one deployment. Docs: local.settings.sample.json lists every one."""
+
+    storage: StorageSettings
+    token_sha256: tuple[str, ...]
     public_base_url: str | None
     schema_directory: Path | None
+    sweep_schedule: str = DEFAULT_SWEEP_SCHEDULE
     has_registry: bool = False
     signing_keys: tuple[str, ...] = field(default=(), repr=False)
     token_minutes: int = MIN_TOKEN_MINUTES
@@ -49,17 +80,15 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """The settings of this environment. Raises SettingsError, naming the setting, when one is unusable."""
-        connection, account_url = _storage(environment)
-        has_registry = _has_registry(environment.get("SCIM_TENANTS", ""))
         directory = environment.get("SCIM_SCHEMA_DIRECTORY")
+        storage = StorageSettings.from_environment(environment)
+        has_registry = _has_registry(environment.get("SCIM_TENANTS", ""))
         return cls(
+            storage=storage,
             token_sha256=_token_hashes(environment.get("SCIM_TOKEN_SHA256", ""), required=not has_registry),
-            table_name=_table_name(environment),
-            storage_connection=connection,
-            storage_account_url=account_url,
-            storage_identity_client_id=environment.get("SCIM_STORAGE_IDENTITY_CLIENT_ID") or None,
-            public_base_url=_base_url(environment.get("SCIM_PUBLIC_BASE_URL", ""), required=has_registry),
+            public_base_url=base_url(environment.get("SCIM_PUBLIC_BASE_URL", ""), required=has_registry),
             schema_directory=Path(directory) if directory else None,
+            sweep_schedule=_schedule(environment.get("SCIM_SWEEP_SCHEDULE") or DEFAULT_SWEEP_SCHEDULE),
             has_registry=has_registry,
             signing_keys=_signing_keys(environment, required=has_registry),
             token_minutes=_number(
@@ -71,38 +100,6 @@ class Settings:
             ),
             trusted_proxies=_number(environment, "SCIM_TRUSTED_PROXIES", DEFAULT_TRUSTED_PROXIES, 0, 10),
         )
-
-    @classmethod
-    def for_administration(cls, environment: Mapping[str, str]) -> "Settings":
-        """The settings that say where the registry is, and no others. Raises SettingsError as above."""
-        connection, account_url = _storage(environment)
-        return cls(
-            token_sha256=(),
-            table_name=_table_name(environment),
-            storage_connection=connection,
-            storage_account_url=account_url,
-            storage_identity_client_id=environment.get("SCIM_STORAGE_IDENTITY_CLIENT_ID") or None,
-            public_base_url=_base_url(environment.get("SCIM_PUBLIC_BASE_URL", ""), required=False),
-            schema_directory=None,
-        )
-
-
-def _storage(environment: Mapping[str, str]) -> tuple[str | None, str | None]:
-    connection = environment.get("SCIM_STORAGE_CONNECTION", "").rstrip("; ") or None
-    account_url = environment.get("SCIM_STORAGE_ACCOUNT_URL") or None
-    if bool(connection) == bool(account_url):
-        raise SettingsError(
-            "Set exactly one of SCIM_STORAGE_ACCOUNT_URL (https://<account>.table.core.windows.net, read with the "
-            "function app's identity) and SCIM_STORAGE_CONNECTION (a connection string, for Azurite)."
-        )
-    return connection, account_url
-
-
-def _table_name(environment: Mapping[str, str]) -> str:
-    table_name = environment.get("SCIM_TABLE_NAME") or "scim"
-    if not _TABLE_NAME.fullmatch(table_name):
-        raise SettingsError("SCIM_TABLE_NAME must be 3 to 63 letters and digits that start with a letter.")
-    return table_name
 
 
 def _token_hashes(text: str, *, required: bool) -> tuple[str, ...]:
@@ -153,7 +150,16 @@ def _number(environment: Mapping[str, str], name: str, default: int, least: int,
     return int(text)
 
 
-def _base_url(text: str, *, required: bool) -> str | None:
+def _schedule(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z*/,-]+( +[0-9A-Za-z*/,-]+){5}", text.strip()):
+        raise SettingsError(
+            "SCIM_SWEEP_SCHEDULE must be an NCRONTAB expression of six fields, seconds first, such as 0 */5 * * * *."
+        )
+    return text.strip()
+
+
+def base_url(text: str, *, required: bool) -> str | None:
+    """Scheme and host as clients see them, without a slash at the end; None where not set. Raises SettingsError."""
     if not text and required:
         raise SettingsError(
             "SCIM_PUBLIC_BASE_URL is not set: with SCIM_TENANTS=registry access tokens are issued by it and for it. "

@@ -18,13 +18,14 @@ MODULES = {
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("storage", "settings", "messages", "identifiers", "conditions", "limits"),
     ("tenants", "credentials", "bounded", "audit", "oauth.verification", "oauth.key_server", "oauth"),
-    ("schemas", "json_body", "memory", "memory_registry", "rate_limits", "oauth.signing_keys"),
+    ("schemas", "json_body", "memory", "memory_registry", "rate_limits", "turns", "oauth.signing_keys"),
     ("representation", "filters", "memberships", "errors", "failures", "oauth.access_tokens", "oauth.keys"),
     ("tolerance", "plan", "search_parameters", "directory", "routes", "oauth.entra", "oauth.answers"),
     ("discovery", "search", "service_provider", "auth", "oauth.token_request", "administration"),
     ("operations", "oauth.clients", "oauth.metadata"),
     ("oauth.endpoint",),
     ("http",),
+    ("check",),
     ("",),
     ("admin",),
 )
@@ -41,7 +42,11 @@ FOUNDATIONS = {
 }
 """Modules that stand on very little, whatever their layer: what else of ours they may import."""
 
+TOOLS = {"check", "admin"}
+"""What an operator starts by hand: it prints, reads the environment and works on the rows themselves."""
+
 LIBRARIES = {
+    "tqdm": {"check"},
     "azure": {"tables"},
     "aiohttp": {"tables", "oauth.key_server", "admin"},
     "cryptography": {"oauth.signing_keys", "oauth.keys"},
@@ -60,9 +65,9 @@ AMBIENT = {
     "secrets.randbits": {"identifiers"},
     "secrets.token_bytes": {"credentials", "admin"},
     "secrets.token_hex": {"credentials", "tables", "admin"},
-    "random.uniform": {"service_provider"},
-    "os.environ": {"tables", "admin"},  # tables: the platform says there whether the app has an identity of its own
-    "print": {"admin"},  # it talks to a person
+    "random.uniform": {"turns"},
+    "os.environ": {"tables", *TOOLS},  # tables: the platform says there whether the app has an identity of its own
+    "print": TOOLS,
 }
 FORBIDDEN = {
     *("datetime.utcnow", "datetime.today", "date.today", "time.time", "time.sleep", "os.getenv"),
@@ -116,7 +121,7 @@ def test_a_module_imports_from_below_only(module: str) -> None:
     else:
         above = {other for other in ours(module) - {"tables"} if layer(other) >= layer(name)}
         assert above == set()
-        assert "tables" not in ours(module) or name in ("", "admin")
+        assert "tables" not in ours(module) or name in {"", *TOOLS}
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -18,7 +18,7 @@ from scim_core.admin.smoke_test import Credential, SmokeTest, Step
 from scim_core.administration import Administration
 from scim_core.identifiers import instant_text, uuid7
 from scim_core.oauth.signing_keys import new_signing_key
-from scim_core.settings import Settings, SettingsError
+from scim_core.settings import SettingsError, StorageSettings, base_url
 from scim_core.storage import StorageError
 from scim_core.tables import table_registry
 from scim_core.tenants import RegistryError
@@ -56,14 +56,14 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
             return 0
         case "smoke-test":
             return await _smoke_test(given, environment)
-    settings = Settings.for_administration(_chosen(given, environment))
-    registry = table_registry(settings)
+    chosen = _chosen(given, environment)
+    registry = table_registry(StorageSettings.from_environment(chosen))
     now = utc_now()
     administration = Administration(registry, clock=utc_now, pause=asyncio.sleep, correlation_id=uuid7(now))
     commands = Commands(
         administration,
         given,
-        base_url=settings.public_base_url,
+        base_url=base_url(chosen.get("SCIM_PUBLIC_BASE_URL", ""), required=False),
         now=instant_text(now),
         tell=print,
         progress=lambda text: print(text, file=sys.stderr),

@@ -10,8 +10,9 @@ import pytest
 from scim_core.administration import DRAIN_SECONDS, Administration, Refused, Wanted
 from scim_core.memory_registry import MemoryRegistry
 from scim_core.storage import Bookmark, IndexEntry, Membership, StorageBusy, StoredResource
-from scim_core.tables import TableRegistry, TableStorage
+from scim_core.tables import TableRegistry, TableStorage, keys
 from scim_core.tables.keys import REGISTRY, KeyRange
+from scim_core.tables.operations import Operation, Role, Verb
 from scim_core.tables.rows import Row, RowPage, Rows
 from scim_core.tenants import (
     MAX_CREDENTIALS,
@@ -302,6 +303,23 @@ async def test_a_deletion_that_dies_at_any_call_is_finished_by_the_next(
         assert await table_registry.find(token(calls).pointer) is None
         assert await table_registry.find(client_pointer(name)) is None
     assert calls > 6, "one call each: to read, mark, read, find rows, remove them, find none, read, forget"
+
+
+async def test_a_change_that_is_unfinished_is_erased_with_its_marker_and_no_other_tenants(
+    table_registry: TableRegistry, tables: TableStorage, clock: Clock
+) -> None:
+    for name in ("contoso", "contoso-2"):
+        await provisioned(tables, name, users=1)
+        await created(table_registry, name)
+        marker = Operation(
+            Verb.UPSERT, Role.OTHER, keys.marker(name, "g", "m"), {"tenant": name, "id": "g", "mark": "m"}
+        )
+        await tables.rows.transact(keys.MARKERS, [marker])
+        await tables.rows.transact(name, [Operation(Verb.UPSERT, Role.OTHER, keys.pending("g"), {"id": "g"})])
+    await administration(table_registry, clock).delete("contoso", lambda _: None)
+    assert await left(tables, "contoso") == 0
+    markers = [row.properties["tenant"] async for row in rows_of(tables.rows, keys.MARKERS)]
+    assert markers == ["contoso-2"]
 
 
 async def test_two_deletions_at_once_do_not_hinder_each_other(

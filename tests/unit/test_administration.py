@@ -9,7 +9,7 @@ from scim_core.admin.arguments import parser
 from scim_core.admin.presentation import table
 from scim_core.administration import DEFAULT_DAYS, Administration, Issued, Refused, Wanted
 from scim_core.memory_registry import MemoryRegistry
-from scim_core.settings import Settings
+from scim_core.settings import StorageSettings
 from scim_core.tenants import Gone, Kind, Taken
 from tests.scim import Clock
 
@@ -134,7 +134,7 @@ async def test_revoking_again_keeps_the_first_day(administration: Administration
 def test_a_storage_account_on_the_command_line_goes_before_the_environment(account: str, url: str) -> None:
     given = parser().parse_args(["--storage-account", account, "--table", "other", "tenants", "list"])
     chosen = _chosen(given, {"SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true", "SCIM_TABLE_NAME": "scim"})
-    settings = Settings.for_administration(chosen)
+    settings = StorageSettings.from_environment(chosen)
     assert (settings.storage_account_url, settings.storage_connection) == (url, None)
     assert settings.table_name == "other"
 
