@@ -4,7 +4,7 @@ import logging
 import re
 import unicodedata
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from scim_core.audit import AuditEvent
@@ -69,7 +69,7 @@ class Issued:
 
     tenant: Tenant
     credential: Credential
-    secret: str = ""
+    secret: str = field(default="", repr=False)
 
 
 class Administration:

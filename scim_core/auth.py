@@ -22,6 +22,9 @@ DEFAULT_TENANT = "default"
 MAX_TOKEN_CHARACTERS = 4096
 """Longest bearer token that is looked at. Ours are under a thousand characters, Entra's JWTs under three thousand."""
 
+MAX_CLAIM_CHARACTERS = 200
+"""Longest tenant id or audience of a token that is looked up: as long as the ones that can be registered."""
+
 ACCESS_TOKEN = "access token"  # noqa: S105 -- the name of a method
 STATIC = "token"
 
@@ -145,6 +148,8 @@ class Authenticator:
 
     async def _of_entra_token(self, tenancy: Tenancy, token: str, said: Unverified, caller: Caller) -> Principal:
         tid, audience = said.text("tid"), said.text("aud")
+        if max(len(tid), len(audience)) > MAX_CLAIM_CHARACTERS:  # it would be remembered
+            raise Refused("names a tenant or an audience that is too long to be one")
         tenant = (
             await tenancy.directory.holder(entra_pointer(tid, audience), caller.source) if tid and audience else None
         )

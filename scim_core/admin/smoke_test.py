@@ -4,7 +4,7 @@ import base64
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 from uuid import UUID
@@ -24,7 +24,7 @@ _MEDIA_TYPE = "application/scim+json"
 class Credential:
     """What to prove oneself with. A `client_id` says that `secret` is a client's, or an assertion for it."""
 
-    secret: str
+    secret: str = field(repr=False)
     client_id: str = ""
     is_assertion: bool = False
     send: str = "header"

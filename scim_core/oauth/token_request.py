@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote_plus
 
 from scim_core.failures import Failure
@@ -41,8 +41,8 @@ class TokenRequest:
     """Which client asks, and with what it proves itself: a secret, or an assertion where that is not empty."""
 
     client_id: str
-    secret: str
-    assertion: str
+    secret: str = field(repr=False)
+    assertion: str = field(repr=False)
 
 
 def read_token_request(headers: Mapping[str, str], body: bytes) -> TokenRequest:

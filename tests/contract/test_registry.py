@@ -28,6 +28,7 @@ from scim_core.tenants import (
     token_pointer,
 )
 from tests.scim import Clock
+from tests.tenancy import Service, document, settings
 from tests.transcript import transcript
 
 NOW = "2026-11-23T09:05:00.000000Z"
@@ -182,6 +183,32 @@ async def test_a_look_up_and_a_tenant_are_a_round_trip_each(table_registry: Tabl
         await table_registry.find(token(1).pointer)
         await table_registry.load("contoso")
     assert seen.kinds == ["get", "page"]
+
+
+@pytest.mark.parametrize("kind", [Kind.TOKEN, Kind.SECRET])
+async def test_a_warm_request_adds_no_round_trip_to_those_of_the_directory(tables: TableStorage, kind: Kind) -> None:
+    registry = TableRegistry(tables.rows)
+    service = Service(settings(), tables, registry)
+    issued = await service.tenant("Contoso", kind)
+    bearer = issued.secret if kind is Kind.TOKEN else await service.access_token(issued)
+    holder: Any = registry
+    with transcript(holder) as cold:
+        created = await service.send("POST", "/scim/v2/Users", bearer, {"userName": "ann"})
+        assert created.status == 201
+    with transcript(holder) as warm, transcript(tables) as directory:
+        answer = await service.send("GET", f"/scim/v2/Users/{document(created)['id']}", bearer)
+    assert answer.status == 200
+    assert (warm.calls, directory.round_trips) == ([], 1)
+    # The access token was given by this process just now, so that it knows the tenant.
+    assert cold.kinds == (["get", "page", "transact"] if kind is Kind.TOKEN else [])
+    service.restart()
+    with transcript(holder) as cold:
+        assert (await service.users(bearer)).status == 200
+    assert cold.kinds == (["get", "page"] if kind is Kind.TOKEN else ["page"])
+    service.pass_time(61)
+    with transcript(holder) as stale:
+        assert (await service.users(bearer)).status == 200
+    assert stale.kinds == cold.kinds
 
 
 async def test_the_registry_is_no_tenants(table_registry: TableRegistry, tables: TableStorage) -> None:

@@ -8,6 +8,7 @@ import pytest
 from scim_core.administration import Issued
 from scim_core.tenants import Kind, Taken
 from tests.tenancy import CUSTOM, ENTRA_TENANT, OTHER_ENTRA_TENANT, Misbehaving, Service, document
+from tests.transcript_of_registry import look_ups
 
 
 @pytest.fixture
@@ -56,6 +57,16 @@ CHANGES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("change", CHANGES)
 async def test_case_17_another_token_is_401(service: Service, entra: Misbehaving, change: str) -> None:
     assert (await service.users(sent(service, entra, **CHANGES[change]))).status == 401
+
+
+@pytest.mark.parametrize("changes", [{"tid": "x" * 201}, {"aud": "x" * 201}])
+@pytest.mark.usefixtures("turned_on")
+async def test_a_claim_too_long_to_be_registered_is_not_looked_up(
+    service: Service, entra: Misbehaving, changes: dict[str, Any]
+) -> None:
+    with look_ups(service) as calls:
+        assert (await service.users(sent(service, entra, **changes))).status == 401
+    assert calls == []
 
 
 @pytest.mark.parametrize("end", ["revoked", "expired"])
