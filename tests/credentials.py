@@ -2,14 +2,15 @@
 
 from scim_core.tenants import Kind
 from tests.clients.targets import InProcess
-from tests.tenancy import ENTRA_TENANT, HOST, SUBJECT, Misbehaving, Service, assertion_fields, document, settings
+from tests.tenancy import ENTRA_TENANT, SUBJECT, Misbehaving, Service, assertion_fields, document, settings
 
+HOST = "http://localhost:7071"
 KINDS = tuple(str(kind) for kind in Kind)
 
 
 async def target_of(kind: str, entra: Misbehaving) -> InProcess:
     """An endpoint of many tenants in this process, and the bearer token of a tenant that has this kind alone."""
-    service = Service(settings(entra.url))
+    service = Service(settings(entra.url, SCIM_PUBLIC_BASE_URL=HOST))
     issued = await service.tenant("Contoso", Kind(kind))
     now = service.clock().timestamp()
     match Kind(kind):

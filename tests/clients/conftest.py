@@ -46,9 +46,15 @@ async def entra() -> AsyncIterator[Misbehaving]:
     await authority.stop()
 
 
+@pytest.fixture
+async def one_of_many(request: pytest.FixtureRequest, entra: Misbehaving) -> InProcess:
+    """One tenant of many, in this process, by the kind of credential that the play asks for."""
+    return await target_of(request.node.callspec.params["target"], entra)
+
+
 @pytest.fixture(params=["core", "http", *KINDS])
-async def target(request: pytest.FixtureRequest) -> Target:
-    """The single tenant in this process and over HTTP; and one of many, in this process, by each kind of credential."""
+def target(request: pytest.FixtureRequest) -> Target:
+    """The single tenant in this process and over HTTP; and one of many, by each kind of credential."""
     if request.param in KINDS:
-        return await target_of(request.param, request.getfixturevalue("entra"))
+        return request.getfixturevalue("one_of_many")
     return in_process() if request.param == "core" else request.getfixturevalue("over_http")
