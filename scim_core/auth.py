@@ -192,7 +192,8 @@ def _check_state(tenant: Tenant, method: str, credential: str) -> None:
     """Raises Denied 403 when the tenant's requests are not answered, whatever its credential."""
     sentence = refusal(tenant)
     if sentence:
-        raise Denied(403, sentence, Failure(method, f"the tenant is {tenant.state}", tenant.id, credential))
+        failure = Failure(method, f"the tenant is {tenant.state}", tenant.id, credential, credential_is_good=True)
+        raise Denied(403, sentence, failure)
 
 
 def _bearer_token(header: str) -> str:

@@ -14,6 +14,7 @@ class Failure:
     reason: str
     tenant: str = ""
     credential: str = ""
+    credential_is_good: bool = False
 
 
 class FailureWatch:
@@ -26,7 +27,10 @@ class FailureWatch:
         self._limit = RateLimit(*FAILURES, timer)
 
     def failed(self, failure: Failure, source: str, correlation_id: str) -> int:
-        """0, or the seconds that this source is to wait. The failure is in the audit log either way."""
+        """0, or the seconds that this source is to wait. The failure is in the audit log either way.
+
+        Where the credential itself was good, as a suspended tenant's is, nobody is guessing: that does not count.
+        """
         AuditEvent(
             event="authentication failed",
             method=failure.method,
@@ -36,4 +40,4 @@ class FailureWatch:
             reason=failure.reason,
             source=source,
         ).record()
-        return self._limit.take(source)
+        return 0 if failure.credential_is_good else self._limit.take(source)

@@ -87,7 +87,8 @@ class Clients:
             raise _denied(detail, credential.kind, fault, tenant, credential.label)
         sentence = refusal(tenant)
         if sentence:
-            failure = Failure(credential.kind, f"the tenant is {tenant.state}", tenant.id, credential.label)
+            reason = f"the tenant is {tenant.state}"
+            failure = Failure(credential.kind, reason, tenant.id, credential.label, credential_is_good=True)
             raise OAuthError(403, "unauthorized_client", sentence, failure)
 
 

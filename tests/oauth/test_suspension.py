@@ -37,6 +37,14 @@ async def test_a_suspended_tenant_gets_403_within_a_minute_and_is_resumed_within
     assert (await service.users(bearer)).status == 200
 
 
+async def test_a_suspended_customers_requests_stay_403_and_hold_up_nobody_elses_failures(
+    service: Service, contoso: Issued
+) -> None:
+    await service.administration.suspend("contoso")
+    assert {(await service.users(contoso.secret)).status for _ in range(100)} == {403}
+    assert (await service.users("wrong")).status == 401
+
+
 async def test_while_it_is_suspended_nothing_is_written(service: Service, contoso: Issued) -> None:
     await service.administration.suspend("contoso")
     answer = await service.send("POST", "/scim/v2/Users", contoso.secret, {"userName": "ann"})
