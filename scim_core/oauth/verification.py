@@ -17,6 +17,9 @@ CLOCK_SKEW_SECONDS = 60
 MAX_KEY_ID_CHARACTERS = 200
 """Longest key id that is looked for; Entra's and ours have 43 or fewer."""
 
+MAX_INSTANT = 2**53
+"""Beyond every instant. Python's JSON reads NaN and Infinity as numbers, and to NaN nothing compares."""
+
 _REQUIRED = ("iss", "aud", "iat", "nbf", "exp")
 
 
@@ -121,8 +124,9 @@ def _check_audience(audience: Any, audiences: Collection[str]) -> None:
 
 def _check_times(claims: dict[str, Any], now: float) -> None:
     for claim in ("iat", "nbf", "exp"):
-        if isinstance(claims[claim], bool) or not isinstance(claims[claim], int | float):
-            raise Refused(f"has a claim {claim} that is no number")
+        value = claims[claim]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MAX_INSTANT:
+            raise Refused(f"has a claim {claim} that is no instant")
     if now >= claims["exp"] + CLOCK_SKEW_SECONDS:
         raise Refused("has expired")
     if max(claims["nbf"], claims["iat"]) > now + CLOCK_SKEW_SECONDS:
