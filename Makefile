@@ -2,7 +2,7 @@ PYTHON := .venv/bin/python
 RUN := requirements.txt devhost/requirements.txt
 TEST := $(RUN) tests/requirements.txt
 
-.PHONY: help run test lint check bench
+.PHONY: help run test lint check check-storage bench
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,8 @@ help:
 	@echo "make test   all tests; ARGS='-k name' passes on arguments to pytest"
 	@echo "make lint   ruff and mypy"
 	@echo "make check  lint, then test"
+	@echo "make check-storage  every invariant of a tenant's rows; ARGS='--tenant name --repair'. Where they are is said by"
+	@echo "            SCIM_STORAGE_CONNECTION or SCIM_STORAGE_ACCOUNT_URL: else Azurite on its usual port"
 	@echo "make bench  the benchmarks; ARGS= are passed on"
 
 run:
@@ -34,6 +36,11 @@ lint:
 check:
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
+
+check-storage:
+	@sh devhost/environment.sh $(RUN)
+	@$(if $(SCIM_STORAGE_ACCOUNT_URL)$(SCIM_STORAGE_CONNECTION),,SCIM_STORAGE_CONNECTION=UseDevelopmentStorage=true) \
+		$(PYTHON) -m scim_core.check $(ARGS)
 
 bench:
 	@sh devhost/environment.sh $(TEST)
