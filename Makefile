@@ -11,6 +11,7 @@ help:
 	@echo "            AZURITE=disk      memory: nothing is kept"
 	@echo "            AZURITE_PORT=     a port for Azurite: else 10002, or a free one where that is taken"
 	@echo "            SCIM_TOKEN=       the bearer token to accept: else one is generated and kept"
+	@echo "            TENANTS=one       registry: many tenants, which python -m scim_core.admin creates"
 	@echo "make test   all tests; ARGS='-k name' passes on arguments to pytest"
 	@echo "make lint   ruff and mypy"
 	@echo "make check  lint, then test"

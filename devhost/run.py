@@ -4,7 +4,7 @@ import hashlib
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -12,6 +12,7 @@ from typing import Self
 from devhost import server
 from devhost.azurite import Azurite
 from devhost.errors import DevhostError, PortInUseError
+from scim_core.oauth.signing_keys import new_signing_key
 
 ROOT = Path(__file__).parents[1]
 DEFAULT_PORT = 7071
@@ -31,15 +32,23 @@ Try it:
 Tables: {tables}, Azurite on port {azurite_port}. Ctrl-C stops both.
 """
 
+_TENANTS_BANNER = """
+It serves many tenants; the token above is that of the tenant `default`. Others are made in another terminal:
+
+  export SCIM_STORAGE_CONNECTION='{connection}'
+  .venv/bin/python -m scim_core.admin --url {public_url} tenants create Contoso
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the environment asks for: PORT, AZURITE_PORT, AZURITE=disk|memory, SCIM_TOKEN."""
+    """What the environment asks for: PORT, AZURITE_PORT, AZURITE=disk|memory, SCIM_TOKEN, TENANTS=one|registry."""
 
     port: int = DEFAULT_PORT
     azurite_port: int | None = None
     data: Path | None = None
     token: str | None = None
+    has_registry: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -50,7 +59,11 @@ class Options:
             raise DevhostError(f"AZURITE is {kind}: set it to disk, which keeps what is provisioned, or to memory.")
         # Each port has a folder of its own, so that several endpoints run side by side and keep apart.
         data = Path(".azurite", str(port)) if kind == "disk" else None
-        return cls(port, _port(environment, "AZURITE_PORT"), data, environment.get("SCIM_TOKEN") or None)
+        tenants = environment.get("TENANTS") or "one"
+        if tenants not in ("one", "registry"):
+            raise DevhostError(f"TENANTS is {tenants}: set it to one, or to registry for many tenants.")
+        token = environment.get("SCIM_TOKEN") or None
+        return cls(port, _port(environment, "AZURITE_PORT"), data, token, tenants == "registry")
 
 
 def main() -> int:
@@ -76,13 +89,28 @@ def serve(options: Options) -> None:
             "SCIM_STORAGE_CONNECTION": azurite.connection_string,
             "SCIM_STORAGE_ACCOUNT_URL": "",  # an account in local.settings.json would contradict Azurite
         }
+        if options.has_registry:
+            os.environ |= registry_settings(options, os.environ)
         banner = _BANNER.format(
             url=f"http://localhost:{options.port}/scim/v2",
             token=token,
             tables=f"kept in {options.data}" if options.data else "in memory, gone at the end",
             azurite_port=azurite.port,
         )
+        if options.has_registry:
+            public_url = os.environ["SCIM_PUBLIC_BASE_URL"]
+            banner += _TENANTS_BANNER.format(connection=azurite.connection_string, public_url=public_url)
         server.run(ROOT, listener, lambda: print(banner, flush=True))
+
+
+def registry_settings(options: Options, environment: Mapping[str, str]) -> dict[str, str]:
+    """What many tenants need besides: a public URL and a key, the ones that are set or else ones of this machine."""
+    usual = f"http://localhost:{options.port}"
+    return {
+        "SCIM_TENANTS": "registry",
+        "SCIM_PUBLIC_BASE_URL": environment.get("SCIM_PUBLIC_BASE_URL") or usual,
+        "SCIM_SIGNING_KEY": environment.get("SCIM_SIGNING_KEY") or kept(options.data, "signing-key", new_signing_key),
+    }
 
 
 def start_azurite(options: Options) -> Azurite:
@@ -97,15 +125,20 @@ def start_azurite(options: Options) -> Azurite:
 
 
 def kept_token(folder: Path | None) -> str:
-    """The token of this folder, made the first time and readable by its owner alone; without a folder a new one."""
-    path = folder / "token" if folder else None
-    if path and path.exists() and (kept := path.read_text().strip()):
-        return kept
-    token = secrets.token_urlsafe(32)
+    """The token of this folder, or a new one."""
+    return kept(folder, "token", lambda: secrets.token_urlsafe(32))
+
+
+def kept(folder: Path | None, name: str, make: Callable[[], str]) -> str:
+    """The secret of this folder, made the first time and readable by its owner alone; without a folder a new one."""
+    path = folder / name if folder else None
+    if path and path.exists() and (text := path.read_text().strip()):
+        return text
+    secret = make()
     if path:
         path.touch(0o600)
-        path.write_text(token)
-    return token
+        path.write_text(secret)
+    return secret
 
 
 def _port(environment: Mapping[str, str], name: str) -> int | None:

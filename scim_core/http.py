@@ -4,11 +4,18 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from scim_core.auth import Principal, StaticTokens
+from scim_core.audit import correlation_id
+from scim_core.auth import Authenticator, Principal
+from scim_core.directory import Directory
 from scim_core.errors import HttpError, response_for
-from scim_core.messages import ScimRequest, ScimResponse
+from scim_core.identifiers import Clock, instant_text
+from scim_core.messages import Caller, ScimRequest, ScimResponse
+from scim_core.oauth.answers import translated
+from scim_core.oauth.endpoint import OAuthEndpoint
 from scim_core.operations import Call, Operations
+from scim_core.rate_limits import RateLimit, source_of
 from scim_core.representation import Renderer
 from scim_core.routes import BASE_PATH, Target, match
 from scim_core.schemas import Catalogue
@@ -26,7 +33,20 @@ MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
 REQUEST_SECONDS = 40
 """Longest a request may take in all. Entra waits 60 seconds, and an answer that says come back is better than none."""
 
+_BESIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
+
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a request passes before an operation runs. Without a `directory` there is nothing to note of credentials."""
+
+    authenticator: Authenticator
+    oauth: OAuthEndpoint
+    requests: RateLimit
+    directory: Directory | None
+    trusted_proxies: int
 
 
 class Endpoint:
@@ -36,32 +56,82 @@ class Endpoint:
         self,
         catalogue: Catalogue,
         operations: Operations,
-        tokens: StaticTokens,
+        gate: Gate,
         *,
+        clock: Clock,
         new_id: Callable[[], str],
         public_base_url: str | None,
     ) -> None:
         self._catalogue = catalogue
         self._operations = operations
-        self._tokens = tokens
+        self._gate = gate
+        self._clock = clock
         self._new_id = new_id
         self._public_base_url = public_base_url
 
     async def handle(self, request: ScimRequest) -> ScimResponse:
-        """The answer to any request. What goes wrong becomes a SCIM Error body (RFC 7644 section 3.12)."""
+        """The answer to any request. What goes wrong becomes a SCIM Error body (RFC 7644 section 3.12).
+
+        At the token endpoint it becomes an error of RFC 6749 section 5.2.
+        """
         principal: Principal | None = None
         operation = "unknown"
         try:
             target = match(self._catalogue, request.method.upper(), request.path)
             operation = target.operation
-            principal = None if target.anonymous else self._tokens.authenticate(request.headers)
-            _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
+            caller = self._caller(request)
             async with asyncio.timeout(REQUEST_SECONDS):
-                response = await self._operations.run(self._call(request, target, principal))
+                if operation in _BESIDE_SCIM:
+                    response, principal = await self._beside_scim(operation, request, caller)
+                else:
+                    principal = None if target.anonymous else await self._admitted(caller)
+                    response = await self._run(request, target, principal)
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
             response = response_for(error, self._new_id)
+            if operation == "token":
+                response = translated(response)
         self._log(request, principal, operation, response)
         return response
+
+    async def _admitted(self, caller: Caller) -> Principal:
+        """The principal of the request, which its tenant's limit lets pass. Raises HttpError, StorageBusy."""
+        principal = await self._gate.authenticator.authenticate(caller)
+        wait = self._gate.requests.take(principal.tenant)
+        if wait:
+            raise HttpError(429, "This customer sends more requests than its limit; wait.", Retry_After=str(wait))
+        return principal
+
+    async def _run(self, request: ScimRequest, target: Target, principal: Principal | None) -> ScimResponse:
+        """The operation's answer. Beside it, and not before it, the first use of a credential on a day is noted."""
+        _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
+        directory = self._gate.directory
+        if principal is None or principal.use is None or directory is None:
+            return await self._operations.run(self._call(request, target, principal))
+        noting = asyncio.create_task(directory.note(principal.use, instant_text(self._clock())[:10]))
+        try:
+            return await self._operations.run(self._call(request, target, principal))
+        finally:
+            await noting
+
+    async def _beside_scim(
+        self, operation: str, request: ScimRequest, caller: Caller
+    ) -> tuple[ScimResponse, Principal | None]:
+        match operation:
+            case "token":
+                issued = await self._gate.oauth.token(request, caller)
+                who = Principal(issued.tenant, operation, issued.credential) if issued.tenant else None
+                return issued.response, who
+            case "authorization_server":
+                return self._gate.oauth.authorization_server(), None
+        return self._gate.oauth.protected_resource(caller), None
+
+    def _caller(self, request: ScimRequest) -> Caller:
+        return Caller(
+            source=source_of(request.headers, self._gate.trusted_proxies),
+            correlation_id=correlation_id(request.headers, self._new_id()),
+            base_url=self._public_base_url or request.base_url,
+            headers=request.headers,
+        )
 
     async def sweep(self) -> Swept:
         """Large changes that were left unfinished are finished; what was done is logged. Called by a timer."""
@@ -97,7 +167,8 @@ class Endpoint:
             "credential": principal.credential if principal else None,
         }
         if response.status >= 400:  # noqa: PLR2004
-            fields["detail"] = json.loads(response.body).get("detail")
+            body = json.loads(response.body)
+            fields["detail"] = body.get("detail") or body.get("error_description")
         log.info("%s %s -> %s", request.method, operation, response.status, extra=fields)
 
 

@@ -26,3 +26,16 @@ class ScimResponse:
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request, before it is known who that is: `source` for limits, `correlation_id` for the log.
+
+    `base_url` is what the caller is to know this service by: the public one where it is set.
+    """
+
+    source: str
+    correlation_id: str
+    base_url: str
+    headers: Mapping[str, str]

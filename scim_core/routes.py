@@ -1,5 +1,6 @@
 """The route table: which operation answers which method and path (RFC 7644 section 3.2)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -38,7 +39,17 @@ ROUTES = (
     Route("DELETE", ("{type}", "{id}"), "delete"),
 )
 
-HEALTH = Route("GET", ("health",), "health", anonymous=True)
+ANY = "*"
+"""Any method: the operation itself refuses those it does not have, in its own form of error."""
+
+ROOT_ROUTES = (
+    Route("GET", ("health",), "health", anonymous=True),
+    Route(ANY, ("oauth2", "token"), "token", anonymous=True),
+    Route("GET", (".well-known", "oauth-authorization-server"), "authorization_server", anonymous=True),
+    Route("GET", (".well-known", "oauth-protected-resource"), "protected_resource", anonymous=True),
+    Route("GET", (".well-known", "oauth-protected-resource", "scim", "v2"), "protected_resource", anonymous=True),
+)
+"""What lies beside the SCIM endpoint, below the host. A resource's metadata repeats its path (RFC 9728 section 3.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +69,24 @@ def match(catalogue: Catalogue, method: str, path: str) -> Target:
     """
     segments = [segment for segment in path.split("/") if segment]
     base = [segment for segment in BASE_PATH.split("/") if segment]
-    if [segment.lower() for segment in segments] == ["health"]:
-        candidates = [(HEALTH, Target(HEALTH.operation, anonymous=True))]
-    elif [segment.lower() for segment in segments[: len(base)]] != base:
-        candidates = []
+    if [segment.lower() for segment in segments[: len(base)]] == base:
+        candidates = _candidates(catalogue, ROUTES, segments[len(base) :])
     else:
-        candidates = _candidates(catalogue, segments[len(base) :])
+        candidates = _candidates(catalogue, ROOT_ROUTES, segments)
     if not candidates:
         raise HttpError(
             404, f"There is nothing at {quote(path, errors='replace')[:200]}. The SCIM endpoint is {BASE_PATH}."
         )
     for route, target in candidates:
-        if route.method == method:
+        if route.method in (method, ANY):
             return target
     allowed = ", ".join(sorted({route.method for route, _ in candidates}))
     raise HttpError(405, f"{quote(path, errors='replace')[:200]} allows {allowed}.", Allow=allowed)
 
 
-def _candidates(catalogue: Catalogue, segments: list[str]) -> list[tuple[Route, Target]]:
+def _candidates(catalogue: Catalogue, routes: Sequence[Route], segments: list[str]) -> list[tuple[Route, Target]]:
     """The rows of the most specific pattern that fits these segments: a fixed segment goes before `{id}`."""
-    found = [(route, target) for route in ROUTES if (target := _fit(catalogue, route, segments)) is not None]
+    found = [(route, target) for route in routes if (target := _fit(catalogue, route, segments)) is not None]
     fixed = [item for item in found if "{id}" not in item[0].segments]
     return fixed or found
 

@@ -2,11 +2,26 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_SWEEP_SCHEDULE = "0 */5 * * * *"
 """Every five minutes, in the six fields of the Functions host: what a process left unfinished waits no longer."""
+
+MIN_TENANT_REQUESTS = 25
+"""Requests a second that no tenant is refused: what Entra is known to send (entra.md)."""
+
+DEFAULT_TENANT_REQUESTS = 250
+"""Requests a second of one tenant where the operator says nothing: ten times as many."""
+
+MIN_TOKEN_MINUTES, MAX_TOKEN_MINUTES = 60, 360
+"""Lifetimes of an access token that Entra accepts."""
+
+DEFAULT_TRUSTED_PROXIES = 1
+"""Azure's own front end: it appends the address that it sees to X-Forwarded-For."""
+
+DEFAULT_ENTRA_AUTHORITY = "https://login.microsoftonline.com"
+"""Entra's public cloud."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
@@ -55,30 +70,84 @@ class Settings:
     public_base_url: str | None
     schema_directory: Path | None
     sweep_schedule: str = DEFAULT_SWEEP_SCHEDULE
+    has_registry: bool = False
+    signing_keys: tuple[str, ...] = field(default=(), repr=False)
+    token_minutes: int = MIN_TOKEN_MINUTES
+    entra_authority: str = DEFAULT_ENTRA_AUTHORITY
+    tenant_requests_per_second: int = DEFAULT_TENANT_REQUESTS
+    trusted_proxies: int = DEFAULT_TRUSTED_PROXIES
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """The settings of this environment. Raises SettingsError, naming the setting, when one is unusable."""
         directory = environment.get("SCIM_SCHEMA_DIRECTORY")
+        storage = StorageSettings.from_environment(environment)
+        has_registry = _has_registry(environment.get("SCIM_TENANTS", ""))
         return cls(
-            storage=StorageSettings.from_environment(environment),
-            token_sha256=_token_hashes(environment.get("SCIM_TOKEN_SHA256", "")),
-            public_base_url=_base_url(environment.get("SCIM_PUBLIC_BASE_URL", "")),
+            storage=storage,
+            token_sha256=_token_hashes(environment.get("SCIM_TOKEN_SHA256", ""), required=not has_registry),
+            public_base_url=base_url(environment.get("SCIM_PUBLIC_BASE_URL", ""), required=has_registry),
             schema_directory=Path(directory) if directory else None,
             sweep_schedule=_schedule(environment.get("SCIM_SWEEP_SCHEDULE") or DEFAULT_SWEEP_SCHEDULE),
+            has_registry=has_registry,
+            signing_keys=_signing_keys(environment, required=has_registry),
+            token_minutes=_number(
+                environment, "SCIM_ACCESS_TOKEN_MINUTES", MIN_TOKEN_MINUTES, MIN_TOKEN_MINUTES, MAX_TOKEN_MINUTES
+            ),
+            entra_authority=_authority(environment.get("SCIM_ENTRA_AUTHORITY") or DEFAULT_ENTRA_AUTHORITY),
+            tenant_requests_per_second=_number(
+                environment, "SCIM_TENANT_REQUESTS_PER_SECOND", DEFAULT_TENANT_REQUESTS, MIN_TENANT_REQUESTS, 1_000_000
+            ),
+            trusted_proxies=_number(environment, "SCIM_TRUSTED_PROXIES", DEFAULT_TRUSTED_PROXIES, 0, 10),
         )
 
 
-def _token_hashes(text: str) -> tuple[str, ...]:
+def _token_hashes(text: str, *, required: bool) -> tuple[str, ...]:
     hashes = tuple(part.strip().lower() for part in text.split(",") if part.strip())
-    if not hashes:
+    if not hashes and required:
         raise SettingsError(
             "SCIM_TOKEN_SHA256 is not set: without it no client could be authenticated. Set it to the SHA-256 "
-            "(64 hex digits) of the bearer token; two, separated by a comma, while a token is being rotated."
+            "(64 hex digits) of the bearer token; two, separated by a comma, while a token is being rotated. "
+            "For many customers, set SCIM_TENANTS to registry instead."
         )
     if not all(_SHA256.fullmatch(item) for item in hashes):
         raise SettingsError("SCIM_TOKEN_SHA256 must hold SHA-256 values of 64 hex digits, separated by commas.")
     return hashes
+
+
+def _has_registry(text: str) -> bool:
+    if text not in ("", "one", "registry"):
+        raise SettingsError(
+            "SCIM_TENANTS must be one (a single tenant, whose token SCIM_TOKEN_SHA256 names) or registry (many "
+            "tenants, which `python -m scim_core.admin` creates)."
+        )
+    return text == "registry"
+
+
+def _signing_keys(environment: Mapping[str, str], *, required: bool) -> tuple[str, ...]:
+    """The texts alone: whether they are keys is known where keys are."""
+    signing = environment.get("SCIM_SIGNING_KEY", "")
+    other = environment.get("SCIM_SIGNING_KEY_OTHER", "")
+    if not signing and (required or other):
+        raise SettingsError(
+            "SCIM_SIGNING_KEY is not set: with SCIM_TENANTS=registry it signs access tokens. "
+            "`python -m scim_core.admin signing-key` makes one; keep it in Key Vault."
+        )
+    return tuple(text for text in (signing, other) if text)
+
+
+def _authority(text: str) -> str:
+    """Keys come from there, so the way there must not be open to others; this machine's own addresses are not."""
+    if not re.fullmatch(r"https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1)(:\d{1,5})?", text):
+        raise SettingsError(f"SCIM_ENTRA_AUTHORITY must look like {DEFAULT_ENTRA_AUTHORITY}: https, and a host alone.")
+    return text
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = environment.get(name) or str(default)
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most):
+        raise SettingsError(f"{name} must be a whole number from {least} to {most}.")
+    return int(text)
 
 
 def _schedule(text: str) -> str:
@@ -89,7 +158,13 @@ def _schedule(text: str) -> str:
     return text.strip()
 
 
-def _base_url(text: str) -> str | None:
+def base_url(text: str, *, required: bool) -> str | None:
+    """Scheme and host as clients see them, without a slash at the end; None where not set. Raises SettingsError."""
+    if not text and required:
+        raise SettingsError(
+            "SCIM_PUBLIC_BASE_URL is not set: with SCIM_TENANTS=registry access tokens are issued by it and for it. "
+            "Set it to scheme and host as clients see them, such as https://scim.example.com."
+        )
     if not text:
         return None
     if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?", text):

@@ -1,5 +1,6 @@
 """The real endpoint in a process of its own: devhost over Azurite, for tests that speak HTTP."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -8,13 +9,16 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from devhost.azurite import Azurite
+from devhost.authority import Authority
+from devhost.azurite import Azurite, free_port
+from scim_core.oauth.signing_keys import new_signing_key
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 60
@@ -61,14 +65,52 @@ def running_endpoint(*options: str, **settings: str) -> Iterator[RunningEndpoint
 
 
 @contextmanager
-def running_app(directory: Path, settings: Mapping[str, str], options: tuple[str, ...] = ()) -> Iterator[RunningApp]:
-    """The function app of this directory on a free port. It ends with the block, or with this process."""
+def running_tenants(*options: str, **settings: str) -> Iterator[RunningEndpoint]:
+    """The endpoint of many tenants on a free port, with the same token for the tenant `default`.
+
+    It trusts the Entra that SCIM_ENTRA_AUTHORITY names among the settings.
+    """
+    token, port = secrets.token_urlsafe(32), free_port()
+    with Azurite.start() as azurite:
+        needed = {
+            "SCIM_TENANTS": "registry",
+            "SCIM_PUBLIC_BASE_URL": f"http://localhost:{port}",
+            "SCIM_SIGNING_KEY": new_signing_key(),
+            "SCIM_TOKEN_SHA256": hashlib.sha256(token.encode()).hexdigest(),
+            "SCIM_STORAGE_CONNECTION": azurite.connection_string,
+        }
+        with running_app(ROOT, needed | settings, options, port) as app:
+            yield RunningEndpoint(f"{app.url}/scim/v2", token, app.process.pid, azurite, app)
+
+
+@contextmanager
+def running_authority() -> Iterator[Authority]:
+    """Entra's token issuer and key server, on an event loop of its own: tests may block theirs."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    authority = Authority()
+    try:
+        asyncio.run_coroutine_threadsafe(authority.start(), loop).result(START_SECONDS)
+        yield authority
+    finally:
+        asyncio.run_coroutine_threadsafe(authority.stop(), loop).result(START_SECONDS)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@contextmanager
+def running_app(
+    directory: Path, settings: Mapping[str, str], options: tuple[str, ...] = (), port: int = 0
+) -> Iterator[RunningApp]:
+    """The function app of this directory on this or a free port. It ends with the block, or with this process."""
     with tempfile.NamedTemporaryFile() as output:
         command = [
             sys.executable,
             "-m",
             "devhost",
-            "--port=0",
+            f"--port={port}",
             "--stop-with-stdin",
             f"--directory={directory}",
             *options,

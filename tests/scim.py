@@ -48,6 +48,7 @@ def endpoint_over(storage: Storage, clock: Clock, **environment: str) -> Endpoin
     usual = {
         "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),
         "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
+        "SCIM_TENANT_REQUESTS_PER_SECOND": "1000000",  # tests/oauth/test_limits.py has the limits
     }
     return scim_core.build(Settings.from_environment(usual | environment), storage, clock)
 

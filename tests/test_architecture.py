@@ -17,14 +17,17 @@ MODULES = {
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("storage", "settings", "messages", "identifiers", "conditions", "limits"),
-    ("schemas", "json_body", "memory", "turns", "totals"),
-    ("representation", "filters", "memberships", "errors"),
-    ("tolerance", "plan", "search_parameters", "auth", "routes"),
-    ("discovery", "search", "service_provider"),
-    ("operations",),
+    ("tenants", "credentials", "bounded", "audit", "oauth.verification", "oauth.key_server", "oauth"),
+    ("schemas", "json_body", "memory", "memory_registry", "rate_limits", "turns", "totals", "oauth.signing_keys"),
+    ("representation", "filters", "memberships", "errors", "failures", "oauth.access_tokens", "oauth.keys"),
+    ("tolerance", "plan", "search_parameters", "directory", "routes", "oauth.entra", "oauth.answers"),
+    ("discovery", "search", "service_provider", "auth", "oauth.token_request", "administration"),
+    ("operations", "oauth.clients", "oauth.metadata"),
+    ("oauth.endpoint",),
     ("http",),
     ("check",),
     ("",),
+    ("admin",),
 )
 """Modules of scim_core from the ground up: each imports only from layers below its own. `tables` stands beside them."""
 
@@ -33,17 +36,21 @@ FOUNDATIONS = {
     "settings": set(),
     "messages": set(),
     "memory": {"storage"},
-    "tables": {"storage", "settings"},
+    "tenants": set(),
+    "memory_registry": {"tenants"},
+    "tables": {"storage", "settings", "tenants"},
 }
 """Modules that stand on very little, whatever their layer: what else of ours they may import."""
 
-TOOLS = {"check"}
+TOOLS = {"check", "admin"}
 """What an operator starts by hand: it prints, reads the environment and works on the rows themselves."""
 
 LIBRARIES = {
-    "tqdm": TOOLS,
+    "tqdm": {"check"},
     "azure": {"tables"},
-    "aiohttp": {"tables"},
+    "aiohttp": {"tables", "oauth.key_server", "admin"},
+    "cryptography": {"oauth.signing_keys", "oauth.keys"},
+    "jwt": {"oauth.verification", "oauth.signing_keys", "oauth.keys"},
     "pydantic": {"errors"},
     "scim2_models": {
         *("schemas", "tolerance", "filters", "memberships", "representation", "plan", "search", "search_parameters"),
@@ -54,13 +61,16 @@ LIBRARIES = {
 
 AMBIENT = {
     "datetime.now": {""},
+    "time.monotonic": {""},
     "secrets.randbits": {"identifiers"},
+    "secrets.token_bytes": {"credentials", "admin"},
+    "secrets.token_hex": {"credentials", "tables", "admin"},
     "random.uniform": {"turns"},
-    "os.environ": {"tables", *TOOLS},  # the platform says there whether the app has an identity of its own
+    "os.environ": {"tables", *TOOLS},  # tables: the platform says there whether the app has an identity of its own
     "print": TOOLS,
 }
 FORBIDDEN = {
-    *("datetime.utcnow", "datetime.today", "date.today", "time.time", "time.sleep", "time.monotonic", "os.getenv"),
+    *("datetime.utcnow", "datetime.today", "date.today", "time.time", "time.sleep", "os.getenv"),
     *("uuid.uuid4", "uuid4", "random.random", "random.choice", "input"),
 }
 """What brings in time, chance or surroundings, and the modules that may use it."""
@@ -84,9 +94,9 @@ def imported(module: str) -> Iterator[str]:
 
 
 def short(module: str) -> str:
-    """The module's name within scim_core; all of tables goes by that name."""
+    """The module's name within scim_core; all of tables goes by that name, and all of admin."""
     name = module.removeprefix("scim_core").removeprefix(".")
-    return "tables" if name.startswith("tables") else name
+    return next((package for package in ("tables", "admin") if name.partition(".")[0] == package), name)
 
 
 def ours(module: str) -> set[str]:

@@ -28,6 +28,9 @@ RESERVED = frozenset({"member", "memberOf", "bookmark", "pending"})
 MARKERS = ":pending"
 """The partition that names the changes of all tenants that may be unfinished. No tenant's code holds a colon."""
 
+REGISTRY = ":registry"
+"""The partition of the tenants' own rows and their credentials. No tenant's code holds a colon."""
+
 _AFTER_COLON = ";"
 
 
@@ -40,8 +43,8 @@ class KeyRange:
 
 
 def partition(tenant: str) -> str:
-    """The partition that holds all rows of a tenant, or MARKERS itself."""
-    return tenant if tenant == MARKERS else fit(encode(tenant), TENANT_LIMIT)
+    """The partition that holds all rows of a tenant; or MARKERS or REGISTRY itself."""
+    return tenant if tenant in (MARKERS, REGISTRY) else fit(encode(tenant), TENANT_LIMIT)
 
 
 def resource(resource_type: str, resource_id: str) -> str:
@@ -105,6 +108,26 @@ def bookmark(key: str) -> str:
     return f"bookmark:{fit(encode(key), KEY_LIMIT)}"
 
 
+def tenant(tenant_id: str) -> str:
+    """The row of a tenant, in the partition REGISTRY."""
+    return f"tenant:{fit(encode(tenant_id), KEY_LIMIT)}:"
+
+
+def credential(tenant_id: str, credential_id: str) -> str:
+    """The row of a credential of a tenant, in the partition REGISTRY."""
+    return f"{tenant(tenant_id)}{_id(credential_id)}"
+
+
+def registered(tenant_id: str) -> KeyRange:
+    """The row of a tenant and those of its credentials."""
+    return _below(tenant(tenant_id).removesuffix(":"))
+
+
+def pointer(text: str) -> str:
+    """The row, in the partition REGISTRY, by which a credential's tenant is found."""
+    return f"pointer:{fit(encode(text), KEY_LIMIT)}"
+
+
 def pending(resource_id: str) -> str:
     """The row of the change that a resource is waiting for."""
     return f"pending:{_id(resource_id)}"
@@ -128,6 +151,11 @@ def marker(tenant: str, resource_id: str, mark: str) -> str:
 def kind_of(key: str) -> str:
     """The kind of a row, such as User, User.userName or memberOf."""
     return key.partition(":")[0]
+
+
+def markers_of(tenant: str) -> KeyRange:
+    """The rows, in the partition MARKERS, that name changes of a tenant."""
+    return _below(partition(tenant))
 
 
 def everything() -> KeyRange:

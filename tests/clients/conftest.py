@@ -10,7 +10,9 @@ from scim_core import build
 from scim_core.memory import MemoryStorage
 from scim_core.settings import Settings
 from tests.clients.targets import InProcess, OverHttp, Target
+from tests.credentials import KINDS, target_of
 from tests.running import running_endpoint
+from tests.tenancy import Misbehaving
 
 TOKEN = "b6Xk0y6mQ8rW2nV5sJ1tZ7cL4hD9fG3p"
 SECONDS = 60
@@ -35,6 +37,24 @@ async def over_http() -> AsyncIterator[OverHttp]:
             yield OverHttp(client, endpoint.base_url, endpoint.token)
 
 
-@pytest.fixture(params=["core", "http"])
+@pytest.fixture(scope="session")
+async def entra() -> AsyncIterator[Misbehaving]:
+    """The authority whose tokens are trusted where many tenants are served."""
+    authority = Misbehaving()
+    await authority.start()
+    yield authority
+    await authority.stop()
+
+
+@pytest.fixture
+async def one_of_many(request: pytest.FixtureRequest, entra: Misbehaving) -> InProcess:
+    """One tenant of many, in this process, by the kind of credential that the play asks for."""
+    return await target_of(request.node.callspec.params["target"], entra)
+
+
+@pytest.fixture(params=["core", "http", *KINDS])
 def target(request: pytest.FixtureRequest) -> Target:
+    """The single tenant in this process and over HTTP; and one of many, by each kind of credential."""
+    if request.param in KINDS:
+        return request.getfixturevalue("one_of_many")
     return in_process() if request.param == "core" else request.getfixturevalue("over_http")

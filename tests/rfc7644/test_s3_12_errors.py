@@ -10,6 +10,8 @@ from scim_core.memory import MemoryStorage
 from scim_core.storage import StorageBusy, TooLarge, VersionConflict
 from tests.scim import ERROR, Client, Clock, Json, add, endpoint_over, path, replace
 
+METADATA = 'resource_metadata="https://scim.example.com/.well-known/oauth-protected-resource/scim/v2"'
+
 
 async def test_an_error_has_the_form_of_an_error(client: Client) -> None:
     answer = await client.get("/Users/nobody")
@@ -39,14 +41,14 @@ async def test_a_request_without_a_token_is_not_authorized(
     client: Client, method: str, url: str, header: str | None
 ) -> None:
     answer = await client.send(method, url, headers={"authorization": header})
-    assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Bearer realm="scim"')
+    assert (answer.status, answer.headers["www-authenticate"]) == (401, f'Bearer realm="scim", {METADATA}')
 
 
 @pytest.mark.parametrize("token", ["x", "b6Xk0y6mQ8rW2nV5sJ1tZ7cL4hD9fG3q", "Ü", "\ud800", "x" * 4096, "a b"])
 async def test_a_wrong_token_is_said_to_be_wrong(client: Client, token: str) -> None:
     answer = await client.get("/Users", headers={"authorization": f"Bearer {token}"})
     assert answer.status == 401
-    assert answer.headers["www-authenticate"] == 'Bearer realm="scim", error="invalid_token"'
+    assert answer.headers["www-authenticate"] == f'Bearer realm="scim", error="invalid_token", {METADATA}'
     assert token not in answer.document["detail"] or len(token) == 1
 
 

@@ -18,7 +18,7 @@ from tests.running import ROOT, clean_environment
 from tests.worker.processes import until
 from tests.worker.raw_http import Answer, send
 
-UNSET = dict.fromkeys(("PORT", "AZURITE", "AZURITE_PORT", "SCIM_TOKEN"), "")
+UNSET = dict.fromkeys(("PORT", "AZURITE", "AZURITE_PORT", "SCIM_TOKEN", "TENANTS"), "")
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,8 @@ def test_a_port_in_use_is_named_with_what_to_do(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "http"), ("PORT", "65536"), ("AZURITE_PORT", "0"), ("AZURITE", "x")]
+    ("name", "value"),
+    [("PORT", "http"), ("PORT", "65536"), ("AZURITE_PORT", "0"), ("AZURITE", "x"), ("TENANTS", "x")],
 )
 def test_a_value_that_cannot_be_is_named(tmp_path, name, value):
     assert refused(tmp_path, **{name: value}).startswith(f"devhost: {name} is {value}: ")

@@ -19,6 +19,10 @@ ANSWERS = {
     "/scim/v2/Groups/.search": "groups_search",
     "/scim/v2/Groups/42": "groups_with_id",
     "/scim/v2/Me": "me",
+    "/.well-known/oauth-authorization-server": "oauth_authorization_server",
+    "/.well-known/oauth-protected-resource": "oauth_protected_resource",
+    "/.well-known/oauth-protected-resource/scim/v2": "oauth_protected_resource_scim",
+    "/oauth2/token": "oauth_token",
     "/scim/v2/ResourceTypes": "resource_types",
     "/scim/v2/ResourceTypes/User": "resource_types_with_id",
     "/scim/v2/Schemas": "schemas",
@@ -80,7 +84,8 @@ def test_every_function_answers_over_http_in_scim(endpoint, call, path, name):
     answer = call(path)
 
     assert answer.status in (200, 404, 405, 501)
-    assert answer.headers["content-type"] == ("application/json" if name == "health" else "application/scim+json")
+    plain = name in ("health", "oauth_protected_resource", "oauth_protected_resource_scim", "oauth_token")
+    assert answer.headers["content-type"] == ("application/json" if plain else "application/scim+json")
     assert f"GET {path} -> {answer.status}" in endpoint.app.said()
     assert f"ms ({name})" in endpoint.app.said()
 

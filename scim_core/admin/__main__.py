@@ -1,0 +1,133 @@
+"""`python -m scim_core.admin`: reads the arguments and the surroundings, runs one command, says what went wrong."""
+
+import asyncio
+import getpass
+import json
+import logging
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scim_core import utc_now
+from scim_core.admin.arguments import parser
+from scim_core.admin.commands import Commands
+from scim_core.admin.probe import Probe
+from scim_core.admin.smoke_test import Credential, SmokeTest, Step
+from scim_core.administration import Administration
+from scim_core.identifiers import instant_text, uuid7
+from scim_core.oauth.signing_keys import new_signing_key
+from scim_core.settings import SettingsError, StorageSettings, base_url
+from scim_core.storage import StorageError
+from scim_core.tables import table_registry
+from scim_core.tenants import RegistryError
+
+
+class AuditFormatter(logging.Formatter):
+    """An audit record as a line of JSON, any other as its text."""
+
+    FIELDS = ("event", "method", "tenant", "credential", "correlation_id")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        found = {name: getattr(record, name) for name in self.FIELDS if getattr(record, name, "")}
+        return json.dumps({"audit": found}) if "event" in found else super().format(record)
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """The exit code: 0 when the command happened, 1 when it could not, or the smoke test found something, with a
+    sentence on standard error; 2 for arguments that make no sense.
+    """
+    given = parser().parse_args(arguments)
+    try:
+        return asyncio.run(_run(given, environment))
+    except (RegistryError, SettingsError, StorageError) as error:
+        print(f"scim_core.admin: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
+    match given.command:
+        case "signing-key":
+            print(new_signing_key())
+            return 0
+        case "smoke-test":
+            return await _smoke_test(given, environment)
+    chosen = _chosen(given, environment)
+    registry = table_registry(StorageSettings.from_environment(chosen))
+    now = utc_now()
+    administration = Administration(registry, clock=utc_now, pause=asyncio.sleep, correlation_id=uuid7(now))
+    commands = Commands(
+        administration,
+        given,
+        base_url=base_url(chosen.get("SCIM_PUBLIC_BASE_URL", ""), required=False),
+        now=instant_text(now),
+        tell=print,
+        progress=lambda text: print(text, file=sys.stderr),
+    )
+    try:
+        await commands.run()
+    finally:
+        await registry.close()
+    return 0
+
+
+def _chosen(given: Namespace, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment, in which the arguments have the last word."""
+    chosen = dict(environment)
+    if given.storage_account:
+        account = given.storage_account
+        url = account if "://" in account else f"https://{account}.table.core.windows.net"
+        chosen |= {"SCIM_STORAGE_ACCOUNT_URL": url, "SCIM_STORAGE_CONNECTION": ""}
+    if given.table:
+        chosen["SCIM_TABLE_NAME"] = given.table
+    if given.url:
+        chosen["SCIM_PUBLIC_BASE_URL"] = given.url
+    return chosen
+
+
+async def _smoke_test(given: Namespace, environment: Mapping[str, str]) -> int:
+    secret = _secret(given.credential_from, environment)
+    credential = Credential(secret, given.client_id, given.assertion, given.send, given.token_endpoint)
+    steps: list[Step] = []
+
+    def told(step: Step) -> None:
+        steps.append(step)
+        if not given.json:
+            print(f"WRONG  {step.name}\n       {step.wrong}" if step.wrong else f"ok     {step.name}")
+
+    async with Probe() as probe:
+        good = await SmokeTest(probe, given.tenant_url, credential, told).run()
+    if given.json:
+        found: list[dict[str, Any]] = [{"step": step.name, "wrong": step.wrong or None} for step in steps]
+        print(json.dumps({"good": good, "steps": found}, indent=2))
+    return 0 if good and not any(step.wrong for step in steps) else 1
+
+
+def _secret(variable: str | None, environment: Mapping[str, str]) -> str:
+    """The credential, which nobody else on the machine can read. Raises SettingsError when there is none."""
+    if variable:
+        secret = environment.get(variable, "")
+    elif sys.stdin.isatty():
+        secret = getpass.getpass("Credential: ")
+    else:
+        secret = sys.stdin.readline()
+    if not secret.strip():
+        raise SettingsError(f"There is no credential in {variable or 'what came on standard input'}.")
+    return secret.strip()
+
+
+def log_to_standard_error() -> None:
+    """Audit records and warnings are lines of their own, beside what the command prints."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(AuditFormatter("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("scim_core.audit").setLevel(logging.INFO)
+
+
+if __name__ == "__main__":
+    log_to_standard_error()
+    sys.exit(main(sys.argv[1:], os.environ))

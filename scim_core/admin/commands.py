@@ -1,0 +1,169 @@
+"""The commands: what each asks of the administration, and what it prints of the answer."""
+
+import json
+from argparse import Namespace
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from scim_core.admin import connectivity
+from scim_core.admin.presentation import credential_json, credentials_table, tenant_json, tenants_table
+from scim_core.administration import Administration, Issued, Refused, Wanted
+from scim_core.tenants import Kind, State, Tenant
+
+_STATES = {
+    State.ACTIVE: "Its requests are answered.",
+    State.SUSPENDED: "Its requests are answered with 403, everywhere within a minute.",
+    State.DELETING: "It is being deleted; `tenants delete` finishes that.",
+}
+
+
+class Commands:
+    """Runs one command. `tell` prints a line for people, `progress` one that is of the moment."""
+
+    def __init__(
+        self,
+        administration: Administration,
+        arguments: Namespace,
+        *,
+        base_url: str | None,
+        now: str,
+        tell: Callable[[str], None],
+        progress: Callable[[str], None],
+    ) -> None:
+        self._administration = administration
+        self._arguments = arguments
+        self._base_url = base_url
+        self._now = now
+        self._tell = tell
+        self._progress = progress
+
+    async def run(self) -> None:
+        """The command has happened, and its result is printed. Raises RegistryError, StorageError."""
+        name = f"{self._arguments.command}_{self._arguments.action}"
+        command: Callable[[], Any] = getattr(self, name)
+        await command()
+
+    async def tenants_create(self) -> None:
+        """A tenant, and a first credential of it."""
+        wanted = None if self._arguments.kind == "none" else self._wanted(Kind(self._arguments.kind))
+        if wanted is not None:
+            self._require_base_url()
+        tenant = await self._administration.create_tenant(self._arguments.name, self._arguments.tenant)
+        if wanted is None:
+            self._print(tenant_json(tenant, self._now), f"Tenant {tenant.id} is created. It has no credential yet.")
+            return
+        issued = await self._administration.create_credential(tenant.id, wanted)
+        self._print_issued(issued, f"Tenant {tenant.id} is created.")
+
+    async def tenants_list(self) -> None:
+        """All tenants."""
+        tenants = await self._administration.tenants()
+        self._print([tenant_json(item, self._now) for item in tenants], tenants_table(tenants, self._now))
+
+    async def tenants_show(self) -> None:
+        """One tenant."""
+        await self._print_tenant(await self._administration.tenant(self._arguments.tenant))
+
+    async def tenants_rename(self) -> None:
+        """Another display name."""
+        await self._print_tenant(await self._administration.rename(self._arguments.tenant, self._arguments.name))
+
+    async def tenants_suspend(self) -> None:
+        """Its requests are refused."""
+        await self._print_tenant(await self._administration.suspend(self._arguments.tenant))
+
+    async def tenants_resume(self) -> None:
+        """Its requests are answered."""
+        await self._print_tenant(await self._administration.resume(self._arguments.tenant))
+
+    async def tenants_delete(self) -> None:
+        """It is gone."""
+        tenant_id = self._arguments.tenant
+        tenant = await self._administration.tenant(tenant_id)
+        if self._arguments.confirm != tenant_id:
+            raise Refused(
+                f"This would delete {tenant.display_name} with its users, groups and credentials, for good. To do "
+                f"that, say it again with --confirm {tenant_id}"
+            )
+        rows = await self._administration.delete(tenant_id, self._progress)
+        self._print({"id": tenant_id, "deleted": True, "rows": rows}, f"Tenant {tenant_id} is deleted.")
+
+    async def credentials_create(self) -> None:
+        """One more credential."""
+        self._require_base_url()
+        wanted = self._wanted(Kind(self._arguments.kind), self._arguments.client)
+        issued = await self._administration.create_credential(self._arguments.tenant, wanted)
+        self._print_issued(issued, f"Credential {issued.credential.id} is created.")
+
+    async def credentials_list(self) -> None:
+        """The credentials of a tenant."""
+        credentials = (await self._administration.tenant(self._arguments.tenant)).credentials
+        as_json = [credential_json(item, self._now) for item in credentials]
+        self._print(as_json, credentials_table(credentials, self._now))
+
+    async def credentials_rotate(self) -> None:
+        """A new one for an old one."""
+        self._require_base_url()
+        if not 0 <= self._arguments.keep_days <= timedelta(days=90).days:
+            raise Refused("--keep-days must be from 0 to 90.")
+        old = await self._administration.credential(self._arguments.tenant, self._arguments.credential)
+        keep = timedelta(days=self._arguments.keep_days)
+        issued = await self._administration.rotate(self._arguments.tenant, old.id, keep, self._wanted(old.kind))
+        old = await self._administration.credential(self._arguments.tenant, old.id)
+        said = (
+            f"Credential {issued.credential.id} takes the place of {old.id}, which is good until {old.expires[:16]}Z."
+        )
+        self._print_issued(issued, said)
+
+    async def credentials_revoke(self) -> None:
+        """It opens nothing any more."""
+        revoked = await self._administration.revoke(self._arguments.tenant, self._arguments.credential)
+        said = f"Credential {revoked.id} is revoked. Within a minute it opens nothing."
+        self._print(credential_json(revoked, self._now), said)
+
+    async def credentials_remove(self) -> None:
+        """It is forgotten."""
+        await self._administration.remove(self._arguments.tenant, self._arguments.credential)
+        said = f"Credential {self._arguments.credential} is removed. Within a minute it opens nothing."
+        self._print({"id": self._arguments.credential, "removed": True}, said)
+
+    def _wanted(self, kind: Kind, client_id: str = "") -> Wanted:
+        given = self._arguments
+        return Wanted(
+            kind,
+            label=given.label,
+            days=given.days,
+            client_id=client_id,
+            entra_tenant=given.entra_tenant,
+            subject=given.subject,
+            audience=given.audience,
+            application=given.application,
+            reusable=given.reusable,
+        )
+
+    def _require_base_url(self) -> None:
+        """Raises Refused before anything is made: a secret that is shown once must be shown whole."""
+        if not self._base_url:
+            raise Refused(
+                "Say what clients reach the service by: --url https://scim.example.com or SCIM_PUBLIC_BASE_URL."
+            )
+
+    async def _print_tenant(self, tenant: Tenant) -> None:
+        credentials = credentials_table(tenant.credentials, self._now)
+        text = f"{tenant.id}: {tenant.display_name}, {tenant.state} since {tenant.since[:10]}. {_STATES[tenant.state]}"
+        self._print(tenant_json(tenant, self._now), f"{text}\n\n{credentials}")
+
+    def _print_issued(self, issued: Issued, said: str) -> None:
+        base_url = self._base_url or ""
+        as_json = {
+            "tenant": issued.tenant.id,
+            "credential": credential_json(issued.credential, self._now),
+            "secret": issued.secret or None,
+            "method": connectivity.METHODS[issued.credential.kind],
+            "connectivity": connectivity.fields(issued, base_url),
+        }
+        self._print(as_json, f"{said}\n\n{connectivity.text(issued, base_url)}")
+
+    def _print(self, as_json: Any, text: str) -> None:
+        self._tell(json.dumps(as_json, indent=2) if self._arguments.json else text)

@@ -1,0 +1,58 @@
+"""What to paste into which field of Entra's Connectivity page, for each kind of credential (docs/connect-entra.md)."""
+
+from scim_core.administration import Issued
+from scim_core.oauth.access_tokens import SCOPE
+from scim_core.oauth.metadata import TOKEN_PATH
+from scim_core.routes import BASE_PATH
+from scim_core.tenants import Kind
+
+METHODS = {
+    Kind.TOKEN: "Bearer authentication",
+    Kind.SECRET: "OAuth 2.0 client credentials grant",
+    Kind.FEDERATION: "Workload Identity Federation",
+    Kind.ENTRA: "Bearer authentication",
+}
+"""What to choose as the authentication method."""
+
+
+def fields(issued: Issued, base_url: str) -> dict[str, str]:
+    """The fields of the page, in its order, and what belongs into each. `base_url` is the service's."""
+    tenant_url = {"Tenant URL": f"{base_url}{BASE_PATH}"}
+    token_endpoint = f"{base_url}{TOKEN_PATH}"
+    client_id = issued.credential.client_id
+    match issued.credential.kind:
+        case Kind.TOKEN:
+            return tenant_url | {"Secret Token": issued.secret}
+        case Kind.SECRET:
+            return tenant_url | {
+                "OAuth token endpoint": token_endpoint,
+                "Client ID": client_id,
+                "Client secret": issued.secret,
+                "How credentials are sent": "Header (Body and Both work as well)",
+                "OAuth 2.0 scopes": SCOPE,
+            }
+        case Kind.FEDERATION:
+            return {"Client ID": client_id, "Token URL": token_endpoint, "SCIM URL": tenant_url["Tenant URL"]}
+        case Kind.ENTRA:
+            return tenant_url | {"Secret Token": "(leave it blank)"}
+
+
+def text(issued: Issued, base_url: str) -> str:
+    """The same for people, with what they must know of it."""
+    rows = {"Authentication method": METHODS[issued.credential.kind]} | fields(issued, base_url)
+    width = max(len(name) for name in rows)
+    lines = [f"  {name:{width}}  {value}" for name, value in rows.items()]
+    return "\n".join(["Paste into Entra, Provisioning > Connectivity:", "", *lines, "", *_notes(issued)])
+
+
+def _notes(issued: Issued) -> list[str]:
+    notes = []
+    if issued.secret:
+        notes.append("This secret is shown now and never again. Hand it over in confidence.")
+    if issued.credential.expires:
+        notes.append(f"It expires on {issued.credential.expires[:10]}.")
+    if issued.credential.kind is Kind.ENTRA:
+        notes.append(
+            "For testing only: such a token says which Entra tenant sent it, but not which of its applications."
+        )
+    return notes

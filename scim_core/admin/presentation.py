@@ -1,0 +1,95 @@
+"""Tenants and credentials as tables for people and as JSON for scripts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from scim_core.tenants import Credential, Tenant
+
+_NEVER = "never"
+
+
+def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns under their names; a sentence where there are no rows."""
+    if not rows:
+        return "There are none."
+    widths = [max(len(row[place]) for row in (names, *rows)) for place in range(len(names))]
+    lines = (names, ["-" * width for width in widths], *rows)
+    return "\n".join(
+        "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def tenants_table(tenants: Sequence[Tenant], now: str) -> str:
+    """One line for each tenant."""
+    rows = [
+        (
+            tenant.id,
+            tenant.display_name,
+            str(tenant.state),
+            tenant.created[:10],
+            str(sum(not item.fault(now) for item in tenant.credentials)),
+            max((item.last_used for item in tenant.credentials), default="") or _NEVER,
+        )
+        for tenant in tenants
+    ]
+    return table(("ID", "NAME", "STATE", "CREATED", "CREDENTIALS", "LAST USED"), rows)
+
+
+def credentials_table(credentials: Sequence[Credential], now: str) -> str:
+    """One line for each credential."""
+    rows = [
+        (
+            item.id,
+            str(item.kind),
+            item.label,
+            item.fault(now) or "good",
+            item.expires[:10] or _NEVER,
+            item.last_used or _NEVER,
+            _details(item),
+        )
+        for item in credentials
+    ]
+    return table(("ID", "KIND", "LABEL", "STATE", "EXPIRES", "LAST USED", "DETAILS"), rows)
+
+
+def tenant_json(tenant: Tenant, now: str) -> dict[str, Any]:
+    """A tenant with its credentials."""
+    return {
+        "id": tenant.id,
+        "displayName": tenant.display_name,
+        "state": str(tenant.state),
+        "since": tenant.since,
+        "created": tenant.created,
+        "credentials": [credential_json(item, now) for item in tenant.credentials],
+    }
+
+
+def credential_json(credential: Credential, now: str) -> dict[str, Any]:
+    """A credential: what has no value is left out, and hashes are as well."""
+    found: dict[str, Any] = {
+        "id": credential.id,
+        "kind": str(credential.kind),
+        "label": credential.label,
+        "good": not credential.fault(now),
+        "created": credential.created,
+        "expires": credential.expires,
+        "revoked": credential.revoked,
+        "lastUsed": credential.last_used,
+        "clientId": credential.client_id,
+        "entraTenant": credential.entra_tenant,
+        "subject": credential.subject,
+        "audience": credential.audience,
+        "application": credential.application,
+    }
+    return {name: value for name, value in found.items() if value != ""}
+
+
+def _details(credential: Credential) -> str:
+    pinned = {
+        "client": credential.client_id,
+        "tenant": credential.entra_tenant,
+        "subject": credential.subject,
+        "audience": credential.audience,
+        "application": credential.application,
+    }
+    return " ".join(f"{name}={value}" for name, value in pinned.items() if value)

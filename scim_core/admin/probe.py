@@ -1,0 +1,109 @@
+"""HTTP as a provisioning client meets it: an answer, or a sentence that says what is wrong with the way there."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+
+ANSWER_SECONDS = 30
+"""Longest wait for an answer. Entra gives up after 60 seconds; who answers in more than 30 will be late at times."""
+
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+"""Largest answer that is read."""
+
+
+class Finding(Exception):
+    """What is wrong, in a sentence or two that say what to do. Holds no credential."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def document(self) -> Any:
+        """The body as JSON; None when it is none."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def detail(self) -> str:
+        """What an error says of itself, in SCIM or OAuth; empty when it says nothing that can be read."""
+        document = self.document
+        if not isinstance(document, dict):
+            return ""
+        return str(document.get("detail") or document.get("error_description") or document.get("error") or "")[:500]
+
+
+class Probe:
+    """Sends requests with one connection pool. Follows no redirect, for Entra does not."""
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        self._session = aiohttp.ClientSession(timeout=timeout, trust_env=True)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
+        """The answer. Raises Finding when there is none, or one that only says where else to go."""
+        host = urlsplit(url).netloc
+        try:
+            async with self._session.request(
+                method, url, headers=headers, data=body, allow_redirects=False
+            ) as response:
+                content = await response.content.read(MAX_ANSWER_BYTES)
+                found = {name.lower(): value for name, value in response.headers.items()}
+                answer = Answer(response.status, found, content)
+        except aiohttp.InvalidURL:
+            raise Finding("This is no URL: it must look like https://scim.example.com/scim/v2.") from None
+        except aiohttp.ClientConnectorDNSError:
+            raise Finding(f"There is no host {host}: check the Tenant URL for typing errors.") from None
+        except aiohttp.ClientSSLError:
+            raise Finding(f"{host} has no certificate that is trusted here, nor will Entra trust it.") from None
+        except TimeoutError:
+            raise Finding(f"{host} did not answer within {ANSWER_SECONDS} seconds.") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Finding(f"Nothing answers at {host} ({type(error).__name__}): does the service run?") from None
+        if 300 <= answer.status < 400:  # noqa: PLR2004 -- redirects
+            where = urlsplit(answer.headers.get("location", ""))
+            raise Finding(
+                f"{host} redirects to {where.scheme}://{where.netloc}{where.path}, which Entra does not follow: "
+                "enter the address that answers itself."
+            )
+        return answer
+
+
+def explain(answer: Answer, what: str) -> Finding:  # noqa: PLR0911 -- a table of cases
+    """The finding that an unexpected answer amounts to; `what` is what was tried."""
+    said = f" It says: {answer.detail}" if answer.detail else ""
+    match answer.status:
+        case 401:
+            return Finding(f"The credential was refused (401).{said}")
+        case 403:
+            return Finding(f"The credential is known, but it may not be used (403).{said}" if said else _FORBIDDEN)
+        case 404:
+            return Finding(f"There is nothing at this address (404): a Tenant URL ends with /scim/v2.{said}")
+        case 429:
+            wait = answer.headers.get("retry-after", "some")
+            return Finding(f"Too many requests (429): wait {wait} seconds and try again.{said}")
+    if answer.status >= 500:  # noqa: PLR2004 -- the server's errors
+        return Finding(f"The service failed ({answer.status}) when it was to {what}.{said}")
+    if "html" in answer.headers.get("content-type", ""):
+        return Finding(f"A web page came back ({answer.status}) and not SCIM: is this the address of a SCIM endpoint?")
+    return Finding(f"The service answered {answer.status} when it was to {what}.{said}")
+
+
+_FORBIDDEN = "Access is forbidden (403), and not by the SCIM endpoint: does a firewall or gateway stand in front of it?"

@@ -1,0 +1,171 @@
+"""Tries a Tenant URL with a credential: Entra's Test Connection, then the life of a throw-away user, told in words."""
+
+import base64
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+from uuid import UUID
+
+from scim_core.admin.probe import Answer, Finding, Probe, explain
+from scim_core.oauth.access_tokens import SCOPE
+from scim_core.oauth.metadata import TOKEN_PATH
+from scim_core.oauth.token_request import ASSERTION_TYPE, GRANT_TYPE
+from scim_core.settings import MAX_TOKEN_MINUTES, MIN_TOKEN_MINUTES
+
+_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+_PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+_MEDIA_TYPE = "application/scim+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What to prove oneself with. A `client_id` says that `secret` is a client's, or an assertion for it."""
+
+    secret: str = field(repr=False)
+    client_id: str = ""
+    is_assertion: bool = False
+    send: str = "header"
+    token_endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that was tried. `wrong` is empty when it went well."""
+
+    name: str
+    wrong: str = ""
+
+
+class SmokeTest:
+    """The steps, in order, up to the first that goes wrong. The user is removed in any case."""
+
+    def __init__(self, probe: Probe, tenant_url: str, credential: Credential, told: Callable[[Step], None]) -> None:
+        parts = urlsplit(tenant_url)
+        self._base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"  # flags after ? are Entra's alone
+        self._host = f"{parts.scheme}://{parts.netloc}"
+        self._probe = probe
+        self._credential = credential
+        self._told = told
+        self._token = credential.secret
+        self._name = f"smoke-test-{secrets.token_hex(8)}@example.com"
+        self._user = ""
+
+    async def run(self) -> bool:
+        """Whether all went well. Each step is told when it is over."""
+        steps: list[tuple[str, Callable[[], Any]]] = [
+            ("Test Connection", self._test_connection),
+            ("groups can be asked for", self._ask_for_groups),
+            ("a user can be created", self._create),
+            ("it can be found by its user name", self._find),
+            ("it can be changed", self._change),
+            ("it can be disabled", self._disable),
+            ("it can be deleted", self._delete),
+        ]
+        if self._credential.client_id:
+            steps.insert(0, ("an access token can be had", self._get_access_token))
+        try:
+            for name, step in steps:
+                try:
+                    await step()
+                except Finding as finding:
+                    self._told(Step(name, str(finding)))
+                    return False
+                self._told(Step(name))
+            return True
+        finally:
+            await self._clean_up()
+
+    async def _get_access_token(self) -> None:
+        """RFC 6749 section 4.4, in the way Entra was told to send the secret, or RFC 7523 section 2.2."""
+        credential, headers = self._credential, {"Content-Type": "application/x-www-form-urlencoded"}
+        form = {"grant_type": GRANT_TYPE, "scope": SCOPE}
+        if credential.is_assertion:
+            form |= {"client_id": credential.client_id, "client_assertion_type": ASSERTION_TYPE}
+            form["client_assertion"] = credential.secret
+        elif credential.send in ("body", "both"):
+            form |= {"client_id": credential.client_id, "client_secret": credential.secret}
+        if not credential.is_assertion and credential.send in ("header", "both"):
+            pair = f"{quote(credential.client_id, safe='')}:{quote(credential.secret, safe='')}"
+            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        url = credential.token_endpoint or f"{self._host}{TOKEN_PATH}"
+        answer = await self._probe.send("POST", url, headers, urlencode(form).encode())
+        if answer.status != 200:  # noqa: PLR2004
+            raise explain(answer, "issue an access token")
+        document = answer.document if isinstance(answer.document, dict) else {}
+        seconds = document.get("expires_in")
+        if not isinstance(document.get("access_token"), str) or document.get("token_type") != "Bearer":
+            raise Finding("The token endpoint answered without an access_token of token_type Bearer.")
+        if not isinstance(seconds, int) or not MIN_TOKEN_MINUTES <= seconds / 60 <= MAX_TOKEN_MINUTES:
+            raise Finding(f"expires_in is {seconds!r}: Entra demands 60 to 360 minutes, in seconds.")
+        self._token = document["access_token"]
+
+    async def _test_connection(self) -> None:
+        """What Entra asks: for a user that cannot exist."""
+        found = await self._list("/Users", f'userName eq "{_guid()}"')
+        if found["totalResults"] != 0:
+            raise Finding("A user name that nobody can have was found: the filter is not applied.")
+
+    async def _ask_for_groups(self) -> None:
+        await self._list("/Groups", f'displayName eq "{_guid()}"', excludedAttributes="members")
+
+    async def _create(self) -> None:
+        body = {"schemas": [_USER], "userName": self._name, "active": True, "displayName": "Smoke Test"}
+        created = await self._expect("POST", "/Users", (201,), "create a user", body)
+        if not isinstance(created.document, dict) or not isinstance(created.document.get("id"), str):
+            raise Finding("The user was created, but the answer has no id.")
+        self._user = quote(created.document["id"], safe="")
+
+    async def _find(self) -> None:
+        found = await self._list("/Users", f'userName eq "{self._name}"')
+        if found["totalResults"] != 1:
+            raise Finding(f"{found['totalResults']} users were found by the name of the one that was just created.")
+
+    async def _change(self) -> None:
+        await self._patch("displayName", "Smoke Test, changed")
+
+    async def _disable(self) -> None:
+        await self._patch("active", False)  # noqa: FBT003 -- the value of an attribute
+
+    async def _patch(self, path: str, value: Any) -> None:
+        body = {"schemas": [_PATCH], "Operations": [{"op": "replace", "path": path, "value": value}]}
+        await self._expect("PATCH", f"/Users/{self._user}", (200, 204), f"change {path}", body)
+        user = await self._expect("GET", f"/Users/{self._user}", (200,), "read the user")
+        if not isinstance(user.document, dict) or user.document.get(path) != value:
+            raise Finding(f"{path} was changed, but the user does not show it.")
+
+    async def _delete(self) -> None:
+        user, self._user = self._user, ""
+        await self._expect("DELETE", f"/Users/{user}", (204,), "delete the user")
+        await self._expect("GET", f"/Users/{user}", (404,), "forget the user")
+
+    async def _clean_up(self) -> None:
+        if not self._user:
+            return
+        try:
+            await self._expect("DELETE", f"/Users/{self._user}", (204, 404), "delete the user")
+        except Finding as finding:
+            self._told(Step(f"the user {self._name} can be removed again", str(finding)))
+
+    async def _list(self, path: str, filter_text: str, **query: str) -> dict[str, Any]:
+        url = f"{path}?{urlencode({'filter': filter_text, **query})}"
+        answer = await self._expect("GET", url, (200,), f"search {path}")
+        if not isinstance(answer.document, dict) or not isinstance(answer.document.get("totalResults"), int):
+            raise Finding("The answer is no SCIM ListResponse: is this the address of a SCIM endpoint?")
+        return answer.document
+
+    async def _expect(self, method: str, path: str, statuses: tuple[int, ...], what: str, body: Any = None) -> Answer:
+        headers = {"Authorization": f"Bearer {self._token}", "Accept": _MEDIA_TYPE}
+        if body is not None:
+            headers["Content-Type"] = _MEDIA_TYPE
+        content = None if body is None else json.dumps(body).encode()
+        answer = await self._probe.send(method, self._base + path, headers, content)
+        if answer.status not in statuses:
+            raise explain(answer, what)
+        return answer
+
+
+def _guid() -> str:
+    return str(UUID(bytes=secrets.token_bytes(16), version=4))

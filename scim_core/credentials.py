@@ -1,0 +1,97 @@
+"""Static tokens and client secrets: how they are made, and what can be told of one without looking it up.
+
+    scim_<43 characters: 256 random bits><6 characters: CRC-32>      a token; scim_secret_... is a client secret
+
+Digits are base62. The prefix lets secret scanners find a leak, and the checksum tells a typing error from a token that
+is unknown, both without a look-up. The checksum protects nothing: the 256 bits do.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+import string
+import zlib
+from enum import StrEnum
+
+RANDOM_BYTES = 32
+"""256 bits: nobody guesses one, so that a plain SHA-256 of it can be stored."""
+
+TOKEN_PREFIX = "scim_"  # noqa: S105 -- what is public of every token
+SECRET_PREFIX = "scim_secret_"  # noqa: S105 -- likewise
+
+MAX_SECRET_CHARACTERS = 200
+"""Longest client secret that is looked at; ours have 61 characters."""
+
+NO_SHA256 = "0" * 64
+"""What a secret is compared with where there is nothing to compare it with, so that both take the same time."""
+
+_DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_RANDOM_DIGITS = 43  # 62 ** 43 > 2 ** 256
+_CHECKSUM_DIGITS = 6  # 62 ** 6 > 2 ** 32
+_BODY = re.compile(rf"[0-9A-Za-z]{{{_RANDOM_DIGITS + _CHECKSUM_DIGITS}}}")
+
+
+class Form(StrEnum):
+    """What the text of a secret tells about itself."""
+
+    OURS = "ours"
+    """It has our prefix and its checksum fits: it was issued here, or invented with care."""
+    MISTYPED = "mistyped"
+    """It has our prefix, and a character of it is missing, added or wrong."""
+    FOREIGN = "foreign"
+    """It has another form."""
+
+
+def new_token() -> str:
+    """A bearer token that nobody has seen yet."""
+    return _new(TOKEN_PREFIX)
+
+
+def new_secret() -> str:
+    """A client secret that nobody has seen yet."""
+    return _new(SECRET_PREFIX)
+
+
+def new_identifier() -> str:
+    """A short id for a client or a credential: 64 random bits. It is no secret."""
+    return secrets.token_hex(8)
+
+
+def form(text: str) -> Form:
+    """Whether this looks like one of ours. Costs no look-up."""
+    prefix = next((item for item in (SECRET_PREFIX, TOKEN_PREFIX) if text.startswith(item)), None)
+    if prefix is None:
+        return Form.FOREIGN
+    body = text.removeprefix(prefix)
+    fits = _BODY.fullmatch(body) is not None and body[_RANDOM_DIGITS:] == _checksum(prefix, body[:_RANDOM_DIGITS])
+    return Form.OURS if fits else Form.MISTYPED
+
+
+def digest(text: str) -> str:
+    """The SHA-256 of a token or secret, in hexadecimal: what is stored, and what it is looked up by."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def matching(text: str, known: list[str]) -> list[int]:
+    """The places of those SHA-256 values that are the text's. Compares with all, or with one that is nobody's."""
+    own = digest(text)
+    matches = [hmac.compare_digest(own, item) for item in known or [NO_SHA256]]
+    return [place for place, match in enumerate(matches) if match and known]
+
+
+def _new(prefix: str) -> str:
+    body = _base62(int.from_bytes(secrets.token_bytes(RANDOM_BYTES)), _RANDOM_DIGITS)
+    return f"{prefix}{body}{_checksum(prefix, body)}"
+
+
+def _checksum(prefix: str, body: str) -> str:
+    return _base62(zlib.crc32(f"{prefix}{body}".encode()), _CHECKSUM_DIGITS)
+
+
+def _base62(number: int, digits: int) -> str:
+    text = ""
+    for _ in range(digits):
+        number, digit = divmod(number, len(_DIGITS))
+        text = _DIGITS[digit] + text
+    return text

@@ -1,0 +1,78 @@
+"""The keys that sign access tokens: JSON Web Keys from the settings, of which the first signs and all verify."""
+
+import hashlib
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from jwt.algorithms import ECAlgorithm
+
+from scim_core.settings import SettingsError
+
+MIN_RSA_BITS = 2048
+"""Shortest RSA key (RFC 7518 section 3.3)."""
+
+_PUBLIC = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n")}
+"""The public members that a key's thumbprint is made of, in their order (RFC 7638 section 3.2)."""
+
+_WHAT_IT_MUST_BE = (
+    "SCIM_SIGNING_KEY must hold a private JSON Web Key on one line: an elliptic curve key of P-256, or an RSA key of "
+    "at least 2048 bits. `python -m scim_core.admin signing-key` makes one. The same goes for SCIM_SIGNING_KEY_OTHER."
+)
+
+
+class SigningKeys:
+    """A key that signs, and public keys by their id: its own, and that of the key before or of the next one."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        """Raises SettingsError for a text that is no usable key; its content is not repeated."""
+        private = [_private_key(text) for text in texts]
+        self.key_id, self._signing = private[0]
+        self.algorithm = self._signing.algorithm_name
+        self._public = {key_id: _public_key(key) for key_id, key in private}
+
+    def sign(self, claims: dict[str, Any], token_type: str) -> str:
+        """The claims as a signed JWT of this `typ`, which names the key in its header (RFC 7515 section 4.1.4)."""
+        headers = {"typ": token_type, "kid": self.key_id}
+        return jwt.encode(claims, self._signing, algorithm=self.algorithm, headers=headers)
+
+    def public(self, key_id: str) -> jwt.PyJWK | None:
+        """The public key of this id."""
+        return self._public.get(key_id)
+
+
+def new_signing_key() -> str:
+    """A private key as SCIM_SIGNING_KEY takes it."""
+    members = ECAlgorithm.to_jwk(generate_private_key(SECP256R1()), as_dict=True)
+    return json.dumps({name: members[name] for name in ("kty", "crv", "x", "y", "d")}, separators=(",", ":"))
+
+
+def _private_key(text: str) -> tuple[str, jwt.PyJWK]:
+    try:
+        members = json.loads(text)
+        names = _PUBLIC[members["kty"]]
+        thumbprint = json.dumps({name: members[name] for name in names}, separators=(",", ":"))
+        key = jwt.PyJWK({name: value for name, value in members.items() if name != "alg"})
+    except (ValueError, TypeError, LookupError, jwt.PyJWTError):
+        raise SettingsError(_WHAT_IT_MUST_BE) from None
+    if not _strong(key.key):
+        raise SettingsError(_WHAT_IT_MUST_BE)
+    digest = hashlib.sha256(thumbprint.encode()).digest()
+    return urlsafe_b64encode(digest).rstrip(b"=").decode(), key
+
+
+def _strong(key: Any) -> bool:
+    match key:
+        case EllipticCurvePrivateKey():
+            return isinstance(key.curve, SECP256R1)
+        case RSAPrivateKey():
+            return key.key_size >= MIN_RSA_BITS
+    return False
+
+
+def _public_key(key: jwt.PyJWK) -> jwt.PyJWK:
+    return jwt.PyJWK(key.Algorithm.to_jwk(key.key.public_key(), as_dict=True), algorithm=key.algorithm_name)

@@ -1,0 +1,389 @@
+"""The registry port, as its implementations must keep it; and what only tables do: erasing a directory, resumably."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scim_core.administration import DRAIN_SECONDS, Administration, Refused, Wanted
+from scim_core.memory_registry import MemoryRegistry
+from scim_core.storage import Bookmark, IndexEntry, Membership, StorageBusy, StoredResource
+from scim_core.tables import TableRegistry, TableStorage, keys
+from scim_core.tables.keys import REGISTRY, KeyRange
+from scim_core.tables.operations import Operation, Role, Verb
+from scim_core.tables.rows import Row, RowPage, Rows
+from scim_core.tenants import (
+    MAX_CREDENTIALS,
+    Credential,
+    Gone,
+    Kind,
+    Overtaken,
+    Registry,
+    State,
+    Taken,
+    Tenant,
+    client_pointer,
+    token_pointer,
+)
+from tests.scim import Clock
+from tests.tenancy import Service, document, settings
+from tests.transcript import transcript
+
+NOW = "2026-11-23T09:05:00.000000Z"
+
+
+@pytest.fixture
+def table_registry(tables: TableStorage) -> TableRegistry:
+    """In the table of the directory, and over its connection: `tables` closes it."""
+    return TableRegistry(tables.rows)
+
+
+@pytest.fixture(params=["memory", "tables"])
+def registry(request: pytest.FixtureRequest) -> Registry:
+    return MemoryRegistry() if request.param == "memory" else request.getfixturevalue("table_registry")
+
+
+def tenant(tenant_id: str = "contoso") -> Tenant:
+    return Tenant(tenant_id, f"Name of {tenant_id}", NOW, State.ACTIVE, NOW)
+
+
+def token(number: int = 1) -> Credential:
+    return Credential(f"{number:016x}", Kind.TOKEN, f"label {number}", NOW, sha256=f"{number:064x}")
+
+
+def secret(number: int, client_id: str = "scim-1") -> Credential:
+    return replace(token(number), kind=Kind.SECRET, client_id=client_id, expires=NOW)
+
+
+async def created(registry: Registry, tenant_id: str = "contoso", *credentials: Credential) -> Tenant:
+    await registry.create(tenant(tenant_id))
+    for credential in credentials:
+        there = await loaded(registry, tenant_id)
+        exists = any(item.pointer == credential.pointer for item in there.credentials)
+        await registry.add(there, credential, pointer_exists=exists)
+    return await loaded(registry, tenant_id)
+
+
+async def loaded(registry: Registry, tenant_id: str = "contoso") -> Tenant:
+    found = await registry.load(tenant_id)
+    assert found is not None
+    return found
+
+
+async def ids(registry: Registry) -> set[str]:
+    return {item.id async for item in registry.tenants()}
+
+
+async def test_what_was_registered_is_read_back(registry: Registry) -> None:
+    federation = Credential(
+        "f1",
+        Kind.FEDERATION,
+        "ümläut",
+        NOW,
+        client_id="scim-2",
+        entra_tenant="t",
+        subject="s",
+        audience="a",
+        reusable=True,
+    )
+    there = await created(registry, "contoso", token(), federation)
+    assert replace(there, etag="", credentials=()) == tenant()
+    assert set(there.credentials) == {token(), federation}
+    assert await registry.find(token_pointer(token().sha256)) == "contoso"
+    assert await registry.find(client_pointer("scim-2")) == "contoso"
+
+
+async def test_what_is_not_there_is_not_found(registry: Registry) -> None:
+    assert await registry.find("token:x") is None
+    assert await registry.load("contoso") is None
+    assert await registry.load("?0123456789abcdef") is None
+    assert await ids(registry) == set()
+
+
+async def test_tenants_with_alike_ids_keep_their_own(registry: Registry) -> None:
+    await created(registry, "a", token(1))
+    await created(registry, "a-b", token(2))
+    await created(registry, "ab", token(3))
+    found = {item.id: item.credentials async for item in registry.tenants()}
+    assert found == {"a": (token(1),), "a-b": (token(2),), "ab": (token(3),)}
+    assert (await loaded(registry, "a")).credentials == (token(1),)
+
+
+async def test_an_id_and_a_pointer_can_be_had_once(registry: Registry) -> None:
+    await created(registry, "contoso", token())
+    with pytest.raises(Taken):
+        await registry.create(tenant())
+    other = await created(registry, "fabrikam")
+    with pytest.raises(Taken):
+        await registry.add(other, replace(token(), id="another"), pointer_exists=False)
+    assert await registry.find(token().pointer) == "contoso"
+    assert (await loaded(registry, "fabrikam")).credentials == ()
+
+
+async def test_credentials_of_a_client_share_its_pointer_to_the_last(registry: Registry) -> None:
+    await created(registry, "contoso", secret(1), secret(2))
+    await registry.remove("contoso", secret(1), keep_pointer=True)
+    assert await registry.find("client:scim-1") == "contoso"
+    await registry.remove("contoso", secret(2), keep_pointer=False)
+    assert await registry.find("client:scim-1") is None
+
+
+async def test_a_change_of_what_has_changed_is_overtaken(registry: Registry) -> None:
+    read = await created(registry)
+    await registry.change(replace(read, state=State.SUSPENDED))
+    for change in (
+        registry.change(replace(read, display_name="Other")),
+        registry.add(read, token(), pointer_exists=False),
+        registry.forget(read),
+    ):
+        with pytest.raises(Overtaken):
+            await change
+    assert (await loaded(registry)).state is State.SUSPENDED
+
+
+async def test_a_change_of_what_is_gone_says_so(registry: Registry) -> None:
+    read = await created(registry, "contoso", token())
+    await registry.forget(read)
+    for change in (
+        registry.change(read),
+        registry.put("contoso", token()),
+        registry.remove("contoso", token(), keep_pointer=False),
+        registry.used("contoso", token().id, "2026-11-23"),
+        registry.forget(read),
+    ):
+        with pytest.raises(Gone):
+            await change
+    assert await registry.load("contoso") is None
+    assert await registry.find(token().pointer) is None
+
+
+async def test_a_credential_can_be_changed_and_marked_as_used(registry: Registry) -> None:
+    await created(registry, "contoso", token(1), token(2))
+    await registry.put("contoso", replace(token(1), revoked=NOW))
+    await registry.used("contoso", token(2).id, "2026-11-24")
+    found = {item.id: item for item in (await loaded(registry)).credentials}
+    assert found[token(1).id] == replace(token(1), revoked=NOW)
+    assert found[token(2).id] == replace(token(2), last_used="2026-11-24")
+
+
+async def test_a_tenant_with_all_the_credentials_it_can_have_is_forgotten_whole(registry: Registry) -> None:
+    read = await created(registry, "contoso", *(token(number) for number in range(MAX_CREDENTIALS)))
+    assert len(read.credentials) == MAX_CREDENTIALS
+    await registry.forget(read)
+    assert await ids(registry) == set()
+    assert [await registry.find(item.pointer) for item in read.credentials] == [None] * MAX_CREDENTIALS
+
+
+async def test_a_look_up_and_a_tenant_are_a_round_trip_each(table_registry: TableRegistry) -> None:
+    await created(table_registry, "contoso", token(1), secret(2))
+    holder: Any = table_registry
+    with transcript(holder) as seen:
+        await table_registry.find(token(1).pointer)
+        await table_registry.load("contoso")
+    assert seen.kinds == ["get", "page"]
+
+
+@pytest.mark.parametrize("kind", [Kind.TOKEN, Kind.SECRET])
+async def test_a_warm_request_adds_no_round_trip_to_those_of_the_directory(tables: TableStorage, kind: Kind) -> None:
+    registry = TableRegistry(tables.rows)
+    service = Service(settings(), tables, registry)
+    issued = await service.tenant("Contoso", kind)
+    bearer = issued.secret if kind is Kind.TOKEN else await service.access_token(issued)
+    holder: Any = registry
+    with transcript(holder) as cold:
+        created = await service.send("POST", "/scim/v2/Users", bearer, {"userName": "ann"})
+        assert created.status == 201
+    with transcript(holder) as warm, transcript(tables) as directory:
+        answer = await service.send("GET", f"/scim/v2/Users/{document(created)['id']}", bearer)
+    assert answer.status == 200
+    assert (warm.calls, directory.round_trips) == ([], 1)
+    # The access token was given by this process just now, so that it knows the tenant.
+    assert cold.kinds == (["get", "page", "transact"] if kind is Kind.TOKEN else [])
+    service.restart()
+    with transcript(holder) as cold:
+        assert (await service.users(bearer)).status == 200
+    assert cold.kinds == (["get", "page"] if kind is Kind.TOKEN else ["page"])
+    service.pass_time(61)
+    with transcript(holder) as stale:
+        assert (await service.users(bearer)).status == 200
+    assert stale.kinds == cold.kinds
+
+
+async def test_the_registry_is_no_tenants(table_registry: TableRegistry, tables: TableStorage) -> None:
+    """Not even of one whose id is the registry's name: its code holds no colon."""
+    await created(table_registry, "contoso", token())
+    assert [row async for row in rows_of(tables.rows, REGISTRY.removeprefix(":"))] == []
+    assert [row async for row in rows_of(tables.rows, ";3aregistry")] == []
+
+
+# Erasing a directory
+
+
+class Failing(Rows):
+    """Rows whose n-th call fails: before it happens, or after it has happened and before the answer."""
+
+    def __init__(self, rows: Rows, call: int, *, after: bool) -> None:
+        self._rows = rows
+        self._left = call
+        self._after = after
+
+    async def get(self, tenant: str, key: str, **options: Any) -> Row | None:
+        return await self._disturbed(self._rows.get(tenant, key, **options))
+
+    async def page(self, tenant: str, key_range: KeyRange, **options: Any) -> RowPage:
+        return await self._disturbed(self._rows.page(tenant, key_range, **options))
+
+    async def transact(self, tenant: str, operations: Sequence[Any]) -> Any:
+        return await self._disturbed(self._rows.transact(tenant, operations))
+
+    async def _disturbed(self, call: Any) -> Any:
+        self._left -= 1
+        if self._left != 0:
+            return await call
+        if self._after:
+            await call
+        else:
+            call.close()
+        raise StorageBusy("the process died here")
+
+
+def administration(registry: Registry, clock: Clock) -> Administration:
+    async def pause(seconds: float) -> None:
+        clock.advance(seconds=seconds)
+
+    return Administration(registry, clock=clock, pause=pause, correlation_id="test")
+
+
+async def rows_of(rows: Rows, partition: str) -> AsyncIterator[Row]:
+    page = await rows.page(partition, KeyRange("", "\x7f"))
+    for row in page.rows:
+        yield row
+
+
+async def provisioned(tables: TableStorage, *tenants: str, users: int = 3) -> None:
+    """Each of these tenants has users, in a group, with bookmarks."""
+    for tenant_id in tenants:
+        for number in range(users):
+            index = frozenset({IndexEntry("userName", f"user {number}", unique=True)})
+            user = StoredResource("User", f"u{number}", {"userName": "x"}, NOW, NOW, "v", index)
+            await tables.create(tenant_id, user)
+        group = StoredResource("Group", "g", {"displayName": "x"}, NOW, NOW, "v")
+        await tables.create(tenant_id, group, [Membership("g", f"u{number}") for number in range(min(users, 3))])
+        await tables.save_bookmark(tenant_id, "walk", Bookmark("u1", users, NOW))
+
+
+async def left(tables: TableStorage, tenant_id: str) -> int:
+    return len([row async for row in rows_of(tables.rows, tenant_id)])
+
+
+async def test_a_deleted_tenant_leaves_no_row_and_no_other_tenant_loses_one(
+    table_registry: TableRegistry, tables: TableStorage, clock: Clock
+) -> None:
+    await provisioned(tables, "contoso", "contoso-2", "default")
+    await created(table_registry, "contoso", token(1), secret(2))
+    await created(table_registry, "contoso-2", token(3))
+    kept = [await left(tables, name) for name in ("contoso-2", "default")]
+    removed = await administration(table_registry, clock).delete("contoso", lambda _: None)
+    assert removed == kept[0]
+    assert await left(tables, "contoso") == 0
+    assert [await left(tables, name) for name in ("contoso-2", "default")] == kept
+    assert await ids(table_registry) == {"contoso-2"}
+    assert await table_registry.find(token(1).pointer) is None
+    assert await table_registry.find(token(3).pointer) == "contoso-2"
+
+
+async def test_a_directory_of_many_transactions_is_erased(
+    table_registry: TableRegistry, tables: TableStorage, clock: Clock
+) -> None:
+    await provisioned(tables, "contoso", users=130)
+    await created(table_registry)
+    told: list[str] = []
+    assert await administration(table_registry, clock).delete("contoso", told.append) == 2 * 130 + 1 + 6 + 1
+    assert await left(tables, "contoso") == 0
+    assert told[-1] == "268 rows removed"
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_deletion_that_dies_at_any_call_is_finished_by_the_next(
+    table_registry: TableRegistry, tables: TableStorage, clock: Clock, after: bool
+) -> None:
+    calls = 0
+    while True:
+        calls += 1
+        name = f"tenant-{calls}"
+        await provisioned(tables, name, users=1)
+        await created(table_registry, name, token(calls), secret(1000 + calls, name))
+        dying = administration(TableRegistry(Failing(tables.rows, calls, after=after)), clock)
+        try:
+            await dying.delete(name, lambda _: None)
+        except StorageBusy:
+            half_done = await table_registry.load(name)
+            if half_done is not None:  # it was not the answer of the very last call that was lost
+                assert half_done.state is State.DELETING or await left(tables, name) > 0
+                await administration(table_registry, clock).delete(name, lambda _: None)
+        else:
+            break
+        assert await left(tables, name) == 0
+        assert await table_registry.load(name) is None
+        assert await table_registry.find(token(calls).pointer) is None
+        assert await table_registry.find(client_pointer(name)) is None
+    assert calls > 6, "one call each: to read, mark, read, find rows, remove them, find none, read, forget"
+
+
+async def test_a_change_that_is_unfinished_is_erased_with_its_marker_and_no_other_tenants(
+    table_registry: TableRegistry, tables: TableStorage, clock: Clock
+) -> None:
+    for name in ("contoso", "contoso-2"):
+        await provisioned(tables, name, users=1)
+        await created(table_registry, name)
+        marker = Operation(
+            Verb.UPSERT, Role.OTHER, keys.marker(name, "g", "m"), {"tenant": name, "id": "g", "mark": "m"}
+        )
+        await tables.rows.transact(keys.MARKERS, [marker])
+        await tables.rows.transact(name, [Operation(Verb.UPSERT, Role.OTHER, keys.pending("g"), {"id": "g"})])
+    await administration(table_registry, clock).delete("contoso", lambda _: None)
+    assert await left(tables, "contoso") == 0
+    markers = [row.properties["tenant"] async for row in rows_of(tables.rows, keys.MARKERS)]
+    assert markers == ["contoso-2"]
+
+
+async def test_two_deletions_at_once_do_not_hinder_each_other(
+    table_registry: TableRegistry, tables: TableStorage, clock: Clock
+) -> None:
+    await provisioned(tables, "contoso", users=60)
+    await created(table_registry)
+    both = await asyncio.gather(
+        *(administration(table_registry, clock).delete("contoso", lambda _: None) for _ in range(2)),
+        return_exceptions=True,
+    )
+    assert [
+        error for error in both if isinstance(error, BaseException) and not isinstance(error, Gone | Overtaken)
+    ] == []
+    if await table_registry.load("contoso"):
+        await administration(table_registry, clock).delete("contoso", lambda _: None)
+    assert await left(tables, "contoso") == 0
+
+
+async def test_rows_go_only_when_no_request_can_be_under_way(registry: Registry, clock: Clock) -> None:
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    await created(registry, "at-once")
+    await created(registry, "suspended")
+    of_two = Administration(registry, clock=clock, pause=pause, correlation_id="test")
+    await of_two.delete("at-once", lambda _: None)
+    assert DRAIN_SECONDS - 1 < pauses.pop() <= DRAIN_SECONDS
+    await of_two.suspend("suspended")
+    clock.advance(seconds=DRAIN_SECONDS + 1)
+    await of_two.delete("suspended", lambda _: None)
+    assert pauses == []
+
+
+async def test_a_tenant_has_at_most_so_many_credentials(registry: Registry, clock: Clock) -> None:
+    await created(registry, "contoso", *(token(number) for number in range(MAX_CREDENTIALS)))
+    with pytest.raises(Refused, match="remove those"):
+        await administration(registry, clock).create_credential("contoso", Wanted(Kind.TOKEN))
