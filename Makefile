@@ -2,7 +2,10 @@ PYTHON := .venv/bin/python
 RUN := requirements.txt devhost/requirements.txt
 TEST := $(RUN) tests/requirements.txt
 
-.PHONY: help run test lint check bench
+INFRA := infra/requirements.txt
+BICEPCHECK ?= ../shared/tools/bicepcheck.py
+
+.PHONY: help run test lint check check-infra package costs bench
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +17,9 @@ help:
 	@echo "make test   all tests; ARGS='-k name' passes on arguments to pytest"
 	@echo "make lint   ruff and mypy"
 	@echo "make check  lint, then test"
+	@echo "make check-infra  the Bicep files: syntax, names, types where BICEPCHECK is there, checkov, bicep where it is there"
+	@echo "make package  what is deployed, as dist/scim.zip"
+	@echo "make costs  what a month costs, from measured storage calls; ARGS='--price always_ready=0' changes a price"
 	@echo "make bench  the benchmarks; ARGS= are passed on"
 
 run:
@@ -33,6 +39,18 @@ lint:
 check:
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
+
+check-infra:
+	@VENV=.venv-infra sh devhost/environment.sh $(INFRA)
+	@.venv-infra/bin/python -m infra.checks --types $(BICEPCHECK)
+
+package:
+	@sh devhost/environment.sh $(RUN)
+	@exec $(PYTHON) -m infra.package $(ARGS)
+
+costs:
+	@sh devhost/environment.sh $(TEST)
+	@exec $(PYTHON) -m infra.costs $(ARGS)
 
 bench:
 	@sh devhost/environment.sh $(TEST)

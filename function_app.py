@@ -7,6 +7,7 @@ from urllib.parse import unquote
 import azure.functions as func
 
 from scim_core import ScimRequest, Settings, build
+from scim_core.log_records import FieldsInText
 
 # The host tries routes in the order of the functions' names: a literal must sort before the parameter it competes
 # with. A name is only what telemetry calls the request; scim_core decides by the path itself, also about methods.
@@ -30,6 +31,8 @@ ROUTES = {
 }
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
+# The host passes on the text of a record and none of its fields, among them the tenant.
+logging.setLogRecordFactory(FieldsInText)
 # Azure's SDK logs every URL it calls, and these hold user names.
 logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
 

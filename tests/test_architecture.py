@@ -16,7 +16,7 @@ MODULES = {
 }
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("storage", "settings", "messages", "identifiers", "conditions", "limits"),
+    ("storage", "settings", "messages", "identifiers", "conditions", "limits", "log_records"),
     ("schemas", "json_body", "memory"),
     ("representation", "filters", "memberships", "errors"),
     ("tolerance", "plan", "search_parameters", "auth", "routes"),
@@ -31,6 +31,7 @@ FOUNDATIONS = {
     "storage": set(),
     "settings": set(),
     "messages": set(),
+    "log_records": set(),
     "memory": {"storage"},
     "tables": {"storage", "settings"},
 }
