@@ -1,4 +1,4 @@
-"""`python -m infra.checks`: every check that can be made here of the Bicep files. Exit status 1 when one finds something."""
+"""`python -m infra.checks`: every check of the Bicep files that can be made here. Exit status 1 for any finding."""
 
 import argparse
 import sys
@@ -13,8 +13,8 @@ def main() -> int:
     """The exit status. Says of each check whether it was made, and what it found."""
     parser = argparse.ArgumentParser(prog="python -m infra.checks", description="Checks of Bicep files, without Azure.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parents[1], help="default: infra/")
-    parser.add_argument("--types", type=Path, help="bicepcheck.py, which knows Azure's resource types; left out if absent")
-    parser.add_argument("--no-checkov", action="store_true", help="leave out checkov, which takes a quarter of a minute")
+    parser.add_argument("--types", type=Path, help="bicepcheck.py, which knows Azure's resource types; may be absent")
+    parser.add_argument("--no-checkov", action="store_true", help="leave out checkov, which takes most of the time")
     arguments = parser.parse_args()
     findings = _check(arguments.folder, arguments.types, checkov=not arguments.no_checkov)
     for finding in findings:

@@ -37,7 +37,7 @@ Rule = Callable[[Source], Iterator[Finding]]
 
 def check(paths: list[Path]) -> list[Finding]:
     """Everything wrong with these files, in their order."""
-    rules: tuple[Rule, ...] = (_syntax, _names, _modules, _roles)
+    rules: tuple[Rule, ...] = (_syntax, _names, _modules, _files, _roles)
     return sorted({finding for path in paths for rule in rules for finding in rule(Source(path))})
 
 
@@ -105,8 +105,10 @@ def _names_itself(node: Node) -> bool:
     parent = node.parent
     assert parent is not None  # noqa: S101 -- an identifier is never the root
     first = next((child for child in parent.named_children if child.type == "identifier"), None)
-    return first == node and (parent.type == "object_property" or parent.type.endswith("_declaration")) and (
-        parent.type != "object_property" or parent.named_children[0] == node
+    return (
+        first == node
+        and (parent.type == "object_property" or parent.type.endswith("_declaration"))
+        and (parent.type != "object_property" or parent.named_children[0] == node)
     )
 
 
@@ -132,6 +134,14 @@ def _outputs(source: Source, module: Declaration, target: Source) -> Iterator[st
     pattern = re.compile(rf"\b{re.escape(module.name)}(?:\[[^\]]*\])?!?\.\??outputs\.\??(\w+)")
     asked = set(pattern.findall(text(source.root)))
     yield from (f"has no output {name}" for name in asked - target.of_kind("output").keys())
+
+
+def _files(source: Source) -> Iterator[Finding]:
+    for node in walk(source.root):
+        if node.type == "call_expression" and text(node.children[0]) in ("loadTextContent", "loadJsonContent"):
+            name = next((value for child in walk(node) if (value := literal(child)) is not None), "")
+            if not (source.path.parent / name).is_file():
+                yield Finding(source.path, node.start_point[0] + 1, f"there is no file {name}")
 
 
 def _roles(source: Source) -> Iterator[Finding]:
