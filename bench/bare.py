@@ -124,7 +124,9 @@ def patch_group(number: int) -> Calls:
     group = stored_group(group_of(number))
     edge = Membership(group.id, user_id(number % POPULATION))
     edge_key = keys.member(edge.group_id, edge.member_id)
-    entries = _entries(changes.membership_change(_as_read(group), MembershipEdits(add=(edge,)), _MARK, guarded=False))
+    edits = MembershipEdits(add=(edge,))
+    change = changes.membership_change(_as_read(group), edits, _MARK, guarded=False)
+    entries = _entries(change.operations(edits))
 
     async def calls(table: TableClient) -> str:
         await asyncio.gather(_row(table, keys.resource("Group", group.id)), _row_or_none(table, edge_key, _EDGE))
@@ -145,14 +147,14 @@ def patch_user(number: int) -> Calls:
         await table.submit_transaction([(kind, entity, options | _unchanged(row))])
         return str(row["d0"])
 
-    [(kind, entity, options)] = _entries(changes.update(_as_read(changed), MembershipEdits(), _MARK))
+    [(kind, entity, options)] = _entries(changes.update(_as_read(changed), MembershipEdits(), _MARK).own)
     return calls
 
 
 def post_user(number: int) -> Calls:
     """POST of a user: one transaction with its row and its index rows."""
     user = stored_user(POSTED + number)
-    entries = _entries(changes.creation(user, (), ""))
+    entries = _entries(changes.creation(user, (), "").own)
 
     async def calls(table: TableClient) -> str:
         await table.submit_transaction(entries)
@@ -164,7 +166,7 @@ def post_user(number: int) -> Calls:
 def delete_user(number: int) -> Calls:
     """DELETE of a user that a POST made: what a GET reads; then one transaction."""
     user = _as_read(stored_user(POSTED + number))
-    (kind, entity, options), *others = _entries(changes.deletion(user, (), _MARK, user.last_modified))
+    (kind, entity, options), *others = _entries(changes.departure(user))
 
     async def calls(table: TableClient) -> str:
         row = await _user_and_groups(table, POSTED + number)

@@ -72,7 +72,7 @@ async def _measure(endpoint: Endpoint, bare_environment: dict[str, str]) -> tupl
 
 async def prepare(settings: Settings, population: int = POPULATION) -> None:
     """The table holds so many users, and a group of its last users for each series of requests."""
-    storage = table_storage(settings)
+    storage = table_storage(settings.storage)
     await store_users(storage, range(population))
     for first in (0, CALLS_FIRST):
         await store_group(storage, bare.group_of(first), range(POPULATION - MEMBERS, POPULATION))

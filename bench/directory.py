@@ -105,7 +105,7 @@ def _stored(resource_type: ResourceType, resource_id: str, payload: dict[str, An
 
 async def store_users(storage: TableStorage, numbers: Iterable[int]) -> None:
     """The users of these numbers are stored, several to a transaction, by the storage's own rows."""
-    await _transact(storage, (changes.creation(stored_user(number), (), "") for number in numbers))
+    await _transact(storage, ([*changes.creation(stored_user(number), (), "").own] for number in numbers))
 
 
 async def store_group(storage: TableStorage, number: int, members: Iterable[int]) -> None:
@@ -117,7 +117,7 @@ async def store_group(storage: TableStorage, number: int, members: Iterable[int]
 
 def _edge_rows(group: StoredResource, member: int) -> list[Operation]:
     edits = MembershipEdits(add=(Membership(group.id, user_id(member)),))
-    rows = changes.membership_change(group, edits, _MARK, guarded=False)
+    rows = changes.edge_operations(changes.key_of(group), group.version, edits, _MARK)
     return [row for row in rows if row.role is Role.MEMBERSHIP]
 
 

@@ -82,14 +82,14 @@ def _preloaded() -> Iterator[None]:
 
 async def _store(endpoint: Endpoint, size: int) -> None:
     """The directory of this size."""
-    storage = table_storage(endpoint.settings)
+    storage = table_storage(endpoint.settings.storage)
     await store_users(storage, range(size))
     await storage.close()
 
 
 async def _store_groups(endpoint: Endpoint, users: int, sizes: Sequence[int]) -> None:
     """A group of each size, of the first users; and users besides, who can join them."""
-    storage = table_storage(endpoint.settings)
+    storage = table_storage(endpoint.settings.storage)
     await store_users(storage, _joining(users))
     for number, size in enumerate(sizes):
         await store_group(storage, number, range(size))

@@ -32,9 +32,9 @@ class CallCounter:
     """Carries out operations in this process, each after its bare calls, over tables of the same content."""
 
     def __init__(self, settings: Settings, bare_settings: Settings) -> None:
-        self._storage: TableStorage = table_storage(settings)
+        self._storage: TableStorage = table_storage(settings.storage)
         self._endpoint: Endpoint = build(settings, self._storage)
-        self._bare = connect(bare_settings)
+        self._bare = connect(bare_settings.storage)
 
     async def calls(self, operation: Operation, client: Client, number: int) -> Calls:
         """The operation's calls. Raises OtherCalls when its bare ones are not the same."""

@@ -31,7 +31,7 @@ def build(settings: Settings, storage: Storage | None = None, clock: Clock = utc
     if storage is None:
         from scim_core.tables import table_storage  # noqa: PLC0415 -- tests without Azure need not import its SDK
 
-        storage = table_storage(settings)
+        storage = table_storage(settings.storage)
 
     def new_id() -> str:
         return uuid7(clock())

@@ -1,9 +1,10 @@
-"""Splits a group's POST, PUT or PATCH into membership edits and the rest.
+"""Splits a group's POST, PUT or PATCH into membership edits and the rest; reads members that are still changing.
 
 Memberships are rows, so a PATCH that adds one member must never need the others. The operations on `members` are
 folded into one `MembershipPatch`, in order (RFC 7644 section 3.5.2), which knows whether the present members matter.
 """
 
+import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +13,12 @@ from scim2_models import InvalidFilterException, InvalidValueException, Mutabili
 from scim2_models.path import AttrPath, CompareOperator, Comparison, LogicalExpr, LogicalOperator
 
 from scim_core.schemas import ResourceType
-from scim_core.storage import Membership, MembershipEdits
+from scim_core.storage import GROUP, Membership, MembershipEdits, Storage
 
 MEMBERS = "members"
+
+READER_SECONDS = 2
+"""How long somebody who reads a group helps to carry out its large change; what is left then is added in memory."""
 
 
 @dataclass
@@ -153,6 +157,15 @@ def _selected_ids(node: Any) -> list[str] | None:
     if isinstance(node, Comparison) and node.op == CompareOperator.eq and node.attr_path == AttrPath("value"):
         return [str(node.value)]
     return None
+
+
+async def settled_members(storage: Storage, tenant: str, group_id: str) -> list[Membership]:
+    """All members of a group that was found unsettled, as they are once its change has been carried out."""
+    left = await storage.settle(tenant, group_id, seconds=READER_SECONDS)
+    [group], members = await asyncio.gather(
+        storage.read(tenant, GROUP, [group_id]), storage.members_of(tenant, group_id)
+    )
+    return left.applied(members) if group is not None and group.unsettled else members
 
 
 def members_named(resource_type: ResourceType, value: Any) -> dict[str, str]:

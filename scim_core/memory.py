@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from threading import Lock
@@ -11,6 +11,7 @@ from typing import Any
 
 from scim_core.storage import (
     GROUP,
+    MANY_MEMBERSHIPS,
     Bookmark,
     Column,
     ColumnTest,
@@ -20,6 +21,7 @@ from scim_core.storage import (
     NotFound,
     Page,
     StoredResource,
+    Swept,
     UniquenessConflict,
     VersionConflict,
 )
@@ -103,6 +105,11 @@ class MemoryStorage:
             stored = self._owned(tenant).of_type(resource_type)
             return [_as_read(stored[id_]) if id_ in stored else None for id_ in ids]
 
+    async def existing(self, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
+        """See Storage.existing."""
+        with self._lock:
+            return set(ids).intersection(self._owned(tenant).of_type(resource_type))
+
     async def find(self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False) -> list[str]:
         """See Storage.find."""
         with self._lock:
@@ -168,19 +175,28 @@ class MemoryStorage:
         with self._lock:
             owned = self._owned(tenant)
             owned.current(resource, guarded=True)
-            if owned.memberships_of(resource) != set(memberships):
+            present = owned.memberships_of(resource)
+            if len(memberships) < MANY_MEMBERSHIPS and present != set(memberships):
                 raise VersionConflict
             version = _version_after(resource, now)
-            for edge in memberships:
+            for edge in present:
                 owned.memberships.discard(edge)
                 self._touch(owned, edge.member_type, edge.member_id, version)
                 self._touch(owned, GROUP, edge.group_id, version, now)
             self._forget(owned, resource)
 
-    async def members_of(self, tenant: str, group_id: str) -> list[Membership]:
+    async def settle(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:  # noqa: ARG002
+        """See Storage.settle: every change here is carried out at once."""
+        return _NO_EDITS
+
+    async def sweep(self, *, before: str, seconds: float) -> Swept:  # noqa: ARG002
+        """See Storage.sweep."""
+        return Swept()
+
+    async def members_of(self, tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
         """See Storage.members_of."""
         with self._lock:
-            return sorted(edge for edge in self._owned(tenant).memberships if edge.group_id == group_id)
+            return sorted(edge for edge in self._owned(tenant).memberships if edge.group_id == group_id)[:limit]
 
     async def groups_of(
         self,
@@ -199,7 +215,8 @@ class MemoryStorage:
 
     async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:
         """See Storage.present."""
-        return [edge for edge in await self.members_of(tenant, group_id) if edge.member_id in member_ids]
+        ids = set(member_ids)
+        return [edge for edge in await self.members_of(tenant, group_id) if edge.member_id in ids]
 
     async def load_bookmark(self, tenant: str, key: str) -> Bookmark | None:
         """See Storage.load_bookmark."""

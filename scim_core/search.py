@@ -8,13 +8,14 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from scim2_models import ScimFilter, SearchRequest, TooManyException
 
 from scim_core.identifiers import Clock, instant_text, is_id
+from scim_core.memberships import settled_members
 from scim_core.plan import AnyOf, ById, ByIndex, Edge, GroupsOf, Lookup, MembersOf, Plan, Scan, plan
 from scim_core.representation import Renderer, to_model
 from scim_core.schemas import ResourceType
@@ -71,9 +72,11 @@ class Search:
         """
         run = _Run(self._storage, tenant, resource_type, query.scim_filter, renderer)
         log.info("search plan", extra={"tenant": tenant, "resource_type": resource_type.name, "plan": str(run.plan)})
-        if not isinstance(run.plan.lookup, Scan):
-            return await self._from_lookup(run, query, memberships=memberships)
-        return await self._walk(run, query, memberships=memberships)
+        if isinstance(run.plan.lookup, Scan):
+            found = await self._walk(run, query, memberships=memberships)
+        else:
+            found = await self._from_lookup(run, query, memberships=memberships)
+        return replace(found, memberships=await _settled(self._storage, tenant, found.resources, found.memberships))
 
     async def all_sorted(
         self,
@@ -103,7 +106,8 @@ class Search:
             self._storage.groups_of(tenant, others),
             asyncio.gather(*(self._storage.members_of(tenant, group_id) for group_id in groups)),
         )
-        return of_others | dict(zip(groups, of_groups, strict=True))
+        edges = of_others | dict(zip(groups, of_groups, strict=True))
+        return await _settled(self._storage, tenant, resources, edges)
 
     async def _from_lookup(self, run: "_Run", query: Query, *, memberships: bool) -> Found:
         if isinstance(run.plan.lookup, Edge):
@@ -137,6 +141,9 @@ class Search:
             run.load_matching(ids),
             run.memberships(ids) if memberships else _nothing(),
         )
+        if loaded and loaded[0].unsettled:
+            members = await settled_members(self._storage, run.tenant, edge.group_id)
+            is_member = [item for item in members if item.member_id == edge.member_id]
         found = tuple(loaded) if is_member else ()
         return Found(len(found), found[query.start_index - 1 :][: query.count], edges)
 
@@ -323,12 +330,22 @@ class _Run:
             return list(resources)
         reads = self.plan.reads_memberships
         edges = await self.memberships([resource.id for resource in resources]) if reads else {}
+        edges = await _settled(self.storage, self.tenant, resources, edges)
         return [resource for resource in resources if self._test(resource, edges.get(resource.id, ()))]
 
     def _test(self, resource: StoredResource, memberships: Sequence[Membership]) -> bool:
         assert self.filter is not None  # noqa: S101 -- only called with a filter
         representation = self.renderer.full(self.resource_type, resource, memberships)
         return self.filter.match(to_model(self.resource_type, representation))
+
+
+async def _settled(
+    storage: Storage, tenant: str, resources: Sequence[StoredResource], edges: dict[str, list[Membership]]
+) -> dict[str, list[Membership]]:
+    """These memberships, with those of groups whose change is being carried out as they will be."""
+    unsettled = [resource.id for resource in resources if resource.unsettled and resource.id in edges]
+    members = await asyncio.gather(*(settled_members(storage, tenant, group_id) for group_id in unsettled))
+    return edges | dict(zip(unsettled, members, strict=True))
 
 
 def _too_many() -> TooManyException:

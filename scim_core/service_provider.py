@@ -7,7 +7,6 @@ now, and a client that named the version it wanted to change is refused.
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,10 +23,11 @@ from scim2_models import (
 from scim_core.conditions import Conditions
 from scim_core.identifiers import Clock, instant_text, is_id
 from scim_core.json_body import check_text
-from scim_core.memberships import MEMBERS, MembershipPatch, members_named, split
+from scim_core.memberships import MEMBERS, READER_SECONDS, MembershipPatch, members_named, settled_members, split
 from scim_core.representation import Json, check_required, columns, index_entries, to_document, to_model
 from scim_core.schemas import POLICY, Catalogue, ResourceType
 from scim_core.storage import (
+    MANY_MEMBERSHIPS,
     Membership,
     MembershipEdits,
     NotFound,
@@ -37,15 +37,13 @@ from scim_core.storage import (
     VersionConflict,
 )
 from scim_core.tolerance import Tolerance
+from scim_core.turns import Turns
 
-MAX_ATTEMPTS = 12
-"""How often a change is applied anew when others came between; a client that is still unlucky is told to come back."""
+WRITER_SECONDS = 10
+"""How long somebody who wants to change a resource helps to carry out its large change, before being told to return."""
 
-FIRST_WAIT_SECONDS = 0.02
-"""Longest wait before the second attempt. It doubles with each, and is drawn at random so that rivals part."""
-
-LONGEST_WAIT_SECONDS = 1.0
-"""Longest single wait, which keeps all attempts together far below the 60 seconds Entra waits for an answer."""
+UNSETTLED_RETRY_AFTER = 30
+"""Seconds after which to come back to a resource whose change is still being carried out: it takes a minute or two."""
 
 MAX_LOGGED_NAMES = 50
 """Names in one log line: enough to find a mistaken mapping, and no way to fill the log."""
@@ -94,7 +92,7 @@ class ServiceProvider:
         self._catalogue = catalogue
         self._clock = clock
         self._new_id = new_id
-        self._pause = pause
+        self._turns = Turns(pause)
 
     async def create(self, tenant: str, resource_type: ResourceType, payload: Any) -> Outcome:
         """A new resource with an id of ours is stored (RFC 7644 section 3.3).
@@ -125,13 +123,15 @@ class ServiceProvider:
             await self._storage.create(tenant, stored, joining)
             return Outcome(stored, joining)
 
-        return await self._until_settled(attempt)
+        return await self._turns.until_settled((tenant, resource_id), attempt)
 
     async def get(self, address: Address, *, memberships: bool) -> Outcome:
         """The resource (RFC 7644 section 3.4.1). Raises NotFoundException when there is none with this id."""
         stored, edges = await asyncio.gather(
             self._read(address), self._shown(address) if memberships else _no_memberships()
         )
+        if stored.unsettled and memberships:
+            edges = await settled_members(self._storage, address.tenant, address.id)
         return Outcome(stored, edges)
 
     async def replace(self, address: Address, payload: Any, conditions: Conditions, *, memberships: bool) -> Outcome:
@@ -179,9 +179,13 @@ class ServiceProvider:
         async def attempt(_: bool) -> None:
             stored, edges = await asyncio.gather(self._read(address), self._all_edges(address))
             _check(conditions, stored)
-            await self._storage.delete(address.tenant, stored, edges, now=instant_text(self._clock()))
+            await self._require_settled(address, stored)
+            try:
+                await self._storage.delete(address.tenant, stored, edges, now=instant_text(self._clock()))
+            except NotFound:
+                log.info("a resource was gone when its deletion came to it", extra={"tenant": address.tenant})
 
-        await self._until_settled(attempt)
+        await self._turns.until_settled((address.tenant, address.id), attempt)
 
     async def _change(
         self,
@@ -194,12 +198,16 @@ class ServiceProvider:
     ) -> Outcome:
         """Read, apply, store; anew when something else came between. Nothing is written when nothing changes."""
         guarded = conditions.match is not None or members.needs_present_members
+        ours = set[str]()
 
         async def attempt(resolve: bool) -> Outcome:
             before, present = await asyncio.gather(
                 self._read(address), self._present(address, members, memberships=memberships)
             )
+            if before.version in ours:  # the change was made, only the answer was lost on its way
+                return Outcome(before, present)
             _check(conditions, before)
+            await self._require_settled(address, before)
             if address.id in members.added:
                 raise InvalidValueException(detail="A group cannot be a member of itself.")
             original = to_model(address.resource_type, before.document)
@@ -207,18 +215,26 @@ class ServiceProvider:
             edits = members.edits(address.id, present) if members else MembershipEdits()
             joining = _well_formed(address.tenant, edits.add)
             edits = replace(edits, add=await self._known(address.tenant, joining) if resolve else joining)
-            after = await self._store(address, before, document, edits, guarded=guarded)
+            moved = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()))
+            ours.add(moved.version)
+            after = await self._store(address, before, moved, document, edits, guarded=guarded)
             stays = [item for item in present if item not in set(edits.remove)]
             return Outcome(after, sorted([*stays, *edits.add]))
 
-        return await self._until_settled(attempt)
+        return await self._turns.until_settled((address.tenant, address.id), attempt)
 
     async def _store(
-        self, address: Address, before: StoredResource, document: Json, edits: MembershipEdits, *, guarded: bool
+        self,
+        address: Address,
+        before: StoredResource,
+        moved: StoredResource,
+        document: Json,
+        edits: MembershipEdits,
+        *,
+        guarded: bool,
     ) -> StoredResource:
         if document == before.document and not edits:
             return before
-        moved = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()))
         if document == before.document:
             await self._storage.edit_members(address.tenant, moved, edits, guarded=guarded)
             return moved
@@ -227,27 +243,23 @@ class ServiceProvider:
         await self._storage.update(address.tenant, after, edits)
         return after
 
-    async def _until_settled[T](self, attempt: Callable[[bool], Awaitable[T]]) -> T:
-        """Attempts until one is not overtaken; after one that met a missing row, member ids are looked up first.
-
-        Raises StorageBusy after MAX_ATTEMPTS.
-        """
-        resolve = False
-        for number in range(MAX_ATTEMPTS):
-            try:
-                return await attempt(resolve)
-            except VersionConflict:
-                longest = min(FIRST_WAIT_SECONDS * 2**number, LONGEST_WAIT_SECONDS)
-                await self._pause(random.uniform(0, longest))  # noqa: S311 -- spreads rivals, keeps no secret
-            except NotFound:
-                resolve = True
-        raise StorageBusy("the resource is being changed by too many others")
-
     async def _read(self, address: Address) -> StoredResource:
         [stored] = await self._storage.read(address.tenant, address.resource_type.name, [address.id])
         if stored is None:
+            await self._storage.settle(address.tenant, address.id, seconds=READER_SECONDS)
             raise address.not_found()
         return stored
+
+    async def _require_settled(self, address: Address, stored: StoredResource) -> None:
+        """Raises VersionConflict once a large change of the resource has been carried out, StorageBusy when it goes on.
+
+        What was read beside the resource may be older than that change.
+        """
+        if not stored.unsettled:
+            return
+        if await self._storage.settle(address.tenant, address.id, seconds=WRITER_SECONDS):
+            raise StorageBusy("a large change of the resource is being carried out", UNSETTLED_RETRY_AFTER)
+        raise VersionConflict
 
     async def _shown(self, address: Address) -> list[Membership]:
         """The memberships that a representation shows: a group's members, another resource's groups."""
@@ -263,20 +275,24 @@ class ServiceProvider:
         return await self._storage.present(address.tenant, address.id, named) if named else []
 
     async def _all_edges(self, address: Address) -> list[Membership]:
-        has_members = address.resource_type.has_members
-        as_group = self._storage.members_of(address.tenant, address.id) if has_members else _no_memberships()
+        """The memberships of a resource to delete; of the members of a group no more than a delete needs."""
+        as_group = (
+            self._storage.members_of(address.tenant, address.id, limit=MANY_MEMBERSHIPS)
+            if address.resource_type.has_members
+            else _no_memberships()
+        )
         groups, members = await asyncio.gather(self._storage.groups_of(address.tenant, [address.id]), as_group)
         return [*groups.get(address.id, []), *members]
 
     async def _known(self, tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
         """The edges whose members exist, each with the resource type its member really has; others are logged."""
-        ids = [edge.member_id for edge in _well_formed(tenant, edges)]
+        unknown = {edge.member_id for edge in _well_formed(tenant, edges)}
         kinds: dict[str, str] = {}
         for resource_type in self._catalogue:
-            for stored in await self._storage.read(tenant, resource_type.name, ids):
-                if stored is not None:
-                    kinds[stored.id] = resource_type.name
-        _log_unknown(tenant, [member_id for member_id in ids if member_id not in kinds])
+            found = await self._storage.existing(tenant, resource_type.name, unknown)
+            kinds |= dict.fromkeys(found, resource_type.name)
+            unknown -= found
+        _log_unknown(tenant, list(unknown))
         return tuple(replace(edge, member_type=kinds[edge.member_id]) for edge in edges if edge.member_id in kinds)
 
 

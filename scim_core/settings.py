@@ -14,19 +14,16 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """The settings of one deployment. Docs: local.settings.sample.json lists every one."""
+class StorageSettings:
+    """Where the directory is: all that a command-line tool needs to know of a deployment."""
 
-    token_sha256: tuple[str, ...]
     table_name: str
     storage_connection: str | None
     storage_account_url: str | None
     storage_identity_client_id: str | None
-    public_base_url: str | None
-    schema_directory: Path | None
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+    def from_environment(cls, environment: Mapping[str, str]) -> "StorageSettings":
         """The settings of this environment. Raises SettingsError, naming the setting, when one is unusable."""
         connection = environment.get("SCIM_STORAGE_CONNECTION", "").rstrip("; ") or None
         account_url = environment.get("SCIM_STORAGE_ACCOUNT_URL") or None
@@ -38,13 +35,30 @@ class Settings:
         table_name = environment.get("SCIM_TABLE_NAME") or "scim"
         if not _TABLE_NAME.fullmatch(table_name):
             raise SettingsError("SCIM_TABLE_NAME must be 3 to 63 letters and digits that start with a letter.")
-        directory = environment.get("SCIM_SCHEMA_DIRECTORY")
         return cls(
-            token_sha256=_token_hashes(environment.get("SCIM_TOKEN_SHA256", "")),
             table_name=table_name,
             storage_connection=connection,
             storage_account_url=account_url,
             storage_identity_client_id=environment.get("SCIM_STORAGE_IDENTITY_CLIENT_ID") or None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one deployment. Docs: local.settings.sample.json lists every one."""
+
+    storage: StorageSettings
+    token_sha256: tuple[str, ...]
+    public_base_url: str | None
+    schema_directory: Path | None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """The settings of this environment. Raises SettingsError, naming the setting, when one is unusable."""
+        directory = environment.get("SCIM_SCHEMA_DIRECTORY")
+        return cls(
+            storage=StorageSettings.from_environment(environment),
+            token_sha256=_token_hashes(environment.get("SCIM_TOKEN_SHA256", "")),
             public_base_url=_base_url(environment.get("SCIM_PUBLIC_BASE_URL", "")),
             schema_directory=Path(directory) if directory else None,
         )

@@ -11,6 +11,9 @@ from typing import Any, Protocol
 GROUP = "Group"
 """The resource type that has members (RFC 7643 section 4.2)."""
 
+MANY_MEMBERSHIPS = 100
+"""From this many memberships on, a delete need not be given all that its resource takes part in."""
+
 Column = str | bool
 """A promoted value. Instants are UTC text of fixed width, so that text order is time order."""
 
@@ -30,6 +33,7 @@ class StoredResource:
 
     `etag` is the storage's own mark of the state that was read; it is empty for a resource not stored yet.
     `index` is what a change is to store: a resource that was read comes with none.
+    `unsettled` says that a change of its memberships has been decided and is still being carried out: see settle.
     """
 
     resource_type: str
@@ -41,6 +45,7 @@ class StoredResource:
     index: frozenset[IndexEntry] = frozenset()
     columns: dict[str, Column] = field(default_factory=dict)
     etag: str = ""
+    unsettled: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,6 +72,10 @@ class MembershipEdits:
         """Whether there is anything to change."""
         return bool(self.add or self.remove)
 
+    def applied(self, memberships: Collection[Membership]) -> list[Membership]:
+        """The memberships as they are once these edits are made, in order."""
+        return sorted({*memberships, *self.add}.difference(self.remove))
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnTest:
@@ -92,6 +101,14 @@ class Bookmark:
     last_id: str
     total_results: int
     expires: str
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did: the changes it carried to their end, and those that it had to leave."""
+
+    finished: int = 0
+    left: int = 0
 
 
 class StorageError(Exception):
@@ -133,6 +150,8 @@ class StorageBusy(StorageError):
 class Storage(Protocol):
     """Keeps resources and memberships per tenant. Every change is all-or-nothing.
 
+    A change of many memberships is decided at once and may be carried out in pieces. Until that has happened the
+    resource is `unsettled`; the change itself returns when it is decided and has been given some time.
     Returned values are the caller's own: changing them changes nothing stored. Ids order resources by creation.
     """
 
@@ -145,6 +164,9 @@ class Storage(Protocol):
 
     async def read(self, tenant: str, resource_type: str, ids: Sequence[str]) -> list[StoredResource | None]:
         """The resources with these ids, in this order; None where there is none. Reads go side by side."""
+
+    async def existing(self, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
+        """Those of the ids that are resources of this type. Ids that lie close to each other are read together."""
 
     async def find(self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False) -> list[str]:
         """The ids, ascending, of the resources that hold this index entry; with `prefix`, whose key starts so."""
@@ -185,12 +207,22 @@ class Storage(Protocol):
     ) -> None:
         """The resource, its index entries and `memberships`, all it takes part in, are gone.
 
+        Given MANY_MEMBERSHIPS or more, the storage finds out itself which others there are.
         Groups it was a member of get a new version and `now` as last_modified; members of it a new version.
         Raises VersionConflict (it or its memberships have changed), NotFound, TooLarge, StorageBusy.
         """
 
-    async def members_of(self, tenant: str, group_id: str) -> list[Membership]:
-        """All memberships of a group, ordered by member id."""
+    async def settle(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:
+        """What a decided change of this resource, which may be gone by it, has left to do is done within `seconds`.
+
+        Returns the edits that are still to be made then: none, unless the change is very large.
+        """
+
+    async def sweep(self, *, before: str, seconds: float) -> Swept:
+        """The changes of all tenants that were decided before an instant and that nobody has finished are finished."""
+
+    async def members_of(self, tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
+        """All memberships of a group, or the first `limit`, ordered by member id."""
 
     async def groups_of(
         self, tenant: str, member_ids: Sequence[str], *, contiguous: bool = False

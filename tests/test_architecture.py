@@ -16,8 +16,8 @@ MODULES = {
 }
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("storage", "settings", "messages", "identifiers", "conditions", "limits", "log_records"),
-    ("schemas", "json_body", "memory"),
+("storage", "settings", "messages", "identifiers", "conditions", "limits", "log_records"),
+    ("schemas", "json_body", "memory", "turns"),
     ("representation", "filters", "memberships", "errors"),
     ("tolerance", "plan", "search_parameters", "auth", "routes"),
     ("discovery", "search", "service_provider"),
@@ -51,7 +51,7 @@ LIBRARIES = {
 AMBIENT = {
     "datetime.now": {""},
     "secrets.randbits": {"identifiers"},
-    "random.uniform": {"service_provider"},
+    "random.uniform": {"turns"},
     "os.environ": {"tables"},  # the platform says there whether the app has an identity of its own
 }
 FORBIDDEN = {

@@ -6,11 +6,11 @@ import os
 import azure.functions as func
 
 from bench import bare
-from scim_core.settings import Settings
+from scim_core.settings import StorageSettings
 from scim_core.tables.client import connect
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-connection = connect(Settings.from_environment(os.environ))
+connection = connect(StorageSettings.from_environment(os.environ))
 
 
 @app.route("bare/{operation}/{number}", methods=["POST"])

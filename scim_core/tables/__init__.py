@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from scim_core.settings import Settings
+from scim_core.settings import StorageSettings
 from scim_core.tables.client import connect
 from scim_core.tables.rows import Rows
 from scim_core.tables.storage import TableStorage
@@ -10,6 +10,6 @@ from scim_core.tables.storage import TableStorage
 __all__ = ["TableStorage", "table_storage"]
 
 
-def table_storage(settings: Settings) -> TableStorage:
+def table_storage(settings: StorageSettings) -> TableStorage:
     """The storage these settings name: one for a process. It connects with the first call, on the loop of that call."""
     return TableStorage(Rows(partial(connect, settings)))

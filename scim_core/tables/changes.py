@@ -5,37 +5,69 @@ at the other end with a merge that needs it to exist: so no membership can name 
 resource, which is guarded by its ETag, notices. `mark` is a text no other change has; see `accounts_for`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from scim_core.storage import GROUP, Column, Membership, MembershipEdits, StoredResource
 from scim_core.tables import keys
-from scim_core.tables.entities import State, index_keys, membership_properties, to_properties
-from scim_core.tables.limits import PAGE_ROWS
+from scim_core.tables.entities import State, index_keys, membership_properties, to_properties, unsettled_property
+from scim_core.tables.limits import MAX_OPERATIONS, PAGE_ROWS
 from scim_core.tables.operations import Operation, Role, Verb
 
+OPERATIONS_EACH = 3
+"""Row operations that one membership takes: its two rows, and the touch of the resource at the other end."""
 
-def creation(resource: StoredResource, members: Sequence[Membership], mark: str) -> list[Operation]:
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happens to a resource's own rows, of which the first is its document's, and to its memberships."""
+
+    resource: StoredResource
+    mark: str
+    own: tuple[Operation, ...]
+    edits: MembershipEdits
+
+    @property
+    def fits(self) -> bool:
+        """Whether one transaction can hold all of it."""
+        return fits(self.own, self.edits.add + self.edits.remove)
+
+    def operations(self, edits: MembershipEdits) -> list[Operation]:
+        """The whole change, with these edits, as one transaction."""
+        group = self.resource
+        return [*self.own, *edge_operations(key_of(group), group.version, edits, self.mark)]
+
+    def opening(self) -> list[Operation]:
+        """The change without its edits, which follow: until then the resource's row is marked as unsettled."""
+        row, *others = self.own
+        return [replace(row, properties=row.properties | unsettled_property(self.mark)), *others]
+
+
+def fits(own: Sequence[Operation], memberships: Collection[Membership]) -> bool:
+    """Whether these operations and those of the memberships are no more than a transaction takes."""
+    return len(own) + OPERATIONS_EACH * len(memberships) <= MAX_OPERATIONS
+
+
+def creation(resource: StoredResource, members: Sequence[Membership], mark: str) -> Change:
     """The resource's row, its index rows, its first members. The first failure tells a repetition from a conflict."""
-    return [
-        Operation(Verb.INSERT, Role.RESOURCE, _key(resource), to_properties(resource, mark if members else "")),
-        *_index_insertions(resource, frozenset()),
-        *_edits(resource, MembershipEdits(add=tuple(members)), mark),
-    ]
+    row = Operation(Verb.INSERT, Role.RESOURCE, key_of(resource), to_properties(resource, mark if members else ""))
+    own = (row, *_index_insertions(resource, frozenset()))
+    return Change(resource, mark, own, MembershipEdits(add=tuple(members)))
 
 
-def update(resource: StoredResource, edits: MembershipEdits, mark: str) -> list[Operation]:
+def update(resource: StoredResource, edits: MembershipEdits, mark: str) -> Change:
     """The resource's row, the difference to its index rows as it was read, and the edits."""
     read = State.of(resource)
     properties = to_properties(resource, mark if edits else read.edges)
-    return [
-        Operation(Verb.REPLACE, Role.RESOURCE, _key(resource), properties, read.etag),
+    own = (
+        Operation(Verb.REPLACE, Role.RESOURCE, key_of(resource), properties, read.etag),
         *_index_deletions(read.index_keys - index_keys(resource).keys()),
         *_index_insertions(resource, read.index_keys),
-        *_edits(resource, edits, mark),
-    ]
+    )
+    return Change(resource, mark, own, edits)
 
 
-def membership_change(group: StoredResource, edits: MembershipEdits, mark: str, *, guarded: bool) -> list[Operation]:
+def membership_change(group: StoredResource, edits: MembershipEdits, mark: str, *, guarded: bool) -> Change:
     """The group's version and last_modified, and the edits. Unguarded, changes side by side do not contend."""
     properties: dict[str, Column] = {
         "version": group.version,
@@ -43,32 +75,32 @@ def membership_change(group: StoredResource, edits: MembershipEdits, mark: str, 
         "edges": mark,
     }
     etag = State.of(group).etag if guarded else ""
-    return [
-        Operation(Verb.MERGE, Role.RESOURCE, _key(group), properties, etag),
-        *_edits(group, edits, mark),
-    ]
+    return Change(group, mark, (Operation(Verb.MERGE, Role.RESOURCE, key_of(group), properties, etag),), edits)
 
 
-def deletion(resource: StoredResource, memberships: Iterable[Membership], mark: str, now: str) -> list[Operation]:
-    """The rows of the resource, of its index and of its memberships; the other ends get `mark` as their version."""
+def departure(resource: StoredResource) -> list[Operation]:
+    """The rows of the resource and of its index are deleted, in the state in which it was read."""
     read = State.of(resource)
+    row = Operation(Verb.DELETE, Role.RESOURCE, key_of(resource), etag=read.etag, about=resource.id)
+    return [row, *_index_deletions(read.index_keys)]
+
+
+def severance(
+    own_key: str, resource_id: str, memberships: Iterable[Membership], mark: str, now: str
+) -> list[Operation]:
+    """The rows of a deleted resource's memberships are deleted; the other ends get `mark` as their version."""
     touches: dict[str, Operation] = {}
     rows: list[Operation] = []
     for edge in memberships:
         rows += _rows(edge, Verb.DELETE)
-        if edge.member_id == resource.id:
+        if edge.member_id == resource_id:
             touch = _touch(GROUP, edge.group_id, {"version": mark, "lastModified": now, "edges": mark})
         else:
             touch = _touch(edge.member_type, edge.member_id, {"version": mark, "edges": mark})
         # Two groups can be members of each other: one row, one operation, and the touch of a group says more.
         touches[touch.key] = max(touch, touches.get(touch.key, touch), key=lambda item: len(item.properties))
-    touches.pop(_key(resource), None)
-    return [
-        Operation(Verb.DELETE, Role.RESOURCE, _key(resource), etag=read.etag, about=resource.id),
-        *_index_deletions(read.index_keys),
-        *rows,
-        *touches.values(),
-    ]
+    touches.pop(own_key, None)
+    return [*rows, *touches.values()]
 
 
 def accounts_for(resource: StoredResource, memberships: Sequence[Membership]) -> bool:
@@ -86,16 +118,21 @@ def accounts_for(resource: StoredResource, memberships: Sequence[Membership]) ->
     return one_read and any(edge.mark == edges for edge in memberships)
 
 
-def _edits(group: StoredResource, edits: MembershipEdits, mark: str) -> Iterator[Operation]:
-    own = _key(group)
+def edge_operations(own_key: str, version: str, edits: MembershipEdits, mark: str) -> Iterator[Operation]:
+    """The rows of the edits of one group, and the touches of the members, whose version becomes that of the group."""
     for edge in edits.add:
         yield from _rows(edge, Verb.UPSERT, membership_properties(edge, mark))
     for edge in edits.remove:
         yield from _rows(edge, Verb.DELETE)
     for edge in (*edits.add, *edits.remove):
-        touch = _touch(edge.member_type, edge.member_id, {"version": group.version, "edges": mark})
-        if touch.key != own:
+        touch = _touch(edge.member_type, edge.member_id, {"version": version, "edges": mark})
+        if touch.key != own_key:
             yield touch
+
+
+def key_of(resource: StoredResource) -> str:
+    """The key of the row that holds the resource."""
+    return keys.resource(resource.resource_type, resource.id)
 
 
 def _rows(edge: Membership, verb: Verb, properties: dict[str, Column] | None = None) -> Iterator[Operation]:
@@ -118,7 +155,3 @@ def _index_insertions(resource: StoredResource, there: frozenset[str]) -> Iterat
 def _index_deletions(gone: Iterable[str]) -> Iterator[Operation]:
     for key in sorted(gone):
         yield Operation(Verb.DELETE, Role.INDEX, key)
-
-
-def _key(resource: StoredResource) -> str:
-    return keys.resource(resource.resource_type, resource.id)

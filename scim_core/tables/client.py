@@ -7,7 +7,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient
 
-from scim_core.settings import Settings
+from scim_core.settings import StorageSettings
 
 CALL_SECONDS = 10
 """Longest time of one call, repetitions included: a request that makes three ends well before its client's 60 s."""
@@ -42,7 +42,7 @@ class Connection:
             await self.credential.close()
 
 
-def connect(settings: Settings) -> Connection:
+def connect(settings: StorageSettings) -> Connection:
     """A connection to the settings' table; nothing is sent yet."""
     # 40 % of the processor time of a call went into looking for proxies and .netrc. The transport's own limit of 100
     # connections is twice what one operation uses side by side.

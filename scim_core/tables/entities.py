@@ -5,6 +5,7 @@ d0, d1, ...                          its document: JSON text, in parts that fit 
 i0, i1, ...                          the row keys of its index entries, one a line
 c_...                                its promoted columns
 edges                                the mark of the last change of a membership it takes part in, if any
+pending                              the mark of the change that is still being carried out, if any
 """
 
 import json
@@ -66,9 +67,14 @@ def to_properties(resource: StoredResource, edges: str) -> dict[str, Column]:
     if edges:
         properties["edges"] = edges
     properties |= {column_property(name): value for name, value in resource.columns.items()}
-    properties |= _parts("i", "\n".join(index_keys(resource)))
-    properties |= _parts("d", _to_json(resource.document))
+    properties |= split("i", "\n".join(index_keys(resource)))
+    properties |= split("d", _to_json(resource.document))
     return properties
+
+
+def unsettled_property(mark: str) -> dict[str, Column]:
+    """The mark of the change that a resource's row waits for; empty for none."""
+    return {"pending": mark}
 
 
 def from_entity(resource_type: str, entity: Mapping[str, Any], etag: str) -> StoredResource:
@@ -76,12 +82,13 @@ def from_entity(resource_type: str, entity: Mapping[str, Any], etag: str) -> Sto
     return StoredResource(
         resource_type=resource_type,
         id=entity["id"],
-        document=json.loads("".join(_joined("d", entity))),
+        document=json.loads("".join(joined("d", entity))),
         created=entity["created"],
         last_modified=entity["lastModified"],
         version=entity["version"],
         columns={_column_name(name): value for name, value in entity.items() if name.startswith(_COLUMN_PREFIX)},
-        etag="\n".join((etag, entity.get("edges", ""), "".join(_joined("i", entity)))),
+        etag="\n".join((etag, entity.get("edges", ""), "".join(joined("i", entity)))),
+        unsettled=bool(entity.get("pending")),
     )
 
 
@@ -128,13 +135,15 @@ def _to_json(document: dict[str, Any]) -> str:
     return text
 
 
-def _parts(prefix: str, text: str) -> dict[str, Column]:
+def split(prefix: str, text: str) -> dict[str, Column]:
+    """A text as properties prefix0, prefix1, ... that are short enough each."""
     # Without characters beyond U+FFFF a character is a unit; with some, half as many characters always fit.
     step = MAX_PROPERTY_UNITS if units(text) == len(text) else MAX_PROPERTY_UNITS // 2
     return {f"{prefix}{number}": text[start : start + step] for number, start in enumerate(range(0, len(text), step))}
 
 
-def _joined(prefix: str, entity: Mapping[str, Any]) -> Iterator[str]:
+def joined(prefix: str, entity: Mapping[str, Any]) -> Iterator[str]:
+    """The parts of a text that was split."""
     number = 0
     while (part := entity.get(f"{prefix}{number}")) is not None:
         yield part

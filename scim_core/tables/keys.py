@@ -25,6 +25,9 @@ TENANT_LIMIT = 400
 RESERVED = frozenset({"member", "memberOf", "bookmark", "pending"})
 """Kinds of rows that are not resources: no resource type can have such a name."""
 
+MARKERS = ":pending"
+"""The partition that names the changes of all tenants that may be unfinished. No tenant's code holds a colon."""
+
 _AFTER_COLON = ";"
 
 
@@ -37,8 +40,8 @@ class KeyRange:
 
 
 def partition(tenant: str) -> str:
-    """The partition that holds all rows of a tenant."""
-    return fit(encode(tenant), TENANT_LIMIT)
+    """The partition that holds all rows of a tenant, or MARKERS itself."""
+    return tenant if tenant == MARKERS else fit(encode(tenant), TENANT_LIMIT)
 
 
 def resource(resource_type: str, resource_id: str) -> str:
@@ -100,6 +103,31 @@ def groups_of(first_member_id: str, last_member_id: str) -> KeyRange:
 def bookmark(key: str) -> str:
     """The row of a bookmark."""
     return f"bookmark:{fit(encode(key), KEY_LIMIT)}"
+
+
+def pending(resource_id: str) -> str:
+    """The row of the change that a resource is waiting for."""
+    return f"pending:{_id(resource_id)}"
+
+
+def pending_part(resource_id: str, mark: str, number: int) -> str:
+    """The row of one part of a change."""
+    return f"{pending(resource_id)}:{mark}:{number:04}"
+
+
+def pending_parts(resource_id: str, mark: str) -> KeyRange:
+    """The rows of all parts of a change."""
+    return _below(f"{pending(resource_id)}:{mark}")
+
+
+def marker(tenant: str, resource_id: str, mark: str) -> str:
+    """The row, in the partition MARKERS, that names a change of a tenant."""
+    return f"{partition(tenant)}:{_id(resource_id)}:{mark}"
+
+
+def everything() -> KeyRange:
+    """All rows of a partition: keys are ASCII."""
+    return KeyRange("", "\x7f")
 
 
 def _below(key: str) -> KeyRange:

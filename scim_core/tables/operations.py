@@ -24,6 +24,8 @@ class Role(StrEnum):
     MEMBERSHIP = auto()
     OTHER = auto()
     """The resource at the other end of a membership."""
+    PENDING = auto()
+    """What a change beyond one transaction has left to do."""
 
 
 @dataclass(frozen=True, slots=True)

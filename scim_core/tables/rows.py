@@ -19,7 +19,7 @@ from scim_core.tables import keys
 from scim_core.tables.client import CALL_SECONDS, REPEATED_METHODS, Connection
 from scim_core.tables.errors import TableMissing, is_table_missing, translated
 from scim_core.tables.keys import KeyRange
-from scim_core.tables.limits import PAGE_ROWS
+from scim_core.tables.limits import PAGE_ROWS, require_transaction
 from scim_core.tables.odata import range_filter
 from scim_core.tables.operations import Operation, Verb
 
@@ -87,11 +87,18 @@ class Rows:
 
         return await self._call(call)
 
-    async def transact(self, tenant: str, operations: Sequence[Operation]) -> None:
-        """All of the operations happen, or none. Raises RowFailure's family, VersionConflict, TooLarge, StorageBusy."""
+    async def transact(self, tenant: str, operations: Sequence[Operation]) -> list[str]:
+        """All of the operations happen, or none; the ETags of the rows afterwards, empty for rows that are gone.
+
+        Raises RowFailure's family, VersionConflict, TooLarge, StorageBusy.
+        """
+        require_transaction(operations)
         partition = keys.partition(tenant)
         entries = [_entry(partition, item) for item in operations]
-        await self._call(lambda table: table.submit_transaction(entries, retry_on_methods=REPEATED_METHODS), operations)
+        answers = await self._call(
+            lambda table: table.submit_transaction(entries, retry_on_methods=REPEATED_METHODS), operations
+        )
+        return [answer.get("etag") or "" for answer in answers]
 
     async def close(self) -> None:
         """The connection is closed, if one was opened."""

@@ -1,11 +1,13 @@
 """The storage port over Table Storage. Row keys, entities and limits: docs/storage.md."""
 
 import asyncio
+import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from scim_core.storage import (
     GROUP,
+    MANY_MEMBERSHIPS,
     Bookmark,
     ColumnTest,
     IndexEntry,
@@ -15,29 +17,32 @@ from scim_core.storage import (
     Page,
     StorageError,
     StoredResource,
+    Swept,
     UniquenessConflict,
     VersionConflict,
 )
-from scim_core.tables import changes, entities, keys
+from scim_core.tables import changes, entities, keys, reading, settling
+from scim_core.tables.changes import Change
 from scim_core.tables.errors import RowChanged, RowExists, RowMissing
 from scim_core.tables.keys import KeyRange
 from scim_core.tables.limits import require_transaction
 from scim_core.tables.operations import Operation, Role, Verb
+from scim_core.tables.pending import NO_EDITS, Pending, deleting, editing
+from scim_core.tables.reading import EDGE, ID, read_memberships, read_range, side_by_side
 from scim_core.tables.rows import Row, Rows, read_pages
-
-SIDE_BY_SIDE = 50
-"""Reads that one operation has under way at a time: half the transport's connections, and enough for the members that
-fit one transaction, so that no operation waits for itself and no operation keeps the others out.
-"""
 
 MAX_ATTEMPTS = 5
 """How often an edit is planned anew because memberships it removes were removed by others in the meantime."""
 
-_ID = "id"
-_EDGE = "group,member,type,edges"
+CARRY_OUT_SECONDS = 20
+"""How long a change that has been decided keeps its client waiting for its being carried out: half of what a request
+may take, and enough for some ten thousand members. The rest is left to whoever meets it, and to the sweep.
+"""
+
 _PING = "ping"
-_NO_EDITS = MembershipEdits()
 _MARK_BYTES = 12
+
+log = logging.getLogger(__name__)
 
 
 class TableStorage:
@@ -48,9 +53,12 @@ class TableStorage:
 
     async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
         """See Storage.create."""
-        operations = changes.creation(resource, members, _new_mark())
+        change = changes.creation(resource, members, _new_mark())
         try:
-            await self._transact(tenant, operations)
+            if change.fits:
+                await self.rows.transact(tenant, change.operations(change.edits))
+            else:
+                await self._decide(tenant, change)
         except RowExists as conflict:
             if not await self._is_repetition(tenant, resource, conflict.operation):
                 raise UniquenessConflict(conflict.operation.about) from None
@@ -59,8 +67,12 @@ class TableStorage:
 
     async def read(self, tenant: str, resource_type: str, ids: Sequence[str]) -> list[StoredResource | None]:
         """See Storage.read."""
-        rows = await _side_by_side(self.rows.get(tenant, keys.resource(resource_type, id_)) for id_ in ids)
+        rows = await side_by_side(self.rows.get(tenant, keys.resource(resource_type, id_)) for id_ in ids)
         return [_resource(resource_type, row) if row else None for row in rows]
+
+    async def existing(self, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
+        """See Storage.existing."""
+        return await reading.existing(self.rows, tenant, resource_type, ids)
 
     async def find(self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False) -> list[str]:
         """See Storage.find."""
@@ -68,7 +80,7 @@ class TableStorage:
             return sorted({*await self._ids(tenant, keys.holders_of_prefix(resource_type, entry))})
         if not entry.unique:
             return await self._ids(tenant, keys.holders(resource_type, entry))
-        row = await self.rows.get(tenant, keys.unique_index(resource_type, entry), select=_ID)
+        row = await self.rows.get(tenant, keys.unique_index(resource_type, entry), select=ID)
         return [row.properties["id"]] if row else []
 
     async def page(
@@ -82,13 +94,14 @@ class TableStorage:
     ) -> Page:
         """See Storage.page."""
         one_more = limit + 1
-        rows = await self._range(tenant, keys.resources(resource_type, after), limit=one_more, tests=tests)
+        key_range = keys.resources(resource_type, after)
+        rows = await read_range(self.rows, tenant, key_range, limit=one_more, tests=tests)
         found = tuple(_resource(resource_type, row) for row in rows[:limit])
         return Page(found, found[-1].id if len(rows) == one_more else None)
 
     async def count(self, tenant: str, resource_type: str) -> int:
         """See Storage.count."""
-        pages = read_pages(self.rows, tenant, keys.resources(resource_type), select=_ID)
+        pages = read_pages(self.rows, tenant, keys.resources(resource_type), select=ID)
         return sum([len(rows) async for rows in pages])
 
     async def seek(self, tenant: str, resource_type: str, *, after: str | None, steps: int) -> str | None:
@@ -96,26 +109,28 @@ class TableStorage:
         ids = await self._ids(tenant, keys.resources(resource_type, after), limit=steps)
         return ids[-1] if len(ids) == steps else None
 
-    async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = _NO_EDITS) -> None:
+    async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS) -> None:
         """See Storage.update."""
-        mark = _new_mark()
-        await self._edit(tenant, resource, edits, lambda possible: changes.update(resource, possible, mark))
+        await self._edit(tenant, changes.update(resource, edits, _new_mark()))
 
     async def edit_members(self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool) -> None:
         """See Storage.edit_members."""
-        mark = _new_mark()
-        await self._edit(
-            tenant, group, edits, lambda possible: changes.membership_change(group, possible, mark, guarded=guarded)
-        )
+        await self._edit(tenant, changes.membership_change(group, edits, _new_mark(), guarded=guarded))
 
     async def delete(
         self, tenant: str, resource: StoredResource, memberships: Sequence[Membership], *, now: str
     ) -> None:
         """See Storage.delete."""
-        if not changes.accounts_for(resource, memberships) and set(memberships) != await self._all(tenant, resource):
+        if resource.unsettled:
             raise VersionConflict
+        mark, own = _new_mark(), changes.departure(resource)
         try:
-            await self._transact(tenant, changes.deletion(resource, memberships, _new_mark(), now))
+            if len(memberships) < MANY_MEMBERSHIPS and changes.fits(own, memberships):
+                await self._require_all(tenant, resource, memberships)
+                rest = changes.severance(changes.key_of(resource), resource.id, memberships, mark, now)
+                await self.rows.transact(tenant, [*own, *rest])
+            else:
+                await self._decide_deletion(tenant, deleting(resource, mark, now), own)
         except RowChanged:
             raise VersionConflict from None
         except RowMissing as failure:
@@ -124,9 +139,19 @@ class TableStorage:
             _require_index(failure.operation)
             raise VersionConflict from None
 
-    async def members_of(self, tenant: str, group_id: str) -> list[Membership]:
+    async def settle(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:
+        """See Storage.settle."""
+        if await settling.carry_out(self.rows, tenant, resource_id, seconds):
+            return NO_EDITS
+        return await settling.left_to_do(self.rows, tenant, resource_id)
+
+    async def sweep(self, *, before: str, seconds: float) -> Swept:
+        """See Storage.sweep."""
+        return await settling.sweep(self.rows, before, seconds)
+
+    async def members_of(self, tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
         """See Storage.members_of."""
-        return await self._memberships(tenant, keys.members(group_id))
+        return await read_memberships(self.rows, tenant, keys.members(group_id), limit=limit)
 
     async def groups_of(
         self, tenant: str, member_ids: Sequence[str], *, contiguous: bool = False
@@ -138,7 +163,7 @@ class TableStorage:
         ranges = (
             [keys.groups_of(min(groups), max(groups))] if contiguous else [keys.groups_of(id_, id_) for id_ in groups]
         )
-        for memberships in await _side_by_side(self._memberships(tenant, key_range) for key_range in ranges):
+        for memberships in await side_by_side(self._memberships(tenant, key_range) for key_range in ranges):
             for edge in memberships:
                 if edge.member_id in groups:
                     groups[edge.member_id].append(edge)
@@ -146,8 +171,8 @@ class TableStorage:
 
     async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:
         """See Storage.present."""
-        rows = await _side_by_side(
-            self.rows.get(tenant, keys.member(group_id, id_), select=_EDGE) for id_ in sorted(set(member_ids))
+        rows = await side_by_side(
+            self.rows.get(tenant, keys.member(group_id, id_), select=EDGE) for id_ in sorted(set(member_ids))
         )
         return [entities.to_membership(row.properties) for row in rows if row]
 
@@ -159,7 +184,7 @@ class TableStorage:
     async def save_bookmark(self, tenant: str, key: str, bookmark: Bookmark) -> None:
         """See Storage.save_bookmark."""
         properties = entities.bookmark_properties(bookmark)
-        await self._transact(tenant, [Operation(Verb.UPSERT, Role.RESOURCE, keys.bookmark(key), properties)])
+        await self.rows.transact(tenant, [Operation(Verb.UPSERT, Role.RESOURCE, keys.bookmark(key), properties)])
 
     async def ping(self) -> None:
         """See Storage.ping."""
@@ -169,92 +194,120 @@ class TableStorage:
         """See Storage.close."""
         await self.rows.close()
 
-    async def _edit(
-        self,
-        tenant: str,
-        resource: StoredResource,
-        edits: MembershipEdits,
-        plan: Callable[[MembershipEdits], list[Operation]],
-    ) -> None:
-        """The planned change has happened; removals that others were quicker with have been left out of it."""
+    async def _edit(self, tenant: str, change: Change) -> None:
+        """The change has happened; removals that others were quicker with have been left out of it."""
+        if change.resource.unsettled:
+            raise VersionConflict
+        if not change.fits:
+            return await self._decide_edits(tenant, change)
+        edits = change.edits
         for _ in range(MAX_ATTEMPTS):
             try:
-                await self._transact(tenant, plan(edits))
+                await self.rows.transact(tenant, change.operations(edits))
             except RowChanged:
                 raise VersionConflict from None
             except RowExists as conflict:
                 raise UniquenessConflict(conflict.operation.about) from None
             except RowMissing as failure:
-                if failure.operation.role is Role.RESOURCE:
-                    raise NotFound({resource.id}) from None
+                _require_resource(failure.operation, change.resource)
                 _require_index(failure.operation)
                 edits = await self._still_possible(tenant, edits)
             else:
-                return
+                return None
         raise VersionConflict
+
+    async def _decide_edits(self, tenant: str, change: Change) -> None:
+        try:
+            await self._decide(tenant, change)
+        except RowChanged:
+            raise VersionConflict from None
+        except RowExists as conflict:
+            if conflict.operation.role is Role.PENDING:
+                raise VersionConflict from None
+            raise UniquenessConflict(conflict.operation.about) from None
+        except RowMissing as failure:
+            _require_resource(failure.operation, change.resource)
+            _require_index(failure.operation)
+            raise VersionConflict from None
+
+    async def _decide(self, tenant: str, change: Change) -> None:
+        """A change beyond one transaction is decided, and carried out as far as there is time.
+
+        Raises NotFound when a member to add does not exist, TooLarge, and what a transaction raises.
+        """
+        opening = change.opening()
+        require_transaction(opening)
+        head, parts = editing(change)
+        if missing := await self._missing_members(tenant, change.edits.add):
+            raise NotFound(missing)
+        await settling.decide(self.rows, tenant, head, parts, opening)
+        await self._carry_out(tenant, head)
+
+    async def _decide_deletion(self, tenant: str, head: Pending, own: list[Operation]) -> None:
+        await settling.decide(self.rows, tenant, head, (), own)
+        await self._carry_out(tenant, head)
+
+    async def _carry_out(self, tenant: str, head: Pending) -> None:
+        """The change is carried out as far as the time and the storage allow: it has happened in any case."""
+        try:
+            if not await settling.carry_out(self.rows, tenant, head.resource_id, CARRY_OUT_SECONDS):
+                log.info("a large change goes on after its answer", extra={"tenant": tenant, "id": head.resource_id})
+        except StorageError as error:
+            log.warning("a large change was interrupted and is left to the sweep", exc_info=error)
 
     async def _still_possible(self, tenant: str, edits: MembershipEdits) -> MembershipEdits:
         """The edits without the removals of what is gone. Raises NotFound when a member to add does not exist.
 
         A member that was deleted took its memberships along, so the removal of one of them has no row left to touch.
         """
-        missing, rows = await asyncio.gather(
-            self._missing_members(tenant, edits.add),
-            _side_by_side(
-                self.rows.get(tenant, keys.member(edge.group_id, edge.member_id), select=_EDGE) for edge in edits.remove
-            ),
+        missing, there = await asyncio.gather(
+            self._missing_members(tenant, edits.add), reading.edges_present(self.rows, tenant, edits.remove)
         )
         if missing:
             raise NotFound(missing)
-        there = [edge for edge, row in zip(edits.remove, rows, strict=True) if row]
         return MembershipEdits(edits.add, tuple(there))
 
     async def _missing_members(self, tenant: str, edges: Sequence[Membership]) -> set[str]:
-        rows = await _side_by_side(
-            self.rows.get(tenant, keys.resource(edge.member_type, edge.member_id), select=_ID) for edge in edges
-        )
-        return {edge.member_id for edge, row in zip(edges, rows, strict=True) if row is None}
+        by_type: dict[str, set[str]] = {}
+        for edge in edges:
+            by_type.setdefault(edge.member_type, set()).add(edge.member_id)
+        found = await asyncio.gather(*(self.existing(tenant, kind, ids) for kind, ids in by_type.items()))
+        return {edge.member_id for edge in edges}.difference(*found)
 
     async def _is_repetition(self, tenant: str, resource: StoredResource, existing: Operation) -> bool:
         """Whether this create has happened before: its answer was lost, and it was sent again."""
-        if existing.role is Role.RESOURCE:
+        if existing.role in (Role.RESOURCE, Role.PENDING):
             return True
         # The resource's row comes first, but nothing promises that the first of two failures is the one we are told.
         return (await self.read(tenant, resource.resource_type, [resource.id])) != [None]
 
-    async def _all(self, tenant: str, resource: StoredResource) -> set[Membership]:
+    async def _require_all(self, tenant: str, resource: StoredResource, memberships: Sequence[Membership]) -> None:
+        """Raises VersionConflict unless these memberships are all that the resource takes part in."""
+        if changes.accounts_for(resource, memberships):
+            return
         ranges = [keys.groups_of(resource.id, resource.id)]
         if resource.resource_type == GROUP:
             ranges.append(keys.members(resource.id))
-        found = await _side_by_side(self._memberships(tenant, key_range) for key_range in ranges)
-        return {edge for memberships in found for edge in memberships}
+        found = await side_by_side(self._memberships(tenant, key_range) for key_range in ranges)
+        if set(memberships) != {edge for some in found for edge in some}:
+            raise VersionConflict
 
     async def _memberships(self, tenant: str, key_range: KeyRange) -> list[Membership]:
-        rows = await self._range(tenant, key_range, select=_EDGE)
-        return [entities.to_membership(row.properties) for row in rows]
+        return await read_memberships(self.rows, tenant, key_range)
 
     async def _ids(self, tenant: str, key_range: KeyRange, *, limit: int | None = None) -> list[str]:
-        return [row.properties["id"] for row in await self._range(tenant, key_range, limit=limit, select=_ID)]
-
-    async def _range(
-        self,
-        tenant: str,
-        key_range: KeyRange,
-        *,
-        limit: int | None = None,
-        tests: Sequence[ColumnTest] = (),
-        select: str | None = None,
-    ) -> list[Row]:
-        pages = read_pages(self.rows, tenant, key_range, limit=limit, tests=tests, select=select)
-        return [row async for rows in pages for row in rows]
-
-    async def _transact(self, tenant: str, operations: Sequence[Operation]) -> None:
-        require_transaction(operations)
-        await self.rows.transact(tenant, operations)
+        rows = await read_range(self.rows, tenant, key_range, limit=limit, select=ID)
+        return [row.properties[ID] for row in rows]
 
 
 def _resource(resource_type: str, row: Row) -> StoredResource:
     return entities.from_entity(resource_type, row.properties, row.etag)
+
+
+def _require_resource(missing: Operation, resource: StoredResource) -> None:
+    """Raises NotFound when what is missing is the resource itself."""
+    if missing.role is Role.RESOURCE:
+        raise NotFound({resource.id})
 
 
 def _require_index(missing: Operation) -> None:
@@ -265,13 +318,3 @@ def _require_index(missing: Operation) -> None:
 
 def _new_mark() -> str:
     return secrets.token_hex(_MARK_BYTES)
-
-
-async def _side_by_side[T](reads: Iterable[Awaitable[T]]) -> list[T]:
-    places = asyncio.Semaphore(SIDE_BY_SIDE)
-
-    async def in_place(read: Awaitable[T]) -> T:
-        async with places:
-            return await read
-
-    return await asyncio.gather(*map(in_place, reads))

@@ -1,9 +1,11 @@
 """Resources for the suite. Ids sort by number, as real ones do by creation."""
 
+import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
 
-from scim_core.storage import GROUP, IndexEntry, Membership, MembershipEdits, Storage, StoredResource
+from scim_core.storage import GROUP, IndexEntry, Membership, MembershipEdits, Storage, StorageError, StoredResource
 
 TENANT = "contoso"
 THEN = "2026-11-23T09:05:00.000000Z"
@@ -73,3 +75,16 @@ async def edges_of(storage: Storage, group_number: int) -> list[Membership]:
     groups = await storage.groups_of(TENANT, [item.member_id for item in edges])
     assert all(item in groups[item.member_id] for item in edges)
     return edges
+
+
+async def outcomes(*changes: Awaitable[None]) -> list[StorageError | None]:
+    """What each change raised when all were made at once."""
+
+    async def outcome(change: Awaitable[None]) -> StorageError | None:
+        try:
+            await change
+        except StorageError as error:
+            return error
+        return None
+
+    return await asyncio.gather(*map(outcome, changes))

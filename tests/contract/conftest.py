@@ -7,7 +7,7 @@ import pytest
 
 from devhost.azurite import Azurite
 from scim_core.memory import MemoryStorage
-from scim_core.settings import Settings
+from scim_core.settings import StorageSettings
 from scim_core.storage import Storage
 from scim_core.tables import TableStorage, table_storage
 
@@ -20,10 +20,8 @@ def azurite() -> Iterator[Azurite]:
         yield running
 
 
-def settings(connection: str, table: str) -> Settings:
-    return Settings.from_environment(
-        {"SCIM_TOKEN_SHA256": "0" * 64, "SCIM_STORAGE_CONNECTION": connection, "SCIM_TABLE_NAME": table}
-    )
+def settings(connection: str, table: str) -> StorageSettings:
+    return StorageSettings.from_environment({"SCIM_STORAGE_CONNECTION": connection, "SCIM_TABLE_NAME": table})
 
 
 @pytest.fixture

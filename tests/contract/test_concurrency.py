@@ -1,7 +1,6 @@
 """What every implementation of the storage port promises when changes meet."""
 
 import asyncio
-from collections.abc import Awaitable
 from dataclasses import replace
 
 import pytest
@@ -11,26 +10,25 @@ from scim_core.storage import (
     MembershipEdits,
     NotFound,
     Storage,
-    StorageError,
     UniquenessConflict,
     VersionConflict,
 )
-from tests.contract.builders import NOW, TENANT, adding, create, edge, edges_of, group, id_of, removing, stored, user
+from tests.contract.builders import (
+    NOW,
+    TENANT,
+    adding,
+    create,
+    edge,
+    edges_of,
+    group,
+    id_of,
+    outcomes,
+    removing,
+    stored,
+    user,
+)
 
 ROUNDS = 20
-
-
-async def outcomes(*changes: Awaitable[None]) -> list[StorageError | None]:
-    """What each change raised when all were made at once."""
-
-    async def outcome(change: Awaitable[None]) -> StorageError | None:
-        try:
-            await change
-        except StorageError as error:
-            return error
-        return None
-
-    return await asyncio.gather(*map(outcome, changes))
 
 
 async def test_of_30_creates_of_one_name_exactly_one_wins(storage: Storage) -> None:

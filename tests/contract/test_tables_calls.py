@@ -38,14 +38,15 @@ class InterruptedRows(RecordedRows):
         self.before: Callable[[], Awaitable[Any]] | None = None
         self.lose_answers = 0
 
-    async def transact(self, tenant: str, operations: Sequence[Operation]) -> None:
+    async def transact(self, tenant: str, operations: Sequence[Operation]) -> list[str]:
         before, self.before = self.before, None
         if before is not None:
             await before()
-        await super().transact(tenant, operations)
+        etags = await super().transact(tenant, operations)
         if self.lose_answers:
             self.lose_answers -= 1
-            await super().transact(tenant, operations)  # what the SDK does when the answer to the first was lost
+            return await super().transact(tenant, operations)  # as the SDK does when the first answer was lost
+        return etags
 
 
 class ShreddedRows(RecordedRows):

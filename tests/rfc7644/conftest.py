@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from devhost.azurite import Azurite
-from scim_core import Settings
+from scim_core.settings import StorageSettings
 from scim_core.tables import TableStorage, table_storage
 
 
@@ -23,6 +23,6 @@ async def tables(azurite: Azurite, request: pytest.FixtureRequest) -> AsyncItera
         "SCIM_STORAGE_CONNECTION": azurite.connection_string,
         "SCIM_TABLE_NAME": "".join(character for character in request.module.__name__ if character.isalnum())[-60:],
     }
-    storage = table_storage(Settings.from_environment(environment))
+    storage = table_storage(StorageSettings.from_environment(environment))
     yield storage
     await storage.close()

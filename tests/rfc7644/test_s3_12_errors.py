@@ -244,5 +244,5 @@ async def test_a_change_that_is_always_overtaken_is_given_up(clock: Clock, monke
     user = await client.user()
     monkeypatch.setattr(storage, "update", overtaken)
     answer = await client.patch(path(user), replace("title", "x"))
-    assert (answer.status, attempts) == (503, 12)
+    assert (answer.status, attempts) == (503, 40)
     assert int(answer.headers["retry-after"]) > 0

@@ -105,7 +105,7 @@ def test_a_transaction_beyond_a_limit_is_refused_by_name() -> None:
 
 def test_a_new_resource_is_the_first_operation_so_that_a_repetition_is_known() -> None:
     entries = frozenset({IndexEntry("userName", "ann", unique=True), IndexEntry("externalId", "7")})
-    verbs = [(item.verb, item.role, item.about) for item in creation(resource(index=entries), (), "mark")]
+    verbs = [(item.verb, item.role, item.about) for item in creation(resource(index=entries), (), "mark").own]
     assert verbs == [
         (Verb.INSERT, Role.RESOURCE, ""),
         (Verb.UPSERT, Role.INDEX, "externalId"),

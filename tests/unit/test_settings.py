@@ -14,8 +14,8 @@ def test_usable_settings_are_read():
     settings = Settings.from_environment(GOOD)
 
     assert settings.token_sha256 == (TOKEN,)
-    assert settings.storage_connection == "UseDevelopmentStorage=true"
-    assert settings.table_name == "scim"
+    assert settings.storage.storage_connection == "UseDevelopmentStorage=true"
+    assert settings.storage.table_name == "scim"
 
 
 def test_two_tokens_can_be_given_while_one_is_rotated():

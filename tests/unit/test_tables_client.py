@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from scim_core.settings import Settings
+from scim_core.settings import StorageSettings
 from scim_core.storage import Bookmark, StorageBusy, TooLarge
 from scim_core.tables import TableStorage, client, table_storage
 
@@ -20,8 +20,8 @@ HANG_UP = (0, {})
 BOOKMARK = Bookmark("1", 1, "now")
 
 
-def settings(**changes: str) -> Settings:
-    return Settings.from_environment({"SCIM_TOKEN_SHA256": "0" * 64, **changes})
+def settings(**changes: str) -> StorageSettings:
+    return StorageSettings.from_environment(changes)
 
 
 @asynccontextmanager

@@ -1,0 +1,179 @@
+"""A change beyond one transaction, as rows: what it still has to do, in an order that can be resumed anywhere.
+
+The transaction that decides the change writes the resource's own new state and the head, `pending:{resource id}`. The
+memberships that it names lie in parts beside the head. Steps follow, each a transaction that moves the head's place
+forward and demands the ETag of the head, so that no step happens twice; the last one deletes the head and the parts.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import batched, groupby
+from typing import Any
+
+from scim_core.storage import GROUP, Column, Membership, MembershipEdits, StoredResource, TooLarge
+from scim_core.tables import changes, keys
+from scim_core.tables.entities import joined, split, unsettled_property
+from scim_core.tables.limits import MAX_OPERATIONS
+from scim_core.tables.operations import Operation, Role, Verb
+
+STEP = (MAX_OPERATIONS - 1) // changes.OPERATIONS_EACH
+"""Memberships of one step: as many as fit a transaction beside the head."""
+
+PART_IDS = 10_000
+"""Member ids in one part: 37 characters each come to 740 KB of the 1 MiB that a row holds."""
+
+MAX_PARTS = 80
+"""Parts of a change: what the last transaction can delete beside the head, with room to spare. 800,000 memberships."""
+
+PARTS_AT_ONCE = 4
+"""Parts that go into the transaction that decides: 1.6 MB of the 4 MiB it holds, of which the resource takes one."""
+
+NO_EDITS = MembershipEdits()
+
+
+class Kind(StrEnum):
+    """Whether memberships of a group are edited, or those of a deleted resource removed."""
+
+    EDIT = "edit"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Ids, in order, that all join the group or all leave it, and are resources of one type."""
+
+    joins: bool
+    member_type: str
+    ids: tuple[str, ...]
+
+    def edits(self, group_id: str, start: int, count: int | None = None) -> MembershipEdits:
+        """The edits of `count` of the ids, or of all, from the place `start` on."""
+        end = None if count is None else start + count
+        edges = tuple(Membership(group_id, member_id, self.member_type) for member_id in self.ids[start:end])
+        return MembershipEdits(add=edges) if self.joins else MembershipEdits(remove=edges)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The head: whose change it is, what its touches write, how many ids each part has, how many of all are done."""
+
+    resource_type: str
+    resource_id: str
+    mark: str
+    kind: Kind
+    version: str
+    now: str
+    lengths: tuple[int, ...] = ()
+    done: int = 0
+    etag: str = ""
+
+    @property
+    def place(self) -> tuple[int, int] | None:
+        """The number of the part in which the next id is, and the id's place in it; None when all are done."""
+        before = 0
+        for number, length in enumerate(self.lengths):
+            if self.done < before + length:
+                return number, self.done - before
+            before += length
+        return None
+
+    def insertion(self) -> Operation:
+        """The head's row is inserted: a resource has one pending change at a time."""
+        properties: dict[str, Column] = {
+            "type": self.resource_type,
+            "id": self.resource_id,
+            "mark": self.mark,
+            "kind": self.kind.value,
+            "version": self.version,
+            "lastModified": self.now,
+            "lengths": " ".join(map(str, self.lengths)),
+            "done": str(self.done),
+        }
+        return self._head(Verb.INSERT, properties)
+
+    def step(self, edits: MembershipEdits, done: int) -> list[Operation]:
+        """The edits are made, and `done` ids more are done."""
+        own_key = keys.resource(self.resource_type, self.resource_id)
+        return [self._moved(done), *changes.edge_operations(own_key, self.version, edits, self.mark)]
+
+    def severing_step(self, memberships: Sequence[Membership]) -> list[Operation]:
+        """These memberships of the deleted resource are gone."""
+        own_key = keys.resource(self.resource_type, self.resource_id)
+        severed = changes.severance(own_key, self.resource_id, memberships, self.mark, self.now)
+        return [self._moved(len(memberships)), *severed]
+
+    def ending(self) -> list[Operation]:
+        """The head and the parts are gone, and the resource, if it is there, is settled."""
+        key = keys.resource(self.resource_type, self.resource_id)
+        settled = Operation(Verb.MERGE, Role.RESOURCE, key, unsettled_property(""))
+        return [
+            self._head(Verb.DELETE, {}),
+            *([settled] if self.kind is Kind.EDIT else []),
+            *(Operation(Verb.DELETE, Role.PENDING, self.part_key(number)) for number in range(len(self.lengths))),
+        ]
+
+    def part_insertions(self, parts: Sequence[Part]) -> Iterator[Operation]:
+        """The rows of the parts."""
+        for number, part in enumerate(parts):
+            properties: dict[str, Column] = {"joins": part.joins, "type": part.member_type}
+            yield Operation(
+                Verb.UPSERT, Role.PENDING, self.part_key(number), properties | split("p", "\n".join(part.ids))
+            )
+
+    def parts_stand(self) -> Operation:
+        """Parts that were written before are there still: else they have been taken for abandoned ones."""
+        return Operation(Verb.MERGE, Role.PENDING, self.part_key(0), {"decided": True})
+
+    def part_key(self, number: int) -> str:
+        """The row key of a part."""
+        return keys.pending_part(self.resource_id, self.mark, number)
+
+    def _moved(self, done: int) -> Operation:
+        return self._head(Verb.MERGE, {"done": str(self.done + done)})
+
+    def _head(self, verb: Verb, properties: dict[str, Column]) -> Operation:
+        return Operation(verb, Role.PENDING, keys.pending(self.resource_id), properties, self.etag)
+
+
+def editing(change: changes.Change) -> tuple[Pending, list[Part]]:
+    """The head and the parts of a change of a group's memberships. Raises TooLarge beyond MAX_PARTS."""
+    parts = [*_parts(change.edits.remove, joins=False), *_parts(change.edits.add, joins=True)]
+    if len(parts) > MAX_PARTS:
+        raise TooLarge(f"The change names more than {MAX_PARTS * PART_IDS} members; send several requests.")
+    group = change.resource
+    lengths = tuple(len(part.ids) for part in parts)
+    head = Pending(GROUP, group.id, change.mark, Kind.EDIT, group.version, group.last_modified, lengths)
+    return head, parts
+
+
+def deleting(resource: StoredResource, mark: str, now: str) -> Pending:
+    """The head of the removal of all memberships of a resource that is deleted."""
+    return Pending(resource.resource_type, resource.id, mark, Kind.DELETE, mark, now)
+
+
+def to_head(entity: Mapping[str, Any], etag: str) -> Pending:
+    """The head of a row."""
+    return Pending(
+        resource_type=entity["type"],
+        resource_id=entity["id"],
+        mark=entity["mark"],
+        kind=Kind(entity["kind"]),
+        version=entity["version"],
+        now=entity["lastModified"],
+        lengths=tuple(map(int, entity["lengths"].split())),
+        done=int(entity["done"]),
+        etag=etag,
+    )
+
+
+def to_part(entity: Mapping[str, Any]) -> Part:
+    """The part of a row."""
+    return Part(entity["joins"], entity["type"], tuple("".join(joined("p", entity)).split("\n")))
+
+
+def _parts(edges: Sequence[Membership], *, joins: bool) -> Iterator[Part]:
+    by_type = sorted(edges, key=lambda edge: (edge.member_type, edge.member_id))
+    for member_type, same in groupby(by_type, key=lambda edge: edge.member_type):
+        for some in batched(same, PART_IDS, strict=False):
+            yield Part(joins, member_type, tuple(edge.member_id for edge in some))

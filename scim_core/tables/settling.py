@@ -1,0 +1,260 @@
+"""Carries pending changes to their end: right after the decision, when somebody meets one, or by the sweep.
+
+Nothing here keeps state between calls but what the rows say, so that any process can go on where another one died.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from scim_core.storage import (
+    GROUP,
+    ColumnTest,
+    Membership,
+    MembershipEdits,
+    StorageBusy,
+    StorageError,
+    Swept,
+    VersionConflict,
+)
+from scim_core.tables import keys
+from scim_core.tables.errors import RowFailure, RowMissing
+from scim_core.tables.operations import Operation, Role, Verb
+from scim_core.tables.pending import NO_EDITS, PARTS_AT_ONCE, STEP, Kind, Part, Pending, to_head, to_part
+from scim_core.tables.reading import edges_present, existing, read_memberships, read_range
+from scim_core.tables.rows import Row, Rows
+
+EDGES_AHEAD = STEP * 30
+"""Memberships of a deleted resource that are read at a time: what one answer of Table Storage holds, in whole steps."""
+
+MAX_REFUSALS = 10
+"""How often in a row a step may be refused before the change is left to others, who are at it or will be."""
+
+REFUSED_SECONDS = 0.1
+"""The pause after a refusal: another process is carrying out the same change, and is to have the time for it."""
+
+MARKERS_AT_ONCE = 1_000
+"""Changes that one sweep takes up; the next one finds the others."""
+
+log = logging.getLogger(__name__)
+
+
+async def decide(rows: Rows, tenant: str, pending: Pending, parts: Sequence[Part], opening: list[Operation]) -> None:
+    """The change is decided: from now on it happens, whoever carries it out. Raises what a transaction raises.
+
+    A marker is written first, by which the sweep finds what may be left behind; then parts that the deciding
+    transaction cannot hold.
+    """
+    marker = {"tenant": tenant, "id": pending.resource_id, "mark": pending.mark, "created": pending.now}
+    key = keys.marker(tenant, pending.resource_id, pending.mark)
+    await rows.transact(keys.MARKERS, [Operation(Verb.UPSERT, Role.PENDING, key, {**marker})])
+    insertions = list(pending.part_insertions(parts))
+    beside = insertions
+    if len(insertions) > PARTS_AT_ONCE:
+        for insertion in insertions:
+            await rows.transact(tenant, [insertion])
+        beside = [pending.parts_stand()]
+    try:
+        await rows.transact(tenant, [*opening, pending.insertion(), *beside])
+    except (RowFailure, VersionConflict):
+        if not await is_decided(rows, tenant, pending):
+            await abandon(rows, tenant, pending.resource_id, pending.mark)
+            raise
+
+
+async def load(rows: Rows, tenant: str, resource_id: str) -> Pending | None:
+    """The pending change of this resource, if there is one."""
+    row = await rows.get(tenant, keys.pending(resource_id))
+    return to_head(row.properties, row.etag) if row else None
+
+
+async def is_decided(rows: Rows, tenant: str, pending: Pending) -> bool:
+    """Whether this very change is pending: the answer to its decision may have been lost."""
+    found = await load(rows, tenant, pending.resource_id)
+    return found is not None and found.mark == pending.mark
+
+
+async def carry_out(rows: Rows, tenant: str, resource_id: str, seconds: float) -> bool:
+    """Whether no change of this resource is pending any more; one is carried on for at most so many seconds."""
+    pending = await load(rows, tenant, resource_id)
+    if pending is not None:
+        try:
+            async with asyncio.timeout(seconds):
+                await _Settling(rows, tenant, pending).run()
+        except TimeoutError:
+            return False
+    return True
+
+
+async def left_to_do(rows: Rows, tenant: str, resource_id: str) -> MembershipEdits:
+    """The edits of the pending change that have not been made yet."""
+    pending = await load(rows, tenant, resource_id)
+    add: list[Membership] = []
+    remove: list[Membership] = []
+    while pending is not None and (place := pending.place):
+        number, start = place
+        row = await rows.get(tenant, pending.part_key(number))
+        if row is None:  # finished between the two reads
+            break
+        part = to_part(row.properties)
+        edits = part.edits(resource_id, start)
+        add += edits.add
+        remove += edits.remove
+        pending = replace(pending, done=pending.done + len(part.ids) - start)
+    return MembershipEdits(tuple(add), tuple(remove))
+
+
+async def sweep(rows: Rows, before: str, seconds: float) -> Swept:
+    """Every change that was marked before an instant is finished or, if it was never decided, forgotten.
+
+    A change that cannot be finished now, or in the time there is, is counted as left.
+    """
+    finished, left = 0, set[str]()
+    tests = [ColumnTest("created", "lt", before)]
+    try:
+        async with asyncio.timeout(seconds):
+            for row in await read_range(rows, keys.MARKERS, keys.everything(), limit=MARKERS_AT_ONCE, tests=tests):
+                left.add(row.properties["RowKey"])
+                if await _swept(rows, row):
+                    left.discard(row.properties["RowKey"])
+                    finished += 1
+    except TimeoutError:
+        log.warning("the sweep ran out of time")
+    return Swept(finished, len(left))
+
+
+async def abandon(rows: Rows, tenant: str, resource_id: str, mark: str) -> None:
+    """What was written for a change that is not decided, or is finished, is gone: its parts first, then its marker."""
+    for row in await read_range(rows, tenant, keys.pending_parts(resource_id, mark), select="RowKey"):
+        await _delete(rows, tenant, row.properties["RowKey"])
+    await _delete(rows, keys.MARKERS, keys.marker(tenant, resource_id, mark))
+
+
+async def _swept(rows: Rows, marker: Row) -> bool:
+    tenant, resource_id = marker.properties["tenant"], marker.properties["id"]
+    try:
+        pending = await load(rows, tenant, resource_id)
+        if pending is not None and pending.mark == marker.properties["mark"]:
+            await _Settling(rows, tenant, pending).run()
+        else:
+            await abandon(rows, tenant, resource_id, marker.properties["mark"])
+    except StorageError as error:
+        log.warning("a change could not be carried out yet", exc_info=error, extra={"tenant": tenant})
+        return False
+    return True
+
+
+async def _delete(rows: Rows, tenant: str, key: str) -> None:
+    try:
+        await rows.transact(tenant, [Operation(Verb.DELETE, Role.PENDING, key)])
+    except RowMissing:
+        log.debug("another process was quicker")
+
+
+class _Settling:
+    """One process's work on one change. What it has read ahead is forgotten whenever a step is refused."""
+
+    def __init__(self, rows: Rows, tenant: str, pending: Pending) -> None:
+        self._rows = rows
+        self._tenant = tenant
+        self._pending = pending
+        self._part: tuple[int, Part] | None = None
+        self._edges: list[Membership] = []
+
+    async def run(self) -> None:
+        """The change has been carried out. Raises StorageBusy when its steps are refused over and over."""
+        mark, resource_id = self._pending.mark, self._pending.resource_id
+        current: Pending | None = self._pending
+        refusals = 0
+        while current is not None and current.mark == mark:
+            try:
+                following = await self._advance(current)
+                refusals = 0
+            except (RowFailure, VersionConflict):
+                refusals += 1
+                if refusals > MAX_REFUSALS:
+                    raise StorageBusy("A large change of the resource is being carried out.") from None
+                await asyncio.sleep(REFUSED_SECONDS)
+                self._edges = []
+                following = await load(self._rows, self._tenant, resource_id)
+                if following is not None and following.done > current.done:
+                    refusals = 0
+            current = following
+
+    async def _advance(self, current: Pending) -> Pending | None:
+        """The next step is made; None after the last one. Raises RowFailure, VersionConflict when it is refused."""
+        if current.kind is Kind.DELETE:
+            if edges := await self._next_edges(current):
+                return await self._severed(current, edges)
+        elif edits := await self._next_edits(current):
+            return await self._edited(current, edits)
+        await self._end(current)
+        return None
+
+    async def _end(self, current: Pending) -> None:
+        await self._rows.transact(self._tenant, current.ending())
+        await _delete(self._rows, keys.MARKERS, keys.marker(self._tenant, current.resource_id, current.mark))
+
+    async def _edited(self, current: Pending, edits: MembershipEdits) -> Pending:
+        done = len(edits.add) + len(edits.remove)
+        try:
+            [etag, *_] = await self._rows.transact(self._tenant, current.step(edits, done))
+        except RowMissing as failure:
+            if failure.operation.role is Role.PENDING:
+                raise
+            possible = await self._possible(edits)
+            [etag, *_] = await self._rows.transact(self._tenant, current.step(possible, done))
+        return replace(current, done=current.done + done, etag=etag)
+
+    async def _possible(self, edits: MembershipEdits) -> MembershipEdits:
+        """The edits without members that have been deleted since, and without memberships that are gone already."""
+        there = await self._existing([(edge.member_type, edge.member_id) for edge in (*edits.add, *edits.remove)])
+        present = await edges_present(self._rows, self._tenant, edits.remove)
+        return MembershipEdits(
+            tuple(edge for edge in edits.add if edge.member_id in there),
+            tuple(edge for edge in present if edge.member_id in there),
+        )
+
+    async def _severed(self, current: Pending, edges: Sequence[Membership]) -> Pending:
+        step = current.severing_step(edges)
+        try:
+            [etag, *_] = await self._rows.transact(self._tenant, step)
+        except RowMissing as failure:
+            if failure.operation.role is not Role.OTHER:
+                raise
+            # The other end has been deleted as well, and its own change has not come as far as this membership.
+            others = [(GROUP, edge.group_id) for edge in edges if edge.group_id != current.resource_id]
+            others += [(edge.member_type, edge.member_id) for edge in edges if edge.member_id != current.resource_id]
+            there = await self._existing(others)
+            step = [item for item in step if item.role is not Role.OTHER or item.about in there]
+            [etag, *_] = await self._rows.transact(self._tenant, step)
+        del self._edges[: len(edges)]
+        return replace(current, done=current.done + len(edges), etag=etag)
+
+    async def _existing(self, resources: Sequence[tuple[str, str]]) -> set[str]:
+        by_type: dict[str, list[str]] = {}
+        for resource_type, resource_id in resources:
+            by_type.setdefault(resource_type, []).append(resource_id)
+        found = [await existing(self._rows, self._tenant, kind, ids) for kind, ids in by_type.items()]
+        return set().union(*found)
+
+    async def _next_edits(self, current: Pending) -> MembershipEdits:
+        if (place := current.place) is None:
+            return NO_EDITS
+        number, start = place
+        if self._part is None or self._part[0] != number:
+            row = await self._rows.get(self._tenant, current.part_key(number))
+            if row is None:  # finished by another process, whose last transaction deleted head and parts alike
+                raise VersionConflict
+            self._part = number, to_part(row.properties)
+        return self._part[1].edits(current.resource_id, start, STEP)
+
+    async def _next_edges(self, current: Pending) -> list[Membership]:
+        if not self._edges:
+            ranges = [keys.groups_of(current.resource_id, current.resource_id)]
+            if current.resource_type == GROUP:
+                ranges.append(keys.members(current.resource_id))
+            for key_range in ranges:
+                self._edges += await read_memberships(self._rows, self._tenant, key_range, limit=EDGES_AHEAD)
+        return self._edges[:STEP]
