@@ -16,7 +16,7 @@ MODULES = {
 }
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-("storage", "settings", "messages", "identifiers", "conditions", "limits", "log_records"),
+    ("storage", "settings", "messages", "identifiers", "conditions", "limits", "log_records"),
     ("schemas", "json_body", "memory", "turns"),
     ("representation", "filters", "memberships", "errors"),
     ("tolerance", "plan", "search_parameters", "auth", "routes"),
