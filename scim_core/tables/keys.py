@@ -125,6 +125,11 @@ def marker(tenant: str, resource_id: str, mark: str) -> str:
     return f"{partition(tenant)}:{_id(resource_id)}:{mark}"
 
 
+def kind_of(key: str) -> str:
+    """The kind of a row, such as User, User.userName or memberOf."""
+    return key.partition(":")[0]
+
+
 def everything() -> KeyRange:
     """All rows of a partition: keys are ASCII."""
     return KeyRange("", "\x7f")

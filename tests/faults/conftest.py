@@ -1,0 +1,43 @@
+"""An Azurite for the faults, changes that are large at ten memberships already, and what a directory holds."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from devhost.azurite import Azurite
+from scim_core.tables import changes, settling
+from tests.scim import Client
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    with Azurite.start(None, None, None) as running:
+        yield running
+
+
+@pytest.fixture
+def _small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transactions plan for 13 operations, so that ten memberships take more than one, and each step three."""
+    monkeypatch.setattr(changes, "MAX_OPERATIONS", 13)
+    monkeypatch.setattr(settling, "STEP", 3)
+
+
+async def held(client: Client) -> dict[str, Any]:
+    """What a client finds in the directory, by name: users without what says when, groups with their members' names.
+
+    The groups that users show must be those whose members they are.
+    """
+    users = (await client.get("/Users", count=1000)).document["Resources"]
+    groups = (await client.get("/Groups", count=1000)).document["Resources"]
+    names = {item["id"]: item.get("userName") or item["displayName"] for item in (*users, *groups)}
+    assert len(set(names.values())) == len(users) + len(groups)
+    members = {
+        group["displayName"]: sorted(names[item["value"]] for item in group.get("members", ())) for group in groups
+    }
+    shown = {user["userName"]: sorted(names[item["value"]] for item in user.get("groups", ())) for user in users}
+    assert shown == {name: sorted(group for group, some in members.items() if name in some) for name in shown}
+    plain = {user["userName"]: {k: v for k, v in user.items() if k not in ("id", "meta", "groups")} for user in users}
+    for group in groups:
+        assert (await client.get(f"/Groups/{group['id']}", excludedAttributes="members")).status == 200
+    return {"users": plain, "groups": members}
