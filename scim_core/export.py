@@ -9,6 +9,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from tqdm import tqdm
 
@@ -30,37 +31,56 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = StorageSettings.from_environment(os.environ)
-        count, size = asyncio.run(_run(settings, options.tenant, options.file))
+        count = _export(settings, options.tenant, options.file)
     except (SettingsError, StorageError, ArchiveError, OSError) as error:
         print(f"export: {error}", file=sys.stderr)
         return UNUSABLE
     except KeyboardInterrupt:
         print("export: interrupted; the same command continues it.", file=sys.stderr)
         return UNUSABLE
-    print(f"{count} rows of the tenant {options.tenant} are in {options.file} ({size} bytes).")
+    print(f"{count} rows of the tenant {options.tenant} are in {options.file} ({options.file.stat().st_size} bytes).")
     return EXPORTED
 
 
-async def _run(settings: StorageSettings, tenant: str, file: Path) -> tuple[int, int]:
+def _export(settings: StorageSettings, tenant: str, file: Path) -> int:
+    """How many rows are in the file."""
     if file.exists():
         raise ArchiveError(f"{file} is there already: name another file.")
     part = file.with_name(f"{file.name}.part")
     resumed = resume(part, tenant)
+    with part.open("ab") as output:
+        count = asyncio.run(_run(settings, tenant, resumed, output))
+        output.flush()
+        os.fsync(output.fileno())
+    part.rename(file)
+    return count
+
+
+async def _run(settings: StorageSettings, tenant: str, resumed: Resumed | None, output: BinaryIO) -> int:
     rows = ExportRows(partial(connect, settings))
     try:
-        with tqdm(desc=f"rows of {tenant}", unit=" rows", disable=None) as bar, part.open("ab") as output:
-            bar.update(resumed.writer.rows if resumed else 0)
-            lines = export(rows, tenant, _now, progress=bar.update, resumed=resumed)
-            async with aclosing(lines):
+        with tqdm(desc=f"rows of {tenant}", unit=" rows", disable=None) as bar:
+            done = resumed.walked if resumed else 0
+            bar.update(done)
+            counted = _Count(done, bar)
+            async with aclosing(export(rows, tenant, _now, progress=counted.add, resumed=resumed)) as lines:
                 async for line in lines:
                     output.write(line)
-            output.flush()
-            os.fsync(output.fileno())
-            count = int(bar.n)
+            return counted.rows
     finally:
         await rows.close()
-    part.rename(file)
-    return count, file.stat().st_size
+
+
+class _Count:
+    """Counts rows, beside the bar, which counts nothing where nobody looks at it."""
+
+    def __init__(self, rows: int, bar: "tqdm[None]") -> None:
+        self.rows = rows
+        self._bar = bar
+
+    def add(self, rows: int) -> None:
+        self.rows += rows
+        self._bar.update(rows)
 
 
 def resume(part: Path, tenant: str) -> Resumed | None:
@@ -83,6 +103,7 @@ def resume(part: Path, tenant: str) -> Resumed | None:
                 resumed = Resumed(header)
             elif not (row := parse_row(line, number)).again:
                 resumed.after = row.key
+                resumed.walked += 1
             resumed.writer.again(line)
             end += len(line)
         file.truncate(end)
@@ -90,7 +111,7 @@ def resume(part: Path, tenant: str) -> Resumed | None:
 
 
 def _now() -> datetime:
-    return datetime.now(UTC)  # noqa: TID251 -- a command: it is where the time comes in
+    return datetime.now(UTC)
 
 
 if __name__ == "__main__":

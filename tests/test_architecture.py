@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("discovery", "search", "service_provider"),
     ("operations",),
     ("http",),
-    ("check",),
+    ("check", "export", "import"),
     ("",),
 )
 """Modules of scim_core from the ground up: each imports only from layers below its own. `tables` stands beside them."""
@@ -38,7 +38,7 @@ FOUNDATIONS = {
 }
 """Modules that stand on very little, whatever their layer: what else of ours they may import."""
 
-TOOLS = {"check"}
+TOOLS = {"check", "export", "import"}
 """What an operator starts by hand: it prints, reads the environment and works on the rows themselves."""
 
 LIBRARIES = {
@@ -54,7 +54,7 @@ LIBRARIES = {
 """The only libraries beside Python's own, and the modules that may import each."""
 
 AMBIENT = {
-    "datetime.now": {""},
+    "datetime.now": {"", "export"},
     "secrets.randbits": {"identifiers"},
     "random.uniform": {"turns"},
     "os.environ": {"tables", *TOOLS},  # the platform says there whether the app has an identity of its own

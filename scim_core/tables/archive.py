@@ -5,8 +5,8 @@
     {"key": "member:0190...:0191...", "row": {...}, "again": true}
     {"rows": 2, "sha256": "..."}
 
-The digest is of all bytes before the trailer. `again` marks a row that changed while the export ran: it replaces what an
-earlier line says of the same key. Pure: bytes in, bytes out. docs/operate.md describes the format for people.
+The digest is of all bytes before the trailer. `again` marks a row that changed while the export ran: it replaces what
+an earlier line says of the same key. Pure: bytes in, bytes out. docs/operate.md describes the format for people.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row, at its number in the file (the header is 0). With `again` it replaces an earlier line of the same key."""
+    """One row, at its number in the file, the header being 0. With `again` it replaces an earlier line of its key."""
 
     number: int
     key: str

@@ -1,5 +1,5 @@
-"""Reads a tenant's directory for an export. What follows from other rows is left out: index rows, the second row of each
-membership, bookmarks.
+"""Reads a tenant's directory for an export. What follows from other rows is left out: index rows, the second row of
+each membership, bookmarks.
 
 Tables have no snapshots. Rows are walked in the order of their keys; rows that changed meanwhile are read again at the
 end, until a round finds none. So the export shows every resource as it was at a moment between its start and its end;
@@ -86,7 +86,7 @@ async def export(
     progress: Callable[[int], object] = lambda _: None,
     resumed: "Resumed | None" = None,
 ) -> AsyncGenerator[bytes]:
-    """The lines of the export, from the first or from where an interrupted one ended; `progress` is told of rows.
+    """The lines of the export, from the first or from where an interrupted one ended; `progress` is told of rows walked.
 
     Changes that are pending are carried out first. Raises StorageError when one cannot be, StorageBusy.
     """
@@ -102,7 +102,6 @@ async def export(
     async for page in _changed(rows, tenant, started - SKEW, clock):
         for key, properties in page:
             yield writer.row(key, properties, again=True)
-        progress(len(page))
     yield writer.trailer()
 
 
@@ -113,6 +112,7 @@ class Resumed:
         self.writer = Writer()
         self.started = datetime.strptime(header.started, _TIME_FORMAT).replace(tzinfo=UTC)
         self.after: str | None = None
+        self.walked = 0
 
 
 def exported(row: Row) -> dict[str, Column]:

@@ -1,13 +1,13 @@
 """Writes an export into an empty tenant: every row as it was, and the rows that follow from them.
 
-An import that was interrupted goes on where it stood: a bookmark in the tenant's partition moves in the same transaction
-as the rows. Afterwards what is stored is read and compared with what was to be written.
+An import that was interrupted goes on where it stood: a bookmark in the tenant's partition moves in the same
+transaction as the rows. Afterwards what is stored is read and compared with what was to be written.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from scim_core.storage import Column, StorageError
 from scim_core.tables import keys, settling
@@ -33,6 +33,10 @@ class NotEmpty(StorageError):
     """The tenant has rows that this import did not write."""
 
 
+class HalfRestored(StorageError):
+    """The tenant is being restored from another file."""
+
+
 class NotRestored(StorageError):
     """What is stored is not what the file holds."""
 
@@ -51,13 +55,6 @@ class Content:
         self.digest = (self.digest + int.from_bytes(hashlib.sha256(text.encode()).digest())) % _SPACE
 
 
-@dataclass(slots=True)
-class _Batch:
-    operations: list[Operation] = field(default_factory=list)
-    size: int = 0
-    line: int = 0
-
-
 async def restore(
     rows: Rows,
     tenant: str,
@@ -69,26 +66,41 @@ async def restore(
 ) -> int:
     """How many lines were written, now and before an interruption. `digest` names the file, `lines` reads it.
 
-    Raises NotEmpty, NotRestored, ArchiveError, StorageBusy.
+    Raises NotEmpty, HalfRestored, NotRestored, ArchiveError, StorageBusy.
     """
-    done = await _standing(rows, tenant, digest)
+    writer = _Writer(rows, tenant, digest)
+    try:
+        await writer.begin()
+    except NotEmpty:
+        # Perhaps it is all there: the import was interrupted between its last step and its exit.
+        if (expected := _content(plan, lines())) != await stored(rows, tenant):
+            raise
+        return expected.rows
     await _mark_pending(rows, tenant, plan)
     content = Content()
-    batch = _Batch()
     for item in lines():
         if isinstance(item, Header):
             continue
         progress(1)
-        if not plan.has(item):
-            continue
-        content.add(item.key, plan.properties(item))
-        if item.number > done:
-            await _add(rows, tenant, digest, batch, item, plan.properties(item))
-    await _flush(rows, tenant, digest, batch)
+        if plan.has(item):
+            properties = plan.properties(item)
+            content.add(item.key, properties)
+            await writer.add(item, properties)
+    await writer.flush()
     if await stored(rows, tenant) != content:
         raise NotRestored("The rows that are stored are not those of the file: was the tenant in use meanwhile?")
-    await _finish(rows, tenant, plan)
+    await writer.end()
+    for head in plan.pending():
+        await settling.carry_out(rows, tenant, str(head["id"]), SETTLE_SECONDS)
     return content.rows
+
+
+def _content(plan: Plan, lines: Iterable[Header | Line]) -> Content:
+    content = Content()
+    for item in lines:
+        if isinstance(item, Line) and plan.has(item):
+            content.add(item.key, plan.properties(item))
+    return content
 
 
 async def stored(rows: Rows, tenant: str) -> Content:
@@ -101,36 +113,12 @@ async def stored(rows: Rows, tenant: str) -> Content:
     return content
 
 
-async def _standing(rows: Rows, tenant: str, digest: str) -> int:
-    """The number of the last line that an interrupted import of this file wrote; 0 for none."""
-    bookmark = await rows.get(tenant, BOOKMARK)
-    if bookmark is not None:
-        if bookmark.properties["archive"] != digest:
-            raise NotEmpty(f"The tenant {tenant} is half restored, from another file: finish that import first.")
-        return int(bookmark.properties["line"])
-    for key_range in _AROUND_BOOKMARKS:
-        if (await rows.page(tenant, key_range, limit=1)).rows:
-            raise NotEmpty(f"The tenant {tenant} is not empty: an import restores into an empty one only.")
-    await rows.transact(tenant, [_bookmark(digest, 0)])
-    return 0
-
-
 async def _mark_pending(rows: Rows, tenant: str, plan: Plan) -> None:
     """The sweep will find what was not finished, even when this import never comes to its end."""
     for head in plan.pending():
         marker = {"tenant": tenant, "id": head["id"], "mark": head["mark"], "created": head["lastModified"]}
         key = keys.marker(tenant, str(head["id"]), str(head["mark"]))
         await rows.transact(keys.MARKERS, [Operation(Verb.UPSERT, Role.PENDING, key, {**marker})])
-
-
-async def _add(rows: Rows, tenant: str, digest: str, batch: _Batch, line: Line, properties: dict[str, Column]) -> None:
-    operations = list(_operations(line, properties))
-    size = sum(require_entity(operation.properties) for operation in operations)
-    if batch.size + size > MAX_BYTES or len(batch.operations) + len(operations) >= MAX_OPERATIONS:
-        await _flush(rows, tenant, digest, batch)
-    batch.operations += operations
-    batch.size += size
-    batch.line = line.number
 
 
 def _operations(line: Line, properties: dict[str, Column]) -> Iterator[Operation]:
@@ -143,19 +131,56 @@ def _operations(line: Line, properties: dict[str, Column]) -> Iterator[Operation
             yield Operation(Verb.UPSERT, Role.INDEX, key, {"id": properties["id"]})
 
 
-async def _flush(rows: Rows, tenant: str, digest: str, batch: _Batch) -> None:
-    """The rows are written, and the bookmark with them; where it does not fit, the next batch moves it."""
-    if batch.operations:
-        moved = [_bookmark(digest, batch.line)] if len(batch.operations) < MAX_OPERATIONS else []
-        await rows.transact(tenant, [*batch.operations, *moved])
-    batch.operations, batch.size = [], 0
+class _Writer:
+    """Writes lines in their order, in transactions, each with the bookmark that says how far it comes."""
 
+    def __init__(self, rows: Rows, tenant: str, digest: str) -> None:
+        self._rows = rows
+        self._tenant = tenant
+        self._digest = digest
+        self._done = 0
+        self._operations: list[Operation] = []
+        self._bytes = 0
+        self._line = 0
 
-async def _finish(rows: Rows, tenant: str, plan: Plan) -> None:
-    await rows.transact(tenant, [Operation(Verb.DELETE, Role.OTHER, BOOKMARK)])
-    for head in plan.pending():
-        await settling.carry_out(rows, tenant, str(head["id"]), SETTLE_SECONDS)
+    async def begin(self) -> None:
+        """The bookmark is there: of this import, interrupted, or a new one. Raises NotEmpty, HalfRestored."""
+        bookmark = await self._rows.get(self._tenant, BOOKMARK)
+        if bookmark is None:
+            await self._require_empty()
+            await self._rows.transact(self._tenant, [self._bookmark()])
+        elif bookmark.properties["archive"] != self._digest:
+            raise HalfRestored(f"The tenant {self._tenant} is half restored from another file: finish that import.")
+        else:
+            self._done = int(bookmark.properties["line"])
 
+    async def add(self, line: Line, properties: dict[str, Column]) -> None:
+        """The line will be written, unless it has been before the interruption."""
+        if line.number <= self._done:
+            return
+        operations = list(_operations(line, properties))
+        size = sum(require_entity(operation.properties) for operation in operations)
+        if self._bytes + size > MAX_BYTES or len(self._operations) + len(operations) >= MAX_OPERATIONS:
+            await self.flush()
+        self._operations += operations
+        self._bytes += size
+        self._line = line.number
 
-def _bookmark(digest: str, line: int) -> Operation:
-    return Operation(Verb.UPSERT, Role.OTHER, BOOKMARK, {"archive": digest, "line": str(line)})
+    async def flush(self) -> None:
+        """All lines so far are written, and the bookmark moved; where it does not fit, the next one moves it."""
+        if self._operations:
+            moved = [self._bookmark()] if len(self._operations) < MAX_OPERATIONS else []
+            await self._rows.transact(self._tenant, [*self._operations, *moved])
+        self._operations, self._bytes = [], 0
+
+    async def end(self) -> None:
+        """The bookmark is gone: the import has come to its end."""
+        await self._rows.transact(self._tenant, [Operation(Verb.DELETE, Role.OTHER, BOOKMARK)])
+
+    async def _require_empty(self) -> None:
+        for key_range in _AROUND_BOOKMARKS:
+            if (await self._rows.page(self._tenant, key_range, limit=1)).rows:
+                raise NotEmpty(f"The tenant {self._tenant} is not empty: an import restores into an empty one only.")
+
+    def _bookmark(self) -> Operation:
+        return Operation(Verb.UPSERT, Role.OTHER, BOOKMARK, {"archive": self._digest, "line": str(self._line)})
