@@ -1,4 +1,7 @@
-"""The function app: hands every HTTP request to scim_core and its answer back. Nothing else knows Azure Functions."""
+"""The function app: hands every HTTP request to scim_core and its answer back, and calls its sweep by a timer.
+
+Nothing else knows Azure Functions.
+"""
 
 import logging
 import os
@@ -36,7 +39,8 @@ logging.setLogRecordFactory(FieldsInText)
 # Azure's SDK logs every URL it calls, and these hold user names.
 logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
 
-endpoint = build(Settings.from_environment(os.environ))
+settings = Settings.from_environment(os.environ)
+endpoint = build(settings)
 # The bearer token is checked by scim_core: a function key would be a second credential, which Entra cannot send.
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
@@ -62,3 +66,10 @@ async def answer(req: func.HttpRequest) -> func.HttpResponse:
 
 for name, route in ROUTES.items():
     app.function_name(name)(app.route(route, methods=METHODS)(answer))
+
+
+@app.function_name("sweep")
+@app.timer_trigger(arg_name="timer", schedule=settings.sweep_schedule)
+async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 -- the worker passes it by its name
+    """Large changes that a process left unfinished are finished."""
+    await endpoint.sweep()

@@ -6,21 +6,23 @@ import logging
 import sys
 import time
 
-from bench import base, scale
-from bench.report import base_report, scale_report
+from bench import base, large, scale
+from bench.report import base_report, large_report, scale_report
 
 
 def main() -> int:
     """The exit code: 0. Targets are printed as met or missed; nothing fails for the speed of a machine."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Benchmarks over loopback and Azurite.")
-    parser.add_argument("run", nargs="?", choices=["base", "scale"], default="base", help="default: base")
-    parser.add_argument("--largest", type=int, default=max(scale.USERS), help="size at which scale stops")
+    parser.add_argument("run", nargs="?", choices=["base", "scale", "large"], default="base", help="default: base")
+    parser.add_argument("--largest", type=int, default=max(scale.USERS), help="size at which scale and large stop")
     parser.add_argument("--plain-azurite", action="store_true", help="scale over Azurite's own, unordered range reads")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     started = time.monotonic()
     if arguments.run == "base":
         print(base_report(asyncio.run(base.run())))
+    elif arguments.run == "large":
+        print(large_report(asyncio.run(large.run(arguments.largest, plain_azurite=arguments.plain_azurite))))
     else:
         print(scale_report(asyncio.run(scale.run(arguments.largest, plain_azurite=arguments.plain_azurite))))
     print(f"\nAll of it took {time.monotonic() - started:.0f} s.")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bench.base import USERS, BaseRun
+from bench.large import Step
 from bench.measure import Comparison, Result, Served
 from bench.process import Durations
 from bench.scale import Point
@@ -45,6 +46,20 @@ _SCALE_LEGEND = f"""\
 p50 over one connection, or milliseconds for each user of a walk; size is that of the directory, or of the group. x is
 how many times as long it takes as with the smallest. Flat: at most {MAX_GROWTH} times. The peak is that of the process
 while it answered."""
+
+
+def large_report(steps: Sequence[Step]) -> str:
+    """The large run as text for a terminal."""
+    rows = [
+        [step.title, f"{step.size:,}", f"{step.answered:.2f}", f"{step.settled:.2f}", f"{step.peak_mb:.0f}"]
+        for step in steps
+    ]
+    return f"{_LARGE_LEGEND}\n\n{table(('request', 'members', 'answered s', 'carried out s', 'peak MB'), rows)}"
+
+
+_LARGE_LEGEND = """\
+One request each. A change has happened once it is answered, and reads of the group show it whole; its rows follow. The
+peak is that of the process until the answer."""
 
 
 def _curve(curve: Sequence[Point]) -> list[list[str]]:

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any, Self
 
-from devhost import requests, routes, worker
+from devhost import requests, routes, timers, worker
 from devhost.configuration import HostConfiguration, read_host_json
 from devhost.requests import RefusedError
-from devhost.worker import Function, FunctionRequest, FunctionResponse, InvocationError
+from devhost.worker import App, Function, FunctionRequest, FunctionResponse, InvocationError
 
 log = logging.getLogger("devhost")
 
@@ -24,10 +24,10 @@ _BODILESS = (204, 304)
 class FunctionsHost:
     """Answers HTTP requests with the functions of one app, by the rules of the host in Azure."""
 
-    def __init__(
-        self, functions: list[Function], configuration: HostConfiguration, body_limit: int = DEFAULT_BODY_LIMIT
-    ) -> None:
-        self.routes = routes.arrange(functions, configuration.route_prefix)
+    def __init__(self, app: App, configuration: HostConfiguration, body_limit: int = DEFAULT_BODY_LIMIT) -> None:
+        timers.check(app.timers)
+        self.timers = app.timers
+        self.routes = routes.arrange(app.functions, configuration.route_prefix)
         self.custom_headers = configuration.custom_headers
         self.body_limit = body_limit
 

@@ -13,10 +13,12 @@ from typing import Never
 import uvicorn
 from uvicorn.loops.auto import auto_loop_factory
 
-from devhost import worker
+from devhost import timers, worker
 from devhost.configuration import apply_local_settings
 from devhost.errors import DevhostError, PortInUseError
 from devhost.host import DEFAULT_BODY_LIMIT, FunctionsHost
+
+log = logging.getLogger("devhost")
 
 ADDRESS = "127.0.0.1"
 KEEP_ALIVE_SECONDS = 130  # Kestrel's
@@ -78,12 +80,20 @@ async def _serve(directory: Path, listener: socket.socket, started: Callable[[],
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
+    ticking = asyncio.create_task(timers.run(host.timers))
+    ticking.add_done_callback(_tell_failure)
     try:
         await _Server(config, started).serve([listener])
     finally:
+        ticking.cancel()
         worker.stop()
         # The worker ends without telling the app, so a connection that the app holds open to the end is no error.
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+
+
+def _tell_failure(ticking: asyncio.Task[None]) -> None:
+    if not ticking.cancelled() and (error := ticking.exception()):
+        log.error("No timer is called any more", exc_info=error)
 
 
 class _Server(uvicorn.Server):

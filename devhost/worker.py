@@ -41,6 +41,24 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
+class Timer:
+    """A function with a timer trigger. Its schedule has six fields, seconds first."""
+
+    name: str
+    id: str
+    schedule: str
+    parameter: str
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The functions of an app."""
+
+    functions: list[Function]
+    timers: list[Timer]
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionRequest:
     """An HTTP request as the host hands it to the worker: decoded, with what the host drops gone."""
 
@@ -61,8 +79,8 @@ class FunctionResponse:
     body: bytes = b""
 
 
-async def start(directory: Path) -> list[Function]:
-    """The HTTP functions of the app in this directory, imported and indexed. Raises IndexingError."""
+async def start(directory: Path) -> App:
+    """The functions of the app in this directory, imported and indexed. Raises IndexingError."""
     sys.path.insert(0, str(directory))
     runtime.start_threadpool_executor()
     request = SimpleNamespace(capabilities={}, function_app_directory=str(directory))
@@ -75,8 +93,11 @@ async def start(directory: Path) -> list[Function]:
     if answer.result.status != protos.StatusResult.Success:
         raise IndexingError(_reason(answer.result.exception))
     metadata = await runtime.functions_metadata_request(SimpleNamespace())
-    functions = [_function(item) for item in getattr(metadata, "function_metadata_results", ())]
-    return [function for function in functions if function]
+    found = [_function(item) for item in getattr(metadata, "function_metadata_results", ())]
+    return App(
+        functions=[item for item in found if isinstance(item, Function)],
+        timers=[item for item in found if isinstance(item, Timer)],
+    )
 
 
 def stop() -> None:
@@ -95,21 +116,31 @@ async def invoke(function: Function, request: FunctionRequest) -> FunctionRespon
         body=protos.TypedData(bytes=request.body) if request.body else None,
     )
     argument = protos.ParameterBinding(name=function.parameter, data=protos.TypedData(http=http))
+    return _response(await _invoke(function.id, argument, request.headers))
+
+
+async def tick(timer: Timer) -> None:
+    """The timer's function is called as by the host when it is due. Raises InvocationError."""
+    due = protos.TypedData(json=json.dumps({"Schedule": {"AdjustForDST": True}, "IsPastDue": False}))
+    await _invoke(timer.id, protos.ParameterBinding(name=timer.parameter, data=due), {})
+
+
+async def _invoke(function_id: str, argument: protos.ParameterBinding, headers: Mapping[str, str]) -> Any:
     answer = await runtime.invocation_request(
-        SimpleNamespace(request=SimpleNamespace(invocation_request=_invocation(function, argument, request.headers)))
+        SimpleNamespace(request=SimpleNamespace(invocation_request=_invocation(function_id, argument, headers)))
     )
     if answer.result.status != protos.StatusResult.Success:
         raise InvocationError(answer.result.exception.stack_trace)
-    return _response(answer.return_value)
+    return getattr(answer, "return_value", None)  # a timer's function returns nothing
 
 
-def _invocation(function: Function, argument: protos.ParameterBinding, headers: Mapping[str, str]) -> SimpleNamespace:
+def _invocation(function_id: str, argument: protos.ParameterBinding, headers: Mapping[str, str]) -> SimpleNamespace:
     trace = SimpleNamespace(
         trace_parent=headers.get("traceparent", ""), trace_state=headers.get("tracestate", ""), attributes={}
     )
     return SimpleNamespace(
         invocation_id=str(uuid.uuid4()),
-        function_id=function.id,
+        function_id=function_id,
         input_data=[argument],
         trigger_metadata={},
         trace_context=trace,
@@ -123,10 +154,12 @@ def _response(value: Any) -> FunctionResponse:
     return FunctionResponse(int(value.http.status_code), value.http.headers, value.http.body.bytes)
 
 
-def _function(metadata: Any) -> Function | None:
+def _function(metadata: Any) -> Function | Timer | None:
     bindings = [json.loads(binding) for binding in metadata.raw_bindings]
-    trigger = next((binding for binding in bindings if binding["type"].lower() == "httptrigger"), None)
-    if trigger is None:
+    triggers = {binding["type"].lower(): binding for binding in bindings}
+    if timer := triggers.get("timertrigger"):
+        return Timer(metadata.name, metadata.function_id, timer["schedule"], timer["name"])
+    if (trigger := triggers.get("httptrigger")) is None:
         return None
     return Function(
         name=metadata.name,

@@ -12,9 +12,13 @@ from scim_core.operations import Call, Operations
 from scim_core.representation import Renderer
 from scim_core.routes import BASE_PATH, Target, match
 from scim_core.schemas import Catalogue
+from scim_core.storage import Swept
 
 MAX_BODY_BYTES = 1024 * 1024
 """Largest body. A user with every mapped attribute is 6 KB; a storage entity holds 1 MiB at most."""
+
+MAX_GROUP_BODY_BYTES = 16 * 1024 * 1024
+"""Largest body that changes a group: the members that one request may name at 160 bytes each; Entra's have 60."""
 
 MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
 """What a body may be declared as (RFC 7644 section 3.1); parameters such as charset do not matter."""
@@ -51,13 +55,25 @@ class Endpoint:
             target = match(self._catalogue, request.method.upper(), request.path)
             operation = target.operation
             principal = None if target.anonymous else self._tokens.authenticate(request.headers)
-            _check_body(request)
+            _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
             async with asyncio.timeout(REQUEST_SECONDS):
                 response = await self._operations.run(self._call(request, target, principal))
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
             response = response_for(error, self._new_id)
         self._log(request, principal, operation, response)
         return response
+
+    async def sweep(self) -> Swept:
+        """Large changes that were left unfinished are finished; what was done is logged. Called by a timer."""
+        swept = await self._operations.sweep()
+        log.log(
+            logging.WARNING if swept.left else logging.INFO,
+            "sweep: %s finished, %s left",
+            swept.finished,
+            swept.left,
+            extra={"operation": "sweep", "finished": swept.finished, "left": swept.left},
+        )
+        return swept
 
     def _call(self, request: ScimRequest, target: Target, principal: Principal | None) -> Call:
         base_url = f"{self._public_base_url or request.base_url}{BASE_PATH}"
@@ -85,14 +101,19 @@ class Endpoint:
         log.info("%s %s -> %s", request.method, operation, response.status, extra=fields)
 
 
-def _check_body(request: ScimRequest) -> None:
+def _names_members(target: Target) -> bool:
+    writes = target.operation in ("create", "replace", "patch")
+    return writes and target.resource_type is not None and target.resource_type.has_members
+
+
+def _check_body(request: ScimRequest, limit: int) -> None:
     """Raises HttpError when a body is missing where one was announced, too large, or not declared to be JSON."""
     if request.method.upper() not in ("POST", "PUT", "PATCH"):
         return
     if not request.body and "transfer-encoding" in request.headers:
         raise HttpError(411, "The body was sent in chunks; send it with a Content-Length header.")
-    if len(request.body) > MAX_BODY_BYTES:
-        raise HttpError(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
+    if len(request.body) > limit:
+        raise HttpError(413, f"The body is larger than {limit} bytes, which is as much as this request may send.")
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type and media_type not in MEDIA_TYPES:
         raise HttpError(415, f"The body must be application/scim+json or application/json, not {media_type[:80]!r}.")

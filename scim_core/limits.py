@@ -19,6 +19,10 @@ MAX_SELECTIONS = 200
 value of an attribute, again save for members; Entra's largest PATCH has thirty."""
 
 
+MAX_MEMBERS = 100_000
+"""Members that one request may name. A larger group grows by several requests; no client of ours sends more at once."""
+
+
 class RequestTooLarge(Exception):
     """A request asks for more than one request may; the text says what, and how much it may."""
 

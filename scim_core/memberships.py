@@ -12,6 +12,7 @@ from typing import Any
 from scim2_models import InvalidFilterException, InvalidValueException, MutabilityException, Path, ScimFilter
 from scim2_models.path import AttrPath, CompareOperator, Comparison, LogicalExpr, LogicalOperator
 
+from scim_core.limits import MAX_MEMBERS, at_most
 from scim_core.schemas import ResourceType
 from scim_core.storage import GROUP, Membership, MembershipEdits, Storage
 
@@ -95,7 +96,7 @@ def split(
 ) -> tuple[MembershipPatch, list[dict[str, Any]]]:
     """The operations on members, folded, and the operations on everything else, in their order.
 
-    Raises InvalidValueException, InvalidFilterException, MutabilityException.
+    Raises InvalidValueException, InvalidFilterException, MutabilityException, RequestTooLarge.
     """
     patch = MembershipPatch()
     rest: list[dict[str, Any]] = []
@@ -106,6 +107,7 @@ def split(
             _fold(resource_type, patch, operation, path)
         else:
             rest.append(operation)
+    at_most(MAX_MEMBERS, len(patch.added) + len(patch.removed), "members")
     return patch, rest
 
 
@@ -171,8 +173,9 @@ async def settled_members(storage: Storage, tenant: str, group_id: str) -> list[
 def members_named(resource_type: ResourceType, value: Any) -> dict[str, str]:
     """The ids in a `members` value with the resource type of each: User unless the client says otherwise.
 
-    Raises InvalidValueException when an item names no id.
+    Raises InvalidValueException when an item names no id, RequestTooLarge for more than MAX_MEMBERS.
     """
+    at_most(MAX_MEMBERS, len(value or ()), "members")
     return dict(_named(resource_type, value))
 
 

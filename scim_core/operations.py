@@ -21,7 +21,7 @@ from scim_core.schemas import Catalogue, ResourceType
 from scim_core.search import Found, Query, Search
 from scim_core.search_parameters import SearchParameters, body_fields, projection, query_fields, search_parameters
 from scim_core.service_provider import Address, Outcome, ServiceProvider
-from scim_core.storage import Storage, StorageError, StoredResource
+from scim_core.storage import Storage, StorageError, StoredResource, Swept
 
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 
@@ -88,6 +88,10 @@ class Operations:
         """The answer to the call. Raises what the operation raises."""
         operation: Callable[[Call], Awaitable[ScimResponse]] = getattr(self, call.target.operation)
         return await operation(call)
+
+    async def sweep(self) -> Swept:
+        """Large changes that were left unfinished are finished: no request asks for it, but a timer."""
+        return await self._provider.sweep()
 
     async def create(self, call: Call) -> ScimResponse:
         """POST to a resource type's endpoint (RFC 7644 section 3.3)."""

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from scim2_models import (
@@ -34,6 +35,7 @@ from scim_core.storage import (
     Storage,
     StorageBusy,
     StoredResource,
+    Swept,
     VersionConflict,
 )
 from scim_core.tolerance import Tolerance
@@ -41,6 +43,12 @@ from scim_core.turns import Turns
 
 WRITER_SECONDS = 10
 """How long somebody who wants to change a resource helps to carry out its large change, before being told to return."""
+
+SWEEP_AFTER = timedelta(minutes=2)
+"""Age of an unfinished change that the sweep takes up: every request that might be at it has ended long before."""
+
+SWEEP_SECONDS = 240
+"""Longest time of one sweep, which the next one follows after five minutes unless a deployment says otherwise."""
 
 UNSETTLED_RETRY_AFTER = 30
 """Seconds after which to come back to a resource whose change is still being carried out: it takes a minute or two."""
@@ -186,6 +194,11 @@ class ServiceProvider:
                 log.info("a resource was gone when its deletion came to it", extra={"tenant": address.tenant})
 
         await self._turns.until_settled((address.tenant, address.id), attempt)
+
+    async def sweep(self) -> Swept:
+        """The large changes that nobody has been carrying out for SWEEP_AFTER are carried out; raises StorageBusy."""
+        before = instant_text(self._clock() - SWEEP_AFTER)
+        return await self._storage.sweep(before=before, seconds=SWEEP_SECONDS)
 
     async def _change(
         self,

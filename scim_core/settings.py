@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+DEFAULT_SWEEP_SCHEDULE = "0 */5 * * * *"
+"""Every five minutes, in the six fields of the Functions host: what a process left unfinished waits no longer."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 
@@ -51,6 +54,7 @@ class Settings:
     token_sha256: tuple[str, ...]
     public_base_url: str | None
     schema_directory: Path | None
+    sweep_schedule: str = DEFAULT_SWEEP_SCHEDULE
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -61,6 +65,7 @@ class Settings:
             token_sha256=_token_hashes(environment.get("SCIM_TOKEN_SHA256", "")),
             public_base_url=_base_url(environment.get("SCIM_PUBLIC_BASE_URL", "")),
             schema_directory=Path(directory) if directory else None,
+            sweep_schedule=_schedule(environment.get("SCIM_SWEEP_SCHEDULE") or DEFAULT_SWEEP_SCHEDULE),
         )
 
 
@@ -74,6 +79,14 @@ def _token_hashes(text: str) -> tuple[str, ...]:
     if not all(_SHA256.fullmatch(item) for item in hashes):
         raise SettingsError("SCIM_TOKEN_SHA256 must hold SHA-256 values of 64 hex digits, separated by commas.")
     return hashes
+
+
+def _schedule(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z*/,-]+( +[0-9A-Za-z*/,-]+){5}", text.strip()):
+        raise SettingsError(
+            "SCIM_SWEEP_SCHEDULE must be an NCRONTAB expression of six fields, seconds first, such as 0 */5 * * * *."
+        )
+    return text.strip()
 
 
 def _base_url(text: str) -> str | None:

@@ -6,6 +6,7 @@ from itertools import batched
 
 from scim_core.storage import ColumnTest, Membership
 from scim_core.tables import entities, keys
+from scim_core.tables.codec import BELOW_ALL
 from scim_core.tables.keys import KeyRange
 from scim_core.tables.limits import PAGE_ROWS
 from scim_core.tables.rows import Row, Rows, read_pages
@@ -16,7 +17,7 @@ fit one transaction, so that no operation waits for itself and no operation keep
 """
 
 FEW = 50
-"""Ids that are looked up one by one. Of more, those that lie together are found by one range read."""
+"""Keys that are looked up one by one. Of more, those that lie together are found by one range read."""
 
 ID = "id"
 EDGE = "group,member,type,edges"
@@ -57,39 +58,44 @@ async def read_memberships(
 
 async def edges_present(rows: Rows, tenant: str, edges: Sequence[Membership]) -> list[Membership]:
     """Those of these memberships that are there, in their order, each as its row says."""
-    found = await side_by_side(
-        rows.get(tenant, keys.member(edge.group_id, edge.member_id), select=EDGE) for edge in edges
-    )
-    return [entities.to_membership(row.properties) for row in found if row]
+    by_key = [keys.member(edge.group_id, edge.member_id) for edge in edges]
+    found = await among(rows, tenant, by_key, select=f"RowKey,{EDGE}")
+    return [entities.to_membership(found[key].properties) for key in by_key if key in found]
 
 
 async def existing(rows: Rows, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
-    """Those of the ids that are resources of this type.
+    """Those of the ids that are resources of this type."""
+    by_key = {keys.resource(resource_type, resource_id): resource_id for resource_id in ids}
+    found = await among(rows, tenant, by_key, select="RowKey")
+    return {by_key[key] for key in found}
+
+
+async def among(rows: Rows, tenant: str, wanted: Collection[str], *, select: str) -> dict[str, Row]:
+    """The rows with these keys that are there, by key; `select` has to name RowKey.
 
     Many are looked for a thousand at a time: by a range read where no more than a page lies between the least and the
-    greatest of them, else one by one. So the cost is in proportion to the ids, however many other resources there are.
+    greatest of them, else one by one. So the cost is in proportion to the keys, however many other rows there are.
     """
-    wanted = sorted(set(ids))
-    if len(wanted) <= FEW:
-        return await _one_by_one(rows, tenant, resource_type, wanted)
-    windows = [list(some) for some in batched(wanted, PAGE_ROWS, strict=False)]
-    found = await asyncio.gather(*(_window(rows, tenant, resource_type, some) for some in windows))
-    return set().union(*found)
+    ordered = sorted(set(wanted))
+    if len(ordered) <= FEW:
+        return await _one_by_one(rows, tenant, ordered, select)
+    windows = [list(some) for some in batched(ordered, PAGE_ROWS, strict=False)]
+    found: dict[str, Row] = {}
+    for some in await asyncio.gather(*(_window(rows, tenant, window, select) for window in windows)):
+        found |= some
+    return found
 
 
-async def _window(rows: Rows, tenant: str, resource_type: str, ids: list[str]) -> set[str]:
-    low, high = keys.resource(resource_type, ids[0]), keys.resources(resource_type, ids[-1]).low
-    answer = await rows.page(tenant, KeyRange(low, high), select=ID)
-    seen = {row.properties[ID] for row in answer.rows}
+async def _window(rows: Rows, tenant: str, wanted: list[str], select: str) -> dict[str, Row]:
+    answer = await rows.page(tenant, KeyRange(wanted[0], wanted[-1] + BELOW_ALL), select=select)
+    seen = {row.properties["RowKey"]: row for row in answer.rows}
+    found = {key: seen[key] for key in wanted if key in seen}
     if answer.token is None:
-        return seen.intersection(ids)
+        return found
     last = max(seen, default="")
-    beyond = [resource_id for resource_id in ids if resource_id > last]
-    return seen.intersection(ids) | await _one_by_one(rows, tenant, resource_type, beyond)
+    return found | await _one_by_one(rows, tenant, [key for key in wanted if key > last], select)
 
 
-async def _one_by_one(rows: Rows, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
-    found = await side_by_side(
-        rows.get(tenant, keys.resource(resource_type, resource_id), select=ID) for resource_id in ids
-    )
-    return {row.properties[ID] for row in found if row}
+async def _one_by_one(rows: Rows, tenant: str, wanted: Sequence[str], select: str) -> dict[str, Row]:
+    found = await side_by_side(rows.get(tenant, key, select=select) for key in wanted)
+    return {key: row for key, row in zip(wanted, found, strict=True) if row}

@@ -28,7 +28,7 @@ from scim_core.tables.keys import KeyRange
 from scim_core.tables.limits import require_transaction
 from scim_core.tables.operations import Operation, Role, Verb
 from scim_core.tables.pending import NO_EDITS, Pending, deleting, editing
-from scim_core.tables.reading import EDGE, ID, read_memberships, read_range, side_by_side
+from scim_core.tables.reading import ID, read_memberships, read_range, side_by_side
 from scim_core.tables.rows import Row, Rows, read_pages
 
 MAX_ATTEMPTS = 5
@@ -171,10 +171,8 @@ class TableStorage:
 
     async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:
         """See Storage.present."""
-        rows = await side_by_side(
-            self.rows.get(tenant, keys.member(group_id, id_), select=EDGE) for id_ in sorted(set(member_ids))
-        )
-        return [entities.to_membership(row.properties) for row in rows if row]
+        edges = [Membership(group_id, member_id) for member_id in sorted(set(member_ids))]
+        return await reading.edges_present(self.rows, tenant, edges)
 
     async def load_bookmark(self, tenant: str, key: str) -> Bookmark | None:
         """See Storage.load_bookmark."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from devhost.azurite import Azurite
-from scim_core.tables import changes, settling
+from scim_core.tables import changes, pending, settling
 from tests.scim import Client
 
 
@@ -18,9 +18,14 @@ def azurite() -> Iterator[Azurite]:
 
 @pytest.fixture
 def _small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Transactions plan for 13 operations, so that ten memberships take more than one, and each step three."""
+    """Transactions plan for 13 operations, so that four memberships take more than one; a step makes three.
+
+    What is beyond ten memberships does not fit the deciding transaction, and is written before it.
+    """
     monkeypatch.setattr(changes, "MAX_OPERATIONS", 13)
     monkeypatch.setattr(settling, "STEP", 3)
+    monkeypatch.setattr(settling, "PARTS_AT_ONCE", 2)
+    monkeypatch.setattr(pending, "PART_IDS", 5)
 
 
 async def held(client: Client) -> dict[str, Any]:

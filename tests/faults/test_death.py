@@ -31,22 +31,22 @@ _tables = (f"death{number}" for number in itertools.count())
 
 @dataclass
 class Directory:
-    """What every case starts with: twelve users; `full` has ten of them as members, `other` two, `none` nobody."""
+    """What every case starts with: twelve users; `full` has ten of them as members, `none` nobody.
+
+    The first user is in four more groups.
+    """
 
     users: list[Json]
     full: Json
-    other: Json
     none: Json
 
     @classmethod
     async def filled(cls, client: Client) -> "Directory":
         users = [await client.user(f"user{number}", externalId=f"x{number}") for number in range(12)]
-        groups = [
-            await client.group("full", *users[:MEMBERS]),
-            await client.group("other", *users[:2]),
-            await client.group("none"),
-        ]
-        return cls(users, *groups)
+        full, none = await client.group("full", *users[:MEMBERS]), await client.group("none")
+        for number in range(4):
+            await client.group(f"other {number}", users[0])
+        return cls(users, full, none)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,10 @@ CASES = {
         lambda client, d: client.put(path(d.full), {"displayName": "changed", "members": references(*d.users[4:])}),
         lambda d: path(d.full),
     ),
-    "a user is deleted": Case(lambda client, d: client.delete(path(d.users[0])), lambda d: path(d.users[0])),
+    "a user is deleted": Case(lambda client, d: client.delete(path(d.users[5])), lambda d: path(d.users[5])),
+    "a user in many groups is deleted": Case(
+        lambda client, d: client.delete(path(d.users[0])), lambda d: path(d.users[0])
+    ),
     "a large group is deleted": Case(lambda client, d: client.delete(path(d.full)), lambda d: path(d.full)),
 }
 

@@ -43,7 +43,7 @@ async def functions() -> AsyncIterator[list[worker.Function]]:
             patch.setenv(name, value)
         patch.setenv("SCIM_TOKEN_SHA256", "0" * 64)
         patch.setenv("SCIM_STORAGE_CONNECTION", "UseDevelopmentStorage=true")
-        found = await worker.start(ROOT)
+        found = (await worker.start(ROOT)).functions
     yield found
     worker.stop()
 

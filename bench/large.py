@@ -1,0 +1,88 @@
+"""The large run: single requests that name many members. When they are answered, and when all of it is carried out."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from bench.apps import Endpoint, serving
+from bench.directory import GROUP_URN, TENANT, store_users, user_id
+from bench.http_client import HttpClient, Request, Response
+from bench.scale import preloaded
+from devhost.azurite import Azurite
+from scim_core.tables import TableStorage, table_storage
+
+SIZES = (1_000, 10_000, 100_000)
+LONGEST_SECONDS = 1800
+
+
+@dataclass(frozen=True)
+class Step:
+    """One request: seconds until its answer and until its change was carried out, and the peak memory meanwhile."""
+
+    title: str
+    size: int
+    answered: float
+    settled: float
+    peak_mb: float
+
+
+async def run(largest: int, *, plain_azurite: bool) -> list[Step]:
+    """The steps of each size that is at most `largest`, each in a directory and a process of its own."""
+    steps: list[Step] = []
+    with ExitStack() as stack:
+        stack.enter_context(nullcontext() if plain_azurite else preloaded())
+        azurite = stack.enter_context(Azurite.start())
+        for size in (size for size in SIZES if size <= largest):
+            with serving(azurite, f"large{size}") as endpoint:
+                storage = table_storage(endpoint.settings.storage)
+                await store_users(storage, range(size))
+                steps += [step async for step in _Directory(endpoint, storage, size).steps()]
+                await storage.close()
+    return steps
+
+
+@dataclass(frozen=True)
+class _Directory:
+    """A directory of `size` users, behind an endpoint of its own."""
+
+    endpoint: Endpoint
+    storage: TableStorage
+    size: int
+
+    async def steps(self) -> AsyncIterator[Step]:
+        """A group of all users is created, read, halved and deleted."""
+        client = self.endpoint.client
+        members = [{"$ref": None, "value": user_id(number)} for number in range(self.size)]
+        body = {"schemas": [GROUP_URN], "displayName": f"Everybody {self.size}", "members": members}
+        created, step = await self._timed("POST group", client.request("POST", "/Groups", 201, body))
+        yield step
+        path = urlsplit(created.headers["location"]).path.removeprefix(client.path)
+        answer, step = await self._timed("GET group", client.request("GET", path, 200))
+        _require_members(answer, self.size)
+        yield step
+        body |= {"members": members[: self.size // 2]}
+        half = client.request("PUT", f"{path}?excludedAttributes=members", 200, body)
+        yield (await self._timed("PUT of half of them", half))[1]
+        yield (await self._timed("DELETE group", client.request("DELETE", path, 204)))[1]
+
+    async def _timed(self, title: str, request: Request) -> tuple[Response, Step]:
+        """The answer, and what it took until the answer and until the change was carried out."""
+        meter = self.endpoint.app.meter
+        meter.reset_peak()
+        started = time.perf_counter()
+        async with HttpClient(self.endpoint.app.url) as http:
+            answer = await http.send(request)
+        answered, peak = time.perf_counter() - started, meter.peak_mb()
+        group_id = urlsplit(answer.headers.get("location", request.target)).path.rpartition("/")[2]
+        await self.storage.settle(TENANT, group_id, seconds=LONGEST_SECONDS)
+        return answer, Step(title, self.size, answered, time.perf_counter() - started, peak)
+
+
+def _require_members(answer: Response, size: int) -> None:
+    """Raises ValueError for an answer that shows anything else than the whole change."""
+    found = len(json.loads(answer.body).get("members", ()))
+    if found != size:
+        raise ValueError(f"The group shows {found} members instead of {size}.")

@@ -1,0 +1,47 @@
+"""Timer-triggered functions, called when their schedule says so. The host in Azure calls one instance of them all."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from cronsim import CronSim, CronSimError
+
+from devhost import worker
+from devhost.errors import DevhostError
+from devhost.worker import InvocationError, Timer
+
+log = logging.getLogger("devhost")
+
+_FIELDS = 6
+
+
+def check(timers: Sequence[Timer]) -> None:
+    """Raises DevhostError for a schedule that the host would not take: six fields, of which the first is seconds."""
+    for timer in timers:
+        _occurrences(timer)
+
+
+async def run(timers: Sequence[Timer]) -> None:
+    """Every timer is called at its times until this is cancelled. A call that fails is logged; the next one is made."""
+    await asyncio.gather(*map(_run, timers))
+
+
+async def _run(timer: Timer) -> None:
+    for moment in _occurrences(timer):
+        await asyncio.sleep((moment - datetime.now(UTC)).total_seconds())
+        try:
+            await worker.tick(timer)
+        except InvocationError as error:
+            log.error("%s failed\n%s", timer.name, error)  # noqa: TRY400 - the worker's text holds the traceback
+        else:
+            log.info("%s was called by its timer", timer.name)
+
+
+def _occurrences(timer: Timer) -> CronSim:
+    if len(timer.schedule.split()) != _FIELDS:  # of five, cronsim would take the first for minutes
+        raise DevhostError(f"The schedule {timer.schedule!r} of {timer.name} must have six fields, seconds first.")
+    try:
+        return CronSim(timer.schedule, datetime.now(UTC))
+    except CronSimError as error:
+        raise DevhostError(f"The schedule {timer.schedule!r} of {timer.name} is none: {error}.") from None
