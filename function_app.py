@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import azure.functions as func
 
-from scim_core import ScimRequest, Settings, build
+from scim_core import ScimRequest, Settings, back_up, build
 from scim_core.log_records import FieldsInText
 
 # The host tries routes in the order of the functions' names: a literal must sort before the parameter it competes
@@ -73,3 +73,12 @@ for name, route in ROUTES.items():
 async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 -- the worker passes it by its name
     """Large changes that a process left unfinished are finished."""
     await endpoint.sweep()
+
+
+if settings.backup_container_url:
+
+    @app.function_name("backup")
+    @app.timer_trigger(arg_name="timer", schedule=settings.backup_schedule)
+    async def backup(timer: func.TimerRequest) -> None:  # noqa: ARG001 -- the worker passes it by its name
+        """Every tenant's directory is exported to immutable blobs."""
+        await back_up(settings)

@@ -14,7 +14,16 @@ from scim_core.service_provider import ServiceProvider
 from scim_core.settings import Settings, SettingsError
 from scim_core.storage import Storage
 
-__all__ = ["DefinitionError", "Endpoint", "ScimRequest", "ScimResponse", "Settings", "SettingsError", "build"]
+__all__ = [
+    "DefinitionError",
+    "Endpoint",
+    "ScimRequest",
+    "ScimResponse",
+    "Settings",
+    "SettingsError",
+    "back_up",
+    "build",
+]
 __version__ = "0.1.0"
 
 
@@ -41,3 +50,10 @@ def build(settings: Settings, storage: Storage | None = None, clock: Clock = utc
     operations = Operations(catalogue, provider, Search(storage, clock), storage, version=__version__)
     tokens = StaticTokens(settings.token_sha256)
     return Endpoint(catalogue, operations, tokens, new_id=new_id, public_base_url=settings.public_base_url)
+
+
+async def back_up(settings: Settings, clock: Clock = utc_now) -> int:
+    """How many tenants were exported to the container that the settings name. Raises StorageError when one was not."""
+    from scim_core.tables import backup  # noqa: PLC0415 -- nothing that a request needs
+
+    return await backup.back_up(settings.storage, settings.backup_container_url or "", clock)

@@ -50,7 +50,7 @@ var logAlerts = [
     name: 'sweep-backlog'
     description: 'Changes that were interrupted have stayed unfinished for an hour, or the sweep fails.'
     severity: 2
-    query: 'AppTraces | where Message startswith "sweep " | extend left = tolong(extract("\\"left\\": *([0-9]+)", 1, Message)) | summarize unfinished = min(left) | union (AppRequests | where Name == "sweep" and Success == false | summarize unfinished = count()) | summarize measured = max(unfinished)'
+    query: 'AppTraces | where Message startswith "sweep: " | extend left = tolong(extract("([0-9]+) left", 1, Message)) | summarize unfinished = min(left) | union (AppRequests | where Name == "sweep" and Success == false | summarize unfinished = count()) | summarize measured = max(unfinished)'
     threshold: 0
     frequency: 'PT15M'
     window: 'PT1H'

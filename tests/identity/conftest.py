@@ -1,13 +1,14 @@
 """Table Storage over HTTPS that knows no key, and the platform's endpoint that gives tokens: what there is in Azure."""
 
 import base64
-import datetime
+import datetime as dt
 import ipaddress
 import json
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -48,15 +49,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     folder = tmp_path_factory.mktemp("certificate")
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
@@ -70,21 +71,25 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 @pytest.fixture(scope="session")
 def account_url(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The tables of an Azurite that wants bearer tokens."""
-    node, port = find_node(), free_port()
-    log = tmp_path_factory.mktemp("azurite") / "log"
-    options = [
-        "--tablePort",
-        str(port),
-        "--oauth",
-        "basic",
-        "--cert",
-        str(certificate.path),
-        "--key",
-        str(certificate.key),
-    ]
-    options += ["--disableTelemetry", "--inMemoryPersistence"]
-    command = [node.executable, "--require", str(NPM / "exit_with_parent.cjs"), str(install(node) / MAIN), *options]
+    """The tables of an account that wants bearer tokens."""
+    with _azurite("table", certificate, tmp_path_factory.mktemp("azurite")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def blob_url(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The blobs of an account that wants bearer tokens."""
+    with _azurite("blob", certificate, tmp_path_factory.mktemp("azurite")) as url:
+        yield url
+
+
+@contextmanager
+def _azurite(service: str, certificate: Certificate, folder: Path) -> Iterator[str]:
+    node, port, log = find_node(), free_port(), folder / "log"
+    main = str(install(node) / MAIN).replace("/table/", f"/{service}/")
+    options = [f"--{service}Port", str(port), "--oauth", "basic", "--disableTelemetry", "--inMemoryPersistence"]
+    options += ["--cert", str(certificate.path), "--key", str(certificate.key), "--skipApiVersionCheck"]
+    command = [node.executable, "--require", str(NPM / "exit_with_parent.cjs"), main, *options]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True)
     deadline = time.monotonic() + 60
@@ -106,7 +111,7 @@ def platform() -> Iterator[Platform]:
             known = self.headers.get("X-IDENTITY-HEADER") == HEADER
             if known:
                 there.asked.append({name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()})
-            body = json.dumps(_token(there.audience) if known else {"message": "unknown"}).encode()
+            body = json.dumps(token(there.audience) if known else {"message": "unknown"}).encode()
             self.send_response(200 if known else 401)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -138,11 +143,16 @@ def environment(account_url: str, certificate: Certificate, platform: Platform) 
     }
 
 
-def _token(audience: str) -> dict[str, str]:
+def token(audience: str = "https://storage.azure.com") -> dict[str, str]:
+    """A token as the platform gives it, for an hour."""
     now = int(time.time())
     claims = {"aud": audience, "iss": "https://sts.windows.net/0", "iat": now, "nbf": now - 60, "exp": now + 3600}
     parts = [{"alg": "RS256", "typ": "JWT"}, claims]
     encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
-    token = ".".join([*encoded, "c2lnbmF0dXJl"])
     expires = str(now + 3600)
-    return {"access_token": token, "expires_on": expires, "resource": audience, "token_type": "Bearer"}
+    return {
+        "access_token": ".".join([*encoded, "c2lnbmF0dXJl"]),
+        "expires_on": expires,
+        "resource": audience,
+        "token_type": "Bearer",
+    }

@@ -3,14 +3,13 @@
 import importlib
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from scim_core import export as export_command
 from scim_core.storage import StorageBusy, StorageError
 from scim_core.tables import keys
-from scim_core.tables.archive import ArchiveError, Header, Line, read
+from scim_core.tables.archive import Line, read
 from scim_core.tables.exporting import export
 from scim_core.tables.import_plan import Plan
 from scim_core.tables.importing import HalfRestored, NotRestored, restore, stored
@@ -237,18 +236,3 @@ def test_an_interruption_by_hand_says_how_to_go_on(monkeypatch, capsys, file):
     assert export_command.main([str(file)]) == 2
     assert import_command.main([str(file)]) == 2
     assert capsys.readouterr().err.count("the same command continues it") == 2
-
-
-def test_the_header_is_what_the_documentation_says():
-    assert Header("t", "s") in list(read_all([b'{"format":"scim-directory","version":1,"tenant":"t","started":"s"}\n']))
-
-
-def read_all(lines: list[bytes]) -> list[Header | Line]:
-    """What can be read of a file without its end."""
-    found = []
-    try:
-        for item in read(lines):
-            found.append(item)
-    except ArchiveError as error:
-        assert "no trailer" in str(error)
-    return found
