@@ -48,15 +48,34 @@ param publicBaseUrl string = ''
 @secure()
 param tokenSha256 string = ''
 
-@description('Keys that sign access tokens, as SCIM_SIGNING_KEYS takes them. Empty leaves the secret in the vault as it is.')
+@description('The key that signs access tokens, as python -m scim_core.admin makes one. Empty leaves the secret in the vault as it is.')
 @secure()
-param signingKeys string = ''
+param signingKey string = ''
 
-@description('Whether there is a secret for the keys that sign access tokens, given here or set in the vault by hand: it is needed where tenants use OAuth.')
-param useSigningKeys bool = false
+@description('While the key is rotated: the one before or the one to come. Empty leaves the secret in the vault as it is.')
+@secure()
+param otherSigningKey string = ''
 
-@description('Whether there is a secret with the hash of the token of a single tenant; off where every tenant comes from the registry.')
-param useSingleTenantToken bool = true
+@description('one: a single tenant, whose token tokenSha256 names. registry: tenants that python -m scim_core.admin makes; needs a signing key.')
+@allowed(['one', 'registry'])
+param tenants string = 'one'
+
+@description('Accept access tokens of the other signing key, too: while the key is rotated.')
+param useOtherSigningKey bool = false
+
+@description('Minutes for which an access token holds.')
+@minValue(60)
+@maxValue(360)
+param accessTokenMinutes int = 60
+
+@description('Requests a second of one tenant beyond which it is asked to wait. Entra sends 25.')
+@minValue(25)
+param tenantRequestsPerSecond int = 250
+
+@description('Proxies that append to X-Forwarded-For before the app: 1 is Azure\'s own front end, 2 with a gateway before it.')
+@minValue(0)
+@maxValue(10)
+param trustedProxies int = 1
 
 @description('When the sweep finishes changes that were interrupted: NCRONTAB, six fields.')
 param sweepSchedule string = '0 */5 * * * *'
@@ -212,7 +231,8 @@ module vault 'modules/vault.bicep' = {
     tags: tags
     publicNetworkAccess: publicNetworkAccess
     tokenSha256: tokenSha256
-    signingKeys: signingKeys
+    signingKey: signingKey
+    otherSigningKey: otherSigningKey
     workspaceId: monitoring.outputs.workspaceId
   }
 }
@@ -265,8 +285,13 @@ module app 'modules/function-app.bicep' = {
     backupContainerUrl: backupEnabled ? backupStorage!.outputs.containerUrl : ''
     backupSchedule: backupSchedule
     sweepSchedule: sweepSchedule
-    tokenSecretUri: useSingleTenantToken ? vault.outputs.tokenSecretUri : ''
-    signingKeysSecretUri: useSigningKeys ? vault.outputs.signingKeysSecretUri : ''
+    tenants: tenants
+    tokenSecretUri: tenants == 'one' ? vault.outputs.tokenSecretUri : ''
+    signingKeySecretUri: tenants == 'registry' ? vault.outputs.signingKeySecretUri : ''
+    otherSigningKeySecretUri: useOtherSigningKey ? vault.outputs.otherSigningKeySecretUri : ''
+    accessTokenMinutes: accessTokenMinutes
+    tenantRequestsPerSecond: tenantRequestsPerSecond
+    trustedProxies: trustedProxies
     publicBaseUrl: publicBaseUrl
     applicationInsightsConnectionString: monitoring.outputs.applicationInsightsConnectionString
     workspaceId: monitoring.outputs.workspaceId

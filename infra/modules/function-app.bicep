@@ -17,8 +17,14 @@ param backupSchedule string
 param sweepSchedule string
 @description('Secret with the hash of the single tenant\'s token; empty where tenants come from the registry.')
 param tokenSecretUri string
-@description('Secret with the keys that sign access tokens; empty where no tenant uses OAuth.')
-param signingKeysSecretUri string
+param tenants string
+@description('Secret with the key that signs access tokens; empty where there is one tenant.')
+param signingKeySecretUri string
+@description('Secret with the key before or to come; empty while none is rotated.')
+param otherSigningKeySecretUri string
+param accessTokenMinutes int
+param tenantRequestsPerSecond int
+param trustedProxies int
 param publicBaseUrl string
 param applicationInsightsConnectionString string
 param workspaceId string
@@ -32,6 +38,7 @@ param restrictToEntra bool
 
 // The host refuses what is larger before it reads it; scim_core/http.py decides below that.
 var largestBody = '16777216'
+var signIn = environment().authentication.loginEndpoint
 var entraOnly = [{ name: 'entra', description: 'Provisioning by Microsoft Entra ID', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureActiveDirectory' }]
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
@@ -128,11 +135,18 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
     FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: largestBody
     SCIM_TOKEN_SHA256: empty(tokenSecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${tokenSecretUri})'
-    SCIM_SIGNING_KEYS: empty(signingKeysSecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${signingKeysSecretUri})'
+    SCIM_TENANTS: tenants
+    SCIM_SIGNING_KEY: empty(signingKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${signingKeySecretUri})'
+    SCIM_SIGNING_KEY_OTHER: empty(otherSigningKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${otherSigningKeySecretUri})'
+    SCIM_ACCESS_TOKEN_MINUTES: string(accessTokenMinutes)
+    SCIM_ENTRA_AUTHORITY: endsWith(signIn, '/') ? take(signIn, length(signIn) - 1) : signIn
+    SCIM_TENANT_REQUESTS_PER_SECOND: string(tenantRequestsPerSecond)
+    SCIM_TRUSTED_PROXIES: string(trustedProxies)
     SCIM_STORAGE_ACCOUNT_URL: dataTableEndpoint
     SCIM_STORAGE_IDENTITY_CLIENT_ID: identityClientId
     SCIM_TABLE_NAME: tableName
-    SCIM_PUBLIC_BASE_URL: publicBaseUrl
+    // Named always: what a request says of its host would do, until somebody sends another host's name.
+    SCIM_PUBLIC_BASE_URL: empty(publicBaseUrl) ? 'https://${site.properties.defaultHostName}' : publicBaseUrl
     SCIM_SCHEMA_DIRECTORY: ''
     SCIM_SWEEP_SCHEDULE: sweepSchedule
     SCIM_BACKUP_CONTAINER_URL: backupContainerUrl

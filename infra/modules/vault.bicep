@@ -9,7 +9,9 @@ param publicNetworkAccess string
 @secure()
 param tokenSha256 string = ''
 @secure()
-param signingKeys string = ''
+param signingKey string = ''
+@secure()
+param otherSigningKey string = ''
 param workspaceId string
 
 resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
@@ -37,12 +39,20 @@ resource tokenSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty
   properties: { value: tokenSha256, contentType: 'text/plain' }
 }
 
-resource signingSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(signingKeys)) {
+resource signingSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(signingKey)) {
   // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
   // checkov:skip=CKV_AZURE_41: a key ends when its successor signs; an expiry would stop every client at once on a day nobody watches
   parent: vault
-  name: 'scim-signing-keys'
-  properties: { value: signingKeys, contentType: 'text/plain' }
+  name: 'scim-signing-key'
+  properties: { value: signingKey, contentType: 'text/plain' }
+}
+
+resource otherSigningSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(otherSigningKey)) {
+  // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
+  // checkov:skip=CKV_AZURE_41: a key ends when its successor signs; an expiry would stop every client at once on a day nobody watches
+  parent: vault
+  name: 'scim-signing-key-other'
+  properties: { value: otherSigningKey, contentType: 'text/plain' }
 }
 
 resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
@@ -59,4 +69,5 @@ output id string = vault.id
 output name string = vault.name
 // Without a version: the platform takes a new one within a day, or at a restart.
 output tokenSecretUri string = '${vault.properties.vaultUri}secrets/scim-token-sha256'
-output signingKeysSecretUri string = '${vault.properties.vaultUri}secrets/scim-signing-keys'
+output signingKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-signing-key'
+output otherSigningKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-signing-key-other'

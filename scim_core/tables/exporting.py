@@ -88,7 +88,8 @@ async def export(
 ) -> AsyncGenerator[bytes]:
     """The lines of the export, from the first or from where an interrupted one ended.
 
-    `progress` is told of rows as they are walked. Changes that are pending are carried out first. Raises StorageError when one cannot be, StorageBusy.
+    `progress` is told of rows as they are walked. Changes that are pending are carried out first.
+    Raises StorageError when one cannot be, StorageBusy.
     """
     writer = resumed.writer if resumed else Writer()
     started = resumed.started if resumed else clock()

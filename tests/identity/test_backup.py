@@ -4,7 +4,6 @@ import hashlib
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -134,8 +133,7 @@ async def test_a_tenant_that_fails_does_not_keep_the_others_from_theirs(caplog) 
         changed = page
 
     shelf = Shelf("b/")
-    clock: Callable[[], datetime] = lambda: datetime(2026, 11, 25, 2, 15, tzinfo=UTC)  # noqa: E731
     with pytest.raises(BackupFailed, match="1 of 3"):
-        await export_all(FewRows(), shelf, clock)
+        await export_all(FewRows(), shelf, lambda: datetime(2026, 11, 25, 2, 15, tzinfo=UTC))
     assert sorted(shelf.kept) == ["a/2026-11-25T021500Z.ndjson", "c/2026-11-25T021500Z.ndjson"]
     assert [record.tenant for record in caplog.records if record.levelname == "WARNING"] == ["b"]

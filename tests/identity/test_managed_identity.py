@@ -1,4 +1,4 @@
-"""The way to Table Storage in Azure: over HTTPS, by a token of the app's user-assigned identity, and no key anywhere."""
+"""The way to Table Storage in Azure: over HTTPS, by a token of the app's identity, and no key anywhere."""
 
 import hashlib
 import subprocess
