@@ -27,7 +27,7 @@ async def start(package: Path, method: str, path: str, token: str) -> dict[str, 
     begun = time.perf_counter()
     from devhost import worker  # noqa: PLC0415 -- the runtime that it drives is the package's own
 
-    functions = await worker.start(package)
+    functions = (await worker.start(package)).functions
     started = time.perf_counter()
     function = next(function for function in functions if function.name == "users")
     headers = {"authorization": f"Bearer {token}", "content-type": "application/scim+json"}
