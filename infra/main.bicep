@@ -77,7 +77,7 @@ param tenantRequestsPerSecond int = 250
 @maxValue(10)
 param trustedProxies int = 1
 
-@description('When the sweep finishes changes that were interrupted: NCRONTAB, six fields.')
+@description('When the sweep finishes changes that were interrupted: NCRONTAB, six fields. More often than hourly, else the alert sweep-backlog is raised.')
 param sweepSchedule string = '0 */5 * * * *'
 
 @description('Whether the whole directory is exported to a container of immutable blobs on a schedule: tables have no soft delete.')
@@ -119,8 +119,11 @@ param logRetentionDays int = stage == 'prod' ? 90 : 30
 @minValue(0)
 param monthlyBudget int = 0
 
-@description('First day of the month in which the budget starts.')
-param budgetStart string = utcNow('yyyy-MM-01')
+@description('First day of the month in which the budget starts, as yyyy-MM-dd: Azure does not move it later. Empty: this month, for a first deployment.')
+param budgetStart string = ''
+
+@description('Leave it alone: this month.')
+param thisMonth string = utcNow('yyyy-MM-01')
 
 @description('Share of requests, in percent, that may fail with 5xx within 15 minutes before an alert.')
 @minValue(1)
@@ -207,7 +210,9 @@ module dataStorage 'modules/storage-account.bicep' = {
   }
 }
 
-module backupStorage 'modules/backup-storage.bicep' = if (backupEnabled) {
+// Backups, in an account of their own: neither a mistake with the directory's account nor a stolen identity of the app takes
+// them along. For some days nobody can change or delete one, then the lifecycle does.
+module backupStorage 'modules/storage-account.bicep' = if (backupEnabled) {
   name: 'backup-storage'
   scope: group
   params: {
@@ -216,6 +221,7 @@ module backupStorage 'modules/backup-storage.bicep' = if (backupEnabled) {
     tags: tags
     redundancy: dataRedundancy
     publicNetworkAccess: publicNetworkAccess
+    containerName: 'exports'
     immutableDays: backupImmutableDays
     retentionDays: backupRetentionDays
     workspaceId: monitoring.outputs.workspaceId
@@ -333,7 +339,7 @@ module workbook 'modules/workbook.bicep' = {
 module budget 'modules/budget.bicep' = if (monthlyBudget > 0) {
   name: 'budget'
   scope: group
-  params: { amount: monthlyBudget, startDate: budgetStart, email: alertEmail, actionGroupId: alerts.outputs.actionGroupId }
+  params: { amount: monthlyBudget, startDate: empty(budgetStart) ? thisMonth : budgetStart, email: alertEmail, actionGroupId: alerts.outputs.actionGroupId }
 }
 
 module locks 'modules/locks.bicep' = if (stage == 'prod') {

@@ -48,9 +48,9 @@ var logAlerts = [
   }
   {
     name: 'sweep-backlog'
-    description: 'Changes that were interrupted have stayed unfinished for an hour, or the sweep fails.'
+    description: 'Changes that were interrupted have stayed unfinished for an hour, or the sweep fails or does not run.'
     severity: 2
-    query: 'AppTraces | where Message startswith "sweep: " | extend left = tolong(extract("([0-9]+) left", 1, Message)) | summarize unfinished = min(left) | union (AppRequests | where Name == "sweep" and Success == false | summarize unfinished = count()) | summarize measured = max(unfinished)'
+    query: 'AppTraces | where Message startswith "sweep: " | extend left = tolong(extract("([0-9]+) left", 1, Message)) | summarize unfinished = min(left) | union (AppRequests | where Name == "sweep" and Success == false | summarize unfinished = count()) | union (AppRequests | where Name == "sweep" | summarize runs = count() | project unfinished = tolong(iff(runs == 0, 1, 0))) | summarize measured = max(unfinished)'
     threshold: 0
     frequency: 'PT15M'
     window: 'PT1H'

@@ -159,7 +159,7 @@ resource platformLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview'
   scope: site
   properties: {
     workspaceId: workspaceId
-    logs: [{ category: 'FunctionAppLogs', enabled: true }, { category: 'AppServiceAuthenticationLogs', enabled: false }]
+    logs: [{ category: 'FunctionAppLogs', enabled: true }]
     metrics: [{ category: 'AllMetrics', enabled: true }]
   }
 }

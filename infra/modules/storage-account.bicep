@@ -9,11 +9,17 @@ param redundancy string
 param publicNetworkAccess string
 @description('A blob container in it; empty for none.')
 param containerName string = ''
+@description('Days in which no blob of the container can be changed or deleted; 0 for none.')
+param immutableDays int = 0
+@description('Days after which blobs of the container are deleted, never before they may be; used with immutableDays.')
+param retentionDays int = 0
 @description('A table in it; empty for none.')
 param tableName string = ''
 param workspaceId string
 
 var recoverableDays = 7
+// Cool storage costs half; an access costs more, and a backup is read when all else is lost.
+var coolAfterDays = 1
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   // checkov:skip=CKV_AZURE_206: the redundancy is a parameter; its values are allow-listed in main.bicep, locally redundant for dev only
@@ -53,6 +59,37 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   properties: { publicAccess: 'None' }
 }
 
+resource immutability 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2025-06-01' = if (immutableDays > 0) {
+  parent: container
+  name: 'default'
+  properties: { immutabilityPeriodSinceCreationInDays: immutableDays, allowProtectedAppendWrites: false }
+}
+
+resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01' = if (immutableDays > 0) {
+  parent: account
+  name: 'default'
+  properties: {
+    policy: {
+      rules: [
+        {
+          name: 'retention'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: { blobTypes: ['blockBlob'], prefixMatch: ['${containerName}/'] }
+            actions: {
+              baseBlob: {
+                tierToCool: { daysAfterCreationGreaterThan: coolAfterDays }
+                delete: { daysAfterCreationGreaterThan: max(retentionDays, immutableDays + 1) }
+              }
+            }
+          }
+        }
+      ]
+    }
+  }
+}
+
 resource tables 'Microsoft.Storage/storageAccounts/tableServices@2025-06-01' = {
   parent: account
   name: 'default'
@@ -89,3 +126,4 @@ output name string = account.name
 output blobEndpoint string = account.properties.primaryEndpoints.blob
 output tableEndpoint string = account.properties.primaryEndpoints.table
 output containerName string = containerName
+output containerUrl string = '${account.properties.primaryEndpoints.blob}${containerName}'

@@ -11,7 +11,7 @@ from infra.checks import external, rules
 from tests.infra.conftest import INFRA
 from tests.running import ROOT
 
-BICEPCHECK = ROOT.parent / "shared" / "tools" / "bicepcheck.py"
+BICEPCHECK = Path(os.environ.get("BICEPCHECK", ROOT.parent / "shared" / "tools" / "bicepcheck.py"))
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_parameters_of_azd_may_take_secrets_from_the_environment():
 
 TYPE_FAULTS = {
     "'maxInstances' is not allowed": ("function-app", "maximumInstanceCount: maximum", "maxInstances: maximum"),
-    "expected": ("storage-account", "minimumTlsVersion: 'TLS1_2'", "minimumTlsVersion: 2"),
+    "expected boolean": ("function-app", "httpsOnly: true", "httpsOnly: 'true'"),
     "is not known": ("vault", "vaults@2024-11-01' = {", "vaults@1999-11-01' = {"),
     "missing required property 'location'": ("identity", "  location: location\n", ""),
 }

@@ -1,4 +1,4 @@
-"""The costs: the storage calls that they rest on are counted, the arithmetic is checked, the documentation shows them."""
+"""The costs: the calls that they rest on are counted, the arithmetic is checked, the documentation shows them."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
