@@ -14,7 +14,7 @@ from azure.data.tables.aio import TableClient
 
 from scim_core.storage import Column, StorageError
 from scim_core.tables import keys, settling
-from scim_core.tables.archive import Header, Writer
+from scim_core.tables.archive import ArchiveError, Header, Writer
 from scim_core.tables.codec import BELOW_ALL
 from scim_core.tables.keys import KeyRange
 from scim_core.tables.limits import PAGE_ROWS
@@ -107,11 +107,14 @@ async def export(
 
 
 class Resumed:
-    """Where an export that was interrupted stands, by the lines that it has written."""
+    """Where an export that was interrupted stands, by the lines that it has written. Raises ArchiveError."""
 
     def __init__(self, header: Header) -> None:
         self.writer = Writer()
-        self.started = datetime.strptime(header.started, _TIME_FORMAT).replace(tzinfo=UTC)
+        try:
+            self.started = datetime.strptime(header.started, _TIME_FORMAT).replace(tzinfo=UTC)
+        except ValueError:
+            raise ArchiveError("The header of the file does not say when its export started.") from None
         self.after: str | None = None
         self.walked = 0
 

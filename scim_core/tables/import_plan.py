@@ -80,11 +80,14 @@ class Plan:
         if kind == "member":
             self._edges.append(_ends(line))
         elif kind != "pending":
+            _text(line, "id")
             unique = tuple(key for key in index_keys(line.properties) if _is_unique(key))
-            self._resources[line.key] = _Resource(str(line.properties["lastModified"]), unique)
+            self._resources[line.key] = _Resource(_text(line, "lastModified"), unique)
         elif ":" in rest:
             self._parts.setdefault(line.key.rpartition(":")[0], set()).add(line.key)
         else:
+            for name in ("id", "type", "mark", "lengths", "lastModified"):
+                _text(line, name)
             self._heads[line.key] = line.properties
 
     def _knows(self, key: str) -> bool:
@@ -129,5 +132,15 @@ def _is_unique(index_key: str) -> bool:
 
 
 def _ends(line: Line) -> tuple[str, str]:
-    group, member = str(line.properties["group"]), str(line.properties["member"])
-    return keys.resource(GROUP, group), keys.resource(str(line.properties["type"]), member)
+    return (
+        keys.resource(GROUP, _text(line, "group")),
+        keys.resource(_text(line, "type"), _text(line, "member")),
+    )
+
+
+def _text(line: Line, name: str) -> str:
+    """A property that every row of the kind has. Raises ArchiveError where it is missing."""
+    value = line.properties.get(name)
+    if not isinstance(value, str):
+        raise ArchiveError(f"Line {line.number + 1} has no {name}, which every row of its kind has.")
+    return value

@@ -1,5 +1,6 @@
 """Exports and imports that end before their end, files that are not whole, tenants that are not empty."""
 
+import hashlib
 import importlib
 import json
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ import pytest
 from scim_core import export as export_command
 from scim_core.storage import StorageBusy, StorageError
 from scim_core.tables import keys
-from scim_core.tables.archive import Line, read
+from scim_core.tables.archive import ArchiveError, Header, Line, Writer, read
 from scim_core.tables.exporting import export
 from scim_core.tables.import_plan import Plan
 from scim_core.tables.importing import HalfRestored, NotRestored, restore, stored
@@ -236,3 +237,26 @@ def test_an_interruption_by_hand_says_how_to_go_on(monkeypatch, capsys, file):
     assert export_command.main([str(file)]) == 2
     assert import_command.main([str(file)]) == 2
     assert capsys.readouterr().err.count("the same command continues it") == 2
+
+
+ODD_ROWS = {
+    "has no lastModified": '{"key":"User:1","row":{"id":"1"}}',
+    "has no id": '{"key":"User:1","row":{"lastModified":"x"}}',
+    "has no member": '{"key":"member:1:2","row":{"group":"1","type":"User"}}',
+    "has no mark": '{"key":"pending:1","row":{"id":"1","type":"Group"}}',
+}
+
+
+@pytest.mark.parametrize("said", ODD_ROWS)
+def test_a_row_that_no_export_writes_is_named(said):
+    """Count and digest can be right and the content foreign all the same."""
+    lines = [Writer().header(Header("default", "2026-11-25T02:15:00.000000Z")), f"{ODD_ROWS[said]}\n".encode()]
+    trailer = {"rows": 1, "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
+    with pytest.raises(ArchiveError, match=f"Line 2 {said}"):
+        Plan.of(read([*lines, json.dumps(trailer).encode() + b"\n"]))
+
+
+def test_a_part_of_no_export_is_not_continued(file):
+    file.write_text('{"format":"scim-directory","version":1,"tenant":"default","started":"yesterday"}\n')
+    with pytest.raises(ArchiveError, match="when its export started"):
+        export_command.resume(file, "default")
