@@ -42,8 +42,9 @@ def _check(folder: Path, types: Path | None, *, checkov: bool) -> list[Finding]:
         findings += found or ([] if count else [Finding(folder, 1, "checkov checked nothing")])
         print(f"checkov: {count} checks")
     if command := external.bicep_command():
-        findings += external.bicep(command, folder / "main.bicep")
-        print("bicep build: done")
+        warnings, found = external.bicep(command, folder / "main.bicep")
+        findings += found
+        print("\n".join(["bicep build: done", *warnings]))
     else:
         print("bicep build: not done, there is no Bicep CLI on the path")
     print(f"{time.monotonic() - started:.0f} s")

@@ -66,13 +66,14 @@ def security(folder: Path) -> tuple[int, list[Finding]]:
     return summary["passed"] + summary["skipped"] if summary["resource_count"] else 0, findings
 
 
-def bicep(command: str, path: Path) -> list[Finding]:
-    """What the real compiler and linter say of this file and its modules: every warning counts."""
+def bicep(command: str, path: Path) -> tuple[list[str], list[Finding]]:
+    """What the real compiler and linter say of this file and its modules: warnings, to be read, and errors."""
     done = subprocess.run([command, "build", str(path), "--stdout"], capture_output=True, text=True, check=False)
-    said = [line for line in done.stderr.splitlines() if ": Warning " in line or ": Error " in line]
-    if done.returncode and not said:
-        said = [f"ended with {done.returncode}: {done.stderr.strip()[-500:]}"]
-    return [Finding(path, 1, line) for line in said]
+    lines = done.stderr.splitlines()
+    errors = [line for line in lines if ": Error " in line]
+    if done.returncode and not errors:
+        errors = [f"ended with {done.returncode}: {done.stderr.strip()[-500:]}"]
+    return [line for line in lines if ": Warning " in line], [Finding(path, 1, line) for line in errors]
 
 
 def bicep_command() -> str | None:

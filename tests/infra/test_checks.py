@@ -141,16 +141,26 @@ def test_a_file_that_checkov_cannot_read_fails_the_check(python, copy):
     assert "checkov cannot read" in done.stdout
 
 
+COMPILED = [
+    ("/x/main.bicep(3,1) : Warning no-unused-params: unused", 0, 1, 0),
+    ("/x/main.bicep(3,1) : Error BCP018: expected", 1, 0, 1),
+    ("killed", 137, 0, 1),
+    ("", 0, 0, 0),
+]
+
+
 def test_no_file_is_a_finding(python, tmp_path):
     done = checked(python, tmp_path)
 
     assert (done.returncode, "there is no Bicep file" in done.stdout) == (1, True)
 
 
-def test_the_real_compiler_is_asked_where_it_is(tmp_path):
-    """A compiler that warns: the real one's lines look so."""
+@pytest.mark.parametrize(("line", "code", "warnings", "errors"), COMPILED)
+def test_the_real_compiler_is_asked_where_it_is(tmp_path, line, code, warnings, errors):
+    """By a stand-in that says what the real one says."""
     fake = tmp_path / "bicep"
-    fake.write_text("#!/bin/sh\necho '/x/main.bicep(3,1) : Warning no-unused-params: unused' >&2\n")
+    fake.write_text(f"#!/bin/sh\necho '{line}' >&2\nexit {code}\n")
     fake.chmod(0o755)
+    told, found = external.bicep(str(fake), INFRA / "main.bicep")
 
-    assert ["Warning" in finding.text for finding in external.bicep(str(fake), INFRA / "main.bicep")] == [True]
+    assert (len(told), len(found)) == (warnings, errors)
