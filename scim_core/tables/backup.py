@@ -95,7 +95,7 @@ async def _back_up(rows: ExportRows, store: Store, tenant: str, clock: Callable[
     counted = _Counted()
     try:
         async with aclosing(export(rows, tenant, clock, progress=counted.add)) as lines:
-            await store.put(f"{tenant}/{clock().strftime(_NAME)}", _blocks(lines))
+            await store.put(f"{tenant.replace(':', '_')}/{clock().strftime(_NAME)}", _blocks(lines))
     except StorageError as error:
         log.warning("backup: failed", exc_info=error, extra={"operation": "backup", "tenant": tenant})
         return False

@@ -52,6 +52,8 @@ class Plan:
         """Whether this line is written: it is the last one of its key, and what it rests on is written too."""
         if self._last.get(line.key, line.number) != line.number:
             return False
+        if self._is_plain:
+            return True
         kind = line.key.partition(":")[0]
         if kind == "member":
             return all(end in self._resources for end in _ends(line))
@@ -71,8 +73,16 @@ class Plan:
         """The heads of the large changes that were not finished."""
         return [head for key, head in self._heads.items() if self._is_whole(key)]
 
+    @property
+    def _is_plain(self) -> bool:
+        """Whether these are rows of all tenants together, which rest on nothing and from which nothing follows."""
+        return ":" in self.tenant
+
     def _note(self, line: Line) -> None:
         self.lines += 1
+        if self._is_plain:
+            self._last[line.key] = line.number
+            return
         kind, _, rest = line.key.partition(":")
         if line.again:
             self.replaced += line.key in self._last or self._knows(line.key)

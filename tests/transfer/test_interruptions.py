@@ -239,6 +239,22 @@ def test_an_interruption_by_hand_says_how_to_go_on(monkeypatch, capsys, file):
     assert capsys.readouterr().err.count("the same command continues it") == 2
 
 
+async def test_what_is_of_all_tenants_together_is_kept_as_it_is(directory, monkeypatch):
+    """The registry of tenants lies in a partition with a colon, and its rows are none of resources."""
+    partition = keys.partition
+    monkeypatch.setattr(keys, "partition", lambda tenant: tenant if tenant == ":registry" else partition(tenant))
+    source, target = directory(), directory()
+    registered = {f"tenant:contoso:{number}": {"label": f"{number}", "active": True} for number in range(3)}
+    await source.rows.transact(
+        ":registry", [Operation(Verb.UPSERT, Role.OTHER, key, row) for key, row in registered.items()]
+    )
+    assert [tenant async for tenant in source.rows.tenants()] == [":registry"]
+    lines = [line async for line in export(source.rows, ":registry", now)]
+    plan = Plan.of(read(lines))
+    assert await restore(target.rows, ":registry", plan, "digest", lambda: read(lines)) == 3
+    assert await stored(target.rows, ":registry") == await stored(source.rows, ":registry")
+
+
 ODD_ROWS = {
     "has no lastModified": '{"key":"User:1","row":{"id":"1"}}',
     "has no id": '{"key":"User:1","row":{"lastModified":"x"}}',
