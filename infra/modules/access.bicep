@@ -15,6 +15,7 @@ param operatorPrincipalType string
 var roles = {
   storageBlobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
   storageBlobDataContributor: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
+  storageBlobDataReader: '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
   storageTableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
   keyVaultSecretsUser: '4633458b-17de-408a-b874-0445c86b69e6'
   monitoringMetricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb'
@@ -98,6 +99,17 @@ resource operator 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (has
   scope: dataAccount
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageTableDataContributor)
+    principalId: operatorPrincipalId
+    principalType: operatorPrincipalType
+  }
+}
+
+// To fetch a backup; nobody but the app writes one.
+resource operatorBackups 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (hasOperator && hasBackup) {
+  name: guid(backupContainer.id, operatorPrincipalId, roles.storageBlobDataReader)
+  scope: backupContainer
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageBlobDataReader)
     principalId: operatorPrincipalId
     principalType: operatorPrincipalType
   }

@@ -107,6 +107,7 @@ def test_every_role_assignment_is_scoped_least_and_says_whose_it_is(sources) -> 
         "secrets": ("vault", "keyVaultSecretsUser"),
         "telemetry": ("applicationInsights", "monitoringMetricsPublisher"),
         "operator": ("dataAccount", "storageTableDataContributor"),
+        "operatorBackups": ("backupContainer", "storageBlobDataReader"),
     }
 
 
