@@ -5,7 +5,7 @@ TEST := $(RUN) tests/requirements.txt
 INFRA := infra/requirements.txt
 BICEPCHECK ?= ../shared/tools/bicepcheck.py
 
-.PHONY: help run test lint check check-infra package costs bench
+.PHONY: help run test lint check check-storage check-infra package costs bench
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,8 @@ help:
 	@echo "make test   all tests; ARGS='-k name' passes on arguments to pytest"
 	@echo "make lint   ruff and mypy"
 	@echo "make check  lint, then test"
+	@echo "make check-storage  every invariant of a tenant's rows; ARGS='--tenant name --repair'. Where they are is said by"
+	@echo "            SCIM_STORAGE_CONNECTION or SCIM_STORAGE_ACCOUNT_URL: else Azurite on its usual port"
 	@echo "make check-infra  the Bicep files: syntax, names, types where BICEPCHECK is there, checkov, bicep where it is there"
 	@echo "make package  what is deployed, as dist/scim.zip"
 	@echo "make costs  what a month costs, from measured storage calls; ARGS='--price always_ready=0' changes a price"
@@ -39,6 +41,11 @@ lint:
 check:
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
+
+check-storage:
+	@sh devhost/environment.sh $(RUN)
+	@$(if $(SCIM_STORAGE_ACCOUNT_URL)$(SCIM_STORAGE_CONNECTION),,SCIM_STORAGE_CONNECTION=UseDevelopmentStorage=true) \
+		$(PYTHON) -m scim_core.check $(ARGS)
 
 check-infra:
 	@VENV=.venv-infra sh devhost/environment.sh $(INFRA)

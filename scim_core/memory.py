@@ -15,6 +15,7 @@ from scim_core.storage import (
     Bookmark,
     Column,
     ColumnTest,
+    Count,
     IndexEntry,
     Membership,
     MembershipEdits,
@@ -138,10 +139,13 @@ class MemoryStorage:
             found = tuple(_as_read(resource) for resource in passing[:limit])
             return Page(found, found[-1].id if len(passing) > limit else None)
 
-    async def count(self, tenant: str, resource_type: str) -> int:
+    async def count(
+        self, tenant: str, resource_type: str, *, after: str | None = None, limit: int | None = None
+    ) -> Count:
         """See Storage.count."""
         with self._lock:
-            return len(self._owned(tenant).of_type(resource_type))
+            ids = _ids_after(self._owned(tenant).of_type(resource_type), after)[:limit]
+            return Count(len(ids), ids[-1] if ids else None)
 
     async def seek(self, tenant: str, resource_type: str, *, after: str | None, steps: int) -> str | None:
         """See Storage.seek."""

@@ -20,6 +20,7 @@ from scim_core.plan import AnyOf, ById, ByIndex, Edge, GroupsOf, Lookup, Members
 from scim_core.representation import Renderer, to_model
 from scim_core.schemas import ResourceType
 from scim_core.storage import GROUP, Bookmark, Membership, Storage, StoredResource
+from scim_core.totals import Totals
 
 MAX_SCAN = 10_000
 """Resources one request may examine: at a tenth of a millisecond each, a second of computing on one core."""
@@ -61,6 +62,7 @@ class Search:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
+        self._totals = Totals(storage, clock)
         self._remembered: dict[tuple[str, str], Bookmark] = {}
 
     async def page(
@@ -70,7 +72,7 @@ class Search:
 
         Raises TooManyException when more than MAX_SCAN resources would have to be examined.
         """
-        run = _Run(self._storage, tenant, resource_type, query.scim_filter, renderer)
+        run = _Run(self._storage, self._totals, tenant, resource_type, query.scim_filter, renderer=renderer)
         log.info("search plan", extra={"tenant": tenant, "resource_type": resource_type.name, "plan": str(run.plan)})
         if isinstance(run.plan.lookup, Scan):
             found = await self._walk(run, query, memberships=memberships)
@@ -92,7 +94,7 @@ class Search:
         stored: dict[str, StoredResource] = {}
         models = []
         for resource_type, scim_filter in searched:
-            run = _Run(self._storage, tenant, resource_type, scim_filter, renderer)
+            run = _Run(self._storage, self._totals, tenant, resource_type, scim_filter, renderer=renderer)
             for resource in await run.matches():
                 stored[resource.id] = resource
                 models.append(to_model(resource_type, renderer.full(resource_type, resource, ())))
@@ -226,12 +228,15 @@ class _Run:
     def __init__(
         self,
         storage: Storage,
+        totals: Totals,
         tenant: str,
         resource_type: ResourceType,
         scim_filter: ScimFilter[Any] | None,
+        *,
         renderer: Renderer,
     ) -> None:
         self.storage = storage
+        self.totals = totals
         self.tenant = tenant
         self.resource_type = resource_type
         self.filter = scim_filter
@@ -289,7 +294,7 @@ class _Run:
     async def count(self) -> int:
         """How many resources match."""
         if self.unfiltered:
-            return await self.storage.count(self.tenant, self.resource_type.name)
+            return await self.totals.of(self.tenant, self.resource_type.name)
         return len(await self.matches())
 
     async def seek(self, steps: int) -> str | None:

@@ -95,6 +95,14 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """A number of resources, and the id of the last of them; None when there are none."""
+
+    number: int
+    last_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Bookmark:
     """Where a walk by startIndex stands: the page that starts next comes after `last_id`. `expires` is UTC text."""
 
@@ -182,8 +190,10 @@ class Storage(Protocol):
     ) -> Page:
         """The first `limit` resources after the id `after` that pass all tests."""
 
-    async def count(self, tenant: str, resource_type: str) -> int:
-        """How many resources of this type are stored."""
+    async def count(
+        self, tenant: str, resource_type: str, *, after: str | None = None, limit: int | None = None
+    ) -> Count:
+        """How many resources of this type come after an id; no more than `limit` are counted. Costs a key each."""
 
     async def seek(self, tenant: str, resource_type: str, *, after: str | None, steps: int) -> str | None:
         """The id `steps` (at least 1) places after the id `after`; None when the list ends before."""

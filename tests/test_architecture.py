@@ -17,7 +17,7 @@ MODULES = {
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("storage", "settings", "messages", "identifiers", "conditions", "limits", "log_records"),
-    ("schemas", "json_body", "memory", "turns"),
+    ("schemas", "json_body", "memory", "turns", "totals"),
     ("representation", "filters", "memberships", "errors"),
     ("tolerance", "plan", "search_parameters", "auth", "routes"),
     ("discovery", "search", "service_provider"),

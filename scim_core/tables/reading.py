@@ -81,7 +81,7 @@ async def among(rows: Rows, tenant: str, wanted: Collection[str], *, select: str
         return await _one_by_one(rows, tenant, ordered, select)
     windows = [list(some) for some in batched(ordered, PAGE_ROWS, strict=False)]
     found: dict[str, Row] = {}
-    for some in await asyncio.gather(*(_window(rows, tenant, window, select) for window in windows)):
+    for some in await side_by_side(_window(rows, tenant, window, select) for window in windows):
         found |= some
     return found
 

@@ -10,6 +10,7 @@ from scim_core.storage import (
     MANY_MEMBERSHIPS,
     Bookmark,
     ColumnTest,
+    Count,
     IndexEntry,
     Membership,
     MembershipEdits,
@@ -99,10 +100,15 @@ class TableStorage:
         found = tuple(_resource(resource_type, row) for row in rows[:limit])
         return Page(found, found[-1].id if len(rows) == one_more else None)
 
-    async def count(self, tenant: str, resource_type: str) -> int:
+    async def count(
+        self, tenant: str, resource_type: str, *, after: str | None = None, limit: int | None = None
+    ) -> Count:
         """See Storage.count."""
-        pages = read_pages(self.rows, tenant, keys.resources(resource_type), select=ID)
-        return sum([len(rows) async for rows in pages])
+        number, last = 0, None
+        async for rows in read_pages(self.rows, tenant, keys.resources(resource_type, after), limit=limit, select=ID):
+            number += len(rows)
+            last = rows[-1].properties[ID] if rows else last
+        return Count(number, last)
 
     async def seek(self, tenant: str, resource_type: str, *, after: str | None, steps: int) -> str | None:
         """See Storage.seek."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from scim_core.storage import Bookmark, ColumnTest, Storage, TooLarge
+from scim_core.storage import Bookmark, ColumnTest, Count, Storage, TooLarge
 from tests.contract.builders import TENANT, create, group, id_of, user
 
 MANY = 2_500
@@ -39,14 +39,14 @@ async def test_a_page_after_an_id_that_is_gone_starts_where_it_was(storage: Stor
 async def test_an_empty_list_has_an_empty_page(storage: Storage) -> None:
     page = await storage.page(TENANT, "User", limit=10)
     assert (page.resources, page.last_id) == ((), None)
-    assert await storage.count(TENANT, "User") == 0
+    assert (await storage.count(TENANT, "User")).number == 0
     assert await storage.seek(TENANT, "User", after=None, steps=1) is None
 
 
 async def test_2500_resources_are_paged_counted_and_sought(storage: Storage) -> None:
     for start in range(0, MANY, 50):
         await asyncio.gather(*(storage.create(TENANT, user(n, index=frozenset())) for n in range(start, start + 50)))
-    assert await storage.count(TENANT, "User") == MANY
+    assert (await storage.count(TENANT, "User")).number == MANY
     whole = await storage.page(TENANT, "User", limit=MANY)
     assert ([item.id for item in whole.resources], whole.last_id) == (ids(*range(MANY)), None)
     part = await storage.page(TENANT, "User", after=id_of(99), limit=2_000)
@@ -118,3 +118,18 @@ async def test_a_bookmark_is_kept_until_another_takes_its_place(storage: Storage
     await storage.save_bookmark(TENANT, key, later)
     assert await storage.load_bookmark(TENANT, key) == later
     assert await storage.load_bookmark("other", key) is None
+
+
+async def test_a_count_goes_on_after_an_id_and_ends_at_its_limit(storage: Storage) -> None:
+    await create(storage, *(user(number) for number in range(5)))
+    assert await storage.count(TENANT, "User", limit=3) == Count(3, id_of(2))
+    assert await storage.count(TENANT, "User", after=id_of(2)) == Count(2, id_of(4))
+    assert await storage.count(TENANT, "User", after=id_of(4)) == Count(0, None)
+
+
+async def test_those_that_exist_are_told_from_those_that_do_not(storage: Storage) -> None:
+    await create(storage, *(user(number) for number in range(0, 200, 2)))
+    for asked in (range(10), range(60), range(0, 4000, 40), range(0, 200, 2), (7,), ()):
+        found = await storage.existing(TENANT, "User", [id_of(number) for number in asked])
+        assert found == {id_of(number) for number in asked if number in range(0, 200, 2)}
+    assert await storage.existing(TENANT, "Group", [id_of(0)]) == set()

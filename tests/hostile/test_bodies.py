@@ -290,3 +290,21 @@ async def test_headers_do_no_harm(client: Client, user: Json, name: str, value: 
         assert "evil" not in str(answer.headers) + answer.body.decode()
         assert all("\r" not in text and "\n" not in text for text in answer.headers.values())
         assert len(answer.body) < 3000
+
+
+async def test_a_group_may_have_a_large_body_and_so_many_members(client: Client) -> None:
+    user = await client.user()
+    members = [{"value": f"{number:036}"} for number in range(99_999)]
+    group = await client.group(members=[{"value": user["id"]}, *members])
+    assert [item["value"] for item in group["members"]] == [user["id"]]
+    for answer in (
+        await client.post("/Groups", {"displayName": "x", "members": [*members, *members[:2]]}),
+        await client.patch(path(group), add("members", [*members, *members[:2]])),
+        await client.put(path(group), {"displayName": "x", "members": [*members, *members[:2]]}),
+    ):
+        assert answer.status == 413
+        assert "100000 members" in answer.document["detail"]
+    assert [item["value"] for item in (await client.document(group))["members"]] == [user["id"]]
+    body = b'{"displayName": "large"}'
+    assert (await client.post("/Groups", body.ljust(16 * 1024 * 1024))).status == 201
+    assert (await client.post("/Groups", body.ljust(16 * 1024 * 1024 + 1))).status == 413

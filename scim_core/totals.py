@@ -1,0 +1,63 @@
+"""How many resources of a type a tenant has, at a cost that does not grow with them (totalResults of a list).
+
+Table Storage cannot count: all keys have to be read, a thousand at a time. What a large directory has is therefore
+counted once a minute. In between, creations are counted on, for new ids come after all others; deletions are not.
+"""
+
+from datetime import timedelta
+
+from scim_core.identifiers import Clock, instant_text
+from scim_core.storage import Bookmark, Storage
+
+COUNTED_AT_ONCE = 1_000
+"""Resources that are counted anew each time: one read, beside that of the page. Up to these the total is exact."""
+
+LIFETIME = timedelta(minutes=1)
+"""How long a count is counted on: how late the deletion of one of more than COUNTED_AT_ONCE may show in the total."""
+
+MAX_REMEMBERED = 1_000
+"""Totals kept in process. Losing one costs a read."""
+
+
+class Totals:
+    """The totals of all tenants, as far as this process and the others have counted them."""
+
+    def __init__(self, storage: Storage, clock: Clock) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._remembered: dict[tuple[str, str], Bookmark] = {}
+
+    async def of(self, tenant: str, resource_type: str) -> int:
+        """How many resources of this type the tenant has."""
+        known = self._fresh(self._remembered.get((tenant, resource_type)))
+        if known is None:
+            first = await self._storage.count(tenant, resource_type, limit=COUNTED_AT_ONCE)
+            if first.number < COUNTED_AT_ONCE or first.last_id is None:
+                return first.number
+            known = self._fresh(await self._storage.load_bookmark(tenant, _key(resource_type)))
+            if known is None:
+                return await self._counted(tenant, resource_type, first.number, first.last_id)
+            self._remember(tenant, resource_type, known)
+        new = await self._storage.count(tenant, resource_type, after=known.last_id)
+        return known.total_results + new.number
+
+    async def _counted(self, tenant: str, resource_type: str, number: int, last_id: str) -> int:
+        """Those up to `last_id` and all others, which are counted; every process may know."""
+        expires = instant_text(self._clock() + LIFETIME)
+        rest = await self._storage.count(tenant, resource_type, after=last_id)
+        total = Bookmark(rest.last_id or last_id, number + rest.number, expires)
+        self._remember(tenant, resource_type, total)
+        await self._storage.save_bookmark(tenant, _key(resource_type), total)
+        return total.total_results
+
+    def _remember(self, tenant: str, resource_type: str, total: Bookmark) -> None:
+        if len(self._remembered) >= MAX_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[tenant, resource_type] = total
+
+    def _fresh(self, total: Bookmark | None) -> Bookmark | None:
+        return total if total is not None and total.expires >= instant_text(self._clock()) else None
+
+
+def _key(resource_type: str) -> str:
+    return f"total:{resource_type}"

@@ -1,0 +1,134 @@
+"""An HTTP proxy before Azurite on which things go wrong: one function says what happens to which call."""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum, auto
+
+from aiohttp import ClientSession, DummyCookieJar, web
+from yarl import URL
+
+from devhost.azurite import Azurite
+
+SLOW_SECONDS = 0.05
+
+SILENCE_SECONDS = 3
+"""Longer than the tests here have the storage wait for an answer."""
+
+_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "host"}
+_RESUMED = "resumed"
+
+
+class Fault(StrEnum):
+    """What happens to a call."""
+
+    REFUSED = auto()
+    """The connection breaks before anything is sent."""
+    RESET = auto()
+    """It is carried out, and the connection breaks before the answer."""
+    BUSY = auto()
+    """503 ServerBusy; nothing is carried out."""
+    FAILED = auto()
+    """500 InternalError; nothing is carried out."""
+    TIMED_OUT = auto()
+    """500 OperationTimedOut, though it is carried out: what Table Storage says when it is not sure itself."""
+    SILENT = auto()
+    """It is carried out; no answer comes for a long time."""
+    SLOW = auto()
+    """The answer takes a while."""
+    EMPTY_PAGE = auto()
+    """A range read is answered by an empty page and a token; other calls are made."""
+
+
+@dataclass
+class Proxy:
+    """`fault` is asked for each call; None: it is made. It is told the number of the call, and how many like it were
+    before, as there are when a call is repeated. `before` is awaited first.
+    """
+
+    connection: str
+    fault: Callable[[int, int], Fault | None] = lambda _number, _before: None
+    before: Callable[[web.Request], Awaitable[None]] | None = None
+    calls: int = 0
+    seen: list[str] = field(default_factory=list)
+    repetitions: Counter[int] = field(default_factory=Counter)
+
+
+@asynccontextmanager
+async def proxy(azurite: Azurite) -> AsyncIterator[Proxy]:
+    """A proxy that makes every call, until it is told otherwise."""
+    async with ClientSession(auto_decompress=False, cookie_jar=DummyCookieJar()) as session:
+        between = Proxy("")
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            body = await request.read()
+            number, between.calls = between.calls, between.calls + 1
+            if between.before is not None:
+                await between.before(request)
+            like_it = hash((request.method, request.raw_path, body))
+            fault = between.fault(number, between.repetitions[like_it])
+            between.repetitions[like_it] += 1
+            between.seen.append(f"{request.method} {fault or 'made'}")
+            return await _answer(session, azurite, request, body, fault)
+
+        application = web.Application(client_max_size=2**24)
+        application.router.add_route("*", "/{path:.*}", answer)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port = runner.addresses[0][1]
+        between.connection = azurite.connection_string.replace(f":{azurite.port}/", f":{port}/")
+        try:
+            yield between
+        finally:
+            await runner.cleanup()
+
+
+async def _answer(
+    session: ClientSession, azurite: Azurite, request: web.Request, body: bytes, fault: Fault | None
+) -> web.StreamResponse:
+    if fault is Fault.REFUSED:
+        return _hung_up(request)
+    if fault in (Fault.BUSY, Fault.FAILED):
+        return _error(503, "ServerBusy") if fault is Fault.BUSY else _error(500, "InternalError")
+    if fault is Fault.EMPTY_PAGE and "$filter" in request.query and request.query.get("NextRowKey") != _RESUMED:
+        resume = {"x-ms-continuation-NextPartitionKey": _RESUMED, "x-ms-continuation-NextRowKey": _RESUMED}
+        return web.json_response({"value": []}, headers=resume)
+    answer = await _made(session, azurite, request, body)
+    if fault is Fault.SLOW:
+        await asyncio.sleep(SLOW_SECONDS)
+    elif fault is Fault.SILENT:
+        await asyncio.sleep(SILENCE_SECONDS)
+    elif fault is Fault.RESET:
+        return _hung_up(request)
+    elif fault is Fault.TIMED_OUT:
+        return _error(500, "OperationTimedOut")
+    return answer
+
+
+async def _made(session: ClientSession, azurite: Azurite, request: web.Request, body: bytes) -> web.Response:
+    # Untouched as it came, for the client has signed it; of the query only names are signed, if anything.
+    target = re.sub(rf"[&?]Next(PartitionKey|RowKey)={_RESUMED}", "", request.raw_path)
+    url = URL(f"http://127.0.0.1:{azurite.port}{target}", encoded=True)
+    headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+    options = {"headers": headers, "data": body or None, "skip_auto_headers": ("Content-Type",)}
+    async with session.request(request.method, url, **options) as answer:
+        kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP]
+        response = web.Response(status=answer.status, body=await answer.read())
+        for name, value in kept:
+            response.headers[name] = value
+        return response
+
+
+def _hung_up(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.close()
+    return web.Response()
+
+
+def _error(status: int, code: str) -> web.Response:
+    text = {"odata.error": {"code": code, "message": {"lang": "en-US", "value": code}}}
+    return web.json_response(text, status=status, headers={"x-ms-error-code": code})

@@ -1,0 +1,131 @@
+"""A large change that has been decided and is not carried out yet, as clients see it."""
+
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from devhost.azurite import Azurite
+from scim_core import memberships, service_provider
+from scim_core.settings import StorageSettings
+from scim_core.tables import TableStorage, keys, table_storage
+from scim_core.tables import storage as table_storage_module
+from scim_core.tables.reading import read_memberships
+from tests.scim import Client, Clock, Json, add, endpoint_over, member_ids, path, references, remove, replace
+
+TENANT = "default"
+_tables = (f"unsettled{number}" for number in itertools.count())
+
+pytestmark = pytest.mark.usefixtures("_small_transactions")
+
+
+@dataclass
+class Directory:
+    """Twelve users, and a group of the first two."""
+
+    client: Client
+    storage: TableStorage
+    users: list[Json]
+    group: Json
+
+    async def rows(self) -> int:
+        """How many memberships of the group have their rows."""
+        return len(await read_memberships(self.storage.rows, TENANT, keys.members(self.group["id"])))
+
+
+@pytest.fixture
+async def directory(azurite: Azurite) -> AsyncIterator[Directory]:
+    settings = {"SCIM_STORAGE_CONNECTION": azurite.connection_string, "SCIM_TABLE_NAME": next(_tables)}
+    storage = table_storage(StorageSettings.from_environment(settings))
+    client = Client(endpoint_over(storage, Clock()))
+    users = [await client.user(f"user{number}") for number in range(12)]
+    yield Directory(client, storage, users, await client.group("group", *users[:2]))
+    await storage.close()
+
+
+@pytest.fixture
+def _nobody_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes are decided, and neither who asked for them nor who meets them carries them out."""
+    monkeypatch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 0)
+    monkeypatch.setattr(memberships, "READER_SECONDS", 0)
+    monkeypatch.setattr(service_provider, "WRITER_SECONDS", 0)
+
+
+async def replaced(directory: Directory) -> list[str]:
+    """The ids of the members after all but the first have joined and the first has left, which is not carried out."""
+    members = references(*directory.users[1:])
+    answer = await directory.client.patch(path(directory.group), {"op": "replace", "path": "members", "value": members})
+    assert answer.status == 204
+    assert await directory.rows() == 2
+    return [user["id"] for user in directory.users[1:]]
+
+
+@pytest.mark.usefixtures("_nobody_has_time")
+async def test_readers_see_it_whole(directory: Directory) -> None:
+    client, group = directory.client, directory.group
+    expected = await replaced(directory)
+    assert member_ids(await client.document(group)) == expected
+    [listed] = (await client.get("/Groups")).document["Resources"]
+    assert member_ids(listed) == expected
+    [found] = await client.found("/Groups", 'displayName eq "group"')
+    assert member_ids(found) == expected
+    sorted_by_name = (await client.get("/Groups", sortBy="displayName")).document["Resources"]
+    assert [member_ids(item) for item in sorted_by_name] == [expected]
+    for user, count in ((directory.users[0], 0), (directory.users[11], 1)):
+        probe = f'id eq "{group["id"]}" and members eq "{user["id"]}"'
+        assert len(await client.found("/Groups", probe)) == count
+    assert len(await client.found("/Groups", 'displayName sw "gr" and members.type eq "User"')) == 1
+    assert await directory.rows() == 2
+
+
+@pytest.mark.usefixtures("_nobody_has_time")
+async def test_writers_are_told_to_come_back(directory: Directory) -> None:
+    client, group = directory.client, directory.group
+    expected = await replaced(directory)
+    for answer in (
+        await client.patch(path(group), add("members", references(directory.users[0]))),
+        await client.patch(path(group), replace("displayName", "new")),
+        await client.put(path(group), {"displayName": "new"}),
+        await client.delete(path(group)),
+    ):
+        assert (answer.status, answer.headers["retry-after"]) == (503, "30")
+    assert member_ids(await client.document(group)) == expected
+
+
+async def test_whoever_has_time_carries_it_out(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, group = directory.client, directory.group
+    with monkeypatch.context() as patch:
+        patch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 0)
+        expected = await replaced(directory)
+    assert member_ids(await client.document(group)) == expected
+    assert await directory.rows() == len(expected)
+    with monkeypatch.context() as patch:
+        patch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 0)
+        assert (await client.patch(path(group), remove("members"))).status == 204
+    assert (await client.patch(path(group), add("members", references(directory.users[3])))).status == 204
+    assert member_ids(await client.document(group)) == [directory.users[3]["id"]]
+    assert await directory.rows() == 1
+
+
+async def test_the_version_is_that_of_the_change_from_its_decision_on(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 0)
+    members = references(*directory.users)
+    answer = await directory.client.patch(path(directory.group), add("members", members))
+    after = await directory.client.get(path(directory.group), headers={"if-none-match": answer.headers["etag"]})
+    assert after.status == 304
+
+
+@pytest.mark.usefixtures("_nobody_has_time")
+async def test_what_was_deleted_is_gone_from_the_decision_on(directory: Directory) -> None:
+    client, users = directory.client, directory.users
+    for number in range(5):
+        await client.group(f"more {number}", users[0])
+    assert (await client.delete(path(users[0]))).status == 204
+    assert (await client.get(path(users[0]))).status == 404
+    assert await client.found("/Users", 'userName eq "user0"') == []
+    assert (await client.post("/Users", {"userName": "user0"})).status == 201
+    await directory.storage.sweep(before="9999", seconds=20)
+    assert member_ids(await client.document(directory.group)) == [users[1]["id"]]
