@@ -2,7 +2,10 @@ PYTHON := .venv/bin/python
 RUN := requirements.txt devhost/requirements.txt
 TEST := $(RUN) tests/requirements.txt
 
-.PHONY: help run test lint check check-storage bench
+INFRA := infra/requirements.txt
+BICEPCHECK ?= ../shared/tools/bicepcheck.py
+
+.PHONY: help run test lint check check-storage check-infra package costs bench
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +20,9 @@ help:
 	@echo "make check  lint, then test"
 	@echo "make check-storage  every invariant of a tenant's rows; ARGS='--tenant name --repair'. Where they are is said by"
 	@echo "            SCIM_STORAGE_CONNECTION or SCIM_STORAGE_ACCOUNT_URL: else Azurite on its usual port"
+	@echo "make check-infra  the Bicep files: syntax, names, types where BICEPCHECK is there, checkov, bicep where it is there"
+	@echo "make package  what is deployed, as dist/scim.zip"
+	@echo "make costs  what a month costs, from measured storage calls; ARGS='--price always_ready=0' changes a price"
 	@echo "make bench  the benchmarks; ARGS= are passed on"
 
 run:
@@ -41,6 +47,18 @@ check-storage:
 	@sh devhost/environment.sh $(RUN)
 	@$(if $(SCIM_STORAGE_ACCOUNT_URL)$(SCIM_STORAGE_CONNECTION),,SCIM_STORAGE_CONNECTION=UseDevelopmentStorage=true) \
 		$(PYTHON) -m scim_core.check $(ARGS)
+
+check-infra:
+	@VENV=.venv-infra sh devhost/environment.sh $(INFRA)
+	@.venv-infra/bin/python -m infra.checks --types $(BICEPCHECK)
+
+package:
+	@sh devhost/environment.sh $(RUN)
+	@exec $(PYTHON) -m infra.package $(ARGS)
+
+costs:
+	@sh devhost/environment.sh $(TEST)
+	@exec $(PYTHON) -m infra.costs $(ARGS)
 
 bench:
 	@sh devhost/environment.sh $(TEST)

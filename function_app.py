@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 import azure.functions as func
 
-from scim_core import ScimRequest, Settings, build
+from scim_core import ScimRequest, Settings, back_up, build
+from scim_core.log_records import FieldsInText
 
 # The host tries routes in the order of the functions' names: a literal must sort before the parameter it competes
 # with. A name is only what telemetry calls the request; scim_core decides by the path itself, also about methods.
@@ -37,6 +38,8 @@ ROUTES = {
 }
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
+# The host passes on the text of a record and none of its fields, among them the tenant.
+logging.setLogRecordFactory(FieldsInText)
 # Azure's SDK logs every URL it calls, and these hold user names.
 logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
 
@@ -74,3 +77,12 @@ for name, route in ROUTES.items():
 async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 -- the worker passes it by its name
     """Large changes that a process left unfinished are finished."""
     await endpoint.sweep()
+
+
+if settings.backup_container_url:
+
+    @app.function_name("backup")
+    @app.timer_trigger(arg_name="timer", schedule=settings.backup_schedule)
+    async def backup(timer: func.TimerRequest) -> None:  # noqa: ARG001 -- the worker passes it by its name
+        """Every tenant's directory is exported to immutable blobs."""
+        await back_up(settings)

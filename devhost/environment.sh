@@ -1,7 +1,8 @@
 #!/bin/sh
-# Makes .venv, with Python 3.13, hold the packages of the requirement files given as arguments. Does nothing when it
-# does already: the stamp is a checksum of the files' content.
+# Makes .venv (or the folder that VENV names), with Python 3.13, hold the packages of the requirement files given as
+# arguments. Does nothing when it does already: the stamp is a checksum of the files' content.
 set -eu
+venv=${VENV:-.venv}
 
 say() { echo "$*" >&2; }
 
@@ -23,26 +24,26 @@ find_python() {
     done
 }
 
-if ! works .venv/bin/python pip; then
-    rm -rf .venv  # first, lest an activated half of it be found as the Python to make it with
+if ! works "$venv"/bin/python pip; then
+    rm -rf "$venv"  # first, lest an activated half of it be found as the Python to make it with
     python=$(find_python)
     if [ -z "$python" ]; then
         say "Python 3.13 with venv and pip is needed and was not found: install it (uv python install 3.13," \
             "pyenv install 3.13, or python3.13 and python3.13-venv of your system), then run make again."
         exit 1
     fi
-    "$python" -m venv .venv
+    "$python" -m venv "$venv"
 fi
 
-stamp=.venv/installed-$(echo "$*" | cksum | cut -d ' ' -f 1)
+stamp=$venv/installed-$(echo "$*" | cksum | cut -d ' ' -f 1)
 wanted=$(cat "$@" | cksum)
 [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || exit 0
 
 say "Installing Python packages (once, about half a minute) ..."
 set -- $(printf -- '-r %s ' "$@")
-if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input "$@" >.venv/pip.log 2>&1; then
-    say "pip could not install the packages ($(grep ERROR .venv/pip.log | tail -n 1)):" \
-        "check the network and pip's configuration, then run make again; .venv/pip.log has the whole story."
+if ! "$venv"/bin/python -m pip install --quiet --disable-pip-version-check --no-input "$@" >"$venv/pip.log" 2>&1; then
+    say "pip could not install the packages ($(grep ERROR "$venv/pip.log" | tail -n 1)):" \
+        "check the network and pip's configuration, then run make again; $venv/pip.log has the whole story."
     exit 1
 fi
 echo "$wanted" >"$stamp"

@@ -27,7 +27,16 @@ from scim_core.settings import Settings, SettingsError
 from scim_core.storage import Storage
 from scim_core.tenants import TenantSource
 
-__all__ = ["DefinitionError", "Endpoint", "ScimRequest", "ScimResponse", "Settings", "SettingsError", "build"]
+__all__ = [
+    "DefinitionError",
+    "Endpoint",
+    "ScimRequest",
+    "ScimResponse",
+    "Settings",
+    "SettingsError",
+    "back_up",
+    "build",
+]
 __version__ = "0.1.0"
 
 
@@ -97,3 +106,10 @@ def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer) -> Gate:
         directory=tenancy.directory if tenancy else None,
         trusted_proxies=settings.trusted_proxies,
     )
+
+
+async def back_up(settings: Settings, clock: Clock = utc_now) -> int:
+    """How many tenants were exported to the container that the settings name. Raises StorageError when one was not."""
+    from scim_core.tables import backup  # noqa: PLC0415 -- nothing that a request needs
+
+    return await backup.back_up(settings.storage, settings.backup_container_url or "", clock)

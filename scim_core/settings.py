@@ -23,6 +23,9 @@ DEFAULT_TRUSTED_PROXIES = 1
 DEFAULT_ENTRA_AUTHORITY = "https://login.microsoftonline.com"
 """Entra's public cloud."""
 
+DEFAULT_BACKUP_SCHEDULE = "0 15 2 * * *"
+"""Every night: a backup costs a read of the whole directory."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 
@@ -76,19 +79,28 @@ class Settings:
     entra_authority: str = DEFAULT_ENTRA_AUTHORITY
     tenant_requests_per_second: int = DEFAULT_TENANT_REQUESTS
     trusted_proxies: int = DEFAULT_TRUSTED_PROXIES
+    backup_container_url: str | None = None
+    backup_schedule: str = DEFAULT_BACKUP_SCHEDULE
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """The settings of this environment. Raises SettingsError, naming the setting, when one is unusable."""
         directory = environment.get("SCIM_SCHEMA_DIRECTORY")
         storage = StorageSettings.from_environment(environment)
+        backup_url = _container_url(environment.get("SCIM_BACKUP_CONTAINER_URL", ""))
+        if backup_url and not storage.storage_account_url:
+            raise SettingsError(
+                "SCIM_BACKUP_CONTAINER_URL needs SCIM_STORAGE_ACCOUNT_URL: both are reached with the app's identity."
+            )
         has_registry = _has_registry(environment.get("SCIM_TENANTS", ""))
         return cls(
             storage=storage,
             token_sha256=_token_hashes(environment.get("SCIM_TOKEN_SHA256", ""), required=not has_registry),
             public_base_url=base_url(environment.get("SCIM_PUBLIC_BASE_URL", ""), required=has_registry),
             schema_directory=Path(directory) if directory else None,
-            sweep_schedule=_schedule(environment.get("SCIM_SWEEP_SCHEDULE") or DEFAULT_SWEEP_SCHEDULE),
+            sweep_schedule=_schedule(environment, "SCIM_SWEEP_SCHEDULE", DEFAULT_SWEEP_SCHEDULE),
+            backup_container_url=backup_url,
+            backup_schedule=_schedule(environment, "SCIM_BACKUP_SCHEDULE", DEFAULT_BACKUP_SCHEDULE),
             has_registry=has_registry,
             signing_keys=_signing_keys(environment, required=has_registry),
             token_minutes=_number(
@@ -150,12 +162,22 @@ def _number(environment: Mapping[str, str], name: str, default: int, least: int,
     return int(text)
 
 
-def _schedule(text: str) -> str:
-    if not re.fullmatch(r"[0-9A-Za-z*/,-]+( +[0-9A-Za-z*/,-]+){5}", text.strip()):
+def _schedule(environment: Mapping[str, str], name: str, default: str) -> str:
+    text = (environment.get(name) or default).strip()
+    if not re.fullmatch(r"[0-9A-Za-z*/,-]+( +[0-9A-Za-z*/,-]+){5}", text):
+        raise SettingsError(f"{name} must be an NCRONTAB expression of six fields, seconds first, such as {default}.")
+    return text
+
+
+def _container_url(text: str) -> str | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"https://[A-Za-z0-9.:-]+(/[A-Za-z0-9-]+){1,2}", text):
         raise SettingsError(
-            "SCIM_SWEEP_SCHEDULE must be an NCRONTAB expression of six fields, seconds first, such as 0 */5 * * * *."
+            "SCIM_BACKUP_CONTAINER_URL must look like https://<account>.blob.core.windows.net/<container>, without a "
+            "signature: it is reached with the function app's identity."
         )
-    return text.strip()
+    return text
 
 
 def base_url(text: str, *, required: bool) -> str | None:

@@ -16,7 +16,7 @@ MODULES = {
 }
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("storage", "settings", "messages", "identifiers", "conditions", "limits"),
+    ("storage", "settings", "messages", "identifiers", "conditions", "limits", "log_records"),
     ("tenants", "credentials", "bounded", "audit", "oauth.verification", "oauth.key_server", "oauth"),
     ("schemas", "json_body", "memory", "memory_registry", "rate_limits", "turns", "totals", "oauth.signing_keys"),
     ("representation", "filters", "memberships", "errors", "failures", "oauth.access_tokens", "oauth.keys"),
@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("operations", "oauth.clients", "oauth.metadata"),
     ("oauth.endpoint",),
     ("http",),
-    ("check",),
+    ("check", "export", "import"),
     ("",),
     ("admin",),
 )
@@ -35,6 +35,7 @@ FOUNDATIONS = {
     "storage": set(),
     "settings": set(),
     "messages": set(),
+    "log_records": set(),
     "memory": {"storage"},
     "tenants": set(),
     "memory_registry": {"tenants"},
@@ -42,11 +43,11 @@ FOUNDATIONS = {
 }
 """Modules that stand on very little, whatever their layer: what else of ours they may import."""
 
-TOOLS = {"check", "admin"}
+TOOLS = {"check", "export", "import", "admin"}
 """What an operator starts by hand: it prints, reads the environment and works on the rows themselves."""
 
 LIBRARIES = {
-    "tqdm": {"check"},
+    "tqdm": {"check", "export", "import"},
     "azure": {"tables"},
     "aiohttp": {"tables", "oauth.key_server", "admin"},
     "cryptography": {"oauth.signing_keys", "oauth.keys"},
@@ -60,7 +61,7 @@ LIBRARIES = {
 """The only libraries beside Python's own, and the modules that may import each."""
 
 AMBIENT = {
-    "datetime.now": {""},
+    "datetime.now": {"", "export"},
     "time.monotonic": {""},
     "secrets.randbits": {"identifiers"},
     "secrets.token_bytes": {"credentials", "admin"},

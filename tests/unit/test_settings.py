@@ -18,6 +18,17 @@ def test_usable_settings_are_read():
     assert settings.storage.table_name == "scim"
 
 
+def test_a_backup_is_reached_with_the_identity_that_reaches_the_tables():
+    urls = {
+        "SCIM_STORAGE_CONNECTION": "",
+        "SCIM_STORAGE_ACCOUNT_URL": "https://x.table.core.windows.net",
+        "SCIM_BACKUP_CONTAINER_URL": "https://x.blob.core.windows.net/exports",
+    }
+
+    assert Settings.from_environment(GOOD | urls).backup_container_url == urls["SCIM_BACKUP_CONTAINER_URL"]
+    assert Settings.from_environment(GOOD).backup_container_url is None
+
+
 def test_two_tokens_can_be_given_while_one_is_rotated():
     other = hashlib.sha256(b"another").hexdigest()
 
@@ -36,6 +47,10 @@ def test_two_tokens_can_be_given_while_one_is_rotated():
         ({"SCIM_STORAGE_CONNECTION": ""}, "SCIM_STORAGE_ACCOUNT_URL"),
         ({"SCIM_STORAGE_ACCOUNT_URL": "https://x.table.core.windows.net"}, "exactly one"),
         ({"SCIM_TABLE_NAME": "1table"}, "SCIM_TABLE_NAME"),
+        ({"SCIM_BACKUP_SCHEDULE": "0 2 * * *"}, "SCIM_BACKUP_SCHEDULE"),
+        ({"SCIM_BACKUP_CONTAINER_URL": "https://x.blob.core.windows.net/exports"}, "SCIM_STORAGE_ACCOUNT_URL"),
+        ({"SCIM_BACKUP_CONTAINER_URL": "https://x.blob.core.windows.net/exports?sig=the-token-itself"}, "signature"),
+        ({"SCIM_BACKUP_CONTAINER_URL": "http://x.blob.core.windows.net/exports"}, "SCIM_BACKUP_CONTAINER_URL"),
         ({"SCIM_PUBLIC_BASE_URL": "scim.example.com"}, "SCIM_PUBLIC_BASE_URL"),
         ({"SCIM_PUBLIC_BASE_URL": "https://scim.example.com?code=x"}, "SCIM_PUBLIC_BASE_URL"),
     ],

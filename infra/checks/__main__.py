@@ -1,0 +1,55 @@
+"""`python -m infra.checks`: every check of the Bicep files that can be made here. Exit status 1 for any finding."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from infra.checks import external, rules
+from infra.checks.bicep import Finding
+
+
+def main() -> int:
+    """The exit status. Says of each check whether it was made, and what it found."""
+    parser = argparse.ArgumentParser(prog="python -m infra.checks", description="Checks of Bicep files, without Azure.")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parents[1], help="default: infra/")
+    parser.add_argument("--types", type=Path, help="bicepcheck.py, which knows Azure's resource types; may be absent")
+    parser.add_argument("--no-checkov", action="store_true", help="leave out checkov, which takes most of the time")
+    arguments = parser.parse_args()
+    findings = _check(arguments.folder, arguments.types, checkov=not arguments.no_checkov)
+    for finding in findings:
+        print(finding)
+    print(f"{len(findings)} findings")
+    return 1 if findings else 0
+
+
+def _check(folder: Path, types: Path | None, *, checkov: bool) -> list[Finding]:
+    bicep, parameters = sorted(folder.rglob("*.bicep")), sorted(folder.glob("*.parameters.json"))
+    if not bicep:
+        return [Finding(folder, 1, "there is no Bicep file")]
+    started = time.monotonic()
+    findings = rules.check(bicep)
+    for path in parameters:
+        findings += rules.check_parameters(path, folder / "main.bicep")
+    print(f"syntax, names, modules, roles, parameters: {len(bicep) + len(parameters)} files")
+    if types and types.is_file():
+        findings += external.types(types, bicep)
+        print("resource types: checked")
+    else:
+        print("resource types: not checked, there is no bicepcheck.py")
+    if checkov:
+        count, found = external.security(folder)
+        findings += found or ([] if count else [Finding(folder, 1, "checkov checked nothing")])
+        print(f"checkov: {count} checks")
+    if command := external.bicep_command():
+        warnings, found = external.bicep(command, folder / "main.bicep")
+        findings += found
+        print("\n".join(["bicep build: done", *warnings]))
+    else:
+        print("bicep build: not done, there is no Bicep CLI on the path")
+    print(f"{time.monotonic() - started:.0f} s")
+    return findings
+
+
+if __name__ == "__main__":
+    sys.exit(main())

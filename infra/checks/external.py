@@ -1,0 +1,98 @@
+"""The checks that other programs make: against Azure's resource types, for security, and by Bicep itself."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from infra.checks.bicep import Finding
+
+UNKNOWN_TYPES = {
+    "resource type 'Microsoft.Resources/resourceGroups@2025-04-01' is not known": "this provider is not in its data",
+    "resource type 'Microsoft.Authorization/locks@2020-05-01' is not known": "this provider is not in its data",
+    "Microsoft.Web/sites.properties.functionAppConfig: the property 'siteUpdateStrategy' is not allowed": (
+        "newer than its data; azure-mgmt-web has it as FunctionAppConfig.site_update_strategy"
+    ),
+}
+"""What the type check says of what its data does not hold, and why that is right. An entry that no file needs fails."""
+
+BROKEN_CHECKS = {
+    "CKV_AZURE_189": "breaks, at times, on a value that is an expression; tests/infra holds what it would",
+}
+"""Checks of checkov that raise exceptions on our files, and what stands in for each."""
+
+_LINE = re.compile(r"(?P<path>.+?):(?P<line>\d+):\d+ error (?P<text>.+)")
+_SKIP = re.compile(r"checkov:skip=(?P<id>\w+):(?P<reason>.*)")
+_FEWEST_WORDS = 4
+"""Words of a reason for a suppression: fewer explain nothing."""
+
+
+def types(tool: Path, paths: list[Path]) -> list[Finding]:
+    """What the type check finds in these files beside UNKNOWN_TYPES. `tool` is bicepcheck.py."""
+    done = _run([sys.executable, str(tool), *map(str, paths)])
+    found = [Finding(Path(m["path"]), int(m["line"]), m["text"]) for m in map(_LINE.match, done.splitlines()) if m]
+    if not re.search(r"^\d+ files, \d+ errors$", done, re.MULTILINE):
+        return [Finding(tool, 1, f"did not come to its end: {done.strip()[-500:]}")]
+    stale = UNKNOWN_TYPES.keys() - {finding.text for finding in found}
+    return [
+        *(finding for finding in found if finding.text not in UNKNOWN_TYPES),
+        *(Finding(Path(__file__), 1, f"UNKNOWN_TYPES has what no file needs: {text}") for text in sorted(stale)),
+    ]
+
+
+def security(folder: Path) -> tuple[int, list[Finding]]:
+    """How many checks checkov made in this folder, and what it found: failures, and suppressions that explain nothing.
+
+    Files that it cannot read it would pass over in silence, and so it would what a check of its own breaks on.
+    """
+    command = [str(Path(sys.executable).with_name("checkov")), "-d", str(folder), "--framework", "bicep"]
+    command += ["--skip-download", "--compact", "-o", "json", "--skip-check", ",".join(BROKEN_CHECKS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        report = json.loads(done.stdout)
+        results, summary = report["results"], report["summary"]
+    except (ValueError, KeyError, TypeError):
+        return 0, [Finding(folder, 1, f"checkov has no report: {(done.stderr or done.stdout).strip()[-500:]}")]
+    findings = [Finding(folder, 1, f"checkov cannot read {path}") for path in results["parsing_errors"]]
+    findings += [Finding(folder, 1, line) for line in done.stderr.splitlines() if "Failed to run check" in line]
+    findings += [
+        Finding(Path(item["file_path"]), item["file_line_range"][0], f"{item['check_id']} {item['check_name']}")
+        for item in results["failed_checks"]
+    ]
+    used = {(Path(item["file_path"]).name, item["check_id"]) for item in results["skipped_checks"]}
+    findings += [finding for path in sorted(folder.rglob("*.bicep")) for finding in _suppressions(path, used)]
+    return summary["passed"] + summary["skipped"] if summary["resource_count"] else 0, findings
+
+
+def bicep(command: str, path: Path) -> tuple[list[str], list[Finding]]:
+    """What the real compiler and linter say of this file and its modules: warnings, to be read, and errors."""
+    done = subprocess.run([command, "build", str(path), "--stdout"], capture_output=True, text=True, check=False)
+    lines = done.stderr.splitlines()
+    errors = [line for line in lines if ": Error " in line]
+    if done.returncode and not errors:
+        errors = [f"ended with {done.returncode}: {done.stderr.strip()[-500:]}"]
+    return [line for line in lines if ": Warning " in line], [Finding(path, 1, line) for line in errors]
+
+
+def bicep_command() -> str | None:
+    """The Bicep CLI, where there is one on the path."""
+    return shutil.which("bicep")
+
+
+def _suppressions(path: Path, used: set[tuple[str, str]]) -> list[Finding]:
+    findings = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not (found := _SKIP.search(line)):
+            continue
+        if len(found["reason"].split()) < _FEWEST_WORDS:
+            findings.append(Finding(path, number, f"the suppression of {found['id']} has no reason"))
+        if (path.name, found["id"]) not in used:
+            findings.append(Finding(path, number, f"the suppression of {found['id']} suppresses nothing"))
+    return findings
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr

@@ -1,0 +1,231 @@
+"""`make costs`: what a month of this deployment costs, by the number of users.
+
+    a month = always-ready instances + executions of requests + storage calls + storage + logs + fixed parts
+
+How many storage calls a request makes is not assumed: MEASURED is asserted by tests/infra/test_costs.py on the
+transcript of the endpoint's calls to its tables. What identity providers do in a month is an assumption that `Activity`
+states; prices are parameters that stand for a region's list: put in your own.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+MONTH_SECONDS = 30 * 24 * 3600
+CYCLE_SECONDS = 40 * 60
+"""Entra starts an incremental cycle about every 40 minutes (https://learn.microsoft.com/entra/identity/app-provisioning)."""
+
+CYCLES = MONTH_SECONDS // CYCLE_SECONDS
+LEAST_EXECUTION_SECONDS = 1.0
+"""The shortest time that an execution on demand is billed for."""
+
+USERS = (1_000, 10_000, 100_000)
+
+
+@dataclass(frozen=True)
+class Calls:
+    """The storage calls of one request: reads, and the operations of its transactions."""
+
+    reads: int
+    operations: int
+
+    @property
+    def billed(self) -> int:
+        """Billable transactions: a batch is reckoned by its operations, which is the most it can be billed."""
+        return self.reads + self.operations
+
+
+MEASURED: Mapping[str, Calls] = {
+    "match that finds nobody": Calls(1, 0),
+    "match that finds one": Calls(3, 0),
+    "GET user": Calls(2, 0),
+    "POST user": Calls(0, 4),
+    "PATCH user": Calls(2, 1),
+    "PATCH group, one member": Calls(2, 4),
+    "DELETE user in one group": Calls(2, 7),
+    "GET group without members": Calls(1, 0),
+}
+"""Storage calls of the requests of a cycle: counted by a test, for users with three index rows as Entra makes them."""
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What an identity provider does in a month, as shares of the users. Change them with --activity."""
+
+    changed: float = 0.20
+    """Users of which an attribute changes: matched and patched."""
+
+    joined: float = 0.03
+    """Users who join: matched in vain, created, added to their groups."""
+
+    left: float = 0.02
+    """Users who leave: disabled by a patch, and deleted a month later."""
+
+    groups_each: float = 5.0
+    """Groups of a user that are provisioned."""
+
+    moved: float = 0.10
+    """Users who change a group: one membership added, one removed."""
+
+    probes: float = 2.0
+    """Requests of a cycle in which nothing happens, such as those that test the credentials."""
+
+    listed: float = 1.0
+    """Times a month that every user is read again, by a full cycle: matched."""
+
+    execution_seconds: float = 0.05
+    """Time of a request in Azure. Below one second it makes no difference on demand; it does on always-ready ones."""
+
+    concurrency: float = 4.0
+    """Requests that run at the same time on an instance while a cycle is at work: they share its seconds."""
+
+
+@dataclass(frozen=True)
+class Prices:
+    """US dollars, Flex Consumption and Standard storage, as the public list has them for West Europe. Yours differ."""
+
+    always_ready_gb_second: float = 0.000004
+    """Baseline of always-ready instances, per GB and second."""
+
+    always_ready_execution_gb_second: float = 0.000016
+    """Execution on always-ready instances, per GB and second."""
+
+    on_demand_gb_second: float = 0.000026
+    """Execution on demand, per GB and second; 100,000 of them a month are free."""
+
+    million_executions: float = 0.40
+    """A million executions on demand or always ready; 250,000 on demand a month are free."""
+
+    million_table_transactions: float = 0.036
+    """A million transactions of Table Storage: $0.00036 for 10,000."""
+
+    table_gb: float = 0.0563
+    """A GB of tables a month, zone-redundant."""
+
+    blob_gb: float = 0.0125
+    """A GB of blobs a month, zone-redundant and cool: backups."""
+
+    log_gb: float = 2.99
+    """A GB that Log Analytics takes in, beyond the 5 GB a month that are free."""
+
+    private_endpoint_hour: float = 0.01
+    """One private endpoint for an hour."""
+
+    alerts: float = 8.0
+    """Six rules over logs, at $0.50 to $1.50 by how often they look, and two over metrics at $0.10."""
+
+    vault: float = 0.05
+    """References to secrets: 10,000 operations are $0.03, and instances ask when they start."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The parameters of infra/main.bicep that cost."""
+
+    memory_gb: float = 2.0
+    always_ready: int = 1
+    backups_kept: int = 35
+    private_endpoints: int = 0
+    bytes_user: int = 12_000
+    """Rows of a user at rest: a document of 3 KB in UTF-16, columns, three index rows, ten of memberships."""
+
+    log_bytes_request: int = 2_500
+    """A request and a trace in Log Analytics."""
+
+
+def requests(users: int, activity: Activity) -> dict[str, float]:
+    """Requests of a month, by kind."""
+    joined, left, moved = users * activity.joined, users * activity.left, users * activity.moved
+    return {
+        "match that finds nobody": joined + CYCLES * activity.probes,
+        "match that finds one": users * (activity.changed + activity.listed) + left,
+        "GET user": users * activity.changed,
+        "POST user": joined,
+        "PATCH user": users * activity.changed + left,
+        "PATCH group, one member": joined * activity.groups_each + 2 * moved,
+        "DELETE user in one group": left,
+        "GET group without members": joined * activity.groups_each + 2 * moved,
+    }
+
+
+def costs(users: int, activity: Activity, prices: Prices, deployment: Deployment) -> dict[str, float]:
+    """US dollars of a month, by part."""
+    by_kind = requests(users, activity)
+    total = sum(by_kind.values())
+    sweeps = MONTH_SECONDS / 300
+    transactions = sum(count * MEASURED[kind].billed for kind, count in by_kind.items()) + 2 * sweeps
+    backup_rows = users * (2 + activity.groups_each) * 30 / 1000  # a page of 1,000 rows is one transaction
+    table_gb = users * deployment.bytes_user / 1e9
+    return {
+        "always ready": deployment.always_ready * deployment.memory_gb * MONTH_SECONDS * prices.always_ready_gb_second,
+        "executions": _executions(total, sweeps, activity, prices, deployment),
+        "table calls": (transactions + backup_rows) / 1e6 * prices.million_table_transactions,
+        "table storage": table_gb * prices.table_gb,
+        "backups": table_gb * deployment.backups_kept * prices.blob_gb,
+        "logs": max(0.0, (total + sweeps) * deployment.log_bytes_request / 1e9 - 5) * prices.log_gb,
+        "private endpoints": deployment.private_endpoints * 730 * prices.private_endpoint_hour,
+        "alerts and vault": prices.alerts + prices.vault,
+    }
+
+
+def _executions(total: float, sweeps: float, activity: Activity, prices: Prices, deployment: Deployment) -> float:
+    """Requests on the always-ready instances where there are some, the sweep on demand; free grants are deducted."""
+    sweep_seconds = sweeps * LEAST_EXECUTION_SECONDS
+    if deployment.always_ready:
+        busy = total * activity.execution_seconds / activity.concurrency
+        on_demand_gb, warm_gb = sweep_seconds * deployment.memory_gb, busy * deployment.memory_gb
+        on_demand, warm = sweeps, total
+    else:
+        spread = total * max(LEAST_EXECUTION_SECONDS, activity.execution_seconds) / activity.concurrency
+        on_demand_gb, warm_gb = (sweep_seconds + spread) * deployment.memory_gb, 0.0
+        on_demand, warm = sweeps + total, 0.0
+    return (
+        max(0.0, on_demand_gb - 100_000) * prices.on_demand_gb_second
+        + warm_gb * prices.always_ready_execution_gb_second
+        + (max(0.0, on_demand - 250_000) + warm) / 1e6 * prices.million_executions
+    )
+
+
+def table(activity: Activity, prices: Prices, deployment: Deployment) -> str:
+    """The costs for USERS, as a table in Markdown: docs/operate.md holds it."""
+    columns = {users: costs(users, activity, prices, deployment) for users in USERS}
+    lines = ["| US$ a month | " + " | ".join(f"{users:,} users" for users in USERS) + " |"]
+    lines += ["|---|" + "---:|" * len(USERS)]
+    lines += [
+        f"| {part} | " + " | ".join(f"{column[part]:.2f}" for column in columns.values()) + " |"
+        for part in columns[USERS[0]]
+    ]
+    lines += ["| **sum** | " + " | ".join(f"**{sum(column.values()):.2f}**" for column in columns.values()) + " |"]
+    lines += ["| requests | " + " | ".join(f"{sum(requests(users, activity).values()):,.0f}" for users in USERS) + " |"]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit status; prints the table."""
+    parser = argparse.ArgumentParser(prog="python -m infra.costs", description="What a month costs.")
+    parser.add_argument("--price", action="append", default=[], metavar="NAME=VALUE", help=_names(Prices))
+    parser.add_argument("--activity", action="append", default=[], metavar="NAME=VALUE", help=_names(Activity))
+    parser.add_argument("--deployment", action="append", default=[], metavar="NAME=VALUE", help=_names(Deployment))
+    options = parser.parse_args(arguments)
+    try:
+        activity = replace(Activity(), **_numbers(options.activity))
+        prices = replace(Prices(), **_numbers(options.price))
+        deployment = replace(Deployment(), **_numbers(options.deployment))  # type: ignore[arg-type]  # numbers all
+    except (TypeError, ValueError) as error:
+        parser.error(str(error))
+    print(table(activity, prices, deployment))
+    return 0
+
+
+def _numbers(given: Sequence[str]) -> dict[str, float]:
+    pairs = [item.partition("=") for item in given]
+    return {name: float(value) for name, _, value in pairs}
+
+
+def _names(of: type) -> str:
+    return ", ".join(item.name for item in fields(of))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

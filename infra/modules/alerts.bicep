@@ -1,0 +1,200 @@
+// What wakes a person. docs/operate.md says what each one means and what to do.
+param token string
+param location string
+param tags object
+@description('Empty: alerts are raised and nobody is told.')
+param email string
+param workspaceId string
+param dataAccountId string
+param serverErrorPercent int
+param latencyMs int
+param authenticationFailures int
+param backupEnabled bool
+
+var receivers = empty(email) ? [] : [{ name: 'operators', emailAddress: email, useCommonAlertSchema: true }]
+// The functions that timers start are not SCIM requests.
+var requests = 'AppRequests | where Name !in ("sweep", "backup", "health")'
+// Fewer requests than these make a percentage of chance.
+var fewest = 20
+
+// One entry an alert over logs: how often it looks, at how long a time, and above which value of its query it is raised.
+var logAlerts = [
+  {
+    name: 'server-errors'
+    description: 'More than ${serverErrorPercent} % of the requests of 15 minutes were answered 5xx.'
+    severity: 1
+    query: '${requests} | summarize total = count(), failed = countif(toint(ResultCode) >= 500) | where total >= ${fewest} | project measured = 100.0 * failed / total'
+    threshold: serverErrorPercent
+    frequency: 'PT5M'
+    window: 'PT15M'
+  }
+  {
+    name: 'latency'
+    description: 'The 95th percentile of the latency of 15 minutes is above ${latencyMs} ms. Entra gives up at 60,000.'
+    severity: 2
+    query: '${requests} | summarize total = count(), p95 = percentile(DurationMs, 95) | where total >= ${fewest} | project measured = p95'
+    threshold: latencyMs
+    frequency: 'PT5M'
+    window: 'PT15M'
+  }
+  {
+    name: 'authentication-failures'
+    description: 'More than ${authenticationFailures} requests of 15 minutes were refused for their credential: one that ended, or somebody who guesses.'
+    severity: 2
+    query: '${requests} | where ResultCode in ("401", "403") | summarize measured = count()'
+    threshold: authenticationFailures
+    frequency: 'PT5M'
+    window: 'PT15M'
+  }
+  {
+    name: 'sweep-backlog'
+    description: 'Changes that were interrupted have stayed unfinished for an hour, or the sweep fails or does not run.'
+    severity: 2
+    query: 'AppTraces | where Message startswith "sweep: " | extend left = tolong(extract("([0-9]+) left", 1, Message)) | summarize unfinished = min(left) | union (AppRequests | where Name == "sweep" and Success == false | summarize unfinished = count()) | union (AppRequests | where Name == "sweep" | summarize runs = count() | project unfinished = tolong(iff(runs == 0, 1, 0))) | summarize measured = max(unfinished)'
+    threshold: 0
+    frequency: 'PT15M'
+    window: 'PT1H'
+  }
+  {
+    name: 'logs-stopped'
+    description: 'The daily cap of Log Analytics is reached: until tomorrow there are no logs and no alerts over them.'
+    severity: 2
+    query: '_LogOperation | where Category =~ "Ingestion" and Detail has "OverQuota" | summarize measured = count()'
+    threshold: 0
+    frequency: 'PT15M'
+    window: 'PT1H'
+  }
+]
+
+// Two days are looked at, for a run may start late; one run a day must have succeeded.
+var backupQuery = 'AppRequests | where Name == "backup" and Success == true | summarize succeeded = count() | project measured = iff(succeeded == 0, 1, 0)'
+
+resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: 'ag-scim-${token}'
+  location: 'global'
+  tags: tags
+  properties: { groupShortName: 'scim', enabled: true, emailReceivers: receivers }
+}
+
+resource overLogs 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert in logAlerts: {
+  name: 'scim-${alert.name}'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'SCIM: ${alert.name}'
+    description: alert.description
+    severity: alert.severity
+    enabled: true
+    scopes: [workspaceId]
+    evaluationFrequency: alert.frequency
+    windowSize: alert.window
+    criteria: {
+      allOf: [
+        {
+          query: alert.query
+          timeAggregation: 'Maximum'
+          metricMeasureColumn: 'measured'
+          operator: 'GreaterThan'
+          threshold: alert.threshold
+          failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+        }
+      ]
+    }
+    autoMitigate: true
+    actions: { actionGroups: [people.id] }
+  }
+}]
+
+resource backupMissing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = if (backupEnabled) {
+  name: 'scim-backup-missing'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'SCIM: backup-missing'
+    description: 'No backup has succeeded within two days.'
+    severity: 2
+    enabled: true
+    scopes: [workspaceId]
+    evaluationFrequency: 'P1D'
+    windowSize: 'P2D'
+    criteria: {
+      allOf: [
+        {
+          query: backupQuery
+          timeAggregation: 'Maximum'
+          metricMeasureColumn: 'measured'
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+        }
+      ]
+    }
+    autoMitigate: false
+    actions: { actionGroups: [people.id] }
+  }
+}
+
+resource throttled 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+  name: 'scim-storage-throttling'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'Table Storage sends requests away: a tenant does more than its partition takes, about 2,000 rows a second.'
+    severity: 2
+    enabled: true
+    scopes: ['${dataAccountId}/tableServices/default']
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+      allOf: [
+        {
+          criterionType: 'StaticThresholdCriterion'
+          name: 'throttled'
+          metricNamespace: 'Microsoft.Storage/storageAccounts/tableServices'
+          metricName: 'Transactions'
+          dimensions: [{ name: 'ResponseType', operator: 'Include', values: ['ClientThrottlingError', 'ClientAccountRequestThrottlingError', 'ClientAccountBandwidthThrottlingError', 'ServerBusyError', 'SuccessWithThrottling'] }]
+          timeAggregation: 'Total'
+          operator: 'GreaterThan'
+          threshold: 10
+        }
+      ]
+    }
+    autoMitigate: true
+    actions: [{ actionGroupId: people.id }]
+  }
+}
+
+resource unavailable 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+  name: 'scim-storage-availability'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'Less than 99.9 % of the calls to Table Storage were answered.'
+    severity: 1
+    enabled: true
+    scopes: ['${dataAccountId}/tableServices/default']
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+      allOf: [
+        {
+          criterionType: 'StaticThresholdCriterion'
+          name: 'availability'
+          metricNamespace: 'Microsoft.Storage/storageAccounts/tableServices'
+          metricName: 'Availability'
+          timeAggregation: 'Average'
+          operator: 'LessThan'
+          threshold: json('99.9')
+        }
+      ]
+    }
+    autoMitigate: true
+    actions: [{ actionGroupId: people.id }]
+  }
+}
+
+output actionGroupId string = people.id

@@ -1,0 +1,168 @@
+// The function app on Flex Consumption. What Flex refuses or ignores is not set: FUNCTIONS_WORKER_RUNTIME,
+// FUNCTIONS_EXTENSION_VERSION, WEBSITE_RUN_FROM_PACKAGE and the build settings, ftpsState, linuxFxVersion, alwaysOn.
+param token string
+param location string
+param tags object
+param identityId string
+param identityClientId string
+@description('Subnet of the app\'s outbound calls; empty without private networking.')
+param subnetId string
+param hostBlobEndpoint string
+param packageContainerName string
+param dataTableEndpoint string
+param tableName string
+@description('Where the backup writes; empty turns it off.')
+param backupContainerUrl string
+param backupSchedule string
+param sweepSchedule string
+@description('Secret with the hash of the single tenant\'s token; empty where tenants come from the registry.')
+param tokenSecretUri string
+param tenants string
+@description('Secret with the key that signs access tokens; empty where there is one tenant.')
+param signingKeySecretUri string
+@description('Secret with the key before or to come; empty while none is rotated.')
+param otherSigningKeySecretUri string
+param accessTokenMinutes int
+param tenantRequestsPerSecond int
+param trustedProxies int
+param publicBaseUrl string
+param applicationInsightsConnectionString string
+param workspaceId string
+param siteDiagnostics bool
+param instanceMemoryMB int
+param maximumInstanceCount int
+param alwaysReadyInstances int
+param perInstanceConcurrency int
+param zoneRedundant bool
+param restrictToEntra bool
+
+// The host refuses what is larger before it reads it; scim_core/http.py decides below that.
+var largestBody = '16777216'
+var signIn = environment().authentication.loginEndpoint
+var entraOnly = [{ name: 'entra', description: 'Provisioning by Microsoft Entra ID', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureActiveDirectory' }]
+
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
+  // checkov:skip=CKV_AZURE_212: the number of instances follows the requests; alwaysReadyInstances is the parameter for a minimum
+  // checkov:skip=CKV_AZURE_225: zone redundancy is a parameter, since it needs two instances that are always paid for
+  name: 'plan-scim-${token}'
+  location: location
+  tags: tags
+  kind: 'functionapp'
+  sku: { name: 'FC1', tier: 'FlexConsumption' }
+  properties: { reserved: true, zoneRedundant: zoneRedundant }
+}
+
+resource site 'Microsoft.Web/sites@2025-03-01' = {
+  // checkov:skip=CKV_AZURE_222: Entra provisions from the Internet; restrictToEntra narrows it to its service tag
+  // checkov:skip=CKV_AZURE_78: Flex Consumption refuses ftpsState; the publishing policies below turn FTP off
+  // checkov:skip=CKV_AZURE_17: Entra presents no client certificate; it sends a bearer token
+  // checkov:skip=CKV_AZURE_212: the number of instances follows the requests; alwaysReadyInstances is the parameter for a minimum
+  // checkov:skip=CKV_AZURE_213: Flex Consumption replaces unhealthy instances by itself and knows no health check path; /health is for availability tests
+  name: 'func-scim-${token}'
+  location: location
+  tags: union(tags, { 'azd-service-name': 'api' })
+  kind: 'functionapp,linux'
+  identity: { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    publicNetworkAccess: 'Enabled'
+    clientAffinityEnabled: false
+    keyVaultReferenceIdentity: identityId
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    functionAppConfig: {
+      deployment: {
+        storage: {
+          type: 'blobContainer'
+          value: '${hostBlobEndpoint}${packageContainerName}'
+          authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: identityId }
+        }
+      }
+      runtime: { name: 'python', version: '3.13' }
+      scaleAndConcurrency: {
+        instanceMemoryMB: instanceMemoryMB
+        maximumInstanceCount: maximumInstanceCount
+        alwaysReady: alwaysReadyInstances > 0 ? [{ name: 'http', instanceCount: alwaysReadyInstances }] : []
+        triggers: { http: { perInstanceConcurrency: perInstanceConcurrency } }
+      }
+      // Flex has no slots: instances are replaced one after the other, and requests under way end where they started.
+      #disable-next-line BCP037
+      siteUpdateStrategy: { type: 'RollingUpdate' }
+    }
+    siteConfig: {
+      // Entra speaks TLS 1.2 only, with ECDHE suites that App Service offers: 1.3 as minimum would shut it out.
+      minTlsVersion: '1.2'
+      scmMinTlsVersion: '1.2'
+      http20Enabled: true
+      remoteDebuggingEnabled: false
+      ipSecurityRestrictions: restrictToEntra ? entraOnly : []
+      ipSecurityRestrictionsDefaultAction: restrictToEntra ? 'Deny' : 'Allow'
+      scmIpSecurityRestrictionsUseMain: false
+    }
+  }
+}
+
+// A password for publishing would be a key that never ends: package and logs are reached with Entra's identities only.
+resource noFtp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
+  parent: site
+  name: 'ftp'
+  properties: { allow: false }
+}
+
+resource noBasicPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
+  parent: site
+  name: 'scm'
+  properties: { allow: false }
+}
+
+// docs/settings.md explains each of ours; a test holds code, sample, this list and that page together.
+resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
+  // checkov:skip=CKV_AZURE_13: the app authenticates requests itself, per tenant; the platform's sign-in knows no SCIM tokens
+  // checkov:skip=CKV_AZURE_63: this is the list of application settings, not the site's configuration; requests are in Application Insights
+  // checkov:skip=CKV_AZURE_65: this is the list of application settings, not the site's configuration; details of errors stay in the logs
+  // checkov:skip=CKV_AZURE_66: this is the list of application settings, not the site's configuration; failed requests are in Application Insights
+  // checkov:skip=CKV_AZURE_80: this is the list of application settings; the app is Python
+  // checkov:skip=CKV_AZURE_88: Flex Consumption runs from a package in a blob container and mounts no share
+  // checkov:skip=CKV_AZURE_222: this is the list of application settings, not the site's configuration
+  parent: site
+  name: 'appsettings'
+  properties: {
+    AzureWebJobsStorage__blobServiceUri: hostBlobEndpoint
+    AzureWebJobsStorage__credential: 'managedidentity'
+    AzureWebJobsStorage__clientId: identityClientId
+    AzureWebJobsDisableHomepage: 'true'
+    APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
+    APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+    FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: largestBody
+    SCIM_TOKEN_SHA256: empty(tokenSecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${tokenSecretUri})'
+    SCIM_TENANTS: tenants
+    SCIM_SIGNING_KEY: empty(signingKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${signingKeySecretUri})'
+    SCIM_SIGNING_KEY_OTHER: empty(otherSigningKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${otherSigningKeySecretUri})'
+    SCIM_ACCESS_TOKEN_MINUTES: string(accessTokenMinutes)
+    SCIM_ENTRA_AUTHORITY: endsWith(signIn, '/') ? take(signIn, length(signIn) - 1) : signIn
+    SCIM_TENANT_REQUESTS_PER_SECOND: string(tenantRequestsPerSecond)
+    SCIM_TRUSTED_PROXIES: string(trustedProxies)
+    SCIM_STORAGE_ACCOUNT_URL: dataTableEndpoint
+    SCIM_STORAGE_IDENTITY_CLIENT_ID: identityClientId
+    SCIM_TABLE_NAME: tableName
+    // Named always: what a request says of its host would do, until somebody sends another host's name.
+    SCIM_PUBLIC_BASE_URL: empty(publicBaseUrl) ? 'https://${site.properties.defaultHostName}' : publicBaseUrl
+    SCIM_SCHEMA_DIRECTORY: ''
+    SCIM_SWEEP_SCHEDULE: sweepSchedule
+    SCIM_BACKUP_CONTAINER_URL: backupContainerUrl
+    SCIM_BACKUP_SCHEDULE: backupSchedule
+  }
+}
+
+resource platformLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (siteDiagnostics) {
+  name: 'to-workspace'
+  scope: site
+  properties: {
+    workspaceId: workspaceId
+    logs: [{ category: 'FunctionAppLogs', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
+  }
+}
+
+output name string = site.name
+output uri string = 'https://${site.properties.defaultHostName}'

@@ -1,0 +1,37 @@
+// What must not be deleted by mistake. A lock binds owners, too: remove it first, on purpose.
+param dataAccountName string
+@description('Empty where there is no backup.')
+param backupAccountName string
+param vaultName string
+
+var notes = 'Holds identities of customers. docs/operate.md says how to take this deployment down.'
+
+resource dataAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
+  name: dataAccountName
+}
+
+resource backupAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
+  name: empty(backupAccountName) ? 'none' : backupAccountName
+}
+
+resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+  name: vaultName
+}
+
+resource dataLock 'Microsoft.Authorization/locks@2020-05-01' = {
+  name: 'keep'
+  scope: dataAccount
+  properties: { level: 'CanNotDelete', notes: notes }
+}
+
+resource backupLock 'Microsoft.Authorization/locks@2020-05-01' = if (!empty(backupAccountName)) {
+  name: 'keep'
+  scope: backupAccount
+  properties: { level: 'CanNotDelete', notes: notes }
+}
+
+resource vaultLock 'Microsoft.Authorization/locks@2020-05-01' = {
+  name: 'keep'
+  scope: vault
+  properties: { level: 'CanNotDelete', notes: notes }
+}

@@ -1,0 +1,46 @@
+// The private endpoints of what the app calls, and the zones that resolve their names within the network.
+param location string
+param tags object
+param subnetId string
+param networkId string
+param hostAccountId string
+param dataAccountId string
+@description('Empty where there is no backup.')
+param backupAccountId string
+param vaultId string
+
+module blobZone 'private-zone.bicep' = {
+  name: 'zone-blob'
+  params: { name: 'privatelink.blob.${environment().suffixes.storage}', tags: tags, networkId: networkId }
+}
+
+module tableZone 'private-zone.bicep' = {
+  name: 'zone-table'
+  params: { name: 'privatelink.table.${environment().suffixes.storage}', tags: tags, networkId: networkId }
+}
+
+module vaultZone 'private-zone.bicep' = {
+  name: 'zone-vault'
+  // The suffix of the cloud starts with a full stop: .vault.azure.net, whose private zone is vaultcore.
+  params: { name: 'privatelink${replace(environment().suffixes.keyvaultDns, 'vault.', 'vaultcore.')}', tags: tags, networkId: networkId }
+}
+
+module hostBlob 'private-endpoint.bicep' = {
+  name: 'endpoint-host-blob'
+  params: { name: 'pep-host-blob', location: location, tags: tags, subnetId: subnetId, resourceId: hostAccountId, service: 'blob', zoneId: blobZone.outputs.id }
+}
+
+module dataTable 'private-endpoint.bicep' = {
+  name: 'endpoint-data-table'
+  params: { name: 'pep-data-table', location: location, tags: tags, subnetId: subnetId, resourceId: dataAccountId, service: 'table', zoneId: tableZone.outputs.id }
+}
+
+module backupBlob 'private-endpoint.bicep' = if (!empty(backupAccountId)) {
+  name: 'endpoint-backup-blob'
+  params: { name: 'pep-backup-blob', location: location, tags: tags, subnetId: subnetId, resourceId: backupAccountId, service: 'blob', zoneId: blobZone.outputs.id }
+}
+
+module vault 'private-endpoint.bicep' = {
+  name: 'endpoint-vault'
+  params: { name: 'pep-vault', location: location, tags: tags, subnetId: subnetId, resourceId: vaultId, service: 'vault', zoneId: vaultZone.outputs.id }
+}

@@ -1,0 +1,129 @@
+// A storage account without keys. Blobs are recoverable for a week; tables are not, hence the backup.
+@minLength(3)
+@maxLength(24)
+param name string
+param location string
+param tags object
+param redundancy string
+@description('Enabled, or Disabled where private endpoints lead to it.')
+param publicNetworkAccess string
+@description('A blob container in it; empty for none.')
+param containerName string = ''
+@description('Days in which no blob of the container can be changed or deleted; 0 for none.')
+param immutableDays int = 0
+@description('Days after which blobs of the container are deleted, never before they may be; used with immutableDays.')
+param retentionDays int = 0
+@description('A table in it; empty for none.')
+param tableName string = ''
+param workspaceId string
+
+var recoverableDays = 7
+// Cool storage costs half; an access costs more, and a backup is read when all else is lost.
+var coolAfterDays = 1
+
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
+  // checkov:skip=CKV_AZURE_206: the redundancy is a parameter; its values are allow-listed in main.bicep, locally redundant for dev only
+  // checkov:skip=CKV_AZURE_59: public access to the endpoint is off with privateNetworking; every call needs an identity with a role either way
+  // checkov:skip=CKV_AZURE_35: the default is Deny with privateNetworking; Flex Consumption without a network has no address to allow
+  name: name
+  location: location
+  tags: tags
+  kind: 'StorageV2'
+  sku: { name: redundancy }
+  properties: {
+    allowSharedKeyAccess: false
+    defaultToOAuthAuthentication: true
+    allowBlobPublicAccess: false
+    allowCrossTenantReplication: false
+    isLocalUserEnabled: false
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+    accessTier: 'Hot'
+    publicNetworkAccess: publicNetworkAccess
+    networkAcls: { defaultAction: publicNetworkAccess == 'Enabled' ? 'Allow' : 'Deny', bypass: 'AzureServices' }
+  }
+}
+
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {
+  parent: account
+  name: 'default'
+  properties: {
+    deleteRetentionPolicy: { enabled: true, days: recoverableDays }
+    containerDeleteRetentionPolicy: { enabled: true, days: recoverableDays }
+  }
+}
+
+resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = if (!empty(containerName)) {
+  parent: blobs
+  name: empty(containerName) ? 'none' : containerName
+  properties: { publicAccess: 'None' }
+}
+
+resource immutability 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2025-06-01' = if (immutableDays > 0) {
+  parent: container
+  name: 'default'
+  properties: { immutabilityPeriodSinceCreationInDays: immutableDays, allowProtectedAppendWrites: false }
+}
+
+resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-06-01' = if (immutableDays > 0) {
+  parent: account
+  name: 'default'
+  properties: {
+    policy: {
+      rules: [
+        {
+          name: 'retention'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: { blobTypes: ['blockBlob'], prefixMatch: ['${containerName}/'] }
+            actions: {
+              baseBlob: {
+                tierToCool: { daysAfterCreationGreaterThan: coolAfterDays }
+                delete: { daysAfterCreationGreaterThan: max(retentionDays, immutableDays + 1) }
+              }
+            }
+          }
+        }
+      ]
+    }
+  }
+}
+
+resource tables 'Microsoft.Storage/storageAccounts/tableServices@2025-06-01' = {
+  parent: account
+  name: 'default'
+}
+
+resource table 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' = if (!empty(tableName)) {
+  parent: tables
+  name: empty(tableName) ? 'none' : tableName
+}
+
+// Writes and deletes only: every SCIM request reads, and reads would cost more than all else in the logs.
+resource blobLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'to-workspace'
+  scope: blobs
+  properties: {
+    workspaceId: workspaceId
+    logs: [{ category: 'StorageWrite', enabled: true }, { category: 'StorageDelete', enabled: true }]
+    metrics: [{ category: 'Transaction', enabled: true }]
+  }
+}
+
+resource tableLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'to-workspace'
+  scope: tables
+  properties: {
+    workspaceId: workspaceId
+    logs: [{ category: 'StorageDelete', enabled: true }]
+    metrics: [{ category: 'Transaction', enabled: true }]
+  }
+}
+
+output id string = account.id
+output name string = account.name
+output blobEndpoint string = account.properties.primaryEndpoints.blob
+output tableEndpoint string = account.properties.primaryEndpoints.table
+output containerName string = containerName
+output containerUrl string = '${account.properties.primaryEndpoints.blob}${containerName}'

@@ -1,0 +1,26 @@
+"""Log records whose text carries their fields: the Functions host takes from a record nothing but its text.
+
+`log.info("POST create -> 201", extra={"tenant": "contoso"})` reads `POST create -> 201 {"tenant": "contoso"}`, which a
+query in Log Analytics parses (infra/workbook.json, docs/operate.md).
+"""
+
+import json
+import logging
+
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_HIDDEN = frozenset({"detail"})
+"""Fields that may quote what a client sent, and so a person's name: they are for handlers that ask for them."""
+
+_OURS = "scim_core"
+
+
+class FieldsInText(logging.LogRecord):
+    """A record of a logger of ours ends with its fields as JSON; others are as they were."""
+
+    def getMessage(self) -> str:  # noqa: N802 -- the standard library's name
+        """The text, with the fields that `extra` gave the record and that are set."""
+        text = super().getMessage()
+        if self.name.partition(".")[0] != _OURS:
+            return text
+        fields = {name: value for name, value in vars(self).items() if name not in _OWN | _HIDDEN and value is not None}
+        return f"{text} {json.dumps(fields, default=str)}" if fields else text

@@ -1,0 +1,158 @@
+"""Table Storage over HTTPS that knows no key, and the platform's endpoint that gives tokens: what there is in Azure."""
+
+import base64
+import datetime as dt
+import ipaddress
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from devhost.azurite import ACCOUNT, MAIN, NPM, free_port, install
+from devhost.node import find_node
+
+CLIENT_ID = "0b5a0b1e-0000-4000-8000-00000000c11e"
+HEADER = "of-the-platform"
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Of 127.0.0.1, signed by itself."""
+
+    path: Path
+    key: Path
+
+
+@dataclass
+class Platform:
+    """What stands behind IDENTITY_ENDPOINT. `asked` are the queries of those who knew the header."""
+
+    url: str
+    audience: str = "https://storage.azure.com"
+    asked: list[dict[str, str]] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    folder = tmp_path_factory.mktemp("certificate")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate = Certificate(folder / "certificate.pem", folder / "key.pem")
+    certificate.path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private = serialization.PrivateFormat.PKCS8
+    certificate.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, private, serialization.NoEncryption()))
+    return certificate
+
+
+@pytest.fixture(scope="session")
+def account_url(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The tables of an account that wants bearer tokens."""
+    with _azurite("table", certificate, tmp_path_factory.mktemp("azurite")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def blob_url(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The blobs of an account that wants bearer tokens."""
+    with _azurite("blob", certificate, tmp_path_factory.mktemp("azurite")) as url:
+        yield url
+
+
+@contextmanager
+def _azurite(service: str, certificate: Certificate, folder: Path) -> Iterator[str]:
+    node, port, log = find_node(), free_port(), folder / "log"
+    main = str(install(node) / MAIN).replace("/table/", f"/{service}/")
+    options = [f"--{service}Port", str(port), "--oauth", "basic", "--disableTelemetry", "--inMemoryPersistence"]
+    options += ["--cert", str(certificate.path), "--key", str(certificate.key), "--skipApiVersionCheck"]
+    command = [node.executable, "--require", str(NPM / "exit_with_parent.cjs"), main, *options]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while "successfully" not in log.read_text(errors="replace"):
+        assert process.poll() is None, log.read_text(errors="replace")
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    yield f"https://127.0.0.1:{port}/{ACCOUNT}"
+    process.stdin.close()
+    process.wait(20)
+
+
+@pytest.fixture
+def platform() -> Iterator[Platform]:
+    """The endpoint by which App Service gives tokens to whoever knows its header."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = self.headers.get("X-IDENTITY-HEADER") == HEADER
+            if known:
+                there.asked.append({name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()})
+            body = json.dumps(token(there.audience) if known else {"message": "unknown"}).encode()
+            self.send_response(200 if known else 401)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    there = Platform(f"http://127.0.0.1:{server.server_port}/msi/token")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield there
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def environment(account_url: str, certificate: Certificate, platform: Platform) -> dict[str, str]:
+    """The settings of an app in Azure, and the certificate that this account shows."""
+    return {
+        "SCIM_STORAGE_ACCOUNT_URL": account_url,
+        "SCIM_STORAGE_IDENTITY_CLIENT_ID": CLIENT_ID,
+        "IDENTITY_ENDPOINT": platform.url,
+        "IDENTITY_HEADER": HEADER,
+        "SSL_CERT_FILE": str(certificate.path),
+    }
+
+
+def token(audience: str = "https://storage.azure.com") -> dict[str, str]:
+    """A token as the platform gives it, for an hour."""
+    now = int(time.time())
+    claims = {"aud": audience, "iss": "https://sts.windows.net/0", "iat": now, "nbf": now - 60, "exp": now + 3600}
+    parts = [{"alg": "RS256", "typ": "JWT"}, claims]
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
+    expires = str(now + 3600)
+    return {
+        "access_token": ".".join([*encoded, "c2lnbmF0dXJl"]),
+        "expires_on": expires,
+        "resource": audience,
+        "token_type": "Bearer",
+    }

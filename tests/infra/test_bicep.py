@@ -1,0 +1,331 @@
+"""What must hold of the infrastructure, read off its files."""
+
+import json
+import re
+
+import pytest
+
+from infra.checks.bicep import Declaration, Source, literal, properties, text, walk
+from infra.checks.rules import ROLES
+from tests.infra.conftest import FILES, INFRA
+
+# Names the place to send telemetry to; with DisableLocalAuth the key in it opens nothing.
+TELEMETRY = "APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString"
+NEVER_ON_FLEX = {
+    *(
+        "FUNCTIONS_WORKER_RUNTIME",
+        "FUNCTIONS_WORKER_RUNTIME_VERSION",
+        "FUNCTIONS_EXTENSION_VERSION",
+        "AzureWebJobsStorage",
+    ),
+    *("WEBSITE_RUN_FROM_PACKAGE", "SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD", "WEBSITE_TIME_ZONE"),
+    *("WEBSITE_CONTENTAZUREFILECONNECTIONSTRING", "WEBSITE_CONTENTSHARE", "WEBSITE_CONTENTOVERVNET"),
+    *("PYTHON_ISOLATE_WORKER_DEPENDENCIES", "WEBSITE_VNET_ROUTE_ALL", "AzureWebJobsDashboard"),
+}
+FLEX_REFUSES = {
+    "ftpsState",
+    "linuxFxVersion",
+    "alwaysOn",
+    "pythonVersion",
+    "functionAppScaleLimit",
+    "vnetRouteAllEnabled",
+}
+
+
+def resources(sources: dict[str, Source], kind: str) -> list[Declaration]:
+    """All resources of a type that the files make, wherever they are."""
+    found = [item for source in sources.values() for item in source.of_kind("resource").values()]
+    return [item for item in found if item.target.partition("@")[0] == kind and not item.existing]
+
+
+def at(item: Declaration, *path: str):
+    """The node at this path of properties."""
+    node = item.body[path[0]]
+    for name in path[1:]:
+        node = properties(node)[name]
+    return node
+
+
+def value(item: Declaration, *path: str) -> str:
+    """What is written at this path, a string without its quotes."""
+    node = at(item, *path)
+    return text(node) if (found := literal(node)) is None else found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_key_and_no_connection_string_is_anywhere(path) -> None:
+    content = path.read_text().replace(TELEMETRY, "")
+
+    assert not re.search(
+        r"listKeys|listAccountSas|listServiceSas|AccountKey|SharedAccess|primaryKey|InstrumentationKey", content
+    )
+    lines = [line for line in content.splitlines() if re.search("connection_?string", line, re.IGNORECASE)]
+    assert all(re.search("applicationInsights", line, re.IGNORECASE) for line in lines), lines
+
+
+def test_telemetry_is_sent_with_the_identity(sources) -> None:
+    [component] = resources(sources, "Microsoft.Insights/components")
+    [workspace] = resources(sources, "Microsoft.OperationalInsights/workspaces")
+    [settings] = resources(sources, "Microsoft.Web/sites/config")
+
+    assert value(component, "properties", "DisableLocalAuth") == "true"
+    assert value(component, "properties", "WorkspaceResourceId") == "workspace.id"
+    assert value(workspace, "properties", "features", "disableLocalAuth") == "true"
+    assert "Authorization=AAD" in value(settings, "properties", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING")
+
+
+def test_nothing_is_permitted_by_a_star(sources) -> None:
+    """The only stars are the ports and addresses of the rule that refuses the rest, and ports that calls come from."""
+    for name, source in sources.items():
+        stars = [item for item in walk(source.root, skip=("decorators",)) if literal(item) == "*"]
+        assert not stars or name == "network"
+    assert resources(sources, "Microsoft.Authorization/roleDefinitions") == []
+    [rules] = [
+        item for item in resources(sources, "Microsoft.Network/networkSecurityGroups") if "properties" in item.body
+    ]
+    for rule in at(rules, "properties", "securityRules").named_children:
+        given = properties(properties(rule)["properties"])
+        if literal(given["access"]) == "Allow":
+            stars = {key for key, node in given.items() if literal(node) == "*"}
+            assert stars == {"sourcePortRange"}
+
+
+def test_every_role_assignment_is_scoped_least_and_says_whose_it_is(sources) -> None:
+    assignments = resources(sources, "Microsoft.Authorization/roleAssignments")
+    scopes = {}
+    for item in assignments:
+        assert item.body.keys() >= {"name", "scope", "properties"}
+        assert text(item.body["scope"]) not in ("resourceGroup()", "subscription()", "tenant()")
+        assert value(item, "properties", "principalType") in ("ServicePrincipal", "operatorPrincipalType")
+        assert text(item.body["name"]).startswith("guid(")
+        role = re.search(r"roles\.(\w+)", value(item, "properties", "roleDefinitionId"))
+        scopes[item.name] = (text(item.body["scope"]), role[1])
+    assert scopes == {
+        "hostBlobs": ("hostAccount", "storageBlobDataOwner"),
+        "directory": ("dataAccount", "storageTableDataContributor"),
+        "backups": ("backupContainer", "storageBlobDataContributor"),
+        "secrets": ("vault", "keyVaultSecretsUser"),
+        "telemetry": ("applicationInsights", "monitoringMetricsPublisher"),
+        "operator": ("dataAccount", "storageTableDataContributor"),
+        "operatorBackups": ("backupContainer", "storageBlobDataReader"),
+    }
+
+
+def test_the_roles_are_those_that_their_names_say(sources) -> None:
+    named = properties(sources["access"].of_kind("var")["roles"].value)
+
+    assert {literal(node): name for name, node in named.items()} == {
+        id_: name[0].lower() + name[1:].replace(" ", "") for id_, name in ROLES.items()
+    }
+
+
+def test_every_storage_account_is_without_keys_and_without_public_blobs(sources) -> None:
+    accounts = resources(sources, "Microsoft.Storage/storageAccounts")
+
+    assert accounts
+    for item in accounts:
+        assert value(item, "properties", "allowSharedKeyAccess") == "false"
+        assert value(item, "properties", "allowBlobPublicAccess") == "false"
+        assert value(item, "properties", "defaultToOAuthAuthentication") == "true"
+        assert value(item, "properties", "allowCrossTenantReplication") == "false"
+        assert value(item, "properties", "isLocalUserEnabled") == "false"
+        assert value(item, "properties", "supportsHttpsTrafficOnly") == "true"
+        assert value(item, "properties", "minimumTlsVersion") == "TLS1_2"
+        assert value(item, "properties", "publicNetworkAccess") == "publicNetworkAccess"
+        assert "'Deny'" in value(item, "properties", "networkAcls", "defaultAction")
+    for item in resources(sources, "Microsoft.Storage/storageAccounts/blobServices/containers"):
+        assert value(item, "properties", "publicAccess") == "None"
+
+
+def test_host_directory_and_backup_are_accounts_of_their_own(sources) -> None:
+    modules = sources["main"].of_kind("module")
+    names = {name: value(modules[name], "params", "name") for name in ("hostStorage", "dataStorage", "backupStorage")}
+
+    assert len(set(names.values())) == 3
+    # Storage accounts take 24 characters, of which uniqueString gives 13.
+    assert all(len(re.sub(r"\$\{token\}", "x" * 13, name).strip("'")) <= 24 for name in names.values())
+
+
+def test_what_is_private_is_so_everywhere(sources) -> None:
+    main = sources["main"]
+    assert text(main.of_kind("var")["publicNetworkAccess"].value) == "privateNetworking ? 'Disabled' : 'Enabled'"
+    [vault] = resources(sources, "Microsoft.KeyVault/vaults")
+    assert value(vault, "properties", "publicNetworkAccess") == "publicNetworkAccess"
+    for name in ("hostStorage", "dataStorage", "backupStorage", "vault"):
+        assert value(main.of_kind("module")[name], "params", "publicNetworkAccess") == "publicNetworkAccess"
+    endpoints = sources["private-endpoints"].of_kind("module").values()
+    reached = {value(item, "params", "resourceId") for item in endpoints if item.target == "private-endpoint.bicep"}
+    assert reached == {"hostAccountId", "dataAccountId", "backupAccountId", "vaultId"}
+
+
+def test_the_vault_keeps_what_is_deleted_and_knows_roles_only(sources) -> None:
+    [vault] = resources(sources, "Microsoft.KeyVault/vaults")
+
+    assert value(vault, "properties", "enablePurgeProtection") == "true"
+    assert value(vault, "properties", "enableRbacAuthorization") == "true"
+    assert value(vault, "properties", "enableSoftDelete") == "true"
+    assert "accessPolicies" not in properties(vault.body["properties"])
+
+
+def test_secrets_are_secure_parameters_wherever_they_pass(sources) -> None:
+    secret = re.compile(r"^(tokenSha256|(other)?signingKey)$|password|secret(?!Uri)", re.IGNORECASE)
+    found = set()
+    for source in sources.values():
+        for item in source.of_kind("param").values():
+            if secret.search(item.name) and not item.name.startswith("use"):
+                found.add(item.name)
+                assert "secure" in item.decorators, f"{source.path.name}: {item.name}"
+        assert not any(secret.search(name) for name in source.of_kind("output"))
+        for item in source.of_kind("param").values():
+            if "secure" in item.decorators:
+                assert text(item.value) == "''", "a secret has no default of ours"
+    assert found == {"tokenSha256", "signingKey", "otherSigningKey"}
+
+
+def test_secrets_reach_the_app_by_reference(sources) -> None:
+    [settings] = resources(sources, "Microsoft.Web/sites/config")
+    [site] = resources(sources, "Microsoft.Web/sites")
+
+    for name in ("SCIM_TOKEN_SHA256", "SCIM_SIGNING_KEY", "SCIM_SIGNING_KEY_OTHER"):
+        assert "'@Microsoft.KeyVault(SecretUri=" in value(settings, "properties", name)
+    assert value(site, "properties", "keyVaultReferenceIdentity") == "identityId"
+
+
+def test_the_app_is_as_flex_consumption_wants_it(sources) -> None:
+    [site] = resources(sources, "Microsoft.Web/sites")
+    [plan] = resources(sources, "Microsoft.Web/serverfarms")
+    [settings] = resources(sources, "Microsoft.Web/sites/config")
+    config = ("properties", "functionAppConfig")
+
+    assert (value(plan, "sku", "name"), value(plan, "sku", "tier")) == ("FC1", "FlexConsumption")
+    assert value(plan, "properties", "reserved") == "true"
+    assert (value(site, *config, "runtime", "name"), value(site, *config, "runtime", "version")) == ("python", "3.13")
+    assert value(site, *config, "siteUpdateStrategy", "type") == "RollingUpdate"
+    scale = (*config, "scaleAndConcurrency")
+    assert value(site, *scale, "triggers", "http", "perInstanceConcurrency") == "perInstanceConcurrency"
+    assert value(site, *scale, "instanceMemoryMB") == "instanceMemoryMB"
+    assert value(site, *scale, "maximumInstanceCount") == "maximumInstanceCount"
+    assert "alwaysReadyInstances" in value(site, *scale, "alwaysReady")
+    assert value(site, *config, "deployment", "storage", "authentication", "type") == "UserAssignedIdentity"
+    names = {literal(node) for node in walk(site.node) if node.type == "string"} | properties(
+        settings.body["properties"]
+    ).keys()
+    assert NEVER_ON_FLEX & names == set()
+    assert FLEX_REFUSES & properties(at(site, "properties", "siteConfig")).keys() == set()
+
+
+def test_the_host_reaches_its_storage_with_the_identity(sources) -> None:
+    [settings] = resources(sources, "Microsoft.Web/sites/config")
+    host = {name for name in properties(settings.body["properties"]) if name.startswith("AzureWebJobsStorage")}
+
+    assert host == {f"AzureWebJobsStorage__{name}" for name in ("blobServiceUri", "credential", "clientId")}
+    assert value(settings, "properties", "AzureWebJobsStorage__credential") == "managedidentity"
+
+
+def test_entra_can_connect_and_passwords_cannot_publish(sources) -> None:
+    """entra.md, transport: TLS 1.2 is the only version Entra accepts, so that 1.3 as a minimum would shut it out."""
+    [site] = resources(sources, "Microsoft.Web/sites")
+    policies = resources(sources, "Microsoft.Web/sites/basicPublishingCredentialsPolicies")
+
+    assert value(site, "properties", "siteConfig", "minTlsVersion") == "1.2"
+    assert "minTlsCipherSuite" not in properties(at(site, "properties", "siteConfig"))
+    assert value(site, "properties", "httpsOnly") == "true"
+    assert {value(item, "name"): value(item, "properties", "allow") for item in policies} == {
+        "ftp": "false",
+        "scm": "false",
+    }
+
+
+def test_only_entra_gets_in_where_that_is_asked_for(sources) -> None:
+    [site] = resources(sources, "Microsoft.Web/sites")
+    rule = sources["function-app"].of_kind("var")["entraOnly"].value
+
+    assert (
+        value(site, "properties", "siteConfig", "ipSecurityRestrictionsDefaultAction")
+        == "restrictToEntra ? 'Deny' : 'Allow'"
+    )
+    given = properties(rule.named_children[0])
+    assert (literal(given["tag"]), literal(given["ipAddress"])) == ("ServiceTag", "AzureActiveDirectory")
+
+
+def test_backups_cannot_be_changed_for_days_and_end_later(sources) -> None:
+    [policy] = resources(sources, "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies")
+    [lifecycle] = resources(sources, "Microsoft.Storage/storageAccounts/managementPolicies")
+
+    assert value(policy, "properties", "immutabilityPeriodSinceCreationInDays") == "immutableDays"
+    assert "max(retentionDays, immutableDays + 1)" in text(lifecycle.node)
+
+
+def test_prod_is_locked(sources) -> None:
+    assert re.search(r"module locks 'modules/locks.bicep' = if \(stage == 'prod'\)", text(sources["main"].root))
+    locks = resources(sources, "Microsoft.Authorization/locks")
+    assert {text(item.body["scope"]) for item in locks} == {"dataAccount", "backupAccount", "vault"}
+    assert {value(item, "properties", "level") for item in locks} == {"CanNotDelete"}
+
+
+def test_every_alert_tells_somebody(sources) -> None:
+    rules = resources(sources, "Microsoft.Insights/scheduledQueryRules") + resources(
+        sources, "Microsoft.Insights/metricAlerts"
+    )
+
+    assert len(rules) == 4
+    for item in rules:
+        assert "people.id" in value(item, "properties", "actions")
+    alerts = sources["alerts"].of_kind("var")["logAlerts"].value
+    names = {literal(properties(item)["name"]) for item in alerts.named_children if item.type == "object"}
+    assert names == {"server-errors", "latency", "authentication-failures", "sweep-backlog", "logs-stopped"}
+
+
+def test_every_alert_is_explained(sources) -> None:
+    page = (INFRA.parent / "docs" / "operate.md").read_text()
+    alerts = sources["alerts"].of_kind("var")["logAlerts"].value
+    names = [literal(properties(item)["name"]) for item in alerts.named_children if item.type == "object"]
+
+    for name in (*names, "backup-missing", "storage-throttling", "storage-availability"):
+        assert f"`{name}`" in page
+
+
+def test_everything_that_takes_tags_has_azds(sources) -> None:
+    tagless = ("Microsoft.Authorization", "Microsoft.Insights/diagnosticSettings", "Microsoft.Consumption")
+    children = re.compile(
+        r"/(blobServices|tableServices|secrets|managementPolicies|config|basicPublishing|privateDnsZoneGroups)"
+    )
+    for source in sources.values():
+        for item in source.of_kind("resource").values():
+            if not item.existing and not item.target.startswith(tagless) and not children.search(item.target):
+                assert "tags" in item.body, f"{source.path.name}: {item.name}"
+    assert "'azd-env-name': environmentName" in text(sources["main"].of_kind("var")["tags"].value)
+    assert "'azd-service-name': 'api'" in text(sources["function-app"].root)
+
+
+def test_outputs_are_what_azd_and_entra_need(sources) -> None:
+    outputs = sources["main"].of_kind("output")
+
+    assert outputs.keys() >= {
+        "AZURE_LOCATION",
+        "AZURE_TENANT_ID",
+        "AZURE_RESOURCE_GROUP",
+        "SERVICE_API_NAME",
+        "TENANT_URL",
+    }
+    assert "/scim/v2" in text(outputs["TENANT_URL"].value)
+
+
+def test_every_parameter_is_described(sources) -> None:
+    for item in sources["main"].of_kind("param").values():
+        assert "description" in item.decorators, item.name
+
+
+def test_no_module_comes_from_a_registry(sources) -> None:
+    for source in sources.values():
+        for item in source.of_kind("module").values():
+            assert (source.path.parent / item.target).is_file()
+
+
+def test_the_workbook_is_one() -> None:
+    workbook = json.loads((INFRA / "workbook.json").read_text())
+
+    assert workbook["version"] == "Notebook/1.0"
+    queries = [item["content"]["query"] for item in workbook["items"] if item["type"] == 3]
+    assert queries
+    assert any("by tenant" in query for query in queries)

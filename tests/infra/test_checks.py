@@ -1,0 +1,166 @@
+"""`make check-infra` finds what is wrong: each fault is sown into a copy of the files."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from infra.checks import external, rules
+from tests.infra.conftest import INFRA
+from tests.running import ROOT
+
+BICEPCHECK = Path(os.environ.get("BICEPCHECK", ROOT.parent / "shared" / "tools" / "bicepcheck.py"))
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return shutil.copytree(INFRA, tmp_path / "infra", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+
+
+@pytest.fixture(scope="module")
+def python() -> Path:
+    """The interpreter with checkov. `make check-infra` has made it as a rule."""
+    command = ["sh", "devhost/environment.sh", "infra/requirements.txt"]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "VENV": ".venv-infra"}, check=True)
+    return ROOT / ".venv-infra" / "bin" / "python"
+
+
+def sow(folder: Path, file: str, old: str, new: str) -> Path:
+    """The file with a fault."""
+    path = folder / file
+    content = path.read_text()
+    assert old in content
+    path.write_text(content.replace(old, new, 1))
+    return path
+
+
+def found(folder: Path) -> list[str]:
+    return [finding.text for finding in rules.check(sorted(folder.rglob("*.bicep")))]
+
+
+def checked(python: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """`python -m infra.checks` of this folder."""
+    command = [str(python), "-m", "infra.checks", str(folder), *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_files_themselves_are_right(copy):
+    assert found(copy) == []
+
+
+ALERTS = "    token: token\n    location: location\n    tags: tags\n    email"
+TABLE = "var tableName = 'scim'"
+LATENCY = "    latencyMs: alertLatencyMs\n"
+FAULTS = {
+    "syntax": ("main.bicep", "param location string", "param location strin g"),
+    "locatoin is not declared": ("main.bicep", ALERTS, ALERTS.replace(": location", ": locatoin")),
+    "tableName is declared twice": ("main.bicep", TABLE, f"{TABLE}\nvar tableName = 'b'"),
+    "idle is never used": ("main.bicep", TABLE, f"{TABLE}\nvar idle = 'b'"),
+    "needs the parameter latencyMs": ("main.bicep", LATENCY, ""),
+    "has no parameter p99": ("main.bicep", LATENCY, f"{LATENCY}    p99: 1\n"),
+    "has no output groupId": ("main.bicep", "alerts.outputs.actionGroupId", "alerts.outputs.groupId"),
+    "has no output subnet": ("main.bicep", "network!.outputs.appSubnetId", "network!.outputs.subnet"),
+    "there is no file modules/safe.bicep": ("main.bicep", "'modules/vault.bicep'", "'modules/safe.bicep'"),
+    "there is no file ../book.json": ("modules/workbook.bicep", "workbook.json", "book.json"),
+    "is the id of no role": ("modules/access.bicep", "0a9a7e1f", "0a9a7e1e"),
+}
+
+
+@pytest.mark.parametrize("said", FAULTS)
+def test_a_fault_is_found(copy, said):
+    sow(copy, *FAULTS[said])
+
+    assert [text for text in found(copy) if said in text]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"stage"', '"stadge"', "has no parameter stadge"),
+        ('"location": { "value": "westeurope" },', "", "needs the parameter location"),
+        (
+            '"stage": { "value": "prod" }',
+            '"stage": { "value": "prod" }, "tokenSha256": { "value": "00" }',
+            "written down",
+        ),
+        ('"parameters"', '"parametres"', "is no file of parameters"),
+    ],
+)
+def test_a_fault_in_parameters_is_found(copy, old, new, said):
+    path = sow(copy, "prod.parameters.json", old, new)
+
+    assert [finding for finding in rules.check_parameters(path, copy / "main.bicep") if said in finding.text]
+
+
+def test_parameters_of_azd_may_take_secrets_from_the_environment():
+    assert rules.check_parameters(INFRA / "main.parameters.json", INFRA / "main.bicep") == []
+
+
+TYPE_FAULTS = {
+    "'maxInstances' is not allowed": ("function-app", "maximumInstanceCount: maximum", "maxInstances: maximum"),
+    "expected boolean": ("function-app", "httpsOnly: true", "httpsOnly: 'true'"),
+    "is not known": ("vault", "vaults@2024-11-01' = {", "vaults@1999-11-01' = {"),
+    "missing required property 'location'": ("identity", "  location: location\n", ""),
+}
+
+
+@pytest.mark.skipif(not BICEPCHECK.is_file(), reason="the check of resource types is not here")
+@pytest.mark.parametrize("said", TYPE_FAULTS)
+def test_what_azure_does_not_know_is_found(python, copy, said):
+    module, old, new = TYPE_FAULTS[said]
+    sow(copy, f"modules/{module}.bicep", old, new)
+    done = checked(python, copy, "--no-checkov", "--types", str(BICEPCHECK))
+
+    assert done.returncode == 1
+    assert said in done.stdout
+
+
+def test_a_finding_of_checkov_fails_the_check(python, copy):
+    """Without its TLS version, with a suppression that has no reason, and with one that suppresses nothing."""
+    sow(copy, "modules/storage-account.bicep", "    minimumTlsVersion: 'TLS1_2'\n", "")
+    presents = "CKV_AZURE_17: Entra presents no client certificate; it sends a bearer token"
+    sow(copy, "modules/function-app.bicep", presents, "CKV_AZURE_17: fine")
+    other = "  // checkov:skip=CKV_AZURE_40: a check of something else altogether\n"
+    sow(copy, "modules/vault.bicep", "  name: name\n", f"{other}  name: name\n")
+    done = checked(python, copy)
+
+    assert done.returncode == 1
+    assert "CKV_AZURE_44" in done.stdout  # the storage account's TLS version
+    assert "the suppression of CKV_AZURE_17 has no reason" in done.stdout
+    assert "the suppression of CKV_AZURE_40 suppresses nothing" in done.stdout
+
+
+def test_a_file_that_checkov_cannot_read_fails_the_check(python, copy):
+    """Bicep takes a spread; checkov passes over the whole file in silence."""
+    sow(copy, "modules/identity.bicep", "  tags: tags\n", "  tags: { ...tags }\n")
+    done = checked(python, copy)
+
+    assert done.returncode == 1
+    assert "checkov cannot read" in done.stdout
+
+
+COMPILED = [
+    ("/x/main.bicep(3,1) : Warning no-unused-params: unused", 0, 1, 0),
+    ("/x/main.bicep(3,1) : Error BCP018: expected", 1, 0, 1),
+    ("killed", 137, 0, 1),
+    ("", 0, 0, 0),
+]
+
+
+def test_no_file_is_a_finding(python, tmp_path):
+    done = checked(python, tmp_path)
+
+    assert (done.returncode, "there is no Bicep file" in done.stdout) == (1, True)
+
+
+@pytest.mark.parametrize(("line", "code", "warnings", "errors"), COMPILED)
+def test_the_real_compiler_is_asked_where_it_is(tmp_path, line, code, warnings, errors):
+    """By a stand-in that says what the real one says."""
+    fake = tmp_path / "bicep"
+    fake.write_text(f"#!/bin/sh\necho '{line}' >&2\nexit {code}\n")
+    fake.chmod(0o755)
+    told, found = external.bicep(str(fake), INFRA / "main.bicep")
+
+    assert (len(told), len(found)) == (warnings, errors)

@@ -1,0 +1,137 @@
+"""What is deployed: it is whole, it is small, and it starts where there is nothing but Python."""
+
+import ast
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from devhost.azurite import Azurite
+from infra import package
+from tests.running import ROOT
+
+TOKEN = "of-the-package"
+REQUIREMENTS = ".python_packages/lib/site-packages/"
+WHERE = Path(__file__)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("package") / "scim.zip"
+    package.build(output)
+    return output
+
+
+@pytest.fixture(scope="session")
+def unzipped(built: Path) -> Path:
+    folder = built.parent / "wwwroot"
+    with zipfile.ZipFile(built) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python without any package, not even pip."""
+    folder = tmp_path_factory.mktemp("clean") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder / "bin" / "python"
+
+
+@pytest.fixture
+def devhost_alone(tmp_path: Path) -> Path:
+    """A folder in which there is devhost, and nothing else of this project."""
+    shutil.copytree(ROOT / "devhost", tmp_path / "devhost", ignore=shutil.ignore_patterns("__pycache__", "npm"))
+    return tmp_path
+
+
+def names(built: Path) -> list[str]:
+    with zipfile.ZipFile(built) as archive:
+        return archive.namelist()
+
+
+def ignored(name: str) -> bool:
+    lines = (ROOT / ".funcignore").read_text().splitlines()
+    return any(fnmatch(name, line) for line in lines if line and not line.startswith("#"))
+
+
+def test_it_is_small(built):
+    assert built.stat().st_size < 60 * 1024 * 1024
+
+
+def test_it_holds_the_app_its_requirements_and_nothing_else(built):
+    assert {name.partition("/")[0] for name in names(built)} == {*package.CONTENT, ".python_packages", "__pycache__"}
+    pinned = {
+        line.partition("==")[0].lower().replace("-", "_")
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    }
+    inside = {
+        name.removeprefix(REQUIREMENTS).partition("/")[0].partition("-")[0].lower()
+        for name in names(built)
+        if ".dist-info/" in name
+    }
+    assert inside == pinned
+
+
+def test_other_tools_take_the_same_files_along():
+    """azd and Core Tools take everything that .funcignore does not name."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    top = {line.partition("/")[0] for line in listed.splitlines()}
+
+    assert {name for name in top if not ignored(name)} == set(package.CONTENT)
+    for name in ("local.settings.json", ".azurite", ".venv", ".venv-infra", "dist", ".azure"):
+        assert ignored(name), name
+
+
+def test_there_is_bytecode_of_every_module_of_ours_and_it_holds_everywhere(built):
+    sources = [name for name in names(built) if name.endswith(".py") and not name.startswith(".python_packages")]
+    with zipfile.ZipFile(built) as archive:
+        for source in sources:
+            path = Path(source)
+            compiled = archive.read((path.parent / "__pycache__" / f"{path.stem}.cpython-313.pyc").as_posix())
+            assert int.from_bytes(compiled[4:8], "little") == 0b01  # a hash, which nobody checks
+            assert ast.parse(archive.read(source)) is not None
+            assert str(ROOT).encode() not in compiled
+
+
+def test_the_same_sources_give_the_same_bytes(built, tmp_path):
+    package.build(tmp_path / "again.zip")
+
+    digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (built, tmp_path / "again.zip")}
+    assert len(digests) == 1
+
+
+def test_it_starts_and_answers_with_nothing_but_python(python, unzipped, devhost_alone):
+    with Azurite.start() as azurite:
+        environment = {
+            "PATH": os.defpath,
+            "SCIM_TOKEN_SHA256": hashlib.sha256(TOKEN.encode()).hexdigest(),
+            "SCIM_STORAGE_CONNECTION": azurite.connection_string,
+        }
+        script = WHERE.with_name("start_package.py")
+        command = [str(python), "-I", str(script), str(unzipped), str(devhost_alone), "POST", "/scim/v2/Users", TOKEN]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["status"] == 201
+    assert told["functions"] > 10
+    assert told["compiled"] == []
+
+
+def test_without_a_network_a_sentence_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+
+    with pytest.raises(package.PackageError, match="check the network"):
+        package.build(tmp_path / "scim.zip")
+    assert not (tmp_path / "scim.zip").exists()

@@ -1,0 +1,71 @@
+"""Queries of alerts and of the workbook rest on names and texts of the code: what they look for is there."""
+
+import json
+import logging
+import re
+
+import pytest
+
+from infra.checks.bicep import literal, properties, walk
+from scim_core.log_records import FieldsInText
+from tests.infra.conftest import INFRA
+from tests.running import ROOT
+from tests.scim import Client
+
+WORKBOOK = json.loads((INFRA / "workbook.json").read_text())
+FUNCTIONS = (ROOT / "function_app.py").read_text()
+
+
+def queries(sources) -> list[str]:
+    """All of them, of the alerts and of the workbook."""
+    texts = [found for node in walk(sources["alerts"].root) if (found := literal(node)) and " | " in found]
+    return [*texts, *(item["content"]["query"] for item in WORKBOOK["items"] if item["type"] == 3)]
+
+
+def test_functions_that_queries_name_exist(sources) -> None:
+    named = {
+        name
+        for query in queries(sources)
+        for part in re.findall(r"\bName !?(?:in \(|== )([^)|]+)", query)
+        for name in re.findall(r"[\"'](\w+)[\"']", part)
+    }
+
+    assert named == {"sweep", "backup", "health"}
+    for name in named:
+        assert f'"{name}"' in FUNCTIONS
+
+
+async def test_the_text_of_a_request_is_what_the_workbook_parses(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(FieldsInText)
+    try:
+        with caplog.at_level(logging.INFO, "scim_core"):
+            await client.user("ann@example.com")
+    finally:
+        logging.setLogRecordFactory(before)
+    [text] = [record.getMessage() for record in caplog.records if " -> " in record.getMessage()]
+    [requests] = [item["content"]["query"] for item in WORKBOOK["items"] if item["name"] == "requests-per-tenant"]
+    matched = re.search(r"matches regex @'([^']+)'", requests)[1]
+    extracted = re.search(r"extract\(@'([^']+)'", requests)[1]
+
+    assert re.search(matched, text)
+    fields = json.loads(re.search(extracted, text)[1])
+    assert (fields["tenant"], fields["operation"], fields["status"]) == ("default", "create", 201)
+
+
+def test_the_texts_of_the_timers_are_what_queries_look_for(sources) -> None:
+    looked_for = {text for query in queries(sources) for text in re.findall(r'startswith "([^"]+)"', query)}
+
+    assert looked_for == {"sweep: "}
+    assert '"sweep: %s finished, %s left"' in (ROOT / "scim_core" / "http.py").read_text()
+    assert '"backup: %s rows"' in (ROOT / "scim_core" / "tables" / "backup.py").read_text()
+
+
+def test_alerts_measure_what_their_rule_reads(sources) -> None:
+    alerts = sources["alerts"].of_kind("var")["logAlerts"].value
+    for item in alerts.named_children:
+        if item.type == "object":
+            query = properties(item)["query"].text.decode()
+            assert re.search(r"(summarize|project) measured = ", query)

@@ -1,0 +1,278 @@
+"""Exports and imports that end before their end, files that are not whole, tenants that are not empty."""
+
+import hashlib
+import importlib
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from scim_core import export as export_command
+from scim_core.storage import StorageBusy, StorageError
+from scim_core.tables import keys
+from scim_core.tables.archive import ArchiveError, Header, Line, Writer, read
+from scim_core.tables.exporting import export
+from scim_core.tables.import_plan import Plan
+from scim_core.tables.importing import HalfRestored, NotRestored, restore, stored
+from scim_core.tables.operations import Operation, Role, Verb
+from scim_core.tables.rows import Rows
+from tests.transfer.test_restore import answers, fill
+
+import_command = importlib.import_module("scim_core.import")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def lines_of(rows) -> list[bytes]:
+    return [line async for line in export(rows, "default", now)]
+
+
+def content(lines: list[bytes]) -> dict[str, dict]:
+    """The rows of an export, the last line of a key counting."""
+    return {item.key: item.properties for item in read(lines) if isinstance(item, Line)}
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2, 9, 30])
+async def test_an_interrupted_export_is_continued(directory, file, kept):
+    """The file ends in the middle of a line, as that of a process does that was killed."""
+    before = directory()
+    await fill(before.client)
+    whole = await lines_of(before.rows)
+    part = file.with_name("export.ndjson.part")
+    part.write_bytes(b"".join(whole[:kept]) + whole[kept][: len(whole[kept]) // 2])
+
+    done = before.run("export", file)
+
+    assert done.returncode == 0, done.stderr
+    assert content(file.read_bytes().splitlines(keepends=True)) == content(whole)
+    assert not part.exists()
+    if kept:
+        assert file.read_bytes().startswith(b"".join(whole[:kept]))
+
+
+async def test_an_export_that_fails_leaves_its_part_and_no_file(directory, file):
+    before = directory()
+    before.environment["SCIM_STORAGE_CONNECTION"] = "AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:9/a"
+    done = before.run("export", file)
+
+    assert (done.returncode, file.exists()) == (2, False)
+    assert done.stderr.splitlines()[-1].startswith("export: ")
+    assert "Traceback" not in done.stderr
+
+
+async def test_an_export_replaces_no_file_and_continues_no_other_tenants(directory, file):
+    before = directory()
+    file.write_text("kept")
+    assert (before.run("export", file).returncode, file.read_text()) == (2, "kept")
+    file.unlink()
+    line = json.dumps({"format": "scim-directory", "version": 1, "tenant": "b", "started": "x"}) + "\n"
+    file.with_name("export.ndjson.part").write_text(line)
+    done = before.run("export", file)
+    assert (done.returncode, "is of the tenant b" in done.stderr) == (2, True)
+
+
+class DyingRows(Rows):
+    """Rows that fail for good at a transaction, before it or after it has happened."""
+
+    def __init__(self, rows: Rows, at: int, *, before: bool) -> None:
+        self._rows = rows
+        self.left = at
+        self._before = before
+
+    async def get(self, *arguments, **options):
+        return await self._rows.get(*arguments, **options)
+
+    async def page(self, *arguments, **options):
+        return await self._rows.page(*arguments, **options)
+
+    async def transact(self, tenant, operations):
+        self.left -= 1
+        if self.left < 0 and self._before:
+            raise StorageBusy("died before")
+        done = await self._rows.transact(tenant, operations)
+        if self.left < 0:
+            raise StorageBusy("died after")
+        return done
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_an_import_that_died_anywhere_is_continued(directory, monkeypatch, before):
+    monkeypatch.setattr("scim_core.tables.importing.MAX_OPERATIONS", 12)
+    source = directory()
+    await fill(source.client)
+    expected = await answers(source.client)
+    lines = await lines_of(source.rows)
+    plan = Plan.of(read(lines))
+    target = directory()
+    deaths = 0
+    while True:  # every life gets one transaction further than the one before it began with
+        try:
+            count = await restore(
+                DyingRows(target.rows, 1, before=before), "default", plan, "digest", lambda: read(lines)
+            )
+            break
+        except StorageBusy:
+            deaths += 1
+            assert deaths < 200
+    assert deaths > 3
+    assert count == len(content(lines))
+    assert await answers(target.client) == expected
+    assert "Every invariant holds" in target.run("check").stdout
+
+
+async def test_an_import_that_is_repeated_finds_all_done(directory, file):
+    source, target = directory(), directory()
+    await fill(source.client)
+    source.run("export", file)
+    first, second = target.run("import", file), target.run("import", file)
+
+    assert (first.returncode, second.returncode) == (0, 0), second.stderr
+    assert first.stdout == second.stdout
+
+
+async def test_a_tenant_with_rows_is_left_alone(directory, file):
+    source, target = directory(), directory()
+    await source.client.user("a@example.com")
+    await target.client.user("b@example.com")
+    source.run("export", file)
+    done = target.run("import", file)
+
+    assert (done.returncode, "is not empty" in done.stderr) == (2, True)
+    assert await target.client.names("userName pr") == ["b@example.com"]
+
+
+async def test_a_tenant_that_is_half_restored_takes_only_the_same_file(directory):
+    source, target = directory(), directory()
+    await source.client.user("a@example.com")
+    lines = await lines_of(source.rows)
+    plan = Plan.of(read(lines))
+    with pytest.raises(StorageBusy):
+        await restore(DyingRows(target.rows, 1, before=False), "default", plan, "one", lambda: read(lines))
+    with pytest.raises(HalfRestored):
+        await restore(target.rows, "default", plan, "other", lambda: read(lines))
+
+
+async def test_rows_that_somebody_else_writes_meanwhile_are_noticed(directory):
+    source, target = directory(), directory()
+    await source.client.user("a@example.com")
+    lines = await lines_of(source.rows)
+    with pytest.raises(StorageBusy):
+        await restore(
+            DyingRows(target.rows, 1, before=False), "default", Plan.of(read(lines)), "d", lambda: read(lines)
+        )
+    await target.client.user("stranger@example.com")
+    with pytest.raises(NotRestored):
+        await restore(target.rows, "default", Plan.of(read(lines)), "d", lambda: read(lines))
+
+
+DAMAGES = {
+    "no trailer": lambda lines: lines[:-1],
+    "3 rows and should have 4": lambda lines: lines[:1] + lines[2:],
+    "5 rows and should have 4": lambda lines: lines[:2] + lines[1:],
+    "digest": lambda lines: [*lines[:1], lines[1].replace(b"example.com", b"example.org"), *lines[2:]],
+    "follows the trailer": lambda lines: [*lines, lines[1]],
+    "no JSON object": lambda lines: [*lines[:1], b"[]\n", *lines[1:]],
+    "is no row": lambda lines: [*lines[:1], b"{}\n", *lines[1:]],
+    "neither text nor true": lambda lines: [*lines[:1], b'{"key": "User:1", "row": {"id": 1}}\n', *lines[1:]],
+    "does not end": lambda lines: [*lines[:-1], lines[-1][:-1]],
+    "has version 2": lambda lines: [lines[0].replace(b'"version":1', b'"version":2'), *lines[1:]],
+    "does not start with the header": lambda lines: lines[1:],
+    "no trailer: its": lambda _: [],
+}
+
+
+@pytest.mark.parametrize("said", DAMAGES)
+async def test_a_file_that_is_not_whole_is_refused_before_anything_is_written(directory, file, said):
+    source, target = directory(), directory()
+    for number in range(4):
+        await source.client.user(f"u{number}@example.com")
+    lines = [line async for line in export(source.rows, "default", later)]
+    file.write_bytes(b"".join(DAMAGES[said](lines)))
+
+    done = target.run("import", file)
+
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    assert said in done.stderr
+    assert (await stored(target.rows, "default")).rows == 0
+    assert await target.rows.get("default", keys.bookmark("import")) is None
+
+
+def later() -> datetime:
+    """An hour ahead, so that nothing counts as changed since."""
+    return datetime.now(UTC).replace(year=datetime.now(UTC).year + 1, day=1)
+
+
+async def test_a_foreign_value_in_the_table_is_named(directory):
+    before = directory()
+    odd = Operation(Verb.UPSERT, Role.OTHER, "User:odd", {"id": "odd", "lastModified": 3})
+    await before.rows.transact("default", [odd])
+
+    with pytest.raises(StorageError, match="lastModified"):
+        await lines_of(before.rows)
+
+
+async def test_the_tenants_are_found_and_what_belongs_to_none_is_not_one(directory):
+    before = directory()
+    operation = Operation(Verb.UPSERT, Role.OTHER, "User:1", {"id": "1"})
+    for tenant in ("contoso", "fabrikam", keys.MARKERS):
+        await before.rows.transact(tenant, [operation])
+    assert [tenant async for tenant in before.rows.tenants()] == ["contoso", "fabrikam"]
+
+    await before.rows.transact("with space", [operation])
+    with pytest.raises(StorageError, match="No tenant's name"):
+        [tenant async for tenant in before.rows.tenants()]
+
+
+def test_an_interruption_by_hand_says_how_to_go_on(monkeypatch, capsys, file):
+    monkeypatch.setenv("SCIM_STORAGE_CONNECTION", "UseDevelopmentStorage=true")
+    monkeypatch.delenv("SCIM_STORAGE_ACCOUNT_URL", raising=False)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export_command, "_export", interrupt)
+    monkeypatch.setattr(import_command, "_plan", interrupt)
+    assert export_command.main([str(file)]) == 2
+    assert import_command.main([str(file)]) == 2
+    assert capsys.readouterr().err.count("the same command continues it") == 2
+
+
+async def test_what_is_of_all_tenants_together_is_kept_as_it_is(directory, monkeypatch):
+    """The registry of tenants lies in a partition with a colon, and its rows are none of resources."""
+    partition = keys.partition
+    monkeypatch.setattr(keys, "partition", lambda tenant: tenant if tenant == ":registry" else partition(tenant))
+    source, target = directory(), directory()
+    registered = {f"tenant:contoso:{number}": {"label": f"{number}", "active": True} for number in range(3)}
+    await source.rows.transact(
+        ":registry", [Operation(Verb.UPSERT, Role.OTHER, key, row) for key, row in registered.items()]
+    )
+    assert [tenant async for tenant in source.rows.tenants()] == [":registry"]
+    lines = [line async for line in export(source.rows, ":registry", now)]
+    plan = Plan.of(read(lines))
+    assert await restore(target.rows, ":registry", plan, "digest", lambda: read(lines)) == 3
+    assert await stored(target.rows, ":registry") == await stored(source.rows, ":registry")
+
+
+ODD_ROWS = {
+    "has no lastModified": '{"key":"User:1","row":{"id":"1"}}',
+    "has no id": '{"key":"User:1","row":{"lastModified":"x"}}',
+    "has no member": '{"key":"member:1:2","row":{"group":"1","type":"User"}}',
+    "has no mark": '{"key":"pending:1","row":{"id":"1","type":"Group"}}',
+}
+
+
+@pytest.mark.parametrize("said", ODD_ROWS)
+def test_a_row_that_no_export_writes_is_named(said):
+    """Count and digest can be right and the content foreign all the same."""
+    lines = [Writer().header(Header("default", "2026-11-25T02:15:00.000000Z")), f"{ODD_ROWS[said]}\n".encode()]
+    trailer = {"rows": 1, "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
+    with pytest.raises(ArchiveError, match=f"Line 2 {said}"):
+        Plan.of(read([*lines, json.dumps(trailer).encode() + b"\n"]))
+
+
+def test_a_part_of_no_export_is_not_continued(file):
+    file.write_text('{"format":"scim-directory","version":1,"tenant":"default","started":"yesterday"}\n')
+    with pytest.raises(ArchiveError, match="when its export started"):
+        export_command.resume(file, "default")

@@ -1,0 +1,226 @@
+"""What was exported is restored: the same resources, to the byte, and everything that finds them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scim_core.tables import changes, settling
+from tests.scim import ENTERPRISE, GLOBAL_RELAY, Client, add, member_ids, references, remove, replace
+from tests.transfer.conftest import Directory
+
+QUERIES = (
+    "/Users?count=1000",
+    "/Users?count=5&startIndex=4",
+    "/Groups?count=1000",
+    '/Users?filter=userName eq "USER7@example.com"',
+    '/Users?filter=externalId eq "x 3/ä?"',
+    '/Users?filter=emails.value sw "mail"',
+    "/Users?filter=active eq false",
+    '/Groups?filter=displayName eq "group 1"',
+    "/Users?sortBy=userName&sortOrder=descending",
+)
+
+
+async def fill(client: Client) -> None:
+    """A directory with what resources can have, after some life."""
+    users = [
+        await client.user(
+            f"User{number}@example.com",
+            externalId=f"x {number}/ä?",
+            active=number % 3 != 0,
+            emails=[{"value": f"mail{number}@example.com", "type": "work", "primary": True}],
+            title="Ω" * number * 100,
+            **{ENTERPRISE: {"department": "R&D"}, GLOBAL_RELAY: {"extensionAttribute1": f"{number}"}},
+        )
+        for number in range(12)
+    ]
+    groups = [await client.group(f"Group {number}", *users[number : number + 4]) for number in range(3)]
+    inner = await client.group("inner", users[0])
+    await client.patch(f"/Groups/{groups[0]['id']}", add("members", references(inner)))
+    await client.patch(f"/Users/{users[1]['id']}", replace("userName", "renamed@example.com"))
+    await client.patch(f"/Users/{users[2]['id']}", remove("title"))
+    await client.patch(f"/Groups/{groups[1]['id']}", remove(f'members[value eq "{users[1]["id"]}"]'))
+    await client.delete(f"/Users/{users[11]['id']}")
+
+
+async def answers(client: Client) -> dict[str, tuple[int, str | None, bytes]]:
+    """Status, ETag and body of everything that a client may ask."""
+    found = {}
+    for url in QUERIES:
+        answer = await client.get(url.replace(" ", "%20").replace('"', "%22").replace("/ä?", "/%C3%A4?"))
+        found[url] = (answer.status, answer.headers.get("etag"), answer.body)
+        assert answer.status == 200, answer.body
+    for kind in ("/Users", "/Groups"):
+        for item in (await client.get(kind, count=1000)).document["Resources"]:
+            answer = await client.get(f"{kind}/{item['id']}")
+            found[f"{kind}/{item['id']}"] = (answer.status, answer.headers["etag"], answer.body)
+    return found
+
+
+async def test_a_restored_directory_answers_byte_for_byte_as_before(directory: Callable[[], Directory], file: Path):
+    before, after = directory(), directory()
+    await fill(before.client)
+    expected = await answers(before.client)
+
+    exported = before.run("export", file)
+    assert exported.returncode == 0, exported.stderr
+    imported = after.run("import", file)
+    assert imported.returncode == 0, imported.stderr
+
+    assert await answers(after.client) == expected
+    checked = after.run("check")
+    assert (checked.returncode, "Every invariant holds" in checked.stdout) == (0, True), checked.stdout
+
+
+async def test_a_restored_directory_lives_on(directory, file):
+    before, after = directory(), directory()
+    await fill(before.client)
+    before.run("export", file)
+    after.run("import", file)
+
+    taken = await after.client.post("/Users", {"userName": "RENAMED@example.com"})
+    assert (taken.status, taken.document["scimType"]) == (409, "uniqueness")
+    await after.client.user("user1@example.com")  # the name that was given up is free
+    [group] = await after.client.found("/Groups", 'displayName eq "group 0"')
+    for member in member_ids(await after.client.document(group)):
+        for kind in ("/Users", "/Groups"):
+            await after.client.delete(f"{kind}/{member}")
+    assert "members" not in await after.client.document(group)
+    assert "Every invariant holds" in after.run("check").stdout
+
+
+async def test_a_tenant_can_be_restored_under_another_name(directory, file):
+    before, after = directory(), directory()
+    await before.client.user("a@example.com")
+    before.run("export", file)
+
+    assert after.run("import", file, "--tenant", "elsewhere").returncode == 0
+    assert "0 rows" not in after.run("check", "--tenant", "elsewhere").stdout
+    assert (await after.client.get("/Users")).document["totalResults"] == 0
+
+
+async def test_an_empty_directory_is_an_export_too(directory, file):
+    before, after = directory(), directory()
+
+    assert before.run("export", file).returncode == 0
+    assert after.run("import", file).returncode == 0
+
+
+@pytest.fixture
+def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "MAX_OPERATIONS", 13)
+    monkeypatch.setattr(settling, "STEP", 3)
+
+
+@pytest.fixture
+def died(monkeypatch: pytest.MonkeyPatch):
+    """Leaves a large change decided and not carried out, as a process does that dies."""
+
+    async def die(client: Client, group: dict, users: list[dict]) -> None:
+        async def nothing(*_: object, **__: object) -> None:
+            raise TimeoutError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(settling._Settling, "run", nothing)
+            await client.patch(f"/Groups/{group['id']}", add("members", references(*users)))
+
+    return die
+
+
+@pytest.mark.usefixtures("_small_steps")
+async def test_an_unfinished_change_is_finished_first(directory, file, died):
+    before, after = directory(), directory()
+    users = [await before.client.user(f"u{number}@example.com") for number in range(20)]
+    group = await before.client.group("large")
+    await died(before.client, group, users)
+    before.run("export", file)
+    after.run("import", file)
+
+    assert len(member_ids(await after.client.document(group))) == 20
+    assert "Every invariant holds" in after.run("check").stdout
+
+
+@pytest.mark.usefixtures("_small_steps")
+async def test_a_change_that_starts_while_the_export_runs_is_not_lost(directory, file, died):
+    """It is in the file as it lies in the table: decided, with its parts; the import finishes it."""
+    before, after = directory(), directory()
+    users = [await before.client.user(f"u{number}@example.com") for number in range(20)]
+    group = await before.client.group("large")
+    file.write_bytes(await exported_while(before, lambda: died(before.client, group, users)))
+
+    imported = after.run("import", file)
+
+    assert "A large change of Group" in imported.stdout, imported.stderr
+    assert len(member_ids(await after.client.document(group))) == 20
+    assert "Every invariant holds" in after.run("check").stdout
+
+
+async def exported_while(before: Directory, happening) -> bytes:
+    """An export in whose middle something happens: after the walk, before rows that changed are read again."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from scim_core.tables.exporting import export  # noqa: PLC0415
+
+    lines = b""
+    happened = False
+    changed = before.rows.changed
+
+    async def after_the_walk(*arguments):
+        nonlocal happened
+        if not happened:
+            happened = True
+            await happening()
+        return await changed(*arguments)
+
+    before.rows.changed = after_the_walk
+    try:
+        async for line in export(before.rows, "default", lambda: datetime.now(UTC)):
+            lines += line
+    finally:
+        before.rows.changed = changed
+    return lines
+
+
+async def test_what_changes_while_the_export_runs_has_its_last_state(directory, file):
+    before, after = directory(), directory()
+    first = await before.client.user("first@example.com")
+    second = await before.client.user("second@example.com")
+    group = await before.client.group("G", first)
+
+    async def happening() -> None:
+        await before.client.patch(f"/Users/{first['id']}", replace("userName", "new@example.com"))
+        await before.client.user("first@example.com", title="who took the name")
+        await before.client.patch(f"/Groups/{group['id']}", add("members", references(second)))
+
+    file.write_bytes(await exported_while(before, happening))
+    expected = (await before.client.get("/Users")).body, (await before.client.get(f"/Groups/{group['id']}")).body
+    imported = after.run("import", file)
+
+    assert "rows had changed while the export ran" in imported.stdout, imported.stderr
+    assert (
+        (await after.client.get("/Users")).body,
+        (await after.client.get(f"/Groups/{group['id']}")).body,
+    ) == expected
+    assert "Every invariant holds" in after.run("check").stdout
+
+
+async def test_a_resource_that_was_deleted_meanwhile_gives_way_to_who_has_its_name(directory, file):
+    """The export has seen it before it went; its name is another's by now."""
+    before, after = directory(), directory()
+    gone = await before.client.user("name@example.com")
+    group = await before.client.group("G", gone)
+
+    async def happening() -> None:
+        await before.client.delete(f"/Users/{gone['id']}")
+        await before.client.user("name@example.com", title="the other")
+
+    file.write_bytes(await exported_while(before, happening))
+    imported = after.run("import", file)
+
+    assert f"User:{gone['id']} was left out" in imported.stdout, imported.stderr
+    assert "1 memberships were left out" in imported.stdout
+    [user] = await after.client.found("/Users", 'userName eq "name@example.com"')
+    assert user["title"] == "the other"
+    assert "members" not in await after.client.document(group)
+    assert "Every invariant holds" in after.run("check").stdout
