@@ -1,6 +1,7 @@
 """A small SCIM client that calls the endpoint in this process, and judges the form of every answer."""
 
 import json
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -138,6 +139,11 @@ def member_ids(group: Json) -> list[str]:
 def group_ids(user: Json) -> list[str]:
     """The ids of the groups that a user shows, ascending."""
     return sorted(item["value"] for item in user.get("groups", ()))
+
+
+def comparable(name: str) -> str:
+    """The form in which user names and display names are unique."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
 
 
 def replace(attribute: str, value: Any) -> Json:

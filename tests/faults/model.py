@@ -5,10 +5,11 @@ exception. A PATCH that only adds or removes members demands nothing of the grou
 contend: each of its memberships has a moment of its own.
 """
 
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, combinations, permutations
+
+from tests.scim import comparable
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,6 @@ class Model:
 
     def display_name_is_taken(self, name: str, but: str = "") -> bool:
         return any(comparable(group.name) == comparable(name) for id_, group in self.groups.items() if id_ != but)
-
-
-def comparable(name: str) -> str:
-    """Names are unique in this form."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
 
 
 type Effect = Callable[[Model, str], tuple[int, Model]]

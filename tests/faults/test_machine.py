@@ -50,10 +50,9 @@ AT_ONCE = 4
 TRIES = 4
 """How often a call is made before the storage counts as busy."""
 
-deaths = st.builds(Death, st.integers(0, LAST_CALL), st.booleans())
-troubles = st.builds(
-    Trouble, st.sampled_from(BREAKING), st.integers(0, LAST_CALL), st.sampled_from([1, 3, TRIES, 2 * TRIES])
-)
+places = st.integers(0, 3) | st.integers(0, LAST_CALL)
+deaths = st.builds(Death, places, st.booleans())
+troubles = st.builds(Trouble, st.sampled_from(BREAKING), places, st.sampled_from([1, 3, TRIES, 2 * TRIES]))
 which = st.integers(0, 1)
 
 type Crowd = Sequence[tuple[Any, int]]

@@ -1,7 +1,6 @@
 """A directory under any sequence of requests does what a simple model of it does."""
 
 import asyncio
-import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +16,7 @@ from tests.scim import (
     Clock,
     Json,
     add,
+    comparable,
     endpoint_over,
     group_ids,
     member_ids,
@@ -27,10 +27,6 @@ from tests.scim import (
 
 NAMES = ["Ann", "ann", "Bob", "Zo\u00eb", "ZOE\u0308", "o'neil", 'q"q', "#%/\\?", "x" * 600]
 names = st.sampled_from(NAMES)
-
-
-def comparable(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
 
 
 @dataclass
