@@ -166,8 +166,14 @@ async def test_an_app_role_may_be_a_bomb(client: Client, user: Json) -> None:
 
 
 @pytest.mark.parametrize("size", [1024 * 1024 + 1, 10 * 1024 * 1024])
-async def test_a_body_beyond_a_mebibyte_is_too_large(client: Client, user: Json, size: int) -> None:
-    for answer in await send_everywhere(client, user, b'{"userName": "' + b"x" * size + b'"}'):
+async def test_a_body_beyond_a_mebibyte_is_too_large_but_for_a_group(client: Client, user: Json, size: int) -> None:
+    answers = await send_everywhere(client, user, b'{"userName": "' + b"x" * size + b'"}')
+    for (_, url), answer in zip(REQUESTS, answers, strict=True):
+        assert answer.status == (400 if url == "/Groups" else 413), url
+
+
+async def test_a_body_beyond_sixteen_mebibytes_is_too_large_for_anything(client: Client, user: Json) -> None:
+    for answer in await send_everywhere(client, user, b'{"userName": "' + b"x" * 16 * 1024 * 1024 + b'"}'):
         assert answer.status == 413
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from scim_core import search
 from scim_core.memory import MemoryStorage
-from scim_core.storage import Page
+from scim_core.storage import Count, Page
 from tests.scim import Client, Clock, Json, endpoint_over
 
 
@@ -24,9 +24,9 @@ class Counting(MemoryStorage):
         self.handed_out += len(page.resources)
         return page
 
-    async def count(self, *args: Any) -> int:
+    async def count(self, *args: Any, **options: Any) -> Count:
         self.calls.append("count")
-        return await super().count(*args)
+        return await super().count(*args, **options)
 
     async def seek(self, *args: Any, **options: Any) -> str | None:
         self.calls.append("seek")
