@@ -4,7 +4,8 @@ Requests of every kind go to several processes that serve one table, on a networ
 die. Afterwards the directory holds what some order of the requests leads to, where those that were not answered
 happened whole or not at all, and every invariant holds.
 
-MACHINE_STEPS=100000 make test ARGS=tests/faults/test_machine.py takes so many steps, and tells how far it is.
+MACHINE_STEPS=100000 make test ARGS=tests/faults/test_machine.py takes so many steps, and tells now and then and at the
+end how many steps, requests, deaths and answers of 503 there were.
 """
 
 import asyncio
@@ -33,12 +34,12 @@ from tests.faults.transport import Death, ProcessDied
 from tests.faults.wishes import CreateGroup, CreateUser, Known, Wish, group_changes, numbers, wishes
 from tests.scim import group_ids, member_ids
 
-SHORT_STEPS = 300
+SHORT_STEPS = 120
 STEPS = int(os.environ.get("MACHINE_STEPS", "0"))
 PROGRESS_STEPS = 500
 """Steps of a long run after which it tells how far it is."""
 
-STEPS_EACH = 50 if STEPS else 25
+STEPS_EACH = 50 if STEPS else 20
 """Steps that one directory is taken through."""
 
 FIRST_USERS = 10

@@ -205,6 +205,7 @@ group_changes: st.SearchStrategy[Wish] = st.one_of(
     st.builds(ChangeMembers, numbers, st.booleans(), some_members.filter(bool), no_name),
     st.builds(ChangeMembers, numbers, st.booleans(), some_members.filter(bool), perhaps_a_name),
     st.builds(ChangeGroup, numbers, st.booleans(), perhaps_a_name, st.none() | some_members),
+    st.builds(ChangeGroup, numbers, st.just(value=False), no_name, some_members),
     st.builds(Delete, st.just("/Groups"), numbers),
 )
 wishes: st.SearchStrategy[Wish] = st.one_of(
