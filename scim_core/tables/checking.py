@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from scim_core.storage import StorageBusy
+from scim_core.storage import GROUP, StorageBusy
 from scim_core.tables import keys, settling
+from scim_core.tables.entities import unsettled_property
 from scim_core.tables.errors import RowFailure
 from scim_core.tables.invariants import SELECTED, Finding, Problem, concerned, findings
 from scim_core.tables.operations import Operation, Role, Verb
@@ -50,7 +51,7 @@ async def repair(rows: Rows, tenant: str, finding: Finding) -> bool:
             case Problem.UNFINISHED:
                 return await settling.carry_out(rows, tenant, row.properties["id"], SETTLE_SECONDS)
             case Problem.WAITS_IN_VAIN:
-                waiting = Operation(Verb.MERGE, Role.RESOURCE, finding.row, {"pending": ""}, row.etag)
+                waiting = Operation(Verb.MERGE, Role.RESOURCE, finding.row, unsettled_property(""), row.etag)
                 await rows.transact(tenant, [waiting])
             case Problem.INDEX_MISSING:
                 await _insert_index(rows, tenant, finding, row.properties["id"])
@@ -79,7 +80,7 @@ async def _insert_index(rows: Rows, tenant: str, finding: Finding, resource_id: 
 
 async def _complete(rows: Rows, tenant: str, finding: Finding, properties: dict[str, Any]) -> None:
     """The other half is written, if both ends are there: a membership was meant. Else this half goes."""
-    ends = (keys.resource("Group", properties["group"]), keys.resource(properties["type"], properties["member"]))
+    ends = (keys.resource(GROUP, properties["group"]), keys.resource(properties["type"], properties["member"]))
     found = await side_by_side(rows.get(tenant, key, select="id") for key in ends)
     if None in found:
         await _sever(rows, tenant, properties)
