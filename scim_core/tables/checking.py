@@ -13,9 +13,6 @@ from scim_core.tables.operations import Operation, Role, Verb
 from scim_core.tables.reading import side_by_side
 from scim_core.tables.rows import Rows, read_pages
 
-SETTLE_SECONDS = 600
-"""How long the repair of one unfinished change may take: the largest ones take a few minutes."""
-
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -49,7 +46,7 @@ async def repair(rows: Rows, tenant: str, finding: Finding) -> bool:
     try:
         match finding.problem:
             case Problem.UNFINISHED:
-                return await settling.carry_out(rows, tenant, row.properties["id"], SETTLE_SECONDS)
+                return await settling.carry_out(rows, tenant, row.properties["id"], settling.WHOLE_SECONDS)
             case Problem.WAITS_IN_VAIN:
                 waiting = Operation(Verb.MERGE, Role.RESOURCE, finding.row, unsettled_property(""), row.etag)
                 await rows.transact(tenant, [waiting])

@@ -26,9 +26,6 @@ FOLLOWING = frozenset({"memberOf", "bookmark"})
 PENDING = KeyRange("pending:", "pending;")
 """The rows of changes that have not been carried out to their end."""
 
-SETTLE_SECONDS = 600
-"""How long an export works on one unfinished change before it gives up: the largest ones take a few minutes."""
-
 SKEW = timedelta(seconds=10)
 """How far this machine's clock may be ahead of Table Storage's."""
 
@@ -141,7 +138,7 @@ async def _settle(rows: Rows, tenant: str) -> None:
     async for page in read_pages(rows, tenant, PENDING, select="RowKey,id"):
         for row in page:
             is_head = _key(row).count(":") == 1
-            if is_head and not await settling.carry_out(rows, tenant, row.properties["id"], SETTLE_SECONDS):
+            if is_head and not await settling.carry_out(rows, tenant, row.properties["id"], settling.WHOLE_SECONDS):
                 raise StorageError("A large change could not be finished in time: run the export again.")
 
 

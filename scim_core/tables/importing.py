@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from scim_core.storage import Column, StorageError
 from scim_core.tables import keys, settling
 from scim_core.tables.archive import Header, Line
-from scim_core.tables.exporting import SETTLE_SECONDS, exported, is_exported
+from scim_core.tables.exporting import exported, is_exported
 from scim_core.tables.import_plan import Plan, index_keys
 from scim_core.tables.keys import KeyRange
 from scim_core.tables.limits import MAX_OPERATIONS, require_entity
@@ -91,7 +91,7 @@ async def restore(
         raise NotRestored("The rows that are stored are not those of the file: was the tenant in use meanwhile?")
     await writer.end()
     for head in plan.pending():
-        await settling.carry_out(rows, tenant, str(head["id"]), SETTLE_SECONDS)
+        await settling.carry_out(rows, tenant, str(head["id"]), settling.WHOLE_SECONDS)
     return content.rows
 
 

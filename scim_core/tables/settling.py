@@ -37,6 +37,9 @@ REFUSED_SECONDS = 0.1
 MARKERS_AT_ONCE = 1_000
 """Changes that one sweep takes up; the next one finds the others."""
 
+WHOLE_SECONDS = 600
+"""How long a tool, for which nobody waits, works on one unfinished change: the largest ones take a few minutes."""
+
 log = logging.getLogger(__name__)
 
 
