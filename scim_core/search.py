@@ -74,6 +74,8 @@ class Search:
         """
         run = _Run(self._storage, self._totals, tenant, resource_type, query.scim_filter, renderer=renderer)
         log.info("search plan", extra={"tenant": tenant, "resource_type": resource_type.name, "plan": str(run.plan)})
+        if isinstance(run.plan.lookup, Edge):
+            return await self._from_edge(run, run.plan.lookup, query, memberships=memberships)
         if isinstance(run.plan.lookup, Scan):
             found = await self._walk(run, query, memberships=memberships)
         else:
@@ -112,8 +114,6 @@ class Search:
         return await _settled(self._storage, tenant, resources, edges)
 
     async def _from_lookup(self, run: "_Run", query: Query, *, memberships: bool) -> Found:
-        if isinstance(run.plan.lookup, Edge):
-            return await self._from_edge(run, run.plan.lookup, query, memberships=memberships)
         ids, bookmark = await asyncio.gather(run.candidate_ids(), self._bookmark(run, query.start_index))
         before = query.start_index - 1
         if bookmark is not None:
@@ -146,6 +146,7 @@ class Search:
         if loaded and loaded[0].unsettled:
             members = await settled_members(self._storage, run.tenant, edge.group_id)
             is_member = [item for item in members if item.member_id == edge.member_id]
+            edges = {edge.group_id: members} if memberships else {}
         found = tuple(loaded) if is_member else ()
         return Found(len(found), found[query.start_index - 1 :][: query.count], edges)
 

@@ -13,6 +13,7 @@ from scim_core.tables import TableStorage, keys, table_storage
 from scim_core.tables import storage as table_storage_module
 from scim_core.tables.reading import read_memberships
 from tests.scim import Client, Clock, Json, add, endpoint_over, member_ids, path, references, remove, replace
+from tests.transcript import transcript
 
 TENANT = "default"
 _tables = (f"unsettled{number}" for number in itertools.count())
@@ -77,6 +78,20 @@ async def test_readers_see_it_whole(directory: Directory) -> None:
         assert len(await client.found("/Groups", probe)) == count
     assert len(await client.found("/Groups", 'displayName sw "gr" and members.type eq "User"')) == 1
     assert await directory.rows() == 2
+
+
+async def test_a_probe_that_shows_the_members_carries_the_change_out_once(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 0)
+        expected = await replaced(directory)
+    probe = f'id eq "{directory.group["id"]}" and members eq "{expected[-1]}"'
+    with transcript(directory.storage) as seen:
+        [found] = await directory.client.found("/Groups", probe)
+    assert member_ids(found) == expected
+    heads = [call for call in seen.calls if call.kind == "get" and call.keys == (keys.pending(found["id"]),)]
+    assert len(heads) == 1
 
 
 @pytest.mark.usefixtures("_nobody_has_time")
