@@ -23,9 +23,6 @@ from scim_core.tables.rows import Row, RowPage, Rows, Token, read_pages
 FOLLOWING = frozenset({"memberOf", "bookmark"})
 """Kinds of rows that an import makes of others or does without; so are all kinds with a full stop, the index rows."""
 
-PENDING = KeyRange("pending:", "pending;")
-"""The rows of changes that have not been carried out to their end."""
-
 SKEW = timedelta(seconds=10)
 """How far this machine's clock may be ahead of Table Storage's."""
 
@@ -33,7 +30,6 @@ MAX_ROUNDS = 5
 """How often rows that changed meanwhile are read again. Each round takes a fraction of the one before."""
 
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
-_FOLLOWS_COLON = ";"
 
 
 class ExportRows(Rows):
@@ -130,12 +126,12 @@ def exported(row: Row) -> dict[str, Column]:
 
 def is_exported(key: str) -> bool:
     """Whether rows of this kind go into a file."""
-    kind = key.partition(":")[0]
+    kind = keys.kind_of(key)
     return kind not in FOLLOWING and "." not in kind
 
 
 async def _settle(rows: Rows, tenant: str) -> None:
-    async for page in read_pages(rows, tenant, PENDING, select="RowKey,id"):
+    async for page in read_pages(rows, tenant, keys.of_kind("pending"), select="RowKey,id"):
         for row in page:
             is_head = _key(row).count(":") == 1
             if is_head and not await settling.carry_out(rows, tenant, row.properties["id"], settling.WHOLE_SECONDS):
@@ -152,7 +148,7 @@ async def _walk(rows: Rows, tenant: str, after: str | None) -> AsyncIterator[lis
             if wanted:
                 yield wanted
             if skipped:
-                low = skipped.partition(":")[0] + _FOLLOWS_COLON
+                low = keys.of_kind(keys.kind_of(skipped)).high
                 break
         else:
             return

@@ -11,6 +11,7 @@ from scim_core.storage import GROUP, Column
 from scim_core.tables import keys
 from scim_core.tables.archive import ArchiveError, Header, Line
 from scim_core.tables.entities import joined, unsettled_property
+from scim_core.tables.pending import Pending, to_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Plan:
     _last: dict[str, int] = field(default_factory=dict, repr=False)
     _resources: dict[str, _Resource] = field(default_factory=dict, repr=False)
     _edges: list[tuple[str, str]] = field(default_factory=list, repr=False)
-    _heads: dict[str, dict[str, Column]] = field(default_factory=dict, repr=False)
+    _heads: dict[str, Pending] = field(default_factory=dict, repr=False)
     _parts: dict[str, set[str]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -54,7 +55,7 @@ class Plan:
             return False
         if self._is_plain:
             return True
-        kind = line.key.partition(":")[0]
+        kind = keys.kind_of(line.key)
         if kind == "member":
             return all(end in self._resources for end in _ends(line))
         if kind == "pending":
@@ -65,11 +66,11 @@ class Plan:
         """The row of a line; a resource that waits for a change that is not there waits no longer."""
         mark = line.properties.get("pending")
         head_key = f"pending:{line.key.partition(':')[2]}"
-        if mark and not (self._is_whole(head_key) and self._heads[head_key]["mark"] == mark):
+        if mark and not (self._is_whole(head_key) and self._heads[head_key].mark == mark):
             return line.properties | unsettled_property("")
         return line.properties
 
-    def pending(self) -> list[dict[str, Column]]:
+    def pending(self) -> list[Pending]:
         """The heads of the large changes that were not finished."""
         return [head for key, head in self._heads.items() if self._is_whole(key)]
 
@@ -96,9 +97,7 @@ class Plan:
         elif ":" in rest:
             self._parts.setdefault(line.key.rpartition(":")[0], set()).add(line.key)
         else:
-            for name in ("id", "type", "mark", "lengths", "lastModified"):
-                _text(line, name)
-            self._heads[line.key] = line.properties
+            self._heads[line.key] = _head(line)
 
     def _knows(self, key: str) -> bool:
         return key in self._resources or key in self._heads
@@ -128,7 +127,7 @@ class Plan:
         head = self._heads.get(head_key)
         if head is None:
             return False
-        return len(self._parts.get(f"{head_key}:{head['mark']}", ())) == len(str(head["lengths"]).split())
+        return len(self._parts.get(f"{head_key}:{head.mark}", ())) == len(head.lengths)
 
 
 def index_keys(properties: dict[str, Column]) -> list[str]:
@@ -146,6 +145,16 @@ def _ends(line: Line) -> tuple[str, str]:
         keys.resource(GROUP, _text(line, "group")),
         keys.resource(_text(line, "type"), _text(line, "member")),
     )
+
+
+def _head(line: Line) -> Pending:
+    """Raises ArchiveError for a line that is not what a large change has as its head."""
+    for name in ("type", "id", "mark", "kind", "version", "lastModified", "lengths", "done"):
+        _text(line, name)
+    try:
+        return to_head(line.properties, etag="")
+    except ValueError as error:
+        raise ArchiveError(f"Line {line.number + 1} is no large change of ours: {error}.") from None
 
 
 def _text(line: Line, name: str) -> str:

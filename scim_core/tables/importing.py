@@ -25,7 +25,10 @@ MAX_BYTES = 3 * 1024 * 1024
 BOOKMARK = keys.bookmark("import")
 """The row that says how far an import has come."""
 
-_AROUND_BOOKMARKS = (KeyRange("", "bookmark:"), KeyRange("bookmark;", keys.everything().high))
+_AROUND_BOOKMARKS = (
+    KeyRange(keys.everything().low, keys.of_kind("bookmark").low),
+    KeyRange(keys.of_kind("bookmark").high, keys.everything().high),
+)
 _SPACE = 1 << 256
 
 
@@ -76,7 +79,8 @@ async def restore(
         if (expected := _content(plan, lines())) != await stored(rows, tenant):
             raise
         return expected.rows
-    await _mark_pending(rows, tenant, plan)
+    for head in plan.pending():
+        await settling.mark(rows, tenant, head)
     content = Content()
     for item in lines():
         if isinstance(item, Header):
@@ -91,7 +95,7 @@ async def restore(
         raise NotRestored("The rows that are stored are not those of the file: was the tenant in use meanwhile?")
     await writer.end()
     for head in plan.pending():
-        await settling.carry_out(rows, tenant, str(head["id"]), settling.WHOLE_SECONDS)
+        await settling.carry_out(rows, tenant, head.resource_id, settling.WHOLE_SECONDS)
     return content.rows
 
 
@@ -111,14 +115,6 @@ async def stored(rows: Rows, tenant: str) -> Content:
             if is_exported(row.properties["RowKey"]):
                 content.add(row.properties["RowKey"], exported(row))
     return content
-
-
-async def _mark_pending(rows: Rows, tenant: str, plan: Plan) -> None:
-    """The sweep will find what was not finished, even when this import never comes to its end."""
-    for head in plan.pending():
-        marker = {"tenant": tenant, "id": head["id"], "mark": head["mark"], "created": head["lastModified"]}
-        key = keys.marker(tenant, str(head["id"]), str(head["mark"]))
-        await rows.transact(keys.MARKERS, [Operation(Verb.UPSERT, Role.PENDING, key, {**marker})])
 
 
 def _operations(line: Line, properties: dict[str, Column]) -> Iterator[Operation]:

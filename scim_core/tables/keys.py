@@ -153,6 +153,11 @@ def kind_of(key: str) -> str:
     return key.partition(":")[0]
 
 
+def of_kind(kind: str) -> KeyRange:
+    """The rows of a kind, as kind_of tells it."""
+    return _below(kind)
+
+
 def markers_of(tenant: str) -> KeyRange:
     """The rows, in the partition MARKERS, that name changes of a tenant."""
     return _below(partition(tenant))

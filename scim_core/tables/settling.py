@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from scim_core.storage import (
     GROUP,
+    Column,
     ColumnTest,
     Membership,
     MembershipEdits,
@@ -49,9 +50,7 @@ async def decide(rows: Rows, tenant: str, pending: Pending, parts: Sequence[Part
     A marker is written first, by which the sweep finds what may be left behind; then parts that the deciding
     transaction cannot hold.
     """
-    marker = {"tenant": tenant, "id": pending.resource_id, "mark": pending.mark, "created": pending.now}
-    key = keys.marker(tenant, pending.resource_id, pending.mark)
-    await rows.transact(keys.MARKERS, [Operation(Verb.UPSERT, Role.PENDING, key, {**marker})])
+    await mark(rows, tenant, pending)
     insertions = list(pending.part_insertions(parts))
     beside = insertions
     if len(insertions) > PARTS_AT_ONCE:
@@ -64,6 +63,18 @@ async def decide(rows: Rows, tenant: str, pending: Pending, parts: Sequence[Part
         if not await is_decided(rows, tenant, pending):
             await abandon(rows, tenant, pending.resource_id, pending.mark)
             raise
+
+
+async def mark(rows: Rows, tenant: str, pending: Pending) -> None:
+    """The sweep will come across this change, whether it is decided or not."""
+    marker: dict[str, Column] = {
+        "tenant": tenant,
+        "id": pending.resource_id,
+        "mark": pending.mark,
+        "created": pending.now,
+    }
+    key = keys.marker(tenant, pending.resource_id, pending.mark)
+    await rows.transact(keys.MARKERS, [Operation(Verb.UPSERT, Role.PENDING, key, marker)])
 
 
 async def load(rows: Rows, tenant: str, resource_id: str) -> Pending | None:

@@ -260,6 +260,8 @@ ODD_ROWS = {
     "has no id": '{"key":"User:1","row":{"lastModified":"x"}}',
     "has no member": '{"key":"member:1:2","row":{"group":"1","type":"User"}}',
     "has no mark": '{"key":"pending:1","row":{"id":"1","type":"Group"}}',
+    "is no large change of ours": '{"key":"pending:1","row":{"id":"1","type":"Group","mark":"1","kind":"other",'
+    '"version":"1","lastModified":"1","lengths":"","done":"0"}}',
 }
 
 
