@@ -84,7 +84,8 @@ def _tell(plan: Plan) -> None:
     for key in plan.overtaken:
         print(f"{key} was left out: another resource has its unique value since.")
     for head in plan.pending():
-        print(f"A large change of {head.resource_type} {head.resource_id} was not finished when it was exported; it is now.")
+        what = f"{head.resource_type} {head.resource_id}"
+        print(f"A large change of {what} was not finished when it was exported; it is now.")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Memberships are rows, so a PATCH that adds one member must never need the others
 folded into one `MembershipPatch`, in order (RFC 7644 section 3.5.2), which knows whether the present members matter.
 """
 
-import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,12 +13,19 @@ from scim2_models.path import AttrPath, CompareOperator, Comparison, LogicalExpr
 
 from scim_core.limits import MAX_MEMBERS, at_most
 from scim_core.schemas import ResourceType
-from scim_core.storage import GROUP, Membership, MembershipEdits, Storage
+from scim_core.storage import GROUP, Membership, MembershipEdits, Storage, StoredResource
 
 MEMBERS = "members"
 
 READER_SECONDS = 2
 """How long somebody who reads a group helps to carry out its large change; what is left then is added in memory."""
+
+READ_AT_ONCE = 1_000
+"""Members that one answer of Table Storage holds, as they are at one moment. Others come in answers of their own."""
+
+MAX_REREADINGS = 2
+"""How often the members of a group that changes meanwhile are read anew. 100,000 of them take seconds each time, and a
+group that gains a member every second would never be read."""
 
 
 @dataclass
@@ -161,13 +167,29 @@ def _selected_ids(node: Any) -> list[str] | None:
     return None
 
 
-async def settled_members(storage: Storage, tenant: str, group_id: str) -> list[Membership]:
-    """All members of a group that was found unsettled, as they are once its change has been carried out."""
-    left = await storage.settle(tenant, group_id, seconds=READER_SECONDS)
-    [group], members = await asyncio.gather(
-        storage.read(tenant, GROUP, [group_id]), storage.members_of(tenant, group_id)
-    )
-    return left.applied(members) if group is not None and group.unsettled else members
+async def whole_members(
+    storage: Storage, tenant: str, group: StoredResource, beside: list[Membership]
+) -> list[Membership]:
+    """All members of a group, of which `beside` were read beside it, as its last decided change makes them.
+
+    They are read anew, MAX_REREADINGS times at most, when the group changed while they were being read.
+    """
+    if not group.unsettled and len(beside) < READ_AT_ONCE:
+        return beside
+    members = await _settled(storage, tenant, group) if group.unsettled else beside
+    for _ in range(MAX_REREADINGS):
+        [now] = await storage.read(tenant, GROUP, [group.id])
+        if now is None or now.version == group.version:
+            break
+        group, members = now, await _settled(storage, tenant, now)
+    return members
+
+
+async def _settled(storage: Storage, tenant: str, group: StoredResource) -> list[Membership]:
+    """The members that have rows, and what the change that the group waits for has left to do."""
+    left = await storage.settle(tenant, group.id, seconds=READER_SECONDS) if group.unsettled else MembershipEdits()
+    members = await storage.members_of(tenant, group.id)
+    return left.applied(members) if left else members
 
 
 def members_named(resource_type: ResourceType, value: Any) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import Any
 from scim2_models import ScimFilter, SearchRequest, TooManyException
 
 from scim_core.identifiers import Clock, instant_text, is_id
-from scim_core.memberships import settled_members
+from scim_core.memberships import whole_members
 from scim_core.plan import AnyOf, ById, ByIndex, Edge, GroupsOf, Lookup, MembersOf, Plan, Scan, plan
 from scim_core.representation import Renderer, to_model
 from scim_core.schemas import ResourceType
@@ -80,7 +80,7 @@ class Search:
             found = await self._walk(run, query, memberships=memberships)
         else:
             found = await self._from_lookup(run, query, memberships=memberships)
-        return replace(found, memberships=await _settled(self._storage, tenant, found.resources, found.memberships))
+        return replace(found, memberships=await _whole(self._storage, tenant, found.resources, found.memberships))
 
     async def all_sorted(
         self,
@@ -111,7 +111,7 @@ class Search:
             asyncio.gather(*(self._storage.members_of(tenant, group_id) for group_id in groups)),
         )
         edges = of_others | dict(zip(groups, of_groups, strict=True))
-        return await _settled(self._storage, tenant, resources, edges)
+        return await _whole(self._storage, tenant, resources, edges)
 
     async def _from_lookup(self, run: "_Run", query: Query, *, memberships: bool) -> Found:
         ids, bookmark = await asyncio.gather(run.candidate_ids(), self._bookmark(run, query.start_index))
@@ -143,8 +143,8 @@ class Search:
             run.load_matching(ids),
             run.memberships(ids) if memberships else _nothing(),
         )
-        if loaded and loaded[0].unsettled:
-            members = await settled_members(self._storage, run.tenant, edge.group_id)
+        if loaded and (loaded[0].unsettled or memberships):
+            members = await whole_members(self._storage, run.tenant, loaded[0], edges.get(edge.group_id, []))
             is_member = [item for item in members if item.member_id == edge.member_id]
             edges = {edge.group_id: members} if memberships else {}
         found = tuple(loaded) if is_member else ()
@@ -336,7 +336,7 @@ class _Run:
             return list(resources)
         reads = self.plan.reads_memberships
         edges = await self.memberships([resource.id for resource in resources]) if reads else {}
-        edges = await _settled(self.storage, self.tenant, resources, edges)
+        edges = await _whole(self.storage, self.tenant, resources, edges)
         return [resource for resource in resources if self._test(resource, edges.get(resource.id, ()))]
 
     def _test(self, resource: StoredResource, memberships: Sequence[Membership]) -> bool:
@@ -345,13 +345,13 @@ class _Run:
         return self.filter.match(to_model(self.resource_type, representation))
 
 
-async def _settled(
+async def _whole(
     storage: Storage, tenant: str, resources: Sequence[StoredResource], edges: dict[str, list[Membership]]
 ) -> dict[str, list[Membership]]:
-    """These memberships, with those of groups whose change is being carried out as they will be."""
-    unsettled = [resource.id for resource in resources if resource.unsettled and resource.id in edges]
-    members = await asyncio.gather(*(settled_members(storage, tenant, group_id) for group_id in unsettled))
-    return edges | dict(zip(unsettled, members, strict=True))
+    """These memberships, which were read beside their resources; of groups see whole_members."""
+    groups = [resource for resource in resources if resource.resource_type == GROUP and resource.id in edges]
+    members = await asyncio.gather(*(whole_members(storage, tenant, group, edges[group.id]) for group in groups))
+    return edges | {group.id: some for group, some in zip(groups, members, strict=True)}
 
 
 def _too_many() -> TooManyException:

@@ -24,7 +24,7 @@ from scim2_models import (
 from scim_core.conditions import Conditions
 from scim_core.identifiers import Clock, instant_text, is_id
 from scim_core.json_body import check_text
-from scim_core.memberships import MEMBERS, READER_SECONDS, MembershipPatch, members_named, settled_members, split
+from scim_core.memberships import MEMBERS, READER_SECONDS, MembershipPatch, members_named, split, whole_members
 from scim_core.representation import Json, check_required, columns, index_entries, to_document, to_model
 from scim_core.schemas import POLICY, Catalogue, ResourceType
 from scim_core.storage import (
@@ -138,8 +138,8 @@ class ServiceProvider:
         stored, edges = await asyncio.gather(
             self._read(address), self._shown(address) if memberships else _no_memberships()
         )
-        if stored.unsettled and memberships:
-            edges = await settled_members(self._storage, address.tenant, address.id)
+        if memberships and address.resource_type.has_members:
+            edges = await whole_members(self._storage, address.tenant, stored, edges)
         return Outcome(stored, edges)
 
     async def replace(self, address: Address, payload: Any, conditions: Conditions, *, memberships: bool) -> Outcome:

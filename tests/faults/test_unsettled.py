@@ -9,6 +9,7 @@ import pytest
 from devhost.azurite import Azurite
 from scim_core import memberships, service_provider
 from scim_core.settings import StorageSettings
+from scim_core.storage import Membership, MembershipEdits
 from scim_core.tables import TableStorage, keys, table_storage
 from scim_core.tables import storage as table_storage_module
 from scim_core.tables.reading import read_memberships
@@ -53,12 +54,12 @@ def _nobody_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service_provider, "WRITER_SECONDS", 0)
 
 
-async def replaced(directory: Directory) -> list[str]:
-    """The ids of the members after all but the first have joined and the first has left, which is not carried out."""
+async def replaced(directory: Directory, *, carried_out: bool = False) -> list[str]:
+    """The ids of the members after all but the first have joined and the first has left, as was decided."""
     members = references(*directory.users[1:])
     answer = await directory.client.patch(path(directory.group), {"op": "replace", "path": "members", "value": members})
     assert answer.status == 204
-    assert await directory.rows() == 2
+    assert await directory.rows() == (11 if carried_out else 2)
     return [user["id"] for user in directory.users[1:]]
 
 
@@ -92,6 +93,43 @@ async def test_a_probe_that_shows_the_members_carries_the_change_out_once(
     assert member_ids(found) == expected
     heads = [call for call in seen.calls if call.kind == "get" and call.keys == (keys.pending(found["id"]),)]
     assert len(heads) == 1
+
+
+@pytest.mark.usefixtures("_nobody_has_time")
+async def test_a_reader_of_one_change_sees_the_next_one_that_was_decided_meanwhile(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, group, storage = directory.client, directory.group, directory.storage
+    await replaced(directory)
+    settle = storage.settle
+
+    async def settle_and_be_overtaken(tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:
+        left = await settle(tenant, resource_id, seconds=seconds)
+        monkeypatch.setattr(storage, "settle", settle)
+        await storage.sweep(before="9999", seconds=20)
+        assert (await client.patch(path(group), remove("members"))).status == 204
+        return left
+
+    monkeypatch.setattr(storage, "settle", settle_and_be_overtaken)
+    assert member_ids(await client.document(group)) == []
+    assert await directory.rows() == 11
+
+
+async def test_a_group_of_more_members_than_one_answer_holds_is_shown_as_it_was_at_one_moment(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memberships, "READ_AT_ONCE", 2)
+    client, group, storage = directory.client, directory.group, directory.storage
+    members_of = storage.members_of
+
+    async def in_two_answers(tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
+        first, *_ = await members_of(tenant, group_id, limit=limit)
+        monkeypatch.setattr(storage, "members_of", members_of)
+        await replaced(directory, carried_out=True)
+        return [first, *(await members_of(tenant, group_id, limit=limit))[1:]]
+
+    monkeypatch.setattr(storage, "members_of", in_two_answers)
+    assert member_ids(await client.document(group)) == [user["id"] for user in directory.users[1:]]
 
 
 @pytest.mark.usefixtures("_nobody_has_time")
