@@ -1,5 +1,6 @@
 """A large change that has been decided and is not carried out yet, as clients see it."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tests.scim import Client, Clock, Json, add, endpoint_over, member_ids, path
 from tests.transcript import transcript
 
 TENANT = "default"
+REPLACEMENTS = 5
 _tables = (f"unsettled{number}" for number in itertools.count())
 
 pytestmark = pytest.mark.usefixtures("_small_transactions")
@@ -182,3 +184,36 @@ async def test_what_was_deleted_is_gone_from_the_decision_on(directory: Director
     assert (await client.post("/Users", {"userName": "user0"})).status == 201
     await directory.storage.sweep(before="9999", seconds=20)
     assert member_ids(await client.document(directory.group)) == [users[1]["id"]]
+
+
+@pytest.mark.parametrize("read_at_once", [memberships.READ_AT_ONCE, 2])
+async def test_readers_beside_a_writer_see_each_time_what_one_of_its_requests_made(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, read_at_once: int
+) -> None:
+    monkeypatch.setattr(memberships, "READ_AT_ONCE", read_at_once)
+    client, group, halves = directory.client, directory.group, (directory.users[:6], directory.users[6:])
+    written = asyncio.Event()
+
+    async def put(half: list[Json]) -> None:
+        body = {"displayName": "group", "members": references(*half)}
+        assert (await client.put(path(group), body)).status == 200
+
+    async def write() -> None:
+        for half in REPLACEMENTS * halves:
+            await put(half)
+        written.set()
+
+    async def read() -> list[list[str]]:
+        seen = []
+        while not written.is_set():
+            seen.append(member_ids(await client.document(group)))
+            [found] = await client.found("/Groups", 'displayName eq "group"')
+            seen.append(member_ids(found))
+        return seen
+
+    await put(halves[1])
+    _, *readers = await asyncio.gather(write(), read(), read())
+    seen = [ids for reader in readers for ids in reader]
+    states = [[user["id"] for user in half] for half in halves]
+    assert [ids for ids in seen if ids not in states] == []
+    assert all(state in seen for state in states)
