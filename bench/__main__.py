@@ -7,7 +7,7 @@ import sys
 import time
 
 from bench import base, large, scale
-from bench.report import base_report, large_report, scale_report
+from bench.report import base_report, large_report, large_step, scale_report
 
 
 def main() -> int:
@@ -22,11 +22,16 @@ def main() -> int:
     if arguments.run == "base":
         print(base_report(asyncio.run(base.run())))
     elif arguments.run == "large":
-        print(large_report(asyncio.run(large.run(arguments.largest, plain_azurite=arguments.plain_azurite))))
+        steps = large.run(arguments.largest, plain_azurite=arguments.plain_azurite, progress=_tell)
+        print(large_report(asyncio.run(steps)))
     else:
         print(scale_report(asyncio.run(scale.run(arguments.largest, plain_azurite=arguments.plain_azurite))))
     print(f"\nAll of it took {time.monotonic() - started:.0f} s.")
     return 0
+
+
+def _tell(step: large.Step) -> None:
+    print(large_step(step), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -29,8 +29,11 @@ class Step:
     peak_mb: float
 
 
-async def run(largest: int, *, plain_azurite: bool) -> list[Step]:
-    """The steps of each size that is at most `largest`, each in a directory and a process of its own."""
+async def run(largest: int, *, plain_azurite: bool, progress: Callable[[Step], object]) -> list[Step]:
+    """The steps of each size that is at most `largest`, each size in a directory and a process of its own.
+
+    `progress` is told of each step as it is done: the largest ones take minutes.
+    """
     steps: list[Step] = []
     with ExitStack() as stack:
         stack.enter_context(nullcontext() if plain_azurite else preloaded())
@@ -39,7 +42,9 @@ async def run(largest: int, *, plain_azurite: bool) -> list[Step]:
             with serving(azurite, f"large{size}") as endpoint:
                 storage = table_storage(endpoint.settings.storage)
                 await store_users(storage, range(size))
-                steps += [step async for step in _Directory(endpoint, storage, size).steps()]
+                async for step in _Directory(endpoint, storage, size).steps():
+                    progress(step)
+                    steps.append(step)
                 await storage.close()
     return steps
 

@@ -57,6 +57,12 @@ def large_report(steps: Sequence[Step]) -> str:
     return f"{_LARGE_LEGEND}\n\n{table(('request', 'members', 'answered s', 'carried out s', 'peak MB'), rows)}"
 
 
+def large_step(step: Step) -> str:
+    """One step of the large run as a line."""
+    took = f"answered after {step.answered:.2f} s, carried out after {step.settled:.2f} s, {step.peak_mb:.0f} MB"
+    return f"{step.title}, {step.size:,} members: {took}"
+
+
 _LARGE_LEGEND = """\
 One request each. A change has happened once it is answered, and reads of the group show it whole; its rows follow. The
 peak is that of the process until the answer."""
