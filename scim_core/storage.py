@@ -171,7 +171,10 @@ class Storage(Protocol):
         """
 
     async def read(self, tenant: str, resource_type: str, ids: Sequence[str]) -> list[StoredResource | None]:
-        """The resources with these ids, in this order; None where there is none. Reads go side by side."""
+        """The resources with these ids, in this order; None where there is none. Reads go side by side.
+
+        Ids that lie close to each other are read together.
+        """
 
     async def existing(self, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
         """Those of the ids that are resources of this type. Ids that lie close to each other are read together."""

@@ -19,6 +19,9 @@ fit one transaction, so that no operation waits for itself and no operation keep
 FEW = 50
 """Keys that are looked up one by one. Of more, those that lie together are found by one range read."""
 
+ROWS_WORTH_A_READ = 10
+"""Rows of a range read that cost what one point read does: to bring one wanted row in so many is worth it."""
+
 ID = "id"
 EDGE = "group,member,type,edges"
 
@@ -70,11 +73,11 @@ async def existing(rows: Rows, tenant: str, resource_type: str, ids: Collection[
     return {by_key[key] for key in found}
 
 
-async def among(rows: Rows, tenant: str, wanted: Collection[str], *, select: str) -> dict[str, Row]:
-    """The rows with these keys that are there, by key; `select` has to name RowKey.
+async def among(rows: Rows, tenant: str, wanted: Collection[str], *, select: str | None = None) -> dict[str, Row]:
+    """The rows with these keys that are there, by key; a `select` has to name RowKey.
 
-    Many are looked for a thousand at a time: by a range read where no more than a page lies between the least and the
-    greatest of them, else one by one. So the cost is in proportion to the keys, however many other rows there are.
+    Many are looked for a thousand at a time: by range reads as long as these bring enough of them, then one by one.
+    So the cost is in proportion to the keys, however many other rows there are.
     """
     ordered = sorted(set(wanted))
     if len(ordered) <= FEW:
@@ -86,16 +89,22 @@ async def among(rows: Rows, tenant: str, wanted: Collection[str], *, select: str
     return found
 
 
-async def _window(rows: Rows, tenant: str, wanted: list[str], select: str) -> dict[str, Row]:
-    answer = await rows.page(tenant, KeyRange(wanted[0], wanted[-1] + BELOW_ALL), select=select)
-    seen = {row.properties["RowKey"]: row for row in answer.rows}
-    found = {key: seen[key] for key in wanted if key in seen}
-    if answer.token is None:
-        return found
-    last = max(seen, default="")
-    return found | await _one_by_one(rows, tenant, [key for key in wanted if key > last], select)
+async def _window(rows: Rows, tenant: str, wanted: list[str], select: str | None) -> dict[str, Row]:
+    found: dict[str, Row] = {}
+    while wanted:
+        answer = await rows.page(tenant, KeyRange(wanted[0], wanted[-1] + BELOW_ALL), select=select)
+        seen = {row.properties["RowKey"]: row for row in answer.rows}
+        brought = {key: seen[key] for key in wanted if key in seen}
+        found |= brought
+        if answer.token is None:
+            break
+        last = max(seen, default="")
+        wanted = [key for key in wanted if key > last]
+        if len(brought) <= len(seen) / ROWS_WORTH_A_READ:
+            return found | await _one_by_one(rows, tenant, wanted, select)
+    return found
 
 
-async def _one_by_one(rows: Rows, tenant: str, wanted: Sequence[str], select: str) -> dict[str, Row]:
+async def _one_by_one(rows: Rows, tenant: str, wanted: Sequence[str], select: str | None) -> dict[str, Row]:
     found = await side_by_side(rows.get(tenant, key, select=select) for key in wanted)
     return {key: row for key, row in zip(wanted, found, strict=True) if row}

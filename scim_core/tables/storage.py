@@ -68,7 +68,9 @@ class TableStorage:
 
     async def read(self, tenant: str, resource_type: str, ids: Sequence[str]) -> list[StoredResource | None]:
         """See Storage.read."""
-        rows = await side_by_side(self.rows.get(tenant, keys.resource(resource_type, id_)) for id_ in ids)
+        by_id = {resource_id: keys.resource(resource_type, resource_id) for resource_id in ids}
+        found = await reading.among(self.rows, tenant, by_id.values())
+        rows = (found.get(by_id[resource_id]) for resource_id in ids)
         return [_resource(resource_type, row) if row else None for row in rows]
 
     async def existing(self, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:

@@ -1,6 +1,7 @@
 """What the table storage asks of Table Storage, and what it makes of interruptions, lost answers and refusals."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -59,6 +60,13 @@ class ShreddedRows(RecordedRows):
         assert limit > 0
         page = await super().page(tenant, key_range, token=token["next"], limit=1, **options)
         return RowPage(page.rows, page.token and {"next": page.token, "pause": True})  # type: ignore[arg-type, dict-item]
+
+
+class ShortRows(RecordedRows):
+    """Rows of which an answer holds a hundred at most, as one of large rows does."""
+
+    async def page(self, tenant: str, key_range: Any, *, limit: int = 100, **options: Any) -> RowPage:
+        return await super().page(tenant, key_range, limit=min(limit, 100), **options)
 
 
 @pytest.fixture
@@ -144,6 +152,25 @@ async def test_ranges_are_read_to_their_end_through_empty_and_short_pages(tables
     assert await tables.seek(TENANT, "User", after=ids[0], steps=3) == ids[3]
     assert len(await edges_of(tables, 50)) == 4
     assert await tables.find(TENANT, "User", IndexEntry("externalId", "x-"), prefix=True) == ids
+
+
+async def test_many_ids_that_lie_together_are_read_together_and_others_one_by_one(tables: TableStorage) -> None:
+    await create(tables, *(user(number) for number in range(240)))
+
+    async def calls(numbers: Sequence[int]) -> Counter[str]:
+        with transcript(tables) as recorded:
+            found = await tables.read(TENANT, "User", [id_of(number) for number in numbers])
+        assert [item and item.id for item in found] == [id_of(n) if n < 240 else None for n in numbers]
+        return Counter(recorded.kinds)
+
+    assert await calls(range(50)) == {"get": 50}
+    assert await calls(range(239, -1, -1)) == {"page": 1}
+    assert await calls([*range(60), *range(10_000, 10_060)]) == {"page": 1}
+    tables.rows = ShortRows(tables.rows, Transcript())
+    assert await calls(range(240)) == {"page": 3}
+    assert await calls(range(0, 240, 4)) == {"page": 3}
+    assert await calls([0, *range(180, 240)]) == {"page": 1, "get": 60}
+    assert await calls([0, 0, *range(60), *range(180, 240)]) == {"page": 2}
 
 
 async def test_a_create_whose_answer_was_lost_has_happened(tables: TableStorage, interrupted: InterruptedRows) -> None:
