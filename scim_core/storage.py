@@ -242,7 +242,8 @@ class Storage(Protocol):
     ) -> dict[str, list[Membership]]:
         """For each of these ids, the memberships in which it is the member, ordered by group id.
 
-        `contiguous` says that no or few other members lie between the least and the greatest id: one range read.
+        Those of many members that lie close to each other are read together. `contiguous` says that no or few others
+        lie between the least and the greatest id: one range read.
         """
 
     async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:

@@ -1,7 +1,8 @@
 """Reads that several operations make: many rows side by side, ranges to their end, which of many ids exist."""
 
 import asyncio
-from collections.abc import Awaitable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import batched
 
 from scim_core.storage import ColumnTest, Membership
@@ -17,10 +18,13 @@ fit one transaction, so that no operation waits for itself and no operation keep
 """
 
 FEW = 50
-"""Keys that are looked up one by one. Of more, those that lie together are found by one range read."""
+"""Names that are looked up one by one. Of more, those that lie together are found by range reads."""
 
 ROWS_WORTH_A_READ = 10
 """Rows of a range read that cost what one point read does: to bring one wanted row in so many is worth it."""
+
+MEMBERS_TOGETHER = 100
+"""Members whose groups are looked for together. Each has ten or so, so that one answer holds them."""
 
 ID = "id"
 EDGE = "group,member,type,edges"
@@ -66,6 +70,16 @@ async def edges_present(rows: Rows, tenant: str, edges: Sequence[Membership]) ->
     return [entities.to_membership(found[key].properties) for key in by_key if key in found]
 
 
+async def groups_of(rows: Rows, tenant: str, member_ids: Collection[str]) -> list[Membership]:
+    """The memberships of these members; those of one member are together, in the order of their groups."""
+    lookup = _Lookup(keys.groups_of, lambda row: str(row.properties["member"]), MEMBERS_TOGETHER, EDGE)
+    found, others = await _together(rows, tenant, member_ids, lookup)
+    left = await side_by_side(
+        read_range(rows, tenant, keys.groups_of(member_id, member_id), select=EDGE) for member_id in others
+    )
+    return [entities.to_membership(row.properties) for some in (found, *left) for row in some]
+
+
 async def existing(rows: Rows, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
     """Those of the ids that are resources of this type."""
     by_key = {keys.resource(resource_type, resource_id): resource_id for resource_id in ids}
@@ -74,37 +88,52 @@ async def existing(rows: Rows, tenant: str, resource_type: str, ids: Collection[
 
 
 async def among(rows: Rows, tenant: str, wanted: Collection[str], *, select: str | None = None) -> dict[str, Row]:
-    """The rows with these keys that are there, by key; a `select` has to name RowKey.
+    """The rows with these keys that are there, by key; a `select` has to name RowKey."""
+    lookup = _Lookup(lambda first, last: KeyRange(first, last + BELOW_ALL), _key, PAGE_ROWS, select)
+    found, others = await _together(rows, tenant, wanted, lookup)
+    left = await side_by_side(rows.get(tenant, key, select=select) for key in others)
+    return {_key(row): row for row in (*found, *left) if row}
 
-    Many are looked for a thousand at a time: by range reads as long as these bring enough of them, then one by one.
-    So the cost is in proportion to the keys, however many other rows there are.
-    """
+
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """How rows are found by a name: the range that spans two names, the name of a row, how many names go together."""
+
+    span: Callable[[str, str], KeyRange]
+    name: Callable[[Row], str]
+    window: int
+    select: str | None
+
+
+async def _together(rows: Rows, tenant: str, wanted: Collection[str], lookup: _Lookup) -> tuple[list[Row], list[str]]:
+    """All rows of some of the wanted names, and the other names, which are few or too far apart to be read together."""
     ordered = sorted(set(wanted))
     if len(ordered) <= FEW:
-        return await _one_by_one(rows, tenant, ordered, select)
-    windows = [list(some) for some in batched(ordered, PAGE_ROWS, strict=False)]
-    found: dict[str, Row] = {}
-    for some in await side_by_side(_window(rows, tenant, window, select) for window in windows):
-        found |= some
-    return found
+        return [], ordered
+    windows = batched(ordered, lookup.window, strict=False)
+    parts = await side_by_side(_window(rows, tenant, list(names), lookup) for names in windows)
+    return [row for found, _ in parts for row in found], [name for _, left in parts for name in left]
 
 
-async def _window(rows: Rows, tenant: str, wanted: list[str], select: str | None) -> dict[str, Row]:
-    found: dict[str, Row] = {}
-    while wanted:
-        answer = await rows.page(tenant, KeyRange(wanted[0], wanted[-1] + BELOW_ALL), select=select)
-        seen = {row.properties["RowKey"]: row for row in answer.rows}
-        brought = {key: seen[key] for key in wanted if key in seen}
-        found |= brought
+async def _window(rows: Rows, tenant: str, names: list[str], lookup: _Lookup) -> tuple[list[Row], list[str]]:
+    """Range reads, from the first name to the last, as long as these bring enough of the wanted rows.
+
+    So the cost is in proportion to the names, however many other rows there are.
+    """
+    found: list[Row] = []
+    wanted = set(names)
+    while names:
+        answer = await rows.page(tenant, lookup.span(names[0], names[-1]), select=lookup.select)
         if answer.token is None:
+            return found + [row for row in answer.rows if lookup.name(row) in wanted], []
+        last = lookup.name(answer.rows[-1]) if answer.rows else ""  # it may have further rows
+        whole = [row for row in answer.rows if lookup.name(row) in wanted and lookup.name(row) < last]
+        found += whole
+        names = [name for name in names if name >= last]
+        if len(whole) * ROWS_WORTH_A_READ <= len(answer.rows):
             break
-        last = max(seen, default="")
-        wanted = [key for key in wanted if key > last]
-        if len(brought) <= len(seen) / ROWS_WORTH_A_READ:
-            return found | await _one_by_one(rows, tenant, wanted, select)
-    return found
+    return found, names
 
 
-async def _one_by_one(rows: Rows, tenant: str, wanted: Sequence[str], select: str | None) -> dict[str, Row]:
-    found = await side_by_side(rows.get(tenant, key, select=select) for key in wanted)
-    return {key: row for key, row in zip(wanted, found, strict=True) if row}
+def _key(row: Row) -> str:
+    return str(row.properties["RowKey"])

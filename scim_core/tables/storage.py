@@ -166,15 +166,13 @@ class TableStorage:
     ) -> dict[str, list[Membership]]:
         """See Storage.groups_of."""
         groups: dict[str, list[Membership]] = {id_: [] for id_ in member_ids}
-        if not groups:
-            return groups
-        ranges = (
-            [keys.groups_of(min(groups), max(groups))] if contiguous else [keys.groups_of(id_, id_) for id_ in groups]
-        )
-        for memberships in await side_by_side(self._memberships(tenant, key_range) for key_range in ranges):
-            for edge in memberships:
-                if edge.member_id in groups:
-                    groups[edge.member_id].append(edge)
+        if contiguous and groups:
+            edges = await read_memberships(self.rows, tenant, keys.groups_of(min(groups), max(groups)))
+        else:
+            edges = await reading.groups_of(self.rows, tenant, groups)
+        for edge in edges:
+            if edge.member_id in groups:
+                groups[edge.member_id].append(edge)
         return groups
 
     async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:

@@ -173,6 +173,31 @@ async def test_many_ids_that_lie_together_are_read_together_and_others_one_by_on
     assert await calls([0, 0, *range(60), *range(180, 240)]) == {"page": 2}
 
 
+async def test_the_groups_of_many_that_lie_together_are_read_together_and_others_one_by_one(
+    tables: TableStorage,
+) -> None:
+    await create(tables, *(user(number) for number in range(240)))
+    await tables.create(TENANT, group(300), [edge(300, number) for number in range(240)])
+    await tables.create(TENANT, group(301), [edge(301, number) for number in range(30)])
+
+    async def calls(numbers: Sequence[int]) -> int:
+        with transcript(tables) as recorded:
+            found = await tables.groups_of(TENANT, [id_of(number) for number in numbers])
+        expected = {
+            number: [*([edge(300, number)] if number < 240 else []), *([edge(301, number)] if number < 30 else [])]
+            for number in numbers
+        }
+        assert found == {id_of(number): edges for number, edges in expected.items()}
+        return len(recorded.calls)
+
+    assert await calls(range(50)) == 50
+    assert await calls(range(239, -1, -1)) == 3
+    assert await calls([*range(0, 240, 3), *range(10_000, 10_020)]) == 1
+    tables.rows = ShortRows(tables.rows, Transcript())
+    assert await calls(range(100)) == 2
+    assert await calls([0, 0, *range(180, 240)]) == 1 + 60
+
+
 async def test_a_create_whose_answer_was_lost_has_happened(tables: TableStorage, interrupted: InterruptedRows) -> None:
     await create(tables, user(1))
     interrupted.lose_answers = 1
