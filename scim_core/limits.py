@@ -18,9 +18,13 @@ MAX_SELECTIONS = 200
 """Comparisons in the path filters of one PATCH, and values that its remove operations name. Each is made with every
 value of an attribute, again save for members; Entra's largest PATCH has thirty."""
 
-
 MAX_MEMBERS = 100_000
 """Members that one request may name. A larger group grows by several requests; no client of ours sends more at once."""
+
+
+MAX_MEMBER_COMPARISONS = 10
+"""Comparisons, save for equality with an id, that the path filters of one PATCH make with each member of a group. Of
+100,000 members ten seconds of computing. Clients send none."""
 
 
 class RequestTooLarge(Exception):

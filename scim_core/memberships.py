@@ -11,7 +11,7 @@ from typing import Any
 from scim2_models import InvalidFilterException, InvalidValueException, MutabilityException, Path, ScimFilter
 from scim2_models.path import AttrPath, CompareOperator, Comparison, LogicalExpr, LogicalOperator
 
-from scim_core.limits import MAX_MEMBERS, at_most
+from scim_core.limits import MAX_MEMBER_COMPARISONS, MAX_MEMBERS, at_most, comparisons
 from scim_core.schemas import ResourceType
 from scim_core.storage import GROUP, Membership, MembershipEdits, Storage, StoredResource
 
@@ -33,13 +33,14 @@ class MembershipPatch:
     """What a request does to a group's members, as it stands after the operations folded so far.
 
     `replaces` says that the present members go unless added again; `conditions` are filters that only the present
-    members can answer. With neither, the edits follow from the ids alone.
+    members can answer, in so many `comparisons`. With neither, the edits follow from the ids alone.
     """
 
     replaces: bool = False
     added: dict[str, str] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
     conditions: list[ScimFilter[Any]] = field(default_factory=list)
+    comparisons: int = 0
 
     def __bool__(self) -> bool:
         """Whether the request touches members at all."""
@@ -88,13 +89,13 @@ class MembershipPatch:
         )
 
     def _condemned(self, membership: Membership) -> bool:
-        return any(_matches(condition, membership) for condition in self.conditions)
+        return bool(self.conditions) and _matches_any(self.conditions, membership)
 
 
-def _matches(condition: ScimFilter[Any], membership: Membership) -> bool:
-    model = condition.models[0]
+def _matches_any(conditions: Sequence[ScimFilter[Any]], membership: Membership) -> bool:
     member = {"value": membership.member_id, "type": membership.member_type}
-    return condition.match(model.model_validate({MEMBERS: [member]}))
+    group = conditions[0].models[0].model_validate({MEMBERS: [member]})
+    return any(condition.match(group) for condition in conditions)
 
 
 def split(
@@ -151,10 +152,14 @@ def _fold_removal(
     else:
         condition: ScimFilter[Any] = ScimFilter[resource_type.model](str(path))  # type: ignore[name-defined]
         caught = [
-            member_id for member_id, kind in patch.added.items() if _matches(condition, Membership("", member_id, kind))
+            member_id
+            for member_id, kind in patch.added.items()
+            if _matches_any([condition], Membership("", member_id, kind))
         ]
         patch.remove(caught)
         patch.conditions.append(condition)
+        patch.comparisons += comparisons(path.value_filter)
+        at_most(MAX_MEMBER_COMPARISONS, patch.comparisons, "comparisons with every member")
 
 
 def _selected_ids(node: Any) -> list[str] | None:

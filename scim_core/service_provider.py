@@ -234,8 +234,7 @@ class ServiceProvider:
             moved = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()))
             ours.add(moved.version)
             after = await self._store(address, before, moved, document, edits, guarded=guarded)
-            stays = [item for item in present if item not in set(edits.remove)]
-            return Outcome(after, sorted([*stays, *edits.add]))
+            return Outcome(after, edits.applied(present))
 
         return await self._turns.until_settled((address.tenant, address.id), attempt)
 

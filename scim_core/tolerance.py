@@ -48,7 +48,8 @@ class Tolerance:
     def resource(self, payload: Any) -> Json:
         """A POST or PUT body as the model reads it: declared, writable attributes only.
 
-        Raises InvalidSyntaxException when the body is no object or names an attribute twice.
+        Raises InvalidSyntaxException when the body is no object or names an attribute twice, InvalidValueException,
+        RequestTooLarge.
         """
         if not isinstance(payload, dict):
             raise InvalidSyntaxException(detail="The body must be a JSON object that represents the resource.")
@@ -85,7 +86,8 @@ class Tolerance:
     def operations(self, payload: Any) -> list[Json]:
         """The RFC 7644 section 3.5.2 operations, each with a path, that a PATCH body stands for.
 
-        Raises InvalidSyntaxException, InvalidPathException, NoTargetException, RequestTooLarge.
+        Raises InvalidSyntaxException, InvalidPathException, InvalidValueException, NoTargetException,
+        MutabilityException, RequestTooLarge.
         """
         operations = by_lower_name(payload).get("operations") if isinstance(payload, dict) else None
         if not isinstance(operations, list):
@@ -113,18 +115,17 @@ class Tolerance:
         elif not isinstance(value, dict):
             raise InvalidValueException(detail="An operation without path needs an object of attributes as its value.")
         else:
-            refuse_repeated_names(value)
-            yield from self._pathless(op, value)
+            yield from self._attributes(op, value)
 
-    def _pathless(self, op: str, value: Json) -> Iterator[Json]:
+    def _attributes(self, op: str, value: Json, prefix: str = "") -> Iterator[Json]:
+        """The operations for each attribute of an object, named behind `prefix`; what nothing declares is ignored."""
+        refuse_repeated_names(value)
         at_most(MAX_OPERATIONS, len(value), "attributes in a value")
         for key, item in value.items():
-            if key.lower() == "schemas":
-                continue
             try:
-                yield from self._at_path(op, key, item, given=True)
+                yield from self._at_path(op, f"{prefix}{key}", item, given=True)
             except UnknownPath:
-                self.ignored.append(key)
+                self.ignored.append(f"{prefix}{key}")
 
     def _at_path(self, op: str, text: str, value: Any, *, given: bool) -> Iterator[Json]:
         extension = self.resource_type.extension(text)
@@ -141,7 +142,7 @@ class Tolerance:
             return
         if not given:
             raise InvalidValueException(detail=f"The {op} operation on {text} has no value.")
-        shaped = self.value(target.attribute, value) if target.whole else self.single(target.attribute, value)
+        shaped = self._value(target.attribute, value) if target.whole else self._single(target.attribute, value)
         if shaped is None:
             yield from self._unassigning(op, target)
         elif shaped != {}:  # of an object, nothing was left to write
@@ -161,27 +162,22 @@ class Tolerance:
 
     def _whole_schema(self, op: str, extension: str | None, value: Any) -> Iterator[Json]:
         """Operations for a path that is a schema's URN: it addresses the object of that schema's attributes."""
+        schema = extension or self.resource_type.schema
         if op == "remove" or value in (None, ""):
             if extension is None:
-                raise NoTargetException(detail=f"{self.resource_type.schema} as a whole cannot be removed.")
+                raise NoTargetException(detail=f"{schema} as a whole cannot be removed.")
             yield {"op": "remove", "path": extension}
-            return
-        if not isinstance(value, dict):
-            raise InvalidValueException(detail=f"The value for {extension} must be an object of its attributes.")
-        refuse_repeated_names(value)
-        at_most(MAX_OPERATIONS, len(value), "attributes in a value")
-        for key, item in value.items():
-            try:
-                yield from self._at_path(op, f"{extension or self.resource_type.schema}:{key}", item, given=True)
-            except UnknownPath:
-                self.ignored.append(f"{extension or self.resource_type.schema}:{key}")
+        elif isinstance(value, dict):
+            yield from self._attributes(op, value, f"{schema}:")
+        else:
+            raise InvalidValueException(detail=f"The value for {schema} must be an object of its attributes.")
 
     def _removal(self, target: "_Target", value: Any) -> Json:
         operation: Json = {"op": "remove", "path": target.path}
         if target.attribute.multi_valued and target.whole and value is not None:
             operation["value"] = [
                 {key: part for key, part in item.items() if part is not None} if isinstance(item, dict) else item
-                for item in self.value(target.attribute, value) or []
+                for item in self._value(target.attribute, value) or []
             ]
             self._select(0 if self.resource_type.is_membership(target.attribute) else len(operation["value"]))
         return operation
@@ -190,19 +186,19 @@ class Tolerance:
         self._selections += comparisons
         at_most(MAX_SELECTIONS, self._selections, "comparisons that select values")
 
-    def value(self, attribute: AttributeDefinition, value: Any) -> Any:
+    def _value(self, attribute: AttributeDefinition, value: Any) -> Any:
         """The value in the plurality its attribute declares; None when it stands for unassigned."""
         if not attribute.multi_valued:
-            return self.single(attribute, value)
+            return self._single(attribute, value)
         if value is None:
             return None
         items = value if isinstance(value, list) else [value]
         self._values += 0 if self.resource_type.is_membership(attribute) else len(items)
         at_most(MAX_VALUES, self._values, "values of attributes")
-        shaped = [self.single(attribute, item) for item in items]
+        shaped = [self._single(attribute, item) for item in items]
         return [item for item in shaped if item not in (None, {})]
 
-    def single(self, attribute: AttributeDefinition, value: Any) -> Any:
+    def _single(self, attribute: AttributeDefinition, value: Any) -> Any:
         """One value in the type its attribute declares; None when it stands for unassigned."""
         while isinstance(value, list) and len(value) <= 1:
             value = value[0] if value else None
@@ -211,7 +207,7 @@ class Tolerance:
         if attribute.type == "complex":
             return self._complex(attribute, value)
         if isinstance(value, dict) and {key.lower() for key in value} <= {"value", "$ref"}:
-            return self.single(attribute, next((item for key, item in value.items() if key.lower() == "value"), None))
+            return self._single(attribute, next((item for key, item in value.items() if key.lower() == "value"), None))
         if attribute.type == "boolean" and isinstance(value, str) and value.lower() in ("true", "false"):
             return value.lower() == "true"
         return value
@@ -244,7 +240,7 @@ class Tolerance:
         return shaped
 
     def _written(self, attribute: AttributeDefinition, value: Any) -> Any:
-        shaped = self.value(attribute, value)
+        shaped = self._value(attribute, value)
         return None if shaped == {} else shaped
 
 

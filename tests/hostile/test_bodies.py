@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.clients.targets import Answer
-from tests.scim import ENTERPRISE, PATCH_OP, Client, Json, add, path, references, replace
+from tests.scim import ENTERPRISE, PATCH_OP, Client, Json, add, path, references, remove, replace
 
 
 @pytest.fixture
@@ -210,6 +210,22 @@ async def test_selections_among_values_are_limited(client: Client, user: Json, o
     if operations[0]["op"] == "replace":
         await client.patch(path(user), {"op": "remove", "path": 'emails[value eq "x"]'})
         user["meta"] = (await client.document(user))["meta"]
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [['members[value sw "x"]'] * 11, [f"members[{' and '.join(['value ne "x"'] * 11)}]"]],
+    ids=["many paths", "one long path"],
+)
+async def test_comparisons_with_every_member_are_limited(client: Client, user: Json, paths: list[str]) -> None:
+    group = await client.group("group", user)
+    answer = await client.patch(path(group), *(remove(selected) for selected in paths))
+    assert (answer.status, "10 comparisons with every member" in answer.document["detail"]) == (413, True)
+    by_id = [remove(f'members[value eq "{number}"]') for number in range(20)]
+    assert (await client.patch(path(group), *by_id, remove('members[value sw "x"]'))).status == 204
+    assert await client.document(group) == group
+    await client.delete(path(group))
+    user["meta"] = (await client.document(user))["meta"]
 
 
 async def test_an_attribute_does_not_grow_beyond_its_limit(client: Client, user: Json) -> None:

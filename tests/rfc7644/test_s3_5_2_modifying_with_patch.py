@@ -889,6 +889,13 @@ class TestGroups:
         assert await refused(client, group, fine, replace("displayName", "New"), broken) == kind
         assert [await client.document(item) for item in (group, *people)] == before
 
+    async def test_a_value_at_a_schema_that_is_no_object_is_refused_by_the_schemas_name(
+        self, client: Client, group: Json
+    ) -> None:
+        answer = await client.patch(path(group), add(GROUP, "text"))
+        assert (answer.status, answer.document["scimType"]) == (400, "invalidValue")
+        assert answer.document["detail"] == f"The value for {GROUP} must be an object of its attributes."
+
     async def test_a_taken_name_is_refused_and_no_member_joins(
         self, client: Client, group: Json, people: list[Json]
     ) -> None:
