@@ -56,6 +56,11 @@ class MembershipPatch:
         """The ids that the request names."""
         return sorted({*self.added, *self.removed})
 
+    def finds_done(self, present: Sequence[Membership]) -> bool:
+        """Whether some of what the request asks is so already, by those of the ids named that are `present`."""
+        there = {item.member_id for item in present}
+        return not there.isdisjoint(self.added) or not self.removed <= there
+
     def add(self, members: dict[str, str]) -> None:
         """These members, of these resource types, are in."""
         self.added |= members

@@ -221,13 +221,16 @@ class ServiceProvider:
         async def attempt(resolve: bool) -> Outcome:
             before, present = await self._state(address, members, guarded=guarded, memberships=memberships)
             if before.version in ours:  # the change was made, only the answer was lost on its way
-                return Outcome(before, present)
+                return await self.get(address, memberships=memberships)
             _check(conditions, before)
             await self._require_settled(address, before)
             if address.id in members.added:
                 raise InvalidValueException(detail="A group cannot be a member of itself.")
             original = to_model(address.resource_type, before.document)
             document = _document(address.resource_type, apply(original), address.id)
+            if members and not guarded and members.finds_done(present):
+                # Who is a member was read beside the group, and may be older than a large change that it has behind it.
+                present = await self._present(address, members, memberships=memberships)
             edits = members.edits(address.id, present) if members else MembershipEdits()
             joining = _well_formed(address.tenant, edits.add)
             edits = replace(edits, add=await self._known(address.tenant, joining) if resolve else joining)

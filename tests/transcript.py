@@ -66,9 +66,9 @@ class RecordedRows(Rows):
         keys = (key_range.low, key_range.high)
         return await self._recorded.record("page", keys, self._rows.page(tenant, key_range, **options))
 
-    async def transact(self, tenant: str, operations: Sequence[Operation]) -> list[str]:
+    async def transact(self, tenant: str, operations: Sequence[Operation], **options: Any) -> list[str]:
         keys = tuple(operation.key for operation in operations)
-        return await self._recorded.record("transact", keys, self._rows.transact(tenant, operations))
+        return await self._recorded.record("transact", keys, self._rows.transact(tenant, operations, **options))
 
     async def close(self) -> None:
         await self._rows.close()

@@ -28,14 +28,19 @@ class Change:
     edits: MembershipEdits
 
     @property
+    def guarded(self) -> bool:
+        """Whether it happens in one state of the resource only, so that it cannot happen twice."""
+        return bool(self.own[0].etag)
+
+    @property
     def fits(self) -> bool:
         """Whether one transaction can hold all of it."""
         return fits(self.own, self.edits.add + self.edits.remove)
 
-    def operations(self, edits: MembershipEdits) -> list[Operation]:
-        """The whole change, with these edits, as one transaction."""
+    def operations(self, edits: MembershipEdits, gone: Collection[str] = ()) -> list[Operation]:
+        """The whole change, with these edits, as one transaction. The members `gone` have no row to touch any more."""
         group = self.resource
-        return [*self.own, *edge_operations(key_of(group), group.version, edits, self.mark)]
+        return [*self.own, *without_touches(edge_operations(key_of(group), group.version, edits, self.mark), gone)]
 
     def opening(self) -> list[Operation]:
         """The change without its edits, which follow: until then the resource's row is marked as unsettled."""
@@ -86,17 +91,17 @@ def departure(resource: StoredResource) -> list[Operation]:
 
 
 def severance(
-    own_key: str, resource_id: str, memberships: Iterable[Membership], mark: str, now: str
+    own_key: str, resource_id: str, memberships: Iterable[Membership], *, mark: str, version: str, now: str
 ) -> list[Operation]:
-    """The rows of a deleted resource's memberships are deleted; the other ends get `mark` as their version."""
+    """The rows of a deleted resource's memberships are deleted; the other ends get `version`, which nobody had yet."""
     touches: dict[str, Operation] = {}
     rows: list[Operation] = []
     for edge in memberships:
         rows += _rows(edge, Verb.DELETE)
         if edge.member_id == resource_id:
-            touch = _touch(GROUP, edge.group_id, {"version": mark, "lastModified": now, "edges": mark})
+            touch = _touch(GROUP, edge.group_id, {"version": version, "lastModified": now, "edges": mark})
         else:
-            touch = _touch(edge.member_type, edge.member_id, {"version": mark, "edges": mark})
+            touch = _touch(edge.member_type, edge.member_id, {"version": version, "edges": mark})
         # Two groups can be members of each other: one row, one operation, and the touch of a group says more.
         touches[touch.key] = max(touch, touches.get(touch.key, touch), key=lambda item: len(item.properties))
     touches.pop(own_key, None)
@@ -128,6 +133,19 @@ def edge_operations(own_key: str, version: str, edits: MembershipEdits, mark: st
         touch = _touch(edge.member_type, edge.member_id, {"version": version, "edges": mark})
         if touch.key != own_key:
             yield touch
+
+
+def without_touches(operations: Iterable[Operation], gone: Collection[str]) -> list[Operation]:
+    """The operations without the touches of resources that are gone, while the deletion of one is being carried out."""
+    return [item for item in operations if item.role is not Role.OTHER or item.about not in gone]
+
+
+def other_ends(resource_id: str, memberships: Iterable[Membership]) -> list[tuple[str, str]]:
+    """The type and the id of the resource at the other end of each of a resource's memberships."""
+    return [
+        (GROUP, edge.group_id) if edge.member_id == resource_id else (edge.member_type, edge.member_id)
+        for edge in memberships
+    ]
 
 
 def key_of(resource: StoredResource) -> str:

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from scim_core.storage import GROUP, StorageBusy
+from scim_core.storage import GROUP, Column, StorageBusy
 from scim_core.tables import keys, settling
 from scim_core.tables.entities import unsettled_property
 from scim_core.tables.errors import RowFailure
 from scim_core.tables.invariants import SELECTED, Finding, Problem, concerned, findings
 from scim_core.tables.operations import Operation, Role, Verb
 from scim_core.tables.reading import side_by_side
-from scim_core.tables.rows import Rows, read_pages
+from scim_core.tables.rows import Row, Rows, read_pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +41,24 @@ async def repair(rows: Rows, tenant: str, finding: Finding) -> bool:
     False when it could not be: another resource holds the unique value, or others change the same rows.
     """
     row = await rows.get(tenant, finding.row, select=SELECTED)
-    if row is None:
+    if row is None or not await _stands(rows, tenant, finding, {finding.row: _told(row.properties)}):
         return True
     try:
         match finding.problem:
             case Problem.UNFINISHED:
                 return await settling.carry_out(rows, tenant, row.properties["id"], settling.WHOLE_SECONDS)
+            case Problem.STRAY_PART:
+                return await settling.abandon(rows, tenant, *keys.change_of(finding.row))
             case Problem.WAITS_IN_VAIN:
-                waiting = Operation(Verb.MERGE, Role.RESOURCE, finding.row, unsettled_property(""), row.etag)
-                await rows.transact(tenant, [waiting])
+                await rows.transact(tenant, [_unchanged(finding, row, unsettled_property(""))])
             case Problem.INDEX_MISSING:
-                await _insert_index(rows, tenant, finding, row.properties["id"])
+                index_row = Operation(Verb.INSERT, Role.INDEX, finding.other, {"id": row.properties["id"]})
+                await rows.transact(tenant, [_unchanged(finding, row), index_row])
             case Problem.HALF_MEMBERSHIP:
-                await _complete(rows, tenant, finding, row.properties)
+                await _complete(rows, tenant, finding, row)
             case Problem.DANGLING_MEMBERSHIP:
                 await _sever(rows, tenant, row.properties)
-            case Problem.INDEX_STRAY | Problem.STRAY_PART:
+            case Problem.INDEX_STRAY:
                 await rows.transact(tenant, [Operation(Verb.DELETE, Role.INDEX, finding.row, etag=row.etag)])
     except (RowFailure, StorageBusy):
         return False
@@ -70,22 +72,26 @@ async def _stands(rows: Rows, tenant: str, finding: Finding, snapshot: dict[str,
     return finding in set(findings(now))
 
 
-async def _insert_index(rows: Rows, tenant: str, finding: Finding, resource_id: str) -> None:
-    """The index row is written where there is none. Raises RowExists when it finds another resource."""
-    await rows.transact(tenant, [Operation(Verb.INSERT, Role.INDEX, finding.other, {"id": resource_id})])
+def _unchanged(finding: Finding, row: Row, properties: dict[str, Column] | None = None) -> Operation:
+    """A touch of the row of the finding that demands the state in which it was read."""
+    return Operation(Verb.MERGE, Role.RESOURCE, finding.row, properties or {}, row.etag)
 
 
-async def _complete(rows: Rows, tenant: str, finding: Finding, properties: dict[str, Any]) -> None:
+async def _complete(rows: Rows, tenant: str, finding: Finding, row: Row) -> None:
     """The other half is written, if both ends are there: a membership was meant. Else this half goes."""
-    ends = (keys.resource(GROUP, properties["group"]), keys.resource(properties["type"], properties["member"]))
+    ends = (
+        keys.resource(GROUP, row.properties["group"]),
+        keys.resource(row.properties["type"], row.properties["member"]),
+    )
     found = await side_by_side(rows.get(tenant, key, select="id") for key in ends)
     if None in found:
-        await _sever(rows, tenant, properties)
+        await _sever(rows, tenant, row.properties)
         return
     half = await rows.get(tenant, finding.row)
     if half is not None:
         same = {name: half.properties[name] for name in ("group", "member", "type", "edges")}
-        await rows.transact(tenant, [Operation(Verb.UPSERT, Role.MEMBERSHIP, finding.other, same)])
+        other_half = Operation(Verb.UPSERT, Role.MEMBERSHIP, finding.other, same)
+        await rows.transact(tenant, [_unchanged(finding, half), other_half])
 
 
 async def _sever(rows: Rows, tenant: str, properties: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ BACKOFF_SECONDS = 0.2
 """The first repetition comes at once, the next ones after this times 2 and 4."""
 
 REPEATED_METHODS = ["GET", "POST"]
-"""The SDK would not repeat a transaction whose connection broke. Ours are safe to repeat: docs/storage.md."""
+"""The SDK would not repeat a transaction whose connection broke. Most of ours are safe to repeat: docs/storage.md."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,10 @@ class RowChanged(RowFailure):
     """The row is no longer in the state that the operation demands."""
 
 
+class Unanswered(StorageBusy):
+    """No answer came: what was sent may have happened or not."""
+
+
 @contextmanager
 def translated(operations: Sequence[Operation] = ()) -> Iterator[None]:
     """Raises StorageError's family, RowFailure's (for `operations` sent as a transaction) or TableMissing only."""
@@ -55,7 +59,7 @@ def translated(operations: Sequence[Operation] = ()) -> Iterator[None]:
     except HttpResponseError as error:
         raise _refusal(error, operations) from None
     except (AzureError, ClientError, HTTPException, OSError) as error:
-        raise StorageBusy(f"Table Storage did not answer ({type(error).__name__}).") from None
+        raise Unanswered(f"Table Storage did not answer ({type(error).__name__}).") from None
 
 
 def is_table_missing(error: HttpResponseError) -> bool:

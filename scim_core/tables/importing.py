@@ -80,7 +80,7 @@ async def restore(
             raise
         return expected.rows
     for head in plan.pending():
-        await settling.mark(rows, tenant, head)
+        await settling.write_marker(rows, tenant, head)
     content = Content()
     for item in lines():
         if isinstance(item, Header):

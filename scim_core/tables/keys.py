@@ -7,7 +7,7 @@ with their separators stay below.
 from dataclasses import dataclass
 from functools import lru_cache
 
-from scim_core.storage import IndexEntry
+from scim_core.storage import GROUP, IndexEntry
 from scim_core.tables.codec import ABOVE_ALL, BELOW_ALL, encode, fit, fit_prefix
 
 KIND_LIMIT = 60
@@ -103,6 +103,11 @@ def groups_of(first_member_id: str, last_member_id: str) -> KeyRange:
     return KeyRange(f"memberOf:{_id(first_member_id)}:", f"memberOf:{_id(last_member_id)}{_AFTER_COLON}")
 
 
+def memberships(resource_type: str, resource_id: str) -> list[KeyRange]:
+    """The rows of all memberships that a resource takes part in: as a member, and as a group."""
+    return [groups_of(resource_id, resource_id), *([members(resource_id)] if resource_type == GROUP else [])]
+
+
 def bookmark(key: str) -> str:
     """The row of a bookmark."""
     return f"bookmark:{fit(encode(key), KEY_LIMIT)}"
@@ -141,6 +146,12 @@ def pending_part(resource_id: str, mark: str, number: int) -> str:
 def pending_parts(resource_id: str, mark: str) -> KeyRange:
     """The rows of all parts of a change."""
     return _below(f"{pending(resource_id)}:{mark}")
+
+
+def change_of(part_key: str) -> tuple[str, str]:
+    """The id of the resource and the mark of the change that the row of a part belongs to: ids are kept as they are."""
+    _, resource_id, mark, *_ = part_key.split(":")
+    return resource_id, mark
 
 
 def marker(tenant: str, resource_id: str, mark: str) -> str:

@@ -6,7 +6,7 @@ forward and demands the ETag of the head, so that no step happens twice; the las
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import batched, groupby
 from typing import Any
@@ -27,7 +27,7 @@ MAX_PARTS = 80
 """Parts of a change: what the last transaction can delete beside the head, with room to spare. 800,000 memberships."""
 
 PARTS_AT_ONCE = 4
-"""Parts that go into the transaction that decides: 1.6 MB of the 4 MiB it holds, of which the resource takes one."""
+"""Parts of one transaction: 3 MB of the 4 MiB it holds."""
 
 NO_EDITS = MembershipEdits()
 
@@ -92,16 +92,26 @@ class Pending:
         }
         return self._head(Verb.INSERT, properties)
 
-    def step(self, edits: MembershipEdits, done: int) -> list[Operation]:
-        """The edits are made, and `done` ids more are done."""
+    def step(self, edits: MembershipEdits, count: int) -> list[Operation]:
+        """The edits are made, and `count` ids more are done."""
         own_key = keys.resource(self.resource_type, self.resource_id)
-        return [self._moved(done), *changes.edge_operations(own_key, self.version, edits, self.mark)]
+        return [self._moved(count), *changes.edge_operations(own_key, self.version, edits, self.mark)]
 
     def severing_step(self, memberships: Sequence[Membership]) -> list[Operation]:
         """These memberships of the deleted resource are gone."""
-        own_key = keys.resource(self.resource_type, self.resource_id)
-        severed = changes.severance(own_key, self.resource_id, memberships, self.mark, self.now)
+        severed = changes.severance(
+            keys.resource(self.resource_type, self.resource_id),
+            self.resource_id,
+            memberships,
+            mark=self.mark,
+            version=f"{self.version}-{self.done}",  # two groups can be members of each other, in steps of their own
+            now=self.now,
+        )
         return [self._moved(len(memberships)), *severed]
+
+    def after(self, count: int, etag: str) -> "Pending":
+        """The head once a step of `count` ids has been made, with the ETag that it has then."""
+        return replace(self, done=self.done + count, etag=etag)
 
     def ending(self) -> list[Operation]:
         """The head and the parts are gone, and the resource, if it is there, is settled."""
@@ -121,16 +131,19 @@ class Pending:
                 Verb.UPSERT, Role.PENDING, self.part_key(number), properties | split("p", "\n".join(part.ids))
             )
 
-    def parts_stand(self) -> Operation:
-        """Parts that were written before are there still: else they have been taken for abandoned ones."""
-        return Operation(Verb.MERGE, Role.PENDING, self.part_key(0), {"decided": True})
+    def decision(self) -> list[Operation]:
+        """The head is inserted, provided that the first part is there still: who abandons a change takes that first.
+
+        So a decision that is repeated, or comes late, fails once the change has been carried out or abandoned.
+        """
+        return [self.insertion(), Operation(Verb.MERGE, Role.PENDING, self.part_key(0), {"decided": True})]
 
     def part_key(self, number: int) -> str:
         """The row key of a part."""
         return keys.pending_part(self.resource_id, self.mark, number)
 
-    def _moved(self, done: int) -> Operation:
-        return self._head(Verb.MERGE, {"done": str(self.done + done)})
+    def _moved(self, count: int) -> Operation:
+        return self._head(Verb.MERGE, {"done": str(self.done + count)})
 
     def _head(self, verb: Verb, properties: dict[str, Column]) -> Operation:
         return Operation(verb, Role.PENDING, keys.pending(self.resource_id), properties, self.etag)
@@ -147,9 +160,13 @@ def editing(change: changes.Change) -> tuple[Pending, list[Part]]:
     return head, parts
 
 
-def deleting(resource: StoredResource, mark: str, now: str) -> Pending:
-    """The head of the removal of all memberships of a resource that is deleted."""
-    return Pending(resource.resource_type, resource.id, mark, Kind.DELETE, mark, now)
+def deleting(resource: StoredResource, mark: str, now: str) -> tuple[Pending, list[Part]]:
+    """The head of the removal of all memberships of a resource that is deleted, and a part without ids.
+
+    Which memberships these are, is found out on the way.
+    """
+    head = Pending(resource.resource_type, resource.id, mark, Kind.DELETE, version=mark, now=now, lengths=(0,))
+    return head, [Part(joins=False, member_type=GROUP, ids=())]
 
 
 def to_head(entity: Mapping[str, Any], etag: str) -> Pending:

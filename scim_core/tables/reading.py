@@ -87,6 +87,15 @@ async def existing(rows: Rows, tenant: str, resource_type: str, ids: Collection[
     return {by_key[key] for key in found}
 
 
+async def gone(rows: Rows, tenant: str, resources: Iterable[tuple[str, str]]) -> set[str]:
+    """The ids of those of these resources, each a type and an id, that do not exist."""
+    by_type: dict[str, set[str]] = {}
+    for resource_type, resource_id in resources:
+        by_type.setdefault(resource_type, set()).add(resource_id)
+    found = await asyncio.gather(*(existing(rows, tenant, kind, ids) for kind, ids in by_type.items()))
+    return set().union(*by_type.values()).difference(*found)
+
+
 async def among(rows: Rows, tenant: str, wanted: Collection[str], *, select: str | None = None) -> dict[str, Row]:
     """The rows with these keys that are there, by key; a `select` has to name RowKey."""
     lookup = _Lookup(lambda first, last: KeyRange(first, last + BELOW_ALL), _key, PAGE_ROWS, select)

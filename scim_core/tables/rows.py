@@ -87,17 +87,17 @@ class Rows:
 
         return await self._call(call)
 
-    async def transact(self, tenant: str, operations: Sequence[Operation]) -> list[str]:
+    async def transact(self, tenant: str, operations: Sequence[Operation], *, repeatable: bool = True) -> list[str]:
         """All of the operations happen, or none; the ETags of the rows afterwards, empty for rows that are gone.
 
+        They are sent again when no answer comes, unless it would do harm if others came between: then Unanswered.
         Raises RowFailure's family, VersionConflict, TooLarge, StorageBusy.
         """
         require_transaction(operations)
         partition = keys.partition(tenant)
         entries = [_entry(partition, item) for item in operations]
-        answers = await self._call(
-            lambda table: table.submit_transaction(entries, retry_on_methods=REPEATED_METHODS), operations
-        )
+        repeated = {"retry_on_methods": REPEATED_METHODS} if repeatable else {}
+        answers = await self._call(lambda table: table.submit_transaction(entries, **repeated), operations)
         return [answer.get("etag") or "" for answer in answers]
 
     async def close(self) -> None:

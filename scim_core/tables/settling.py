@@ -7,9 +7,9 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import batched
 
 from scim_core.storage import (
-    GROUP,
     Column,
     ColumnTest,
     Membership,
@@ -19,11 +19,11 @@ from scim_core.storage import (
     Swept,
     VersionConflict,
 )
-from scim_core.tables import keys
-from scim_core.tables.errors import RowFailure, RowMissing
+from scim_core.tables import changes, keys, reading
+from scim_core.tables.errors import RowChanged, RowFailure, RowMissing
 from scim_core.tables.operations import Operation, Role, Verb
 from scim_core.tables.pending import NO_EDITS, PARTS_AT_ONCE, STEP, Kind, Part, Pending, to_head, to_part
-from scim_core.tables.reading import edges_present, existing, read_memberships, read_range
+from scim_core.tables.reading import edges_present, read_memberships, read_range
 from scim_core.tables.rows import Row, Rows
 
 EDGES_AHEAD = STEP * 30
@@ -47,25 +47,20 @@ log = logging.getLogger(__name__)
 async def decide(rows: Rows, tenant: str, pending: Pending, parts: Sequence[Part], opening: list[Operation]) -> None:
     """The change is decided: from now on it happens, whoever carries it out. Raises what a transaction raises.
 
-    A marker is written first, by which the sweep finds what may be left behind; then parts that the deciding
-    transaction cannot hold.
+    A marker is written first, by which the sweep finds what may be left behind; then the parts.
     """
-    await mark(rows, tenant, pending)
-    insertions = list(pending.part_insertions(parts))
-    beside = insertions
-    if len(insertions) > PARTS_AT_ONCE:
-        for insertion in insertions:
-            await rows.transact(tenant, [insertion])
-        beside = [pending.parts_stand()]
+    await write_marker(rows, tenant, pending)
+    for some in batched(pending.part_insertions(parts), PARTS_AT_ONCE, strict=False):
+        await rows.transact(tenant, list(some))
     try:
-        await rows.transact(tenant, [*opening, pending.insertion(), *beside])
+        await rows.transact(tenant, [*opening, *pending.decision()])
     except (RowFailure, VersionConflict):
-        if not await is_decided(rows, tenant, pending):
-            await abandon(rows, tenant, pending.resource_id, pending.mark)
+        # The answer to a decision that did happen may have been lost, and its repetition refused.
+        if await abandon(rows, tenant, pending.resource_id, pending.mark):
             raise
 
 
-async def mark(rows: Rows, tenant: str, pending: Pending) -> None:
+async def write_marker(rows: Rows, tenant: str, pending: Pending) -> None:
     """The sweep will come across this change, whether it is decided or not."""
     marker: dict[str, Column] = {
         "tenant": tenant,
@@ -81,12 +76,6 @@ async def load(rows: Rows, tenant: str, resource_id: str) -> Pending | None:
     """The pending change of this resource, if there is one."""
     row = await rows.get(tenant, keys.pending(resource_id))
     return to_head(row.properties, row.etag) if row else None
-
-
-async def is_decided(rows: Rows, tenant: str, pending: Pending) -> bool:
-    """Whether this very change is pending: the answer to its decision may have been lost."""
-    found = await load(rows, tenant, pending.resource_id)
-    return found is not None and found.mark == pending.mark
 
 
 async def carry_out(rows: Rows, tenant: str, resource_id: str, seconds: float) -> bool:
@@ -138,21 +127,36 @@ async def sweep(rows: Rows, before: str, seconds: float) -> Swept:
     return Swept(finished, len(left))
 
 
-async def abandon(rows: Rows, tenant: str, resource_id: str, mark: str) -> None:
-    """What was written for a change that is not decided, or is finished, is gone: its parts first, then its marker."""
-    for row in await read_range(rows, tenant, keys.pending_parts(resource_id, mark), select="RowKey"):
-        await _delete(rows, tenant, row.properties["RowKey"])
+async def abandon(rows: Rows, tenant: str, resource_id: str, mark: str) -> bool:
+    """Whether a change is not decided, and never will be: what was written for it is gone. Nor is one that is finished.
+
+    Its first part goes first, in the state that it had before the head was looked for: a decision, which touches that
+    part, either comes before and is noticed, or fails.
+    """
+    parts = await read_range(rows, tenant, keys.pending_parts(resource_id, mark), select="RowKey")
+    head = await load(rows, tenant, resource_id)
+    if head is not None and head.mark == mark:
+        return False
+    for number, part in enumerate(parts):
+        key = part.properties["RowKey"]
+        try:
+            etag = part.etag if number == 0 else ""
+            await rows.transact(tenant, [Operation(Verb.DELETE, Role.PENDING, key, etag=etag)])
+        except RowMissing:
+            log.debug("another process was quicker")
+        except RowChanged:
+            return False
     await _delete(rows, keys.MARKERS, keys.marker(tenant, resource_id, mark))
+    return True
 
 
 async def _swept(rows: Rows, marker: Row) -> bool:
     tenant, resource_id = marker.properties["tenant"], marker.properties["id"]
     try:
-        pending = await load(rows, tenant, resource_id)
-        if pending is not None and pending.mark == marker.properties["mark"]:
-            await _Settling(rows, tenant, pending).run()
-        else:
-            await abandon(rows, tenant, resource_id, marker.properties["mark"])
+        if not await abandon(rows, tenant, resource_id, marker.properties["mark"]):
+            pending = await load(rows, tenant, resource_id)
+            if pending is not None:
+                await _Settling(rows, tenant, pending).run()
     except StorageError as error:
         log.warning("a change could not be carried out yet", exc_info=error, extra={"tenant": tenant})
         return False
@@ -211,23 +215,24 @@ class _Settling:
         await _delete(self._rows, keys.MARKERS, keys.marker(self._tenant, current.resource_id, current.mark))
 
     async def _edited(self, current: Pending, edits: MembershipEdits) -> Pending:
-        done = len(edits.add) + len(edits.remove)
+        count = len(edits.add) + len(edits.remove)
         try:
-            [etag, *_] = await self._rows.transact(self._tenant, current.step(edits, done))
+            [etag, *_] = await self._rows.transact(self._tenant, current.step(edits, count))
         except RowMissing as failure:
             if failure.operation.role is Role.PENDING:
                 raise
             possible = await self._possible(edits)
-            [etag, *_] = await self._rows.transact(self._tenant, current.step(possible, done))
-        return replace(current, done=current.done + done, etag=etag)
+            [etag, *_] = await self._rows.transact(self._tenant, current.step(possible, count))
+        return current.after(count, etag)
 
     async def _possible(self, edits: MembershipEdits) -> MembershipEdits:
         """The edits without members that have been deleted since, and without memberships that are gone already."""
-        there = await self._existing([(edge.member_type, edge.member_id) for edge in (*edits.add, *edits.remove)])
+        every = (*edits.add, *edits.remove)
+        gone = await reading.gone(self._rows, self._tenant, [(edge.member_type, edge.member_id) for edge in every])
         present = await edges_present(self._rows, self._tenant, edits.remove)
         return MembershipEdits(
-            tuple(edge for edge in edits.add if edge.member_id in there),
-            tuple(edge for edge in present if edge.member_id in there),
+            tuple(edge for edge in edits.add if edge.member_id not in gone),
+            tuple(edge for edge in present if edge.member_id not in gone),
         )
 
     async def _severed(self, current: Pending, edges: Sequence[Membership]) -> Pending:
@@ -238,20 +243,11 @@ class _Settling:
             if failure.operation.role is not Role.OTHER:
                 raise
             # The other end has been deleted as well, and its own change has not come as far as this membership.
-            others = [(GROUP, edge.group_id) for edge in edges if edge.group_id != current.resource_id]
-            others += [(edge.member_type, edge.member_id) for edge in edges if edge.member_id != current.resource_id]
-            there = await self._existing(others)
-            step = [item for item in step if item.role is not Role.OTHER or item.about in there]
-            [etag, *_] = await self._rows.transact(self._tenant, step)
+            others = changes.other_ends(current.resource_id, edges)
+            gone = await reading.gone(self._rows, self._tenant, others)
+            [etag, *_] = await self._rows.transact(self._tenant, changes.without_touches(step, gone))
         del self._edges[: len(edges)]
-        return replace(current, done=current.done + len(edges), etag=etag)
-
-    async def _existing(self, resources: Sequence[tuple[str, str]]) -> set[str]:
-        by_type: dict[str, list[str]] = {}
-        for resource_type, resource_id in resources:
-            by_type.setdefault(resource_type, []).append(resource_id)
-        found = [await existing(self._rows, self._tenant, kind, ids) for kind, ids in by_type.items()]
-        return set().union(*found)
+        return current.after(len(edges), etag)
 
     async def _next_edits(self, current: Pending) -> MembershipEdits:
         if (place := current.place) is None:
@@ -266,9 +262,6 @@ class _Settling:
 
     async def _next_edges(self, current: Pending) -> list[Membership]:
         if not self._edges:
-            ranges = [keys.groups_of(current.resource_id, current.resource_id)]
-            if current.resource_type == GROUP:
-                ranges.append(keys.members(current.resource_id))
-            for key_range in ranges:
+            for key_range in keys.memberships(current.resource_type, current.resource_id):
                 self._edges += await read_memberships(self._rows, self._tenant, key_range, limit=EDGES_AHEAD)
         return self._edges[:STEP]

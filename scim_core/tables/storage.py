@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Collection, Sequence
 
 from scim_core.storage import (
-    GROUP,
     MANY_MEMBERSHIPS,
     Bookmark,
     ColumnTest,
@@ -24,7 +23,7 @@ from scim_core.storage import (
 )
 from scim_core.tables import changes, entities, keys, reading, settling
 from scim_core.tables.changes import Change
-from scim_core.tables.errors import RowChanged, RowExists, RowMissing
+from scim_core.tables.errors import RowChanged, RowExists, RowMissing, Unanswered
 from scim_core.tables.keys import KeyRange
 from scim_core.tables.limits import require_transaction
 from scim_core.tables.operations import Operation, Role, Verb
@@ -135,17 +134,37 @@ class TableStorage:
         try:
             if len(memberships) < MANY_MEMBERSHIPS and changes.fits(own, memberships):
                 await self._require_all(tenant, resource, memberships)
-                rest = changes.severance(changes.key_of(resource), resource.id, memberships, mark, now)
-                await self.rows.transact(tenant, [*own, *rest])
+                await self._delete_at_once(tenant, resource, own, memberships, mark, now)
             else:
-                await self._decide_deletion(tenant, deleting(resource, mark, now), own)
-        except RowChanged:
+                head, parts = deleting(resource, mark, now)
+                await settling.decide(self.rows, tenant, head, parts, own)
+                await self._carry_out(tenant, head)
+        except (RowChanged, RowExists):
             raise VersionConflict from None
         except RowMissing as failure:
-            if failure.operation.role is Role.RESOURCE:
-                raise NotFound({resource.id}) from None
+            _require_resource(failure.operation, resource)
             _require_index(failure.operation)
             raise VersionConflict from None
+
+    async def _delete_at_once(  # noqa: PLR0917
+        self,
+        tenant: str,
+        resource: StoredResource,
+        own: list[Operation],
+        memberships: Sequence[Membership],
+        mark: str,
+        now: str,
+    ) -> None:
+        key = changes.key_of(resource)
+        rest = changes.severance(key, resource.id, memberships, mark=mark, version=mark, now=now)
+        try:
+            await self.rows.transact(tenant, [*own, *rest])
+        except RowMissing as failure:
+            if failure.operation.role is not Role.OTHER:
+                raise
+            # The other end has been deleted, and that deletion has not come as far as this membership.
+            gone = await reading.gone(self.rows, tenant, changes.other_ends(resource.id, memberships))
+            await self.rows.transact(tenant, [*own, *changes.without_touches(rest, gone)])
 
     async def settle(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:
         """See Storage.settle."""
@@ -204,18 +223,22 @@ class TableStorage:
             raise VersionConflict
         if not change.fits:
             return await self._decide_edits(tenant, change)
-        edits = change.edits
+        edits, gone = change.edits, set[str]()
         for _ in range(MAX_ATTEMPTS):
             try:
-                await self.rows.transact(tenant, change.operations(edits))
+                await self.rows.transact(tenant, change.operations(edits, gone), repeatable=change.guarded)
             except RowChanged:
                 raise VersionConflict from None
+            except Unanswered:
+                if change.guarded:
+                    raise
+                raise VersionConflict from None  # whoever made the change reads whether it has happened
             except RowExists as conflict:
                 raise UniquenessConflict(conflict.operation.about) from None
             except RowMissing as failure:
                 _require_resource(failure.operation, change.resource)
                 _require_index(failure.operation)
-                edits = await self._still_possible(tenant, edits)
+                edits, gone = await self._still_possible(tenant, edits)
             else:
                 return None
         raise VersionConflict
@@ -247,10 +270,6 @@ class TableStorage:
         await settling.decide(self.rows, tenant, head, parts, opening)
         await self._carry_out(tenant, head)
 
-    async def _decide_deletion(self, tenant: str, head: Pending, own: list[Operation]) -> None:
-        await settling.decide(self.rows, tenant, head, (), own)
-        await self._carry_out(tenant, head)
-
     async def _carry_out(self, tenant: str, head: Pending) -> None:
         """The change is carried out as far as the time and the storage allow: it has happened in any case."""
         try:
@@ -259,24 +278,21 @@ class TableStorage:
         except StorageError as error:
             log.warning("a large change was interrupted and is left to the sweep", exc_info=error)
 
-    async def _still_possible(self, tenant: str, edits: MembershipEdits) -> MembershipEdits:
-        """The edits without the removals of what is gone. Raises NotFound when a member to add does not exist.
+    async def _still_possible(self, tenant: str, edits: MembershipEdits) -> tuple[MembershipEdits, set[str]]:
+        """The edits without the removals of what is gone, and the members that are gone themselves.
 
-        A member that was deleted took its memberships along, so the removal of one of them has no row left to touch.
+        These have been deleted, which takes their memberships along: at once, or soon. Raises NotFound when a member to
+        add does not exist.
         """
         missing, there = await asyncio.gather(
             self._missing_members(tenant, edits.add), reading.edges_present(self.rows, tenant, edits.remove)
         )
         if missing:
             raise NotFound(missing)
-        return MembershipEdits(edits.add, tuple(there))
+        return MembershipEdits(edits.add, tuple(there)), await self._missing_members(tenant, there)
 
     async def _missing_members(self, tenant: str, edges: Sequence[Membership]) -> set[str]:
-        by_type: dict[str, set[str]] = {}
-        for edge in edges:
-            by_type.setdefault(edge.member_type, set()).add(edge.member_id)
-        found = await asyncio.gather(*(self.existing(tenant, kind, ids) for kind, ids in by_type.items()))
-        return {edge.member_id for edge in edges}.difference(*found)
+        return await reading.gone(self.rows, tenant, [(edge.member_type, edge.member_id) for edge in edges])
 
     async def _is_repetition(self, tenant: str, resource: StoredResource, existing: Operation) -> bool:
         """Whether this create has happened before: its answer was lost, and it was sent again."""
@@ -289,15 +305,10 @@ class TableStorage:
         """Raises VersionConflict unless these memberships are all that the resource takes part in."""
         if changes.accounts_for(resource, memberships):
             return
-        ranges = [keys.groups_of(resource.id, resource.id)]
-        if resource.resource_type == GROUP:
-            ranges.append(keys.members(resource.id))
-        found = await side_by_side(self._memberships(tenant, key_range) for key_range in ranges)
+        ranges = keys.memberships(resource.resource_type, resource.id)
+        found = await side_by_side(read_memberships(self.rows, tenant, key_range) for key_range in ranges)
         if set(memberships) != {edge for some in found for edge in some}:
             raise VersionConflict
-
-    async def _memberships(self, tenant: str, key_range: KeyRange) -> list[Membership]:
-        return await read_memberships(self.rows, tenant, key_range)
 
     async def _ids(self, tenant: str, key_range: KeyRange, *, limit: int | None = None) -> list[str]:
         rows = await read_range(self.rows, tenant, key_range, limit=limit, select=ID)

@@ -39,14 +39,16 @@ class InterruptedRows(RecordedRows):
         self.before: Callable[[], Awaitable[Any]] | None = None
         self.lose_answers = 0
 
-    async def transact(self, tenant: str, operations: Sequence[Operation]) -> list[str]:
+    async def transact(self, tenant: str, operations: Sequence[Operation], **options: Any) -> list[str]:
         before, self.before = self.before, None
         if before is not None:
             await before()
-        etags = await super().transact(tenant, operations)
+        etags = await super().transact(tenant, operations, **options)
         if self.lose_answers:
             self.lose_answers -= 1
-            return await super().transact(tenant, operations)  # as the SDK does when the first answer was lost
+            return await super().transact(
+                tenant, operations, **options
+            )  # as the SDK does when the first answer was lost
         return etags
 
 

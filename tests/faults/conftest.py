@@ -1,12 +1,15 @@
 """An Azurite for the faults, changes that are large at ten memberships already, and what a directory holds."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 from devhost.azurite import Azurite
+from scim_core import memberships, service_provider
 from scim_core.tables import changes, pending, settling
+from scim_core.tables import storage as table_storage_module
+from tests.faults.directory import Directory
 from tests.scim import Client
 
 
@@ -26,6 +29,20 @@ def _small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settling, "STEP", 3)
     monkeypatch.setattr(settling, "PARTS_AT_ONCE", 2)
     monkeypatch.setattr(pending, "PART_IDS", 5)
+
+
+@pytest.fixture
+async def directory(azurite: Azurite) -> AsyncIterator[Directory]:
+    async with Directory.made(azurite) as made:
+        yield made
+
+
+@pytest.fixture
+def _nobody_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes are decided, and neither who asked for them nor who meets them carries them out."""
+    monkeypatch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 0)
+    monkeypatch.setattr(memberships, "READER_SECONDS", 0)
+    monkeypatch.setattr(service_provider, "WRITER_SECONDS", 0)
 
 
 async def held(client: Client) -> dict[str, Any]:

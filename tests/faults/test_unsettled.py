@@ -1,59 +1,20 @@
 """A large change that has been decided and is not carried out yet, as clients see it."""
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import pytest
 
-from devhost.azurite import Azurite
-from scim_core import memberships, service_provider
-from scim_core.settings import StorageSettings
+from scim_core import memberships
 from scim_core.storage import Membership, MembershipEdits
-from scim_core.tables import TableStorage, keys, table_storage
+from scim_core.tables import keys
 from scim_core.tables import storage as table_storage_module
-from scim_core.tables.reading import read_memberships
-from tests.scim import Client, Clock, Json, add, endpoint_over, member_ids, path, references, remove, replace
+from tests.faults.directory import Directory
+from tests.scim import Json, add, member_ids, path, references, remove, replace
 from tests.transcript import transcript
 
-TENANT = "default"
 REPLACEMENTS = 5
-_tables = (f"unsettled{number}" for number in itertools.count())
 
 pytestmark = pytest.mark.usefixtures("_small_transactions")
-
-
-@dataclass
-class Directory:
-    """Twelve users, and a group of the first two."""
-
-    client: Client
-    storage: TableStorage
-    users: list[Json]
-    group: Json
-
-    async def rows(self) -> int:
-        """How many memberships of the group have their rows."""
-        return len(await read_memberships(self.storage.rows, TENANT, keys.members(self.group["id"])))
-
-
-@pytest.fixture
-async def directory(azurite: Azurite) -> AsyncIterator[Directory]:
-    settings = {"SCIM_STORAGE_CONNECTION": azurite.connection_string, "SCIM_TABLE_NAME": next(_tables)}
-    storage = table_storage(StorageSettings.from_environment(settings))
-    client = Client(endpoint_over(storage, Clock()))
-    users = [await client.user(f"user{number}") for number in range(12)]
-    yield Directory(client, storage, users, await client.group("group", *users[:2]))
-    await storage.close()
-
-
-@pytest.fixture
-def _nobody_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Changes are decided, and neither who asked for them nor who meets them carries them out."""
-    monkeypatch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 0)
-    monkeypatch.setattr(memberships, "READER_SECONDS", 0)
-    monkeypatch.setattr(service_provider, "WRITER_SECONDS", 0)
 
 
 async def replaced(directory: Directory, *, carried_out: bool = False) -> list[str]:

@@ -1,0 +1,257 @@
+"""What others do between two storage calls of a change, and what comes late or twice: nothing is lost or stuck."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from scim_core.storage import Membership, StoredResource, VersionConflict
+from scim_core.tables import keys
+from scim_core.tables import storage as table_storage_module
+from scim_core.tables.checking import check, repair
+from scim_core.tables.errors import RowMissing, Unanswered
+from scim_core.tables.operations import Operation, Role, Verb
+from tests.faults.directory import TENANT, Directory
+from tests.scim import Json, add, member_ids, path, references, remove, replace
+from tests.transcript import RecordedRows, Transcript
+
+pytestmark = pytest.mark.usefixtures("_small_transactions")
+
+type Send = Callable[[], Awaitable[list[str]]]
+type Meddle = Callable[[Sequence[Operation], Send], Awaitable[list[str]]]
+
+
+class MeddledRows(RecordedRows):
+    """Rows that leave each transaction to `meddle`, with what sends it."""
+
+    def __init__(self, directory: Directory, meddle: Meddle) -> None:
+        super().__init__(directory.storage.rows, Transcript())
+        self.meddle = meddle
+        directory.storage.rows = self
+
+    async def transact(self, tenant: str, operations: Sequence[Operation], **options: Any) -> list[str]:
+        send = super().transact
+        return await self.meddle(operations, lambda: send(tenant, operations, **options))
+
+
+def decides(operations: Sequence[Operation]) -> bool:
+    return any((item.verb, item.role) == (Verb.INSERT, Role.PENDING) for item in operations)
+
+
+def ids(resources: Sequence[Json]) -> list[str]:
+    return [item["id"] for item in resources]
+
+
+async def all_join(directory: Directory) -> None:
+    answer = await directory.client.patch(path(directory.group), add("members", references(*directory.users)))
+    assert answer.status == 204
+
+
+async def is_clean(directory: Directory) -> bool:
+    await directory.swept()
+    checked = await check(directory.storage.rows, TENANT)
+    assert checked.findings == []
+    markers = await directory.storage.rows.page(keys.MARKERS, keys.everything())
+    return markers.rows == []
+
+
+@pytest.mark.usefixtures("_nobody_has_time")
+async def test_members_of_a_group_whose_deletion_is_being_carried_out_can_be_changed_and_deleted(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, users = directory.client, directory.users
+    with monkeypatch.context() as patch:
+        patch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 20)
+        await all_join(directory)
+        other = await client.group("other", users[0], users[1])
+    monkeypatch.setattr(table_storage_module, "MANY_MEMBERSHIPS", 4)
+    assert (await client.delete(path(directory.group))).status == 204
+    assert await directory.rows() == 12
+    assert (await client.patch(path(users[1]), replace("title", "new"))).status == 200
+    assert (await client.delete(path(users[0]))).status == 204
+    assert member_ids(await client.document(other)) == ids(users[1:2])
+    assert await is_clean(directory)
+
+
+@pytest.mark.usefixtures("_nobody_has_time")
+async def test_groups_of_a_user_whose_deletion_is_being_carried_out_can_be_changed_and_deleted(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, users = directory.client, directory.users
+    groups = [await client.group(f"group {number}", *users[:2]) for number in range(5)]
+    assert (await client.delete(path(users[0]))).status == 204
+    assert (await client.patch(path(groups[0]), remove("members", value=references(users[0])))).status == 204
+    put = await client.put(path(groups[1]), {"displayName": "new", "members": references(users[1], users[2])})
+    assert (put.status, member_ids(put.document)) == (200, ids(users[1:3]))
+    assert (await client.patch(path(groups[2]), remove("members"))).status == 204
+    assert (await client.delete(path(groups[3]))).status == 204
+    monkeypatch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 20)
+    assert await is_clean(directory)
+    shown = [member_ids(await client.document(group)) for group in (*groups[:3], groups[4])]
+    assert shown == [ids(users[1:2]), ids(users[1:3]), [], ids(users[1:2])]
+
+
+async def test_a_decision_that_is_sent_again_after_its_change_was_carried_out_is_no_second_one(
+    directory: Directory,
+) -> None:
+    repeated = 0
+
+    async def meddle(operations: Sequence[Operation], send: Send) -> list[str]:
+        nonlocal repeated
+        if not decides(operations) or repeated:
+            return await send()
+        repeated += 1
+        etags = await send()
+        await directory.swept()
+        with pytest.raises(RowMissing):
+            await send()
+        return etags
+
+    MeddledRows(directory, meddle)
+    await all_join(directory)
+    assert repeated
+    assert await is_clean(directory)
+    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
+
+
+async def test_a_decision_that_comes_after_its_change_was_given_up_is_none(directory: Directory) -> None:
+    late: list[Send] = []
+
+    async def meddle(operations: Sequence[Operation], send: Send) -> list[str]:
+        if not decides(operations):
+            return await send()
+        if not late:
+            late.append(send)
+            raise VersionConflict
+        with pytest.raises(RowMissing):
+            await late[0]()
+        return await send()
+
+    MeddledRows(directory, meddle)
+    await all_join(directory)
+    assert late
+    assert await is_clean(directory)
+    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
+
+
+async def test_a_change_is_not_given_up_once_its_decision_has_come_after_all(directory: Directory) -> None:
+    late: list[Send] = []
+
+    async def meddle(operations: Sequence[Operation], send: Send) -> list[str]:
+        if decides(operations) and not late:
+            late.append(send)
+            raise VersionConflict
+        gives_up = [item for item in operations if item.verb is Verb.DELETE and item.key.endswith(":0000")]
+        if gives_up and len(late) == 1 and len(operations) == 1:
+            late.append(send)
+            await late[0]()
+        return await send()
+
+    MeddledRows(directory, meddle)
+    await all_join(directory)
+    assert len(late) == 2
+    assert await is_clean(directory)
+    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
+
+
+async def test_a_repair_leaves_a_change_alone_that_is_decided_meanwhile(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = 0
+
+    async def meddle(operations: Sequence[Operation], send: Send) -> list[str]:
+        nonlocal found
+        if not decides(operations):
+            return await send()
+        checked = await check(directory.storage.rows, TENANT)
+        etags = await send()
+        for finding in checked.findings:
+            found += 1
+            await repair(directory.storage.rows, TENANT, finding)
+        return etags
+
+    MeddledRows(directory, meddle)
+    with monkeypatch.context() as patch:
+        patch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 0)
+        await all_join(directory)
+    assert found
+    assert await is_clean(directory)
+    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
+
+
+@pytest.mark.parametrize("joins", [True, False])
+async def test_a_member_change_does_not_take_for_done_what_a_large_change_before_it_has_yet_to_do(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, joins: bool
+) -> None:
+    """The group is read late, when the large change has been carried out, and the membership early."""
+    client, group, storage, users = directory.client, directory.group, directory.storage, directory.users
+    large = add("members", references(*users)) if not joins else replace("members", references(*users[1:]))
+    with monkeypatch.context() as patch:
+        patch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 0)
+        assert (await client.patch(path(group), large)).status == 204
+    present, read = storage.present, storage.read
+
+    async def present_early(tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:
+        monkeypatch.setattr(storage, "present", present)
+        return await present(tenant, group_id, member_ids)
+
+    async def read_late(tenant: str, resource_type: str, wanted: Sequence[str]) -> list[StoredResource | None]:
+        monkeypatch.setattr(storage, "read", read)
+        await directory.swept()
+        return await read(tenant, resource_type, wanted)
+
+    monkeypatch.setattr(storage, "present", present_early)
+    monkeypatch.setattr(storage, "read", read_late)
+    changed = references(users[0] if joins else users[11])
+    operation = add("members", changed) if joins else remove("members", value=changed)
+    assert (await client.patch(path(group), operation)).status == 204
+    expected = ids(users) if joins else ids(users[:11])
+    assert member_ids(await client.document(group)) == expected
+
+
+async def test_a_version_that_others_have_seen_does_not_come_back(directory: Directory) -> None:
+    """The answer to an addition is lost; meanwhile a reader sees the version and another client moves it on."""
+    client, group = directory.client, directory.group
+    seen: list[str] = []
+
+    async def meddle(operations: Sequence[Operation], send: Send) -> list[str]:
+        etags = await send()
+        adds = any(item.role is Role.MEMBERSHIP for item in operations)
+        if adds and not seen:
+            seen.append((await client.get(path(group), excludedAttributes="members")).headers["etag"])
+            assert (await client.patch(path(group), replace("displayName", "renamed"))).status == 204
+            raise Unanswered("reset")
+        return etags
+
+    MeddledRows(directory, meddle)
+    assert (await client.patch(path(group), add("members", references(directory.users[5])))).status == 204
+    after = await client.get(path(group))
+    assert after.document["displayName"] == "renamed"
+    assert after.headers["etag"] != seen[0]
+    stale = await client.put(path(group), {"displayName": "old"}, headers={"if-match": seen[0]})
+    assert stale.status == 412
+
+
+async def test_each_step_of_a_deletion_gives_the_other_end_a_version_of_its_own(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two groups are members of each other, and one of them is deleted in steps."""
+    client, group, users = directory.client, directory.group, directory.users
+    other = await client.group("other", group, *users[:8])
+    await all_join(directory)
+    assert (await client.patch(path(group), add("members", references(other)))).status == 204
+    versions: list[str] = []
+
+    async def meddle(_: Sequence[Operation], send: Send) -> list[str]:
+        etags = await send()
+        found = await client.get(path(other), excludedAttributes="members")
+        versions.append(found.headers["etag"])
+        return etags
+
+    monkeypatch.setattr(table_storage_module, "MANY_MEMBERSHIPS", 4)
+    rows = MeddledRows(directory, meddle)
+    assert (await client.delete(path(group))).status == 204
+    rows.meddle = lambda _, send: send()
+    moved = [version for version, before in zip(versions[1:], versions, strict=False) if version != before]
+    assert len(set(moved)) == len(moved) == 2
+    assert await is_clean(directory)
