@@ -1,4 +1,4 @@
-"""Splits a group's POST, PUT or PATCH into membership edits and the rest; reads members that are still changing.
+"""Splits a group's POST, PUT or PATCH into membership edits and the rest.
 
 Memberships are rows, so a PATCH that adds one member must never need the others. The operations on `members` are
 folded into one `MembershipPatch`, in order (RFC 7644 section 3.5.2), which knows whether the present members matter.
@@ -13,19 +13,9 @@ from scim2_models.path import AttrPath, CompareOperator, Comparison, LogicalExpr
 
 from scim_core.limits import MAX_MEMBER_COMPARISONS, MAX_MEMBERS, at_most, comparisons
 from scim_core.schemas import ResourceType
-from scim_core.storage import GROUP, Membership, MembershipEdits, Storage, StoredResource
+from scim_core.storage import Membership, MembershipEdits
 
 MEMBERS = "members"
-
-READER_SECONDS = 2
-"""How long somebody who reads a group helps to carry out its large change; what is left then is added in memory."""
-
-READ_AT_ONCE = 1_000
-"""Members that one answer of Table Storage holds, as they are at one moment. Others come in answers of their own."""
-
-MAX_REREADINGS = 2
-"""How often the members of a group that changes meanwhile are read anew. 100,000 of them take seconds each time, and a
-group that gains a member every second would never be read."""
 
 
 @dataclass
@@ -175,31 +165,6 @@ def _selected_ids(node: Any) -> list[str] | None:
     if isinstance(node, Comparison) and node.op == CompareOperator.eq and node.attr_path == AttrPath("value"):
         return [str(node.value)]
     return None
-
-
-async def whole_members(
-    storage: Storage, tenant: str, group: StoredResource, beside: list[Membership]
-) -> list[Membership]:
-    """All members of a group, of which `beside` were read beside it, as its last decided change makes them.
-
-    They are read anew, MAX_REREADINGS times at most, when the group changed while they were being read.
-    """
-    if not group.unsettled and len(beside) < READ_AT_ONCE:
-        return beside
-    members = await _settled(storage, tenant, group) if group.unsettled else beside
-    for _ in range(MAX_REREADINGS):
-        [now] = await storage.read(tenant, GROUP, [group.id])
-        if now is None or now.version == group.version:
-            break
-        group, members = now, await _settled(storage, tenant, now)
-    return members
-
-
-async def _settled(storage: Storage, tenant: str, group: StoredResource) -> list[Membership]:
-    """The members that have rows, and what the change that the group waits for has left to do."""
-    left = await storage.settle(tenant, group.id, seconds=READER_SECONDS) if group.unsettled else MembershipEdits()
-    members = await storage.members_of(tenant, group.id)
-    return left.applied(members) if left else members
 
 
 def members_named(resource_type: ResourceType, value: Any) -> dict[str, str]:

@@ -202,6 +202,10 @@ class MemoryStorage:
         with self._lock:
             return sorted(edge for edge in self._owned(tenant).memberships if edge.group_id == group_id)[:limit]
 
+    async def members_of_each(self, tenant: str, group_ids: Sequence[str]) -> dict[str, list[Membership]]:
+        """See Storage.members_of_each."""
+        return {group_id: await self.members_of(tenant, group_id) for group_id in group_ids}
+
     async def groups_of(
         self,
         tenant: str,

@@ -24,7 +24,7 @@ from scim2_models import (
 from scim_core.conditions import Conditions
 from scim_core.identifiers import Clock, instant_text, is_id
 from scim_core.json_body import check_text
-from scim_core.memberships import MEMBERS, READER_SECONDS, MembershipPatch, members_named, split, whole_members
+from scim_core.memberships import MEMBERS, MembershipPatch, members_named, split
 from scim_core.representation import Json, check_required, columns, index_entries, to_document, to_model
 from scim_core.schemas import POLICY, Catalogue, ResourceType
 from scim_core.storage import (
@@ -40,6 +40,7 @@ from scim_core.storage import (
 )
 from scim_core.tolerance import Tolerance
 from scim_core.turns import Turns
+from scim_core.whole_groups import READER_SECONDS, whole_groups
 
 WRITER_SECONDS = 10
 """How long somebody who wants to change a resource helps to carry out its large change, before being told to return."""
@@ -135,11 +136,11 @@ class ServiceProvider:
 
     async def get(self, address: Address, *, memberships: bool) -> Outcome:
         """The resource (RFC 7644 section 3.4.1). Raises NotFoundException when there is none with this id."""
+        if memberships and address.resource_type.has_members:
+            return await self._whole(address)
         stored, edges = await asyncio.gather(
             self._read(address), self._shown(address) if memberships else _no_memberships()
         )
-        if memberships and address.resource_type.has_members:
-            edges = await whole_members(self._storage, address.tenant, stored, edges)
         return Outcome(stored, edges)
 
     async def replace(self, address: Address, payload: Any, conditions: Conditions, *, memberships: bool) -> Outcome:
@@ -260,6 +261,14 @@ class ServiceProvider:
         after = replace(moved, document=document, index=index, columns=columns(document))
         await self._storage.update(address.tenant, after, edits)
         return after
+
+    async def _whole(self, address: Address) -> Outcome:
+        """The group with its members, as at one moment."""
+        group = await self._read(address)
+        whole = (await whole_groups(self._storage, address.tenant, [group])).get(address.id)
+        if whole is None:
+            raise address.not_found()
+        return Outcome(whole.stored, whole.members)
 
     async def _read(self, address: Address) -> StoredResource:
         [stored] = await self._storage.read(address.tenant, address.resource_type.name, [address.id])

@@ -237,6 +237,9 @@ class Storage(Protocol):
     async def members_of(self, tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
         """All memberships of a group, or the first `limit`, ordered by member id."""
 
+    async def members_of_each(self, tenant: str, group_ids: Sequence[str]) -> dict[str, list[Membership]]:
+        """For each of these ids, all memberships of the group, ordered by member id. Some groups are read at a time."""
+
     async def groups_of(
         self, tenant: str, member_ids: Sequence[str], *, contiguous: bool = False
     ) -> dict[str, list[Membership]]:

@@ -18,7 +18,17 @@ MODULES = {
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("storage", "settings", "messages", "identifiers", "conditions", "limits", "log_records"),
     ("tenants", "credentials", "bounded", "audit", "oauth.verification", "oauth.key_server", "oauth"),
-    ("schemas", "json_body", "memory", "memory_registry", "rate_limits", "turns", "totals", "oauth.signing_keys"),
+    (
+        "schemas",
+        "json_body",
+        "memory",
+        "memory_registry",
+        "rate_limits",
+        "turns",
+        "totals",
+        "whole_groups",
+        "oauth.signing_keys",
+    ),
     ("representation", "filters", "memberships", "errors", "failures", "oauth.access_tokens", "oauth.keys"),
     ("tolerance", "plan", "search_parameters", "directory", "routes", "oauth.entra", "oauth.answers"),
     ("discovery", "search", "service_provider", "auth", "oauth.token_request", "administration"),
