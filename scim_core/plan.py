@@ -104,9 +104,18 @@ class Plan:
     exact: bool
     reads_memberships: bool = False
 
+    @property
+    def ids_suffice(self) -> bool:
+        """Whether the ids it finds are those of the answer: an id that a filter names may be nobody's."""
+        return self.exact and not _names_ids(self.lookup)
+
     def __str__(self) -> str:
         """For the log: the kind of plan and the attributes it uses, never their values."""
         return f"{_named(self.lookup)}, {'exact' if self.exact else 'superset'}"
+
+
+def _names_ids(lookup: Lookup) -> bool:
+    return any(map(_names_ids, lookup.lookups)) if isinstance(lookup, AnyOf) else isinstance(lookup, ById)
 
 
 def _named(lookup: Lookup) -> str:

@@ -118,7 +118,7 @@ class Search:
         before = query.start_index - 1
         if bookmark is not None:
             ids, before = [resource_id for resource_id in ids if resource_id > bookmark.last_id], 0
-        whole_answer = run.plan.exact and not isinstance(run.plan.lookup, ById)
+        whole_answer = run.plan.ids_suffice
         wanted = ids[before : before + query.count] if whole_answer else ids
         wants_edges = memberships and len(wanted) <= query.count
         loaded, edges = await asyncio.gather(

@@ -445,3 +445,17 @@ async def test_a_large_disjunction_within_the_limit_is_answered(client: Client) 
     await client.user("u7")
     terms = " or ".join(f'userName eq "u{number}"' for number in range(300))
     assert await client.names(terms) == ["u7"]
+
+
+async def test_ids_that_do_not_exist_are_not_counted(client: Client) -> None:
+    users = [await client.user(f"user{number}", externalId="same") for number in range(3)]
+    gone = [f"018f0000-0000-7000-8000-{number:012x}" for number in range(3)]
+    ids = " or ".join(f'id eq "{resource_id}"' for resource_id in [*gone, users[0]["id"], users[2]["id"]])
+    for text, found in ((ids, [users[0], users[2]]), (f'{ids} or externalId eq "same"', users)):
+        assert await client.found("/Users", text) == found
+        seen = []
+        for start in range(1, len(found) + 1):
+            page = (await client.get("/Users", filter=text, count=1, startIndex=start)).document
+            assert (page["totalResults"], page["itemsPerPage"]) == (len(found), 1)
+            seen += page["Resources"]
+        assert seen == found
