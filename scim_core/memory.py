@@ -140,11 +140,18 @@ class MemoryStorage:
             return Page(found, found[-1].id if len(passing) > limit else None)
 
     async def count(
-        self, tenant: str, resource_type: str, *, after: str | None = None, limit: int | None = None
+        self,
+        tenant: str,
+        resource_type: str,
+        *,
+        after: str | None = None,
+        up_to: str | None = None,
+        limit: int | None = None,
     ) -> Count:
         """See Storage.count."""
         with self._lock:
-            ids = _ids_after(self._owned(tenant).of_type(resource_type), after)[:limit]
+            found = _ids_after(self._owned(tenant).of_type(resource_type), after)
+            ids = [id_ for id_ in found if up_to is None or id_ <= up_to][:limit]
             return Count(len(ids), ids[-1] if ids else None)
 
     async def seek(self, tenant: str, resource_type: str, *, after: str | None, steps: int) -> str | None:

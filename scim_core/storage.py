@@ -194,9 +194,18 @@ class Storage(Protocol):
         """The first `limit` resources after the id `after` that pass all tests."""
 
     async def count(
-        self, tenant: str, resource_type: str, *, after: str | None = None, limit: int | None = None
+        self,
+        tenant: str,
+        resource_type: str,
+        *,
+        after: str | None = None,
+        up_to: str | None = None,
+        limit: int | None = None,
     ) -> Count:
-        """How many resources of this type come after an id; no more than `limit` are counted. Costs a key each."""
+        """How many resources of this type come after an id, up to another one, which counts if it is there.
+
+        No more than `limit` are counted. Costs a key each.
+        """
 
     async def seek(self, tenant: str, resource_type: str, *, after: str | None, steps: int) -> str | None:
         """The id `steps` (at least 1) places after the id `after`; None when the list ends before."""

@@ -103,11 +103,18 @@ class TableStorage:
         return Page(found, found[-1].id if len(rows) == one_more else None)
 
     async def count(
-        self, tenant: str, resource_type: str, *, after: str | None = None, limit: int | None = None
+        self,
+        tenant: str,
+        resource_type: str,
+        *,
+        after: str | None = None,
+        up_to: str | None = None,
+        limit: int | None = None,
     ) -> Count:
         """See Storage.count."""
         number, last = 0, None
-        async for rows in read_pages(self.rows, tenant, keys.resources(resource_type, after), limit=limit, select=ID):
+        key_range = keys.resources(resource_type, after, up_to)
+        async for rows in read_pages(self.rows, tenant, key_range, limit=limit, select=ID):
             number += len(rows)
             last = rows[-1].properties[ID] if rows else last
         return Count(number, last)
