@@ -226,9 +226,8 @@ def _instant(sub_attribute: str | None, op: CompareOperator, value: Any) -> Plan
     if column is None or op not in _TESTS or not isinstance(value, str):
         return _SCAN
     try:
-        instant = datetime.fromisoformat(value)
-        text = instant_text(instant.astimezone(UTC) if instant.tzinfo else instant)
-    except (ValueError, OverflowError):
+        text = instant_text(datetime.fromisoformat(value).astimezone(UTC))
+    except OverflowError:  # the first and the last hours that there are, in another time zone
         return _SCAN
     return Plan(Scan((ColumnTest(column, op.value, text),)), exact=True)
 

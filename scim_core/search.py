@@ -17,7 +17,7 @@ from scim2_models import ScimFilter, SearchRequest, TooManyException
 from scim_core.identifiers import Clock, instant_text, is_id
 from scim_core.memberships import whole_members
 from scim_core.plan import AnyOf, ById, ByIndex, Edge, GroupsOf, Lookup, MembersOf, Plan, Scan, plan
-from scim_core.representation import Renderer, to_model
+from scim_core.representation import Renderer, to_comparable
 from scim_core.schemas import ResourceType
 from scim_core.storage import GROUP, Bookmark, Membership, Storage, StoredResource
 from scim_core.totals import Totals
@@ -99,7 +99,7 @@ class Search:
             run = _Run(self._storage, self._totals, tenant, resource_type, scim_filter, renderer=renderer)
             for resource in await run.matches():
                 stored[resource.id] = resource
-                models.append(to_model(resource_type, renderer.full(resource_type, resource, ())))
+                models.append(to_comparable(resource_type, renderer.full(resource_type, resource, ())))
         return [stored[str(model.id)] for model in sort.sort(models)]
 
     async def memberships(self, tenant: str, resources: Sequence[StoredResource]) -> dict[str, list[Membership]]:
@@ -342,7 +342,7 @@ class _Run:
     def _test(self, resource: StoredResource, memberships: Sequence[Membership]) -> bool:
         assert self.filter is not None  # noqa: S101 -- only called with a filter
         representation = self.renderer.full(self.resource_type, resource, memberships)
-        return self.filter.match(to_model(self.resource_type, representation))
+        return self.filter.match(to_comparable(self.resource_type, representation))
 
 
 async def _whole(

@@ -16,7 +16,7 @@ MODULES = {
 }
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("storage", "settings", "messages", "identifiers", "conditions", "limits", "log_records"),
+    ("storage", "settings", "messages", "identifiers", "instants", "conditions", "limits", "log_records"),
     ("tenants", "credentials", "bounded", "audit", "oauth.verification", "oauth.key_server", "oauth"),
     ("schemas", "json_body", "memory", "memory_registry", "rate_limits", "turns", "totals", "oauth.signing_keys"),
     ("representation", "filters", "memberships", "errors", "failures", "oauth.access_tokens", "oauth.keys"),

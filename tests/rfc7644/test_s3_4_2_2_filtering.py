@@ -111,6 +111,19 @@ OPERATORS = {
     'meta.created gt "0001-01-01T00:00:00+14:00"': ALL,
     'meta.created lt "9999-12-31T23:59:59-14:00"': ALL,
     'meta.created gt "2026-11-23T09:05:59Z" and meta.created lt "2026-11-23T09:06:59Z"': JOHN,
+    # dateTimes without an offset are in UTC, a date is its first instant; with and without the help of storage
+    'meta.created gt "2026-11-23T09:05:59"': JOHN_PAT,
+    'meta.created gt "2026-11-23T09:05:59" and userName pr': JOHN_PAT,
+    'meta.created lt "2026-11-23T09:05:59.5" or title eq "x"': BABS,
+    'not (meta.created gt "2026-11-23T09:05:59")': BABS,
+    'meta.created gt "2026-11-23"': ALL,
+    "meta.created gt 2026-11-23 and userName pr": ALL,
+    'meta.created ge "2026-11-24" or title eq "x"': [],
+    'meta.created ne "2026-11-23"': ALL,
+    'meta.created gt "2026-11-23T09:05:59z" and userName pr': JOHN_PAT,
+    'meta.created gt "2026-11-23 10:05:59+0100" and userName pr': JOHN_PAT,
+    'meta.created co "2026"': [],
+    "meta.created eq null": [],
     'meta.resourceType eq "User"': ALL,
     'meta.resourceType eq "Group"': [],
     # complex attributes and their sub-attributes
@@ -278,7 +291,14 @@ async def test_booleans_have_no_order_and_no_parts(people: Client, attribute: st
 
 
 @pytest.mark.parametrize(
-    "filter_text", ['active eq "perhaps"', 'meta.created gt "yesterday"', 'name[familyName eq "x"]']
+    "filter_text",
+    [
+        'active eq "perhaps"',
+        'name[familyName eq "x"]',
+        *(f'meta.created gt "{value}"' for value in ("yesterday", "", "2026-13-01", "20261123", "1763888700", "2026")),
+        "meta.lastModified lt 1763888700",
+        "meta.lastModified eq true",
+    ],
 )
 async def test_a_value_its_attribute_cannot_have_is_refused(people: Client, filter_text: str) -> None:
     answer = await people.get("/Users", filter=filter_text)
