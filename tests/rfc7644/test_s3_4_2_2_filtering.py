@@ -212,6 +212,8 @@ OPERATORS = {
     'emails[verified eq "x"]': [],
     'urn:ietf:params:scim:schemas:extension:Contoso:2.0:User:shoeSize eq "44"': [],
     'password eq "secret"': [],
+    'emails[value.x eq "babs@jensen.org"]': [],
+    "addresses pr or userName pr": ALL,
     # the schemas of a resource
     f'schemas eq "{USER}"': ALL,
     f'schemas eq "{ENTERPRISE}"': BABS,

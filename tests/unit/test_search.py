@@ -99,6 +99,22 @@ async def test_a_search_that_would_examine_too_much_is_refused(
     assert (await client.get("/Users", count=2)).document["totalResults"] == 13
 
 
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("/Users", 'members eq "018f0000-0000-7000-8000-000000000000"'),
+        ("/Users", 'members[type ne "x"] and title pr'),
+        ("/Groups", "userName pr or emails pr"),
+    ],
+)
+async def test_an_attribute_that_the_type_lacks_is_not_looked_for(
+    client: Client, thirty: Counting, url: str, text: str
+) -> None:
+    await client.group("group")
+    assert await client.found(url, text) == []
+    assert (thirty.handed_out, thirty.calls) == (0, [])
+
+
 async def test_a_walk_with_a_filter_goes_on_where_it_stopped(client: Client, thirty: Counting) -> None:
     first = (await client.get("/Users", filter="title pr", count=4)).document
     assert (first["totalResults"], thirty.handed_out) == (10, 30)
