@@ -111,17 +111,19 @@ class MemoryStorage:
         with self._lock:
             return set(ids).intersection(self._owned(tenant).of_type(resource_type))
 
-    async def find(self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False) -> list[str]:
+    async def find(
+        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
+    ) -> list[str]:
         """See Storage.find."""
         with self._lock:
             holders = self._owned(tenant).holders
             if not prefix:
-                return sorted(holders.get((resource_type, entry.attribute, entry.key), ()))
+                return sorted(holders.get((resource_type, entry.attribute, entry.key), ()))[:limit]
             found = set[str]()
             for (type_, attribute, key), ids in holders.items():
                 if (type_, attribute) == (resource_type, entry.attribute) and key.startswith(entry.key):
                     found |= ids
-            return sorted(found)
+            return sorted(found)[:limit]
 
     async def page(
         self,

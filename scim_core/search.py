@@ -7,9 +7,10 @@ cannot skip, so the end of each page is remembered under the startIndex that com
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import batched
 from typing import Any
 
 from scim2_models import ScimFilter, SearchRequest, TooManyException
@@ -24,6 +25,9 @@ from scim_core.totals import Totals
 
 MAX_SCAN = 10_000
 """Resources one request may examine: at a tenth of a millisecond each, a second of computing on one core."""
+
+LOOKUPS_AT_ONCE = 25
+"""Lookups of an `or` that are under way at a time: a filter may hold hundreds, and connections are for all requests."""
 
 SCAN_PAGE = 1_000
 """Resources read at a time while scanning: what one answer of Table Storage holds at most."""
@@ -255,11 +259,8 @@ class _Run:
         return f"{hashlib.blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=12).hexdigest()}:{start_index}"
 
     async def candidate_ids(self) -> list[str]:
-        """The ids, ascending, that the plan's lookup finds."""
-        ids = await self._ids(self.plan.lookup)
-        if len(ids) > MAX_SCAN:
-            raise _too_many()
-        return ids
+        """The ids, ascending, that the plan's lookup finds. Raises TooManyException beyond MAX_SCAN of them."""
+        return _few_enough(await self._ids(self.plan.lookup))
 
     async def _ids(self, lookup: Lookup) -> list[str]:  # noqa: PLR0911 -- one return for each kind of lookup
         match lookup:
@@ -268,17 +269,24 @@ class _Run:
             case Edge(group_id=group_id, member_id=member_id) if is_id(group_id) and is_id(member_id):
                 return [group_id] if await self.storage.present(self.tenant, group_id, [member_id]) else []
             case ByIndex(entry=entry, prefix=prefix):
-                return await self.storage.find(self.tenant, self.resource_type.name, entry, prefix=prefix)
+                type_name, limit = self.resource_type.name, MAX_SCAN + 1
+                return await self.storage.find(self.tenant, type_name, entry, prefix=prefix, limit=limit)
             case GroupsOf(member_id=member_id) if is_id(member_id):
                 groups = await self.storage.groups_of(self.tenant, [member_id])
                 return [item.group_id for item in groups.get(member_id, ())]
             case MembersOf(group_id=group_id) if is_id(group_id):
-                members = await self.storage.members_of(self.tenant, group_id)
-                return [item.member_id for item in members if item.member_type == self.resource_type.name]
+                members = await self.storage.members_of(self.tenant, group_id, limit=MAX_SCAN + 1)
+                return [item.member_id for item in _few_enough(members) if item.member_type == self.resource_type.name]
             case AnyOf(lookups=lookups):
-                found = await asyncio.gather(*(self._ids(item) for item in lookups))
-                return sorted({resource_id for ids in found for resource_id in ids})
+                return await self._ids_of_any(lookups)
         return []
+
+    async def _ids_of_any(self, lookups: Sequence[Lookup]) -> list[str]:
+        found = set[str]()
+        for some in batched(lookups, LOOKUPS_AT_ONCE, strict=False):
+            found.update(*await asyncio.gather(*map(self._ids, some)))
+            _few_enough(found)
+        return sorted(found)
 
     async def load_matching(self, ids: Sequence[str]) -> list[StoredResource]:
         """The stored resources with these ids that match the filter; ones deleted meanwhile are left out."""
@@ -352,6 +360,13 @@ async def _whole(
     groups = [resource for resource in resources if resource.resource_type == GROUP and resource.id in edges]
     members = await asyncio.gather(*(whole_members(storage, tenant, group, edges[group.id]) for group in groups))
     return edges | {group.id: some for group, some in zip(groups, members, strict=True)}
+
+
+def _few_enough[T: Sized](found: T) -> T:
+    """What was found. Raises TooManyException when it is more than MAX_SCAN."""
+    if len(found) > MAX_SCAN:
+        raise _too_many()
+    return found
 
 
 def _too_many() -> TooManyException:

@@ -179,8 +179,13 @@ class Storage(Protocol):
     async def existing(self, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
         """Those of the ids that are resources of this type. Ids that lie close to each other are read together."""
 
-    async def find(self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False) -> list[str]:
-        """The ids, ascending, of the resources that hold this index entry; with `prefix`, whose key starts so."""
+    async def find(
+        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
+    ) -> list[str]:
+        """The ids, ascending, of the resources that hold this index entry; with `prefix`, whose key starts so.
+
+        Of more than `limit`, so many of them, whichever: little more than these is read.
+        """
 
     async def page(
         self,

@@ -77,12 +77,14 @@ class TableStorage:
         """See Storage.existing."""
         return await reading.existing(self.rows, tenant, resource_type, ids)
 
-    async def find(self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False) -> list[str]:
+    async def find(
+        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
+    ) -> list[str]:
         """See Storage.find."""
         if prefix:
-            return sorted({*await self._ids(tenant, keys.holders_of_prefix(resource_type, entry))})
+            return await self._holders(tenant, keys.holders_of_prefix(resource_type, entry), limit)
         if not entry.unique:
-            return await self._ids(tenant, keys.holders(resource_type, entry))
+            return await self._ids(tenant, keys.holders(resource_type, entry), limit=limit)
         row = await self.rows.get(tenant, keys.unique_index(resource_type, entry), select=ID)
         return [row.properties["id"]] if row else []
 
@@ -305,6 +307,15 @@ class TableStorage:
 
     async def _memberships(self, tenant: str, key_range: KeyRange) -> list[Membership]:
         return await read_memberships(self.rows, tenant, key_range)
+
+    async def _holders(self, tenant: str, key_range: KeyRange, limit: int | None) -> list[str]:
+        """The ids, ascending, of the range of an index, in which a resource may have several rows."""
+        found = set[str]()
+        async for rows in read_pages(self.rows, tenant, key_range, select=ID):
+            found.update(row.properties[ID] for row in rows)
+            if limit is not None and len(found) >= limit:
+                break
+        return sorted(found)[:limit]
 
     async def _ids(self, tenant: str, key_range: KeyRange, *, limit: int | None = None) -> list[str]:
         rows = await read_range(self.rows, tenant, key_range, limit=limit, select=ID)

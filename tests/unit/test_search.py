@@ -1,12 +1,13 @@
 """What a search reads of storage, and where it stops."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from scim_core import search
 from scim_core.memory import MemoryStorage
-from scim_core.storage import Count, Page
+from scim_core.storage import Count, Membership, Page
 from tests.scim import Client, Clock, Json, endpoint_over
 
 
@@ -17,6 +18,23 @@ class Counting(MemoryStorage):
         super().__init__()
         self.calls: list[str] = []
         self.handed_out = 0
+        self.ids_found = 0
+        self.under_way = 0
+        self.most_under_way = 0
+
+    async def find(self, *args: Any, **options: Any) -> list[str]:
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        await asyncio.sleep(0)
+        self.under_way -= 1
+        found = await super().find(*args, **options)
+        self.ids_found += len(found)
+        return found
+
+    async def members_of(self, *args: Any, **options: Any) -> list[Membership]:
+        found = await super().members_of(*args, **options)
+        self.ids_found += len(found)
+        return found
 
     async def page(self, *args: Any, **options: Any) -> Page:
         page = await super().page(*args, **options)
@@ -113,6 +131,31 @@ async def test_an_attribute_that_the_type_lacks_is_not_looked_for(
     await client.group("group")
     assert await client.found(url, text) == []
     assert (thirty.handed_out, thirty.calls) == (0, [])
+
+
+@pytest.mark.parametrize("text", ['userName sw "user"', 'externalId eq "x"', 'groups eq "{group}"'])
+async def test_no_more_ids_are_read_than_show_that_there_are_too_many(
+    client: Client, storage: Counting, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    users = [await client.user(f"user{number}", externalId="x") for number in range(30)]
+    group = await client.group("group", *users)
+    monkeypatch.setattr(search, "MAX_SCAN", 10)
+    storage.ids_found = 0
+    answer = await client.get("/Users", filter=text.format(group=group["id"]))
+    assert (answer.status, answer.document["scimType"], storage.ids_found) == (400, "tooMany", 11)
+
+
+async def test_the_terms_of_a_long_or_are_looked_up_some_at_a_time(
+    client: Client, thirty: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = " or ".join(f'userName eq "user{number:02}"' for number in range(30))
+    assert len(await client.found("/Users", f"{text} or {text}")) == 30
+    assert (thirty.most_under_way, thirty.ids_found) == (search.LOOKUPS_AT_ONCE, 30)
+    monkeypatch.setattr(search, "MAX_SCAN", 10)
+    thirty.ids_found = 0
+    answer = await client.get("/Users", filter=text)
+    assert (answer.status, answer.document["scimType"]) == (400, "tooMany")
+    assert thirty.ids_found == search.LOOKUPS_AT_ONCE
 
 
 async def test_a_walk_with_a_filter_goes_on_where_it_stopped(client: Client, thirty: Counting) -> None:
