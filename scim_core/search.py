@@ -5,17 +5,16 @@ cannot skip, so the end of each page is remembered under the startIndex that com
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import AsyncIterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from itertools import batched
 from typing import Any
 
 from scim2_models import ScimFilter, SearchRequest, TooManyException
 
-from scim_core.identifiers import Clock, instant_text, is_id
+from scim_core.bookmarks import Bookmarks, bookmark_key
+from scim_core.identifiers import Clock, is_id
 from scim_core.memberships import whole_members
 from scim_core.plan import AnyOf, ById, ByIndex, Edge, GroupsOf, Lookup, MembersOf, Plan, Scan, plan
 from scim_core.representation import Renderer, to_comparable
@@ -31,13 +30,6 @@ LOOKUPS_AT_ONCE = 25
 
 SCAN_PAGE = 1_000
 """Resources read at a time while scanning: what one answer of Table Storage holds at most."""
-
-BOOKMARK_LIFETIME = timedelta(minutes=10)
-"""How long the end of a page is remembered: longer than a client needs between two pages, short enough that the
-totalResults of a walk, which is counted once, does not grow stale."""
-
-MAX_REMEMBERED_BOOKMARKS = 1_000
-"""Bookmarks kept in process, which save a round trip when the next page is asked of the same instance."""
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +57,8 @@ class Search:
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
-        self._clock = clock
         self._totals = Totals(storage, clock)
-        self._remembered: dict[tuple[str, str], Bookmark] = {}
+        self._bookmarks = Bookmarks(storage, clock)
 
     async def page(
         self, tenant: str, resource_type: ResourceType, query: Query, renderer: Renderer, *, memberships: bool
@@ -133,8 +124,7 @@ class Search:
         if memberships and not wants_edges:
             edges = await run.memberships([resource.id for resource in page])
         total = found if bookmark is None else max(bookmark.total_results, query.start_index - 1 + found)
-        if page and before + len(page) < found:
-            await self._remember(run, query.start_index + len(page), page[-1].id, total)
+        await self._remember(run, query, total, [resource.id for resource in page], more=before + len(page) < found)
         return Found(total, tuple(page), edges)
 
     async def _from_edge(self, run: "_Run", edge: Edge, query: Query, *, memberships: bool) -> Found:
@@ -159,7 +149,7 @@ class Search:
         ids = [resource.id for resource in resources]
         edges, _ = await asyncio.gather(
             run.memberships(ids, contiguous=run.unfiltered) if memberships and ids else _nothing(),
-            self._remember(run, query.start_index + len(ids), ids[-1], total) if more and ids else _nothing(),
+            self._remember(run, query, total, ids, more=more),
         )
         return Found(total, tuple(resources), edges)
 
@@ -190,7 +180,7 @@ class Search:
 
     async def _resumed(self, run: "_Run", query: Query) -> tuple[int, list[StoredResource], bool] | None:
         """The page after a bookmark, read ahead while the bookmark that this process remembers is being confirmed."""
-        remembered = self._remembered.get((run.tenant, run.bookmark_key(query.start_index)))
+        remembered = self._bookmarks.remembered(run.tenant, run.bookmark_key(query.start_index))
         ahead = asyncio.ensure_future(run.take(remembered.last_id, query.count)) if remembered else None
         try:
             bookmark = await self._bookmark(run, query.start_index)
@@ -208,19 +198,13 @@ class Search:
 
     async def _bookmark(self, run: "_Run", start_index: int) -> Bookmark | None:
         """Where the page before the one at `start_index` ended, if that is still known."""
-        if start_index == 1:
-            return None
-        bookmark = await self._storage.load_bookmark(run.tenant, run.bookmark_key(start_index))
-        return bookmark if bookmark is not None and bookmark.expires >= instant_text(self._clock()) else None
+        return None if start_index == 1 else await self._bookmarks.load(run.tenant, run.bookmark_key(start_index))
 
-    async def _remember(self, run: "_Run", next_index: int, last_id: str, total: int) -> dict[str, list[Membership]]:
-        key = run.bookmark_key(next_index)
-        bookmark = Bookmark(last_id, total, instant_text(self._clock() + BOOKMARK_LIFETIME))
-        if len(self._remembered) >= MAX_REMEMBERED_BOOKMARKS:
-            self._remembered.pop(next(iter(self._remembered)))
-        self._remembered[run.tenant, key] = bookmark
-        await self._storage.save_bookmark(run.tenant, key, bookmark)
-        return {}
+    async def _remember(self, run: "_Run", query: Query, total: int, page: Sequence[str], *, more: bool) -> None:
+        """The page of these ids leaves a bookmark for the next one, if there are any more."""
+        if page and more:
+            key = run.bookmark_key(query.start_index + len(page))
+            await self._bookmarks.save(run.tenant, key, page[-1], total)
 
 
 async def _nothing() -> dict[str, list[Membership]]:
@@ -255,8 +239,7 @@ class _Run:
 
     def bookmark_key(self, start_index: int) -> str:
         """Names the page of this search that starts there."""
-        text = f"{self.resource_type.name}\n{self.filter or ''}"
-        return f"{hashlib.blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=12).hexdigest()}:{start_index}"
+        return bookmark_key(self.resource_type.name, self.filter or "", start_index)
 
     async def candidate_ids(self) -> list[str]:
         """The ids, ascending, that the plan's lookup finds. Raises TooManyException beyond MAX_SCAN of them."""

@@ -8,6 +8,7 @@ time, so that all creations show; deletions of what lies before it do not.
 import asyncio
 from datetime import timedelta
 
+from scim_core.bounded import Bounded
 from scim_core.identifiers import Clock, first_id, instant_text
 from scim_core.storage import Bookmark, Storage
 
@@ -31,7 +32,7 @@ class Totals:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
-        self._remembered: dict[tuple[str, str], Bookmark] = {}
+        self._remembered: Bounded[tuple[str, str], Bookmark] = Bounded(MAX_REMEMBERED)
 
     async def of(self, tenant: str, resource_type: str) -> int:
         """How many resources of this type the tenant has."""
@@ -43,7 +44,7 @@ class Totals:
             known = self._fresh(await self._storage.load_bookmark(tenant, _key(resource_type)))
             if known is None:
                 return await self._counted(tenant, resource_type, first.number, first.last_id)
-            self._remember(tenant, resource_type, known)
+            self._remembered.put((tenant, resource_type), known)
         new = await self._storage.count(tenant, resource_type, after=known.last_id)
         return known.total_results + new.number
 
@@ -58,14 +59,9 @@ class Totals:
             self._storage.count(tenant, resource_type, after=end),
         )
         total = Bookmark(end, number + old.number, instant_text(now + LIFETIME))
-        self._remember(tenant, resource_type, total)
+        self._remembered.put((tenant, resource_type), total)
         await self._storage.save_bookmark(tenant, _key(resource_type), total)
         return total.total_results + new.number
-
-    def _remember(self, tenant: str, resource_type: str, total: Bookmark) -> None:
-        if len(self._remembered) >= MAX_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[tenant, resource_type] = total
 
     def _fresh(self, total: Bookmark | None) -> Bookmark | None:
         return total if total is not None and total.expires >= instant_text(self._clock()) else None

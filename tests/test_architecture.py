@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tenants", "credentials", "bounded", "audit", "oauth.verification", "oauth.key_server", "oauth"),
     ("schemas", "json_body", "memory", "memory_registry", "rate_limits", "turns", "totals", "oauth.signing_keys"),
     ("representation", "filters", "memberships", "errors", "failures", "oauth.access_tokens", "oauth.keys"),
-    ("tolerance", "plan", "search_parameters", "directory", "routes", "oauth.entra", "oauth.answers"),
+    ("tolerance", "plan", "bookmarks", "search_parameters", "directory", "routes", "oauth.entra", "oauth.answers"),
     ("discovery", "search", "service_provider", "auth", "oauth.token_request", "administration"),
     ("operations", "oauth.clients", "oauth.metadata"),
     ("oauth.endpoint",),

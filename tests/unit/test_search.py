@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scim_core import search
+from scim_core import bookmarks, search
 from scim_core.memory import MemoryStorage
 from scim_core.storage import Count, Membership, Page
 from tests.scim import Client, Clock, Json, endpoint_over
@@ -170,15 +170,12 @@ async def test_a_walk_with_a_filter_goes_on_where_it_stopped(client: Client, thi
 async def test_what_is_remembered_in_process_is_bounded(
     clock: Clock, storage: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "MAX_REMEMBERED_BOOKMARKS", 5)
-    searches = search.Search(storage, clock)
-    monkeypatch.setattr("scim_core.Search", lambda *_: searches)
-    client = Client(endpoint_over(storage, clock))
+    monkeypatch.setattr(bookmarks, "MAX_REMEMBERED_BOOKMARKS", 5)
+    kept = bookmarks.Bookmarks(storage, clock)
     for number in range(20):
-        await client.user(f"user{number}")
-    for start in range(1, 20):
-        await client.get("/Users", startIndex=start, count=1)
-    assert len(searches._remembered) == 5
+        await kept.save("contoso", str(number), "id", 20)
+    assert [number for number in range(20) if kept.remembered("contoso", str(number))] == [15, 16, 17, 18, 19]
+    assert await kept.load("contoso", "0") is not None
 
 
 async def test_a_bookmark_that_another_process_moved_is_obeyed(clock: Clock, storage: Counting) -> None:
