@@ -6,6 +6,7 @@ cannot skip, so the end of each page is remembered under the startIndex that com
 
 import asyncio
 import logging
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from itertools import batched
@@ -111,21 +112,36 @@ class Search:
     async def _from_lookup(self, run: "_Run", query: Query, *, memberships: bool) -> Found:
         ids, bookmark = await asyncio.gather(run.candidate_ids(), self._bookmark(run, query.start_index))
         before = query.start_index - 1
-        if bookmark is not None:
-            ids, before = [resource_id for resource_id in ids if resource_id > bookmark.last_id], 0
-        whole_answer = run.plan.ids_suffice
-        wanted = ids[before : before + query.count] if whole_answer else ids
-        wants_edges = memberships and len(wanted) <= query.count
-        loaded, edges = await asyncio.gather(
-            run.load_matching(wanted), run.memberships(wanted) if wants_edges else _nothing()
+        if bookmark is None:
+            part = _Part(ids, before, query.count, enough=len(ids))
+        else:
+            later = ids[bisect_right(ids, bookmark.last_id) :]
+            part = _Part(later, 0, query.count, enough=query.count + 1)
+        of_part = self._listed if run.plan.ids_suffice else self._matched
+        found = await of_part(run, part, memberships=memberships)
+        number, page = found.total_results, [resource.id for resource in found.resources]
+        total = number if bookmark is None else max(bookmark.total_results, before + number)
+        await self._remember(run, query, total, page, more=part.before + len(page) < number)
+        return replace(found, total_results=total)
+
+    async def _listed(self, run: "_Run", part: "_Part", *, memberships: bool) -> Found:
+        """Of ids that are the answer, only the page's resources are read; one that is gone meanwhile does not count."""
+        wanted = part.of(part.ids)
+        resources, edges = await asyncio.gather(
+            run.load_matching(wanted), run.memberships(wanted) if memberships else _nothing()
         )
-        found = len(ids) - (len(wanted) - len(loaded)) if whole_answer else len(loaded)
-        page = loaded if whole_answer else loaded[before : before + query.count]
-        if memberships and not wants_edges:
+        return Found(len(part.ids) - (len(wanted) - len(resources)), tuple(resources), edges)
+
+    async def _matched(self, run: "_Run", part: "_Part", *, memberships: bool) -> Found:
+        """Candidates are read until enough of them match; the memberships of few are read beside them."""
+        beside = memberships and len(part.ids) <= part.count
+        matches, edges = await asyncio.gather(
+            run.first_matches(part.ids, part.enough), run.memberships(part.ids) if beside else _nothing()
+        )
+        page = part.of(matches)
+        if memberships and not beside:
             edges = await run.memberships([resource.id for resource in page])
-        total = found if bookmark is None else max(bookmark.total_results, query.start_index - 1 + found)
-        await self._remember(run, query, total, [resource.id for resource in page], more=before + len(page) < found)
-        return Found(total, tuple(page), edges)
+        return Found(len(matches), tuple(page), edges)
 
     async def _from_edge(self, run: "_Run", edge: Edge, query: Query, *, memberships: bool) -> Found:
         """The probe whether a group has a member: the edge and the group are read side by side."""
@@ -207,6 +223,20 @@ class Search:
             await self._bookmarks.save(run.tenant, key, page[-1], total)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a page is taken from: candidates, the places of matches before the page, and the matches to look for."""
+
+    ids: list[str]
+    before: int
+    count: int
+    enough: int
+
+    def of[T](self, matches: list[T]) -> list[T]:
+        """The page."""
+        return matches[self.before : self.before + self.count]
+
+
 async def _nothing() -> dict[str, list[Membership]]:
     return {}
 
@@ -275,6 +305,15 @@ class _Run:
         """The stored resources with these ids that match the filter; ones deleted meanwhile are left out."""
         loaded = await self.storage.read(self.tenant, self.resource_type.name, ids)
         return await self._matching([resource for resource in loaded if resource is not None])
+
+    async def first_matches(self, ids: Sequence[str], enough: int) -> list[StoredResource]:
+        """The first `enough` of these candidates that match. No more are read at once than have been read before."""
+        matches: list[StoredResource] = []
+        begin, end = 0, enough
+        while len(matches) < enough and begin < len(ids):
+            matches += await self.load_matching(ids[begin:end])
+            begin, end = end, 2 * end
+        return matches[:enough]
 
     async def memberships(self, ids: Sequence[str], *, contiguous: bool = False) -> dict[str, list[Membership]]:
         """The memberships that each of these resources shows."""

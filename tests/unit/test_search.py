@@ -167,6 +167,23 @@ async def test_a_walk_with_a_filter_goes_on_where_it_stopped(client: Client, thi
     assert thirty.handed_out < 30
 
 
+@pytest.mark.parametrize(
+    ("text", "count", "most"), [('userName sw "user"', 5, 6), ('userName sw "user" and title pr', 2, 12)]
+)
+async def test_the_pages_of_a_walk_over_candidates_read_no_more_of_them_than_they_show(
+    client: Client, thirty: Counting, text: str, count: int, most: int
+) -> None:
+    page = (await client.get("/Users", filter=text, count=count)).document
+    total, seen, thirty.handed_out = page["totalResults"], page["Resources"], 0
+    while len(seen) < total:
+        page = (await client.get("/Users", filter=text, count=count, startIndex=len(seen) + 1)).document
+        assert (page["totalResults"], page["itemsPerPage"]) == (total, count)
+        assert thirty.handed_out <= most
+        seen += page["Resources"]
+        thirty.handed_out = 0
+    assert seen == await client.found("/Users", text)
+
+
 async def test_what_is_remembered_in_process_is_bounded(
     clock: Clock, storage: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
