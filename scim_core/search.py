@@ -7,27 +7,21 @@ cannot skip, so the end of each page is remembered under the startIndex that com
 import asyncio
 import logging
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Sequence, Sized
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import batched
 from typing import Any
 
-from scim2_models import ScimFilter, SearchRequest, TooManyException
+from scim2_models import ScimFilter, SearchRequest
 
 from scim_core.bookmarks import Bookmarks, bookmark_key
+from scim_core.candidates import find_candidates, require_few
 from scim_core.identifiers import Clock, is_id
 from scim_core.memberships import whole_members
-from scim_core.plan import AnyOf, ById, ByIndex, Edge, GroupsOf, Lookup, MembersOf, Plan, Scan, plan
+from scim_core.plan import Edge, Plan, Scan, plan
 from scim_core.representation import Renderer, to_comparable
 from scim_core.schemas import ResourceType
 from scim_core.storage import GROUP, Bookmark, Membership, Storage, StoredResource
 from scim_core.totals import Totals
-
-MAX_SCAN = 10_000
-"""Resources one request may examine: at a tenth of a millisecond each, a second of computing on one core."""
-
-LOOKUPS_AT_ONCE = 25
-"""Lookups of an `or` that are under way at a time: a filter may hold hundreds, and connections are for all requests."""
 
 SCAN_PAGE = 1_000
 """Resources read at a time while scanning: what one answer of Table Storage holds at most."""
@@ -273,33 +267,7 @@ class _Run:
 
     async def candidate_ids(self) -> list[str]:
         """The ids, ascending, that the plan's lookup finds. Raises TooManyException beyond MAX_SCAN of them."""
-        return _few_enough(await self._ids(self.plan.lookup))
-
-    async def _ids(self, lookup: Lookup) -> list[str]:  # noqa: PLR0911 -- one return for each kind of lookup
-        match lookup:
-            case ById(id=resource_id):
-                return [resource_id] if is_id(resource_id) else []
-            case Edge(group_id=group_id, member_id=member_id) if is_id(group_id) and is_id(member_id):
-                return [group_id] if await self.storage.present(self.tenant, group_id, [member_id]) else []
-            case ByIndex(entry=entry, prefix=prefix):
-                type_name, limit = self.resource_type.name, MAX_SCAN + 1
-                return await self.storage.find(self.tenant, type_name, entry, prefix=prefix, limit=limit)
-            case GroupsOf(member_id=member_id) if is_id(member_id):
-                groups = await self.storage.groups_of(self.tenant, [member_id])
-                return [item.group_id for item in groups.get(member_id, ())]
-            case MembersOf(group_id=group_id) if is_id(group_id):
-                members = await self.storage.members_of(self.tenant, group_id, limit=MAX_SCAN + 1)
-                return [item.member_id for item in _few_enough(members) if item.member_type == self.resource_type.name]
-            case AnyOf(lookups=lookups):
-                return await self._ids_of_any(lookups)
-        return []
-
-    async def _ids_of_any(self, lookups: Sequence[Lookup]) -> list[str]:
-        found = set[str]()
-        for some in batched(lookups, LOOKUPS_AT_ONCE, strict=False):
-            found.update(*await asyncio.gather(*map(self._ids, some)))
-            _few_enough(found)
-        return sorted(found)
+        return await find_candidates(self.storage, self.tenant, self.resource_type.name, self.plan.lookup)
 
     async def load_matching(self, ids: Sequence[str]) -> list[StoredResource]:
         """The stored resources with these ids that match the filter; ones deleted meanwhile are left out."""
@@ -357,8 +325,7 @@ class _Run:
             yield await self._matching(page.resources), page.last_id is not None
             if page.last_id is None:
                 return
-            if examined >= MAX_SCAN:
-                raise _too_many()
+            require_few(examined + 1)
             after = page.last_id
 
     async def _matching(self, resources: Sequence[StoredResource]) -> list[StoredResource]:
@@ -382,17 +349,3 @@ async def _whole(
     groups = [resource for resource in resources if resource.resource_type == GROUP and resource.id in edges]
     members = await asyncio.gather(*(whole_members(storage, tenant, group, edges[group.id]) for group in groups))
     return edges | {group.id: some for group, some in zip(groups, members, strict=True)}
-
-
-def _few_enough[T: Sized](found: T) -> T:
-    """What was found. Raises TooManyException when it is more than MAX_SCAN."""
-    if len(found) > MAX_SCAN:
-        raise _too_many()
-    return found
-
-
-def _too_many() -> TooManyException:
-    return TooManyException(
-        detail=f"This request would examine more than {MAX_SCAN} resources. Filter with eq on userName, externalId, "
-        "displayName, emails.value or id, which are indexed, or on meta.lastModified; leave out sortBy."
-    )

@@ -21,8 +21,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("schemas", "json_body", "memory", "memory_registry", "rate_limits", "turns", "totals", "oauth.signing_keys"),
     ("representation", "filters", "memberships", "errors", "failures", "oauth.access_tokens", "oauth.keys"),
     ("tolerance", "plan", "bookmarks", "search_parameters", "directory", "routes", "oauth.entra", "oauth.answers"),
-    ("discovery", "search", "service_provider", "auth", "oauth.token_request", "administration"),
-    ("operations", "oauth.clients", "oauth.metadata"),
+    ("discovery", "candidates", "service_provider", "auth", "oauth.token_request", "administration"),
+    ("search", "oauth.clients", "oauth.metadata"),
+    ("operations",),
     ("oauth.endpoint",),
     ("http",),
     ("check", "export", "import"),
@@ -55,7 +56,7 @@ LIBRARIES = {
     "pydantic": {"errors"},
     "scim2_models": {
         *("schemas", "tolerance", "filters", "memberships", "representation", "plan", "search", "search_parameters"),
-        *("operations", "service_provider", "errors", "json_body", "discovery", "limits"),
+        *("operations", "service_provider", "errors", "json_body", "discovery", "limits", "candidates"),
     },
 }
 """The only libraries beside Python's own, and the modules that may import each."""

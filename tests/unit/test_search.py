@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scim_core import bookmarks, search
+from scim_core import bookmarks, candidates, search
 from scim_core.memory import MemoryStorage
 from scim_core.storage import Count, Membership, Page
 from tests.scim import Client, Clock, Json, endpoint_over
@@ -106,7 +106,7 @@ async def test_a_page_of_an_index_reads_that_page(client: Client, storage: Count
 async def test_a_search_that_would_examine_too_much_is_refused(
     client: Client, monkeypatch: pytest.MonkeyPatch, query: Json
 ) -> None:
-    monkeypatch.setattr(search, "MAX_SCAN", 10)
+    monkeypatch.setattr(candidates, "MAX_SCAN", 10)
     monkeypatch.setattr(search, "SCAN_PAGE", 4)
     for number in range(13):
         await client.user(f"user{number}", externalId="x")
@@ -139,7 +139,7 @@ async def test_no_more_ids_are_read_than_show_that_there_are_too_many(
 ) -> None:
     users = [await client.user(f"user{number}", externalId="x") for number in range(30)]
     group = await client.group("group", *users)
-    monkeypatch.setattr(search, "MAX_SCAN", 10)
+    monkeypatch.setattr(candidates, "MAX_SCAN", 10)
     storage.ids_found = 0
     answer = await client.get("/Users", filter=text.format(group=group["id"]))
     assert (answer.status, answer.document["scimType"], storage.ids_found) == (400, "tooMany", 11)
@@ -150,12 +150,12 @@ async def test_the_terms_of_a_long_or_are_looked_up_some_at_a_time(
 ) -> None:
     text = " or ".join(f'userName eq "user{number:02}"' for number in range(30))
     assert len(await client.found("/Users", f"{text} or {text}")) == 30
-    assert (thirty.most_under_way, thirty.ids_found) == (search.LOOKUPS_AT_ONCE, 30)
-    monkeypatch.setattr(search, "MAX_SCAN", 10)
+    assert (thirty.most_under_way, thirty.ids_found) == (candidates.LOOKUPS_AT_ONCE, 30)
+    monkeypatch.setattr(candidates, "MAX_SCAN", 10)
     thirty.ids_found = 0
     answer = await client.get("/Users", filter=text)
     assert (answer.status, answer.document["scimType"]) == (400, "tooMany")
-    assert thirty.ids_found == search.LOOKUPS_AT_ONCE
+    assert thirty.ids_found == candidates.LOOKUPS_AT_ONCE
 
 
 async def test_a_walk_with_a_filter_goes_on_where_it_stopped(client: Client, thirty: Counting) -> None:
