@@ -1,8 +1,8 @@
 """Filter text as clients write it, brought into the grammar of RFC 7644 section 3.4.2.2.
 
 Entra sends values without quotes (`externalId eq jyoung`), may leave quotes inside a value unescaped, and compares
-`manager` with an id; the rest of the text is left alone. Text that already follows the grammar comes out with the same
-meaning.
+`manager` with an id; a dateTime may lack the offset. The rest of the text is left alone. Text that already follows the
+grammar comes out with the same meaning.
 """
 
 import json
@@ -12,12 +12,14 @@ from typing import Any
 
 from scim2_models import InvalidFilterException, ScimFilter
 
+from scim_core.instants import with_offset
 from scim_core.schemas import AttributeDefinition, ResourceType
 
 MAX_FILTER_BYTES = 8 * 1024
 """Longest filter. Entra's are under 300 bytes, and parsing time grows with the text."""
 
 _OPERATORS = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le"})
+_FRAGMENTS = frozenset({"co", "sw", "ew"})
 _LOGIC = frozenset({"and", "or", "not", "pr"})
 _WORD = re.compile(r'[^\s()\[\]"]+')
 _BARE_VALUE = re.compile(r'[^\s)\]"]+')
@@ -42,21 +44,23 @@ def parse_filter(resource_type: ResourceType, text: str) -> ScimFilter[Any]:
 
 
 def _rewritten(resource_type: ResourceType, text: str) -> Iterator[str]:
-    position, attribute, expects_value, enclosing, within = 0, "", False, "", False
+    position, attribute, operator, enclosing, within = 0, "", "", "", False
     while position < len(text):
         character = text[position]
         if character == '"':
             token = _string_at(text, position)
-            yield token if _STRING.fullmatch(token) else json.dumps(token[1:-1], ensure_ascii=False)
-            position, expects_value = position + len(token), False
-        elif expects_value and not character.isspace():
+            value = token if _STRING.fullmatch(token) else json.dumps(token[1:-1], ensure_ascii=False)
+            yield _compared(_declared(resource_type, attribute), operator, value)
+            position, operator = position + len(token), ""
+        elif operator and not character.isspace():
             token = _match(_BARE_VALUE, text, position)
-            yield _literal(_declared(resource_type, attribute), token)
-            position, expects_value = position + len(token), False
+            declared = _declared(resource_type, attribute)
+            yield _compared(declared, operator, _literal(declared, token))
+            position, operator = position + len(token), ""
         elif (word := _WORD.match(text, position)) is not None:
             token, position = word[0], word.end()
             if token.lower() in _OPERATORS and attribute:
-                expects_value = True
+                operator = token.lower()
                 yield token
             elif token.lower() in _LOGIC:
                 yield token
@@ -116,6 +120,22 @@ def _literal(attribute: AttributeDefinition | None, token: str) -> str:
         or (kind in ("integer", "decimal") and _NUMBER.fullmatch(token))
     )
     return token if literal else json.dumps(token, ensure_ascii=False)
+
+
+def _compared(attribute: AttributeDefinition | None, operator: str, literal: str) -> str:
+    """The literal, but with an offset where it is a dateTime: it could not be compared with those that have one.
+
+    Raises InvalidFilterException for any other string that is compared with a dateTime.
+    """
+    whole = operator and operator not in _FRAGMENTS and literal.startswith('"')
+    if not whole or attribute is None or attribute.type != "dateTime":
+        return literal
+    instant = with_offset(json.loads(literal))
+    if instant is None:
+        raise InvalidFilterException(
+            detail=f"{attribute.name} is compared with {literal}, which is no dateTime such as 2026-11-23T09:05:00Z."
+        )
+    return json.dumps(instant)
 
 
 def _qualified(resource_type: ResourceType, token: str, *, compared: bool) -> str:

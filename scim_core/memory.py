@@ -111,17 +111,19 @@ class MemoryStorage:
         with self._lock:
             return set(ids).intersection(self._owned(tenant).of_type(resource_type))
 
-    async def find(self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False) -> list[str]:
+    async def find(
+        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
+    ) -> list[str]:
         """See Storage.find."""
         with self._lock:
             holders = self._owned(tenant).holders
             if not prefix:
-                return sorted(holders.get((resource_type, entry.attribute, entry.key), ()))
+                return sorted(holders.get((resource_type, entry.attribute, entry.key), ()))[:limit]
             found = set[str]()
             for (type_, attribute, key), ids in holders.items():
                 if (type_, attribute) == (resource_type, entry.attribute) and key.startswith(entry.key):
                     found |= ids
-            return sorted(found)
+            return sorted(found)[:limit]
 
     async def page(
         self,
@@ -140,11 +142,18 @@ class MemoryStorage:
             return Page(found, found[-1].id if len(passing) > limit else None)
 
     async def count(
-        self, tenant: str, resource_type: str, *, after: str | None = None, limit: int | None = None
+        self,
+        tenant: str,
+        resource_type: str,
+        *,
+        after: str | None = None,
+        up_to: str | None = None,
+        limit: int | None = None,
     ) -> Count:
         """See Storage.count."""
         with self._lock:
-            ids = _ids_after(self._owned(tenant).of_type(resource_type), after)[:limit]
+            found = _ids_after(self._owned(tenant).of_type(resource_type), after)
+            ids = [id_ for id_ in found if up_to is None or id_ <= up_to][:limit]
             return Count(len(ids), ids[-1] if ids else None)
 
     async def seek(self, tenant: str, resource_type: str, *, after: str | None, steps: int) -> str | None:

@@ -104,15 +104,26 @@ class Plan:
     exact: bool
     reads_memberships: bool = False
 
+    @property
+    def ids_suffice(self) -> bool:
+        """Whether the ids it finds are those of the answer: an id that a filter names may be nobody's."""
+        return self.exact and not _names_ids(self.lookup)
+
     def __str__(self) -> str:
         """For the log: the kind of plan and the attributes it uses, never their values."""
         return f"{_named(self.lookup)}, {'exact' if self.exact else 'superset'}"
+
+
+def _names_ids(lookup: Lookup) -> bool:
+    return any(map(_names_ids, lookup.lookups)) if isinstance(lookup, AnyOf) else isinstance(lookup, ById)
 
 
 def _named(lookup: Lookup) -> str:
     match lookup:
         case ByIndex(entry=entry, prefix=prefix):
             return f"{'prefix' if prefix else 'index'} {entry.attribute}"
+        case AnyOf(lookups=()):
+            return "nothing"
         case AnyOf(lookups=lookups):
             return f"any of {len(lookups)}"
         case Scan(tests=tests):
@@ -136,10 +147,14 @@ class _Planner(FilterVisitor[Plan]):
         self.sees_memberships = False
 
     def visit_comparison(self, node: Comparison) -> Plan:
-        return self._comparison(node.attr_path, node.op, node.value)
+        binding = self.filter.resolve_comparison(node.attr_path, strict=False)
+        return _NOTHING if binding is None else self._comparison(binding, node.op, node.value)
 
     def visit_present(self, node: Present) -> Plan:
-        self._resolve(node.attr_path)
+        binding = self.filter.resolve(node.attr_path, strict=False)
+        if binding is None:
+            return _NOTHING
+        self._note(binding)
         return _SCAN
 
     def visit_not(self, node: Not) -> Plan:
@@ -152,30 +167,29 @@ class _Planner(FilterVisitor[Plan]):
 
     def visit_value_path(self, node: ValuePath) -> Plan:
         """The most selective equality inside the brackets; only a lone one is the whole answer."""
+        outer = self.filter.resolve(node.attr_path, strict=False)
+        if outer is None:
+            return _NOTHING
+        self._note(outer)
         inner = node.val_filter
         terms = inner.terms if isinstance(inner, LogicalExpr) and inner.op == LogicalOperator.and_ else (inner,)
-        self._resolve(node.attr_path)
-        plans = [
-            self._comparison(
-                AttrPath(node.attr_path.attr, term.attr_path.attr, node.attr_path.uri), term.op, term.value
-            )
-            for term in terms
-            if isinstance(term, Comparison)
-        ]
+        plans = [self._inner(node.attr_path, term) for term in terms if isinstance(term, Comparison)]
         best = min(plans, key=lambda item: item.lookup.rank, default=_SCAN)
         return Plan(best.lookup, exact=best.exact and len(terms) == 1)
 
-    def _resolve(self, attr_path: AttrPath) -> AttributeBinding | None:
-        binding = self.filter.resolve_comparison(attr_path, strict=False)
-        shown = MEMBERSHIP_ATTRIBUTES.get(self.resource_type.name)
-        if binding is not None and binding.field_name == shown:
-            self.sees_memberships = True
-        return binding
+    def _inner(self, outer: AttrPath, term: Comparison) -> Plan:
+        """A comparison inside the brackets. Values that are not complex have no sub-attributes and yet a `value`."""
+        path = AttrPath(outer.attr, term.attr_path.attr, outer.uri)
+        plain = term.attr_path == AttrPath(term.attr_path.attr)
+        binding = self.filter.resolve_comparison(path, strict=False) if plain else None
+        return _SCAN if binding is None else self._comparison(binding, term.op, term.value)
 
-    def _comparison(self, attr_path: AttrPath, op: CompareOperator, value: Any) -> Plan:
-        binding = self._resolve(attr_path)
-        if binding is None:
-            return _SCAN
+    def _note(self, binding: AttributeBinding) -> None:
+        if binding.field_name == MEMBERSHIP_ATTRIBUTES.get(self.resource_type.name):
+            self.sees_memberships = True
+
+    def _comparison(self, binding: AttributeBinding, op: CompareOperator, value: Any) -> Plan:
+        self._note(binding)
         of_core = binding.model is self.resource_type.model  # an extension may have an `active` of its own
         if of_core and binding.field_name == "meta":
             return _instant(binding.sub_field_name, op, value)
@@ -208,6 +222,9 @@ class _Planner(FilterVisitor[Plan]):
 
 
 _SCAN = Plan(Scan(), exact=False)
+_NOTHING = Plan(AnyOf(()), exact=True)
+"""For an attribute that the resource type lacks: whatever it is compared with, and how, no resource matches (RFC 7644
+section 3.4.2.1)."""
 _INSTANTS = {"created": "created", "last_modified": "lastModified"}
 _TESTS = {CompareOperator.eq, CompareOperator.gt, CompareOperator.ge, CompareOperator.lt, CompareOperator.le}
 
@@ -217,9 +234,8 @@ def _instant(sub_attribute: str | None, op: CompareOperator, value: Any) -> Plan
     if column is None or op not in _TESTS or not isinstance(value, str):
         return _SCAN
     try:
-        instant = datetime.fromisoformat(value)
-        text = instant_text(instant.astimezone(UTC) if instant.tzinfo else instant)
-    except (ValueError, OverflowError):
+        text = instant_text(datetime.fromisoformat(value).astimezone(UTC))
+    except OverflowError:  # the first and the last hours that there are, in another time zone
         return _SCAN
     return Plan(Scan((ColumnTest(column, op.value, text),)), exact=True)
 
@@ -227,10 +243,17 @@ def _instant(sub_attribute: str | None, op: CompareOperator, value: Any) -> Plan
 def _any_of(plans: list[Plan]) -> Plan:
     if any(isinstance(item.lookup, Scan) for item in plans):
         return _SCAN
-    return Plan(AnyOf(tuple(item.lookup for item in plans)), exact=all(item.exact for item in plans))
+    lookups = tuple(dict.fromkeys(lookup for item in plans for lookup in _parts(item.lookup)))
+    return Plan(lookups[0] if len(lookups) == 1 else AnyOf(lookups), exact=all(item.exact for item in plans))
+
+
+def _parts(lookup: Lookup) -> tuple[Lookup, ...]:
+    return lookup.lookups if isinstance(lookup, AnyOf) else (lookup,)
 
 
 def _all_of(plans: list[Plan]) -> Plan:
+    if _NOTHING in plans:
+        return _NOTHING
     scans = [item for item in plans if isinstance(item.lookup, Scan)]
     if len(scans) == len(plans):
         tests = tuple(_tests(plans))

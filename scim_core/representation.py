@@ -11,6 +11,7 @@ from typing import Any
 from scim2_models import Context, InvalidValueException, Path, Resource, ResponseParameters
 
 from scim_core.identifiers import is_id
+from scim_core.instants import with_offset
 from scim_core.limits import MAX_VALUES, at_most
 from scim_core.schemas import POLICY, AttributeDefinition, ResourceType
 from scim_core.storage import GROUP, Column, IndexEntry, Membership, StoredResource
@@ -209,6 +210,31 @@ def _referenced(attribute: AttributeDefinition) -> str | None:
 def entity_tag(version: str) -> str:
     """The weak entity tag of a version: meta.version and the ETag header (RFC 7644 section 3.14)."""
     return f'W/"{version}"'
+
+
+def to_comparable(resource_type: ResourceType, document: Mapping[str, Any]) -> Resource[Any]:
+    """The model, of whose dateTimes each has an offset: what filters test and what is sorted."""
+    if resource_type.has_date_times:
+        extensions = {
+            urn: _with_offsets(resource_type.extensions[urn], document[urn])
+            for urn in resource_type.extensions.keys() & document.keys()
+        }
+        document = _with_offsets(resource_type.attributes, document) | extensions
+    return to_model(resource_type, document)
+
+
+def _with_offsets(attributes: Mapping[str, AttributeDefinition], values: Mapping[str, Any]) -> Json:
+    return {name: _with_offset(attributes.get(name.lower()), value) for name, value in values.items()}
+
+
+def _with_offset(attribute: AttributeDefinition | None, value: Any) -> Any:
+    if attribute is None or not attribute.has_date_times:
+        return value
+    if isinstance(value, list):
+        return [_with_offset(attribute, item) for item in value]
+    if isinstance(value, dict):
+        return _with_offsets(attribute.sub_attributes, value)
+    return with_offset(value) or value if isinstance(value, str) else value
 
 
 def to_model(resource_type: ResourceType, document: Mapping[str, Any]) -> Resource[Any]:

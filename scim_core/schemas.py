@@ -72,6 +72,11 @@ class AttributeDefinition:
         return self.mutability == "readOnly"
 
     @property
+    def has_date_times(self) -> bool:
+        """Whether it is a dateTime, or a sub-attribute of it is."""
+        return self.type == "dateTime" or any(item.has_date_times for item in self.sub_attributes.values())
+
+    @property
     def shown(self) -> bool:
         """Whether a client that names no attributes is shown all of it (RFC 7643 section 7, `returned`)."""
         return self.returned in ("always", "default") and all(item.shown for item in self.sub_attributes.values())
@@ -82,11 +87,11 @@ def attributes_by_name(definitions: Iterable[Mapping[str, Any]]) -> dict[str, At
     return {item["name"].lower(): AttributeDefinition.from_json(item) for item in definitions}
 
 
-def _assigned_by_us(name: str, *sub_attributes: str) -> AttributeDefinition:
-    subs = {sub.lower(): _assigned_by_us(sub) for sub in sub_attributes}
+def _assigned_by_us(name: str, *sub_attributes: AttributeDefinition, kind: str = "string") -> AttributeDefinition:
+    subs = {sub.name.lower(): sub for sub in sub_attributes}
     return AttributeDefinition(
         name=name,
-        type="complex" if subs else "string",
+        type="complex" if subs else kind,
         multi_valued=False,
         mutability="readOnly",
         reference_types=(),
@@ -101,7 +106,11 @@ COMMON = {
     "schemas": _assigned_by_us("schemas"),
     "id": _assigned_by_us("id"),
     "externalid": replace(_assigned_by_us("externalId"), mutability="readWrite"),
-    "meta": _assigned_by_us("meta", "resourceType", "created", "lastModified", "location", "version"),
+    "meta": _assigned_by_us(
+        "meta",
+        *(_assigned_by_us(name) for name in ("resourceType", "location", "version")),
+        *(_assigned_by_us(name, kind="dateTime") for name in ("created", "lastModified")),
+    ),
     "password": _assigned_by_us("password"),
 }
 """What clients may write whatever the schema declares. Of the common attributes of RFC 7643 section 3.1 we take only
@@ -147,6 +156,12 @@ class ResourceType:
         """Whether a client that names no attributes is shown all that a document holds."""
         schemas = [self.attributes, *self.extensions.values()]
         return all(attribute.shown for schema in schemas for attribute in schema.values())
+
+    @cached_property
+    def has_date_times(self) -> bool:
+        """Whether any attribute that clients write is a dateTime."""
+        declared = [attributes.values() for attributes in (self.attributes, *self.extensions.values())]
+        return any(item.has_date_times for attributes in declared for item in attributes)
 
     @cached_property
     def indexed(self) -> tuple[IndexedAttribute, ...]:

@@ -5,35 +5,26 @@ cannot skip, so the end of each page is remembered under the startIndex that com
 """
 
 import asyncio
-import hashlib
 import logging
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Any
 
-from scim2_models import ScimFilter, SearchRequest, TooManyException
+from scim2_models import ScimFilter, SearchRequest
 
-from scim_core.identifiers import Clock, instant_text, is_id
+from scim_core.bookmarks import Bookmarks, bookmark_key
+from scim_core.candidates import find_candidates, require_few
+from scim_core.identifiers import Clock, is_id
 from scim_core.memberships import whole_members
-from scim_core.plan import AnyOf, ById, ByIndex, Edge, GroupsOf, Lookup, MembersOf, Plan, Scan, plan
-from scim_core.representation import Renderer, to_model
+from scim_core.plan import Edge, Plan, Scan, plan
+from scim_core.representation import Renderer, to_comparable
 from scim_core.schemas import ResourceType
 from scim_core.storage import GROUP, Bookmark, Membership, Storage, StoredResource
 from scim_core.totals import Totals
 
-MAX_SCAN = 10_000
-"""Resources one request may examine: at a tenth of a millisecond each, a second of computing on one core."""
-
 SCAN_PAGE = 1_000
 """Resources read at a time while scanning: what one answer of Table Storage holds at most."""
-
-BOOKMARK_LIFETIME = timedelta(minutes=10)
-"""How long the end of a page is remembered: longer than a client needs between two pages, short enough that the
-totalResults of a walk, which is counted once, does not grow stale."""
-
-MAX_REMEMBERED_BOOKMARKS = 1_000
-"""Bookmarks kept in process, which save a round trip when the next page is asked of the same instance."""
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +52,8 @@ class Search:
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
-        self._clock = clock
         self._totals = Totals(storage, clock)
-        self._remembered: dict[tuple[str, str], Bookmark] = {}
+        self._bookmarks = Bookmarks(storage, clock)
 
     async def page(
         self, tenant: str, resource_type: ResourceType, query: Query, renderer: Renderer, *, memberships: bool
@@ -99,7 +89,7 @@ class Search:
             run = _Run(self._storage, self._totals, tenant, resource_type, scim_filter, renderer=renderer)
             for resource in await run.matches():
                 stored[resource.id] = resource
-                models.append(to_model(resource_type, renderer.full(resource_type, resource, ())))
+                models.append(to_comparable(resource_type, renderer.full(resource_type, resource, ())))
         return [stored[str(model.id)] for model in sort.sort(models)]
 
     async def memberships(self, tenant: str, resources: Sequence[StoredResource]) -> dict[str, list[Membership]]:
@@ -116,22 +106,36 @@ class Search:
     async def _from_lookup(self, run: "_Run", query: Query, *, memberships: bool) -> Found:
         ids, bookmark = await asyncio.gather(run.candidate_ids(), self._bookmark(run, query.start_index))
         before = query.start_index - 1
-        if bookmark is not None:
-            ids, before = [resource_id for resource_id in ids if resource_id > bookmark.last_id], 0
-        whole_answer = run.plan.exact and not isinstance(run.plan.lookup, ById)
-        wanted = ids[before : before + query.count] if whole_answer else ids
-        wants_edges = memberships and len(wanted) <= query.count
-        loaded, edges = await asyncio.gather(
-            run.load_matching(wanted), run.memberships(wanted) if wants_edges else _nothing()
+        if bookmark is None:
+            part = _Part(ids, before, query.count, enough=len(ids))
+        else:
+            later = ids[bisect_right(ids, bookmark.last_id) :]
+            part = _Part(later, 0, query.count, enough=query.count + 1)
+        of_part = self._listed if run.plan.ids_suffice else self._matched
+        found = await of_part(run, part, memberships=memberships)
+        number, page = found.total_results, [resource.id for resource in found.resources]
+        total = number if bookmark is None else max(bookmark.total_results, before + number)
+        await self._remember(run, query, total, page, more=part.before + len(page) < number)
+        return replace(found, total_results=total)
+
+    async def _listed(self, run: "_Run", part: "_Part", *, memberships: bool) -> Found:
+        """Of ids that are the answer, only the page's resources are read; one that is gone meanwhile does not count."""
+        wanted = part.of(part.ids)
+        resources, edges = await asyncio.gather(
+            run.load_matching(wanted), run.memberships(wanted) if memberships else _nothing()
         )
-        found = len(ids) - (len(wanted) - len(loaded)) if whole_answer else len(loaded)
-        page = loaded if whole_answer else loaded[before : before + query.count]
-        if memberships and not wants_edges:
+        return Found(len(part.ids) - (len(wanted) - len(resources)), tuple(resources), edges)
+
+    async def _matched(self, run: "_Run", part: "_Part", *, memberships: bool) -> Found:
+        """Candidates are read until enough of them match; the memberships of few are read beside them."""
+        beside = memberships and len(part.ids) <= part.count
+        matches, edges = await asyncio.gather(
+            run.first_matches(part.ids, part.enough), run.memberships(part.ids) if beside else _nothing()
+        )
+        page = part.of(matches)
+        if memberships and not beside:
             edges = await run.memberships([resource.id for resource in page])
-        total = found if bookmark is None else max(bookmark.total_results, query.start_index - 1 + found)
-        if page and before + len(page) < found:
-            await self._remember(run, query.start_index + len(page), page[-1].id, total)
-        return Found(total, tuple(page), edges)
+        return Found(len(matches), tuple(page), edges)
 
     async def _from_edge(self, run: "_Run", edge: Edge, query: Query, *, memberships: bool) -> Found:
         """The probe whether a group has a member: the edge and the group are read side by side."""
@@ -155,7 +159,7 @@ class Search:
         ids = [resource.id for resource in resources]
         edges, _ = await asyncio.gather(
             run.memberships(ids, contiguous=run.unfiltered) if memberships and ids else _nothing(),
-            self._remember(run, query.start_index + len(ids), ids[-1], total) if more and ids else _nothing(),
+            self._remember(run, query, total, ids, more=more),
         )
         return Found(total, tuple(resources), edges)
 
@@ -186,7 +190,7 @@ class Search:
 
     async def _resumed(self, run: "_Run", query: Query) -> tuple[int, list[StoredResource], bool] | None:
         """The page after a bookmark, read ahead while the bookmark that this process remembers is being confirmed."""
-        remembered = self._remembered.get((run.tenant, run.bookmark_key(query.start_index)))
+        remembered = self._bookmarks.remembered(run.tenant, run.bookmark_key(query.start_index))
         ahead = asyncio.ensure_future(run.take(remembered.last_id, query.count)) if remembered else None
         try:
             bookmark = await self._bookmark(run, query.start_index)
@@ -204,19 +208,27 @@ class Search:
 
     async def _bookmark(self, run: "_Run", start_index: int) -> Bookmark | None:
         """Where the page before the one at `start_index` ended, if that is still known."""
-        if start_index == 1:
-            return None
-        bookmark = await self._storage.load_bookmark(run.tenant, run.bookmark_key(start_index))
-        return bookmark if bookmark is not None and bookmark.expires >= instant_text(self._clock()) else None
+        return None if start_index == 1 else await self._bookmarks.load(run.tenant, run.bookmark_key(start_index))
 
-    async def _remember(self, run: "_Run", next_index: int, last_id: str, total: int) -> dict[str, list[Membership]]:
-        key = run.bookmark_key(next_index)
-        bookmark = Bookmark(last_id, total, instant_text(self._clock() + BOOKMARK_LIFETIME))
-        if len(self._remembered) >= MAX_REMEMBERED_BOOKMARKS:
-            self._remembered.pop(next(iter(self._remembered)))
-        self._remembered[run.tenant, key] = bookmark
-        await self._storage.save_bookmark(run.tenant, key, bookmark)
-        return {}
+    async def _remember(self, run: "_Run", query: Query, total: int, page: Sequence[str], *, more: bool) -> None:
+        """The page of these ids leaves a bookmark for the next one, if there are any more."""
+        if page and more:
+            key = run.bookmark_key(query.start_index + len(page))
+            await self._bookmarks.save(run.tenant, key, page[-1], total)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a page is taken from: candidates, the places of matches before the page, and the matches to look for."""
+
+    ids: list[str]
+    before: int
+    count: int
+    enough: int
+
+    def of[T](self, matches: list[T]) -> list[T]:
+        """The page."""
+        return matches[self.before : self.before + self.count]
 
 
 async def _nothing() -> dict[str, list[Membership]]:
@@ -251,39 +263,25 @@ class _Run:
 
     def bookmark_key(self, start_index: int) -> str:
         """Names the page of this search that starts there."""
-        text = f"{self.resource_type.name}\n{self.filter or ''}"
-        return f"{hashlib.blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=12).hexdigest()}:{start_index}"
+        return bookmark_key(self.resource_type.name, self.filter or "", start_index)
 
     async def candidate_ids(self) -> list[str]:
-        """The ids, ascending, that the plan's lookup finds."""
-        ids = await self._ids(self.plan.lookup)
-        if len(ids) > MAX_SCAN:
-            raise _too_many()
-        return ids
-
-    async def _ids(self, lookup: Lookup) -> list[str]:  # noqa: PLR0911 -- one return for each kind of lookup
-        match lookup:
-            case ById(id=resource_id):
-                return [resource_id] if is_id(resource_id) else []
-            case Edge(group_id=group_id, member_id=member_id) if is_id(group_id) and is_id(member_id):
-                return [group_id] if await self.storage.present(self.tenant, group_id, [member_id]) else []
-            case ByIndex(entry=entry, prefix=prefix):
-                return await self.storage.find(self.tenant, self.resource_type.name, entry, prefix=prefix)
-            case GroupsOf(member_id=member_id) if is_id(member_id):
-                groups = await self.storage.groups_of(self.tenant, [member_id])
-                return [item.group_id for item in groups.get(member_id, ())]
-            case MembersOf(group_id=group_id) if is_id(group_id):
-                members = await self.storage.members_of(self.tenant, group_id)
-                return [item.member_id for item in members if item.member_type == self.resource_type.name]
-            case AnyOf(lookups=lookups):
-                found = await asyncio.gather(*(self._ids(item) for item in lookups))
-                return sorted({resource_id for ids in found for resource_id in ids})
-        return []
+        """The ids, ascending, that the plan's lookup finds. Raises TooManyException beyond MAX_SCAN of them."""
+        return await find_candidates(self.storage, self.tenant, self.resource_type.name, self.plan.lookup)
 
     async def load_matching(self, ids: Sequence[str]) -> list[StoredResource]:
         """The stored resources with these ids that match the filter; ones deleted meanwhile are left out."""
         loaded = await self.storage.read(self.tenant, self.resource_type.name, ids)
         return await self._matching([resource for resource in loaded if resource is not None])
+
+    async def first_matches(self, ids: Sequence[str], enough: int) -> list[StoredResource]:
+        """The first `enough` of these candidates that match. No more are read at once than have been read before."""
+        matches: list[StoredResource] = []
+        begin, end = 0, enough
+        while len(matches) < enough and begin < len(ids):
+            matches += await self.load_matching(ids[begin:end])
+            begin, end = end, 2 * end
+        return matches[:enough]
 
     async def memberships(self, ids: Sequence[str], *, contiguous: bool = False) -> dict[str, list[Membership]]:
         """The memberships that each of these resources shows."""
@@ -327,8 +325,7 @@ class _Run:
             yield await self._matching(page.resources), page.last_id is not None
             if page.last_id is None:
                 return
-            if examined >= MAX_SCAN:
-                raise _too_many()
+            require_few(examined + 1)
             after = page.last_id
 
     async def _matching(self, resources: Sequence[StoredResource]) -> list[StoredResource]:
@@ -342,7 +339,7 @@ class _Run:
     def _test(self, resource: StoredResource, memberships: Sequence[Membership]) -> bool:
         assert self.filter is not None  # noqa: S101 -- only called with a filter
         representation = self.renderer.full(self.resource_type, resource, memberships)
-        return self.filter.match(to_model(self.resource_type, representation))
+        return self.filter.match(to_comparable(self.resource_type, representation))
 
 
 async def _whole(
@@ -352,10 +349,3 @@ async def _whole(
     groups = [resource for resource in resources if resource.resource_type == GROUP and resource.id in edges]
     members = await asyncio.gather(*(whole_members(storage, tenant, group, edges[group.id]) for group in groups))
     return edges | {group.id: some for group, some in zip(groups, members, strict=True)}
-
-
-def _too_many() -> TooManyException:
-    return TooManyException(
-        detail=f"This request would examine more than {MAX_SCAN} resources. Filter with eq on userName, externalId, "
-        "displayName, emails.value or id, which are indexed, or on meta.lastModified; leave out sortBy."
-    )

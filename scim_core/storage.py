@@ -179,8 +179,13 @@ class Storage(Protocol):
     async def existing(self, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
         """Those of the ids that are resources of this type. Ids that lie close to each other are read together."""
 
-    async def find(self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False) -> list[str]:
-        """The ids, ascending, of the resources that hold this index entry; with `prefix`, whose key starts so."""
+    async def find(
+        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
+    ) -> list[str]:
+        """The ids, ascending, of the resources that hold this index entry; with `prefix`, whose key starts so.
+
+        Of more than `limit`, so many of them, whichever: little more than these is read.
+        """
 
     async def page(
         self,
@@ -194,9 +199,18 @@ class Storage(Protocol):
         """The first `limit` resources after the id `after` that pass all tests."""
 
     async def count(
-        self, tenant: str, resource_type: str, *, after: str | None = None, limit: int | None = None
+        self,
+        tenant: str,
+        resource_type: str,
+        *,
+        after: str | None = None,
+        up_to: str | None = None,
+        limit: int | None = None,
     ) -> Count:
-        """How many resources of this type come after an id; no more than `limit` are counted. Costs a key each."""
+        """How many resources of this type come after an id, up to another one, which counts if it is there.
+
+        No more than `limit` are counted. Costs a key each.
+        """
 
     async def seek(self, tenant: str, resource_type: str, *, after: str | None, steps: int) -> str | None:
         """The id `steps` (at least 1) places after the id `after`; None when the list ends before."""

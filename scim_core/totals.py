@@ -1,12 +1,15 @@
 """How many resources of a type a tenant has, at a cost that does not grow with them (totalResults of a list).
 
 Table Storage cannot count: all keys have to be read, a thousand at a time. What a large directory has is therefore
-counted once a minute. In between, creations are counted on, for new ids come after all others; deletions are not.
+counted once a minute, up to an id that is older than any request that still runs. What comes after it is counted each
+time, so that all creations show; deletions of what lies before it do not.
 """
 
+import asyncio
 from datetime import timedelta
 
-from scim_core.identifiers import Clock, instant_text
+from scim_core.bounded import Bounded
+from scim_core.identifiers import Clock, first_id, instant_text
 from scim_core.storage import Bookmark, Storage
 
 COUNTED_AT_ONCE = 1_000
@@ -14,6 +17,10 @@ COUNTED_AT_ONCE = 1_000
 
 LIFETIME = timedelta(minutes=1)
 """How long a count is counted on: how late the deletion of one of more than COUNTED_AT_ONCE may show in the total."""
+
+OLDER_THAN_REQUESTS = timedelta(minutes=1)
+"""The age from which on no id is still to be stored: a request gets its id at once and has 40 seconds to store it; the
+rest is for clocks of instances that differ."""
 
 MAX_REMEMBERED = 1_000
 """Totals kept in process. Losing one costs a read."""
@@ -25,7 +32,7 @@ class Totals:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
-        self._remembered: dict[tuple[str, str], Bookmark] = {}
+        self._remembered: Bounded[tuple[str, str], Bookmark] = Bounded(MAX_REMEMBERED)
 
     async def of(self, tenant: str, resource_type: str) -> int:
         """How many resources of this type the tenant has."""
@@ -37,23 +44,24 @@ class Totals:
             known = self._fresh(await self._storage.load_bookmark(tenant, _key(resource_type)))
             if known is None:
                 return await self._counted(tenant, resource_type, first.number, first.last_id)
-            self._remember(tenant, resource_type, known)
+            self._remembered.put((tenant, resource_type), known)
         new = await self._storage.count(tenant, resource_type, after=known.last_id)
         return known.total_results + new.number
 
     async def _counted(self, tenant: str, resource_type: str, number: int, last_id: str) -> int:
-        """Those up to `last_id` and all others, which are counted; every process may know."""
-        expires = instant_text(self._clock() + LIFETIME)
-        rest = await self._storage.count(tenant, resource_type, after=last_id)
-        total = Bookmark(rest.last_id or last_id, number + rest.number, expires)
-        self._remember(tenant, resource_type, total)
+        """The `number` up to `last_id` and all others, which are counted; every process may know of the old ones."""
+        now = self._clock()
+        end = first_id(now - OLDER_THAN_REQUESTS)
+        if end <= last_id:
+            return number + (await self._storage.count(tenant, resource_type, after=last_id)).number
+        old, new = await asyncio.gather(
+            self._storage.count(tenant, resource_type, after=last_id, up_to=end),
+            self._storage.count(tenant, resource_type, after=end),
+        )
+        total = Bookmark(end, number + old.number, instant_text(now + LIFETIME))
+        self._remembered.put((tenant, resource_type), total)
         await self._storage.save_bookmark(tenant, _key(resource_type), total)
-        return total.total_results
-
-    def _remember(self, tenant: str, resource_type: str, total: Bookmark) -> None:
-        if len(self._remembered) >= MAX_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[tenant, resource_type] = total
+        return total.total_results + new.number
 
     def _fresh(self, total: Bookmark | None) -> Bookmark | None:
         return total if total is not None and total.expires >= instant_text(self._clock()) else None

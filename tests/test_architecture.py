@@ -16,7 +16,7 @@ MODULES = {
 }
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("storage", "settings", "messages", "identifiers", "conditions", "limits", "log_records"),
+    ("storage", "settings", "messages", "identifiers", "instants", "conditions", "limits", "log_records"),
     ("tenants", "credentials", "bounded", "audit", "oauth.verification", "oauth.key_server", "oauth"),
     (
         "schemas",
@@ -30,9 +30,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "oauth.signing_keys",
     ),
     ("representation", "filters", "memberships", "errors", "failures", "oauth.access_tokens", "oauth.keys"),
-    ("tolerance", "plan", "search_parameters", "directory", "routes", "oauth.entra", "oauth.answers"),
-    ("discovery", "search", "service_provider", "auth", "oauth.token_request", "administration"),
-    ("operations", "oauth.clients", "oauth.metadata"),
+    ("tolerance", "plan", "bookmarks", "search_parameters", "directory", "routes", "oauth.entra", "oauth.answers"),
+    ("discovery", "candidates", "service_provider", "auth", "oauth.token_request", "administration"),
+    ("search", "oauth.clients", "oauth.metadata"),
+    ("operations",),
     ("oauth.endpoint",),
     ("http",),
     ("check", "export", "import"),
@@ -65,7 +66,7 @@ LIBRARIES = {
     "pydantic": {"errors"},
     "scim2_models": {
         *("schemas", "tolerance", "filters", "memberships", "representation", "plan", "search", "search_parameters"),
-        *("operations", "service_provider", "errors", "json_body", "discovery", "limits"),
+        *("operations", "service_provider", "errors", "json_body", "discovery", "limits", "candidates"),
     },
 }
 """The only libraries beside Python's own, and the modules that may import each."""

@@ -52,10 +52,11 @@ def resource(resource_type: str, resource_id: str) -> str:
     return f"{_kind(resource_type)}:{_id(resource_id)}"
 
 
-def resources(resource_type: str, after: str | None = None) -> KeyRange:
-    """The rows of all resources of a type, or of those after an id."""
+def resources(resource_type: str, after: str | None = None, up_to: str | None = None) -> KeyRange:
+    """The rows of all resources of a type, or of those after an id, up to another one and with it."""
     low = f"{_kind(resource_type)}:" if after is None else resource(resource_type, after) + BELOW_ALL
-    return KeyRange(low, f"{_kind(resource_type)}{_AFTER_COLON}")
+    high = f"{_kind(resource_type)}{_AFTER_COLON}" if up_to is None else resource(resource_type, up_to) + BELOW_ALL
+    return KeyRange(low, high)
 
 
 def index(resource_type: str, entry: IndexEntry, resource_id: str) -> str:

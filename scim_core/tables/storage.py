@@ -76,12 +76,14 @@ class TableStorage:
         """See Storage.existing."""
         return await reading.existing(self.rows, tenant, resource_type, ids)
 
-    async def find(self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False) -> list[str]:
+    async def find(
+        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
+    ) -> list[str]:
         """See Storage.find."""
         if prefix:
-            return sorted({*await self._ids(tenant, keys.holders_of_prefix(resource_type, entry))})
+            return await self._holders(tenant, keys.holders_of_prefix(resource_type, entry), limit)
         if not entry.unique:
-            return await self._ids(tenant, keys.holders(resource_type, entry))
+            return await self._ids(tenant, keys.holders(resource_type, entry), limit=limit)
         row = await self.rows.get(tenant, keys.unique_index(resource_type, entry), select=ID)
         return [row.properties["id"]] if row else []
 
@@ -102,11 +104,18 @@ class TableStorage:
         return Page(found, found[-1].id if len(rows) == one_more else None)
 
     async def count(
-        self, tenant: str, resource_type: str, *, after: str | None = None, limit: int | None = None
+        self,
+        tenant: str,
+        resource_type: str,
+        *,
+        after: str | None = None,
+        up_to: str | None = None,
+        limit: int | None = None,
     ) -> Count:
         """See Storage.count."""
         number, last = 0, None
-        async for rows in read_pages(self.rows, tenant, keys.resources(resource_type, after), limit=limit, select=ID):
+        key_range = keys.resources(resource_type, after, up_to)
+        async for rows in read_pages(self.rows, tenant, key_range, limit=limit, select=ID):
             number += len(rows)
             last = rows[-1].properties[ID] if rows else last
         return Count(number, last)
@@ -314,6 +323,15 @@ class TableStorage:
         found = await side_by_side(read_memberships(self.rows, tenant, key_range) for key_range in ranges)
         if set(memberships) != {edge for some in found for edge in some}:
             raise VersionConflict
+
+    async def _holders(self, tenant: str, key_range: KeyRange, limit: int | None) -> list[str]:
+        """The ids, ascending, of the range of an index, in which a resource may have several rows."""
+        found = set[str]()
+        async for rows in read_pages(self.rows, tenant, key_range, select=ID):
+            found.update(row.properties[ID] for row in rows)
+            if limit is not None and len(found) >= limit:
+                break
+        return sorted(found)[:limit]
 
     async def _ids(self, tenant: str, key_range: KeyRange, *, limit: int | None = None) -> list[str]:
         rows = await read_range(self.rows, tenant, key_range, limit=limit, select=ID)

@@ -127,6 +127,14 @@ async def test_a_count_goes_on_after_an_id_and_ends_at_its_limit(storage: Storag
     assert await storage.count(TENANT, "User", after=id_of(4)) == Count(0, None)
 
 
+async def test_a_count_ends_with_an_id_whether_it_is_there_or_not(storage: Storage) -> None:
+    await create(storage, *(user(number) for number in (1, 2, 4)), group(3))
+    assert await storage.count(TENANT, "User", up_to=id_of(2)) == Count(2, id_of(2))
+    assert await storage.count(TENANT, "User", up_to=id_of(3)) == Count(2, id_of(2))
+    assert await storage.count(TENANT, "User", after=id_of(1), up_to=id_of(4)) == Count(2, id_of(4))
+    assert await storage.count(TENANT, "User", after=id_of(2), up_to=id_of(3)) == Count(0, None)
+
+
 async def test_those_that_exist_are_told_from_those_that_do_not(storage: Storage) -> None:
     await create(storage, *(user(number) for number in range(0, 200, 2)))
     for asked in (range(10), range(60), range(0, 4000, 40), range(0, 200, 2), (7,), ()):

@@ -112,6 +112,20 @@ async def test_finding_by_prefix_answers_each_resource_once_in_the_order_of_the_
     assert await found("bb") == []
 
 
+async def test_of_many_that_are_found_a_limit_is_answered(storage: Storage) -> None:
+    second, shared = IndexEntry("userName", "bb"), IndexEntry("externalId", "same")
+    people = [user(number, f"b{number}") for number in range(4)]
+    await create(storage, *(replace(item, index=item.index | {second, shared}) for item in people))
+    ids = {item.id for item in people}
+    for entry, prefix in ((IndexEntry("userName", "b"), True), (shared, False)):
+        for limit in (1, 3, 4, 5):
+            found = await storage.find(TENANT, "User", entry, prefix=prefix, limit=limit)
+            assert len(found) == len(set(found)) == min(limit, 4)
+            assert found == sorted(found)
+            assert ids >= set(found)
+    assert await storage.find(TENANT, "User", IndexEntry("userName", "b1", unique=True), limit=1) == [id_of(1)]
+
+
 async def test_finding_by_a_very_long_prefix_misses_nothing(storage: Storage) -> None:
     for number, key in enumerate(["x" * 380, "x" * 380 + "/", "x" * 500 + "a", "x" * 500 + "b"]):
         await create(storage, user(number, key))

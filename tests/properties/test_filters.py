@@ -19,6 +19,7 @@ STRINGS = ["userName", "externalId", "displayName", "title", "emails", "emails.v
 STRINGS += [f"{ENTERPRISE}:department", "manager", "department", "shoeSize", "name.shoeSize", "meta.resourceType"]
 OPERATORS = ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"]
 TIMES = ["2026-11-23T09:05:00.02Z", "2026-11-23T10:05:00.04+01:00", "2020-01-01T00:00:00Z", "2026-11-23T09:05:00.03Z"]
+TIMES += ["2026-11-23T09:05:00.03", "2026-11-23"]
 IDS = "IDS"
 """Stands for the ids of the population, which are not known before it is there."""
 

@@ -94,6 +94,19 @@ async def test_it_is_stored_and_shown(client: Client, user: Json) -> None:
     assert await client.found("/Users", 'userName eq "bjensen@example.com"') == [user]
 
 
+async def test_instants_without_an_offset_are_compared_as_instants_in_utc(client: Client) -> None:
+    hired = ["2020-01-01T08:00:00", "2020-01-01T09:00:00+02:00", "2020-01-01T08:00:00Z", "2020-01-02"]
+    for number, instant in enumerate(hired):
+        await client.user(f"user{number}", **{CONTOSO: {"hired": instant}})
+    for eight in ("2020-01-01T08:00:00", "2020-01-01T08:00:00Z", "2020-01-01T10:00:00+02:00"):
+        assert await client.names(f'hired eq "{eight}"') == ["user0", "user2"]
+        assert await client.names(f'{CONTOSO}:hired lt "{eight}"') == ["user1"]
+        assert await client.names(f'not (hired le "{eight}")') == ["user3"]
+    ordered = (await client.get("/Users", sortBy=f"{CONTOSO}:hired")).document["Resources"]
+    assert [item["userName"] for item in ordered] == ["user1", "user0", "user2", "user3"]
+    assert ordered[1][CONTOSO]["hired"] == hired[0]
+
+
 async def test_it_is_announced(client: Client) -> None:
     schema = (await client.get(f"/Schemas/{CONTOSO}")).document
     assert schema["attributes"] == ATTRIBUTES

@@ -111,6 +111,19 @@ OPERATORS = {
     'meta.created gt "0001-01-01T00:00:00+14:00"': ALL,
     'meta.created lt "9999-12-31T23:59:59-14:00"': ALL,
     'meta.created gt "2026-11-23T09:05:59Z" and meta.created lt "2026-11-23T09:06:59Z"': JOHN,
+    # dateTimes without an offset are in UTC, a date is its first instant; with and without the help of storage
+    'meta.created gt "2026-11-23T09:05:59"': JOHN_PAT,
+    'meta.created gt "2026-11-23T09:05:59" and userName pr': JOHN_PAT,
+    'meta.created lt "2026-11-23T09:05:59.5" or title eq "x"': BABS,
+    'not (meta.created gt "2026-11-23T09:05:59")': BABS,
+    'meta.created gt "2026-11-23"': ALL,
+    "meta.created gt 2026-11-23 and userName pr": ALL,
+    'meta.created ge "2026-11-24" or title eq "x"': [],
+    'meta.created ne "2026-11-23"': ALL,
+    'meta.created gt "2026-11-23T09:05:59z" and userName pr': JOHN_PAT,
+    'meta.created gt "2026-11-23 10:05:59+0100" and userName pr': JOHN_PAT,
+    'meta.created co "2026"': [],
+    "meta.created eq null": [],
     'meta.resourceType eq "User"': ALL,
     'meta.resourceType eq "Group"': [],
     # complex attributes and their sub-attributes
@@ -199,6 +212,8 @@ OPERATORS = {
     'emails[verified eq "x"]': [],
     'urn:ietf:params:scim:schemas:extension:Contoso:2.0:User:shoeSize eq "44"': [],
     'password eq "secret"': [],
+    'emails[value.x eq "babs@jensen.org"]': [],
+    "addresses pr or userName pr": ALL,
     # the schemas of a resource
     f'schemas eq "{USER}"': ALL,
     f'schemas eq "{ENTERPRISE}"': BABS,
@@ -278,7 +293,14 @@ async def test_booleans_have_no_order_and_no_parts(people: Client, attribute: st
 
 
 @pytest.mark.parametrize(
-    "filter_text", ['active eq "perhaps"', 'meta.created gt "yesterday"', 'name[familyName eq "x"]']
+    "filter_text",
+    [
+        'active eq "perhaps"',
+        'name[familyName eq "x"]',
+        *(f'meta.created gt "{value}"' for value in ("yesterday", "", "2026-13-01", "20261123", "1763888700", "2026")),
+        "meta.lastModified lt 1763888700",
+        "meta.lastModified eq true",
+    ],
 )
 async def test_a_value_its_attribute_cannot_have_is_refused(people: Client, filter_text: str) -> None:
     answer = await people.get("/Users", filter=filter_text)
@@ -445,3 +467,17 @@ async def test_a_large_disjunction_within_the_limit_is_answered(client: Client) 
     await client.user("u7")
     terms = " or ".join(f'userName eq "u{number}"' for number in range(300))
     assert await client.names(terms) == ["u7"]
+
+
+async def test_ids_that_do_not_exist_are_not_counted(client: Client) -> None:
+    users = [await client.user(f"user{number}", externalId="same") for number in range(3)]
+    gone = [f"018f0000-0000-7000-8000-{number:012x}" for number in range(3)]
+    ids = " or ".join(f'id eq "{resource_id}"' for resource_id in [*gone, users[0]["id"], users[2]["id"]])
+    for text, found in ((ids, [users[0], users[2]]), (f'{ids} or externalId eq "same"', users)):
+        assert await client.found("/Users", text) == found
+        seen = []
+        for start in range(1, len(found) + 1):
+            page = (await client.get("/Users", filter=text, count=1, startIndex=start)).document
+            assert (page["totalResults"], page["itemsPerPage"]) == (len(found), 1)
+            seen += page["Resources"]
+        assert seen == found

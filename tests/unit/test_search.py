@@ -1,12 +1,13 @@
 """What a search reads of storage, and where it stops."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from scim_core import search
+from scim_core import bookmarks, candidates, search
 from scim_core.memory import MemoryStorage
-from scim_core.storage import Count, Page
+from scim_core.storage import Count, Membership, Page
 from tests.scim import Client, Clock, Json, endpoint_over
 
 
@@ -17,6 +18,23 @@ class Counting(MemoryStorage):
         super().__init__()
         self.calls: list[str] = []
         self.handed_out = 0
+        self.ids_found = 0
+        self.under_way = 0
+        self.most_under_way = 0
+
+    async def find(self, *args: Any, **options: Any) -> list[str]:
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        await asyncio.sleep(0)
+        self.under_way -= 1
+        found = await super().find(*args, **options)
+        self.ids_found += len(found)
+        return found
+
+    async def members_of(self, *args: Any, **options: Any) -> list[Membership]:
+        found = await super().members_of(*args, **options)
+        self.ids_found += len(found)
+        return found
 
     async def page(self, *args: Any, **options: Any) -> Page:
         page = await super().page(*args, **options)
@@ -88,7 +106,7 @@ async def test_a_page_of_an_index_reads_that_page(client: Client, storage: Count
 async def test_a_search_that_would_examine_too_much_is_refused(
     client: Client, monkeypatch: pytest.MonkeyPatch, query: Json
 ) -> None:
-    monkeypatch.setattr(search, "MAX_SCAN", 10)
+    monkeypatch.setattr(candidates, "MAX_SCAN", 10)
     monkeypatch.setattr(search, "SCAN_PAGE", 4)
     for number in range(13):
         await client.user(f"user{number}", externalId="x")
@@ -97,6 +115,47 @@ async def test_a_search_that_would_examine_too_much_is_refused(
     assert "userName" in answer.document["detail"]
     assert (await client.get("/Users", filter='userName eq "user7"')).document["totalResults"] == 1
     assert (await client.get("/Users", count=2)).document["totalResults"] == 13
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("/Users", 'members eq "018f0000-0000-7000-8000-000000000000"'),
+        ("/Users", 'members[type ne "x"] and title pr'),
+        ("/Groups", "userName pr or emails pr"),
+    ],
+)
+async def test_an_attribute_that_the_type_lacks_is_not_looked_for(
+    client: Client, thirty: Counting, url: str, text: str
+) -> None:
+    await client.group("group")
+    assert await client.found(url, text) == []
+    assert (thirty.handed_out, thirty.calls) == (0, [])
+
+
+@pytest.mark.parametrize("text", ['userName sw "user"', 'externalId eq "x"', 'groups eq "{group}"'])
+async def test_no_more_ids_are_read_than_show_that_there_are_too_many(
+    client: Client, storage: Counting, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    users = [await client.user(f"user{number}", externalId="x") for number in range(30)]
+    group = await client.group("group", *users)
+    monkeypatch.setattr(candidates, "MAX_SCAN", 10)
+    storage.ids_found = 0
+    answer = await client.get("/Users", filter=text.format(group=group["id"]))
+    assert (answer.status, answer.document["scimType"], storage.ids_found) == (400, "tooMany", 11)
+
+
+async def test_the_terms_of_a_long_or_are_looked_up_some_at_a_time(
+    client: Client, thirty: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = " or ".join(f'userName eq "user{number:02}"' for number in range(30))
+    assert len(await client.found("/Users", f"{text} or {text}")) == 30
+    assert (thirty.most_under_way, thirty.ids_found) == (candidates.LOOKUPS_AT_ONCE, 30)
+    monkeypatch.setattr(candidates, "MAX_SCAN", 10)
+    thirty.ids_found = 0
+    answer = await client.get("/Users", filter=text)
+    assert (answer.status, answer.document["scimType"]) == (400, "tooMany")
+    assert thirty.ids_found == candidates.LOOKUPS_AT_ONCE
 
 
 async def test_a_walk_with_a_filter_goes_on_where_it_stopped(client: Client, thirty: Counting) -> None:
@@ -108,18 +167,32 @@ async def test_a_walk_with_a_filter_goes_on_where_it_stopped(client: Client, thi
     assert thirty.handed_out < 30
 
 
+@pytest.mark.parametrize(
+    ("text", "count", "most"), [('userName sw "user"', 5, 6), ('userName sw "user" and title pr', 2, 12)]
+)
+async def test_the_pages_of_a_walk_over_candidates_read_no_more_of_them_than_they_show(
+    client: Client, thirty: Counting, text: str, count: int, most: int
+) -> None:
+    page = (await client.get("/Users", filter=text, count=count)).document
+    total, seen, thirty.handed_out = page["totalResults"], page["Resources"], 0
+    while len(seen) < total:
+        page = (await client.get("/Users", filter=text, count=count, startIndex=len(seen) + 1)).document
+        assert (page["totalResults"], page["itemsPerPage"]) == (total, count)
+        assert thirty.handed_out <= most
+        seen += page["Resources"]
+        thirty.handed_out = 0
+    assert seen == await client.found("/Users", text)
+
+
 async def test_what_is_remembered_in_process_is_bounded(
     clock: Clock, storage: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "MAX_REMEMBERED_BOOKMARKS", 5)
-    searches = search.Search(storage, clock)
-    monkeypatch.setattr("scim_core.Search", lambda *_: searches)
-    client = Client(endpoint_over(storage, clock))
+    monkeypatch.setattr(bookmarks, "MAX_REMEMBERED_BOOKMARKS", 5)
+    kept = bookmarks.Bookmarks(storage, clock)
     for number in range(20):
-        await client.user(f"user{number}")
-    for start in range(1, 20):
-        await client.get("/Users", startIndex=start, count=1)
-    assert len(searches._remembered) == 5
+        await kept.save("contoso", str(number), "id", 20)
+    assert [number for number in range(20) if kept.remembered("contoso", str(number))] == [15, 16, 17, 18, 19]
+    assert await kept.load("contoso", "0") is not None
 
 
 async def test_a_bookmark_that_another_process_moved_is_obeyed(clock: Clock, storage: Counting) -> None:

@@ -1,10 +1,13 @@
 """totalResults of directories that are too large to be counted for each page."""
 
+from typing import Any
+
 import pytest
 
+from scim_core.identifiers import uuid7
 from scim_core.memory import MemoryStorage
 from scim_core.totals import COUNTED_AT_ONCE, Totals
-from tests.contract.builders import NOW, TENANT, id_of, stored, user
+from tests.contract.builders import NOW, TENANT, stored, user
 from tests.scim import Clock
 
 
@@ -34,7 +37,7 @@ async def test_what_is_created_counts_at_once(large: MemoryStorage, clock: Clock
     ours, others = Totals(large, clock), Totals(large, clock)
     assert await ours.of(TENANT, "User") == COUNTED_AT_ONCE + 1
     for number in range(COUNTED_AT_ONCE + 1, COUNTED_AT_ONCE + 4):
-        await large.create(TENANT, user(number))
+        await large.create(TENANT, user(number, id=uuid7(clock())))
         assert await ours.of(TENANT, "User") == number + 1
         assert await others.of(TENANT, "User") == number + 1
 
@@ -49,19 +52,44 @@ async def test_what_is_deleted_counts_for_another_minute_at_most(large: MemorySt
 
 
 async def test_it_is_counted_once_a_minute_for_all_processes(large: MemoryStorage, clock: Clock) -> None:
-    counted: list[str | None] = []
+    counted: list[int] = []
     count = large.count
 
-    async def noted(tenant: str, resource_type: str, *, after: str | None = None, limit: int | None = None) -> object:
-        counted.append(after)
-        return await count(tenant, resource_type, after=after, limit=limit)
+    async def noted(tenant: str, resource_type: str, *, after: str | None = None, **options: Any) -> object:
+        found = await count(tenant, resource_type, after=after, **options)
+        counted.append(found.number)
+        return found
 
     large.count = noted  # type: ignore[method-assign, assignment]
     ours, others = Totals(large, clock), Totals(large, clock)
     for totals in (ours, ours, others, others):
         await totals.of(TENANT, "User")
-    whole, new = id_of(COUNTED_AT_ONCE - 1), id_of(COUNTED_AT_ONCE)
-    assert counted == [None, whole, new, None, new, new]
+    assert counted == [COUNTED_AT_ONCE, 1, 0, 0, COUNTED_AT_ONCE, 0, 0]
+
+
+async def test_what_is_stored_later_than_others_with_greater_ids_counts_at_once(
+    large: MemoryStorage, clock: Clock
+) -> None:
+    """A request gets its id at once and may take 40 seconds to store its resource; others are quicker."""
+    slow = uuid7(clock.now)
+    clock.advance(seconds=39)
+    await large.create(TENANT, user(1, "quick", id=uuid7(clock.now)))
+    totals = Totals(large, clock)
+    assert await totals.of(TENANT, "User") == COUNTED_AT_ONCE + 2
+    await large.create(TENANT, user(2, "slow", id=slow))
+    assert await totals.of(TENANT, "User") == COUNTED_AT_ONCE + 3
+    clock.advance(seconds=61)
+    assert await totals.of(TENANT, "User") == COUNTED_AT_ONCE + 3
+
+
+async def test_a_directory_that_is_all_new_is_counted_each_time(storage: MemoryStorage, clock: Clock) -> None:
+    totals = Totals(storage, clock)
+    ids = sorted(uuid7(clock()) for _ in range(COUNTED_AT_ONCE + 3))
+    for number, resource_id in enumerate(ids[1:]):
+        await storage.create(TENANT, user(number, id=resource_id))
+    assert await totals.of(TENANT, "User") == COUNTED_AT_ONCE + 2
+    await storage.create(TENANT, user(COUNTED_AT_ONCE + 5, id=ids[0]))
+    assert await totals.of(TENANT, "User") == COUNTED_AT_ONCE + 3
 
 
 async def test_tenants_and_types_are_counted_apart(large: MemoryStorage, clock: Clock) -> None:
