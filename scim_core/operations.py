@@ -231,15 +231,17 @@ class Operations:
         searched = list(zip(resource_types, filters, strict=True))
         ordered = await self._search.all_sorted(call.tenant, searched, call.renderer, parameters.sort)
         page = ordered[parameters.start_index - 1 :][: parameters.count]
-        edges = await self._search.memberships(
-            call.tenant, [item for item in page if _shows(self._type_of(item), parameters.projection)]
-        )
-        found = Found(len(ordered), tuple(page), edges)
+        plain, showing = list[StoredResource](), list[StoredResource]()
+        for item in page:
+            (showing if _shows(self._type_of(item), parameters.projection) else plain).append(item)
+        found = await self._search.with_memberships(call.tenant, showing)
+        by_id = {item.id: item for item in (*plain, *found.resources)}
         return len(ordered), [
             call.renderer.projected(
-                self._type_of(item), item, found.memberships.get(item.id, ()), parameters.projection
+                self._type_of(item), by_id[item.id], found.memberships.get(item.id, ()), parameters.projection
             )
             for item in page
+            if item.id in by_id
         ]
 
     def _type_of(self, stored: StoredResource) -> ResourceType:

@@ -16,12 +16,12 @@ from scim2_models import ScimFilter, SearchRequest
 from scim_core.bookmarks import Bookmarks, bookmark_key
 from scim_core.candidates import find_candidates, require_few
 from scim_core.identifiers import Clock, is_id
-from scim_core.memberships import whole_members
 from scim_core.plan import Edge, Plan, Scan, plan
 from scim_core.representation import Renderer, to_comparable
 from scim_core.schemas import ResourceType
 from scim_core.storage import GROUP, Bookmark, Membership, Storage, StoredResource
 from scim_core.totals import Totals
+from scim_core.whole_groups import whole_groups
 
 SCAN_PAGE = 1_000
 """Resources read at a time while scanning: what one answer of Table Storage holds at most."""
@@ -66,11 +66,12 @@ class Search:
         log.info("search plan", extra={"tenant": tenant, "resource_type": resource_type.name, "plan": str(run.plan)})
         if isinstance(run.plan.lookup, Edge):
             return await self._from_edge(run, run.plan.lookup, query, memberships=memberships)
+        beside = memberships and not resource_type.has_members
         if isinstance(run.plan.lookup, Scan):
-            found = await self._walk(run, query, memberships=memberships)
+            found = await self._walk(run, query, memberships=beside)
         else:
-            found = await self._from_lookup(run, query, memberships=memberships)
-        return replace(found, memberships=await _whole(self._storage, tenant, found.resources, found.memberships))
+            found = await self._from_lookup(run, query, memberships=beside)
+        return await self._with_members(tenant, found) if memberships and resource_type.has_members else found
 
     async def all_sorted(
         self,
@@ -92,16 +93,21 @@ class Search:
                 models.append(to_comparable(resource_type, renderer.full(resource_type, resource, ())))
         return [stored[str(model.id)] for model in sort.sort(models)]
 
-    async def memberships(self, tenant: str, resources: Sequence[StoredResource]) -> dict[str, list[Membership]]:
-        """The memberships that these resources show."""
-        groups = [resource.id for resource in resources if resource.resource_type == GROUP]
-        others = [resource.id for resource in resources if resource.resource_type != GROUP]
-        of_others, of_groups = await asyncio.gather(
-            self._storage.groups_of(tenant, others),
-            asyncio.gather(*(self._storage.members_of(tenant, group_id) for group_id in groups)),
+    async def with_memberships(self, tenant: str, resources: Sequence[StoredResource]) -> Found:
+        """These resources with the memberships that they show; groups as they are by now, without deleted ones."""
+        groups = tuple(resource for resource in resources if resource.resource_type == GROUP)
+        others = tuple(resource for resource in resources if resource.resource_type != GROUP)
+        of_others, found = await asyncio.gather(
+            self._storage.groups_of(tenant, [resource.id for resource in others]),
+            self._with_members(tenant, Found(len(resources), groups)),
         )
-        edges = of_others | dict(zip(groups, of_groups, strict=True))
-        return await _whole(self._storage, tenant, resources, edges)
+        return replace(found, resources=(*others, *found.resources), memberships=of_others | found.memberships)
+
+    async def _with_members(self, tenant: str, found: Found) -> Found:
+        whole = await whole_groups(self._storage, tenant, found.resources)
+        groups = [whole[group.id] for group in found.resources if group.id in whole]
+        members = {group.stored.id: group.members for group in groups}
+        return replace(found, resources=tuple(group.stored for group in groups), memberships=members)
 
     async def _from_lookup(self, run: "_Run", query: Query, *, memberships: bool) -> Found:
         ids, bookmark = await asyncio.gather(run.candidate_ids(), self._bookmark(run, query.start_index))
@@ -142,17 +148,16 @@ class Search:
         ids = [edge.group_id]
         if not (is_id(edge.group_id) and is_id(edge.member_id)):
             return Found(0)
-        is_member, loaded, edges = await asyncio.gather(
-            self._storage.present(run.tenant, edge.group_id, [edge.member_id]),
-            run.load_matching(ids),
-            run.memberships(ids) if memberships else _nothing(),
+        edges, loaded = await asyncio.gather(
+            self._storage.present(run.tenant, edge.group_id, [edge.member_id]), run.load_matching(ids)
         )
+        found = Found(len(loaded), tuple(loaded))
         if loaded and (loaded[0].unsettled or memberships):
-            members = await whole_members(self._storage, run.tenant, loaded[0], edges.get(edge.group_id, []))
-            is_member = [item for item in members if item.member_id == edge.member_id]
-            edges = {edge.group_id: members} if memberships else {}
-        found = tuple(loaded) if is_member else ()
-        return Found(len(found), found[query.start_index - 1 :][: query.count], edges)
+            found = await self._with_members(run.tenant, found)
+            members = found.memberships.get(edge.group_id, ())
+            edges = [item for item in members if item.member_id == edge.member_id]
+        resources = found.resources if edges else ()
+        return replace(found, total_results=len(resources), resources=resources[query.start_index - 1 :][: query.count])
 
     async def _walk(self, run: "_Run", query: Query, *, memberships: bool) -> Found:
         total, resources, more = await self._stretch(run, query)
@@ -284,11 +289,8 @@ class _Run:
         return matches[:enough]
 
     async def memberships(self, ids: Sequence[str], *, contiguous: bool = False) -> dict[str, list[Membership]]:
-        """The memberships that each of these resources shows."""
-        if self.resource_type.name != GROUP:
-            return await self.storage.groups_of(self.tenant, ids, contiguous=contiguous)
-        members = await asyncio.gather(*(self.storage.members_of(self.tenant, group_id) for group_id in ids))
-        return dict(zip(ids, members, strict=True))
+        """The memberships of these resources, which are no groups."""
+        return await self.storage.groups_of(self.tenant, ids, contiguous=contiguous)
 
     async def count(self) -> int:
         """How many resources match."""
@@ -331,21 +333,16 @@ class _Run:
     async def _matching(self, resources: Sequence[StoredResource]) -> list[StoredResource]:
         if self.plan.exact or self.filter is None:
             return list(resources)
-        reads = self.plan.reads_memberships
-        edges = await self.memberships([resource.id for resource in resources]) if reads else {}
-        edges = await _whole(self.storage, self.tenant, resources, edges)
+        if not self.plan.reads_memberships:
+            return [resource for resource in resources if self._test(resource, ())]
+        if self.resource_type.has_members:
+            whole = await whole_groups(self.storage, self.tenant, resources)
+            groups = [whole[group.id] for group in resources if group.id in whole]
+            return [group.stored for group in groups if self._test(group.stored, group.members)]
+        edges = await self.memberships([resource.id for resource in resources])
         return [resource for resource in resources if self._test(resource, edges.get(resource.id, ()))]
 
     def _test(self, resource: StoredResource, memberships: Sequence[Membership]) -> bool:
         assert self.filter is not None  # noqa: S101 -- only called with a filter
         representation = self.renderer.full(self.resource_type, resource, memberships)
         return self.filter.match(to_comparable(self.resource_type, representation))
-
-
-async def _whole(
-    storage: Storage, tenant: str, resources: Sequence[StoredResource], edges: dict[str, list[Membership]]
-) -> dict[str, list[Membership]]:
-    """These memberships, which were read beside their resources; of groups see whole_members."""
-    groups = [resource for resource in resources if resource.resource_type == GROUP and resource.id in edges]
-    members = await asyncio.gather(*(whole_members(storage, tenant, group, edges[group.id]) for group in groups))
-    return edges | {group.id: some for group, some in zip(groups, members, strict=True)}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from devhost.azurite import Azurite
-from scim_core import memberships, service_provider
+from scim_core import service_provider, whole_groups
 from scim_core.tables import changes, pending, settling
 from scim_core.tables import storage as table_storage_module
 from tests.faults.directory import Directory
@@ -41,7 +41,7 @@ async def directory(azurite: Azurite) -> AsyncIterator[Directory]:
 def _nobody_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Changes are decided, and neither who asked for them nor who meets them carries them out."""
     monkeypatch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 0)
-    monkeypatch.setattr(memberships, "READER_SECONDS", 0)
+    monkeypatch.setattr(whole_groups, "READER_SECONDS", 0)
     monkeypatch.setattr(service_provider, "WRITER_SECONDS", 0)
 
 

@@ -4,12 +4,11 @@ import asyncio
 
 import pytest
 
-from scim_core import memberships
 from scim_core.storage import Membership, MembershipEdits
 from scim_core.tables import keys
 from scim_core.tables import storage as table_storage_module
 from tests.faults.directory import Directory
-from tests.scim import Json, add, member_ids, path, references, remove, replace
+from tests.scim import add, member_ids, path, references, remove, replace
 from tests.transcript import transcript
 
 REPLACEMENTS = 5
@@ -78,21 +77,47 @@ async def test_a_reader_of_one_change_sees_the_next_one_that_was_decided_meanwhi
     assert await directory.rows() == 11
 
 
-async def test_a_group_of_more_members_than_one_answer_holds_is_shown_as_it_was_at_one_moment(
-    directory: Directory, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("large", [True, False])
+async def test_a_group_that_changes_between_its_row_and_its_members_is_shown_as_it_is_afterwards(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, large: bool
 ) -> None:
-    monkeypatch.setattr(memberships, "READ_AT_ONCE", 2)
     client, group, storage = directory.client, directory.group, directory.storage
-    members_of = storage.members_of
+    members_of, changed = storage.members_of, directory.users[1:] if large else directory.users[1:3]
 
-    async def in_two_answers(tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
+    async def overtaken(tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
         first, *_ = await members_of(tenant, group_id, limit=limit)
         monkeypatch.setattr(storage, "members_of", members_of)
-        await replaced(directory, carried_out=True)
+        assert (await client.put(path(group), {"displayName": "new", "members": references(*changed)})).status == 200
         return [first, *(await members_of(tenant, group_id, limit=limit))[1:]]
 
-    monkeypatch.setattr(storage, "members_of", in_two_answers)
-    assert member_ids(await client.document(group)) == [user["id"] for user in directory.users[1:]]
+    monkeypatch.setattr(storage, "members_of", overtaken)
+    answer = await client.get(path(group))
+    assert answer.document["displayName"] == "new"
+    assert member_ids(answer.document) == [user["id"] for user in changed]
+    assert (await client.get(path(group), headers={"if-none-match": answer.headers["etag"]})).status == 304
+
+
+async def test_a_group_that_is_deleted_while_it_is_read_is_not_there(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, group, storage = directory.client, directory.group, directory.storage
+    other, members_of = await client.group("other", directory.users[0]), storage.members_of
+
+    async def overtaken(tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
+        members = await members_of(tenant, group_id, limit=limit)
+        if group_id == group["id"]:
+            monkeypatch.setattr(storage, "members_of", members_of)
+            await client.delete(path(group))
+        return members
+
+    monkeypatch.setattr(storage, "members_of", overtaken)
+    assert (await client.get(path(group))).status == 404
+    group.update(await client.group("group", *directory.users[:2]))
+    for query in ({}, {"sortBy": "displayName"}, {"filter": 'members.type eq "User"'}):
+        monkeypatch.setattr(storage, "members_of", overtaken)
+        listed = (await client.get("/Groups", **query)).document["Resources"]
+        assert [item["id"] for item in listed] == [other["id"]]
+        group.update(await client.group("group", *directory.users[:2]))
 
 
 @pytest.mark.usefixtures("_nobody_has_time")
@@ -147,34 +172,26 @@ async def test_what_was_deleted_is_gone_from_the_decision_on(directory: Director
     assert member_ids(await client.document(directory.group)) == [users[1]["id"]]
 
 
-@pytest.mark.parametrize("read_at_once", [memberships.READ_AT_ONCE, 2])
-async def test_readers_beside_a_writer_see_each_time_what_one_of_its_requests_made(
-    directory: Directory, monkeypatch: pytest.MonkeyPatch, read_at_once: int
-) -> None:
-    monkeypatch.setattr(memberships, "READ_AT_ONCE", read_at_once)
+async def test_readers_beside_a_writer_see_each_time_what_one_of_its_requests_made(directory: Directory) -> None:
     client, group, halves = directory.client, directory.group, (directory.users[:6], directory.users[6:])
+    bodies = [{"displayName": f"half {place}", "members": references(*half)} for place, half in enumerate(halves)]
     written = asyncio.Event()
 
-    async def put(half: list[Json]) -> None:
-        body = {"displayName": "group", "members": references(*half)}
-        assert (await client.put(path(group), body)).status == 200
-
     async def write() -> None:
-        for half in REPLACEMENTS * halves:
-            await put(half)
+        for body in REPLACEMENTS * bodies:
+            assert (await client.put(path(group), body)).status == 200
         written.set()
 
-    async def read() -> list[list[str]]:
+    async def read() -> list[tuple[str, list[str]]]:
         seen = []
         while not written.is_set():
-            seen.append(member_ids(await client.document(group)))
-            [found] = await client.found("/Groups", 'displayName eq "group"')
-            seen.append(member_ids(found))
+            found = [await client.document(group), *(await client.get("/Groups")).document["Resources"]]
+            seen += [(item["displayName"], member_ids(item)) for item in found]
         return seen
 
-    await put(halves[1])
+    assert (await client.put(path(group), bodies[1])).status == 200
     _, *readers = await asyncio.gather(write(), read(), read())
-    seen = [ids for reader in readers for ids in reader]
-    states = [[user["id"] for user in half] for half in halves]
-    assert [ids for ids in seen if ids not in states] == []
+    seen = [shown for reader in readers for shown in reader]
+    states = [(f"half {place}", [user["id"] for user in half]) for place, half in enumerate(halves)]
+    assert [shown for shown in seen if shown not in states] == []
     assert all(state in seen for state in states)

@@ -68,11 +68,11 @@ def translation(error: Exception, operations: list[Operation] | None = None) -> 
         (HttpResponseError(SECRET), StorageBusy),
         (DecodeError(SECRET), StorageBusy),
         (ClientAuthenticationError(SECRET), StorageBusy),
-        (ServiceRequestError(SECRET), StorageBusy),
-        (aiohttp.ServerDisconnectedError(SECRET), StorageBusy),
-        (aiohttp.ClientPayloadError(SECRET), StorageBusy),
-        (ConnectionResetError(SECRET), StorageBusy),
-        (TimeoutError(), StorageBusy),
+        (ServiceRequestError(SECRET), Unanswered),
+        (aiohttp.ServerDisconnectedError(SECRET), Unanswered),
+        (aiohttp.ClientPayloadError(SECRET), Unanswered),
+        (ConnectionResetError(SECRET), Unanswered),
+        (TimeoutError(), Unanswered),
     ],
 )
 def test_a_failed_call_is_an_error_of_the_port_that_tells_no_secret(error: Exception, kind: type[Exception]) -> None:
