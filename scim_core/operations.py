@@ -3,12 +3,19 @@
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from scim2_models import ForbiddenException, NotImplementedException, PreconditionFailedException, ScimFilter
+from scim2_models import (
+    ForbiddenException,
+    NotImplementedException,
+    PreconditionFailedException,
+    ScimFilter,
+    SearchRequest,
+)
 
+from scim_core.all_types import AllTypes, Searched
 from scim_core.conditions import Conditions
 from scim_core.discovery import Discovery
 from scim_core.errors import MEDIA_TYPE
@@ -18,7 +25,7 @@ from scim_core.messages import ScimResponse
 from scim_core.representation import MEMBERSHIP_ATTRIBUTES, Json, Projection, Renderer, entity_tag
 from scim_core.routes import Target
 from scim_core.schemas import Catalogue, ResourceType
-from scim_core.search import Found, Query, Search
+from scim_core.search import Found, Search
 from scim_core.search_parameters import SearchParameters, body_fields, projection, query_fields, search_parameters
 from scim_core.service_provider import Address, Outcome, ServiceProvider
 from scim_core.storage import Storage, StorageError, StoredResource, Swept
@@ -196,53 +203,36 @@ class Operations:
     ) -> ScimResponse:
         parameters = search_parameters(resource_types, fields)
         filters = [_filter(item, parameters.filter_text) for item in resource_types]
+        searched = [
+            Searched(item, scim_filter, _shows(item, parameters.projection))
+            for item, scim_filter in zip(resource_types, filters, strict=True)
+        ]
         if parameters.sort is not None:
-            total, resources = await self._sorted(call, resource_types, filters, parameters)
+            found = await self._sorted(call, searched, parameters, parameters.sort)
         else:
-            total, resources = await self._in_order(call, resource_types, filters, parameters)
-        return _list_response(total, parameters.start_index, resources)
-
-    async def _in_order(
-        self,
-        call: Call,
-        resource_types: Sequence[ResourceType],
-        filters: Sequence[ScimFilter[Any] | None],
-        parameters: SearchParameters,
-    ) -> tuple[int, list[Json]]:
-        """The page over the resource types one behind the other."""
-        total, resources = 0, list[Json]()
-        for resource_type, scim_filter in zip(resource_types, filters, strict=True):
-            start = max(1, parameters.start_index - total)
-            query = Query(scim_filter, start, parameters.count - len(resources))
-            shows = _shows(resource_type, parameters.projection)
-            found = await self._search.page(call.tenant, resource_type, query, call.renderer, memberships=shows)
-            total += found.total_results
-            resources += _rendered(call, resource_type, found, parameters.projection)
-        return total, resources
+            all_types = AllTypes(self._search, call.tenant, searched)
+            found = await all_types.page(parameters.start_index, parameters.count, call.renderer)
+        resources = [self._rendered(call, item, found, parameters.projection) for item in found.resources]
+        return _list_response(found.total_results, parameters.start_index, resources)
 
     async def _sorted(
-        self,
-        call: Call,
-        resource_types: Sequence[ResourceType],
-        filters: Sequence[ScimFilter[Any] | None],
-        parameters: SearchParameters,
-    ) -> tuple[int, list[Json]]:
-        assert parameters.sort is not None  # noqa: S101 -- the caller's branch
-        searched = list(zip(resource_types, filters, strict=True))
-        ordered = await self._search.all_sorted(call.tenant, searched, call.renderer, parameters.sort)
+        self, call: Call, searched: Sequence[Searched], parameters: SearchParameters, sort: SearchRequest[Any]
+    ) -> Found:
+        types = [(item.resource_type, item.scim_filter) for item in searched]
+        ordered = await self._search.all_sorted(call.tenant, types, call.renderer, sort)
         page = ordered[parameters.start_index - 1 :][: parameters.count]
-        plain, showing = list[StoredResource](), list[StoredResource]()
-        for item in page:
-            (showing if _shows(self._type_of(item), parameters.projection) else plain).append(item)
-        found = await self._search.with_memberships(call.tenant, showing)
-        by_id = {item.id: item for item in (*plain, *found.resources)}
-        return len(ordered), [
-            call.renderer.projected(
-                self._type_of(item), by_id[item.id], found.memberships.get(item.id, ()), parameters.projection
-            )
-            for item in page
-            if item.id in by_id
-        ]
+        showing = {item.resource_type.name for item in searched if item.memberships}
+        found = await self._search.with_memberships(
+            call.tenant, [item for item in page if item.resource_type in showing]
+        )
+        by_id = {item.id: item for item in page if item.resource_type not in showing}
+        by_id |= {item.id: item for item in found.resources}
+        resources = tuple(by_id[item.id] for item in page if item.id in by_id)
+        return replace(found, total_results=len(ordered), resources=resources)
+
+    def _rendered(self, call: Call, stored: StoredResource, found: Found, chosen: Projection) -> Json:
+        memberships = found.memberships.get(stored.id, ())
+        return call.renderer.projected(self._type_of(stored), stored, memberships, chosen)
 
     def _type_of(self, stored: StoredResource) -> ResourceType:
         found = self._catalogue.named(stored.resource_type)
@@ -252,13 +242,6 @@ class Operations:
 
 def _filter(resource_type: ResourceType, text: str | None) -> ScimFilter[Any] | None:
     return parse_filter(resource_type, text) if text else None
-
-
-def _rendered(call: Call, resource_type: ResourceType, found: Found, chosen: Projection) -> list[Json]:
-    return [
-        call.renderer.projected(resource_type, stored, found.memberships.get(stored.id, ()), chosen)
-        for stored in found.resources
-    ]
 
 
 def _shows(resource_type: ResourceType, chosen: Projection) -> bool:

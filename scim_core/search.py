@@ -40,11 +40,12 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page of a search over one resource type, in order, and how many resources there are in all."""
+    """One page of a search, in order, how many resources there are in all, and whether any follow the page."""
 
     total_results: int
     resources: tuple[StoredResource, ...] = ()
     memberships: dict[str, list[Membership]] = field(default_factory=dict)
+    more: bool = False
 
 
 class Search:
@@ -53,7 +54,7 @@ class Search:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._totals = Totals(storage, clock)
-        self._bookmarks = Bookmarks(storage, clock)
+        self.bookmarks = Bookmarks(storage, clock)
 
     async def page(
         self, tenant: str, resource_type: ResourceType, query: Query, renderer: Renderer, *, memberships: bool
@@ -121,8 +122,9 @@ class Search:
         found = await of_part(run, part, memberships=memberships)
         number, page = found.total_results, [resource.id for resource in found.resources]
         total = number if bookmark is None else max(bookmark.total_results, before + number)
-        await self._remember(run, query, total, page, more=part.before + len(page) < number)
-        return replace(found, total_results=total)
+        more = part.before + len(page) < number
+        await self._remember(run, query, total, page, more=more)
+        return replace(found, total_results=total, more=more)
 
     async def _listed(self, run: "_Run", part: "_Part", *, memberships: bool) -> Found:
         """Of ids that are the answer, only the page's resources are read; one that is gone meanwhile does not count."""
@@ -166,7 +168,7 @@ class Search:
             run.memberships(ids, contiguous=run.unfiltered) if memberships and ids else _nothing(),
             self._remember(run, query, total, ids, more=more),
         )
-        return Found(total, tuple(resources), edges)
+        return Found(total, tuple(resources), edges, more)
 
     async def _stretch(self, run: "_Run", query: Query) -> tuple[int, list[StoredResource], bool]:
         """The total, the resources of the page, and whether any follow."""
@@ -195,7 +197,7 @@ class Search:
 
     async def _resumed(self, run: "_Run", query: Query) -> tuple[int, list[StoredResource], bool] | None:
         """The page after a bookmark, read ahead while the bookmark that this process remembers is being confirmed."""
-        remembered = self._bookmarks.remembered(run.tenant, run.bookmark_key(query.start_index))
+        remembered = self.bookmarks.remembered(run.tenant, run.bookmark_key(query.start_index))
         ahead = asyncio.ensure_future(run.take(remembered.last_id, query.count)) if remembered else None
         try:
             bookmark = await self._bookmark(run, query.start_index)
@@ -213,13 +215,13 @@ class Search:
 
     async def _bookmark(self, run: "_Run", start_index: int) -> Bookmark | None:
         """Where the page before the one at `start_index` ended, if that is still known."""
-        return None if start_index == 1 else await self._bookmarks.load(run.tenant, run.bookmark_key(start_index))
+        return None if start_index == 1 else await self.bookmarks.load(run.tenant, run.bookmark_key(start_index))
 
     async def _remember(self, run: "_Run", query: Query, total: int, page: Sequence[str], *, more: bool) -> None:
         """The page of these ids leaves a bookmark for the next one, if there are any more."""
         if page and more:
             key = run.bookmark_key(query.start_index + len(page))
-            await self._bookmarks.save(run.tenant, key, page[-1], total)
+            await self.bookmarks.save(run.tenant, key, page[-1], total)
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,10 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Bookmark:
-    """Where a walk by startIndex stands: the page that starts next comes after `last_id`. `expires` is UTC text."""
+    """Where a walk by startIndex stands: the page that starts next comes after `last_id`. `expires` is UTC text.
+
+    Of a walk over all resource types `last_id` is the type it stands in, and `total_results` counts what lies before.
+    """
 
     last_id: str
     total_results: int

@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tolerance", "plan", "bookmarks", "search_parameters", "directory", "routes", "oauth.entra", "oauth.answers"),
     ("discovery", "candidates", "service_provider", "auth", "oauth.token_request", "administration"),
     ("search", "oauth.clients", "oauth.metadata"),
+    ("all_types",),
     ("operations",),
     ("oauth.endpoint",),
     ("http",),
@@ -66,7 +67,7 @@ LIBRARIES = {
     "pydantic": {"errors"},
     "scim2_models": {
         *("schemas", "tolerance", "filters", "memberships", "representation", "plan", "search", "search_parameters"),
-        *("operations", "service_provider", "errors", "json_body", "discovery", "limits", "candidates"),
+        *("operations", "service_provider", "errors", "json_body", "discovery", "limits", "candidates", "all_types"),
     },
 }
 """The only libraries beside Python's own, and the modules that may import each."""

@@ -1,5 +1,6 @@
 """RFC 7644 section 3.4.3: .search, below a resource type and for all of them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -86,6 +87,53 @@ async def test_pages_of_all_types_make_up_the_whole(client: Client, directory: J
         seen += [item["id"] for item in page["Resources"]]
     assert sorted(seen) == sorted(item["id"] for item in directory.values())
     assert (await search(client, "/.search", startIndex=9))["Resources"] == []
+
+
+ELSEWHERE = {
+    "the first is deleted": lambda ids: (ids[:1], 0),
+    "all but one are deleted": lambda ids: (ids[1:], 0),
+    "some are created": lambda _: ([], 3),
+    "some are deleted and more are created": lambda ids: (ids[1:3], 4),
+}
+
+
+@pytest.mark.parametrize("filter_text", [None, "displayName pr", 'displayName sw "name"', 'displayName co "a"'])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+@pytest.mark.parametrize("change", ELSEWHERE.values(), ids=ELSEWHERE)
+async def test_a_walk_that_has_left_a_type_is_not_disturbed_by_what_happens_there(
+    client: Client, filter_text: str | None, count: int, change: Callable[[list[str]], tuple[list[str], int]]
+) -> None:
+    groups = [await client.group(f"name{number}") for number in range(4)]
+    users = [await client.user(f"user{number}", displayName=f"name{number}") for number in range(7)]
+    seen: list[str] = []
+    page: Json = {"totalResults": 1}
+    changed = False
+    while len(seen) < page["totalResults"]:
+        fields: Json = {"startIndex": len(seen) + 1, "count": count} | ({"filter": filter_text} if filter_text else {})
+        page = await search(client, "/.search", **fields)
+        if not page["Resources"]:
+            break
+        seen += [item["id"] for item in page["Resources"]]
+        if not changed and len(seen) >= 4:
+            changed = True
+            deleted, created = change([item["id"] for item in groups])
+            for resource_id in deleted:
+                await client.delete(f"/Groups/{resource_id}")
+            for number in range(created):
+                await client.group(f"name later {number}")
+    assert seen[:11] == [item["id"] for item in (*groups, *users)]
+    assert len(seen) == len(set(seen))
+
+
+async def test_a_walk_sees_what_exists_throughout_once_when_the_type_it_stands_in_shrinks(client: Client) -> None:
+    groups = [await client.group(f"name{number}") for number in range(4)]
+    users = [await client.user(f"user{number}") for number in range(7)]
+    seen = [item["id"] for item in (await search(client, "/.search", count=3))["Resources"]]
+    await client.delete(path(groups[3]))
+    await client.delete(path(groups[0]))
+    while page := (await search(client, "/.search", count=3, startIndex=len(seen) + 1))["Resources"]:
+        seen += [item["id"] for item in page]
+    assert seen == [item["id"] for item in (*groups[:3], *users)]
 
 
 async def test_nothing_but_totals_is_answered_to_a_count_of_zero(client: Client, directory: Json) -> None:
