@@ -50,12 +50,21 @@ async def filled(client: Client, name: str, members: list[Json], **attributes: s
 
 
 async def test_a_resource_is_read_in_one(directory: Directory) -> None:
-    for resource in (directory.users[0], directory.groups[0]):
-        assert await directory.round_trips("GET", path(resource)) == (200, 1)
-        assert await directory.round_trips("GET", f"{path(resource)}?attributes=id") == (200, 1)
+    user, group = directory.users[0], directory.groups[0]
+    assert await directory.round_trips("GET", path(user)) == (200, 1)
+    assert await directory.round_trips("GET", f"{path(user)}?attributes=id") == (200, 1)
+    assert await directory.round_trips("GET", f"{path(group)}?excludedAttributes=members") == (200, 1)
+    assert await directory.round_trips("GET", f"{path(group)}?attributes=id") == (200, 1)
     # The second one finds out whether a deletion of it is still being carried out, and if so goes on with it.
     assert await directory.round_trips("GET", "/Users/018f0000-0000-7000-8000-000000000000") == (404, 2)
     assert await directory.round_trips("GET", "/Users/nobody") == (404, 0)
+
+
+async def test_a_group_that_is_shown_with_its_members_takes_two_more(directory: Directory) -> None:
+    group = directory.groups[0]
+    assert await directory.round_trips("GET", path(group)) == (200, 3)
+    assert await directory.round_trips("GET", "/Groups", filter=f'id eq "{group["id"]}"') == (200, 3)
+    assert await directory.round_trips("GET", "/Groups") == (200, 3)
 
 
 NOTHING = {
@@ -89,7 +98,8 @@ FOUND = {
 async def test_a_match_query_that_finds_one_takes_two(directory: Directory, url: str, text: str, excluded: str) -> None:
     query = {"filter": text} | ({"excludedAttributes": excluded} if excluded else {})
     assert (await directory.client.get(url, **query)).document["totalResults"] == 1
-    assert await directory.round_trips("GET", url, **query) == (200, 2)
+    shows_members = url == "/Groups" and not excluded
+    assert await directory.round_trips("GET", url, **query) == (200, 4 if shows_members else 2)
 
 
 async def test_a_probe_of_a_reference_takes_one(directory: Directory) -> None:

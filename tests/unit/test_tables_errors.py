@@ -8,7 +8,7 @@ from azure.core.exceptions import ClientAuthenticationError, DecodeError, HttpRe
 from azure.data.tables import TableErrorCode, TableTransactionError
 
 from scim_core.storage import StorageBusy, StorageError, TooLarge, VersionConflict
-from scim_core.tables.errors import RowChanged, RowExists, RowMissing, TableMissing, translated
+from scim_core.tables.errors import RowChanged, RowExists, RowMissing, TableMissing, Unanswered, translated
 from scim_core.tables.operations import Operation, Role, Verb
 
 SECRET = "https://account.table.core.windows.net/scim?sig=c2VjcmV0"
