@@ -32,6 +32,11 @@ class Change:
         """Whether it happens in one state of the resource only, so that it cannot happen twice."""
         return bool(self.own[0].etag)
 
+    def as_read(self) -> "Change":
+        """The same change, guarded: provided that the resource still is in the state in which it was read."""
+        row, *others = self.own
+        return replace(self, own=(replace(row, etag=State.of(self.resource).etag), *others))
+
     @property
     def fits(self) -> bool:
         """Whether one transaction can hold all of it."""

@@ -246,7 +246,7 @@ class TableStorage:
             except Unanswered:
                 if change.guarded:
                     raise
-                raise VersionConflict from None  # whoever made the change reads whether it has happened
+                change = change.as_read()  # else what others have made of the group meanwhile would be undone
             except RowExists as conflict:
                 raise UniquenessConflict(conflict.operation.about) from None
             except RowMissing as failure:
