@@ -23,6 +23,7 @@ from scim2_models.path import (
 )
 
 from scim_core.identifiers import instant_text
+from scim_core.instants import with_offset
 from scim_core.representation import MEMBERSHIP_ATTRIBUTES
 from scim_core.schemas import ResourceType
 from scim_core.storage import GROUP, ColumnTest, IndexEntry
@@ -231,10 +232,11 @@ _TESTS = {CompareOperator.eq, CompareOperator.gt, CompareOperator.ge, CompareOpe
 
 def _instant(sub_attribute: str | None, op: CompareOperator, value: Any) -> Plan:
     column = _INSTANTS.get(sub_attribute or "")
-    if column is None or op not in _TESTS or not isinstance(value, str):
+    whole = with_offset(value) if isinstance(value, str) else None
+    if column is None or op not in _TESTS or whole is None:
         return _SCAN
     try:
-        text = instant_text(datetime.fromisoformat(value).astimezone(UTC))
+        text = instant_text(datetime.fromisoformat(whole).astimezone(UTC))
     except OverflowError:  # the first and the last hours that there are, in another time zone
         return _SCAN
     return Plan(Scan((ColumnTest(column, op.value, text),)), exact=True)

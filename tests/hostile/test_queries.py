@@ -59,6 +59,7 @@ FINDING_NOTHING = {
     "characters of keys": 'userName eq "/\\\\#?%:~\u0000\uffff"',
     "a number of 10,000 digits": "title eq " + "9" * 8000,
     "an exponent": "title eq 1e999",
+    "a name of Python's": 'meta.last_modified lt "5" or meta.last_modified lt "2020-01-01T00:00:00"',
     "a far year": 'meta.created gt "999999999-01-01T00:00:00Z" or title eq "z"',
 }
 
