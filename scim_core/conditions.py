@@ -23,7 +23,7 @@ class Conditions:
         """Whether If-Match, if there is one, names this version."""
         return _holds(self.match, version, absent=True)
 
-    def require(self, version: str) -> bool:
+    def permit_change(self, version: str) -> bool:
         """Whether a resource of this version may be changed: If-Match names it and If-None-Match does not."""
         return self.matches(version) and not self.unchanged(version)
 

@@ -19,8 +19,6 @@ from scim_core.messages import ScimResponse
 
 MEDIA_TYPE = "application/scim+json"
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
-RETRY_AFTER_SECONDS = 5
-"""How long a client is asked to wait after a busy answer: long enough for a throttled partition to recover."""
 
 MAX_DETAIL_CHARACTERS = 500
 """Longest detail: room for our sentences, none for a client's megabyte sent back to it."""
@@ -90,7 +88,7 @@ def _refused_by_storage(error: storage.UniquenessConflict | storage.NotFound | s
 def _busy(error: Exception) -> ScimResponse:
     """The answer when time or attempts ran out: the client is to come back; the operator finds the reason logged."""
     log.warning("the storage is busy", exc_info=error)
-    wait = error.retry_after if isinstance(error, storage.StorageBusy) else RETRY_AFTER_SECONDS
+    wait = error.retry_after if isinstance(error, storage.StorageBusy) else storage.RETRY_AFTER_SECONDS
     detail = "The directory is busy and nothing was changed for certain; send the request again."
     return error_response(503, detail, headers={"Retry-After": str(wait)})
 

@@ -7,6 +7,7 @@ folded into one `MembershipPatch`, in order (RFC 7644 section 3.5.2), which know
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from scim2_models import InvalidFilterException, InvalidValueException, MutabilityException, Path, ScimFilter
 from scim2_models.path import AttrPath, CompareOperator, Comparison, LogicalExpr, LogicalOperator
@@ -184,5 +185,5 @@ def _named(resource_type: ResourceType, value: Any) -> Iterator[tuple[str, str]]
             raise InvalidValueException(
                 detail="Each of the members must be an object whose value is the id of a member."
             )
-        hint = f"{item.get('type') or ''} {item.get('$ref') or ''}/".lower()
+        hint = f"{item.get('type') or ''} {urlsplit(str(item.get('$ref') or '')).path}".lower()
         yield member_id, next((kind for kind in kinds if kind != "User" and kind.lower() in hint), "User")

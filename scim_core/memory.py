@@ -12,6 +12,7 @@ from typing import Any
 from scim_core.storage import (
     GROUP,
     MANY_MEMBERSHIPS,
+    NO_EDITS,
     Bookmark,
     Column,
     ColumnTest,
@@ -34,9 +35,6 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "lt": operator.lt,
     "le": operator.le,
 }
-
-
-_NO_EDITS = MembershipEdits()
 
 
 @dataclass(slots=True)
@@ -162,7 +160,7 @@ class MemoryStorage:
             ids = _ids_after(self._owned(tenant).of_type(resource_type), after)
             return ids[steps - 1] if len(ids) >= steps else None
 
-    async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = _NO_EDITS) -> None:
+    async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS) -> None:
         """See Storage.update."""
         with self._lock:
             owned = self._owned(tenant)
@@ -200,7 +198,7 @@ class MemoryStorage:
 
     async def settle(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:  # noqa: ARG002
         """See Storage.settle: every change here is carried out at once."""
-        return _NO_EDITS
+        return NO_EDITS
 
     async def sweep(self, *, before: str, seconds: float) -> Swept:  # noqa: ARG002
         """See Storage.sweep."""

@@ -60,18 +60,18 @@ def to_document(resource_type: ResourceType, resource: Resource[Any]) -> Json:
             document["schemas"].append(name)
             document[name] = assigned
         elif extension is None and name not in document:
-            document[name] = _settled(resource_type.attributes.get(name.lower()), value)
+            document[name] = _without_repetitions(resource_type.attributes.get(name.lower()), value)
     return {name: value for name, value in document.items() if value not in ({}, [], None)}
 
 
 def _assigned(attributes: Mapping[str, AttributeDefinition], value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, item in value.items():
-        settled = _settled(attributes.get(name.lower()), item)
-        if name.lower() in attributes and settled not in ({}, [], None):
-            yield name, settled
+        kept = _without_repetitions(attributes.get(name.lower()), item)
+        if name.lower() in attributes and kept not in ({}, [], None):
+            yield name, kept
 
 
-def _settled(attribute: AttributeDefinition | None, value: Any) -> Any:
+def _without_repetitions(attribute: AttributeDefinition | None, value: Any) -> Any:
     """A multi-valued attribute without elements that carry nothing, and with equal (type, value) pairs merged.
 
     A reference to one kind of resource goes without its `$ref`, which follows from its value and is ours to give.
@@ -82,13 +82,13 @@ def _settled(attribute: AttributeDefinition | None, value: Any) -> Any:
         return {name: item for name, item in value.items() if name != "$ref"}
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         return value
-    settled: dict[Any, Json] = {}
+    merged: dict[Any, Json] = {}
     for position, element in enumerate(value):
         if not element.keys() - _LABELS:
             continue
         same = (element.get("type"), element["value"]) if "value" in element else position
-        settled[same] = {**element, **settled.get(same, {})}
-    return list(settled.values())
+        merged[same] = {**element, **merged.get(same, {})}
+    return list(merged.values())
 
 
 def index_entries(resource_type: ResourceType, document: Mapping[str, Any]) -> frozenset[IndexEntry]:

@@ -30,7 +30,7 @@ POLICY = ScimPolicy(
     remove_value_as_filter=ScimPolicy.RemoveValue.apply,
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
 )
-"""How far clients may depart from the RFCs (design: what Entra, Okta and OneLogin send must work)."""
+"""How far clients may depart from the RFCs (docs/adr/0005: what Entra, Okta and OneLogin send must work)."""
 
 
 class DefinitionError(ValueError):
@@ -87,7 +87,7 @@ def attributes_by_name(definitions: Iterable[Mapping[str, Any]]) -> dict[str, At
     return {item["name"].lower(): AttributeDefinition.from_json(item) for item in definitions}
 
 
-def _assigned_by_us(name: str, *sub_attributes: AttributeDefinition, kind: str = "string") -> AttributeDefinition:
+def _read_only(name: str, *sub_attributes: AttributeDefinition, kind: str = "string") -> AttributeDefinition:
     subs = {sub.name.lower(): sub for sub in sub_attributes}
     return AttributeDefinition(
         name=name,
@@ -103,19 +103,18 @@ def _assigned_by_us(name: str, *sub_attributes: AttributeDefinition, kind: str =
 
 
 COMMON = {
-    "schemas": _assigned_by_us("schemas"),
-    "id": _assigned_by_us("id"),
-    "externalid": replace(_assigned_by_us("externalId"), mutability="readWrite"),
-    "meta": _assigned_by_us(
+    "schemas": _read_only("schemas"),
+    "id": _read_only("id"),
+    "externalid": replace(_read_only("externalId"), mutability="readWrite"),
+    "meta": _read_only(
         "meta",
-        *(_assigned_by_us(name) for name in ("resourceType", "location", "version")),
-        *(_assigned_by_us(name, kind="dateTime") for name in ("created", "lastModified")),
+        *(_read_only(name) for name in ("resourceType", "location", "version")),
+        *(_read_only(name, kind="dateTime") for name in ("created", "lastModified")),
     ),
-    "password": _assigned_by_us("password"),
+    "password": _read_only("password"),
 }
-"""What clients may write whatever the schema declares. Of the common attributes of RFC 7643 section 3.1 we take only
-externalId. No schema of ours declares passwords: Okta sends them, and they are dropped before anything can store or
-log them."""
+"""What clients may send whatever the schema declares. Of these we take externalId alone (RFC 7643 section 3.1); the
+others are dropped. No schema of ours declares passwords: Okta sends them, and nothing may store or log one."""
 
 
 @dataclass(frozen=True)

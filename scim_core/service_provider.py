@@ -1,6 +1,6 @@
 """The operations of RFC 7644, one method per section, over the storage port. No HTTP, no clock of its own.
 
-Reads that do not depend on each other go side by side, so that an operation costs the round trips of design section 3.
+Reads that do not depend on each other go side by side, so that an operation costs few round trips.
 A change is read, applied and stored provided nothing else came between; otherwise it is applied anew to what is there
 now, and a client that named the version it wanted to change is refused.
 """
@@ -25,6 +25,7 @@ from scim_core.conditions import Conditions
 from scim_core.identifiers import Clock, instant_text, is_id
 from scim_core.json_body import check_text
 from scim_core.memberships import MEMBERS, MembershipPatch, members_named, split
+from scim_core.passed_over import log_ignored, log_unknown
 from scim_core.representation import Json, check_required, columns, index_entries, to_document, to_model
 from scim_core.schemas import POLICY, Catalogue, ResourceType
 from scim_core.storage import (
@@ -53,9 +54,6 @@ SWEEP_SECONDS = 240
 
 UNSETTLED_RETRY_AFTER = 30
 """Seconds after which to come back to a resource whose change is still being carried out: it takes a minute or two."""
-
-MAX_LOGGED_NAMES = 50
-"""Names in one log line: enough to find a mistaken mapping, and no way to fill the log."""
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +104,8 @@ class ServiceProvider:
     async def create(self, tenant: str, resource_type: ResourceType, payload: Any) -> Outcome:
         """A new resource with an id of ours is stored (RFC 7644 section 3.3).
 
-        Raises InvalidSyntaxException, InvalidValueException, ValidationError, and the storage's UniquenessConflict.
+        Raises InvalidSyntaxException, InvalidValueException, ValidationError, RequestTooLarge, and the storage's
+        UniquenessConflict, TooLarge, StorageBusy.
         """
         tolerance = Tolerance(resource_type)
         shaped = tolerance.resource(payload)
@@ -124,7 +123,7 @@ class ServiceProvider:
             index=index_entries(resource_type, document),
             columns=columns(document),
         )
-        _log_ignored(tenant, tolerance)
+        log_ignored(tenant, resource_type.name, tolerance.ignored)
         edges = _well_formed(tenant, _edges(resource_id, members))
 
         async def attempt(resolve: bool) -> Outcome:
@@ -132,7 +131,7 @@ class ServiceProvider:
             await self._storage.create(tenant, stored, joining)
             return Outcome(stored, joining)
 
-        return await self._turns.until_settled((tenant, resource_id), attempt)
+        return await self._turns.until_not_overtaken((tenant, resource_id), attempt)
 
     async def get(self, address: Address, *, memberships: bool) -> Outcome:
         """The resource (RFC 7644 section 3.4.1). Raises NotFoundException when there is none with this id."""
@@ -153,7 +152,7 @@ class ServiceProvider:
         members = MembershipPatch()
         if address.resource_type.has_members:
             members.replace(_members_in(address.resource_type, shaped))
-        _log_ignored(address.tenant, tolerance)
+        log_ignored(address.tenant, address.resource_type.name, tolerance.ignored)
 
         def replaced(original: Resource[Any]) -> Resource[Any]:
             model = _validated(address.resource_type, shaped, Context.RESOURCE_REPLACEMENT_REQUEST)
@@ -165,12 +164,12 @@ class ServiceProvider:
     async def patch(self, address: Address, payload: Any, conditions: Conditions, *, memberships: bool) -> Outcome:
         """The operations are applied in order, all or none (RFC 7644 section 3.5.2).
 
-        Raises InvalidPathException, InvalidValueException, MutabilityException, NoTargetException, and as replace.
+        Raises InvalidPathException, InvalidFilterException, NoTargetException, and as replace.
         """
         tolerance = Tolerance(address.resource_type)
         members, operations = split(address.resource_type, tolerance.operations(payload))
         patch = _validated_patch(address.resource_type, operations) if operations else None
-        _log_ignored(address.tenant, tolerance)
+        log_ignored(address.tenant, address.resource_type.name, tolerance.ignored)
 
         def patched(original: Resource[Any]) -> Resource[Any]:
             if patch is not None:
@@ -183,7 +182,7 @@ class ServiceProvider:
     async def delete(self, address: Address, conditions: Conditions) -> None:
         """The resource and all memberships it took part in are gone (RFC 7644 section 3.6).
 
-        Raises NotFoundException, PreconditionFailedException.
+        Raises NotFoundException, PreconditionFailedException, StorageBusy.
         """
 
         async def attempt(_: bool) -> None:
@@ -195,7 +194,7 @@ class ServiceProvider:
             except NotFound:
                 log.info("a resource was gone when its deletion came to it", extra={"tenant": address.tenant})
 
-        await self._turns.until_settled((address.tenant, address.id), attempt)
+        await self._turns.until_not_overtaken((address.tenant, address.id), attempt)
 
     async def sweep(self) -> Swept:
         """The large changes that nobody has been carrying out for SWEEP_AFTER are carried out; raises StorageBusy."""
@@ -240,7 +239,7 @@ class ServiceProvider:
             after = await self._store(address, before, moved, document, edits, guarded=guarded)
             return Outcome(after, edits.applied(present))
 
-        return await self._turns.until_settled((address.tenant, address.id), attempt)
+        return await self._turns.until_not_overtaken((address.tenant, address.id), attempt)
 
     async def _store(
         self,
@@ -273,6 +272,7 @@ class ServiceProvider:
     async def _read(self, address: Address) -> StoredResource:
         [stored] = await self._storage.read(address.tenant, address.resource_type.name, [address.id])
         if stored is None:
+            # A deletion that was left unfinished is carried on by whoever asks for what it deleted.
             await self._storage.settle(address.tenant, address.id, seconds=READER_SECONDS)
             raise address.not_found()
         return stored
@@ -323,14 +323,14 @@ class ServiceProvider:
         return [*groups.get(address.id, []), *members]
 
     async def _known(self, tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
-        """The edges whose members exist, each with the resource type its member really has; others are logged."""
-        unknown = {edge.member_id for edge in _well_formed(tenant, edges)}
+        """Those of well-formed edges whose members exist, each with its member's real type; others are logged."""
+        unknown = {edge.member_id for edge in edges}
         kinds: dict[str, str] = {}
         for resource_type in self._catalogue:
             found = await self._storage.existing(tenant, resource_type.name, unknown)
             kinds |= dict.fromkeys(found, resource_type.name)
             unknown -= found
-        _log_unknown(tenant, list(unknown))
+        log_unknown(tenant, list(unknown))
         return tuple(replace(edge, member_type=kinds[edge.member_id]) for edge in edges if edge.member_id in kinds)
 
 
@@ -362,37 +362,15 @@ def _edges(group_id: str, members: dict[str, str]) -> tuple[Membership, ...]:
 
 
 def _well_formed(tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
-    _log_unknown(tenant, [edge.member_id for edge in edges if not is_id(edge.member_id)])
+    log_unknown(tenant, [edge.member_id for edge in edges if not is_id(edge.member_id)])
     return tuple(edge for edge in edges if is_id(edge.member_id))
 
 
 def _check(conditions: Conditions, stored: StoredResource) -> None:
-    if not conditions.require(stored.version):
+    if not conditions.permit_change(stored.version):
         raise PreconditionFailedException(
             detail="The resource has changed: its version is no longer the one that If-Match names. Read it again."
         )
-
-
-def _log_ignored(tenant: str, tolerance: Tolerance) -> None:
-    if tolerance.ignored:
-        log.warning(
-            "attributes that no schema declares were ignored",
-            extra={
-                "tenant": tenant,
-                "resource_type": tolerance.resource_type.name,
-                "ignored": _excerpt(tolerance.ignored),
-            },
-        )
-
-
-def _log_unknown(tenant: str, ids: Sequence[str]) -> None:
-    if ids:
-        log.warning("members that do not exist were skipped", extra={"tenant": tenant, "ids": _excerpt(ids)})
-
-
-def _excerpt(names: Sequence[str]) -> list[str]:
-    """As many names as a log line should hold."""
-    return [name[:100] for name in sorted(set(names))[:MAX_LOGGED_NAMES]]
 
 
 async def _no_memberships() -> list[Membership]:

@@ -14,6 +14,9 @@ GROUP = "Group"
 MANY_MEMBERSHIPS = 100
 """From this many memberships on, a delete need not be given all that its resource takes part in."""
 
+RETRY_AFTER_SECONDS = 5
+"""How long whoever met a busy storage is asked to wait: long enough for a throttled partition to recover."""
+
 Column = str | bool
 """A promoted value. Instants are UTC text of fixed width, so that text order is time order."""
 
@@ -75,6 +78,9 @@ class MembershipEdits:
     def applied(self, memberships: Collection[Membership]) -> list[Membership]:
         """The memberships as they are once these edits are made, in order."""
         return sorted({*memberships, *self.add}.difference(self.remove))
+
+
+NO_EDITS = MembershipEdits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +159,7 @@ class TooLarge(StorageError):
 class StorageBusy(StorageError):
     """The storage did not answer in time or asked to come back; nothing is known to have happened."""
 
-    def __init__(self, reason: str, retry_after: int = 5) -> None:
+    def __init__(self, reason: str, retry_after: int = RETRY_AFTER_SECONDS) -> None:
         self.retry_after = retry_after
         super().__init__(reason)
 
@@ -218,7 +224,7 @@ class Storage(Protocol):
     async def seek(self, tenant: str, resource_type: str, *, after: str | None, steps: int) -> str | None:
         """The id `steps` (at least 1) places after the id `after`; None when the list ends before."""
 
-    async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = MembershipEdits()) -> None:
+    async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS) -> None:
         """The resource's new state and the edits are stored, provided it still is in the state of `resource.etag`.
 
         Raises VersionConflict, UniquenessConflict, NotFound, TooLarge, StorageBusy.
@@ -243,9 +249,9 @@ class Storage(Protocol):
         """
 
     async def settle(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:
-        """What a decided change of this resource, which may be gone by it, has left to do is done within `seconds`.
+        """A pending change of this resource, which may be gone by it, is carried on for at most `seconds`.
 
-        Returns the edits that are still to be made then: none, unless the change is very large.
+        Returns the edits it has still to make then: none when it is done, or is a deletion. Raises StorageBusy.
         """
 
     async def sweep(self, *, before: str, seconds: float) -> Swept:

@@ -40,7 +40,7 @@ class Turns:
         self._pause = pause
         self._lines: dict[Hashable, _Line] = {}
 
-    async def until_settled[T](self, key: Hashable, attempt: Callable[[bool], Awaitable[T]]) -> T:
+    async def until_not_overtaken[T](self, key: Hashable, attempt: Callable[[bool], Awaitable[T]]) -> T:
         """What the first attempt comes to that is not overtaken: one at once, the others in line.
 
         An attempt is told whether to look its member ids up first: after one that met a missing row.

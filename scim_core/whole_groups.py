@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scim_core.storage import GROUP, Membership, MembershipEdits, Storage, StoredResource
+from scim_core.storage import GROUP, Membership, Storage, StoredResource
 
 READER_SECONDS = 2
 """How long somebody who reads a group helps to carry out its large change; what is left then is added in memory."""
@@ -55,6 +55,5 @@ async def _members(storage: Storage, tenant: str, groups: Sequence[StoredResourc
     edits = dict(zip(unsettled, left, strict=True))
     members = await storage.members_of_each(tenant, [group.id for group in groups])
     return {
-        group_id: edits[group_id].applied(some) if edits.get(group_id, MembershipEdits()) else some
-        for group_id, some in members.items()
+        group_id: edits[group_id].applied(some) if edits.get(group_id) else some for group_id, some in members.items()
     }

@@ -68,7 +68,7 @@ def creation(resource: StoredResource, members: Sequence[Membership], mark: str)
 def update(resource: StoredResource, edits: MembershipEdits, mark: str) -> Change:
     """The resource's row, the difference to its index rows as it was read, and the edits."""
     read = State.of(resource)
-    properties = to_properties(resource, mark if edits else read.edges)
+    properties = to_properties(resource, mark if edits else read.mark)
     own = (
         Operation(Verb.REPLACE, Role.RESOURCE, key_of(resource), properties, read.etag),
         *_index_deletions(read.index_keys - index_keys(resource).keys()),
@@ -121,11 +121,11 @@ def accounts_for(resource: StoredResource, memberships: Sequence[Membership]) ->
     edges come from two reads, of which one may be older than the mark, and so may one page of many edges; after a
     removal no edge bears the mark.
     """
-    edges = State.of(resource).edges
-    if not edges:
+    mark = State.of(resource).mark
+    if not mark:
         return not memberships
     one_read = resource.resource_type != GROUP and len(memberships) < PAGE_ROWS
-    return one_read and any(edge.mark == edges for edge in memberships)
+    return one_read and any(edge.mark == mark for edge in memberships)
 
 
 def edge_operations(own_key: str, version: str, edits: MembershipEdits, mark: str) -> Iterator[Operation]:

@@ -35,7 +35,7 @@ class State:
     """
 
     etag: str
-    edges: str
+    mark: str
     index_keys: frozenset[str]
 
     @classmethod
@@ -44,8 +44,8 @@ class State:
         if not resource.etag:
             raise VersionConflict
         etag, _, rest = resource.etag.partition("\n")
-        edges, _, index_lines = rest.partition("\n")
-        return cls(etag, edges, frozenset(index_lines.splitlines()))
+        mark, _, index_lines = rest.partition("\n")
+        return cls(etag, mark, frozenset(index_lines.splitlines()))
 
 
 def index_keys(resource: StoredResource) -> dict[str, str]:
@@ -56,16 +56,16 @@ def index_keys(resource: StoredResource) -> dict[str, str]:
     }
 
 
-def to_properties(resource: StoredResource, edges: str) -> dict[str, Column]:
-    """The whole row of a resource."""
+def to_properties(resource: StoredResource, mark: str) -> dict[str, Column]:
+    """The whole row of a resource; `mark` is that of the last change of its memberships, empty for none."""
     properties: dict[str, Column] = {
         "id": resource.id,
         "created": resource.created,
         "lastModified": resource.last_modified,
         "version": resource.version,
     }
-    if edges:
-        properties["edges"] = edges
+    if mark:
+        properties["edges"] = mark
     properties |= {column_property(name): value for name, value in resource.columns.items()}
     properties |= split("i", "\n".join(index_keys(resource)))
     properties |= split("d", _to_json(resource.document))

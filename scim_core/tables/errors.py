@@ -10,7 +10,7 @@ from http.client import HTTPException
 from aiohttp import ClientError
 from azure.core.exceptions import AzureError, HttpResponseError
 
-from scim_core.storage import StorageBusy, StorageError, TooLarge, VersionConflict
+from scim_core.storage import RETRY_AFTER_SECONDS, StorageBusy, StorageError, TooLarge, VersionConflict
 from scim_core.tables.operations import Operation
 
 BEING_DELETED_SECONDS = 40
@@ -20,7 +20,6 @@ _TABLE_MISSING = "TableNotFound"
 _TOO_LARGE = frozenset({"EntityTooLarge", "PropertyValueTooLarge", "TooManyProperties", "RequestBodyTooLarge"})
 _UNAUTHORIZED = frozenset({401, 403})
 _COME_BACK = frozenset({408, 429})
-_DEFAULT_RETRY_AFTER = 5
 
 
 class TableMissing(Exception):
@@ -108,4 +107,4 @@ def _code(error: HttpResponseError) -> str:
 
 def _retry_after(error: HttpResponseError) -> int:
     said = getattr(error.response, "headers", {}).get("Retry-After", "")
-    return int(said) if said.isdecimal() else _DEFAULT_RETRY_AFTER
+    return int(said) if said.isdecimal() else RETRY_AFTER_SECONDS

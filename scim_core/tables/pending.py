@@ -29,8 +29,6 @@ MAX_PARTS = 80
 PARTS_AT_ONCE = 4
 """Parts of one transaction: 3 MB of the 4 MiB it holds."""
 
-NO_EDITS = MembershipEdits()
-
 
 class Kind(StrEnum):
     """Whether memberships of a group are edited, or those of a deleted resource removed."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import batched
 
 from scim_core.storage import (
+    NO_EDITS,
     Column,
     ColumnTest,
     Membership,
@@ -21,12 +22,13 @@ from scim_core.storage import (
 )
 from scim_core.tables import changes, keys, reading
 from scim_core.tables.errors import RowChanged, RowFailure, RowMissing
+from scim_core.tables.limits import PAGE_ROWS
 from scim_core.tables.operations import Operation, Role, Verb
-from scim_core.tables.pending import NO_EDITS, PARTS_AT_ONCE, STEP, Kind, Part, Pending, to_head, to_part
+from scim_core.tables.pending import PARTS_AT_ONCE, STEP, Kind, Part, Pending, to_head, to_part
 from scim_core.tables.reading import edges_present, read_memberships, read_range
 from scim_core.tables.rows import Row, Rows
 
-EDGES_AHEAD = STEP * 30
+EDGES_AHEAD = PAGE_ROWS // STEP * STEP
 """Memberships of a deleted resource that are read at a time: what one answer of Table Storage holds, in whole steps."""
 
 MAX_REFUSALS = 10
@@ -79,7 +81,10 @@ async def load(rows: Rows, tenant: str, resource_id: str) -> Pending | None:
 
 
 async def carry_out(rows: Rows, tenant: str, resource_id: str, seconds: float) -> bool:
-    """Whether no change of this resource is pending any more; one is carried on for at most so many seconds."""
+    """Whether the change that was pending, if any was, is done: it is carried on for at most so many seconds.
+
+    Raises StorageBusy when its steps are refused over and over.
+    """
     pending = await load(rows, tenant, resource_id)
     if pending is not None:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 from scim_core.storage import (
     MANY_MEMBERSHIPS,
+    NO_EDITS,
     Bookmark,
     ColumnTest,
     Count,
@@ -27,7 +28,7 @@ from scim_core.tables.errors import RowChanged, RowExists, RowMissing, Unanswere
 from scim_core.tables.keys import KeyRange
 from scim_core.tables.limits import require_transaction
 from scim_core.tables.operations import Operation, Role, Verb
-from scim_core.tables.pending import NO_EDITS, Pending, deleting, editing
+from scim_core.tables.pending import Pending, deleting, editing
 from scim_core.tables.reading import ID, read_memberships, read_range, side_by_side
 from scim_core.tables.rows import Row, Rows, read_pages
 

@@ -52,7 +52,7 @@ def test_a_resource_remembers_the_state_in_which_it_was_read() -> None:
     properties = to_properties(resource(index=entries), "mark")
     assert {"i0", "i1"} <= properties.keys()
     state = State.of(from_entity("User", properties, "etag"))
-    assert (state.etag, state.edges, len(state.index_keys)) == ("etag", "mark", 90)
+    assert (state.etag, state.mark, len(state.index_keys)) == ("etag", "mark", 90)
 
 
 def test_a_resource_that_was_never_read_cannot_be_changed() -> None:
