@@ -62,6 +62,22 @@ async def decide(rows: Rows, tenant: str, pending: Pending, parts: Sequence[Part
             raise
 
 
+async def transact_touching(
+    rows: Rows, tenant: str, operations: list[Operation], ends: Sequence[tuple[str, str]]
+) -> list[str]:
+    """The transaction that takes memberships away, but for the touches of those `ends` of theirs that are gone.
+
+    Such an end has been deleted itself, and its own deletion has not come as far as this membership.
+    """
+    try:
+        return await rows.transact(tenant, operations)
+    except RowMissing as failure:
+        if failure.operation.role is not Role.OTHER:
+            raise
+        gone = await reading.gone(rows, tenant, ends)
+        return await rows.transact(tenant, changes.without_touches(operations, gone))
+
+
 async def write_marker(rows: Rows, tenant: str, pending: Pending) -> None:
     """The sweep will come across this change, whether it is decided or not."""
     marker: dict[str, Column] = {
@@ -241,16 +257,8 @@ class _Settling:
         )
 
     async def _severed(self, current: Pending, edges: Sequence[Membership]) -> Pending:
-        step = current.severing_step(edges)
-        try:
-            [etag, *_] = await self._rows.transact(self._tenant, step)
-        except RowMissing as failure:
-            if failure.operation.role is not Role.OTHER:
-                raise
-            # The other end has been deleted as well, and its own change has not come as far as this membership.
-            others = changes.other_ends(current.resource_id, edges)
-            gone = await reading.gone(self._rows, self._tenant, others)
-            [etag, *_] = await self._rows.transact(self._tenant, changes.without_touches(step, gone))
+        step, ends = current.severing_step(edges), changes.other_ends(current.resource_id, edges)
+        [etag, *_] = await transact_touching(self._rows, self._tenant, step, ends)
         del self._edges[: len(edges)]
         return current.after(len(edges), etag)
 

@@ -144,7 +144,9 @@ class TableStorage:
         try:
             if len(memberships) < MANY_MEMBERSHIPS and changes.fits(own, memberships):
                 await self._require_all(tenant, resource, memberships)
-                await self._delete_at_once(tenant, resource, own, memberships, mark, now)
+                key, ends = changes.key_of(resource), changes.other_ends(resource.id, memberships)
+                rest = changes.severance(key, resource.id, memberships, mark=mark, version=mark, now=now)
+                await settling.transact_touching(self.rows, tenant, [*own, *rest], ends)
             else:
                 head, parts = deleting(resource, mark, now)
                 await settling.decide(self.rows, tenant, head, parts, own)
@@ -155,26 +157,6 @@ class TableStorage:
             _require_resource(failure.operation, resource)
             _require_index(failure.operation)
             raise VersionConflict from None
-
-    async def _delete_at_once(  # noqa: PLR0917
-        self,
-        tenant: str,
-        resource: StoredResource,
-        own: list[Operation],
-        memberships: Sequence[Membership],
-        mark: str,
-        now: str,
-    ) -> None:
-        key = changes.key_of(resource)
-        rest = changes.severance(key, resource.id, memberships, mark=mark, version=mark, now=now)
-        try:
-            await self.rows.transact(tenant, [*own, *rest])
-        except RowMissing as failure:
-            if failure.operation.role is not Role.OTHER:
-                raise
-            # The other end has been deleted, and that deletion has not come as far as this membership.
-            gone = await reading.gone(self.rows, tenant, changes.other_ends(resource.id, memberships))
-            await self.rows.transact(tenant, [*own, *changes.without_touches(rest, gone)])
 
     async def settle(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:
         """See Storage.settle."""
