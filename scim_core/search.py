@@ -105,8 +105,7 @@ class Search:
         return replace(found, resources=(*others, *found.resources), memberships=of_others | found.memberships)
 
     async def _with_members(self, tenant: str, found: Found) -> Found:
-        whole = await whole_groups(self._storage, tenant, found.resources)
-        groups = [whole[group.id] for group in found.resources if group.id in whole]
+        groups = await whole_groups(self._storage, tenant, found.resources)
         members = {group.stored.id: group.members for group in groups}
         return replace(found, resources=tuple(group.stored for group in groups), memberships=members)
 
@@ -338,8 +337,7 @@ class _Run:
         if not self.plan.reads_memberships:
             return [resource for resource in resources if self._test(resource, ())]
         if self.resource_type.has_members:
-            whole = await whole_groups(self.storage, self.tenant, resources)
-            groups = [whole[group.id] for group in resources if group.id in whole]
+            groups = await whole_groups(self.storage, self.tenant, resources)
             return [group.stored for group in groups if self._test(group.stored, group.members)]
         edges = await self.memberships([resource.id for resource in resources])
         return [resource for resource in resources if self._test(resource, edges.get(resource.id, ()))]

@@ -264,10 +264,10 @@ class ServiceProvider:
     async def _whole(self, address: Address) -> Outcome:
         """The group with its members, as at one moment."""
         group = await self._read(address)
-        whole = (await whole_groups(self._storage, address.tenant, [group])).get(address.id)
-        if whole is None:
+        whole = await whole_groups(self._storage, address.tenant, [group])
+        if not whole:
             raise address.not_found()
-        return Outcome(whole.stored, whole.members)
+        return Outcome(whole[0].stored, whole[0].members)
 
     async def _read(self, address: Address) -> StoredResource:
         [stored] = await self._storage.read(address.tenant, address.resource_type.name, [address.id])

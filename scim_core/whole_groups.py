@@ -26,26 +26,27 @@ class WholeGroup:
     members: list[Membership]
 
 
-async def whole_groups(storage: Storage, tenant: str, groups: Sequence[StoredResource]) -> dict[str, WholeGroup]:
-    """By id, what these groups are by now, each with its members; those that are deleted meanwhile are left out.
+async def whole_groups(storage: Storage, tenant: str, groups: Sequence[StoredResource]) -> list[WholeGroup]:
+    """What these groups are by now, in this order, each with its members; those deleted meanwhile are left out.
 
     Members are read after their group, and the group once more after them: both anew when its version has moved. One
     that never stands still is shown as it was last read, with a version that is no newer than its members.
     """
     whole: dict[str, WholeGroup] = {}
+    unread = groups
     for readings_left in reversed(range(1 + MAX_REREADINGS)):
-        members = await _members(storage, tenant, groups)
-        now = await storage.read(tenant, GROUP, [group.id for group in groups])
+        members = await _members(storage, tenant, unread)
+        now = await storage.read(tenant, GROUP, [group.id for group in unread])
         moved = []
-        for group, after in zip(groups, now, strict=True):
+        for group, after in zip(unread, now, strict=True):
             if after is not None and after.version != group.version and readings_left:
                 moved.append(after)
             elif after is not None:
                 whole[group.id] = WholeGroup(group, members[group.id])
         if not moved:
             break
-        groups = moved
-    return whole
+        unread = moved
+    return [whole[group.id] for group in groups if group.id in whole]
 
 
 async def _members(storage: Storage, tenant: str, groups: Sequence[StoredResource]) -> dict[str, list[Membership]]:

@@ -109,7 +109,7 @@ def _pending(rows: Snapshot, key: str) -> Iterator[Finding]:
     head_key = _head_of(key)
     if key == head_key:
         yield Finding(Problem.UNFINISHED, key)
-    elif rows.get(head_key, {}).get("mark") != key.split(":")[2]:
+    elif rows.get(head_key, {}).get("mark") != keys.change_of(key)[1]:
         yield Finding(Problem.STRAY_PART, key)
 
 

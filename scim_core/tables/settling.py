@@ -6,7 +6,6 @@ Nothing here keeps state between calls but what the rows say, so that any proces
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import batched
 
 from scim_core.storage import (
@@ -125,7 +124,7 @@ async def left_to_do(rows: Rows, tenant: str, resource_id: str) -> MembershipEdi
         edits = part.edits(resource_id, start)
         add += edits.add
         remove += edits.remove
-        pending = replace(pending, done=pending.done + len(part.ids) - start)
+        pending = pending.after(len(part.ids) - start, pending.etag)
     return MembershipEdits(tuple(add), tuple(remove))
 
 
@@ -158,15 +157,11 @@ async def abandon(rows: Rows, tenant: str, resource_id: str, mark: str) -> bool:
     head = await load(rows, tenant, resource_id)
     if head is not None and head.mark == mark:
         return False
-    for number, part in enumerate(parts):
-        key = part.properties["RowKey"]
-        try:
-            etag = part.etag if number == 0 else ""
-            await rows.transact(tenant, [Operation(Verb.DELETE, Role.PENDING, key, etag=etag)])
-        except RowMissing:
-            log.debug("another process was quicker")
-        except RowChanged:
-            return False
+    try:
+        for number, part in enumerate(parts):
+            await _delete(rows, tenant, part.properties["RowKey"], part.etag if number == 0 else "")
+    except RowChanged:
+        return False
     await _delete(rows, keys.MARKERS, keys.marker(tenant, resource_id, mark))
     return True
 
@@ -184,9 +179,9 @@ async def _swept(rows: Rows, marker: Row) -> bool:
     return True
 
 
-async def _delete(rows: Rows, tenant: str, key: str) -> None:
+async def _delete(rows: Rows, tenant: str, key: str, etag: str = "") -> None:
     try:
-        await rows.transact(tenant, [Operation(Verb.DELETE, Role.PENDING, key)])
+        await rows.transact(tenant, [Operation(Verb.DELETE, Role.PENDING, key, etag=etag)])
     except RowMissing:
         log.debug("another process was quicker")
 
