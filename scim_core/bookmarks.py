@@ -1,4 +1,6 @@
-"""Where walks by startIndex stand (ADR 0006): in storage for all instances, and in this process to read ahead."""
+"""Where walks by startIndex stand (ADR 0006), and how far totals are counted: in storage for all instances, and in this
+process, which saves a round trip.
+"""
 
 import hashlib
 from datetime import timedelta
@@ -12,11 +14,11 @@ BOOKMARK_LIFETIME = timedelta(minutes=10)
 totalResults of a walk, which is counted once, does not grow stale."""
 
 MAX_REMEMBERED_BOOKMARKS = 1_000
-"""Bookmarks kept in process, which save a round trip when the next page is asked of the same instance."""
+"""Bookmarks kept in process. Losing one costs a round trip when the next page is asked of the same instance."""
 
 
 class Bookmarks:
-    """The bookmarks of all tenants, by a key that names the search and the startIndex of the page to come."""
+    """The bookmarks of all tenants, by a key that names what they are about."""
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
@@ -24,19 +26,28 @@ class Bookmarks:
         self._remembered: Bounded[tuple[str, str], Bookmark] = Bounded(MAX_REMEMBERED_BOOKMARKS)
 
     def remembered(self, tenant: str, key: str) -> Bookmark | None:
-        """What this process has saved under the key; another instance may have replaced it."""
-        return self._remembered.get((tenant, key))
+        """What this process knows under the key, until it expires; another instance may have replaced it."""
+        return self._fresh(self._remembered.get((tenant, key)))
 
     async def load(self, tenant: str, key: str) -> Bookmark | None:
-        """Where the page before this one ended, if that is still known."""
-        bookmark = await self._storage.load_bookmark(tenant, key)
-        return bookmark if bookmark is not None and bookmark.expires >= instant_text(self._clock()) else None
+        """What is stored under the key, until it expires."""
+        return self._fresh(await self._storage.load_bookmark(tenant, key))
+
+    def remember(self, tenant: str, key: str, bookmark: Bookmark) -> None:
+        """This process knows the bookmark."""
+        self._remembered.put((tenant, key), bookmark)
+
+    async def put(self, tenant: str, key: str, bookmark: Bookmark) -> None:
+        """The bookmark is known to this process, and stored for all others."""
+        self.remember(tenant, key, bookmark)
+        await self._storage.save_bookmark(tenant, key, bookmark)
 
     async def save(self, tenant: str, key: str, last_id: str, total: int) -> None:
         """The page that the key names starts after this id, in a walk over so many resources."""
-        bookmark = Bookmark(last_id, total, instant_text(self._clock() + BOOKMARK_LIFETIME))
-        self._remembered.put((tenant, key), bookmark)
-        await self._storage.save_bookmark(tenant, key, bookmark)
+        await self.put(tenant, key, Bookmark(last_id, total, instant_text(self._clock() + BOOKMARK_LIFETIME)))
+
+    def _fresh(self, bookmark: Bookmark | None) -> Bookmark | None:
+        return bookmark if bookmark is not None and bookmark.expires >= instant_text(self._clock()) else None
 
 
 def bookmark_key(searched: str, filter_text: str, start_index: int) -> str:

@@ -8,7 +8,7 @@ time, so that all creations show; deletions of what lies before it do not.
 import asyncio
 from datetime import timedelta
 
-from scim_core.bounded import Bounded
+from scim_core.bookmarks import Bookmarks
 from scim_core.identifiers import Clock, first_id, instant_text
 from scim_core.storage import Bookmark, Storage
 
@@ -22,9 +22,6 @@ OLDER_THAN_REQUESTS = timedelta(minutes=1)
 """The age from which on no id is still to be stored: a request gets its id at once and has 40 seconds to store it; the
 rest is for clocks of instances that differ."""
 
-MAX_REMEMBERED = 1_000
-"""Totals kept in process. Losing one costs a read."""
-
 
 class Totals:
     """The totals of all tenants, as far as this process and the others have counted them."""
@@ -32,19 +29,19 @@ class Totals:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
-        self._remembered: Bounded[tuple[str, str], Bookmark] = Bounded(MAX_REMEMBERED)
+        self._bookmarks = Bookmarks(storage, clock)
 
     async def of(self, tenant: str, resource_type: str) -> int:
         """How many resources of this type the tenant has."""
-        known = self._fresh(self._remembered.get((tenant, resource_type)))
+        known = self._bookmarks.remembered(tenant, _key(resource_type))
         if known is None:
             first = await self._storage.count(tenant, resource_type, limit=COUNTED_AT_ONCE)
             if first.number < COUNTED_AT_ONCE or first.last_id is None:
                 return first.number
-            known = self._fresh(await self._storage.load_bookmark(tenant, _key(resource_type)))
+            known = await self._bookmarks.load(tenant, _key(resource_type))
             if known is None:
                 return await self._counted(tenant, resource_type, first.number, first.last_id)
-            self._remembered.put((tenant, resource_type), known)
+            self._bookmarks.remember(tenant, _key(resource_type), known)
         new = await self._storage.count(tenant, resource_type, after=known.last_id)
         return known.total_results + new.number
 
@@ -59,12 +56,8 @@ class Totals:
             self._storage.count(tenant, resource_type, after=end),
         )
         total = Bookmark(end, number + old.number, instant_text(now + LIFETIME))
-        self._remembered.put((tenant, resource_type), total)
-        await self._storage.save_bookmark(tenant, _key(resource_type), total)
+        await self._bookmarks.put(tenant, _key(resource_type), total)
         return total.total_results + new.number
-
-    def _fresh(self, total: Bookmark | None) -> Bookmark | None:
-        return total if total is not None and total.expires >= instant_text(self._clock()) else None
 
 
 def _key(resource_type: str) -> str:
