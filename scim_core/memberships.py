@@ -7,7 +7,6 @@ folded into one `MembershipPatch`, in order (RFC 7644 section 3.5.2), which know
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from scim2_models import InvalidFilterException, InvalidValueException, MutabilityException, Path, ScimFilter
 from scim2_models.path import AttrPath, CompareOperator, Comparison, LogicalExpr, LogicalOperator
@@ -185,5 +184,8 @@ def _named(resource_type: ResourceType, value: Any) -> Iterator[tuple[str, str]]
             raise InvalidValueException(
                 detail="Each of the members must be an object whose value is the id of a member."
             )
-        hint = f"{item.get('type') or ''} {urlsplit(str(item.get('$ref') or '')).path}".lower()
+        endpoint = str(item.get("$ref") or "").split("/")[
+            -2:-1
+        ]  # what stands before the id; hosts may be called anything
+        hint = f"{item.get('type') or ''} {endpoint}".lower()
         yield member_id, next((kind for kind in kinds if kind != "User" and kind.lower() in hint), "User")

@@ -228,6 +228,19 @@ async def test_comparisons_with_every_member_are_limited(client: Client, user: J
     user["meta"] = (await client.document(user))["meta"]
 
 
+@pytest.mark.parametrize("reference", ["http://[::1", "https://groups.example.com/Users/1", "//", "", 7, ["a", 1], {}])
+async def test_a_member_is_known_by_its_id_whatever_is_said_of_its_address(
+    client: Client, user: Json, reference: object
+) -> None:
+    group = await client.group("group")
+    answer = await client.patch(path(group), add("members", [{"value": user["id"], "$ref": reference}]))
+    assert answer.status == 204
+    [member] = (await client.document(group))["members"]
+    assert (member["value"], member["type"], member["$ref"]) == (user["id"], "User", user["meta"]["location"])
+    await client.delete(path(group))
+    user["meta"] = (await client.document(user))["meta"]
+
+
 async def test_an_attribute_does_not_grow_beyond_its_limit(client: Client, user: Json) -> None:
     values = [{"value": str(number)} for number in range(501)]
     assert (await client.post("/Users", {"userName": "x", "emails": values})).status == 413
