@@ -184,8 +184,7 @@ def _named(resource_type: ResourceType, value: Any) -> Iterator[tuple[str, str]]
             raise InvalidValueException(
                 detail="Each of the members must be an object whose value is the id of a member."
             )
-        endpoint = str(item.get("$ref") or "").split("/")[
-            -2:-1
-        ]  # what stands before the id; hosts may be called anything
+        # What stands before the id: hosts may be called anything, and nothing says that it is a URL.
+        endpoint = "".join(str(item.get("$ref") or "").split("/")[-2:-1])
         hint = f"{item.get('type') or ''} {endpoint}".lower()
         yield member_id, next((kind for kind in kinds if kind != "User" and kind.lower() in hint), "User")
