@@ -46,7 +46,7 @@ check:
 check-storage:
 	@sh devhost/environment.sh $(RUN)
 	@$(if $(SCIM_STORAGE_ACCOUNT_URL)$(SCIM_STORAGE_CONNECTION),,SCIM_STORAGE_CONNECTION=UseDevelopmentStorage=true) \
-		$(PYTHON) -m scim_core.check $(ARGS)
+		$(PYTHON) -m scim_core.admin check $(ARGS)
 
 check-infra:
 	@VENV=.venv-infra sh devhost/environment.sh $(INFRA)

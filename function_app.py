@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import azure.functions as func
 
 from scim_core import ScimRequest, Settings, back_up, build
-from scim_core.log_records import FieldsInText
+from scim_core.log_fields import FieldsInText
 
 # The host tries routes in the order of the functions' names: a literal must sort before the parameter it competes
 # with. A name is only what telemetry calls the request; scim_core decides by the path itself, also about methods.

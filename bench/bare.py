@@ -16,13 +16,14 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
 from bench.directory import TENANT, group_id, stored_group, stored_user, user_id, user_name, user_type
-from scim_core.representation import index_entries
-from scim_core.storage import Bookmark, Membership, MembershipEdits, StoredResource
-from scim_core.tables import changes, keys
-from scim_core.tables.entities import bookmark_properties, index_keys
-from scim_core.tables.keys import KeyRange
-from scim_core.tables.limits import PAGE_ROWS
-from scim_core.tables.operations import Operation, Role, Verb
+from scim_core.model import Membership, MembershipEdits, StoredResource
+from scim_core.protocol.representation import index_entries
+from scim_core.storage.port import PagePosition
+from scim_core.storage.tables import changes, keys
+from scim_core.storage.tables.entities import bookmark_properties, index_keys
+from scim_core.storage.tables.keys import KeyRange
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from scim_core.storage.tables.service_limits import PAGE_ROWS
 
 type Entry = tuple[str, dict[str, Any], dict[str, Any]]
 type Calls = Callable[[TableClient], Awaitable[str]]
@@ -97,8 +98,8 @@ def match_one(number: int) -> Calls:
 def list_page(_: int) -> Calls:
     """The first page of a list: its rows beside the count of all; then the memberships beside the bookmark."""
     users = keys.resources("User")
-    bookmark = bookmark_properties(Bookmark(user_id(LIST_COUNT), POPULATION, "2026-11-23T12:10:00.000000Z"))
-    entry = _entry(Operation(Verb.UPSERT, Role.RESOURCE, keys.bookmark("bare:101"), bookmark))
+    bookmark = bookmark_properties(PagePosition(user_id(LIST_COUNT), POPULATION, "2026-11-23T12:10:00.000000Z"))
+    entry = _entry(RowOperation(Verb.UPSERT, Role.RESOURCE, keys.bookmark("bare:101"), bookmark))
 
     async def calls(table: TableClient) -> str:
         page, _ = await asyncio.gather(_first_rows(table, users, LIST_COUNT + 1), _all_rows(table, users, "id"))
@@ -203,11 +204,11 @@ def _as_read(resource: StoredResource) -> StoredResource:
     return replace(resource, etag="\n".join(['W/"etag"', "", *index_keys(resource)]))
 
 
-def _entries(operations: Sequence[Operation]) -> list[Entry]:
+def _entries(operations: Sequence[RowOperation]) -> list[Entry]:
     return [_entry(operation) for operation in operations]
 
 
-def _entry(operation: Operation) -> Entry:
+def _entry(operation: RowOperation) -> Entry:
     entity = {"PartitionKey": _PARTITION, "RowKey": operation.key, **operation.properties}
     match operation.verb:
         case Verb.INSERT:

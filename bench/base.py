@@ -13,7 +13,7 @@ from bench.process import Durations, first_answer_durations, import_durations
 from bench.transcripts import CallCounter
 from devhost.azurite import Azurite
 from scim_core import Settings
-from scim_core.tables import table_storage
+from scim_core.storage.tables import table_storage
 
 USERS = 10_000
 """Users in the directory when the memory of the process is read."""

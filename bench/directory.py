@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from scim_core.representation import columns, index_entries, to_document, to_model
-from scim_core.schemas import ResourceType, load_catalogue
-from scim_core.storage import Membership, MembershipEdits, StoredResource
-from scim_core.tables import TableStorage, changes
-from scim_core.tables.limits import MAX_OPERATIONS
-from scim_core.tables.operations import Operation, Role
+from scim_core.model import Membership, MembershipEdits, StoredResource
+from scim_core.protocol.representation import columns, index_entries, to_document, to_model
+from scim_core.protocol.schemas import ResourceType, load_catalogue
+from scim_core.storage.tables import TableStorage, changes
+from scim_core.storage.tables.row_operations import Role, RowOperation
+from scim_core.storage.tables.service_limits import MAX_OPERATIONS
 
 TENANT = "default"
 USER_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -115,13 +115,13 @@ async def store_group(storage: TableStorage, number: int, members: Iterable[int]
     await _transact(storage, (_edge_rows(group, member) for member in members))
 
 
-def _edge_rows(group: StoredResource, member: int) -> list[Operation]:
+def _edge_rows(group: StoredResource, member: int) -> list[RowOperation]:
     edits = MembershipEdits(add=(Membership(group.id, user_id(member)),))
     rows = changes.edge_operations(changes.key_of(group), group.version, edits, _MARK)
     return [row for row in rows if row.role is Role.MEMBERSHIP]
 
 
-async def _transact(storage: TableStorage, parts: Iterable[list[Operation]]) -> None:
+async def _transact(storage: TableStorage, parts: Iterable[list[RowOperation]]) -> None:
     """Parts of a few operations each are carried out, as many to a transaction as it takes."""
     transactions = _filled(parts)
 
@@ -134,8 +134,8 @@ async def _transact(storage: TableStorage, parts: Iterable[list[Operation]]) -> 
             workers.create_task(work())
 
 
-def _filled(parts: Iterable[list[Operation]]) -> Iterator[list[Operation]]:
-    operations: list[Operation] = []
+def _filled(parts: Iterable[list[RowOperation]]) -> Iterator[list[RowOperation]]:
+    operations: list[RowOperation] = []
     for part in parts:
         if len(operations) + len(part) > MAX_OPERATIONS:
             yield operations

@@ -12,7 +12,7 @@ from bench.directory import GROUP_URN, TENANT, store_users, user_id
 from bench.http_client import HttpClient, Request, Response
 from bench.scale import preloaded
 from devhost.azurite import Azurite
-from scim_core.tables import TableStorage, table_storage
+from scim_core.storage.tables import TableStorage, table_storage
 
 SIZES = (1_000, 10_000, 100_000)
 LONGEST_SECONDS = 1800

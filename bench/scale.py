@@ -14,7 +14,7 @@ from bench.http_client import Request
 from bench.load import NO_REQUESTS
 from bench.operations import add_member
 from devhost.azurite import Azurite
-from scim_core.tables import table_storage
+from scim_core.storage.tables import table_storage
 
 USERS = (1_000, 10_000, 100_000)
 MEMBERS = (10, 1_000, 10_000, 100_000)

@@ -11,8 +11,8 @@ from bench import bare
 from bench.http_client import Request, UnexpectedStatus
 from bench.operations import Client, Operation
 from scim_core import Endpoint, ScimRequest, Settings, build
-from scim_core.tables import TableStorage, table_storage
-from scim_core.tables.client import connect
+from scim_core.storage.tables import TableStorage, table_storage
+from scim_core.storage.tables.client import connect
 from tests.transcript import transcript
 
 

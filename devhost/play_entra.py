@@ -19,7 +19,7 @@ import aiohttp
 
 from devhost.authority import Authority
 from devhost.errors import DevhostError
-from scim_core.oauth.token_request import ASSERTION_TYPE
+from scim_core.access.oauth.token_request import ASSERTION_TYPE
 
 KINDS = ("token", "secret", "federation", "entra")
 DEFAULT_AUTHORITY_PORT = 7072

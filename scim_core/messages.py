@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+BASE_PATH = "/scim/v2"
+"""Where the SCIM endpoint is, below the host."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScimRequest:
@@ -39,3 +42,13 @@ class Caller:
     correlation_id: str
     base_url: str
     headers: Mapping[str, str]
+
+
+class HttpError(Exception):
+    """A refusal that RFC 7644 gives an HTTP status but scim2-models no exception."""
+
+    def __init__(self, status: int, detail: str, **headers: str) -> None:
+        self.status = status
+        self.detail = detail
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        super().__init__(detail)

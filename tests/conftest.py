@@ -8,8 +8,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-import scim_core
-from scim_core.memory import MemoryStorage
+from scim_core import composition
+from scim_core.storage.memory import MemoryStorage
 from tests.scim import Client, Clock, endpoint_over
 
 # HYPOTHESIS_EXAMPLES=5000 searches longer than every run can.
@@ -27,7 +27,7 @@ hypothesis.settings.load_profile("ours")
 def _one_catalogue() -> Iterator[None]:
     """Building the models takes 20 ms and always comes to the same: once for all tests, not for each."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scim_core, "load_catalogue", functools.cache(scim_core.load_catalogue))
+        patch.setattr(composition, "load_catalogue", functools.cache(composition.load_catalogue))
         yield
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from devhost.authority import Authority
 from devhost.azurite import Azurite, free_port
-from scim_core.oauth.signing_keys import new_signing_key
+from scim_core.access.oauth.signing_keys import new_signing_key
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 60

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import scim_core
 from scim_core import Endpoint, Settings
-from scim_core.storage import Storage
+from scim_core.storage.port import Storage
 from tests.clients.protocol import violations
 from tests.clients.targets import Answer, InProcess, Request
 

@@ -13,13 +13,13 @@ from aiohttp import web
 import scim_core
 from devhost.authority import Authority, Key
 from scim_core import Endpoint, ScimRequest, ScimResponse, Settings
-from scim_core.administration import Administration, Issued, Wanted
-from scim_core.memory import MemoryStorage
-from scim_core.memory_registry import MemoryRegistry
-from scim_core.oauth.signing_keys import new_signing_key
-from scim_core.oauth.token_request import ASSERTION_TYPE
-from scim_core.storage import Storage
-from scim_core.tenants import Kind, Registry
+from scim_core.access.administration import Administration, Issued, Wanted
+from scim_core.access.oauth.signing_keys import new_signing_key
+from scim_core.access.oauth.token_request import ASSERTION_TYPE
+from scim_core.registry import CredentialKind, Registry
+from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.memory_registry import MemoryRegistry
+from scim_core.storage.port import Storage
 from tests.scim import Clock
 
 HOST = "https://scim.example.com"
@@ -141,12 +141,12 @@ class Service:
 
         return Administration(self.registry, clock=self.clock, pause=pause, correlation_id="of the administrator")
 
-    async def tenant(self, name: str, kind: Kind = Kind.TOKEN, **wanted: Any) -> Issued:
+    async def tenant(self, name: str, kind: CredentialKind = CredentialKind.TOKEN, **wanted: Any) -> Issued:
         """A new tenant with a credential of this kind."""
         tenant = await self.administration.create_tenant(name)
         return await self.credential(tenant.id, kind, **wanted)
 
-    async def credential(self, tenant_id: str, kind: Kind, **wanted: Any) -> Issued:
+    async def credential(self, tenant_id: str, kind: CredentialKind, **wanted: Any) -> Issued:
         return await self.administration.create_credential(tenant_id, Wanted(kind, **(PINNED.get(kind, {}) | wanted)))
 
     async def send(
@@ -194,9 +194,9 @@ class Service:
         return str(document(answer)["access_token"])
 
 
-PINNED: dict[Kind, dict[str, str]] = {
-    Kind.FEDERATION: {"entra_tenant": ENTRA_TENANT, "subject": SUBJECT, "audience": APPLICATION},
-    Kind.ENTRA: {"entra_tenant": ENTRA_TENANT},
+PINNED: dict[CredentialKind, dict[str, str]] = {
+    CredentialKind.FEDERATION: {"entra_tenant": ENTRA_TENANT, "subject": SUBJECT, "audience": APPLICATION},
+    CredentialKind.ENTRA: {"entra_tenant": ENTRA_TENANT},
 }
 """What the credentials of these kinds pin where a test says nothing else."""
 

@@ -1,4 +1,4 @@
-"""The shape of the code: who may import what, where time and chance come in, how large a module grows."""
+"""The shape of the code: which room may use which, which libraries it may import, where time and chance come in."""
 
 import ast
 import statistics
@@ -15,82 +15,64 @@ MODULES = {
     for file in sorted((ROOT / "scim_core").rglob("*.py"))
 }
 
-LAYERS: tuple[tuple[str, ...], ...] = (
-    ("storage", "settings", "messages", "identifiers", "instants", "conditions", "limits", "log_records"),
-    ("tenants", "credentials", "bounded", "audit", "oauth.verification", "oauth.key_server", "oauth"),
-    (
-        "schemas",
-        "json_body",
-        "memory",
-        "memory_registry",
-        "rate_limits",
-        "turns",
-        "bookmarks",
-        "whole_groups",
-        "oauth.signing_keys",
-    ),
-    (
-        "totals",
-        "representation",
-        "filters",
-        "memberships",
-        "passed_over",
-        "errors",
-        "failures",
-        "oauth.access_tokens",
-        "oauth.keys",
-    ),
-    ("tolerance", "plan", "search_parameters", "directory", "routes", "oauth.entra", "oauth.answers"),
-    ("discovery", "candidates", "service_provider", "auth", "oauth.token_request", "administration"),
-    ("search", "oauth.clients", "oauth.metadata"),
-    ("all_types",),
-    ("operations",),
-    ("oauth.endpoint",),
-    ("http",),
-    ("check", "export", "import"),
-    ("",),
-    ("admin",),
+GROUND = "ground"
+TOP = "top"
+"""`composition` puts the rooms together and `__init__` names what is public: they may use everything but admin."""
+
+PORT = "storage/port"
+ROOMS = ("protocol", "storage", "service", "access", "endpoint", "admin")
+
+MAY_USE: dict[str, set[str]] = {
+    GROUND: set(),
+    "protocol": {GROUND},
+    PORT: {GROUND},
+    "storage": {GROUND, PORT},
+    "service": {GROUND, PORT, "protocol"},
+    "access": {GROUND, PORT},
+    "endpoint": {GROUND, PORT, "protocol", "service", "access"},
+    TOP: {GROUND, PORT, *ROOMS} - {"admin"},
+    "admin": {GROUND, TOP, PORT, *ROOMS},
+}
+"""For each room, the rooms that it may use. docs/architecture.md draws this table."""
+
+NEVER = (
+    ("protocol", {"service", "storage", PORT, "access", "endpoint"}),
+    ("service", {"storage", "access", "endpoint"}),
+    ("storage", {"protocol", "service", "access", "endpoint"}),
+    ("access", {"service", "endpoint"}),
+    *((room, {"admin"}) for room in (GROUND, TOP, PORT, *ROOMS) if room != "admin"),
 )
-"""Modules of scim_core from the ground up: each imports only from layers below its own. `tables` stands beside them."""
+"""The sentences by which the rooms are kept apart, whatever MAY_USE comes to say."""
 
-FOUNDATIONS = {
-    "storage": set(),
-    "settings": set(),
-    "messages": set(),
-    "log_records": set(),
-    "memory": {"storage"},
-    "tenants": set(),
-    "memory_registry": {"tenants"},
-    "tables": {"storage", "settings", "tenants"},
-}
-"""Modules that stand on very little, whatever their layer: what else of ours they may import."""
-
-TOOLS = {"check", "export", "import", "admin"}
-"""What an operator starts by hand: it prints, reads the environment and works on the rows themselves."""
-
-LIBRARIES = {
-    "tqdm": {"check", "export", "import"},
-    "azure": {"tables"},
-    "aiohttp": {"tables", "oauth.key_server", "admin"},
-    "cryptography": {"oauth.signing_keys", "oauth.keys"},
-    "jwt": {"oauth.verification", "oauth.signing_keys", "oauth.keys"},
-    "pydantic": {"errors"},
-    "scim2_models": {
-        *("schemas", "tolerance", "filters", "memberships", "representation", "plan", "search", "search_parameters"),
-        *("operations", "service_provider", "errors", "json_body", "discovery", "limits", "candidates", "all_types"),
+LIBRARIES: dict[str, dict[str, set[str]]] = {
+    GROUND: {},
+    TOP: {},
+    "protocol": {"scim2_models": set(), "pydantic": set()},
+    PORT: {},
+    "storage": {
+        "azure": {"storage.tables", "storage.maintenance.backup", "storage.maintenance.exporting"},
+        "aiohttp": {"storage.tables.errors"},
     },
+    "service": {"scim2_models": set()},
+    "access": {
+        "jwt": {"access.oauth"},
+        "cryptography": {"access.oauth"},
+        "aiohttp": {"access.oauth.key_server"},
+    },
+    "endpoint": {"scim2_models": set(), "pydantic": {"endpoint.error_responses"}},
+    "admin": {"tqdm": set(), "aiohttp": {"admin.probe"}},
 }
-"""The only libraries beside Python's own, and the modules that may import each."""
+"""For each room, the libraries beside Python's own that it may import, and its parts that may (empty: all)."""
 
 AMBIENT = {
-    "datetime.now": {"", "export"},
-    "time.monotonic": {""},
-    "secrets.randbits": {"identifiers"},
-    "secrets.token_bytes": {"credentials", "admin"},
-    "secrets.token_hex": {"credentials", "tables", "admin"},
-    "random.uniform": {"turns"},
-    "os.environ": {"tables", *TOOLS},  # tables: the platform says there whether the app has an identity of its own
-    "print": TOOLS,
+    "datetime.now": {"clock"},
+    "time.monotonic": {"composition"},
+    "secrets.randbits": {"ids"},
+    "secrets.token_bytes": {"access.token_format", "admin"},
+    "secrets.token_hex": {"access.token_format", "storage.tables", "admin"},
+    "random.uniform": {"service.optimistic_retry"},
+    "os.environ": {"storage.tables.client", "admin"},  # the client: the platform says there whether it has an identity
+    "print": {"admin"},
 }
 FORBIDDEN = {
     *("datetime.utcnow", "datetime.today", "date.today", "time.time", "time.sleep", "os.getenv"),
@@ -117,40 +99,47 @@ def imported(module: str) -> Iterator[str]:
 
 
 def short(module: str) -> str:
-    """The module's name within scim_core; all of tables goes by that name, and all of admin."""
-    name = module.removeprefix("scim_core").removeprefix(".")
-    return next((package for package in ("tables", "admin") if name.partition(".")[0] == package), name)
+    return module.removeprefix("scim_core").removeprefix(".")
 
 
-def ours(module: str) -> set[str]:
-    return {short(name) for name in imported(module) if name.partition(".")[0] == "scim_core"} - {short(module)}
-
-
-def layer(name: str) -> int:
-    return next(number for number, names in enumerate(LAYERS) if name in names)
-
-
-def test_every_module_has_its_layer() -> None:
-    assert sorted(name for names in LAYERS for name in names) == sorted(
-        {short(module) for module in MODULES} - {"tables"}
-    )
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_from_below_only(module: str) -> None:
+def room(module: str) -> str:
     name = short(module)
-    if name in FOUNDATIONS:
-        assert ours(module) <= FOUNDATIONS[name]
-    else:
-        above = {other for other in ours(module) - {"tables"} if layer(other) >= layer(name)}
-        assert above == set()
-        assert "tables" not in ours(module) or name in {"", *TOOLS}
+    if name in ("", "composition"):
+        return TOP
+    if name == "storage.port":
+        return PORT
+    first = name.partition(".")[0]
+    return first if first in ROOMS else GROUND
+
+
+def within(module: str, parts: set[str]) -> bool:
+    """Whether the module is one of these parts of scim_core, or lies in one."""
+    return any(f"{short(module)}.".startswith(f"{part}.") for part in parts)
+
+
+def test_every_folder_is_a_room() -> None:
+    folders = {name.name for name in (ROOT / "scim_core").iterdir() if name.is_dir() and name.name != "__pycache__"}
+    assert folders == set(ROOMS)
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_its_libraries(module: str) -> None:
+def test_a_room_uses_only_the_rooms_it_may(module: str) -> None:
+    used = {room(name) for name in imported(module) if name.partition(".")[0] == "scim_core"} - {room(module)}
+    assert used <= MAY_USE[room(module)]
+
+
+@pytest.mark.parametrize(("name", "others"), NEVER, ids=str)
+def test_a_room_never_uses_what_lies_above_or_beside_it(name: str, others: set[str]) -> None:
+    of_room = [module for module in MODULES if room(module) == name]
+    used = {room(other) for module in of_room for other in imported(module) if other.partition(".")[0] == "scim_core"}
+    assert of_room
+    assert used & others == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_its_rooms_libraries(module: str) -> None:
     libraries = {name.partition(".")[0] for name in imported(module)} - sys.stdlib_module_names - {"scim_core"}
-    allowed = {library for library, modules in LIBRARIES.items() if short(module) in modules}
+    allowed = {name for name, parts in LIBRARIES[room(module)].items() if not parts or within(module, parts)}
     assert libraries <= allowed
 
 
@@ -162,13 +151,13 @@ def test_azure_functions_is_known_to_the_function_app_only() -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_time_chance_and_surroundings_come_in_where_they_are_handed_over(module: str) -> None:
     used = {ast.unparse(node) for node in ast.walk(tree(module)) if isinstance(node, ast.Attribute | ast.Name)}
-    strays = {name for name in used & AMBIENT.keys() if short(module) not in AMBIENT[name]}
+    strays = {name for name in used & AMBIENT.keys() if not within(module, AMBIENT[name])}
     assert strays | used & FORBIDDEN == set()
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_what_others_use_is_described(module: str) -> None:
-    assert ast.get_docstring(tree(module)) or not tree(module).body
+    assert ast.get_docstring(tree(module))
     for node in ast.walk(tree(module)):
         if isinstance(node, ast.ClassDef):
             public = [item for item in node.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from scim_core.tables import TableStorage
-from scim_core.tables.keys import KeyRange
-from scim_core.tables.operations import Operation
-from scim_core.tables.rows import Row, RowPage, Rows
+from scim_core.storage.tables import TableStorage
+from scim_core.storage.tables.keys import KeyRange
+from scim_core.storage.tables.row_operations import RowOperation
+from scim_core.storage.tables.rows import Row, RowPage, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class RecordedRows(Rows):
         keys = (key_range.low, key_range.high)
         return await self._recorded.record("page", keys, self._rows.page(tenant, key_range, **options))
 
-    async def transact(self, tenant: str, operations: Sequence[Operation], **options: Any) -> list[str]:
+    async def transact(self, tenant: str, operations: Sequence[RowOperation], **options: Any) -> list[str]:
         keys = tuple(operation.key for operation in operations)
         return await self._recorded.record("transact", keys, self._rows.transact(tenant, operations, **options))
 

@@ -7,7 +7,7 @@ import azure.functions as func
 
 from bench import bare
 from scim_core.settings import StorageSettings
-from scim_core.tables.client import connect
+from scim_core.storage.tables.client import connect
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 connection = connect(StorageSettings.from_environment(os.environ))

@@ -36,7 +36,7 @@ param perInstanceConcurrency int
 param zoneRedundant bool
 param restrictToEntra bool
 
-// The host refuses what is larger before it reads it; scim_core/http.py decides below that.
+// The host refuses what is larger before it reads it; scim_core/endpoint decides below that.
 var largestBody = '16777216'
 var signIn = environment().authentication.loginEndpoint
 var entraOnly = [{ name: 'entra', description: 'Provisioning by Microsoft Entra ID', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureActiveDirectory' }]

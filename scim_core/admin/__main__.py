@@ -10,18 +10,26 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scim_core import utc_now
+from scim_core.access.administration import Administration
+from scim_core.access.oauth.signing_keys import new_signing_key
+from scim_core.admin import check, export, import_
 from scim_core.admin.arguments import parser
 from scim_core.admin.commands import Commands
 from scim_core.admin.probe import Probe
-from scim_core.admin.smoke_test import Credential, SmokeTest, Step
-from scim_core.administration import Administration
-from scim_core.identifiers import instant_text, uuid7
-from scim_core.oauth.signing_keys import new_signing_key
+from scim_core.admin.smoke_test import GivenCredential, SmokeTest, Step
+from scim_core.clock import instant_text, utc_now
+from scim_core.ids import uuid7
+from scim_core.registry import RegistryError
 from scim_core.settings import SettingsError, StorageSettings, base_url
-from scim_core.storage import StorageError
-from scim_core.tables import table_registry
-from scim_core.tenants import RegistryError
+from scim_core.storage.maintenance.archive import ArchiveError
+from scim_core.storage.port import StorageError
+from scim_core.storage.tables import table_registry
+
+ON_ROWS = {"check": check.run, "export": export.run, "import": import_.run}
+"""The commands that work on the rows of a tenant's directory."""
+
+CONTINUED = frozenset({"export", "import"})
+"""The commands that go on where they were interrupted."""
 
 
 class AuditFormatter(logging.Formatter):
@@ -36,16 +44,18 @@ class AuditFormatter(logging.Formatter):
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """The exit code: 0 when the command happened, 1 when it could not, or the smoke test found something, with a
-    sentence on standard error; 2 for arguments that make no sense.
+    """The exit code: 0 when the command happened, 1 when it could not, or a check or a smoke test found something, with
+    a sentence on standard error; 2 for arguments that make no sense, or rows that could not be worked on.
     """
     given = parser().parse_args(arguments)
     try:
         return asyncio.run(_run(given, environment))
-    except (RegistryError, SettingsError, StorageError) as error:
-        print(f"scim_core.admin: {error}", file=sys.stderr)
-        return 1
+    except (RegistryError, SettingsError, StorageError, ArchiveError, OSError) as error:
+        print(f"admin {given.command}: {error}", file=sys.stderr)
+        return 2 if given.command in ON_ROWS else 1
     except KeyboardInterrupt:
+        if given.command in CONTINUED:
+            print(f"admin {given.command}: interrupted; the same command continues it.", file=sys.stderr)
         return 130
 
 
@@ -57,7 +67,10 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
         case "smoke-test":
             return await _smoke_test(given, environment)
     chosen = _chosen(given, environment)
-    registry = table_registry(StorageSettings.from_environment(chosen))
+    settings = StorageSettings.from_environment(chosen)
+    if given.command in ON_ROWS:
+        return await ON_ROWS[given.command](given, settings)
+    registry = table_registry(settings)
     now = utc_now()
     administration = Administration(registry, clock=utc_now, pause=asyncio.sleep, correlation_id=uuid7(now))
     commands = Commands(
@@ -91,7 +104,7 @@ def _chosen(given: Namespace, environment: Mapping[str, str]) -> dict[str, str]:
 
 async def _smoke_test(given: Namespace, environment: Mapping[str, str]) -> int:
     secret = _secret(given.credential_from, environment)
-    credential = Credential(secret, given.client_id, given.assertion, given.send, given.token_endpoint)
+    credential = GivenCredential(secret, given.client_id, given.assertion, given.send, given.token_endpoint)
     steps: list[Step] = []
 
     def told(step: Step) -> None:
@@ -125,7 +138,7 @@ def log_to_standard_error() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(AuditFormatter("%(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("scim_core.audit").setLevel(logging.INFO)
+    logging.getLogger("scim_core.access.audit").setLevel(logging.INFO)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,21 @@
 """The arguments of `python -m scim_core.admin`. No secret is ever one of them: others can see a process's arguments."""
 
 import argparse
+from pathlib import Path
 
-from scim_core.administration import DEFAULT_DAYS, MAX_DAYS
-from scim_core.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
-from scim_core.tenants import Kind
+from scim_core.access.administration import DEFAULT_DAYS, MAX_DAYS
+from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
+from scim_core.registry import CredentialKind
 
 DEFAULT_KEEP_DAYS = 7
 """How long a rotated credential stays good where the operator says nothing: time to paste the new one."""
 
-KINDS = [str(kind) for kind in Kind]
+KINDS = [str(kind) for kind in CredentialKind]
 
 _ABOUT = """
-Tenants and their credentials, in the table that the settings name: SCIM_STORAGE_CONNECTION or SCIM_STORAGE_ACCOUNT_URL
-in the environment, as the function app has them, or --storage-account with your Azure login. docs/connect-entra.md
-walks through it.
+Tenants, their credentials and the rows of their directories. The table is the one that the settings name:
+SCIM_STORAGE_CONNECTION or SCIM_STORAGE_ACCOUNT_URL in the environment, as the function app has them, or
+--storage-account with your Azure login. docs/connect-entra.md walks through tenants, docs/operate.md through the rest.
 """
 _KINDS_HELP = (
     "token: a static bearer token; secret: a client id and a client secret; federation: a workload identity of Entra, "
@@ -32,9 +33,22 @@ def parser() -> argparse.ArgumentParser:
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _tenants(commands.add_parser("tenants", help="the customers"))
     _credentials(commands.add_parser("credentials", help="the ways in of one customer"))
+    _rows(commands)
     commands.add_parser("signing-key", help="make a key for SCIM_SIGNING_KEY")
     _smoke_test(commands.add_parser("smoke-test", help="try a Tenant URL with a credential, as Entra would"))
     return main
+
+
+def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    check = commands.add_parser("check", help="whether a tenant's rows are as they must be, and their repair")
+    check.add_argument("--tenant", default="default", help="the tenant to check (default: %(default)s)")
+    check.add_argument("--repair", action="store_true", help="mend what is found")
+    export = commands.add_parser("export", help="a tenant's directory as a file")
+    export.add_argument("file", type=Path, help="the file to write; FILE.part of an interrupted export is continued")
+    export.add_argument("--tenant", default="default", help="the tenant to export (default: %(default)s)")
+    restore = commands.add_parser("import", help="restore a tenant's directory from such a file")
+    restore.add_argument("file", type=Path, help="what an export wrote")
+    restore.add_argument("--tenant", help="the empty tenant to restore into (default: the one that was exported)")
 
 
 def _tenants(tenants: argparse.ArgumentParser) -> None:
@@ -42,7 +56,7 @@ def _tenants(tenants: argparse.ArgumentParser) -> None:
     create = actions.add_parser("create", help="a new tenant with a first credential; prints what to paste into Entra")
     create.add_argument("name", help="its display name, such as 'Contoso Ltd'")
     create.add_argument("--id", default="", dest="tenant", help="its id (default: made of the name)")
-    create.add_argument("--kind", choices=[*KINDS, "none"], default=str(Kind.TOKEN), help=_KINDS_HELP)
+    create.add_argument("--kind", choices=[*KINDS, "none"], default=str(CredentialKind.TOKEN), help=_KINDS_HELP)
     _description(create)
     actions.add_parser("list", help="all tenants")
     for name, text in (

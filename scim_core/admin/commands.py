@@ -6,15 +6,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from scim_core.access.administration import Administration, Issued, Refused, Wanted
 from scim_core.admin import connectivity
 from scim_core.admin.presentation import credential_json, credentials_table, tenant_json, tenants_table
-from scim_core.administration import Administration, Issued, Refused, Wanted
-from scim_core.tenants import Kind, State, Tenant
+from scim_core.registry import CredentialKind, Tenant, TenantState
 
 _STATES = {
-    State.ACTIVE: "Its requests are answered.",
-    State.SUSPENDED: "Its requests are answered with 403, everywhere within a minute.",
-    State.DELETING: "It is being deleted; `tenants delete` finishes that.",
+    TenantState.ACTIVE: "Its requests are answered.",
+    TenantState.SUSPENDED: "Its requests are answered with 403, everywhere within a minute.",
+    TenantState.DELETING: "It is being deleted; `tenants delete` finishes that.",
 }
 
 
@@ -46,7 +46,7 @@ class Commands:
 
     async def tenants_create(self) -> None:
         """A tenant, and a first credential of it."""
-        wanted = None if self._arguments.kind == "none" else self._wanted(Kind(self._arguments.kind))
+        wanted = None if self._arguments.kind == "none" else self._wanted(CredentialKind(self._arguments.kind))
         if wanted is not None:
             self._require_base_url()
         tenant = await self._administration.create_tenant(self._arguments.name, self._arguments.tenant)
@@ -92,7 +92,7 @@ class Commands:
     async def credentials_create(self) -> None:
         """One more credential."""
         self._require_base_url()
-        wanted = self._wanted(Kind(self._arguments.kind), self._arguments.client)
+        wanted = self._wanted(CredentialKind(self._arguments.kind), self._arguments.client)
         issued = await self._administration.create_credential(self._arguments.tenant, wanted)
         self._print_issued(issued, f"Credential {issued.credential.id} is created.")
 
@@ -128,7 +128,7 @@ class Commands:
         said = f"Credential {self._arguments.credential} is removed. Within a minute it opens nothing."
         self._print({"id": self._arguments.credential, "removed": True}, said)
 
-    def _wanted(self, kind: Kind, client_id: str = "") -> Wanted:
+    def _wanted(self, kind: CredentialKind, client_id: str = "") -> Wanted:
         given = self._arguments
         return Wanted(
             kind,

@@ -1,16 +1,16 @@
 """What to paste into which field of Entra's Connectivity page, for each kind of credential (docs/connect-entra.md)."""
 
-from scim_core.administration import Issued
-from scim_core.oauth.access_tokens import SCOPE
-from scim_core.oauth.metadata import TOKEN_PATH
-from scim_core.routes import BASE_PATH
-from scim_core.tenants import Kind
+from scim_core.access.administration import Issued
+from scim_core.access.oauth.access_tokens import SCOPE
+from scim_core.access.oauth.metadata import TOKEN_PATH
+from scim_core.messages import BASE_PATH
+from scim_core.registry import CredentialKind
 
 METHODS = {
-    Kind.TOKEN: "Bearer authentication",
-    Kind.SECRET: "OAuth 2.0 client credentials grant",
-    Kind.FEDERATION: "Workload Identity Federation",
-    Kind.ENTRA: "Bearer authentication",
+    CredentialKind.TOKEN: "Bearer authentication",
+    CredentialKind.SECRET: "OAuth 2.0 client credentials grant",
+    CredentialKind.FEDERATION: "Workload Identity Federation",
+    CredentialKind.ENTRA: "Bearer authentication",
 }
 """What to choose as the authentication method."""
 
@@ -21,9 +21,9 @@ def fields(issued: Issued, base_url: str) -> dict[str, str]:
     token_endpoint = f"{base_url}{TOKEN_PATH}"
     client_id = issued.credential.client_id
     match issued.credential.kind:
-        case Kind.TOKEN:
+        case CredentialKind.TOKEN:
             return tenant_url | {"Secret Token": issued.secret}
-        case Kind.SECRET:
+        case CredentialKind.SECRET:
             return tenant_url | {
                 "OAuth token endpoint": token_endpoint,
                 "Client ID": client_id,
@@ -31,9 +31,9 @@ def fields(issued: Issued, base_url: str) -> dict[str, str]:
                 "How credentials are sent": "Header (Body and Both work as well)",
                 "OAuth 2.0 scopes": SCOPE,
             }
-        case Kind.FEDERATION:
+        case CredentialKind.FEDERATION:
             return {"Client ID": client_id, "Token URL": token_endpoint, "SCIM URL": tenant_url["Tenant URL"]}
-        case Kind.ENTRA:
+        case CredentialKind.ENTRA:
             return tenant_url | {"Secret Token": "(leave it blank)"}
 
 
@@ -51,7 +51,7 @@ def _notes(issued: Issued) -> list[str]:
         notes.append("This secret is shown now and never again. Hand it over in confidence.")
     if issued.credential.expires:
         notes.append(f"It expires on {issued.credential.expires[:10]}.")
-    if issued.credential.kind is Kind.ENTRA:
+    if issued.credential.kind is CredentialKind.ENTRA:
         notes.append(
             "For testing only: such a token says which Entra tenant sent it, but not which of its applications."
         )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from scim_core.tenants import Credential, Tenant
+from scim_core.registry import Credential, Tenant
 
 _NEVER = "never"
 

@@ -15,7 +15,7 @@ MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """Largest answer that is read."""
 
 
-class Finding(Exception):
+class WrongAnswer(Exception):
     """What is wrong, in a sentence or two that say what to do. Holds no credential."""
 
 
@@ -68,42 +68,44 @@ class Probe:
                 found = {name.lower(): value for name, value in response.headers.items()}
                 answer = Answer(response.status, found, content)
         except aiohttp.InvalidURL:
-            raise Finding("This is no URL: it must look like https://scim.example.com/scim/v2.") from None
+            raise WrongAnswer("This is no URL: it must look like https://scim.example.com/scim/v2.") from None
         except aiohttp.ClientConnectorDNSError:
-            raise Finding(f"There is no host {host}: check the Tenant URL for typing errors.") from None
+            raise WrongAnswer(f"There is no host {host}: check the Tenant URL for typing errors.") from None
         except aiohttp.ClientSSLError:
-            raise Finding(f"{host} has no certificate that is trusted here, nor will Entra trust it.") from None
+            raise WrongAnswer(f"{host} has no certificate that is trusted here, nor will Entra trust it.") from None
         except TimeoutError:
-            raise Finding(f"{host} did not answer within {ANSWER_SECONDS} seconds.") from None
+            raise WrongAnswer(f"{host} did not answer within {ANSWER_SECONDS} seconds.") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Finding(f"Nothing answers at {host} ({type(error).__name__}): does the service run?") from None
+            raise WrongAnswer(f"Nothing answers at {host} ({type(error).__name__}): does the service run?") from None
         if 300 <= answer.status < 400:  # noqa: PLR2004 -- redirects
             where = urlsplit(answer.headers.get("location", ""))
-            raise Finding(
+            raise WrongAnswer(
                 f"{host} redirects to {where.scheme}://{where.netloc}{where.path}, which Entra does not follow: "
                 "enter the address that answers itself."
             )
         return answer
 
 
-def explain(answer: Answer, what: str) -> Finding:  # noqa: PLR0911 -- a table of cases
+def explain(answer: Answer, what: str) -> WrongAnswer:  # noqa: PLR0911 -- a table of cases
     """The finding that an unexpected answer amounts to; `what` is what was tried."""
     said = f" It says: {answer.detail}" if answer.detail else ""
     match answer.status:
         case 401:
-            return Finding(f"The credential was refused (401).{said}")
+            return WrongAnswer(f"The credential was refused (401).{said}")
         case 403:
-            return Finding(f"The credential is known, but it may not be used (403).{said}" if said else _FORBIDDEN)
+            return WrongAnswer(f"The credential is known, but it may not be used (403).{said}" if said else _FORBIDDEN)
         case 404:
-            return Finding(f"There is nothing at this address (404): a Tenant URL ends with /scim/v2.{said}")
+            return WrongAnswer(f"There is nothing at this address (404): a Tenant URL ends with /scim/v2.{said}")
         case 429:
             wait = answer.headers.get("retry-after", "some")
-            return Finding(f"Too many requests (429): wait {wait} seconds and try again.{said}")
+            return WrongAnswer(f"Too many requests (429): wait {wait} seconds and try again.{said}")
     if answer.status >= 500:  # noqa: PLR2004 -- the server's errors
-        return Finding(f"The service failed ({answer.status}) when it was to {what}.{said}")
+        return WrongAnswer(f"The service failed ({answer.status}) when it was to {what}.{said}")
     if "html" in answer.headers.get("content-type", ""):
-        return Finding(f"A web page came back ({answer.status}) and not SCIM: is this the address of a SCIM endpoint?")
-    return Finding(f"The service answered {answer.status} when it was to {what}.{said}")
+        return WrongAnswer(
+            f"A web page came back ({answer.status}) and not SCIM: is this the address of a SCIM endpoint?"
+        )
+    return WrongAnswer(f"The service answered {answer.status} when it was to {what}.{said}")
 
 
 _FORBIDDEN = "Access is forbidden (403), and not by the SCIM endpoint: does a firewall or gateway stand in front of it?"

@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 from uuid import UUID
 
-from scim_core.admin.probe import Answer, Finding, Probe, explain
-from scim_core.oauth.access_tokens import SCOPE
-from scim_core.oauth.metadata import TOKEN_PATH
-from scim_core.oauth.token_request import ASSERTION_TYPE, GRANT_TYPE
+from scim_core.access.oauth.access_tokens import SCOPE
+from scim_core.access.oauth.metadata import TOKEN_PATH
+from scim_core.access.oauth.token_request import ASSERTION_TYPE, GRANT_TYPE
+from scim_core.admin.probe import Answer, Probe, WrongAnswer, explain
 from scim_core.settings import MAX_TOKEN_MINUTES, MIN_TOKEN_MINUTES
 
 _USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -21,7 +21,7 @@ _MEDIA_TYPE = "application/scim+json"
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
+class GivenCredential:
     """What to prove oneself with. A `client_id` says that `secret` is a client's, or an assertion for it."""
 
     secret: str = field(repr=False)
@@ -42,7 +42,9 @@ class Step:
 class SmokeTest:
     """The steps, in order, up to the first that goes wrong. The user is removed in any case."""
 
-    def __init__(self, probe: Probe, tenant_url: str, credential: Credential, told: Callable[[Step], None]) -> None:
+    def __init__(
+        self, probe: Probe, tenant_url: str, credential: GivenCredential, told: Callable[[Step], None]
+    ) -> None:
         parts = urlsplit(tenant_url)
         self._base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"  # flags after ? are Entra's alone
         self._host = f"{parts.scheme}://{parts.netloc}"
@@ -70,7 +72,7 @@ class SmokeTest:
             for name, step in steps:
                 try:
                     await step()
-                except Finding as finding:
+                except WrongAnswer as finding:
                     self._told(Step(name, str(finding)))
                     return False
                 self._told(Step(name))
@@ -97,16 +99,16 @@ class SmokeTest:
         document = answer.document if isinstance(answer.document, dict) else {}
         seconds = document.get("expires_in")
         if not isinstance(document.get("access_token"), str) or document.get("token_type") != "Bearer":
-            raise Finding("The token endpoint answered without an access_token of token_type Bearer.")
+            raise WrongAnswer("The token endpoint answered without an access_token of token_type Bearer.")
         if not isinstance(seconds, int) or not MIN_TOKEN_MINUTES <= seconds / 60 <= MAX_TOKEN_MINUTES:
-            raise Finding(f"expires_in is {seconds!r}: Entra demands 60 to 360 minutes, in seconds.")
+            raise WrongAnswer(f"expires_in is {seconds!r}: Entra demands 60 to 360 minutes, in seconds.")
         self._token = document["access_token"]
 
     async def _test_connection(self) -> None:
         """What Entra asks: for a user that cannot exist."""
         found = await self._list("/Users", f'userName eq "{_guid()}"')
         if found["totalResults"] != 0:
-            raise Finding("A user name that nobody can have was found: the filter is not applied.")
+            raise WrongAnswer("A user name that nobody can have was found: the filter is not applied.")
 
     async def _ask_for_groups(self) -> None:
         await self._list("/Groups", f'displayName eq "{_guid()}"', excludedAttributes="members")
@@ -115,13 +117,13 @@ class SmokeTest:
         body = {"schemas": [_USER], "userName": self._name, "active": True, "displayName": "Smoke Test"}
         created = await self._expect("POST", "/Users", (201,), "create a user", body)
         if not isinstance(created.document, dict) or not isinstance(created.document.get("id"), str):
-            raise Finding("The user was created, but the answer has no id.")
+            raise WrongAnswer("The user was created, but the answer has no id.")
         self._user = quote(created.document["id"], safe="")
 
     async def _find(self) -> None:
         found = await self._list("/Users", f'userName eq "{self._name}"')
         if found["totalResults"] != 1:
-            raise Finding(f"{found['totalResults']} users were found by the name of the one that was just created.")
+            raise WrongAnswer(f"{found['totalResults']} users were found by the name of the one that was just created.")
 
     async def _change(self) -> None:
         await self._patch("displayName", "Smoke Test, changed")
@@ -134,7 +136,7 @@ class SmokeTest:
         await self._expect("PATCH", f"/Users/{self._user}", (200, 204), f"change {path}", body)
         user = await self._expect("GET", f"/Users/{self._user}", (200,), "read the user")
         if not isinstance(user.document, dict) or user.document.get(path) != value:
-            raise Finding(f"{path} was changed, but the user does not show it.")
+            raise WrongAnswer(f"{path} was changed, but the user does not show it.")
 
     async def _delete(self) -> None:
         user, self._user = self._user, ""
@@ -146,14 +148,14 @@ class SmokeTest:
             return
         try:
             await self._expect("DELETE", f"/Users/{self._user}", (204, 404), "delete the user")
-        except Finding as finding:
+        except WrongAnswer as finding:
             self._told(Step(f"the user {self._name} can be removed again", str(finding)))
 
     async def _list(self, path: str, filter_text: str, **query: str) -> dict[str, Any]:
         url = f"{path}?{urlencode({'filter': filter_text, **query})}"
         answer = await self._expect("GET", url, (200,), f"search {path}")
         if not isinstance(answer.document, dict) or not isinstance(answer.document.get("totalResults"), int):
-            raise Finding("The answer is no SCIM ListResponse: is this the address of a SCIM endpoint?")
+            raise WrongAnswer("The answer is no SCIM ListResponse: is this the address of a SCIM endpoint?")
         return answer.document
 
     async def _expect(self, method: str, path: str, statuses: tuple[int, ...], what: str, body: Any = None) -> Answer:

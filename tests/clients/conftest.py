@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from scim_core import build
-from scim_core.memory import MemoryStorage
 from scim_core.settings import Settings
+from scim_core.storage.memory import MemoryStorage
 from tests.clients.targets import InProcess, OverHttp, Target
 from tests.credentials import KINDS, target_of
 from tests.running import running_endpoint

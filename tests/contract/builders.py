@@ -5,7 +5,8 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
 
-from scim_core.storage import GROUP, IndexEntry, Membership, MembershipEdits, Storage, StorageError, StoredResource
+from scim_core.model import GROUP, IndexEntry, Membership, MembershipEdits, StoredResource
+from scim_core.storage.port import Storage, StorageError
 
 TENANT = "contoso"
 THEN = "2026-11-23T09:05:00.000000Z"

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from devhost.azurite import Azurite
-from scim_core.memory import MemoryStorage
 from scim_core.settings import StorageSettings
-from scim_core.storage import Storage
-from scim_core.tables import TableStorage, table_storage
+from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.port import Storage
+from scim_core.storage.tables import TableStorage, table_storage
 
 _numbers = itertools.count(1)
 

@@ -5,14 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from scim_core.storage import (
-    IndexEntry,
-    MembershipEdits,
-    NotFound,
-    Storage,
-    UniquenessConflict,
-    VersionConflict,
-)
+from scim_core.model import IndexEntry, MembershipEdits
+from scim_core.storage.port import NotFound, Storage, UniquenessConflict, VersionConflict
 from tests.contract.builders import (
     NOW,
     TENANT,

@@ -5,17 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from scim_core.storage import (
-    Membership,
-    MembershipEdits,
-    NotFound,
-    Storage,
-    StorageError,
-    StoredResource,
-    Swept,
-    UniquenessConflict,
-    VersionConflict,
-)
+from scim_core.model import Membership, MembershipEdits, StoredResource
+from scim_core.storage.port import NotFound, Storage, StorageError, Swept, UniquenessConflict, VersionConflict
 from tests.contract.builders import (
     NOW,
     TENANT,

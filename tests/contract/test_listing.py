@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from scim_core.storage import Bookmark, ColumnTest, Count, Storage, TooLarge
+from scim_core.storage.port import ColumnTest, Count, PagePosition, Storage, TooLarge
 from tests.contract.builders import TENANT, create, group, id_of, user
 
 MANY = 2_500
@@ -111,7 +111,7 @@ async def test_twelve_tests_are_possible_and_more_are_too_large(tables: Storage)
 @pytest.mark.parametrize("key", ["plain", "d4/1?#", "x" * 1_000])
 async def test_a_bookmark_is_kept_until_another_takes_its_place(storage: Storage, key: str) -> None:
     assert await storage.load_bookmark(TENANT, key) is None
-    bookmark = Bookmark(id_of(1), 3_000_000_000, "2026-11-23T09:05:00Z")
+    bookmark = PagePosition(id_of(1), 3_000_000_000, "2026-11-23T09:05:00Z")
     await storage.save_bookmark(TENANT, key, bookmark)
     assert await storage.load_bookmark(TENANT, key) == bookmark
     later = replace(bookmark, last_id=id_of(2))

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from scim_core.storage import Membership, MembershipEdits, NotFound, Storage, StoredResource, VersionConflict
+from scim_core.model import Membership, MembershipEdits, StoredResource
+from scim_core.storage.port import NotFound, Storage, VersionConflict
 from tests.contract.builders import (
     NOW,
     TENANT,

@@ -7,26 +7,27 @@ from typing import Any
 
 import pytest
 
-from scim_core.administration import DRAIN_SECONDS, Administration, Refused, Wanted
-from scim_core.memory_registry import MemoryRegistry
-from scim_core.storage import Bookmark, IndexEntry, Membership, StorageBusy, StoredResource
-from scim_core.tables import TableRegistry, TableStorage, keys
-from scim_core.tables.keys import REGISTRY, KeyRange
-from scim_core.tables.operations import Operation, Role, Verb
-from scim_core.tables.rows import Row, RowPage, Rows
-from scim_core.tenants import (
+from scim_core.access.administration import DRAIN_SECONDS, Administration, Refused, Wanted
+from scim_core.model import IndexEntry, Membership, StoredResource
+from scim_core.registry import (
     MAX_CREDENTIALS,
     Credential,
+    CredentialKind,
     Gone,
-    Kind,
     Overtaken,
     Registry,
-    State,
     Taken,
     Tenant,
+    TenantState,
     client_pointer,
     token_pointer,
 )
+from scim_core.storage.memory_registry import MemoryRegistry
+from scim_core.storage.port import PagePosition, StorageBusy
+from scim_core.storage.tables import TableRegistry, TableStorage, keys
+from scim_core.storage.tables.keys import REGISTRY, KeyRange
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from scim_core.storage.tables.rows import Row, RowPage, Rows
 from tests.scim import Clock
 from tests.tenancy import Service, document, settings
 from tests.transcript import transcript
@@ -46,15 +47,15 @@ def registry(request: pytest.FixtureRequest) -> Registry:
 
 
 def tenant(tenant_id: str = "contoso") -> Tenant:
-    return Tenant(tenant_id, f"Name of {tenant_id}", NOW, State.ACTIVE, NOW)
+    return Tenant(tenant_id, f"Name of {tenant_id}", NOW, TenantState.ACTIVE, NOW)
 
 
 def token(number: int = 1) -> Credential:
-    return Credential(f"{number:016x}", Kind.TOKEN, f"label {number}", NOW, sha256=f"{number:064x}")
+    return Credential(f"{number:016x}", CredentialKind.TOKEN, f"label {number}", NOW, sha256=f"{number:064x}")
 
 
 def secret(number: int, client_id: str = "scim-1") -> Credential:
-    return replace(token(number), kind=Kind.SECRET, client_id=client_id, expires=NOW)
+    return replace(token(number), kind=CredentialKind.SECRET, client_id=client_id, expires=NOW)
 
 
 async def created(registry: Registry, tenant_id: str = "contoso", *credentials: Credential) -> Tenant:
@@ -79,7 +80,7 @@ async def ids(registry: Registry) -> set[str]:
 async def test_what_was_registered_is_read_back(registry: Registry) -> None:
     federation = Credential(
         "f1",
-        Kind.FEDERATION,
+        CredentialKind.FEDERATION,
         "ümläut",
         NOW,
         client_id="scim-2",
@@ -132,7 +133,7 @@ async def test_credentials_of_a_client_share_its_pointer_to_the_last(registry: R
 
 async def test_a_change_of_what_has_changed_is_overtaken(registry: Registry) -> None:
     read = await created(registry)
-    await registry.change(replace(read, state=State.SUSPENDED))
+    await registry.change(replace(read, state=TenantState.SUSPENDED))
     for change in (
         registry.change(replace(read, display_name="Other")),
         registry.add(read, token(), pointer_exists=False),
@@ -140,7 +141,7 @@ async def test_a_change_of_what_has_changed_is_overtaken(registry: Registry) -> 
     ):
         with pytest.raises(Overtaken):
             await change
-    assert (await loaded(registry)).state is State.SUSPENDED
+    assert (await loaded(registry)).state is TenantState.SUSPENDED
 
 
 async def test_a_change_of_what_is_gone_says_so(registry: Registry) -> None:
@@ -185,12 +186,14 @@ async def test_a_look_up_and_a_tenant_are_a_round_trip_each(table_registry: Tabl
     assert seen.kinds == ["get", "page"]
 
 
-@pytest.mark.parametrize("kind", [Kind.TOKEN, Kind.SECRET])
-async def test_a_warm_request_adds_no_round_trip_to_those_of_the_directory(tables: TableStorage, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [CredentialKind.TOKEN, CredentialKind.SECRET])
+async def test_a_warm_request_adds_no_round_trip_to_those_of_the_directory(
+    tables: TableStorage, kind: CredentialKind
+) -> None:
     registry = TableRegistry(tables.rows)
     service = Service(settings(), tables, registry)
     issued = await service.tenant("Contoso", kind)
-    bearer = issued.secret if kind is Kind.TOKEN else await service.access_token(issued)
+    bearer = issued.secret if kind is CredentialKind.TOKEN else await service.access_token(issued)
     holder: Any = registry
     with transcript(holder) as cold:
         created = await service.send("POST", "/scim/v2/Users", bearer, {"userName": "ann"})
@@ -200,11 +203,11 @@ async def test_a_warm_request_adds_no_round_trip_to_those_of_the_directory(table
     assert answer.status == 200
     assert (warm.calls, directory.round_trips) == ([], 1)
     # The access token was given by this process just now, so that it knows the tenant.
-    assert cold.kinds == (["get", "page", "transact"] if kind is Kind.TOKEN else [])
+    assert cold.kinds == (["get", "page", "transact"] if kind is CredentialKind.TOKEN else [])
     service.restart()
     with transcript(holder) as cold:
         assert (await service.users(bearer)).status == 200
-    assert cold.kinds == (["get", "page"] if kind is Kind.TOKEN else ["page"])
+    assert cold.kinds == (["get", "page"] if kind is CredentialKind.TOKEN else ["page"])
     service.pass_time(61)
     with transcript(holder) as stale:
         assert (await service.users(bearer)).status == 200
@@ -271,7 +274,7 @@ async def provisioned(tables: TableStorage, *tenants: str, users: int = 3) -> No
             await tables.create(tenant_id, user)
         group = StoredResource("Group", "g", {"displayName": "x"}, NOW, NOW, "v")
         await tables.create(tenant_id, group, [Membership("g", f"u{number}") for number in range(min(users, 3))])
-        await tables.save_bookmark(tenant_id, "walk", Bookmark("u1", users, NOW))
+        await tables.save_bookmark(tenant_id, "walk", PagePosition("u1", users, NOW))
 
 
 async def left(tables: TableStorage, tenant_id: str) -> int:
@@ -321,7 +324,7 @@ async def test_a_deletion_that_dies_at_any_call_is_finished_by_the_next(
         except StorageBusy:
             half_done = await table_registry.load(name)
             if half_done is not None:  # it was not the answer of the very last call that was lost
-                assert half_done.state is State.DELETING or await left(tables, name) > 0
+                assert half_done.state is TenantState.DELETING or await left(tables, name) > 0
                 await administration(table_registry, clock).delete(name, lambda _: None)
         else:
             break
@@ -338,11 +341,11 @@ async def test_a_change_that_is_unfinished_is_erased_with_its_marker_and_no_othe
     for name in ("contoso", "contoso-2"):
         await provisioned(tables, name, users=1)
         await created(table_registry, name)
-        marker = Operation(
+        marker = RowOperation(
             Verb.UPSERT, Role.OTHER, keys.marker(name, "g", "m"), {"tenant": name, "id": "g", "mark": "m"}
         )
         await tables.rows.transact(keys.MARKERS, [marker])
-        await tables.rows.transact(name, [Operation(Verb.UPSERT, Role.OTHER, keys.pending("g"), {"id": "g"})])
+        await tables.rows.transact(name, [RowOperation(Verb.UPSERT, Role.OTHER, keys.pending("g"), {"id": "g"})])
     await administration(table_registry, clock).delete("contoso", lambda _: None)
     assert await left(tables, "contoso") == 0
     markers = [row.properties["tenant"] async for row in rows_of(tables.rows, keys.MARKERS)]
@@ -386,4 +389,4 @@ async def test_rows_go_only_when_no_request_can_be_under_way(registry: Registry,
 async def test_a_tenant_has_at_most_so_many_credentials(registry: Registry, clock: Clock) -> None:
     await created(registry, "contoso", *(token(number) for number in range(MAX_CREDENTIALS)))
     with pytest.raises(Refused, match="remove those"):
-        await administration(registry, clock).create_credential("contoso", Wanted(Kind.TOKEN))
+        await administration(registry, clock).create_credential("contoso", Wanted(CredentialKind.TOKEN))

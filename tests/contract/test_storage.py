@@ -4,14 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from scim_core.storage import (
-    IndexEntry,
-    NotFound,
-    Storage,
-    TooLarge,
-    UniquenessConflict,
-    VersionConflict,
-)
+from scim_core.model import IndexEntry
+from scim_core.storage.port import NotFound, Storage, TooLarge, UniquenessConflict, VersionConflict
 from tests.contract.builders import NOW, TENANT, create, edge, group, id_of, stored, user
 
 HOSTILE = [

@@ -10,22 +10,19 @@ from typing import Any
 import pytest
 
 from devhost.azurite import Azurite, free_port
-from scim_core.storage import (
-    Bookmark,
-    IndexEntry,
-    Membership,
-    MembershipEdits,
+from scim_core.model import IndexEntry, Membership, MembershipEdits, StoredResource
+from scim_core.storage.port import (
     NotFound,
+    PagePosition,
     StorageBusy,
     StorageError,
-    StoredResource,
     UniquenessConflict,
     VersionConflict,
 )
-from scim_core.tables import TableStorage, table_storage
-from scim_core.tables.errors import RowExists
-from scim_core.tables.operations import Operation, Role, Verb
-from scim_core.tables.rows import RowPage
+from scim_core.storage.tables import TableStorage, table_storage
+from scim_core.storage.tables.errors import RowExists
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from scim_core.storage.tables.rows import RowPage
 from tests.contract.builders import NOW, TENANT, adding, create, edge, edges_of, group, id_of, removing, stored, user
 from tests.contract.conftest import settings
 from tests.transcript import RecordedRows, Transcript, transcript
@@ -39,7 +36,7 @@ class InterruptedRows(RecordedRows):
         self.before: Callable[[], Awaitable[Any]] | None = None
         self.lose_answers = 0
 
-    async def transact(self, tenant: str, operations: Sequence[Operation], **options: Any) -> list[str]:
+    async def transact(self, tenant: str, operations: Sequence[RowOperation], **options: Any) -> list[str]:
         before, self.before = self.before, None
         if before is not None:
             await before()
@@ -119,7 +116,7 @@ async def test_calls_that_follow_each_other_are_counted_and_calls_side_by_side_a
     await create(tables, user(1))
     with transcript(tables) as recorded:
         await asyncio.gather(tables.ping(), tables.read(TENANT, "User", [id_of(1), id_of(2)]))
-        await tables.save_bookmark(TENANT, "key", Bookmark(id_of(1), 1, NOW))
+        await tables.save_bookmark(TENANT, "key", PagePosition(id_of(1), 1, NOW))
     assert recorded.round_trips == 2
     assert recorded.kinds == ["get", "get", "get", "transact"]
     await tables.ping()
@@ -212,7 +209,7 @@ async def test_a_create_sent_again_has_happened_whichever_row_is_said_to_be_in_t
 ) -> None:
     await create(tables, user(1))
 
-    async def refuse(_: str, operations: Sequence[Operation]) -> None:
+    async def refuse(_: str, operations: Sequence[RowOperation]) -> None:
         raise RowExists(next(item for item in operations if item.role is Role.INDEX))
 
     monkeypatch.setattr(tables.rows, "transact", refuse)
@@ -318,7 +315,7 @@ async def test_a_lost_index_row_is_reported_and_not_taken_for_a_conflict(tables:
     await create(tables, user(1))
     before = await stored(tables, user(1))
     key = "User.externalId:x-user1@example.com:" + id_of(1)
-    await tables.rows.transact(TENANT, [Operation(Verb.DELETE, Role.INDEX, key)])
+    await tables.rows.transact(TENANT, [RowOperation(Verb.DELETE, Role.INDEX, key)])
     for change in (
         tables.update(TENANT, replace(before, index=frozenset())),
         tables.delete(TENANT, before, [], now=NOW),
@@ -374,7 +371,7 @@ async def test_a_storage_that_does_not_answer_is_busy_in_time(monkeypatch: pytes
             await asyncio.sleep(5)
         writer.close()
 
-    monkeypatch.setattr("scim_core.tables.rows.CALL_SECONDS", 0.2)
+    monkeypatch.setattr("scim_core.storage.tables.rows.CALL_SECONDS", 0.2)
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     storage = table_storage(settings(f"AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:{port}/a", "slow"))

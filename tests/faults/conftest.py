@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from devhost.azurite import Azurite
-from scim_core import service_provider, whole_groups
-from scim_core.tables import changes, pending, settling
-from scim_core.tables import storage as table_storage_module
+from scim_core.service import group_snapshots, service_provider
+from scim_core.storage.tables import changes, large_change, large_change_runner
+from scim_core.storage.tables import storage as table_storage_module
 from tests.faults.directory import Directory
 from tests.scim import Client
 
@@ -26,9 +26,9 @@ def _small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
     What is beyond ten memberships does not fit the deciding transaction, and is written before it.
     """
     monkeypatch.setattr(changes, "MAX_OPERATIONS", 13)
-    monkeypatch.setattr(settling, "STEP", 3)
-    monkeypatch.setattr(settling, "PARTS_AT_ONCE", 2)
-    monkeypatch.setattr(pending, "PART_IDS", 5)
+    monkeypatch.setattr(large_change_runner, "STEP", 3)
+    monkeypatch.setattr(large_change_runner, "PARTS_AT_ONCE", 2)
+    monkeypatch.setattr(large_change, "PART_IDS", 5)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def directory(azurite: Azurite) -> AsyncIterator[Directory]:
 def _nobody_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Changes are decided, and neither who asked for them nor who meets them carries them out."""
     monkeypatch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 0)
-    monkeypatch.setattr(whole_groups, "READER_SECONDS", 0)
+    monkeypatch.setattr(group_snapshots, "READER_SECONDS", 0)
     monkeypatch.setattr(service_provider, "WRITER_SECONDS", 0)
 
 

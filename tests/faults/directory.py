@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from devhost.azurite import Azurite
 from scim_core.settings import StorageSettings
-from scim_core.tables import TableStorage, keys, table_storage
-from scim_core.tables.reading import read_memberships
+from scim_core.storage.tables import TableStorage, keys, table_storage
+from scim_core.storage.tables.reading import read_memberships
 from tests.scim import Client, Clock, Json, endpoint_over
 
 TENANT = "default"

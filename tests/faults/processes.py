@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from devhost.azurite import Azurite
 from scim_core.settings import StorageSettings
-from scim_core.tables import TableStorage, table_storage
+from scim_core.storage.tables import TableStorage, table_storage
 from tests.faults.proxy import Fault, Proxy, proxy
 from tests.faults.transport import Death, storage_until
 from tests.scim import Client, Clock, endpoint_over

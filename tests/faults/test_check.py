@@ -11,10 +11,10 @@ import pytest
 
 from devhost.azurite import Azurite
 from scim_core.settings import StorageSettings
-from scim_core.tables import TableStorage, keys, settling, table_storage
-from scim_core.tables.checking import check, repair
-from scim_core.tables.invariants import Problem
-from scim_core.tables.operations import Operation, Role, Verb
+from scim_core.storage.maintenance.checking import check, repair
+from scim_core.storage.maintenance.invariants import Problem
+from scim_core.storage.tables import TableStorage, keys, large_change_runner, table_storage
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from tests.contract.builders import TENANT, adding, create, edge, group, id_of, stored, user
 from tests.running import ROOT, clean_environment
 
@@ -30,7 +30,7 @@ class Place:
 
     async def write(self, verb: Verb, key: str, **properties: str) -> None:
         """One row, past all rules."""
-        await self.storage.rows.transact(TENANT, [Operation(verb, Role.INDEX, key, dict(properties))])
+        await self.storage.rows.transact(TENANT, [RowOperation(verb, Role.INDEX, key, dict(properties))])
 
     async def found(self) -> list[Problem]:
         return [finding.problem for finding in (await check(self.storage.rows, TENANT)).findings]
@@ -42,9 +42,9 @@ class Place:
         return await self.found()
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """What `python -m scim_core.check` says of it."""
+        """What `python -m scim_core.admin check` says of it."""
         return subprocess.run(
-            [sys.executable, "-m", "scim_core.check", "--tenant", TENANT, *arguments],
+            [sys.executable, "-m", "scim_core.admin", "check", "--tenant", TENANT, *arguments],
             check=False,
             capture_output=True,
             text=True,
@@ -112,7 +112,7 @@ async def test_an_unfinished_change_is_found_and_carried_out(place: Place, monke
         return False
 
     with monkeypatch.context() as patch:
-        patch.setattr(settling, "carry_out", never)
+        patch.setattr(large_change_runner, "carry_out", never)
         before = await stored(place.storage, group(10))
         edits = adding(*(edge(10, number) for number in range(100, 150)))
         await place.storage.edit_members(TENANT, before, edits, guarded=False)

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from devhost.azurite import Azurite
-from scim_core.tables import TableStorage, keys
-from scim_core.tables.checking import check
-from scim_core.tables.invariants import Problem
-from scim_core.tables.operations import Operation, Role, Verb
-from scim_core.tables.reading import read_range
+from scim_core.storage.maintenance.checking import check
+from scim_core.storage.maintenance.invariants import Problem
+from scim_core.storage.tables import TableStorage, keys
+from scim_core.storage.tables.reading import read_range
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from tests.faults.conftest import held
 from tests.faults.transport import Death, ProcessDied, storage_until
 from tests.scim import Client, Clock, Json, add, endpoint_over, path, references, remove, replace
@@ -132,14 +132,16 @@ class Start:
 
     directory: Directory
     held: dict[str, Any]
-    rows: list[Operation]
+    rows: list[RowOperation]
 
     @classmethod
     async def made(cls, azurite: Azurite) -> "Start":
         process = Process.started(azurite, next(_tables), Death())
         directory = await Directory.filled(process.client)
         found = await read_range(process.storage.rows, TENANT, keys.everything())
-        rows = [Operation(Verb.INSERT, Role.RESOURCE, row.properties["RowKey"], _own(row.properties)) for row in found]
+        rows = [
+            RowOperation(Verb.INSERT, Role.RESOURCE, row.properties["RowKey"], _own(row.properties)) for row in found
+        ]
         start = cls(directory, await held(process.client), rows)
         await process.storage.close()
         return start

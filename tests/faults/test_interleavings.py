@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from scim_core.storage import Membership, StoredResource, VersionConflict
-from scim_core.tables import keys
-from scim_core.tables import storage as table_storage_module
-from scim_core.tables.checking import check, repair
-from scim_core.tables.errors import RowMissing, Unanswered
-from scim_core.tables.operations import Operation, Role, Verb
+from scim_core.model import Membership, StoredResource
+from scim_core.storage.maintenance.checking import check, repair
+from scim_core.storage.port import VersionConflict
+from scim_core.storage.tables import keys
+from scim_core.storage.tables import storage as table_storage_module
+from scim_core.storage.tables.errors import RowMissing, Unanswered
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from tests.faults.directory import TENANT, Directory
 from tests.scim import Json, add, member_ids, path, references, remove, replace
 from tests.transcript import RecordedRows, Transcript
@@ -18,7 +19,7 @@ from tests.transcript import RecordedRows, Transcript
 pytestmark = pytest.mark.usefixtures("_small_transactions")
 
 type Send = Callable[[], Awaitable[list[str]]]
-type Meddle = Callable[[Sequence[Operation], Send], Awaitable[list[str]]]
+type Meddle = Callable[[Sequence[RowOperation], Send], Awaitable[list[str]]]
 
 
 class MeddledRows(RecordedRows):
@@ -29,12 +30,12 @@ class MeddledRows(RecordedRows):
         self.meddle = meddle
         directory.storage.rows = self
 
-    async def transact(self, tenant: str, operations: Sequence[Operation], **options: Any) -> list[str]:
+    async def transact(self, tenant: str, operations: Sequence[RowOperation], **options: Any) -> list[str]:
         send = super().transact
         return await self.meddle(operations, lambda: send(tenant, operations, **options))
 
 
-def decides(operations: Sequence[Operation]) -> bool:
+def decides(operations: Sequence[RowOperation]) -> bool:
     return any((item.verb, item.role) == (Verb.INSERT, Role.PENDING) for item in operations)
 
 
@@ -96,7 +97,7 @@ async def test_a_decision_that_is_sent_again_after_its_change_was_carried_out_is
 ) -> None:
     repeated = 0
 
-    async def meddle(operations: Sequence[Operation], send: Send) -> list[str]:
+    async def meddle(operations: Sequence[RowOperation], send: Send) -> list[str]:
         nonlocal repeated
         if not decides(operations) or repeated:
             return await send()
@@ -117,7 +118,7 @@ async def test_a_decision_that_is_sent_again_after_its_change_was_carried_out_is
 async def test_a_decision_that_comes_after_its_change_was_given_up_is_none(directory: Directory) -> None:
     late: list[Send] = []
 
-    async def meddle(operations: Sequence[Operation], send: Send) -> list[str]:
+    async def meddle(operations: Sequence[RowOperation], send: Send) -> list[str]:
         if not decides(operations):
             return await send()
         if not late:
@@ -137,7 +138,7 @@ async def test_a_decision_that_comes_after_its_change_was_given_up_is_none(direc
 async def test_a_change_is_not_given_up_once_its_decision_has_come_after_all(directory: Directory) -> None:
     late: list[Send] = []
 
-    async def meddle(operations: Sequence[Operation], send: Send) -> list[str]:
+    async def meddle(operations: Sequence[RowOperation], send: Send) -> list[str]:
         if decides(operations) and not late:
             late.append(send)
             raise VersionConflict
@@ -159,7 +160,7 @@ async def test_a_repair_leaves_a_change_alone_that_is_decided_meanwhile(
 ) -> None:
     found = 0
 
-    async def meddle(operations: Sequence[Operation], send: Send) -> list[str]:
+    async def meddle(operations: Sequence[RowOperation], send: Send) -> list[str]:
         nonlocal found
         if not decides(operations):
             return await send()
@@ -214,7 +215,7 @@ async def test_a_version_that_others_have_seen_does_not_come_back(directory: Dir
     client, group = directory.client, directory.group
     seen: list[str] = []
 
-    async def meddle(operations: Sequence[Operation], send: Send) -> list[str]:
+    async def meddle(operations: Sequence[RowOperation], send: Send) -> list[str]:
         etags = await send()
         adds = any(item.role is Role.MEMBERSHIP for item in operations)
         if adds and not seen:
@@ -242,7 +243,7 @@ async def test_each_step_of_a_deletion_gives_the_other_end_a_version_of_its_own(
     assert (await client.patch(path(group), add("members", references(other)))).status == 204
     versions: list[str] = []
 
-    async def meddle(_: Sequence[Operation], send: Send) -> list[str]:
+    async def meddle(_: Sequence[RowOperation], send: Send) -> list[str]:
         etags = await send()
         found = await client.get(path(other), excludedAttributes="members")
         versions.append(found.headers["etag"])

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from devhost.azurite import Azurite
-from scim_core.tables import client, settling
-from scim_core.tables.checking import check
-from scim_core.tables.invariants import Problem
+from scim_core.storage.maintenance.checking import check
+from scim_core.storage.maintenance.invariants import Problem
+from scim_core.storage.tables import client, large_change_runner
 from tests.clients.targets import Answer
 from tests.faults.model import Group, Model, Outcome, Request, User, explained
 from tests.faults.processes import Host, Process, Processes, Trouble
@@ -228,7 +228,7 @@ def test_the_directory_is_what_its_requests_make_it(
     azurite: Azurite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.001)
-    monkeypatch.setattr(settling, "REFUSED_SECONDS", 0.01)
+    monkeypatch.setattr(large_change_runner, "REFUSED_SECONDS", 0.01)
     began, counted, told = time.monotonic(), Counter[str](), 0
 
     def report() -> None:

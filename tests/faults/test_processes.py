@@ -16,8 +16,8 @@ import pytest
 from bench.directory import TENANT, store_users, user_id
 from devhost.azurite import Azurite
 from scim_core.settings import StorageSettings
-from scim_core.tables import TableStorage, table_storage
-from scim_core.tables.checking import check
+from scim_core.storage.maintenance.checking import check
+from scim_core.storage.tables import TableStorage, table_storage
 from tests.running import ROOT, running_app
 from tests.scim import PATCH_OP, Json, add, replace
 

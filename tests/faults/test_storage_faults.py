@@ -9,10 +9,10 @@ import pytest
 from aiohttp import web
 
 from devhost.azurite import Azurite
-from scim_core import http
+from scim_core.endpoint import endpoint
 from scim_core.settings import StorageSettings
-from scim_core.tables import TableStorage, client, rows, table_storage
-from scim_core.tables.checking import check
+from scim_core.storage.maintenance.checking import check
+from scim_core.storage.tables import TableStorage, client, rows, table_storage
 from tests.faults.conftest import held
 from tests.faults.proxy import Fault, Proxy, proxy
 from tests.faults.test_death import CASES, TENANT, Start
@@ -126,7 +126,7 @@ async def test_a_request_that_takes_too_long_in_all_is_503(
     start: Start, faulty: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behind, directly = faulty.client, faulty.directly
-    monkeypatch.setattr(http, "REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(endpoint, "REQUEST_SECONDS", 0.2)
     faulty.between.fault = lambda *_: Fault.SLOW
     started = time.monotonic()
     answer = await behind.delete(path(start.directory.users[0]))

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from scim_core.storage import Membership, MembershipEdits
-from scim_core.tables import keys
-from scim_core.tables import storage as table_storage_module
+from scim_core.model import Membership, MembershipEdits
+from scim_core.storage.tables import keys
+from scim_core.storage.tables import storage as table_storage_module
 from tests.faults.directory import Directory
 from tests.scim import add, member_ids, path, references, remove, replace
 from tests.transcript import transcript

@@ -6,9 +6,9 @@ from typing import Any
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient
 
-from scim_core.tables import TableStorage
-from scim_core.tables.client import Connection
-from scim_core.tables.rows import Rows
+from scim_core.storage.tables import TableStorage
+from scim_core.storage.tables.client import Connection
+from scim_core.storage.tables.rows import Rows
 
 
 class ProcessDied(BaseException):

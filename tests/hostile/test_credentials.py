@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_core.oauth.signing_keys import SigningKeys
-from scim_core.oauth.token_request import ASSERTION_TYPE
+from scim_core.access.oauth.signing_keys import SigningKeys
+from scim_core.access.oauth.token_request import ASSERTION_TYPE
 from tests.tenancy import FORM, SIGNING_KEY, Service, document, settings
 
 TEXT = st.text(max_size=60)

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_core.memory import MemoryStorage
-from scim_core.schemas import load_catalogue
+from scim_core.protocol.schemas import load_catalogue
+from scim_core.storage.memory import MemoryStorage
 from tests.properties.strategies import texts
 from tests.scim import ENTERPRISE, GLOBAL_RELAY, Client, Clock, endpoint_over, path
 

@@ -13,8 +13,8 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.storage.blob import ContainerClient
 
-from scim_core.storage import StorageError
-from scim_core.tables.backup import BackupFailed, export_all
+from scim_core.storage.maintenance.backup import BackupFailed, export_all
+from scim_core.storage.port import StorageError
 from tests.identity.conftest import token
 from tests.identity.test_managed_identity import TOKEN, run
 from tests.running import ROOT, clean_environment, running_app
@@ -126,7 +126,7 @@ async def test_a_tenant_that_fails_does_not_keep_the_others_from_theirs(caplog) 
                 yield tenant
 
         async def page(self, *_: object, **__: object):
-            from scim_core.tables.rows import RowPage  # noqa: PLC0415
+            from scim_core.storage.tables.rows import RowPage  # noqa: PLC0415
 
             return RowPage([], None)
 

@@ -15,7 +15,7 @@ TOKEN = "a-token-of-this-test"
 
 def run(environment: dict[str, str], command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", f"scim_core.{command}", *arguments],
+        [sys.executable, "-m", "scim_core.admin", command, *arguments],
         cwd=ROOT,
         env=clean_environment() | environment,
         capture_output=True,
@@ -53,7 +53,7 @@ def test_a_token_for_something_else_is_refused_with_a_sentence(environment, plat
     done = run(environment, "check")
 
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("check: Table Storage refused this application")
+    assert done.stderr.splitlines()[-1].startswith("admin check: Table Storage refused this application")
     assert "Traceback" not in done.stderr
 
 

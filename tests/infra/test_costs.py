@@ -9,7 +9,7 @@ from devhost.azurite import Azurite
 from infra import costs
 from infra.costs import Activity, Calls, Deployment, Prices
 from scim_core.settings import StorageSettings
-from scim_core.tables import TableStorage, table_storage
+from scim_core.storage.tables import TableStorage, table_storage
 from tests.running import ROOT
 from tests.scim import Client, Clock, add, endpoint_over, references
 from tests.scim import replace as replacing

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from infra.checks.bicep import literal, properties, walk
-from scim_core.log_records import FieldsInText
+from scim_core.log_fields import FieldsInText
 from tests.infra.conftest import INFRA
 from tests.running import ROOT
 from tests.scim import Client
@@ -59,8 +59,8 @@ def test_the_texts_of_the_timers_are_what_queries_look_for(sources) -> None:
     looked_for = {text for query in queries(sources) for text in re.findall(r'startswith "([^"]+)"', query)}
 
     assert looked_for == {"sweep: "}
-    assert '"sweep: %s finished, %s left"' in (ROOT / "scim_core" / "http.py").read_text()
-    assert '"backup: %s rows"' in (ROOT / "scim_core" / "tables" / "backup.py").read_text()
+    assert '"sweep: %s finished, %s left"' in (ROOT / "scim_core" / "endpoint" / "endpoint.py").read_text()
+    assert '"backup: %s rows"' in (ROOT / "scim_core" / "storage" / "maintenance" / "backup.py").read_text()
 
 
 def test_alerts_measure_what_their_rule_reads(sources) -> None:

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from scim_core.administration import Issued
-from scim_core.tenants import Kind
+from scim_core.access.administration import Issued
+from scim_core.registry import CredentialKind
 from tests.tenancy import Misbehaving, Service, settings
 
 
@@ -31,4 +31,4 @@ async def contoso(service: Service) -> Issued:
 @pytest.fixture
 async def client(service: Service) -> Issued:
     """A tenant with a client and its secret."""
-    return await service.tenant("Fabrikam", Kind.SECRET)
+    return await service.tenant("Fabrikam", CredentialKind.SECRET)

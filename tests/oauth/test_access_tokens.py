@@ -9,10 +9,10 @@ from jwt.algorithms import RSAAlgorithm
 
 import scim_core
 from scim_core import SettingsError
-from scim_core.administration import Issued
-from scim_core.memory import MemoryStorage
-from scim_core.oauth.signing_keys import SigningKeys, new_signing_key
-from scim_core.tenants import Kind
+from scim_core.access.administration import Issued
+from scim_core.access.oauth.signing_keys import SigningKeys, new_signing_key
+from scim_core.registry import CredentialKind
+from scim_core.storage.memory import MemoryStorage
 from tests.tenancy import SIGNING_KEY, Service, document, settings, tampered
 from tests.transcript_of_registry import look_ups
 
@@ -76,7 +76,7 @@ async def test_a_token_with_a_wrong_claim_is_refused_though_the_key_is_right(
 
 
 async def test_a_token_of_one_tenant_cannot_be_made_one_of_another(service: Service, token: str) -> None:
-    contoso = await service.tenant("Contoso", Kind.SECRET)
+    contoso = await service.tenant("Contoso", CredentialKind.SECRET)
     assert (await service.users(tampered(token, tenant="contoso"))).status == 401
     assert (await service.users(tampered(token, tenant="contoso", credential=contoso.credential.id))).status == 401
 
@@ -135,7 +135,7 @@ async def test_revoking_the_secret_ends_the_tokens_it_gave_within_a_minute(
 
 
 async def test_the_end_of_a_secret_does_not_cut_short_the_token_it_gave_in_time(service: Service) -> None:
-    client = await service.tenant("Tailspin", Kind.SECRET, days=1)
+    client = await service.tenant("Tailspin", CredentialKind.SECRET, days=1)
     service.pass_time(86_400 - 600)
     token = await service.access_token(client)
     service.pass_time(1200)
@@ -145,7 +145,7 @@ async def test_the_end_of_a_secret_does_not_cut_short_the_token_it_gave_in_time(
 async def test_the_signing_key_is_rotated_without_refusing_anyone() -> None:
     new = new_signing_key()
     service = Service(settings(SIGNING=""))
-    client = await service.tenant("Fabrikam", Kind.SECRET)
+    client = await service.tenant("Fabrikam", CredentialKind.SECRET)
     old_token = await service.access_token(client)
     steps = [(SIGNING_KEY, new), (new, SIGNING_KEY)]
     for signing, other in steps:  # first every instance knows the new key, then it signs
@@ -163,7 +163,7 @@ async def test_the_signing_key_is_rotated_without_refusing_anyone() -> None:
 async def test_an_rsa_key_signs_as_well_and_the_token_stays_short() -> None:
     private = rsa.generate_private_key(65537, 2048)
     service = Service(settings(SCIM_SIGNING_KEY=RSAAlgorithm.to_jwk(private)))
-    token = await service.access_token(await service.tenant("Fabrikam", Kind.SECRET))
+    token = await service.access_token(await service.tenant("Fabrikam", CredentialKind.SECRET))
     assert jwt.get_unverified_header(token)["alg"] == "RS256"
     assert (await service.users(token)).status == 200
     assert len(token) < 1100

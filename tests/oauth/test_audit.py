@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from scim_core.administration import Issued, Refused, Wanted
-from scim_core.audit import AuditEvent
-from scim_core.credentials import new_secret, new_token
-from scim_core.tenants import Kind
+from scim_core.access.administration import Issued, Refused, Wanted
+from scim_core.access.audit import AuditEvent
+from scim_core.access.token_format import new_secret, new_token
+from scim_core.registry import CredentialKind
 from tests.oauth.test_entra_tokens import sent
 from tests.tenancy import ENTRA_TENANT, Misbehaving, Service, assertion_fields
 
@@ -25,15 +25,17 @@ def audit(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 def events(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     names = ("event", "method", "tenant", "credential", "reason", "correlation_id", "source")
     return [
-        {name: getattr(record, name) for name in names} for record in caplog.records if record.name == "scim_core.audit"
+        {name: getattr(record, name) for name in names}
+        for record in caplog.records
+        if record.name == "scim_core.access.audit"
     ]
 
 
 async def failing(service: Service, entra: Misbehaving, contoso: Issued, how: str) -> list[str]:  # noqa: PLR0911
     """Fails to authenticate in this way; the secrets that were sent."""
-    client = await service.credential("contoso", Kind.SECRET, label="the client")
-    federation = await service.credential("contoso", Kind.FEDERATION, label="the federation")
-    await service.credential("contoso", Kind.ENTRA, label="the test")
+    client = await service.credential("contoso", CredentialKind.SECRET, label="the client")
+    federation = await service.credential("contoso", CredentialKind.FEDERATION, label="the federation")
+    await service.credential("contoso", CredentialKind.ENTRA, label="the test")
     client_id = client.credential.client_id
     headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
     match how:
@@ -125,9 +127,11 @@ async def test_without_a_trace_each_failure_has_an_id_of_its_own(
 async def test_every_administrative_change_is_an_event(service: Service, audit: pytest.LogCaptureFixture) -> None:
     administration = service.administration
     await administration.create_tenant("Contoso")
-    token = await administration.create_credential("contoso", Wanted(Kind.TOKEN, "the token"))
-    secret = await administration.create_credential("contoso", Wanted(Kind.SECRET, "the secret"))
-    rotated = await administration.rotate("contoso", token.credential.id, timedelta(days=1), Wanted(Kind.TOKEN))
+    token = await administration.create_credential("contoso", Wanted(CredentialKind.TOKEN, "the token"))
+    secret = await administration.create_credential("contoso", Wanted(CredentialKind.SECRET, "the secret"))
+    rotated = await administration.rotate(
+        "contoso", token.credential.id, timedelta(days=1), Wanted(CredentialKind.TOKEN)
+    )
     await administration.revoke("contoso", rotated.credential.id)
     await administration.remove("contoso", secret.credential.id)
     await administration.rename("contoso", "Contoso Ltd")

@@ -10,10 +10,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from scim_core.administration import Issued
-from scim_core.oauth import entra
-from scim_core.oauth.entra import MAX_ASSERTIONS
-from scim_core.tenants import Kind
+from scim_core.access.administration import Issued
+from scim_core.access.oauth import entra
+from scim_core.access.oauth.entra import MAX_ASSERTIONS
+from scim_core.registry import CredentialKind
 from tests.oauth.test_token_endpoint import is_error
 from tests.tenancy import (
     APPLICATION,
@@ -33,7 +33,7 @@ from tests.transcript_of_registry import look_ups
 @pytest.fixture
 async def federated(service: Service) -> Issued:
     """A tenant with a client that a workload identity stands for."""
-    return await service.tenant("Northwind", Kind.FEDERATION)
+    return await service.tenant("Northwind", CredentialKind.FEDERATION)
 
 
 class Asking:
@@ -63,7 +63,7 @@ def ask(service: Service, entra: Misbehaving, federated: Issued) -> Asking:
 async def test_case_14_a_good_assertion_gets_a_token_in_each_form_of_its_audience(
     service: Service, entra: Misbehaving, audience: str, configured: str
 ) -> None:
-    federated = await service.tenant("Northwind", Kind.FEDERATION, audience=configured)
+    federated = await service.tenant("Northwind", CredentialKind.FEDERATION, audience=configured)
     ask = Asking(service, entra, federated)
     answer = await ask(ask.assertion(audience))
     assert answer.status == 200, document(answer)
@@ -186,7 +186,7 @@ async def test_a_long_assertion_is_refused_before_any_work(ask: Asking, size: in
 
 
 async def test_an_unknown_client_and_the_client_of_another_tenant_are_refused(ask: Asking) -> None:
-    other = await ask.service.tenant("Contoso", Kind.FEDERATION, entra_tenant=OTHER_ENTRA_TENANT)
+    other = await ask.service.tenant("Contoso", CredentialKind.FEDERATION, entra_tenant=OTHER_ENTRA_TENANT)
     assert is_error(await ask(client_id="scim-0123456789abcdef"), 401, "invalid_client")
     assert is_error(await ask(client_id=other.credential.client_id), 401, "invalid_client")
     assert ask.entra.requests == 0, "keys are fetched for registered Entra tenants only"
@@ -203,7 +203,7 @@ async def test_a_replay_is_refused_within_the_lifetime_also_under_another_encodi
 
 
 async def test_a_federation_may_be_told_to_accept_an_assertion_again(service: Service, entra: Misbehaving) -> None:
-    ask = Asking(service, entra, await service.tenant("Northwind", Kind.FEDERATION, reusable=True))
+    ask = Asking(service, entra, await service.tenant("Northwind", CredentialKind.FEDERATION, reusable=True))
     assertion = ask.assertion()
     assert [(await ask(assertion)).status for _ in range(3)] == [200, 200, 200]
 
@@ -220,7 +220,7 @@ async def test_the_memory_of_assertions_is_bounded_and_forgets_expired_ones(
 
 async def test_several_federations_of_a_client_are_told_apart(ask: Asking) -> None:
     other = {"entra_tenant": OTHER_ENTRA_TENANT, "audience": "5f0e1f7b-70c5-4cf1-8f44-1b7e6e0e3f0c"}
-    await ask.service.credential("northwind", Kind.FEDERATION, client_id=ask.client_id, **other)
+    await ask.service.credential("northwind", CredentialKind.FEDERATION, client_id=ask.client_id, **other)
     assert (await ask(ask.assertion(other["audience"], OTHER_ENTRA_TENANT))).status == 200
     assert (await ask()).status == 200
     mixed = await ask(ask.assertion(APPLICATION, OTHER_ENTRA_TENANT))

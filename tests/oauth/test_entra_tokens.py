@@ -5,15 +5,15 @@ from typing import Any
 import jwt
 import pytest
 
-from scim_core.administration import Issued
-from scim_core.tenants import Kind, Taken
+from scim_core.access.administration import Issued
+from scim_core.registry import CredentialKind, Taken
 from tests.tenancy import CUSTOM, ENTRA_TENANT, OTHER_ENTRA_TENANT, Misbehaving, Service, document
 from tests.transcript_of_registry import look_ups
 
 
 @pytest.fixture
 async def turned_on(service: Service) -> Issued:
-    return await service.tenant("Adatum", Kind.ENTRA)
+    return await service.tenant("Adatum", CredentialKind.ENTRA)
 
 
 def sent(service: Service, entra: Misbehaving, tenant: str = ENTRA_TENANT, **changes: Any) -> str:
@@ -87,7 +87,7 @@ async def test_turned_off_again_it_opens_nothing(
 @pytest.mark.usefixtures("turned_on")
 async def test_two_tenants_cannot_share_what_such_a_token_says(service: Service) -> None:
     with pytest.raises(Taken):
-        await service.tenant("Contoso", Kind.ENTRA)
+        await service.tenant("Contoso", CredentialKind.ENTRA)
 
 
 @pytest.mark.usefixtures("turned_on")
@@ -95,7 +95,7 @@ async def test_an_application_of_ones_own_is_told_from_the_audience_of_all(
     service: Service, entra: Misbehaving
 ) -> None:
     own = "5f0e1f7b-70c5-4cf1-8f44-1b7e6e0e3f0c"
-    await service.tenant("Contoso", Kind.ENTRA, audience=own)
+    await service.tenant("Contoso", CredentialKind.ENTRA, audience=own)
     await service.send("POST", "/scim/v2/Users", sent(service, entra, audience=own), {"userName": "ann"})
     assert document(await service.users(sent(service, entra, audience=own)))["totalResults"] == 1
     assert document(await service.users(sent(service, entra)))["totalResults"] == 0

@@ -5,8 +5,8 @@ import asyncio
 import jwt
 import pytest
 
-from scim_core.oauth import key_server
-from scim_core.tenants import Kind
+from scim_core.access.oauth import key_server
+from scim_core.registry import CredentialKind
 from tests.oauth.test_client_assertions import Asking
 from tests.oauth.test_token_endpoint import is_error
 from tests.tenancy import KEYS, Misbehaving, Service
@@ -16,7 +16,7 @@ BAD = ["down", "redirecting", "HTML", "HTML called JSON", "10 MB", "no key set",
 
 @pytest.fixture
 async def ask(service: Service, entra: Misbehaving) -> Asking:
-    federated = await service.tenant("Northwind", Kind.FEDERATION)
+    federated = await service.tenant("Northwind", CredentialKind.FEDERATION)
     return Asking(service, entra, federated)
 
 

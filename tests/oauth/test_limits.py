@@ -4,10 +4,10 @@ from hashlib import sha256
 
 import pytest
 
-from scim_core.administration import Issued
-from scim_core.credentials import new_token
-from scim_core.rate_limits import MAX_BUCKETS, UNKNOWN_SOURCE, RateLimit, source_of
-from scim_core.tenants import Kind
+from scim_core.access.administration import Issued
+from scim_core.access.rate_limits import MAX_BUCKETS, UNKNOWN_SOURCE, RateLimit, source_of
+from scim_core.access.token_format import new_token
+from scim_core.registry import CredentialKind
 from tests.oauth.test_token_endpoint import is_error
 from tests.tenancy import Service, Timer, settings
 from tests.transcript_of_registry import look_ups
@@ -138,7 +138,7 @@ async def test_a_single_tenant_has_the_same_limits() -> None:
 
 async def test_kinds_do_not_share_the_limit_of_another_tenant(service: Service, client: Issued) -> None:
     token = await service.access_token(client)
-    second = await service.credential("fabrikam", Kind.TOKEN)
+    second = await service.credential("fabrikam", CredentialKind.TOKEN)
     limited = Service(settings(SCIM_TENANT_REQUESTS_PER_SECOND="25"), registry=service.registry)
     for _ in range(50):
         assert (await limited.users(token)).status == 200

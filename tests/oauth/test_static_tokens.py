@@ -5,10 +5,10 @@ from hashlib import sha256
 
 import pytest
 
-from scim_core.administration import Issued
-from scim_core.credentials import Form, form, new_secret, new_token
-from scim_core.storage import StorageBusy
-from scim_core.tenants import Kind
+from scim_core.access.administration import Issued
+from scim_core.access.token_format import Form, form, new_secret, new_token
+from scim_core.registry import CredentialKind
+from scim_core.storage.port import StorageBusy
 from tests.tenancy import Service, document, settings
 from tests.transcript_of_registry import look_ups
 
@@ -46,7 +46,7 @@ async def test_a_token_opens_its_own_tenant(service: Service, contoso: Issued) -
 
 
 async def test_several_tokens_are_good_at_once_and_each_ends_alone(service: Service, contoso: Issued) -> None:
-    second = await service.credential("contoso", Kind.TOKEN)
+    second = await service.credential("contoso", CredentialKind.TOKEN)
     assert [(await service.users(item.secret)).status for item in (contoso, second)] == [200, 200]
     await service.administration.revoke("contoso", contoso.credential.id)
     service.pass_time(61)
@@ -156,7 +156,7 @@ async def test_a_credential_made_just_now_is_good_at_once_where_it_was_not_tried
     service: Service, contoso: Issued
 ) -> None:
     await service.users(contoso.secret)
-    second = await service.credential("contoso", Kind.TOKEN)
+    second = await service.credential("contoso", CredentialKind.TOKEN)
     service.pass_time(61)
     assert (await service.users(second.secret)).status == 200
 

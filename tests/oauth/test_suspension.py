@@ -2,8 +2,8 @@
 
 import pytest
 
-from scim_core.administration import Issued, Refused
-from scim_core.tenants import Kind, Registry, Tenant
+from scim_core.access.administration import Issued, Refused
+from scim_core.registry import CredentialKind, Registry, Tenant
 from tests.oauth.test_entra_tokens import sent
 from tests.tenancy import Misbehaving, Service, document
 
@@ -12,10 +12,10 @@ async def credential_of(service: Service, entra: Misbehaving, kind: str) -> str:
     """A bearer token of the tenant contoso, of each kind."""
     match kind:
         case "token":
-            return (await service.credential("contoso", Kind.TOKEN)).secret
+            return (await service.credential("contoso", CredentialKind.TOKEN)).secret
         case "access token":
-            return await service.access_token(await service.credential("contoso", Kind.SECRET))
-    await service.credential("contoso", Kind.ENTRA)
+            return await service.access_token(await service.credential("contoso", CredentialKind.SECRET))
+    await service.credential("contoso", CredentialKind.ENTRA)
     return sent(service, entra)
 
 
@@ -76,7 +76,7 @@ async def test_a_tenant_being_deleted_is_refused_and_cannot_be_resumed(
     with pytest.raises(Refused):
         await service.administration.resume("contoso")
     with pytest.raises(Refused):
-        await service.credential("contoso", Kind.TOKEN)
+        await service.credential("contoso", CredentialKind.TOKEN)
     await service.administration.delete("contoso", lambda _: None)
     service.pass_time(61)
     assert (await service.users(contoso.secret)).status == 401
@@ -85,6 +85,6 @@ async def test_a_tenant_being_deleted_is_refused_and_cannot_be_resumed(
 async def test_a_token_of_a_deleted_tenant_opens_no_new_one_of_the_same_id(service: Service, client: Issued) -> None:
     token = await service.access_token(client)
     await service.administration.delete("fabrikam", lambda _: None)
-    await service.tenant("Fabrikam", Kind.SECRET)
+    await service.tenant("Fabrikam", CredentialKind.SECRET)
     service.pass_time(61)
     assert (await service.users(token)).status == 401

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 import pytest
 
 from scim_core import ScimRequest, Settings, SettingsError
-from scim_core.administration import Issued, Wanted
-from scim_core.credentials import new_secret
-from scim_core.storage import StorageBusy
-from scim_core.tenants import Kind
+from scim_core.access.administration import Issued, Wanted
+from scim_core.access.token_format import new_secret
+from scim_core.registry import CredentialKind
+from scim_core.storage.port import StorageBusy
 from tests.scim import TOKEN, Clock, endpoint_over
 from tests.tenancy import FORM, Service, basic_header, document, settings
 from tests.transcript_of_registry import look_ups
@@ -63,14 +63,16 @@ async def test_case_11_and_12_credentials_by_header_body_or_both(service: Servic
 async def test_case_12_credentials_that_differ_in_header_and_body_are_refused(
     service: Service, client: Issued, field: str
 ) -> None:
-    other = await service.credential("fabrikam", Kind.SECRET)
+    other = await service.credential("fabrikam", CredentialKind.SECRET)
     answer = await service.ask_for_token(in_body(client) | {field: in_body(other)[field]}, basic=pair(client))
     assert is_error(answer, 401, "invalid_client")
     assert "differ" in document(answer)["error_description"]
 
 
 async def test_case_13_two_secrets_of_a_client_work_and_each_ends_alone(service: Service, client: Issued) -> None:
-    second = await service.credential("fabrikam", Kind.SECRET, client_id=client.credential.client_id, days=900)
+    second = await service.credential(
+        "fabrikam", CredentialKind.SECRET, client_id=client.credential.client_id, days=900
+    )
     assert second.credential.client_id == client.credential.client_id
     for issued in (client, second):
         assert (await service.ask_for_token(basic=pair(issued))).status == 200
@@ -96,7 +98,7 @@ async def test_case_16_the_validator_of_the_gallery_is_satisfied(service: Servic
 
 async def test_a_rotated_secret_and_its_successor_are_both_good_for_a_while(service: Service, client: Issued) -> None:
     successor = await service.administration.rotate(
-        "fabrikam", client.credential.id, timedelta(days=7), Wanted(Kind.SECRET)
+        "fabrikam", client.credential.id, timedelta(days=7), Wanted(CredentialKind.SECRET)
     )
     service.pass_time(61)
     assert [(await service.ask_for_token(basic=pair(item))).status for item in (client, successor)] == [200, 200]
@@ -105,7 +107,7 @@ async def test_a_rotated_secret_and_its_successor_are_both_good_for_a_while(serv
 
 
 async def test_a_secret_of_another_tenants_client_is_refused(service: Service, client: Issued) -> None:
-    other = await service.tenant("Contoso", Kind.SECRET)
+    other = await service.tenant("Contoso", CredentialKind.SECRET)
     mixed = (client.credential.client_id, other.secret)
     assert is_error(await service.ask_for_token(basic=mixed), 401, "invalid_client")
 
@@ -249,7 +251,7 @@ async def test_other_methods_are_405(service: Service, method: str) -> None:
 @pytest.mark.parametrize("minutes", ["60", "360"])
 async def test_the_lifetime_is_the_operators_choice_within_what_entra_accepts(minutes: str) -> None:
     service = Service(settings(SCIM_ACCESS_TOKEN_MINUTES=minutes))
-    client = await service.tenant("Fabrikam", Kind.SECRET)
+    client = await service.tenant("Fabrikam", CredentialKind.SECRET)
     answer = await service.ask_for_token(basic=pair(client))
     assert document(answer)["expires_in"] == int(minutes) * 60
 

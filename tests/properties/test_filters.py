@@ -6,10 +6,10 @@ import json
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scim_core.filters import parse_filter
-from scim_core.memory import MemoryStorage
-from scim_core.representation import to_model
-from scim_core.schemas import load_catalogue
+from scim_core.protocol.filter_leniency import parse_filter
+from scim_core.protocol.representation import to_model
+from scim_core.protocol.schemas import load_catalogue
+from scim_core.storage.memory import MemoryStorage
 from tests.scim import ENTERPRISE, Client, Clock, Json, endpoint_over
 
 CATALOGUE = load_catalogue()

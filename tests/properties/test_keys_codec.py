@@ -5,9 +5,9 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_core.storage import IndexEntry
-from scim_core.tables import keys
-from scim_core.tables.codec import ABOVE_ALL, BELOW_ALL, encode, fit, fit_prefix
+from scim_core.model import IndexEntry
+from scim_core.storage.tables import keys
+from scim_core.storage.tables.codec import ABOVE_ALL, BELOW_ALL, encode, fit, fit_prefix
 
 ALPHABET = re.compile(r"[!-~]*")
 FORBIDDEN = set("/\\#?%'\" :")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scim2_models import SCIMException
 
-from scim_core.schemas import POLICY, load_catalogue
-from scim_core.tolerance import Tolerance
+from scim_core.protocol.leniency import Leniency
+from scim_core.protocol.schemas import POLICY, load_catalogue
 from tests.properties.strategies import texts
 from tests.scim import ENTERPRISE, GLOBAL_RELAY
 
@@ -59,11 +59,11 @@ payloads = st.recursive(
 async def test_what_it_yields_it_leaves_alone(payload: dict[str, Any], endpoint: str) -> None:
     resource_type = CATALOGUE.resource_types[endpoint]
     try:
-        shaped = Tolerance(resource_type).resource(payload)
+        shaped = Leniency(resource_type).resource(payload)
         resource_type.model.model_validate(shaped, scim_policy=POLICY)
     except (SCIMException, ValidationError):
         return
-    again = Tolerance(resource_type)
+    again = Leniency(resource_type)
     assert again.resource(shaped) == shaped
     assert again.ignored == []
 
@@ -79,17 +79,17 @@ async def test_what_it_yields_it_leaves_alone(payload: dict[str, Any], endpoint:
 async def test_operations_that_it_yields_it_leaves_alone(operations: list[dict[str, Any]]) -> None:
     users = CATALOGUE.resource_types["users"]
     try:
-        shaped = Tolerance(users).operations({"Operations": operations})
+        shaped = Leniency(users).operations({"Operations": operations})
     except SCIMException:
         return
-    assert Tolerance(users).operations({"Operations": shaped}) == shaped
+    assert Leniency(users).operations({"Operations": shaped}) == shaped
 
 
 @pytest.mark.parametrize("payload", [None, [], "x", 5, True, 1.5])
 def test_what_is_no_object_is_refused(payload: Any) -> None:
     for read in (
-        Tolerance(CATALOGUE.resource_types["users"]).resource,
-        Tolerance(CATALOGUE.resource_types["users"]).operations,
+        Leniency(CATALOGUE.resource_types["users"]).resource,
+        Leniency(CATALOGUE.resource_types["users"]).operations,
     ):
         with pytest.raises(SCIMException):
             read(payload)

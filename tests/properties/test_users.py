@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_core.memory import MemoryStorage
-from scim_core.representation import to_document, to_model
-from scim_core.schemas import load_catalogue
+from scim_core.protocol.representation import to_document, to_model
+from scim_core.protocol.schemas import load_catalogue
+from scim_core.storage.memory import MemoryStorage
 from tests.global_relay import built
 from tests.properties.strategies import targets, texts, users
 from tests.scim import Client, Clock, Json, endpoint_over, path, without

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.memory import MemoryStorage
+from scim_core.storage.memory import MemoryStorage
 from tests.scim import (
     USER,
     Client,

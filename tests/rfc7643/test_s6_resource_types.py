@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scim_core.memory import MemoryStorage
+from scim_core.storage.memory import MemoryStorage
 from tests.scim import (
     BASE,
     Client,

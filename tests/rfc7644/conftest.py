@@ -6,7 +6,7 @@ import pytest
 
 from devhost.azurite import Azurite
 from scim_core.settings import StorageSettings
-from scim_core.tables import TableStorage, table_storage
+from scim_core.storage.tables import TableStorage, table_storage
 
 
 @pytest.fixture(scope="session")

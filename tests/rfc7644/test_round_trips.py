@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from scim_core.tables import TableStorage
+from scim_core.storage.tables import TableStorage
 from tests.scim import Client, Clock, Json, add, endpoint_over, path, references, remove, replace
 from tests.transcript import transcript
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scim_core.memory import MemoryStorage
-from scim_core.storage import StorageBusy, TooLarge, VersionConflict
+from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.port import StorageBusy, TooLarge, VersionConflict
 from tests.scim import ERROR, Client, Clock, Json, add, endpoint_over, path, replace
 
 METADATA = 'resource_metadata="https://scim.example.com/.well-known/oauth-protected-resource/scim/v2"'
@@ -241,7 +241,7 @@ async def test_a_change_that_is_always_overtaken_is_given_up(clock: Clock, monke
     async def no_pause(_: float) -> None:
         return
 
-    monkeypatch.setattr("scim_core.asyncio.sleep", no_pause)
+    monkeypatch.setattr("scim_core.composition.asyncio.sleep", no_pause)
     client = Client(endpoint_over(storage, clock))
     user = await client.user()
     monkeypatch.setattr(storage, "update", overtaken)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.identifiers import is_id
+from scim_core.ids import is_id
 from tests.scim import (
     BASE,
     ENTERPRISE,

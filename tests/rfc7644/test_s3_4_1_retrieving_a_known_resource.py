@@ -2,7 +2,7 @@
 
 import pytest
 
-from scim_core.memory import MemoryStorage
+from scim_core.storage.memory import MemoryStorage
 from tests.scim import BASE, Client, Clock, endpoint_over, group_ids, path
 
 

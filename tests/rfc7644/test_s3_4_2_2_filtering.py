@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from scim_core import Endpoint
-from scim_core.memory import MemoryStorage
+from scim_core.storage.memory import MemoryStorage
 from tests.scim import ENTERPRISE, GLOBAL_RELAY, USER, Client, Clock, Json, endpoint_over, member_ids
 
 PEOPLE: tuple[Json, ...] = (

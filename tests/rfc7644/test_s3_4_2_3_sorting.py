@@ -2,7 +2,7 @@
 
 import pytest
 
-from scim_core.memory import MemoryStorage
+from scim_core.storage.memory import MemoryStorage
 from tests.scim import ENTERPRISE, GROUP, USER, Client, Clock, Json, endpoint_over
 
 PEOPLE: tuple[Json, ...] = (

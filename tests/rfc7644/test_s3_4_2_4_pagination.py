@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scim_core.bookmarks import BOOKMARK_LIFETIME
-from scim_core.memory import MemoryStorage
+from scim_core.service.page_positions import BOOKMARK_LIFETIME
+from scim_core.storage.memory import MemoryStorage
 from tests.scim import LIST, Client, Clock, Json, add, endpoint_over, path, references
 
 TWELVE = [f"user{number:02}" for number in range(12)]

@@ -1,6 +1,6 @@
 """RFC 7644 section 3.6: DELETE."""
 
-from scim_core.memory import MemoryStorage
+from scim_core.storage.memory import MemoryStorage
 from tests.scim import Client, Clock, add, group_ids, member_ids, path, references
 
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from scim_core.memory import MemoryStorage
+from scim_core.storage.memory import MemoryStorage
 from tests.clients.targets import Answer
 from tests.scim import ENTERPRISE, GLOBAL_RELAY, GROUP, USER, Client, Clock, Json, add, endpoint_over, path, replace
 

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from scim_core.memory import MemoryStorage
+from scim_core.storage.memory import MemoryStorage
 from tests.scim import BASE, ENTERPRISE, GLOBAL_RELAY, GROUP, LIST, USER, Client, Clock, endpoint_over
 
 ENDPOINTS = ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas"]

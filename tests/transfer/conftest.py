@@ -12,9 +12,9 @@ import pytest
 
 from devhost.azurite import Azurite
 from scim_core.settings import StorageSettings
-from scim_core.tables import TableStorage
-from scim_core.tables.client import connect
-from scim_core.tables.exporting import ExportRows
+from scim_core.storage.maintenance.exporting import ExportRows
+from scim_core.storage.tables import TableStorage
+from scim_core.storage.tables.client import connect
 from tests.running import ROOT, clean_environment
 from tests.scim import Client, Clock, endpoint_over
 
@@ -31,9 +31,9 @@ class Directory:
     client: Client
 
     def run(self, command: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """`python -m scim_core.<command>`."""
+        """`python -m scim_core.admin <command>`."""
         return subprocess.run(
-            [sys.executable, "-m", f"scim_core.{command}", *map(str, arguments)],
+            [sys.executable, "-m", "scim_core.admin", command, *map(str, arguments)],
             cwd=ROOT,
             env=clean_environment() | self.environment,
             capture_output=True,

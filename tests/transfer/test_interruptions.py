@@ -1,24 +1,24 @@
 """Exports and imports that end before their end, files that are not whole, tenants that are not empty."""
 
 import hashlib
-import importlib
 import json
+import os
 from datetime import UTC, datetime
 
 import pytest
 
-from scim_core import export as export_command
-from scim_core.storage import StorageBusy, StorageError
-from scim_core.tables import keys
-from scim_core.tables.archive import ArchiveError, Header, Line, Writer, read
-from scim_core.tables.exporting import export
-from scim_core.tables.import_plan import Plan
-from scim_core.tables.importing import HalfRestored, NotRestored, restore, stored
-from scim_core.tables.operations import Operation, Role, Verb
-from scim_core.tables.rows import Rows
+from scim_core.admin import export as export_command
+from scim_core.admin import import_ as import_command
+from scim_core.admin.__main__ import main
+from scim_core.storage.maintenance.archive import ArchiveError, Header, Line, Writer, read
+from scim_core.storage.maintenance.exporting import export
+from scim_core.storage.maintenance.import_plan import ImportPlan
+from scim_core.storage.maintenance.importing import HalfRestored, NotRestored, restore, stored
+from scim_core.storage.port import StorageBusy, StorageError
+from scim_core.storage.tables import keys
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from scim_core.storage.tables.rows import Rows
 from tests.transfer.test_restore import answers, fill
-
-import_command = importlib.import_module("scim_core.import")
 
 
 def now() -> datetime:
@@ -58,7 +58,7 @@ async def test_an_export_that_fails_leaves_its_part_and_no_file(directory, file)
     done = before.run("export", file)
 
     assert (done.returncode, file.exists()) == (2, False)
-    assert done.stderr.splitlines()[-1].startswith("export: ")
+    assert done.stderr.splitlines()[-1].startswith("admin export: ")
     assert "Traceback" not in done.stderr
 
 
@@ -99,12 +99,12 @@ class DyingRows(Rows):
 
 @pytest.mark.parametrize("before", [True, False])
 async def test_an_import_that_died_anywhere_is_continued(directory, monkeypatch, before):
-    monkeypatch.setattr("scim_core.tables.importing.MAX_OPERATIONS", 12)
+    monkeypatch.setattr("scim_core.storage.maintenance.importing.MAX_OPERATIONS", 12)
     source = directory()
     await fill(source.client)
     expected = await answers(source.client)
     lines = await lines_of(source.rows)
-    plan = Plan.of(read(lines))
+    plan = ImportPlan.of(read(lines))
     target = directory()
     deaths = 0
     while True:  # every life gets one transaction further than the one before it began with
@@ -147,7 +147,7 @@ async def test_a_tenant_that_is_half_restored_takes_only_the_same_file(directory
     source, target = directory(), directory()
     await source.client.user("a@example.com")
     lines = await lines_of(source.rows)
-    plan = Plan.of(read(lines))
+    plan = ImportPlan.of(read(lines))
     with pytest.raises(StorageBusy):
         await restore(DyingRows(target.rows, 1, before=False), "default", plan, "one", lambda: read(lines))
     with pytest.raises(HalfRestored):
@@ -160,11 +160,11 @@ async def test_rows_that_somebody_else_writes_meanwhile_are_noticed(directory):
     lines = await lines_of(source.rows)
     with pytest.raises(StorageBusy):
         await restore(
-            DyingRows(target.rows, 1, before=False), "default", Plan.of(read(lines)), "d", lambda: read(lines)
+            DyingRows(target.rows, 1, before=False), "default", ImportPlan.of(read(lines)), "d", lambda: read(lines)
         )
     await target.client.user("stranger@example.com")
     with pytest.raises(NotRestored):
-        await restore(target.rows, "default", Plan.of(read(lines)), "d", lambda: read(lines))
+        await restore(target.rows, "default", ImportPlan.of(read(lines)), "d", lambda: read(lines))
 
 
 DAMAGES = {
@@ -206,7 +206,7 @@ def later() -> datetime:
 
 async def test_a_foreign_value_in_the_table_is_named(directory):
     before = directory()
-    odd = Operation(Verb.UPSERT, Role.OTHER, "User:odd", {"id": "odd", "lastModified": 3})
+    odd = RowOperation(Verb.UPSERT, Role.OTHER, "User:odd", {"id": "odd", "lastModified": 3})
     await before.rows.transact("default", [odd])
 
     with pytest.raises(StorageError, match="lastModified"):
@@ -215,7 +215,7 @@ async def test_a_foreign_value_in_the_table_is_named(directory):
 
 async def test_the_tenants_are_found_and_what_belongs_to_none_is_not_one(directory):
     before = directory()
-    operation = Operation(Verb.UPSERT, Role.OTHER, "User:1", {"id": "1"})
+    operation = RowOperation(Verb.UPSERT, Role.OTHER, "User:1", {"id": "1"})
     for tenant in ("contoso", "fabrikam", keys.MARKERS):
         await before.rows.transact(tenant, [operation])
     assert [tenant async for tenant in before.rows.tenants()] == ["contoso", "fabrikam"]
@@ -234,8 +234,8 @@ def test_an_interruption_by_hand_says_how_to_go_on(monkeypatch, capsys, file):
 
     monkeypatch.setattr(export_command, "_export", interrupt)
     monkeypatch.setattr(import_command, "_plan", interrupt)
-    assert export_command.main([str(file)]) == 2
-    assert import_command.main([str(file)]) == 2
+    for command in ("export", "import"):
+        assert main([command, str(file)], os.environ) == 130
     assert capsys.readouterr().err.count("the same command continues it") == 2
 
 
@@ -246,11 +246,11 @@ async def test_what_is_of_all_tenants_together_is_kept_as_it_is(directory, monke
     source, target = directory(), directory()
     registered = {f"tenant:contoso:{number}": {"label": f"{number}", "active": True} for number in range(3)}
     await source.rows.transact(
-        ":registry", [Operation(Verb.UPSERT, Role.OTHER, key, row) for key, row in registered.items()]
+        ":registry", [RowOperation(Verb.UPSERT, Role.OTHER, key, row) for key, row in registered.items()]
     )
     assert [tenant async for tenant in source.rows.tenants()] == [":registry"]
     lines = [line async for line in export(source.rows, ":registry", now)]
-    plan = Plan.of(read(lines))
+    plan = ImportPlan.of(read(lines))
     assert await restore(target.rows, ":registry", plan, "digest", lambda: read(lines)) == 3
     assert await stored(target.rows, ":registry") == await stored(source.rows, ":registry")
 
@@ -271,7 +271,7 @@ def test_a_row_that_no_export_writes_is_named(said):
     lines = [Writer().header(Header("default", "2026-11-25T02:15:00.000000Z")), f"{ODD_ROWS[said]}\n".encode()]
     trailer = {"rows": 1, "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
     with pytest.raises(ArchiveError, match=f"Line 2 {said}"):
-        Plan.of(read([*lines, json.dumps(trailer).encode() + b"\n"]))
+        ImportPlan.of(read([*lines, json.dumps(trailer).encode() + b"\n"]))
 
 
 def test_a_part_of_no_export_is_not_continued(file):

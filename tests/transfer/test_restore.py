@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scim_core.tables import changes, settling
+from scim_core.storage.tables import changes, large_change_runner
 from tests.scim import ENTERPRISE, GLOBAL_RELAY, Client, add, member_ids, references, remove, replace
 from tests.transfer.conftest import Directory
 
@@ -110,7 +110,7 @@ async def test_an_empty_directory_is_an_export_too(directory, file):
 @pytest.fixture
 def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "MAX_OPERATIONS", 13)
-    monkeypatch.setattr(settling, "STEP", 3)
+    monkeypatch.setattr(large_change_runner, "STEP", 3)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def died(monkeypatch: pytest.MonkeyPatch):
             raise TimeoutError
 
         with monkeypatch.context() as patch:
-            patch.setattr(settling._Settling, "run", nothing)
+            patch.setattr(large_change_runner._Settling, "run", nothing)
             await client.patch(f"/Groups/{group['id']}", add("members", references(*users)))
 
     return die
@@ -160,7 +160,7 @@ async def exported_while(before: Directory, happening) -> bytes:
     """An export in whose middle something happens: after the walk, before rows that changed are read again."""
     from datetime import UTC, datetime  # noqa: PLC0415
 
-    from scim_core.tables.exporting import export  # noqa: PLC0415
+    from scim_core.storage.maintenance.exporting import export  # noqa: PLC0415
 
     lines = b""
     happened = False

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from scim_core.access.administration import DEFAULT_DAYS, Administration, Issued, Refused, Wanted
 from scim_core.admin.__main__ import _chosen
 from scim_core.admin.arguments import parser
 from scim_core.admin.presentation import table
-from scim_core.administration import DEFAULT_DAYS, Administration, Issued, Refused, Wanted
-from scim_core.memory_registry import MemoryRegistry
+from scim_core.registry import CredentialKind, Gone, Taken
 from scim_core.settings import StorageSettings
-from scim_core.tenants import Gone, Kind, Taken
+from scim_core.storage.memory_registry import MemoryRegistry
 from tests.scim import Clock
 
 ENTRA_TENANT = "ce5f061f-abe6-4e40-9615-301f87bcb7f0"
@@ -27,7 +27,7 @@ def administration(clock: Clock) -> Administration:
 @pytest.fixture
 async def issued(administration: Administration) -> Issued:
     await administration.create_tenant("Contoso Ltd")
-    return await administration.create_credential("contoso-ltd", Wanted(Kind.TOKEN, "first"))
+    return await administration.create_credential("contoso-ltd", Wanted(CredentialKind.TOKEN, "first"))
 
 
 @pytest.mark.parametrize(
@@ -59,16 +59,16 @@ async def test_a_tenant_cannot_be_created_twice(administration: Administration, 
 @pytest.mark.parametrize(
     "wanted",
     [
-        Wanted(Kind.TOKEN, days=-1),
-        Wanted(Kind.TOKEN, days=1099),
-        Wanted(Kind.SECRET, client_id="scim-of-another"),
-        Wanted(Kind.FEDERATION),
-        Wanted(Kind.FEDERATION, entra_tenant="contoso.com", subject="s", audience="a"),
-        Wanted(Kind.FEDERATION, entra_tenant=ENTRA_TENANT, audience="a"),
-        Wanted(Kind.FEDERATION, entra_tenant=ENTRA_TENANT, subject="s"),
-        Wanted(Kind.FEDERATION, entra_tenant=ENTRA_TENANT, subject="with space", audience="a"),
-        Wanted(Kind.ENTRA),
-        Wanted(Kind.ENTRA, entra_tenant=ENTRA_TENANT, application="x"),
+        Wanted(CredentialKind.TOKEN, days=-1),
+        Wanted(CredentialKind.TOKEN, days=1099),
+        Wanted(CredentialKind.SECRET, client_id="scim-of-another"),
+        Wanted(CredentialKind.FEDERATION),
+        Wanted(CredentialKind.FEDERATION, entra_tenant="contoso.com", subject="s", audience="a"),
+        Wanted(CredentialKind.FEDERATION, entra_tenant=ENTRA_TENANT, audience="a"),
+        Wanted(CredentialKind.FEDERATION, entra_tenant=ENTRA_TENANT, subject="s"),
+        Wanted(CredentialKind.FEDERATION, entra_tenant=ENTRA_TENANT, subject="with space", audience="a"),
+        Wanted(CredentialKind.ENTRA),
+        Wanted(CredentialKind.ENTRA, entra_tenant=ENTRA_TENANT, application="x"),
     ],
 )
 async def test_a_credential_that_cannot_be_is_refused(
@@ -79,9 +79,9 @@ async def test_a_credential_that_cannot_be_is_refused(
     assert len((await administration.tenant(issued.tenant.id)).credentials) == 1
 
 
-@pytest.mark.parametrize("kind", [Kind.TOKEN, Kind.SECRET])
+@pytest.mark.parametrize("kind", [CredentialKind.TOKEN, CredentialKind.SECRET])
 async def test_a_credential_ends_when_it_was_said_to(
-    administration: Administration, issued: Issued, kind: Kind, clock: Clock
+    administration: Administration, issued: Issued, kind: CredentialKind, clock: Clock
 ) -> None:
     usual = await administration.create_credential(issued.tenant.id, Wanted(kind))
     assert usual.credential.expires[:10] == f"{clock.now + timedelta(days=DEFAULT_DAYS[kind]):%Y-%m-%d}"
@@ -95,9 +95,11 @@ async def test_a_credential_ends_when_it_was_said_to(
 async def test_a_rotated_credential_ends_after_its_grace_or_before_when_it_was_to(
     administration: Administration, issued: Issued
 ) -> None:
-    short = await administration.create_credential("contoso-ltd", Wanted(Kind.TOKEN, "short", days=1))
+    short = await administration.create_credential("contoso-ltd", Wanted(CredentialKind.TOKEN, "short", days=1))
     for old, day in ((issued, "2026-11-30"), (short, "2026-11-24")):
-        new = await administration.rotate("contoso-ltd", old.credential.id, timedelta(days=7), Wanted(Kind.TOKEN))
+        new = await administration.rotate(
+            "contoso-ltd", old.credential.id, timedelta(days=7), Wanted(CredentialKind.TOKEN)
+        )
         assert new.credential.label == old.credential.label
         assert new.secret != old.secret
         kept = await administration.credential("contoso-ltd", old.credential.id)
@@ -107,7 +109,9 @@ async def test_a_rotated_credential_ends_after_its_grace_or_before_when_it_was_t
 async def test_what_has_ended_is_not_rotated(administration: Administration, issued: Issued) -> None:
     await administration.revoke("contoso-ltd", issued.credential.id)
     with pytest.raises(Refused, match="was revoked"):
-        await administration.rotate("contoso-ltd", issued.credential.id, timedelta(days=7), Wanted(Kind.TOKEN))
+        await administration.rotate(
+            "contoso-ltd", issued.credential.id, timedelta(days=7), Wanted(CredentialKind.TOKEN)
+        )
 
 
 @pytest.mark.usefixtures("issued")

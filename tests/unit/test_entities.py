@@ -2,11 +2,12 @@ from typing import Any
 
 import pytest
 
-from scim_core.storage import IndexEntry, StoredResource, TooLarge, VersionConflict
-from scim_core.tables.changes import creation
-from scim_core.tables.entities import State, column_property, from_entity, to_properties
-from scim_core.tables.limits import MAX_PROPERTY_UNITS, require_entity, require_transaction, units
-from scim_core.tables.operations import Operation, Role, Verb
+from scim_core.model import IndexEntry, StoredResource
+from scim_core.storage.port import TooLarge, VersionConflict
+from scim_core.storage.tables.changes import creation
+from scim_core.storage.tables.entities import ReadState, column_property, from_entity, to_properties
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from scim_core.storage.tables.service_limits import MAX_PROPERTY_UNITS, require_entity, require_transaction, units
 
 
 def resource(**changes: Any) -> StoredResource:
@@ -51,13 +52,13 @@ def test_a_resource_remembers_the_state_in_which_it_was_read() -> None:
     entries = frozenset(IndexEntry("emails.value", f"{number:04d}" * 99) for number in range(90))
     properties = to_properties(resource(index=entries), "mark")
     assert {"i0", "i1"} <= properties.keys()
-    state = State.of(from_entity("User", properties, "etag"))
+    state = ReadState.of(from_entity("User", properties, "etag"))
     assert (state.etag, state.mark, len(state.index_keys)) == ("etag", "mark", 90)
 
 
 def test_a_resource_that_was_never_read_cannot_be_changed() -> None:
     with pytest.raises(VersionConflict):
-        State.of(resource())
+        ReadState.of(resource())
 
 
 @pytest.mark.parametrize("name", ["active", "name.familyName", "a_b", "urn:x:User:größe", "_0041"])
@@ -93,11 +94,13 @@ def test_an_entity_at_the_limits_is_accepted() -> None:
 
 
 def test_a_transaction_beyond_a_limit_is_refused_by_name() -> None:
-    small = [Operation(Verb.UPSERT, Role.INDEX, str(number)) for number in range(101)]
+    small = [RowOperation(Verb.UPSERT, Role.INDEX, str(number)) for number in range(101)]
     require_transaction(small[:100])
     with pytest.raises(TooLarge, match="101 row operations; one transaction holds 100"):
         require_transaction(small)
-    large = [Operation(Verb.UPSERT, Role.INDEX, str(n), {f"d{p}": "x" * 32_000 for p in range(16)}) for n in range(9)]
+    large = [
+        RowOperation(Verb.UPSERT, Role.INDEX, str(n), {f"d{p}": "x" * 32_000 for p in range(16)}) for n in range(9)
+    ]
     require_transaction(large[:8])
     with pytest.raises(TooLarge, match="one transaction holds 4194304"):
         require_transaction(large)

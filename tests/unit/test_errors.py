@@ -4,8 +4,8 @@ from typing import Never
 
 import pytest
 
-from scim_core.memory import MemoryStorage
-from scim_core.storage import StorageBusy, StorageError, VersionConflict
+from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.port import StorageBusy, StorageError, VersionConflict
 from tests.scim import Client, endpoint_over, path, replace
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from scim_core import ScimRequest, http
-from scim_core.memory import MemoryStorage
-from scim_core.storage import StorageBusy
+from scim_core import ScimRequest
+from scim_core.endpoint import endpoint
+from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.port import StorageBusy
 from tests.scim import TOKEN, Client, Clock, endpoint_over, path, replace
 
 
@@ -36,13 +37,13 @@ async def test_a_request_is_one_line_without_identities_or_credentials(
 ) -> None:
     user = await client.user("bjensen@example.com")
     caplog.clear()
-    with caplog.at_level("INFO", logger="scim_core.http"):
+    with caplog.at_level("INFO", logger="scim_core.endpoint.endpoint"):
         await client.get(f"{path(user)}?code={TOKEN}")
         await client.get("/Users", filter='userName eq "bjensen@example.com"')
         await client.patch(path(user), replace("userName", "babs@jensen.org"))
         await client.get("/nowhere/bjensen")
         await client.get("/Users", headers={"authorization": "Bearer wrong-token"})
-    lines = [record for record in caplog.records if record.name == "scim_core.http"]
+    lines = [record for record in caplog.records if record.name == "scim_core.endpoint.endpoint"]
     assert [line.getMessage() for line in lines] == [
         "GET get -> 200",
         "GET search -> 200",
@@ -65,7 +66,7 @@ async def test_a_request_that_takes_too_long_is_given_up(clock: Clock, monkeypat
         return []
 
     monkeypatch.setattr(storage, "read", stalls)
-    monkeypatch.setattr(http, "REQUEST_SECONDS", 0.01)
+    monkeypatch.setattr(endpoint, "REQUEST_SECONDS", 0.01)
     answer = await client.get(path(user))
     assert answer.status == 503
     assert int(answer.headers["retry-after"]) > 0

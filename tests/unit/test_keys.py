@@ -1,8 +1,8 @@
 import pytest
 
-from scim_core.storage import IndexEntry
-from scim_core.tables import keys
-from scim_core.tables.codec import encode, fit
+from scim_core.model import IndexEntry
+from scim_core.storage.tables import keys
+from scim_core.storage.tables.codec import encode, fit
 
 ID = "018f0000-0000-7000-8000-000000000001"
 

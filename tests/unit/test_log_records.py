@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from scim_core.log_records import FieldsInText
+from scim_core.log_fields import FieldsInText
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import pytest
 
-from scim_core.filters import parse_filter
-from scim_core.plan import plan
-from scim_core.schemas import load_catalogue
+from scim_core.protocol.filter_leniency import parse_filter
+from scim_core.protocol.schemas import load_catalogue
+from scim_core.service.query_plan import plan
 from tests.scim import ENTERPRISE, GROUP, USER, Client
 
 CATALOGUE = load_catalogue()

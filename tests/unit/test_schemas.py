@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.schemas import DefinitionError, load_catalogue
+from scim_core.protocol.schemas import DefinitionError, load_catalogue
 
 URN = "urn:example:params:scim:schemas:core:2.0:Thing"
 EXTENSION = "urn:example:params:scim:schemas:extension:More:2.0:Thing"

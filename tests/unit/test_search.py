@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from scim_core import bookmarks, candidates, search
-from scim_core.memory import MemoryStorage
-from scim_core.storage import Count, Membership, Page
+from scim_core.model import Membership
+from scim_core.service import lookups, page_positions, search
+from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.port import Count, Page
 from tests.scim import Client, Clock, Json, endpoint_over
 
 
@@ -106,7 +107,7 @@ async def test_a_page_of_an_index_reads_that_page(client: Client, storage: Count
 async def test_a_search_that_would_examine_too_much_is_refused(
     client: Client, monkeypatch: pytest.MonkeyPatch, query: Json
 ) -> None:
-    monkeypatch.setattr(candidates, "MAX_SCAN", 10)
+    monkeypatch.setattr(lookups, "MAX_SCAN", 10)
     monkeypatch.setattr(search, "SCAN_PAGE", 4)
     for number in range(13):
         await client.user(f"user{number}", externalId="x")
@@ -139,7 +140,7 @@ async def test_no_more_ids_are_read_than_show_that_there_are_too_many(
 ) -> None:
     users = [await client.user(f"user{number}", externalId="x") for number in range(30)]
     group = await client.group("group", *users)
-    monkeypatch.setattr(candidates, "MAX_SCAN", 10)
+    monkeypatch.setattr(lookups, "MAX_SCAN", 10)
     storage.ids_found = 0
     answer = await client.get("/Users", filter=text.format(group=group["id"]))
     assert (answer.status, answer.document["scimType"], storage.ids_found) == (400, "tooMany", 11)
@@ -150,12 +151,12 @@ async def test_the_terms_of_a_long_or_are_looked_up_some_at_a_time(
 ) -> None:
     text = " or ".join(f'userName eq "user{number:02}"' for number in range(30))
     assert len(await client.found("/Users", f"{text} or {text}")) == 30
-    assert (thirty.most_under_way, thirty.ids_found) == (candidates.LOOKUPS_AT_ONCE, 30)
-    monkeypatch.setattr(candidates, "MAX_SCAN", 10)
+    assert (thirty.most_under_way, thirty.ids_found) == (lookups.LOOKUPS_AT_ONCE, 30)
+    monkeypatch.setattr(lookups, "MAX_SCAN", 10)
     thirty.ids_found = 0
     answer = await client.get("/Users", filter=text)
     assert (answer.status, answer.document["scimType"]) == (400, "tooMany")
-    assert thirty.ids_found == candidates.LOOKUPS_AT_ONCE
+    assert thirty.ids_found == lookups.LOOKUPS_AT_ONCE
 
 
 async def test_a_walk_with_a_filter_goes_on_where_it_stopped(client: Client, thirty: Counting) -> None:
@@ -187,8 +188,8 @@ async def test_the_pages_of_a_walk_over_candidates_read_no_more_of_them_than_the
 async def test_what_is_remembered_in_process_is_bounded(
     clock: Clock, storage: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bookmarks, "MAX_REMEMBERED_BOOKMARKS", 5)
-    kept = bookmarks.Bookmarks(storage, clock)
+    monkeypatch.setattr(page_positions, "MAX_REMEMBERED_BOOKMARKS", 5)
+    kept = page_positions.PagePositions(storage, clock)
     for number in range(20):
         await kept.save("contoso", str(number), "id", 20)
     assert [number for number in range(20) if kept.remembered("contoso", str(number))] == [15, 16, 17, 18, 19]

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from scim_core.memory import MemoryStorage
-from scim_core.storage import Membership, MembershipEdits, NotFound, StoredResource, VersionConflict
+from scim_core.model import Membership, MembershipEdits, StoredResource
+from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.port import NotFound, VersionConflict
 from tests.scim import Client, Clock, Json, add, endpoint_over, member_ids, path, references, remove, replace
 
 NONE = MembershipEdits()
@@ -252,7 +253,7 @@ async def test_what_never_settles_ends(
 
     for name in ("create", "update", "delete", "edit_members"):
         monkeypatch.setattr(storage, name, fails)
-    monkeypatch.setattr("scim_core.asyncio.sleep", wait)
+    monkeypatch.setattr("scim_core.composition.asyncio.sleep", wait)
     impatient = Client(endpoint_over(storage, Clock()))
     answers = [
         await impatient.patch(path(user), replace("title", "x")),

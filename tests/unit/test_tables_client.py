@@ -9,15 +9,15 @@ import pytest
 from aiohttp import web
 
 from scim_core.settings import StorageSettings
-from scim_core.storage import Bookmark, StorageBusy, TooLarge
-from scim_core.tables import TableStorage, client, table_storage
+from scim_core.storage.port import PagePosition, StorageBusy, TooLarge
+from scim_core.storage.tables import TableStorage, client, table_storage
 
 BUSY = (503, {})
 COME_LATER = (503, {"Retry-After": "60"})
 NO_ROW = (404, {"x-ms-error-code": "ResourceNotFound"})
 TOO_LARGE = (413, {"x-ms-error-code": "RequestBodyTooLarge"})
 HANG_UP = (0, {})
-BOOKMARK = Bookmark("1", 1, "now")
+BOOKMARK = PagePosition("1", 1, "now")
 
 
 def settings(**changes: str) -> StorageSettings:
@@ -83,7 +83,7 @@ async def test_repetitions_end() -> None:
 
 
 async def test_a_service_that_wants_a_long_pause_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scim_core.tables.rows.CALL_SECONDS", 0.2)
+    monkeypatch.setattr("scim_core.storage.tables.rows.CALL_SECONDS", 0.2)
     async with answering(COME_LATER) as (storage, given):
         with pytest.raises(StorageBusy):
             await asyncio.wait_for(storage.ping(), 5)

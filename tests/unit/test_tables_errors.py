@@ -7,12 +7,12 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError, DecodeError, HttpResponseError, ServiceRequestError
 from azure.data.tables import TableErrorCode, TableTransactionError
 
-from scim_core.storage import StorageBusy, StorageError, TooLarge, VersionConflict
-from scim_core.tables.errors import RowChanged, RowExists, RowMissing, TableMissing, Unanswered, translated
-from scim_core.tables.operations import Operation, Role, Verb
+from scim_core.storage.port import StorageBusy, StorageError, TooLarge, VersionConflict
+from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing, TableMissing, Unanswered, translated
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 
 SECRET = "https://account.table.core.windows.net/scim?sig=c2VjcmV0"
-OPERATIONS = [Operation(Verb.INSERT, Role.INDEX, f"User.userName:{number}") for number in range(3)]
+OPERATIONS = [RowOperation(Verb.INSERT, Role.INDEX, f"User.userName:{number}") for number in range(3)]
 
 
 class Answer:
@@ -41,7 +41,7 @@ def refusal(status: int, code: str, message: str) -> TableTransactionError:
     return error
 
 
-def translation(error: Exception, operations: list[Operation] | None = None) -> Exception:
+def translation(error: Exception, operations: list[RowOperation] | None = None) -> Exception:
     with pytest.raises(Exception) as raised, translated(operations or []):  # noqa: PT011  every kind of error
         raise error
     assert "sig=" not in str(raised.value)

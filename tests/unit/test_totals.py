@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from scim_core.identifiers import uuid7
-from scim_core.memory import MemoryStorage
-from scim_core.totals import COUNTED_AT_ONCE, Totals
+from scim_core.ids import uuid7
+from scim_core.service.totals import COUNTED_AT_ONCE, Totals
+from scim_core.storage.memory import MemoryStorage
 from tests.contract.builders import NOW, TENANT, stored, user
 from tests.scim import Clock
 

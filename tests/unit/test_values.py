@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scim2_models import InvalidSyntaxException
 
-from scim_core.conditions import Conditions
-from scim_core.identifiers import instant_text, is_id, uuid7
-from scim_core.json_body import parse_json
+from scim_core.clock import instant_text
+from scim_core.ids import is_id, uuid7
+from scim_core.protocol.preconditions import Preconditions
+from scim_core.protocol.strict_json import parse_json
 
 
 class TestJson:
@@ -69,7 +70,7 @@ class TestConditions:
     )
     def test_entity_tags_are_read(self, header: str | None, versions: set[str] | None) -> None:
         headers = {} if header is None else {"if-match": header, "if-none-match": header}
-        conditions = Conditions.from_headers(headers)
+        conditions = Preconditions.from_headers(headers)
         assert conditions.match == conditions.none_match == versions
 
 

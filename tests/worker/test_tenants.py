@@ -22,8 +22,8 @@ from devhost import play_entra
 from devhost.authority import Authority
 from devhost.azurite import free_port
 from devhost.play_entra import KINDS, Entra, onboarded, play
+from scim_core.access.token_format import digest
 from scim_core.admin.__main__ import main
-from scim_core.credentials import digest
 from tests.running import ROOT, RunningEndpoint, clean_environment, running_authority, running_tenants
 from tests.worker.raw_http import send
 from tests.worker.test_commands import running

@@ -1,0 +1,231 @@
+"""The Authorization header of a request -> the Principal that speaks (design: the credential names the tenant)."""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from scim_core.access.auth_failures import Failure, FailureWatch
+from scim_core.access.oauth.access_tokens import AccessTokens
+from scim_core.access.oauth.entra import EntraTokens
+from scim_core.access.oauth.verification import TokenRefused, Unverified, looks_like_jwt, read
+from scim_core.access.tenant_cache import TenantCache, Use, refusal
+from scim_core.access.token_format import Form, digest, form
+from scim_core.clock import Clock, instant_text
+from scim_core.messages import Caller, HttpError
+from scim_core.registry import Credential, CredentialKind, Tenant, entra_pointer, token_pointer
+
+DEFAULT_TENANT = "default"
+"""The tenant of a single-tenant deployment."""
+
+MAX_TOKEN_CHARACTERS = 4096
+"""Longest bearer token that is looked at. Ours are under a thousand characters, Entra's JWTs under three thousand."""
+
+MAX_CLAIM_CHARACTERS = 200
+"""Longest tenant id or audience of a token that is looked up: as long as the ones that can be registered."""
+
+ACCESS_TOKEN = "access token"  # noqa: S105 -- the name of a method
+STATIC = "token"
+
+_UNKNOWN = "The bearer token is not known here; check the Secret Token."
+_MISTYPED = "The bearer token is mistyped: characters of it are missing, added or wrong. Copy the Secret Token again."
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who speaks: the tenant, how it proved itself, and which credential it used (a name, never the secret).
+
+    `use` is set when this is the credential's first use of the day.
+    """
+
+    tenant: str
+    method: str
+    credential: str
+    use: Use | None = None
+
+
+class Denied(HttpError):
+    """An authentication that failed, with what the audit log is to say of it."""
+
+    def __init__(self, status: int, detail: str, failure: Failure, error: str = "") -> None:
+        self.failure = failure
+        self.error = error
+        super().__init__(status, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Tenancy:
+    """What authentication by registered credentials takes; a single-tenant deployment has none of it."""
+
+    directory: TenantCache
+    access_tokens: AccessTokens
+    entra: EntraTokens
+    clock: Clock
+
+
+class Authenticator:
+    """Authenticates requests: by the tokens of the settings, which are the default tenant's, or by the registry's."""
+
+    def __init__(self, sha256: Sequence[str], tenancy: Tenancy | None, watch: FailureWatch) -> None:
+        self._sha256 = tuple(sha256)
+        self._tenancy = tenancy
+        self._watch = watch
+
+    async def authenticate(self, caller: Caller) -> Principal:
+        """The principal of the request (RFC 6750 section 2.1).
+
+        Raises HttpError: 401 when the credential is not good, 403 when its tenant is suspended, 429 after too many
+        failures. Raises StorageBusy when the registry does not answer.
+        """
+        try:
+            return await self._authenticate(caller)
+        except Denied as denied:
+            wait = self._watch.failed(denied.failure, caller.source, caller.correlation_id)
+            if wait:
+                detail = f"Too many failed authentications from this address; wait. The last reason: {denied.detail}"
+                raise HttpError(429, detail, Retry_After=str(wait)) from None
+            if denied.status != 403:  # noqa: PLR2004 -- no other credential would help there
+                denied.headers["WWW-Authenticate"] = _challenge(denied.error, caller.base_url)
+            raise
+
+    async def _authenticate(self, caller: Caller) -> Principal:
+        token = _bearer_token(caller.headers.get("authorization", ""))
+        own = digest(token)
+        if any([hmac.compare_digest(own, known) for known in self._sha256]):  # noqa: C419 -- all are compared
+            return await self._of_settings(own, caller)
+        if form(token) is Form.MISTYPED:
+            raise _denied(_MISTYPED, STATIC, "mistyped")
+        if self._tenancy is None:
+            raise _denied(_UNKNOWN, STATIC, "unknown")
+        if looks_like_jwt(token):
+            return await self._of_jwt(self._tenancy, token, caller)
+        if form(token) is Form.FOREIGN:  # no look-up can find what was not issued here
+            raise _denied(_UNKNOWN, STATIC, "unknown")
+        return await self._of_token(self._tenancy, own, caller)
+
+    async def _of_settings(self, sha256: str, caller: Caller) -> Principal:
+        """The default tenant, whether it is registered as well or not."""
+        label = f"token {sha256[:8]}"
+        if self._tenancy is not None:
+            tenant = await self._tenancy.directory.tenant(DEFAULT_TENANT, caller.source)
+            if tenant is not None:
+                _check_state(tenant, STATIC, label)
+        return Principal(DEFAULT_TENANT, STATIC, label)
+
+    async def _of_token(self, tenancy: Tenancy, sha256: str, caller: Caller) -> Principal:
+        tenant = await tenancy.directory.holder(token_pointer(sha256), caller.source)
+        found = [
+            item
+            for item in (tenant.credentials if tenant else ())
+            if item.kind is CredentialKind.TOKEN and hmac.compare_digest(item.sha256, sha256)
+        ]
+        if tenant is None or not found:
+            raise _denied(_UNKNOWN, STATIC, "unknown")
+        return _principal(tenancy, tenant, found[0], STATIC)
+
+    async def _of_jwt(self, tenancy: Tenancy, token: str, caller: Caller) -> Principal:
+        method = ACCESS_TOKEN
+        try:
+            said = read(token)
+            if said.text("iss") == tenancy.access_tokens.issuer:
+                return await self._of_access_token(tenancy, token, said, caller)
+            method = CredentialKind.ENTRA
+            return await self._of_entra_token(tenancy, token, said, caller)
+        except TokenRefused as refused:
+            raise _refused(str(refused), method) from None
+
+    async def _of_access_token(self, tenancy: Tenancy, token: str, said: Unverified, caller: Caller) -> Principal:
+        grant = tenancy.access_tokens.verify(token, said)
+        tenant = await tenancy.directory.tenant(grant.tenant_id, caller.source)
+        credential = tenant.credential(grant.credential_id) if tenant else None
+        if tenant is None or credential is None or credential.client_id != grant.client_id:
+            raise _refused("was given for a credential that is not registered any more", ACCESS_TOKEN, grant.tenant_id)
+        if credential.revoked:  # one that expired meanwhile gives no new token; this one it gave in time
+            _deny_fault(tenancy, tenant, credential, ACCESS_TOKEN)
+        _check_state(tenant, ACCESS_TOKEN, credential.label)
+        return Principal(tenant.id, ACCESS_TOKEN, credential.label)
+
+    async def _of_entra_token(self, tenancy: Tenancy, token: str, said: Unverified, caller: Caller) -> Principal:
+        tid, audience = said.text("tid"), said.text("aud")
+        if max(len(tid), len(audience)) > MAX_CLAIM_CHARACTERS:  # it would be remembered
+            raise TokenRefused("names a tenant or an audience that is too long to be one")
+        tenant = (
+            await tenancy.directory.holder(entra_pointer(tid, audience), caller.source) if tid and audience else None
+        )
+        found = [
+            item
+            for item in (tenant.credentials if tenant else ())
+            if item.kind is CredentialKind.ENTRA and (item.entra_tenant, item.audience) == (tid, audience)
+        ]
+        if tenant is None or not found:
+            raise TokenRefused("was not issued here, and no customer has turned on tokens of its issuer and audience")
+        now = instant_text(tenancy.clock())
+        good = [item for item in found if not item.fault(now)] or found[:1]
+        # Those of one pair differ in the application that they pin: the token fits one of them, or none.
+        fitting = next((item for item in good if item.application == said.text("appid")), good[0])
+        try:
+            await tenancy.entra.request_token(token, said, fitting)
+        except TokenRefused as refused:
+            raise _refused(str(refused), CredentialKind.ENTRA, tenant.id, fitting.label) from None
+        return _principal(tenancy, tenant, fitting, CredentialKind.ENTRA)
+
+
+def _principal(tenancy: Tenancy, tenant: Tenant, credential: Credential, method: str) -> Principal:
+    now = instant_text(tenancy.clock())
+    if credential.fault(now):
+        _deny_fault(tenancy, tenant, credential, method)
+    _check_state(tenant, method, credential.label)
+    use = tenancy.directory.first_use(tenant, credential, now[:10])
+    return Principal(tenant.id, method, credential.label, use)
+
+
+def _deny_fault(tenancy: Tenancy, tenant: Tenant, credential: Credential, method: str) -> None:
+    fault = credential.fault(instant_text(tenancy.clock()))
+    failure = Failure(method, fault, tenant.id, credential.label)
+    raise Denied(
+        401, f"The credential {fault}; ask the operator of this service for a new one.", failure, "invalid_token"
+    )
+
+
+def _check_state(tenant: Tenant, method: str, credential: str) -> None:
+    """Raises Denied 403 when the tenant's requests are not answered, whatever its credential."""
+    sentence = refusal(tenant)
+    if sentence:
+        failure = Failure(method, f"the tenant is {tenant.state}", tenant.id, credential, credential_is_good=True)
+        raise Denied(403, sentence, failure)
+
+
+def _bearer_token(header: str) -> str:
+    """The token (RFC 6750 section 2.1). Raises Denied before any work is done for what cannot be one."""
+    if not header:
+        failure = Failure("none", "no Authorization header")
+        raise Denied(401, "The request has no Authorization header; send Authorization: Bearer <token>.", failure)
+    if len(header) > MAX_TOKEN_CHARACTERS + len("Bearer "):
+        raise Denied(401, "The Authorization header is too long for any token.", Failure("none", "too long"))
+    if "," in header:  # the host joins repeated headers with one, and no token holds any
+        detail = "The request has two Authorization headers, or a comma in one; send one Authorization: Bearer <token>."
+        raise Denied(400, detail, Failure("none", "two Authorization headers"), "invalid_request")
+    scheme, _, token = header.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        detail = "The Authorization header must be: Bearer <token>."
+        raise Denied(401, detail, Failure("none", "no bearer token"))
+    return token
+
+
+def _denied(detail: str, method: str, reason: str) -> Denied:
+    return Denied(401, detail, Failure(method, reason), "invalid_token")
+
+
+def _refused(reason: str, method: str, tenant: str = "", credential: str = "") -> Denied:
+    return Denied(401, f"The bearer token {reason}.", Failure(method, reason, tenant, credential), "invalid_token")
+
+
+def _challenge(error: str, base_url: str) -> str:
+    """WWW-Authenticate, which says where the protected resource describes itself (RFC 6750 section 3, RFC 9728 5.1)."""
+    parts = ['realm="scim"', f'error="{error}"' if error else "", f'resource_metadata="{_metadata_url(base_url)}"']
+    return f"Bearer {', '.join(part for part in parts if part)}"
+
+
+def _metadata_url(base_url: str) -> str:
+    return quote(f"{base_url}/.well-known/oauth-protected-resource/scim/v2", safe=":/[]", errors="replace")

@@ -1,0 +1,32 @@
+"""What the service says of its OAuth: RFC 8414 of the authorization server, RFC 9728 of the protected resource."""
+
+from typing import Any
+
+from scim_core.access.oauth.access_tokens import SCOPE
+from scim_core.access.oauth.token_request import GRANT_TYPE
+
+TOKEN_PATH = "/oauth2/token"  # noqa: S105 -- a path
+
+
+def authorization_server(issuer: str) -> dict[str, Any]:
+    """Authorization server metadata (RFC 8414 section 2). No response type: there is no authorization endpoint."""
+    return {
+        "issuer": issuer,
+        "token_endpoint": f"{issuer}{TOKEN_PATH}",
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": ["RS256"],
+        "grant_types_supported": [GRANT_TYPE],
+        "response_types_supported": [],
+        "scopes_supported": [SCOPE],
+    }
+
+
+def protected_resource(base_url: str, base_path: str, *, issues_tokens: bool) -> dict[str, Any]:
+    """Protected resource metadata (RFC 9728 section 2): a single-tenant deployment has no authorization server."""
+    servers = {"authorization_servers": [base_url], "scopes_supported": [SCOPE]} if issues_tokens else {}
+    return {
+        "resource": f"{base_url}{base_path}",
+        "resource_name": "SCIM 2.0",
+        "bearer_methods_supported": ["header"],
+        **servers,
+    }

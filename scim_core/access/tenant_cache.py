@@ -1,0 +1,111 @@
+"""The tenants as the endpoint knows them: read from the registry and remembered for a minute.
+
+Warm requests ask nobody, and what an administrator changes holds everywhere within CACHE_SECONDS. What is not there is
+remembered as well.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from scim_core.access.rate_limits import LOOK_UPS, RateLimit
+from scim_core.access.token_format import digest
+from scim_core.caches import Bounded, Fresh
+from scim_core.clock import Timer
+from scim_core.messages import HttpError
+from scim_core.registry import Credential, Gone, Tenant, TenantSource, TenantState
+from scim_core.storage.port import StorageError
+
+CACHE_SECONDS = 60
+"""Oldest knowledge that is acted on: how long a revoked credential or a suspended tenant can go on at most."""
+
+MAX_POINTERS = 10_000
+"""Credentials remembered, those that nobody has included: strangers can fill this, and gain nothing."""
+
+MAX_TENANTS = 1_000
+"""Tenants remembered with their credentials: up to 40 of them, half a kilobyte each."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A credential that was good for a request."""
+
+    tenant_id: str
+    credential_id: str
+
+
+class TenantCache:
+    """Finds tenants by what their credentials are found by. Kept in the process, for it alone."""
+
+    def __init__(self, source: TenantSource, timer: Timer) -> None:
+        self._source = source
+        self._timer = timer
+        self._look_ups = RateLimit(*LOOK_UPS, timer)
+        self._pointers: Fresh[str, str | None] = Fresh(MAX_POINTERS, CACHE_SECONDS)
+        self._tenants: Fresh[str, Tenant | None] = Fresh(MAX_TENANTS, CACHE_SECONDS)
+        self._used: Bounded[Use, str] = Bounded(MAX_POINTERS)
+
+    async def holder(self, pointer: str, from_source: str) -> Tenant | None:
+        """The tenant whose credential has this pointer. Takes as many look-ups when there is none as when there is.
+
+        Raises HttpError 429 when this source has caused too many look-ups, StorageBusy.
+        """
+        now = self._timer()
+        known = self._pointers.get(pointer, now)
+        if known is None:
+            self._permit(from_source)
+            known = (await self._source.find(pointer),)
+            self._pointers.put(pointer, known[0], now)
+        return await self.tenant(known[0] or _nobody(pointer), from_source)
+
+    async def tenant(self, tenant_id: str, from_source: str) -> Tenant | None:
+        """The tenant of this id. Raises HttpError 429, StorageBusy."""
+        now = self._timer()
+        known = self._tenants.get(tenant_id, now)
+        if known is None:
+            self._permit(from_source)
+            known = (await self._source.load(tenant_id),)
+            self._tenants.put(tenant_id, known[0], now)
+        return known[0]
+
+    def first_use(self, tenant: Tenant, credential: Credential, day: str) -> Use | None:
+        """The use to note when it is, as far as this process knows, the first of the credential on this day."""
+        use = Use(tenant.id, credential.id)
+        if credential.last_used >= day or self._used.get(use) == day:
+            return None
+        self._used.put(use, day)
+        return use
+
+    async def note(self, use: Use, day: str) -> None:
+        """The registry knows the day on which the credential was last used. A failure is logged, for no one waits."""
+        try:
+            await self._source.used(use.tenant_id, use.credential_id, day)
+        except (StorageError, Gone) as error:
+            log.warning("the day a credential was used on was not noted", exc_info=error)
+
+    def _permit(self, from_source: str) -> None:
+        wait = self._look_ups.take(from_source)
+        if wait:
+            raise HttpError(
+                429, "Too many different credentials were tried from this address; wait.", Retry_After=str(wait)
+            )
+
+
+def refusal(tenant: Tenant) -> str:
+    """Why the tenant's requests are not answered, as a sentence; empty for an active one."""
+    match tenant.state:
+        case TenantState.ACTIVE:
+            return ""
+        case TenantState.SUSPENDED:
+            return (
+                f"Provisioning for this customer is suspended since {tenant.since[:10]}. Nothing was read or changed; "
+                "ask the operator of this service to resume it."
+            )
+        case TenantState.DELETING:
+            return "The directory of this customer is being deleted. Remove this provisioning job."
+
+
+def _nobody(pointer: str) -> str:
+    """An id that no tenant has, and that is another for each pointer."""
+    return f"?{digest(pointer)[:16]}"

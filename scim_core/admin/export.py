@@ -1,0 +1,98 @@
+"""`admin export`: a tenant's directory as a file, which `admin import` restores."""
+
+import os
+from argparse import Namespace
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from tqdm import tqdm
+
+from scim_core.clock import utc_now
+from scim_core.settings import StorageSettings
+from scim_core.storage.maintenance.archive import ArchiveError, parse_header, parse_row
+from scim_core.storage.maintenance.exporting import ExportRows, Resumed, export
+from scim_core.storage.tables.client import connect
+
+
+async def run(given: Namespace, settings: StorageSettings) -> int:
+    """The exit code. The file appears under its name when it is whole; until then it is FILE.part.
+
+    Raises ArchiveError, StorageError, OSError.
+    """
+    count = await _export(settings, given.tenant, given.file)
+    print(f"{count} rows of the tenant {given.tenant} are in {given.file} ({given.file.stat().st_size} bytes).")
+    return 0
+
+
+async def _export(settings: StorageSettings, tenant: str, file: Path) -> int:
+    """How many rows are in the file."""
+    part = file.with_name(f"{file.name}.part")
+    _require_new(file)
+    resumed = resume(part, tenant)
+    with part.open("ab") as output:
+        count = await _written(settings, tenant, resumed, output)
+        output.flush()
+        os.fsync(output.fileno())
+    part.rename(file)
+    return count
+
+
+async def _written(settings: StorageSettings, tenant: str, resumed: Resumed | None, output: BinaryIO) -> int:
+    rows = ExportRows(partial(connect, settings))
+    try:
+        with tqdm(desc=f"rows of {tenant}", unit=" rows", disable=None) as bar:
+            done = resumed.walked if resumed else 0
+            bar.update(done)
+            counted = _Count(done, bar)
+            async with aclosing(export(rows, tenant, utc_now, progress=counted.add, resumed=resumed)) as lines:
+                async for line in lines:
+                    output.write(line)
+            return counted.rows
+    finally:
+        await rows.close()
+
+
+def _require_new(file: Path) -> None:
+    if file.exists():
+        raise ArchiveError(f"{file} is there already: name another file.")
+
+
+class _Count:
+    """Counts rows, beside the bar, which counts nothing where nobody looks at it."""
+
+    def __init__(self, rows: int, bar: "tqdm[None]") -> None:
+        self.rows = rows
+        self._bar = bar
+
+    def add(self, rows: int) -> None:
+        self.rows += rows
+        self._bar.update(rows)
+
+
+def resume(part: Path, tenant: str) -> Resumed | None:
+    """Where the export stands that wrote this file, whose half last line is cut off; None where there is nothing.
+
+    Raises ArchiveError for the file of another tenant, or of no export.
+    """
+    if not part.exists():
+        return None
+    with part.open("rb+") as file:
+        resumed: Resumed | None = None
+        end = 0
+        for number, line in enumerate(file):
+            if not line.endswith(b"\n"):
+                break
+            if resumed is None:
+                header = parse_header(line)
+                if header.tenant != tenant:
+                    raise ArchiveError(f"{part} is of the tenant {header.tenant}: name another file.")
+                resumed = Resumed(header)
+            elif not (row := parse_row(line, number)).again:
+                resumed.after = row.key
+                resumed.walked += 1
+            resumed.writer.again(line)
+            end += len(line)
+        file.truncate(end)
+    return resumed

@@ -1,0 +1,72 @@
+"""`admin import`: restores a tenant's directory from a file that `admin export` wrote."""
+
+import hashlib
+from argparse import Namespace
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from scim_core.settings import StorageSettings
+from scim_core.storage.maintenance.archive import Header, Line, read
+from scim_core.storage.maintenance.import_plan import ImportPlan
+from scim_core.storage.maintenance.importing import restore
+from scim_core.storage.tables.client import connect
+from scim_core.storage.tables.rows import Rows
+
+
+async def run(given: Namespace, settings: StorageSettings) -> int:
+    """The exit code. The file is read whole, and checked, before anything is written.
+
+    Raises ArchiveError, StorageError, OSError.
+    """
+    plan = _plan(given.file)
+    tenant = given.tenant or plan.tenant
+    count = await _restored(settings, tenant, given.file, plan)
+    print(f"{count} rows of {given.file} are the tenant {tenant}, and were read again and compared.")
+    _tell(plan)
+    return 0
+
+
+def _plan(file: Path) -> ImportPlan:
+    with tqdm(desc="reading", unit=" rows", disable=None) as bar:
+        return ImportPlan.of(_noted(_read(file), bar))
+
+
+async def _restored(settings: StorageSettings, tenant: str, file: Path, plan: ImportPlan) -> int:
+    digest = _digest(file)
+    rows = Rows(partial(connect, settings))
+    try:
+        with tqdm(desc=f"rows of {tenant}", total=plan.lines, unit=" rows", disable=None) as bar:
+            return await restore(rows, tenant, plan, digest, partial(_read, file), progress=bar.update)
+    finally:
+        await rows.close()
+
+
+def _read(file: Path) -> Iterator[Header | Line]:
+    with file.open("rb") as lines:
+        yield from read(lines)
+
+
+def _noted(content: Iterator[Header | Line], bar: "tqdm[None]") -> Iterator[Header | Line]:
+    for item in content:
+        bar.update()
+        yield item
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _tell(plan: ImportPlan) -> None:
+    if plan.replaced:
+        print(f"{plan.replaced} rows had changed while the export ran: their last state was taken.")
+    if plan.dangling:
+        print(f"{plan.dangling} memberships were left out, for one of their ends is not in the file.")
+    for key in plan.overtaken:
+        print(f"{key} was left out: another resource has its unique value since.")
+    for head in plan.pending():
+        what = f"{head.resource_type} {head.resource_id}"
+        print(f"A large change of {what} was not finished when it was exported; it is now.")

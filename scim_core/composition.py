@@ -1,0 +1,98 @@
+"""Puts the rooms together: settings in, an endpoint out."""
+
+import asyncio
+import time
+
+from scim_core.access.auth_failures import FailureWatch
+from scim_core.access.authenticator import Authenticator, Tenancy
+from scim_core.access.oauth.access_tokens import AccessTokens
+from scim_core.access.oauth.clients import Clients
+from scim_core.access.oauth.entra import EntraTokens
+from scim_core.access.oauth.key_server import fetch_key_set
+from scim_core.access.oauth.keys import PublicKeys
+from scim_core.access.oauth.signing_keys import SigningKeys
+from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
+from scim_core.access.tenant_cache import TenantCache
+from scim_core.clock import Clock, Timer, utc_now
+from scim_core.endpoint.endpoint import Endpoint, Gate
+from scim_core.endpoint.handlers import Handlers
+from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
+from scim_core.ids import uuid7
+from scim_core.messages import BASE_PATH
+from scim_core.protocol.schemas import load_catalogue
+from scim_core.registry import TenantSource
+from scim_core.service.search import Search
+from scim_core.service.service_provider import ServiceProvider
+from scim_core.settings import Settings
+from scim_core.storage.port import Storage
+from scim_core.version import __version__
+
+
+def build(
+    settings: Settings,
+    storage: Storage | None = None,
+    clock: Clock = utc_now,
+    registry: TenantSource | None = None,
+    timer: Timer = time.monotonic,
+) -> Endpoint:
+    """The endpoint of these settings; nothing is read or written before its first request.
+
+    Without a `storage` or a `registry` they are in the table that the settings name. Raises DefinitionError for
+    unusable schema files, SettingsError for unusable keys.
+    """
+    if storage is None:
+        from scim_core.storage.tables import table_storage  # noqa: PLC0415 -- tests without Azure need not import its SDK
+
+        storage = table_storage(settings.storage)
+
+    def new_id() -> str:
+        return uuid7(clock())
+
+    catalogue = load_catalogue(settings.schema_directory)
+    provider = ServiceProvider(storage, catalogue, clock=clock, new_id=new_id, pause=asyncio.sleep)
+    operations = Handlers(catalogue, provider, Search(storage, clock), storage, version=__version__)
+    tenancy = _tenancy(settings, registry, clock, timer) if settings.has_registry else None
+    gate = _gate(settings, tenancy, timer)
+    return Endpoint(catalogue, operations, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url)
+
+
+def _tenancy(settings: Settings, registry: TenantSource | None, clock: Clock, timer: Timer) -> Tenancy:
+    """What registered credentials are authenticated with."""
+    if registry is None:
+        from scim_core.storage.tables import table_registry  # noqa: PLC0415 -- as above
+
+        registry = table_registry(settings.storage)
+    issuer = settings.public_base_url or ""
+    access_tokens = AccessTokens(
+        SigningKeys(settings.signing_keys),
+        issuer=issuer,
+        audience=f"{issuer}{BASE_PATH}",
+        seconds=settings.token_minutes * 60,
+        clock=clock,
+        new_id=lambda: uuid7(clock()),
+    )
+    entra = EntraTokens(settings.entra_authority, PublicKeys(fetch_key_set, timer), clock)
+    return Tenancy(TenantCache(registry, timer), access_tokens, entra, clock)
+
+
+def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer) -> Gate:
+    watch = FailureWatch(timer)
+    issuing = None
+    if tenancy is not None:
+        clients = Clients(tenancy.directory, tenancy.entra, tenancy.clock)
+        issuing = Issuing(tenancy.directory, clients, tenancy.access_tokens, tenancy.clock)
+    rate = settings.tenant_requests_per_second
+    return Gate(
+        authenticator=Authenticator(settings.token_sha256, tenancy, watch),
+        oauth=OAuthEndpoint(issuing, watch, timer),
+        requests=RateLimit(rate, rate * BURST_SECONDS, timer),
+        directory=tenancy.directory if tenancy else None,
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+
+async def back_up(settings: Settings, clock: Clock = utc_now) -> int:
+    """How many tenants were exported to the container that the settings name. Raises StorageError when one was not."""
+    from scim_core.storage.maintenance import backup  # noqa: PLC0415 -- nothing that a request needs
+
+    return await backup.back_up(settings.storage, settings.backup_container_url or "", clock)

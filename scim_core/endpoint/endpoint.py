@@ -1,0 +1,190 @@
+"""HTTP without a transport: limits, media types, authentication, and the one place that catches exceptions."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scim_core.access.audit import correlation_id
+from scim_core.access.authenticator import Authenticator, Principal
+from scim_core.access.oauth.answers import translated
+from scim_core.access.rate_limits import RateLimit, source_of
+from scim_core.access.tenant_cache import TenantCache
+from scim_core.clock import Clock, instant_text
+from scim_core.endpoint.error_responses import response_for
+from scim_core.endpoint.handlers import Call, Handlers
+from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
+from scim_core.endpoint.routes import Target, match
+from scim_core.messages import BASE_PATH, Caller, HttpError, ScimRequest, ScimResponse
+from scim_core.protocol.representation import Renderer
+from scim_core.protocol.schemas import Catalogue
+from scim_core.storage.port import Swept
+
+MAX_BODY_BYTES = 1024 * 1024
+"""Largest body. A user with every mapped attribute is 6 KB; a storage entity holds 1 MiB at most."""
+
+MAX_GROUP_BODY_BYTES = 16 * 1024 * 1024
+"""Largest body that changes a group: the members that one request may name at 160 bytes each; Entra's have 60."""
+
+MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
+"""What a body may be declared as (RFC 7644 section 3.1); parameters such as charset do not matter."""
+
+REQUEST_SECONDS = 40
+"""Longest a request may take in all. Entra waits 60 seconds, and an answer that says come back is better than none."""
+
+_BESIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a request passes before an operation runs. Without a `directory` there is nothing to note of credentials."""
+
+    authenticator: Authenticator
+    oauth: OAuthEndpoint
+    requests: RateLimit
+    directory: TenantCache | None
+    trusted_proxies: int
+
+
+class Endpoint:
+    """The SCIM endpoint of one deployment. `handle` never raises."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        operations: Handlers,
+        gate: Gate,
+        *,
+        clock: Clock,
+        new_id: Callable[[], str],
+        public_base_url: str | None,
+    ) -> None:
+        self._catalogue = catalogue
+        self._operations = operations
+        self._gate = gate
+        self._clock = clock
+        self._new_id = new_id
+        self._public_base_url = public_base_url
+
+    async def handle(self, request: ScimRequest) -> ScimResponse:
+        """The answer to any request. What goes wrong becomes a SCIM Error body (RFC 7644 section 3.12).
+
+        At the token endpoint it becomes an error of RFC 6749 section 5.2.
+        """
+        principal: Principal | None = None
+        operation = "unknown"
+        try:
+            target = match(self._catalogue, request.method.upper(), request.path)
+            operation = target.operation
+            caller = self._caller(request)
+            async with asyncio.timeout(REQUEST_SECONDS):
+                if operation in _BESIDE_SCIM:
+                    response, principal = await self._beside_scim(operation, request, caller)
+                else:
+                    principal = None if target.anonymous else await self._admitted(caller)
+                    response = await self._run(request, target, principal)
+        except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
+            response = response_for(error, self._new_id)
+            if operation == "token":
+                response = translated(response)
+        self._log(request, principal, operation, response)
+        return response
+
+    async def _admitted(self, caller: Caller) -> Principal:
+        """The principal of the request, which its tenant's limit lets pass. Raises HttpError, StorageBusy."""
+        principal = await self._gate.authenticator.authenticate(caller)
+        wait = self._gate.requests.take(principal.tenant)
+        if wait:
+            raise HttpError(429, "This customer sends more requests than its limit; wait.", Retry_After=str(wait))
+        return principal
+
+    async def _run(self, request: ScimRequest, target: Target, principal: Principal | None) -> ScimResponse:
+        """The operation's answer. Beside it, and not before it, the first use of a credential on a day is noted."""
+        _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
+        directory = self._gate.directory
+        if principal is None or principal.use is None or directory is None:
+            return await self._operations.run(self._call(request, target, principal))
+        noting = asyncio.create_task(directory.note(principal.use, instant_text(self._clock())[:10]))
+        try:
+            return await self._operations.run(self._call(request, target, principal))
+        finally:
+            await noting
+
+    async def _beside_scim(
+        self, operation: str, request: ScimRequest, caller: Caller
+    ) -> tuple[ScimResponse, Principal | None]:
+        match operation:
+            case "token":
+                issued = await self._gate.oauth.token(request, caller)
+                who = Principal(issued.tenant, operation, issued.credential) if issued.tenant else None
+                return issued.response, who
+            case "authorization_server":
+                return self._gate.oauth.authorization_server(), None
+        return self._gate.oauth.protected_resource(caller), None
+
+    def _caller(self, request: ScimRequest) -> Caller:
+        return Caller(
+            source=source_of(request.headers, self._gate.trusted_proxies),
+            correlation_id=correlation_id(request.headers, self._new_id()),
+            base_url=self._public_base_url or request.base_url,
+            headers=request.headers,
+        )
+
+    async def sweep(self) -> Swept:
+        """Large changes that were left unfinished are finished; what was done is logged. Called by a timer."""
+        swept = await self._operations.sweep()
+        log.log(
+            logging.WARNING if swept.left else logging.INFO,
+            "sweep: %s finished, %s left",
+            swept.finished,
+            swept.left,
+            extra={"operation": "sweep", "finished": swept.finished, "left": swept.left},
+        )
+        return swept
+
+    def _call(self, request: ScimRequest, target: Target, principal: Principal | None) -> Call:
+        base_url = f"{self._public_base_url or request.base_url}{BASE_PATH}"
+        endpoints = {item.name: item.endpoint for item in self._catalogue}
+        return Call(
+            target=target,
+            tenant=principal.tenant if principal else "",
+            headers=request.headers,
+            query=request.query,
+            body=request.body,
+            renderer=Renderer(base_url, endpoints),
+        )
+
+    def _log(self, request: ScimRequest, principal: Principal | None, operation: str, response: ScimResponse) -> None:
+        """One line a request. Paths and queries hold identities and perhaps a key, so neither is logged."""
+        fields = {
+            "method": request.method,
+            "operation": operation,
+            "status": response.status,
+            "tenant": principal.tenant if principal else None,
+            "credential": principal.credential if principal else None,
+        }
+        if response.status >= 400:  # noqa: PLR2004
+            body = json.loads(response.body)
+            fields["detail"] = body.get("detail") or body.get("error_description")
+        log.info("%s %s -> %s", request.method, operation, response.status, extra=fields)
+
+
+def _names_members(target: Target) -> bool:
+    writes = target.operation in ("create", "replace", "patch")
+    return writes and target.resource_type is not None and target.resource_type.has_members
+
+
+def _check_body(request: ScimRequest, limit: int) -> None:
+    """Raises HttpError when a body is missing where one was announced, too large, or not declared to be JSON."""
+    if request.method.upper() not in ("POST", "PUT", "PATCH"):
+        return
+    if not request.body and "transfer-encoding" in request.headers:
+        raise HttpError(411, "The body was sent in chunks; send it with a Content-Length header.")
+    if len(request.body) > limit:
+        raise HttpError(413, f"The body is larger than {limit} bytes, which is as much as this request may send.")
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type and media_type not in MEDIA_TYPES:
+        raise HttpError(415, f"The body must be application/scim+json or application/json, not {media_type[:80]!r}.")

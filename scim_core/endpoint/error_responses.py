@@ -1,0 +1,121 @@
+"""The boundary between what a client is told and what stays inside: surface known errors, hide all others.
+
+A SCIM error goes out as an RFC 7644 section 3.12 Error body whose detail tells an administrator what to change.
+Anything unexpected becomes 500 with a correlation id, and its text goes to the log only.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import ValidationError
+from scim2_models import SCIMException
+
+from scim_core.messages import HttpError, ScimResponse
+from scim_core.protocol.limits import RequestTooLarge
+from scim_core.storage import port
+
+MEDIA_TYPE = "application/scim+json"
+ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+MAX_DETAIL_CHARACTERS = 500
+"""Longest detail: room for our sentences, none for a client's megabyte sent back to it."""
+
+_PYDANTIC_MARK = re.compile(r" \[type=\w+\]$")
+
+log = logging.getLogger(__name__)
+
+
+def error_response(
+    status: int, detail: str, scim_type: str = "", headers: dict[str, str] | None = None
+) -> ScimResponse:
+    """An Error body with the HTTP status as text, as RFC 7644 section 3.12 has it."""
+    body: dict[str, Any] = {"schemas": [ERROR_URN], "status": str(status)}
+    if scim_type:
+        body["scimType"] = scim_type
+    body["detail"] = detail[:MAX_DETAIL_CHARACTERS]
+    content = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
+    return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **(headers or {})}, content)
+
+
+def response_for(error: Exception, new_id: Callable[[], str]) -> ScimResponse:  # noqa: PLR0911 -- a table of cases
+    """The answer to a request that failed with this error; an unexpected one is logged under a new correlation id."""
+    match error:
+        case HttpError():
+            return error_response(error.status, error.detail, headers=error.headers)
+        case ValidationError():
+            return _invalid(error)
+        case SCIMException():
+            return error_response(error.status, _detail(error), error.scim_type)
+        case RequestTooLarge():
+            return error_response(413, str(error))
+        case port.UniquenessConflict() | port.NotFound() | port.TooLarge():
+            return _refused_by_storage(error)
+        case port.StorageBusy() | port.VersionConflict() | TimeoutError():
+            return _busy(error)
+    return _unexpected(error, new_id())
+
+
+def _unexpected(error: Exception, correlation_id: str) -> ScimResponse:
+    log.error("request failed", exc_info=error, extra={"correlation_id": correlation_id})
+    return error_response(
+        500, f"The service failed on this request. Its operator finds the cause under correlation id {correlation_id}."
+    )
+
+
+def _refused_by_storage(error: port.UniquenessConflict | port.NotFound | port.TooLarge) -> ScimResponse:
+    match error:
+        case port.UniquenessConflict(attribute=attribute):
+            detail = f"Another resource already has this {attribute}; it must be unique."
+            return error_response(409, detail, "uniqueness")
+        case port.NotFound():
+            return error_response(404, "The resource does not exist (any more).")
+    return error_response(413, str(error))
+
+
+def _busy(error: Exception) -> ScimResponse:
+    """The answer when time or attempts ran out: the client is to come back; the operator finds the reason logged."""
+    log.warning("the storage is busy", exc_info=error)
+    wait = error.retry_after if isinstance(error, port.StorageBusy) else port.RETRY_AFTER_SECONDS
+    detail = "The directory is busy and nothing was changed for certain; send the request again."
+    return error_response(503, detail, headers={"Retry-After": str(wait)})
+
+
+_EXPECTED = {
+    "string_type": "must be a string",
+    "list_type": "must be an array",
+    "model_type": "must be an object",
+    "dict_type": "must be an object",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be an integer",
+    "int_parsing": "must be an integer",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "datetime_parsing": "must be a dateTime such as 2026-11-23T09:05:00Z",
+    "datetime_from_date_parsing": "must be a dateTime such as 2026-11-23T09:05:00Z",
+}
+"""What a value should have been, in JSON's words, by pydantic's name for the mistake."""
+
+
+def _invalid(error: ValidationError) -> ScimResponse:
+    """A validation error as an answer: where, and what is wrong with the first mistake. Values are never repeated."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    context = first.get("ctx", {})
+    return error_response(
+        int(context.get("status", 400)), _mistake(error), str(context.get("scim_type") or "invalidValue")
+    )
+
+
+def _mistake(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    wrong = _EXPECTED.get(first["type"])
+    return f"{where} {wrong}." if wrong else f"{where}: {first['msg']}" if where else first["msg"]
+
+
+def _detail(error: SCIMException) -> str:
+    """The detail of a SCIM error; one that repeats pydantic's report, as PATCH values do, is said in JSON's words."""
+    return _mistake(error.__cause__) if isinstance(error.__cause__, ValidationError) else error.detail

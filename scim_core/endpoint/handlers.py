@@ -1,0 +1,295 @@
+"""The operations of the route table: parameters in, representation out, with status, ETag and Location."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from scim2_models import (
+    ForbiddenException,
+    NotImplementedException,
+    PreconditionFailedException,
+    ScimFilter,
+    SearchRequest,
+)
+
+from scim_core.endpoint.error_responses import MEDIA_TYPE
+from scim_core.endpoint.routes import Target
+from scim_core.messages import ScimResponse
+from scim_core.model import Json, StoredResource
+from scim_core.protocol.discovery import Discovery
+from scim_core.protocol.filter_leniency import parse_filter
+from scim_core.protocol.preconditions import Preconditions
+from scim_core.protocol.representation import MEMBERSHIP_ATTRIBUTES, Projection, Renderer, entity_tag
+from scim_core.protocol.schemas import Catalogue, ResourceType
+from scim_core.protocol.search_parameters import (
+    SearchParameters,
+    body_fields,
+    projection,
+    query_fields,
+    search_parameters,
+)
+from scim_core.protocol.strict_json import parse_json
+from scim_core.service.root_search import RootSearch, Searched
+from scim_core.service.search import Found, Search
+from scim_core.service.service_provider import Address, Outcome, ServiceProvider
+from scim_core.storage.port import Storage, StorageError, Swept
+
+LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One authenticated request, read as far as every operation needs it."""
+
+    target: Target
+    tenant: str
+    headers: Mapping[str, str]
+    query: str
+    body: bytes
+    renderer: Renderer
+
+    @cached_property
+    def fields(self) -> dict[str, str]:
+        """The query parameters by lower-case name."""
+        return query_fields(self.query)
+
+    @property
+    def resource_type(self) -> ResourceType:
+        """The resource type of the path."""
+        assert self.target.resource_type is not None  # noqa: S101 -- routes with {type} set it
+        return self.target.resource_type
+
+    @property
+    def address(self) -> Address:
+        """The resource that the path names. Raises NotFoundException when its id cannot be one of ours."""
+        return Address(self.tenant, self.resource_type, self.target.id)
+
+    @property
+    def payload(self) -> Any:
+        """The body as JSON. Raises InvalidSyntaxException."""
+        return parse_json(self.body)
+
+    @cached_property
+    def conditions(self) -> Preconditions:
+        """If-Match and If-None-Match."""
+        return Preconditions.from_headers(self.headers)
+
+    @cached_property
+    def projection(self) -> Projection:
+        """`attributes` and `excludedAttributes` of the query string."""
+        return projection([self.resource_type], self.fields)
+
+
+class Handlers:
+    """Runs the operation of a route. One method for each name in the route table."""
+
+    def __init__(
+        self, catalogue: Catalogue, provider: ServiceProvider, search: Search, storage: Storage, *, version: str
+    ) -> None:
+        self._catalogue = catalogue
+        self._provider = provider
+        self._search = search
+        self._storage = storage
+        self._discovery = Discovery(catalogue)
+        self._version = version
+
+    async def run(self, call: Call) -> ScimResponse:
+        """The answer to the call. Raises what the operation raises."""
+        operation: Callable[[Call], Awaitable[ScimResponse]] = getattr(self, call.target.operation)
+        return await operation(call)
+
+    async def sweep(self) -> Swept:
+        """Large changes that were left unfinished are finished: no request asks for it, but a timer."""
+        return await self._provider.sweep()
+
+    async def create(self, call: Call) -> ScimResponse:
+        """POST to a resource type's endpoint (RFC 7644 section 3.3)."""
+        projection = call.projection
+        outcome = await self._provider.create(call.tenant, call.resource_type, call.payload)
+        location = call.renderer.location(call.resource_type.name, outcome.stored.id)
+        return _resource(201, call, outcome, projection, Location=location)
+
+    async def get(self, call: Call) -> ScimResponse:
+        """GET of one resource (RFC 7644 section 3.4.1); 304 when the client already has this version."""
+        outcome = await self._provider.get(call.address, memberships=_shows_memberships(call))
+        if not call.conditions.matches(outcome.stored.version):
+            raise PreconditionFailedException(detail="The resource has another version than the one If-Match names.")
+        if call.conditions.unchanged(outcome.stored.version):
+            return ScimResponse(304, {"ETag": entity_tag(outcome.stored.version)})
+        return _resource(200, call, outcome, call.projection)
+
+    async def replace(self, call: Call) -> ScimResponse:
+        """PUT (RFC 7644 section 3.5.1)."""
+        projection = call.projection
+        outcome = await self._provider.replace(
+            call.address, call.payload, call.conditions, memberships=_shows_memberships(call)
+        )
+        return _resource(200, call, outcome, projection)
+
+    async def patch(self, call: Call) -> ScimResponse:
+        """PATCH (RFC 7644 section 3.5.2): 200 with the resource, but 204 for a group unless attributes are named.
+
+        A group's members may be many, and clients ask not to be sent them (Entra documents 204).
+        """
+        is_group = call.resource_type.has_members
+        chosen = call.projection.parameters is not None
+        outcome = await self._provider.patch(
+            call.address, call.payload, call.conditions, memberships=_shows_memberships(call) and not is_group
+        )
+        if not is_group:
+            return _resource(200, call, outcome, call.projection)
+        if not chosen:
+            return ScimResponse(204, {"ETag": entity_tag(outcome.stored.version)})
+        changed = await self._provider.get(call.address, memberships=_shows_memberships(call))
+        return _resource(200, call, changed, call.projection)
+
+    async def delete(self, call: Call) -> ScimResponse:
+        """DELETE (RFC 7644 section 3.6)."""
+        await self._provider.delete(call.address, call.conditions)
+        return ScimResponse(204)
+
+    async def search(self, call: Call) -> ScimResponse:
+        """GET of a resource type's endpoint (RFC 7644 section 3.4.2)."""
+        return await self._list(call, [call.resource_type], call.fields)
+
+    async def search_with_body(self, call: Call) -> ScimResponse:
+        """POST to /.search below a resource type's endpoint (RFC 7644 section 3.4.3)."""
+        return await self._list(call, [call.resource_type], body_fields(call.payload))
+
+    async def search_all(self, call: Call) -> ScimResponse:
+        """POST to /.search of the endpoint itself: all resource types (RFC 7644 sections 3.4.2.1 and 3.4.3)."""
+        return await self._list(call, list(self._catalogue), body_fields(call.payload))
+
+    async def service_provider_config(self, call: Call) -> ScimResponse:
+        """GET /ServiceProviderConfig."""
+        _refuse_filter(call)
+        return _json(200, self._discovery.service_provider_config(call.renderer.base_url))
+
+    async def resource_types(self, call: Call) -> ScimResponse:
+        """GET /ResourceTypes."""
+        return _discovered(call, self._discovery.resource_types(call.renderer.base_url))
+
+    async def resource_type(self, call: Call) -> ScimResponse:
+        """GET /ResourceTypes/{name}."""
+        return _json(200, self._discovery.resource_type(call.target.id, call.renderer.base_url))
+
+    async def schemas(self, call: Call) -> ScimResponse:
+        """GET /Schemas."""
+        return _discovered(call, self._discovery.schemas(call.renderer.base_url))
+
+    async def schema(self, call: Call) -> ScimResponse:
+        """GET /Schemas/{urn}."""
+        return _json(200, self._discovery.schema(call.target.id, call.renderer.base_url))
+
+    async def me(self, _: Call) -> ScimResponse:
+        """/Me (RFC 7644 section 3.11): a provisioning credential stands for no user."""
+        raise NotImplementedException(detail="/Me is not supported: the credential stands for no user.")
+
+    async def bulk(self, _: Call) -> ScimResponse:
+        """/Bulk (RFC 7644 section 3.7): announced as unsupported."""
+        raise NotImplementedException(detail="/Bulk is not supported; ServiceProviderConfig says so.")
+
+    async def health(self, _: Call) -> ScimResponse:
+        """Whether the service runs and its storage answers. Nothing about tenants."""
+        try:
+            await self._storage.ping()
+            answers = True
+        except StorageError as error:
+            log.warning("the storage does not answer", exc_info=error)
+            answers = False
+        body = {"status": "ok" if answers else "degraded", "version": self._version, "storageAnswers": answers}
+        return ScimResponse(200, {"Content-Type": "application/json"}, json.dumps(body).encode())
+
+    async def _list(
+        self, call: Call, resource_types: Sequence[ResourceType], fields: Mapping[str, Any]
+    ) -> ScimResponse:
+        parameters = search_parameters(resource_types, fields)
+        filters = [_filter(item, parameters.filter_text) for item in resource_types]
+        searched = [
+            Searched(item, scim_filter, _shows(item, parameters.projection))
+            for item, scim_filter in zip(resource_types, filters, strict=True)
+        ]
+        if parameters.sort is not None:
+            found = await self._sorted(call, searched, parameters, parameters.sort)
+        else:
+            all_types = RootSearch(self._search, call.tenant, searched)
+            found = await all_types.page(parameters.start_index, parameters.count, call.renderer)
+        resources = [self._rendered(call, item, found, parameters.projection) for item in found.resources]
+        return _list_response(found.total_results, parameters.start_index, resources)
+
+    async def _sorted(
+        self, call: Call, searched: Sequence[Searched], parameters: SearchParameters, sort: SearchRequest[Any]
+    ) -> Found:
+        types = [(item.resource_type, item.scim_filter) for item in searched]
+        ordered = await self._search.all_sorted(call.tenant, types, call.renderer, sort)
+        page = ordered[parameters.start_index - 1 :][: parameters.count]
+        showing = {item.resource_type.name for item in searched if item.memberships}
+        found = await self._search.with_memberships(
+            call.tenant, [item for item in page if item.resource_type in showing]
+        )
+        by_id = {item.id: item for item in page if item.resource_type not in showing}
+        by_id |= {item.id: item for item in found.resources}
+        resources = tuple(by_id[item.id] for item in page if item.id in by_id)
+        return replace(found, total_results=len(ordered), resources=resources)
+
+    def _rendered(self, call: Call, stored: StoredResource, found: Found, chosen: Projection) -> Json:
+        memberships = found.memberships.get(stored.id, ())
+        return call.renderer.projected(self._type_of(stored), stored, memberships, chosen)
+
+    def _type_of(self, stored: StoredResource) -> ResourceType:
+        found = self._catalogue.named(stored.resource_type)
+        assert found is not None  # noqa: S101 -- only declared types are stored
+        return found
+
+
+def _filter(resource_type: ResourceType, text: str | None) -> ScimFilter[Any] | None:
+    return parse_filter(resource_type, text) if text else None
+
+
+def _shows(resource_type: ResourceType, chosen: Projection) -> bool:
+    attribute = MEMBERSHIP_ATTRIBUTES.get(resource_type.name)
+    return attribute is not None and chosen.shows(attribute)
+
+
+def _shows_memberships(call: Call) -> bool:
+    return _shows(call.resource_type, call.projection)
+
+
+def _discovered(call: Call, resources: list[Json]) -> ScimResponse:
+    """A discovery list; paging, sorting and projection are ignored (RFC 7644 section 4)."""
+    _refuse_filter(call)
+    return _list_response(len(resources), 1, resources)
+
+
+def _refuse_filter(call: Call) -> None:
+    """Raises ForbiddenException: a client must not take a discovery answer for a filtered one (RFC 7644 section 4)."""
+    if "filter" in call.fields:
+        raise ForbiddenException(detail="Discovery endpoints cannot be filtered.")
+
+
+def _list_response(total_results: int, start_index: int, resources: Sequence[Json]) -> ScimResponse:
+    return _json(
+        200,
+        {
+            "schemas": [LIST_URN],
+            "totalResults": total_results,
+            "startIndex": start_index,
+            "itemsPerPage": len(resources),
+            "Resources": resources,
+        },
+    )
+
+
+def _resource(status: int, call: Call, outcome: Outcome, chosen: Projection, **headers: str) -> ScimResponse:
+    body = call.renderer.projected(call.resource_type, outcome.stored, outcome.memberships, chosen)
+    return _json(status, body, ETag=entity_tag(outcome.stored.version), **headers)
+
+
+def _json(status: int, body: Any, **headers: str) -> ScimResponse:
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **headers}, content)

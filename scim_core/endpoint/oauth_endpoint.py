@@ -1,0 +1,108 @@
+"""What lies beside SCIM: the token endpoint (RFC 6749 section 4.4) and the metadata that points to it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from scim_core.access.auth_failures import FailureWatch
+from scim_core.access.oauth import answers, metadata
+from scim_core.access.oauth.access_tokens import SCOPE, AccessTokens
+from scim_core.access.oauth.answers import OAuthError
+from scim_core.access.oauth.clients import Client, Clients
+from scim_core.access.oauth.token_request import read_token_request
+from scim_core.access.rate_limits import TOKEN_REQUESTS, RateLimit
+from scim_core.access.tenant_cache import TenantCache
+from scim_core.clock import Clock, Timer, instant_text
+from scim_core.messages import BASE_PATH, Caller, HttpError, ScimRequest, ScimResponse
+
+_NO_TOKENS = "This deployment issues no access tokens: it has one customer, whose Secret Token is the whole credential."
+
+
+@dataclass(frozen=True, slots=True)
+class Issuing:
+    """What issuing access tokens takes; a single-tenant deployment has none of it."""
+
+    directory: TenantCache
+    clients: Clients
+    access_tokens: AccessTokens
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """An answer of the token endpoint, and for the log whom a token was issued to."""
+
+    response: ScimResponse
+    tenant: str = ""
+    credential: str = ""
+
+
+class OAuthEndpoint:
+    """Answers what the route table has beside SCIM, save for /health."""
+
+    def __init__(self, issuing: Issuing | None, watch: FailureWatch, timer: Timer) -> None:
+        self._issuing = issuing
+        self._watch = watch
+        self._requests = RateLimit(*TOKEN_REQUESTS, timer)
+
+    async def token(self, request: ScimRequest, caller: Caller) -> TokenAnswer:
+        """The answer to a token request, its errors as RFC 6749 section 5.2 has them.
+
+        Raises what the registry's look-ups raise: HttpError 429, StorageBusy.
+        """
+        try:
+            return await self._token(request, caller)
+        except OAuthError as error:
+            return TokenAnswer(self._refused(error, caller))
+
+    def authorization_server(self) -> ScimResponse:
+        """RFC 8414 metadata. Raises HttpError 404 where no access tokens are issued."""
+        if self._issuing is None:
+            raise HttpError(404, _NO_TOKENS)
+        return _json(metadata.authorization_server(self._issuing.access_tokens.issuer))
+
+    def protected_resource(self, caller: Caller) -> ScimResponse:
+        """RFC 9728 metadata."""
+        return _json(metadata.protected_resource(caller.base_url, BASE_PATH, issues_tokens=self._issuing is not None))
+
+    async def _token(self, request: ScimRequest, caller: Caller) -> TokenAnswer:
+        if self._issuing is None:
+            raise OAuthError(404, "invalid_request", _NO_TOKENS)
+        if request.method.upper() != "POST":
+            raise OAuthError(405, "invalid_request", "The token endpoint takes POST only.")
+        wait = self._requests.take(caller.source)
+        if wait:
+            raise HttpError(429, "Too many token requests from this address; wait.", Retry_After=str(wait))
+        asked = read_token_request(request.headers, request.body)
+        client = await self._issuing.clients.authenticate(asked, caller.source)
+        await self._note(self._issuing, client)
+        token = self._issuing.access_tokens.issue(client.tenant.id, client.credential)
+        body = {
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": self._issuing.access_tokens.seconds,
+            "scope": SCOPE,
+        }
+        return TokenAnswer(answers.success(body), client.tenant.id, client.credential.label)
+
+    async def _note(self, issuing: Issuing, client: Client) -> None:
+        day = instant_text(issuing.clock())[:10]
+        use = issuing.directory.first_use(client.tenant, client.credential, day)
+        if use:
+            await issuing.directory.note(use, day)
+
+    def _refused(self, error: OAuthError, caller: Caller) -> ScimResponse:
+        if error.failure is not None:
+            wait = self._watch.failed(error.failure, caller.source, caller.correlation_id)
+            if wait:
+                raise HttpError(
+                    429,
+                    f"Too many failed authentications from this address; wait. The last reason: {error.description}",
+                    Retry_After=str(wait),
+                )
+        allow = {"Allow": "POST"} if error.status == 405 else {}  # noqa: PLR2004
+        return answers.failure(error, **allow)
+
+
+def _json(body: dict[str, Any]) -> ScimResponse:
+    return ScimResponse(200, {"Content-Type": "application/json"}, json.dumps(body).encode())

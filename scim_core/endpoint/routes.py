@@ -1,0 +1,104 @@
+"""The route table: which operation answers which method and path (RFC 7644 section 3.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from scim_core.messages import BASE_PATH, HttpError
+from scim_core.protocol.schemas import Catalogue, ResourceType
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row: `{type}` stands for the endpoint of any resource type, `{id}` for any one segment."""
+
+    method: str
+    segments: tuple[str, ...]
+    operation: str
+    anonymous: bool = False
+
+
+ROUTES = (
+    Route("GET", ("ServiceProviderConfig",), "service_provider_config", anonymous=True),
+    Route("GET", ("ResourceTypes",), "resource_types", anonymous=True),
+    Route("GET", ("ResourceTypes", "{id}"), "resource_type", anonymous=True),
+    Route("GET", ("Schemas",), "schemas", anonymous=True),
+    Route("GET", ("Schemas", "{id}"), "schema", anonymous=True),
+    *(Route(method, ("Me",), "me") for method in ("GET", "POST", "PUT", "PATCH", "DELETE")),
+    Route("POST", ("Bulk",), "bulk"),
+    Route("POST", (".search",), "search_all"),
+    Route("POST", ("{type}", ".search"), "search_with_body"),
+    Route("GET", ("{type}",), "search"),
+    Route("POST", ("{type}",), "create"),
+    Route("GET", ("{type}", "{id}"), "get"),
+    Route("PUT", ("{type}", "{id}"), "replace"),
+    Route("PATCH", ("{type}", "{id}"), "patch"),
+    Route("DELETE", ("{type}", "{id}"), "delete"),
+)
+
+ANY = "*"
+"""Any method: the operation itself refuses those it does not have, in its own form of error."""
+
+ROOT_ROUTES = (
+    Route("GET", ("health",), "health", anonymous=True),
+    Route(ANY, ("oauth2", "token"), "token", anonymous=True),
+    Route("GET", (".well-known", "oauth-authorization-server"), "authorization_server", anonymous=True),
+    Route("GET", (".well-known", "oauth-protected-resource"), "protected_resource", anonymous=True),
+    Route("GET", (".well-known", "oauth-protected-resource", "scim", "v2"), "protected_resource", anonymous=True),
+)
+"""What lies beside the SCIM endpoint, below the host. A resource's metadata repeats its path (RFC 9728 section 3.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a request is about."""
+
+    operation: str
+    anonymous: bool
+    resource_type: ResourceType | None = None
+    id: str = ""
+
+
+def match(catalogue: Catalogue, method: str, path: str) -> Target:
+    """The target of a request. Letter case of fixed segments, doubled and trailing slashes do not matter.
+
+    Raises HttpError 404 for an unknown path, 405 with Allow for a method that the path does not have.
+    """
+    segments = [segment for segment in path.split("/") if segment]
+    base = [segment for segment in BASE_PATH.split("/") if segment]
+    if [segment.lower() for segment in segments[: len(base)]] == base:
+        candidates = _candidates(catalogue, ROUTES, segments[len(base) :])
+    else:
+        candidates = _candidates(catalogue, ROOT_ROUTES, segments)
+    if not candidates:
+        raise HttpError(
+            404, f"There is nothing at {quote(path, errors='replace')[:200]}. The SCIM endpoint is {BASE_PATH}."
+        )
+    for route, target in candidates:
+        if route.method in (method, ANY):
+            return target
+    allowed = ", ".join(sorted({route.method for route, _ in candidates}))
+    raise HttpError(405, f"{quote(path, errors='replace')[:200]} allows {allowed}.", Allow=allowed)
+
+
+def _candidates(catalogue: Catalogue, routes: Sequence[Route], segments: list[str]) -> list[tuple[Route, Target]]:
+    """The rows of the most specific pattern that fits these segments: a fixed segment goes before `{id}`."""
+    found = [(route, target) for route in routes if (target := _fit(catalogue, route, segments)) is not None]
+    fixed = [item for item in found if "{id}" not in item[0].segments]
+    return fixed or found
+
+
+def _fit(catalogue: Catalogue, route: Route, segments: list[str]) -> Target | None:
+    if len(route.segments) != len(segments):
+        return None
+    resource_type, resource_id = None, ""
+    for pattern, segment in zip(route.segments, segments, strict=True):
+        if pattern == "{type}":
+            resource_type = catalogue.resource_types.get(segment.lower())
+            if resource_type is None:
+                return None
+        elif pattern == "{id}":
+            resource_id = segment
+        elif pattern.lower() != segment.lower():
+            return None
+    return Target(route.operation, route.anonymous, resource_type, resource_id)

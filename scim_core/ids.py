@@ -1,0 +1,31 @@
+"""Ids of resources: UUID version 7 (RFC 9562), whose text order is the order of creation."""
+
+import re
+import secrets
+from datetime import datetime
+
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def uuid7(instant: datetime) -> str:
+    """A new id: 48 bits of milliseconds, then 74 random ones."""
+    return _uuid7(instant, secrets.randbits(80))
+
+
+def first_id(instant: datetime) -> str:
+    """The least id that can be given from this instant on: ids that are less are older."""
+    return _uuid7(instant, 0)
+
+
+def is_id(text: str) -> bool:
+    """Whether this has the form of the ids we give; any other text can name no resource of ours (ids are caseExact)."""
+    return _ID.fullmatch(text) is not None
+
+
+def _uuid7(instant: datetime, rest: int) -> str:
+    milliseconds = int(instant.timestamp() * 1000)
+    value = (milliseconds << 80) | rest
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

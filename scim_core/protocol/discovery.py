@@ -1,0 +1,94 @@
+"""What the service announces: /ServiceProviderConfig, /ResourceTypes and /Schemas (RFC 7644 section 4)."""
+
+from scim2_models import NotFoundException
+
+from scim_core.model import Json
+from scim_core.protocol.schemas import SCHEMA_URN, Catalogue, ResourceType
+from scim_core.protocol.search_parameters import DEFAULT_COUNT, MAX_COUNT
+
+CONFIG_URN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
+RESOURCE_TYPE_URN = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
+
+
+class Discovery:
+    """The discovery documents of a catalogue. `base_url` is that of the SCIM endpoint."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def service_provider_config(self, base_url: str) -> Json:
+        """The ServiceProviderConfig resource (RFC 7643 section 5)."""
+        return {
+            "schemas": [CONFIG_URN],
+            "patch": {"supported": True},
+            "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+            "filter": {"supported": True, "maxResults": MAX_COUNT},
+            "changePassword": {"supported": False},
+            "sort": {"supported": True},
+            "etag": {"supported": True},
+            "pagination": {
+                "cursor": False,
+                "index": True,
+                "defaultPaginationMethod": "index",
+                "defaultPageSize": DEFAULT_COUNT,
+                "maxPageSize": MAX_COUNT,
+            },
+            "authenticationSchemes": [
+                {
+                    "type": "oauthbearertoken",
+                    "name": "OAuth Bearer Token",
+                    "description": "A bearer token in the Authorization header of every request.",
+                    "specUri": "https://www.rfc-editor.org/rfc/rfc6750",
+                    "primary": True,
+                }
+            ],
+            "meta": {
+                "resourceType": "ServiceProviderConfig",
+                "location": f"{base_url}/ServiceProviderConfig",
+            },
+        }
+
+    def resource_types(self, base_url: str) -> list[Json]:
+        """All ResourceType resources (RFC 7643 section 6)."""
+        return [_resource_type(item, base_url) for item in self._catalogue]
+
+    def resource_type(self, name: str, base_url: str) -> Json:
+        """One ResourceType by its name. Raises NotFoundException."""
+        found = self._catalogue.named(name)
+        if found is None:
+            raise NotFoundException(detail=f"There is no resource type {name[:80]!r}.")
+        return _resource_type(found, base_url)
+
+    def schemas(self, base_url: str) -> list[Json]:
+        """The schemas of the resources served. Clients build attribute mappings from exactly these."""
+        return [_schema(item, base_url) for item in self._catalogue.schemas.values()]
+
+    def schema(self, urn: str, base_url: str) -> Json:
+        """One schema by its URN, those of the discovery resources included. Raises NotFoundException."""
+        for documents in (self._catalogue.schemas, self._catalogue.protocol_schemas):
+            for known, document in documents.items():
+                if known.lower() == urn.lower():
+                    return _schema(document, base_url)
+        raise NotFoundException(detail=f"There is no schema {urn[:200]!r}.")
+
+
+def _resource_type(resource_type: ResourceType, base_url: str) -> Json:
+    extensions = [{"schema": urn, "required": False} for urn in resource_type.extensions]
+    return {
+        "schemas": [RESOURCE_TYPE_URN],
+        "id": resource_type.name,
+        "name": resource_type.name,
+        "description": resource_type.description,
+        "endpoint": resource_type.endpoint,
+        "schema": resource_type.schema,
+        **({"schemaExtensions": extensions} if extensions else {}),
+        "meta": {"resourceType": "ResourceType", "location": f"{base_url}/ResourceTypes/{resource_type.name}"},
+    }
+
+
+def _schema(document: Json, base_url: str) -> Json:
+    return {
+        "schemas": [SCHEMA_URN],
+        **document,
+        "meta": {"resourceType": "Schema", "location": f"{base_url}/Schemas/{document['id']}"},
+    }

@@ -1,0 +1,158 @@
+"""Filter text as clients write it, brought into the grammar of RFC 7644 section 3.4.2.2.
+
+Entra sends values without quotes (`externalId eq jyoung`), may leave quotes inside a value unescaped, and compares
+`manager` with an id; a dateTime may lack the offset. The rest of the text is left alone. Text that already follows the
+grammar comes out with the same meaning.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from scim2_models import InvalidFilterException, ScimFilter
+
+from scim_core.protocol.datetimes import with_offset
+from scim_core.protocol.schemas import AttributeDefinition, ResourceType
+
+MAX_FILTER_BYTES = 8 * 1024
+"""Longest filter. Entra's are under 300 bytes, and parsing time grows with the text."""
+
+_OPERATORS = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le"})
+_FRAGMENTS = frozenset({"co", "sw", "ew"})
+_LOGIC = frozenset({"and", "or", "not", "pr"})
+_WORD = re.compile(r'[^\s()\[\]"]+')
+_BARE_VALUE = re.compile(r'[^\s)\]"]+')
+_STRING = re.compile(r'"(?:[^"\\\x00-\x1F]|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*"')
+_STRING_END = re.compile(r'"(?=\s+(?:and|or)\s|\s*[)\]]|\s*$)', re.IGNORECASE)
+_COMPARISON_FOLLOWS = re.compile(r"\s+(?:eq|ne|co|sw|ew|gt|lt|ge|le)\s", re.IGNORECASE)
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+
+
+def parse_filter(resource_type: ResourceType, text: str) -> ScimFilter[Any]:
+    """The filter, bound to the resource type's model.
+
+    Raises InvalidFilterException for text that no leniency can read, or an operator its attribute does not have.
+    """
+    if len(text.encode(errors="surrogatepass")) > MAX_FILTER_BYTES:
+        raise InvalidFilterException(detail=f"The filter is longer than {MAX_FILTER_BYTES} bytes.")
+    bound = ScimFilter[resource_type.model]  # type: ignore[name-defined]
+    try:
+        return bound("".join(_rewritten(resource_type, text)))
+    except InvalidFilterException as error:
+        raise InvalidFilterException(detail=f"The filter cannot be applied: {error.detail}") from error
+
+
+def _rewritten(resource_type: ResourceType, text: str) -> Iterator[str]:
+    position, attribute, operator, enclosing, within = 0, "", "", "", False
+    while position < len(text):
+        character = text[position]
+        if character == '"':
+            token = _string_at(text, position)
+            value = token if _STRING.fullmatch(token) else json.dumps(token[1:-1], ensure_ascii=False)
+            yield _compared(_declared(resource_type, attribute), operator, value)
+            position, operator = position + len(token), ""
+        elif operator and not character.isspace():
+            token = _match(_BARE_VALUE, text, position)
+            declared = _declared(resource_type, attribute)
+            yield _compared(declared, operator, _literal(declared, token))
+            position, operator = position + len(token), ""
+        elif (word := _WORD.match(text, position)) is not None:
+            token, position = word[0], word.end()
+            if token.lower() in _OPERATORS and attribute:
+                operator = token.lower()
+                yield token
+            elif token.lower() in _LOGIC:
+                yield token
+            else:
+                inner = f".{token}" if enclosing and not token.startswith(".") else token
+                attribute = f"{enclosing}{inner}"
+                compared = _COMPARISON_FOLLOWS.match(text, position) is not None
+                yield token if enclosing else _qualified(resource_type, token, compared=compared)
+        else:
+            # Within brackets, and right behind them, names are sub-attributes of the attribute before them.
+            if character == "[":
+                enclosing, within = attribute, True
+            elif character == "]":
+                within = False
+            elif not within:
+                enclosing = ""
+            yield character
+            position += 1
+
+
+def _match(pattern: re.Pattern[str], text: str, position: int) -> str:
+    found = pattern.match(text, position)
+    if found is None:
+        raise InvalidFilterException(detail=f"A value is missing at column {position + 1} of the filter.")
+    return found[0]
+
+
+def _string_at(text: str, position: int) -> str:
+    """The quoted string that starts here: by the grammar, or else up to the quote that can only be the last one."""
+    strict = _STRING.match(text, position)
+    if strict is not None and _STRING_END.match(text, strict.end() - 1):
+        return strict[0]
+    end = _STRING_END.search(text, position + 1)
+    if end is None:
+        raise InvalidFilterException(
+            detail=f"The string that starts at column {position + 1} of the filter never ends."
+        )
+    return text[position : end.end()]
+
+
+def _declared(resource_type: ResourceType, path: str) -> AttributeDefinition | None:
+    """The definition of the attribute or sub-attribute that a filter's attribute path names; None when unknown."""
+    urn, _, names = path.rpartition(":")
+    name, _, sub_name = names.partition(".")
+    found = resource_type.attribute(name, urn or None)
+    if found is None or not sub_name:
+        return found[1] if found else None
+    return found[1].sub_attributes.get(sub_name.lower())
+
+
+def _literal(attribute: AttributeDefinition | None, token: str) -> str:
+    """An unquoted value: a literal where its attribute's type has such, a string everywhere else."""
+    kind = attribute.type if attribute is not None else "string"
+    literal = (
+        token.lower() == "null"
+        or (kind == "boolean" and token.lower() in ("true", "false"))
+        or (kind in ("integer", "decimal") and _NUMBER.fullmatch(token))
+    )
+    return token if literal else json.dumps(token, ensure_ascii=False)
+
+
+def _compared(attribute: AttributeDefinition | None, operator: str, literal: str) -> str:
+    """The literal, but with an offset where it is a dateTime: it could not be compared with those that have one.
+
+    Raises InvalidFilterException for any other string that is compared with a dateTime.
+    """
+    whole = operator and operator not in _FRAGMENTS and literal.startswith('"')
+    if not whole or attribute is None or attribute.type != "dateTime":
+        return literal
+    instant = with_offset(json.loads(literal))
+    if instant is None:
+        raise InvalidFilterException(
+            detail=f"{attribute.name} is compared with {literal}, which is no dateTime such as 2026-11-23T09:05:00Z."
+        )
+    return json.dumps(instant)
+
+
+def _qualified(resource_type: ResourceType, token: str, *, compared: bool) -> str:
+    """An attribute path with the URN of the extension that alone declares it.
+
+    A comparison with a complex attribute that has a `value` (Entra's `manager eq`) compares that.
+    """
+    urn, _, names = token.rpartition(":")
+    name, _, sub_name = names.partition(".")
+    found = resource_type.attribute(name, urn or None)
+    if found is None:
+        return token
+    extension, attribute = found
+    path = f"{extension}:{names}" if extension and not urn else token
+    single_complex = attribute.type == "complex" and not attribute.multi_valued
+    return (
+        f"{path}.value"
+        if compared and single_complex and not sub_name and "value" in attribute.sub_attributes
+        else path
+    )

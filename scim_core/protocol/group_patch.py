@@ -1,0 +1,190 @@
+"""Splits a group's POST, PUT or PATCH into membership edits and the rest.
+
+Memberships are rows, so a PATCH that adds one member must never need the others. The operations on `members` are
+folded into one `MembershipPatch`, in order (RFC 7644 section 3.5.2), which knows whether the present members matter.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from scim2_models import InvalidFilterException, InvalidValueException, MutabilityException, Path, ScimFilter
+from scim2_models.path import AttrPath, CompareOperator, Comparison, LogicalExpr, LogicalOperator
+
+from scim_core.model import Membership, MembershipEdits
+from scim_core.protocol.limits import MAX_MEMBER_COMPARISONS, MAX_MEMBERS, at_most, comparisons
+from scim_core.protocol.schemas import ResourceType
+
+MEMBERS = "members"
+
+
+@dataclass
+class MembershipPatch:
+    """What a request does to a group's members, as it stands after the operations folded so far.
+
+    `replaces` says that the present members go unless added again; `conditions` are filters that only the present
+    members can answer, in so many `comparisons`. With neither, the edits follow from the ids alone.
+    """
+
+    replaces: bool = False
+    added: dict[str, str] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)
+    conditions: list[ScimFilter[Any]] = field(default_factory=list)
+    comparisons: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether the request touches members at all."""
+        return self.replaces or bool(self.added or self.removed or self.conditions)
+
+    @property
+    def needs_present_members(self) -> bool:
+        """Whether the edits depend on who is a member now."""
+        return self.replaces or bool(self.conditions)
+
+    @property
+    def named(self) -> list[str]:
+        """The ids that the request names."""
+        return sorted({*self.added, *self.removed})
+
+    def finds_done(self, present: Sequence[Membership]) -> bool:
+        """Whether some of what the request asks is so already, by those of the ids named that are `present`."""
+        there = {item.member_id for item in present}
+        return not there.isdisjoint(self.added) or not self.removed <= there
+
+    def add(self, members: dict[str, str]) -> None:
+        """These members, of these resource types, are in."""
+        self.added |= members
+        self.removed -= members.keys()
+
+    def remove(self, ids: Collection[str]) -> None:
+        """These members are out."""
+        for member_id in ids:
+            self.added.pop(member_id, None)
+        self.removed |= set(ids)
+
+    def replace(self, members: dict[str, str]) -> None:
+        """These members, and no others, are in."""
+        self.replaces, self.added, self.removed, self.conditions = True, dict(members), set(), []
+
+    def edits(self, group_id: str, present: Sequence[Membership]) -> MembershipEdits:
+        """The edits that bring the group from `present` to what the request asks.
+
+        `present` is every membership, or, where that suffices, those among the ids named.
+        """
+        by_id = {item.member_id: item for item in present}
+        leaving = {
+            member_id
+            for member_id, item in by_id.items()
+            if member_id not in self.added and (self.replaces or member_id in self.removed or self._condemned(item))
+        }
+        joining = [(member_id, kind) for member_id, kind in self.added.items() if member_id not in by_id]
+        return MembershipEdits(
+            add=tuple(Membership(group_id, member_id, kind) for member_id, kind in joining),
+            remove=tuple(by_id[member_id] for member_id in sorted(leaving)),
+        )
+
+    def _condemned(self, membership: Membership) -> bool:
+        return bool(self.conditions) and _matches_any(self.conditions, membership)
+
+
+def _matches_any(conditions: Sequence[ScimFilter[Any]], membership: Membership) -> bool:
+    member = {"value": membership.member_id, "type": membership.member_type}
+    group = conditions[0].models[0].model_validate({MEMBERS: [member]})
+    return any(condition.match(group) for condition in conditions)
+
+
+def split(
+    resource_type: ResourceType, operations: Sequence[dict[str, Any]]
+) -> tuple[MembershipPatch, list[dict[str, Any]]]:
+    """The operations on members, folded, and the operations on everything else, in their order.
+
+    Raises InvalidValueException, InvalidFilterException, MutabilityException, RequestTooLarge.
+    """
+    patch = MembershipPatch()
+    rest: list[dict[str, Any]] = []
+    for operation in operations:
+        path = Path(operation["path"])
+        of_core = path.schema is None or path.schema.lower() == resource_type.schema.lower()
+        if resource_type.has_members and of_core and path.parts[:1] and path.parts[0].lower() == MEMBERS:
+            _fold(resource_type, patch, operation, path)
+        else:
+            rest.append(operation)
+    at_most(MAX_MEMBERS, len(patch.added) + len(patch.removed), "members")
+    return patch, rest
+
+
+def _fold(resource_type: ResourceType, patch: MembershipPatch, operation: dict[str, Any], path: Path[Any]) -> None:
+    if len(path.parts) > 1:
+        raise MutabilityException(
+            detail=f"{path}: what is known of a member cannot change; remove the member and add another."
+        )
+    op, value = operation["op"], operation.get("value")
+    selected = None if path.value_filter is None else _selected_ids(path.value_filter)
+    if op == "remove":
+        _fold_removal(resource_type, patch, path, selected, value)
+    elif path.value_filter is not None:
+        if selected is None or len(selected) != 1:
+            raise InvalidFilterException(detail=f'{path}: a member to add is named as members[value eq "id"].')
+        named = members_named(resource_type, [value] if value else [])
+        if named.keys() - set(selected):
+            raise MutabilityException(detail=f"{path}: the id of a member cannot change; remove it and add another.")
+        patch.add(named or dict.fromkeys(selected, "User"))
+    elif op == "add":
+        patch.add(members_named(resource_type, value))
+    else:
+        patch.replace(members_named(resource_type, value))
+
+
+def _fold_removal(
+    resource_type: ResourceType, patch: MembershipPatch, path: Path[Any], selected: list[str] | None, value: Any
+) -> None:
+    if path.value_filter is None and value is None:
+        patch.replace({})
+    elif path.value_filter is None:
+        patch.remove(members_named(resource_type, value))
+    elif selected is not None:
+        patch.remove(selected)
+    else:
+        condition: ScimFilter[Any] = ScimFilter[resource_type.model](str(path))  # type: ignore[name-defined]
+        caught = [
+            member_id
+            for member_id, kind in patch.added.items()
+            if _matches_any([condition], Membership("", member_id, kind))
+        ]
+        patch.remove(caught)
+        patch.conditions.append(condition)
+        patch.comparisons += comparisons(path.value_filter)
+        at_most(MAX_MEMBER_COMPARISONS, patch.comparisons, "comparisons with every member")
+
+
+def _selected_ids(node: Any) -> list[str] | None:
+    """The ids that a value filter names by equality alone; None when it asks for anything else."""
+    if isinstance(node, LogicalExpr) and node.op == LogicalOperator.or_:
+        parts = [_selected_ids(term) for term in node.terms]
+        return None if any(part is None for part in parts) else [item for part in parts for item in part or ()]
+    if isinstance(node, Comparison) and node.op == CompareOperator.eq and node.attr_path == AttrPath("value"):
+        return [str(node.value)]
+    return None
+
+
+def members_named(resource_type: ResourceType, value: Any) -> dict[str, str]:
+    """The ids in a `members` value with the resource type of each: User unless the client says otherwise.
+
+    Raises InvalidValueException when an item names no id, RequestTooLarge for more than MAX_MEMBERS.
+    """
+    at_most(MAX_MEMBERS, len(value or ()), "members")
+    return dict(_named(resource_type, value))
+
+
+def _named(resource_type: ResourceType, value: Any) -> Iterator[tuple[str, str]]:
+    kinds = resource_type.attributes[MEMBERS].sub_attributes["$ref"].reference_types
+    for item in value or ():
+        member_id = item.get("value") if isinstance(item, dict) else None
+        if not isinstance(member_id, str):
+            raise InvalidValueException(
+                detail="Each of the members must be an object whose value is the id of a member."
+            )
+        # What stands before the id: hosts may be called anything, and nothing says that it is a URL.
+        endpoint = "".join(str(item.get("$ref") or "").split("/")[-2:-1])
+        hint = f"{item.get('type') or ''} {endpoint}".lower()
+        yield member_id, next((kind for kind in kinds if kind != "User" and kind.lower() in hint), "User")

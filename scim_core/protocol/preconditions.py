@@ -1,0 +1,44 @@
+"""Conditional requests: If-Match and If-None-Match against a resource's version (RFC 7644 section 3.14, RFC 9110)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Preconditions:
+    """The versions a client names in If-Match and If-None-Match; None where it sent no such header, * for any."""
+
+    match: frozenset[str] | None = None
+    none_match: frozenset[str] | None = None
+
+    @classmethod
+    def from_headers(cls, headers: Mapping[str, str]) -> "Preconditions":
+        """The conditions of a request. Tags compare weakly, for SCIM's are weak by the RFC's own example."""
+        return cls(match=_versions(headers.get("if-match")), none_match=_versions(headers.get("if-none-match")))
+
+    def matches(self, version: str) -> bool:
+        """Whether If-Match, if there is one, names this version."""
+        return _holds(self.match, version, absent=True)
+
+    def permit_change(self, version: str) -> bool:
+        """Whether a resource of this version may be changed: If-Match names it and If-None-Match does not."""
+        return self.matches(version) and not self.unchanged(version)
+
+    def unchanged(self, version: str) -> bool:
+        """Whether If-None-Match names this version, so that a GET is answered 304."""
+        return _holds(self.none_match, version, absent=False)
+
+
+def _holds(versions: frozenset[str] | None, version: str, *, absent: bool) -> bool:
+    if versions is None:
+        return absent
+    return "*" in versions or version in versions
+
+
+def _versions(header: str | None) -> frozenset[str] | None:
+    if header is None or not header.strip():
+        return None
+    return frozenset({"*"}) if header.strip() == "*" else frozenset(_ENTITY_TAG.findall(header) or [header.strip()])

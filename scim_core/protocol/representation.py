@@ -1,0 +1,240 @@
+"""The stored document and what a client sees of it: meta, references, memberships, projection.
+
+The document at rest is the canonical JSON representation without `meta` and memberships, so that a read builds no
+model: `document == model_validate(document).model_dump()` holds for every document (tests/properties).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scim2_models import Context, InvalidValueException, Path, Resource, ResponseParameters
+
+from scim_core.ids import is_id
+from scim_core.model import GROUP, Column, IndexEntry, Json, Membership, StoredResource
+from scim_core.protocol.datetimes import with_offset
+from scim_core.protocol.limits import MAX_VALUES, at_most
+from scim_core.protocol.schemas import POLICY, AttributeDefinition, ResourceType
+
+MEMBERSHIP_ATTRIBUTES = {GROUP: "members", "User": "groups"}
+"""The attribute in which a resource type shows its memberships. They are rows in storage, never in a document."""
+
+_LABELS = frozenset({"type", "primary"})
+"""Sub-attributes that say which element it is: an element with nothing else carries no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """The `attributes` and `excludedAttributes` of a request (RFC 7644 section 3.9)."""
+
+    parameters: ResponseParameters[Any] | None = None
+
+    def shows(self, attribute: str) -> bool:
+        """Whether a top-level core attribute of this name can appear in the answer."""
+        if self.parameters is None:
+            return True
+        if self.parameters.attributes:
+            return any(_names(path, attribute, whole=False) for path in self.parameters.attributes)
+        return not any(_names(path, attribute, whole=True) for path in self.parameters.excluded_attributes or ())
+
+
+def _names(path: Path[Any], attribute: str, *, whole: bool) -> bool:
+    parts = path.parts
+    if path.schema and path.model is not None:
+        return not whole
+    return bool(parts) and parts[0].lower() == attribute.lower() and not (whole and len(parts) > 1)
+
+
+def to_document(resource_type: ResourceType, resource: Resource[Any]) -> Json:
+    """The canonical document of a model: declared order, no nulls, no empty elements, equal values once.
+
+    `schemas` lists exactly the core schema and the extensions that carry data (RFC 7643 section 3).
+    """
+    dumped = resource.model_dump(exclude={"meta", MEMBERSHIP_ATTRIBUTES.get(resource_type.name, "meta")})
+    document: Json = {"schemas": [resource_type.schema], "id": dumped.get("id")}
+    for name, value in dumped.items():
+        extension = resource_type.extensions.get(name)
+        if extension is not None and (assigned := dict(_assigned(extension, value))):
+            document["schemas"].append(name)
+            document[name] = assigned
+        elif extension is None and name not in document:
+            document[name] = _without_repetitions(resource_type.attributes.get(name.lower()), value)
+    return {name: value for name, value in document.items() if value not in ({}, [], None)}
+
+
+def _assigned(attributes: Mapping[str, AttributeDefinition], value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, item in value.items():
+        kept = _without_repetitions(attributes.get(name.lower()), item)
+        if name.lower() in attributes and kept not in ({}, [], None):
+            yield name, kept
+
+
+def _without_repetitions(attribute: AttributeDefinition | None, value: Any) -> Any:
+    """A multi-valued attribute without elements that carry nothing, and with equal (type, value) pairs merged.
+
+    A reference to one kind of resource goes without its `$ref`, which follows from its value and is ours to give.
+    Raises RequestTooLarge for more than MAX_VALUES.
+    """
+    at_most(MAX_VALUES, len(value) if isinstance(value, list) else 0, "values of an attribute")
+    if isinstance(value, dict) and attribute is not None and _referenced(attribute):
+        return {name: item for name, item in value.items() if name != "$ref"}
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        return value
+    merged: dict[Any, Json] = {}
+    for position, element in enumerate(value):
+        if not element.keys() - _LABELS:
+            continue
+        same = (element.get("type"), element["value"]) if "value" in element else position
+        merged[same] = {**element, **merged.get(same, {})}
+    return list(merged.values())
+
+
+def index_entries(resource_type: ResourceType, document: Mapping[str, Any]) -> frozenset[IndexEntry]:
+    """The index entries of a document: one for each distinct comparable value of each indexed attribute."""
+    return frozenset(
+        IndexEntry(indexed.name, indexed.binding.comparable(value), indexed.unique)
+        for indexed in resource_type.indexed
+        for value in _values_at(document, indexed.path)
+    )
+
+
+def _values_at(document: Mapping[str, Any], path: Sequence[str]) -> Iterator[str]:
+    head = document.get(path[0])
+    for item in head if isinstance(head, list) else [head]:
+        value = item.get(path[1]) if len(path) > 1 and isinstance(item, dict) else item
+        if isinstance(value, str):
+            yield value
+
+
+def columns(document: Mapping[str, Any]) -> dict[str, Column]:
+    """The promoted values that storage can test without handing the document over."""
+    return {"active": document["active"]} if isinstance(document.get("active"), bool) else {}
+
+
+def check_required(resource_type: ResourceType, document: Mapping[str, Any]) -> None:
+    """Nothing to find a resource by, no resource: raises InvalidValueException when a unique attribute is missing."""
+    for indexed in resource_type.indexed:
+        if indexed.unique and not any(value.strip() for value in _values_at(document, indexed.path)):
+            raise InvalidValueException(detail=f"{indexed.name} is required and must not be empty.")
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """Turns stored resources into representations. `base_url` is that of the SCIM endpoint, without trailing slash."""
+
+    base_url: str
+    endpoints: Mapping[str, str]
+
+    def location(self, resource_type: str, resource_id: str) -> str:
+        """The absolute URI of a resource: meta.location, the Location header and `$ref` alike."""
+        return f"{self.base_url}{self.endpoints[resource_type]}/{resource_id}"
+
+    def full(self, resource_type: ResourceType, stored: StoredResource, memberships: Sequence[Membership]) -> Json:
+        """The whole representation; the memberships are shown in the attribute the resource type has for them."""
+        representation = dict(stored.document)
+        self._fill_references(resource_type, representation)
+        attribute = MEMBERSHIP_ATTRIBUTES.get(stored.resource_type)
+        if attribute is not None and memberships:
+            representation[attribute] = [self._edge(stored.resource_type, item) for item in memberships]
+        representation["meta"] = {
+            "resourceType": stored.resource_type,
+            "created": stored.created,
+            "lastModified": stored.last_modified,
+            "location": self.location(stored.resource_type, stored.id),
+            "version": entity_tag(stored.version),
+        }
+        return representation
+
+    def projected(
+        self,
+        resource_type: ResourceType,
+        stored: StoredResource,
+        memberships: Sequence[Membership],
+        projection: Projection,
+    ) -> Json:
+        """The representation that `attributes` and `excludedAttributes` leave; `id` and `schemas` always stay."""
+        full = self.full(resource_type, stored, memberships)
+        if projection.parameters is None and resource_type.shown_as_stored:
+            return full
+        model = to_model(resource_type, full)
+        return model.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=projection.parameters)
+
+    def _edge(self, resource_type: str, membership: Membership) -> Json:
+        if resource_type == GROUP:
+            return {
+                "value": membership.member_id,
+                "$ref": self.location(membership.member_type, membership.member_id),
+                "type": membership.member_type,
+            }
+        return {
+            "value": membership.group_id,
+            "$ref": self.location(GROUP, membership.group_id),
+            "type": "direct",
+        }
+
+    def _fill_references(self, resource_type: ResourceType, representation: Json) -> None:
+        """`$ref` of each single reference with a value (the manager) is ours to assign (RFC 7643 section 2.4)."""
+        for urn, name, referenced in _references(resource_type):
+            holder = representation if urn is None else representation.get(urn)
+            value = holder.get(name, {}).get("value") if holder is not None else None
+            if holder is None or value is None or not is_id(value) or referenced not in self.endpoints:
+                continue
+            reference = {**holder[name], "$ref": self.location(referenced, value)}
+            filled = {**holder, name: reference}
+            if urn is None:
+                representation[name] = reference
+            else:
+                representation[urn] = filled
+
+
+def _references(resource_type: ResourceType) -> Iterator[tuple[str | None, str, str]]:
+    """Where single complex references to one resource type are: (extension URN or None, attribute, resource type)."""
+    schemas = [(None, resource_type.attributes), *resource_type.extensions.items()]
+    for urn, attributes in schemas:
+        for attribute in attributes.values():
+            referenced = _referenced(attribute)
+            if referenced is not None:
+                yield urn, attribute.name, referenced
+
+
+def _referenced(attribute: AttributeDefinition) -> str | None:
+    """The one resource type that a single complex attribute refers to by `value` and `$ref`, as manager does a User."""
+    reference = attribute.sub_attributes.get("$ref")
+    if reference is None or attribute.multi_valued or len(reference.reference_types) != 1:
+        return None
+    return reference.reference_types[0]
+
+
+def entity_tag(version: str) -> str:
+    """The weak entity tag of a version: meta.version and the ETag header (RFC 7644 section 3.14)."""
+    return f'W/"{version}"'
+
+
+def to_comparable(resource_type: ResourceType, document: Mapping[str, Any]) -> Resource[Any]:
+    """The model, of whose dateTimes each has an offset: what filters test and what is sorted."""
+    if resource_type.has_date_times:
+        extensions = {
+            urn: _with_offsets(resource_type.extensions[urn], document[urn])
+            for urn in resource_type.extensions.keys() & document.keys()
+        }
+        document = _with_offsets(resource_type.attributes, document) | extensions
+    return to_model(resource_type, document)
+
+
+def _with_offsets(attributes: Mapping[str, AttributeDefinition], values: Mapping[str, Any]) -> Json:
+    return {name: _with_offset(attributes.get(name.lower()), value) for name, value in values.items()}
+
+
+def _with_offset(attribute: AttributeDefinition | None, value: Any) -> Any:
+    if attribute is None or not attribute.has_date_times:
+        return value
+    if isinstance(value, list):
+        return [_with_offset(attribute, item) for item in value]
+    if isinstance(value, dict):
+        return _with_offsets(attribute.sub_attributes, value)
+    return with_offset(value) or value if isinstance(value, str) else value
+
+
+def to_model(resource_type: ResourceType, document: Mapping[str, Any]) -> Resource[Any]:
+    """The model of a stored or rendered document; what a schema of today no longer declares is left out."""
+    return resource_type.model.model_validate(dict(document), scim_policy=POLICY)

@@ -1,0 +1,332 @@
+"""Resource types and schemas, read from data: the built-in definitions and those a deployment adds.
+
+A schema whose URN holds `:extension:` and ends in the name of a resource type extends that type: one JSON file makes a
+vendor's extension known to every part of the service. A resource type is one JSON file beside its schema.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, reduce
+from operator import or_
+from pathlib import Path as FilePath
+from typing import Any
+
+from scim2_models import AttributeBinding, Extension, Path, Resource, Schema, ScimPolicy
+
+from scim_core.model import GROUP, RESERVED_NAMES
+
+_RESERVED = frozenset(name.lower() for name in RESERVED_NAMES)
+_NO_NAME = re.compile(r"\W")
+
+DEFINITIONS = FilePath(__file__).parent / "definitions"
+SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
+
+POLICY = ScimPolicy(
+    unknown=ScimPolicy.Unknown.ignore,
+    remove_value_as_filter=ScimPolicy.RemoveValue.apply,
+    unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
+)
+"""How far clients may depart from the RFCs (docs/adr/0005: what Entra, Okta and OneLogin send must work)."""
+
+
+class DefinitionError(ValueError):
+    """A schema or resource type file cannot be served; the text names the file or URN and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeDefinition:
+    """The characteristics of one attribute (RFC 7643 section 7). Sub-attributes are keyed by lower-case name."""
+
+    name: str
+    type: str
+    multi_valued: bool
+    mutability: str
+    reference_types: tuple[str, ...]
+    unique: bool
+    required: bool
+    returned: str
+    sub_attributes: Mapping[str, "AttributeDefinition"]
+
+    @classmethod
+    def from_json(cls, definition: Mapping[str, Any]) -> "AttributeDefinition":
+        """The attribute that this member of a schema's `attributes` declares."""
+        return cls(
+            name=definition["name"],
+            type=definition["type"],
+            multi_valued=definition.get("multiValued", False),
+            mutability=definition.get("mutability", "readWrite"),
+            reference_types=tuple(definition.get("referenceTypes", ())),
+            unique=definition.get("uniqueness", "none") != "none",
+            required=definition.get("required", False),
+            returned=definition.get("returned", "default"),
+            sub_attributes=attributes_by_name(definition.get("subAttributes", ())),
+        )
+
+    @property
+    def read_only(self) -> bool:
+        """Whether only the service provider assigns it."""
+        return self.mutability == "readOnly"
+
+    @property
+    def has_date_times(self) -> bool:
+        """Whether it is a dateTime, or a sub-attribute of it is."""
+        return self.type == "dateTime" or any(item.has_date_times for item in self.sub_attributes.values())
+
+    @property
+    def shown(self) -> bool:
+        """Whether a client that names no attributes is shown all of it (RFC 7643 section 7, `returned`)."""
+        return self.returned in ("always", "default") and all(item.shown for item in self.sub_attributes.values())
+
+
+def attributes_by_name(definitions: Iterable[Mapping[str, Any]]) -> dict[str, AttributeDefinition]:
+    """Attribute definitions keyed by lower-case name: names compare case-insensitively (RFC 7643 section 2.1)."""
+    return {item["name"].lower(): AttributeDefinition.from_json(item) for item in definitions}
+
+
+def _read_only(name: str, *sub_attributes: AttributeDefinition, kind: str = "string") -> AttributeDefinition:
+    subs = {sub.name.lower(): sub for sub in sub_attributes}
+    return AttributeDefinition(
+        name=name,
+        type="complex" if subs else kind,
+        multi_valued=False,
+        mutability="readOnly",
+        reference_types=(),
+        unique=False,
+        required=False,
+        returned="default",
+        sub_attributes=subs,
+    )
+
+
+COMMON = {
+    "schemas": _read_only("schemas"),
+    "id": _read_only("id"),
+    "externalid": replace(_read_only("externalId"), mutability="readWrite"),
+    "meta": _read_only(
+        "meta",
+        *(_read_only(name) for name in ("resourceType", "location", "version")),
+        *(_read_only(name, kind="dateTime") for name in ("created", "lastModified")),
+    ),
+    "password": _read_only("password"),
+}
+"""What clients may send whatever the schema declares. Of these we take externalId alone (RFC 7643 section 3.1); the
+others are dropped. No schema of ours declares passwords: Okta sends them, and nothing may store or log one."""
+
+
+@dataclass(frozen=True)
+class IndexedAttribute:
+    """An attribute whose values are found through index rows. `name` is such as userName or emails.value."""
+
+    name: str
+    path: tuple[str, ...]
+    binding: AttributeBinding
+    unique: bool
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """One resource type (RFC 7643 section 6) with all that the protocol needs to know of its schemas."""
+
+    name: str
+    endpoint: str
+    description: str
+    schema: str
+    attributes: Mapping[str, AttributeDefinition]
+    extensions: Mapping[str, Mapping[str, AttributeDefinition]]
+    model: type[Resource[Any]]
+    indexed_names: tuple[str, ...] = ()
+    extension_urns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def has_members(self) -> bool:
+        """Whether its `members` are memberships (RFC 7643 section 4.2); any other type may have such an attribute."""
+        return self.name == GROUP
+
+    def is_membership(self, attribute: AttributeDefinition) -> bool:
+        """Whether the values of this attribute are memberships, which are rows."""
+        return self.has_members and attribute is self.attributes["members"]
+
+    @cached_property
+    def shown_as_stored(self) -> bool:
+        """Whether a client that names no attributes is shown all that a document holds."""
+        schemas = [self.attributes, *self.extensions.values()]
+        return all(attribute.shown for schema in schemas for attribute in schema.values())
+
+    @cached_property
+    def has_date_times(self) -> bool:
+        """Whether any attribute that clients write is a dateTime."""
+        declared = [attributes.values() for attributes in (self.attributes, *self.extensions.values())]
+        return any(item.has_date_times for attributes in declared for item in attributes)
+
+    @cached_property
+    def indexed(self) -> tuple[IndexedAttribute, ...]:
+        """The attributes that equality filters look up, bound to the model."""
+        return tuple(self._index(name) for name in self.indexed_names)
+
+    def _index(self, name: str) -> IndexedAttribute:
+        binding = Path[self.model](name).resolve()  # type: ignore[name-defined]
+        if binding is None:
+            raise DefinitionError(f"resource type {self.name}: indexed attribute {name} is not declared")
+        definition = self.attributes.get(name.lower())
+        return IndexedAttribute(
+            name, tuple(name.split(".")), binding, unique=definition is not None and definition.unique
+        )
+
+    def extension(self, urn: str) -> str | None:
+        """The declared spelling of an extension URN, whatever the case of `urn`; None when it is not ours."""
+        return self.extension_urns.get(urn.lower())
+
+    def attribute(self, name: str, urn: str | None = None) -> tuple[str | None, AttributeDefinition] | None:
+        """The extension URN (None for the core schema) and definition of a named attribute.
+
+        An unqualified name that only an extension declares is found there (Entra's `manager`). None when unknown.
+        """
+        key = name.lower()
+        if urn is None or urn.lower() == self.schema.lower():
+            if key in self.attributes or key in COMMON:
+                return None, self.attributes.get(key) or COMMON[key]
+            candidates: Iterable[str] = () if urn else self.extensions
+        else:
+            declared = self.extension(urn)
+            candidates = (declared,) if declared else ()
+        for candidate in candidates:
+            if key in self.extensions[candidate]:
+                return candidate, self.extensions[candidate][key]
+        return None
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything served: resource types by lower-case endpoint, and the published schema documents by URN."""
+
+    resource_types: Mapping[str, ResourceType]
+    schemas: Mapping[str, dict[str, Any]]
+    protocol_schemas: Mapping[str, dict[str, Any]]
+
+    def __iter__(self) -> Iterator[ResourceType]:
+        return iter(self.resource_types.values())
+
+    def named(self, name: str) -> ResourceType | None:
+        """The resource type of this name, such as User."""
+        return next((item for item in self if item.name.lower() == name.lower()), None)
+
+
+def load_catalogue(additional: FilePath | None = None) -> Catalogue:
+    """The built-in definitions and those of the folder `additional`, which holds `schemas` and `resource-types`.
+
+    Raises DefinitionError for a file that is not JSON, a URN given twice, or a type whose schema is missing.
+    """
+    folders = [DEFINITIONS, *([additional] if additional else [])]
+    schemas = _by_urn(document for folder in folders for document in _documents(folder / "schemas"))
+    types = [document for folder in folders for document in _documents(folder / "resource-types")]
+    resource_types = [_checked(_resource_type(document, schemas)) for document in types]
+    _check_all_used(schemas, resource_types)
+    return Catalogue(
+        resource_types={item.endpoint.strip("/").lower(): item for item in resource_types},
+        schemas=schemas,
+        protocol_schemas=_by_urn(_documents(DEFINITIONS / "protocol")),
+    )
+
+
+def _documents(folder: FilePath) -> Iterator[dict[str, Any]]:
+    for file in sorted(folder.glob("*.json")):
+        try:
+            document = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DefinitionError(f"{file.name} is not JSON: {error}") from error
+        if not isinstance(document, dict) or "id" not in document or "name" not in document:
+            raise DefinitionError(f"{file.name} lacks id or name")
+        yield document
+
+
+def _by_urn(documents: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    schemas: dict[str, dict[str, Any]] = {}
+    for document in documents:
+        if document["id"].lower() in (urn.lower() for urn in schemas):
+            raise DefinitionError(f"schema {document['id']} is defined twice")
+        schemas[document["id"]] = document
+    return schemas
+
+
+def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, dict[str, Any]]) -> ResourceType:
+    name, urn = document["name"], document["schema"]
+    if not name.isalnum() or not name.isascii() or name.lower() in _RESERVED:
+        raise DefinitionError(f"resource type {name}: a name is ASCII letters and digits, and none of ours")
+    if urn not in schemas:
+        raise DefinitionError(f"resource type {name}: no file defines its schema {urn}")
+    extensions = [item for item in schemas if ":extension:" in item and item.rsplit(":", 1)[-1] == name]
+    try:
+        return ResourceType(
+            name=name,
+            endpoint=document["endpoint"],
+            description=document.get("description", name),
+            schema=urn,
+            attributes=attributes_by_name(schemas[urn]["attributes"]),
+            extensions={item: attributes_by_name(schemas[item]["attributes"]) for item in extensions},
+            model=_model(schemas[urn], [schemas[item] for item in extensions]),
+            indexed_names=tuple(document.get("indexed", ())),
+            extension_urns={item.lower(): item for item in extensions},
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        urns = ", ".join([urn, *extensions])
+        raise DefinitionError(f"the attributes of {urns} are not as RFC 7643 section 7 has them: {error}") from error
+
+
+def _checked(resource_type: ResourceType) -> ResourceType:
+    """The resource type, if the names of its attributes and their uniqueness can be kept as declared."""
+    indexed = {item.name.lower() for item in resource_type.indexed}
+    unique = [name for name, attribute in resource_type.attributes.items() if attribute.unique and name not in indexed]
+    common = (COMMON.keys() - {"externalid"}) & resource_type.attributes.keys()
+    for urn, attributes in resource_type.extensions.items():
+        unique += [f"{urn}:{name}" for name, attribute in attributes.items() if attribute.unique]
+        common |= COMMON.keys() & attributes.keys()
+    if common:
+        raise DefinitionError(
+            f"resource type {resource_type.name}: no schema of it can declare {', '.join(sorted(common))}"
+        )
+    if unique:
+        raise DefinitionError(
+            f"resource type {resource_type.name}: only core attributes that it lists as indexed can be unique, "
+            f"not {', '.join(unique)}"
+        )
+    return resource_type
+
+
+def _check_all_used(schemas: Mapping[str, dict[str, Any]], resource_types: Sequence[ResourceType]) -> None:
+    """Raises DefinitionError for a second type of a name or at an endpoint, and for a schema without a type."""
+    for names in ([item.name.lower() for item in resource_types], [item.endpoint.lower() for item in resource_types]):
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise DefinitionError(f"two resource types are called {', '.join(sorted(twice))}")
+    used = {urn for item in resource_types for urn in (item.schema, *item.extensions)}
+    if unused := schemas.keys() - used:
+        raise DefinitionError(
+            f"no resource type has the schema {', '.join(sorted(unused))}; "
+            "an extension's URN holds :extension: and ends in the name of the resource type"
+        )
+
+
+def _model(core: Mapping[str, Any], extensions: Sequence[Mapping[str, Any]]) -> type[Resource[Any]]:
+    """The model of a resource type. An extension's is named by its URN, for two extensions may have the same name."""
+    model = Resource.from_schema(_model_schema(core, core["name"]))
+    models = [Extension.from_schema(_model_schema(item, _NO_NAME.sub("_", item["id"]))) for item in extensions]
+    return model.__class_getitem__(reduce(or_, models)) if models else model
+
+
+def _model_schema(document: Mapping[str, Any], name: str) -> Schema:
+    """The schema the model is built from: externalId is common, and values stay text as sent.
+
+    A model of references and binaries would check URLs and re-encode base64; RFC 7643 has both compare case-exactly.
+    """
+    attributes = [_as_sent(item) for item in document["attributes"] if item["name"] != "externalId"]
+    return Schema.model_validate({"id": document["id"], "name": name, "attributes": attributes})
+
+
+def _as_sent(attribute: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in attribute.items() if key not in ("canonicalValues", "referenceTypes")}
+    if attribute["type"] in ("reference", "binary"):
+        kept |= {"type": "string", "caseExact": True}
+    if "subAttributes" in attribute:
+        kept["subAttributes"] = [_as_sent(item) for item in attribute["subAttributes"]]
+    return kept

@@ -1,0 +1,120 @@
+"""The parameters of a list or .search request, from a query string or a SearchRequest body, with the RFC's leniency."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Any
+from urllib.parse import parse_qsl
+
+from scim2_models import InvalidSyntaxException, InvalidValueException, ResponseParameters, SearchRequest
+
+from scim_core.protocol.representation import Projection
+from scim_core.protocol.schemas import ResourceType
+from scim_core.protocol.strict_json import by_lower_name
+
+DEFAULT_COUNT = 100
+"""Resources in a page when the client names no count: what Okta asks for and standards drafts recommend."""
+
+MAX_COUNT = 1_000
+"""Most resources in a page: what one answer of Table Storage can hold. Announced as filter.maxResults."""
+
+MAX_QUERY_FIELDS = 50
+"""Most fields in a query string; SCIM defines seven."""
+
+MAX_ATTRIBUTE_NAMES = 200
+"""Most names in attributes or excludedAttributes: a user has about half as many, and each is looked for in each."""
+
+_VALUE_FILTER = re.compile(r"\[[^\[\]]*\]")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchParameters:
+    """RFC 7644 section 3.4.2, with startIndex and count already brought into their bounds."""
+
+    filter_text: str | None
+    start_index: int
+    count: int
+    sort: SearchRequest[Any] | None
+    projection: Projection
+
+
+def query_fields(query: str) -> dict[str, str]:
+    """The fields of a raw query string by lower-case name: + is a space, and the last of equal names counts.
+
+    Raises InvalidSyntaxException when it is no UTF-8 or has too many fields.
+    """
+    try:
+        fields = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS)
+    except ValueError as error:
+        raise InvalidSyntaxException(detail="The query string is not percent-encoded UTF-8 of few fields.") from error
+    return {name.lower(): value for name, value in fields}
+
+
+def body_fields(payload: Any) -> dict[str, Any]:
+    """The fields of a SearchRequest body by lower-case name (RFC 7644 section 3.4.3)."""
+    if not isinstance(payload, dict):
+        raise InvalidSyntaxException(detail="The body must be a SearchRequest object.")
+    return {name: value for name, value in by_lower_name(payload).items() if value is not None}
+
+
+def search_parameters(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]) -> SearchParameters:
+    """The search that these fields ask for. Raises InvalidValueException, InvalidPathException, ValidationError."""
+    filter_text = fields.get("filter")
+    if filter_text is not None and not isinstance(filter_text, str):
+        raise InvalidValueException(detail="filter must be a string.")
+    return SearchParameters(
+        filter_text=filter_text or None,
+        start_index=max(1, _integer(fields, "startIndex", 1)),
+        count=min(MAX_COUNT, max(0, _integer(fields, "count", DEFAULT_COUNT))),
+        sort=_sort(resource_types, fields),
+        projection=projection(resource_types, fields),
+    )
+
+
+def projection(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]) -> Projection:
+    """The `attributes` or `excludedAttributes` among these fields. Raises InvalidValueException when both are given."""
+    given = {
+        name: _attribute_names(fields[name.lower()])
+        for name in ("attributes", "excludedAttributes")
+        if fields.get(name.lower())
+    }
+    if not any(given.values()):
+        return Projection()
+    if len(given) > 1:
+        raise InvalidValueException(detail="attributes and excludedAttributes exclude each other: send one of them.")
+    return Projection(ResponseParameters[_union(resource_types)].model_validate(given))  # type: ignore[misc]
+
+
+def _attribute_names(value: Any) -> list[str]:
+    """Attribute names; a value filter within one (Microsoft's test collection sends such) is left out."""
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(text, str) for text in texts):
+        raise InvalidValueException(detail="attributes and excludedAttributes must hold names of attributes.")
+    names = [name for text in texts for part in _VALUE_FILTER.sub("", text).split(",") if (name := part.strip())]
+    if len(names) > MAX_ATTRIBUTE_NAMES:
+        raise InvalidValueException(detail=f"More than {MAX_ATTRIBUTE_NAMES} attributes are named.")
+    return names
+
+
+def _sort(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]) -> SearchRequest[Any] | None:
+    if not fields.get("sortby"):
+        return None
+    order = str(fields.get("sortorder") or "ascending").lower()
+    request: Any = SearchRequest[_union(resource_types)]  # type: ignore[misc]
+    return request.model_validate({"sortBy": fields["sortby"], "sortOrder": order})  # type: ignore[no-any-return]
+
+
+def _union(resource_types: Sequence[ResourceType]) -> Any:
+    return reduce(or_, [item.model for item in resource_types])
+
+
+def _integer(fields: Mapping[str, Any], name: str, default: int) -> int:
+    value = fields.get(name.lower())
+    if value in (None, ""):
+        return default
+    try:
+        return int(str(value))
+    except ValueError as error:
+        raise InvalidValueException(detail=f"{name} must be an integer.") from error

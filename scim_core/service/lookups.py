@@ -1,0 +1,64 @@
+"""The ids that a plan's lookup finds, and how many resources one request may examine."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import batched
+
+from scim2_models import TooManyException
+
+from scim_core.ids import is_id
+from scim_core.service.query_plan import AnyOf, ById, ByIndex, Edge, GroupsOf, Lookup, MembersOf
+from scim_core.storage.port import Storage
+
+MAX_SCAN = 10_000
+"""Resources one request may examine: at a tenth of a millisecond each, a second of computing on one core."""
+
+LOOKUPS_AT_ONCE = 25
+"""Lookups of an `or` that are under way at a time: a filter may hold hundreds, and connections are for all requests."""
+
+
+def require_few(examined: int) -> None:
+    """Raises TooManyException when more than MAX_SCAN resources are to be examined."""
+    if examined > MAX_SCAN:
+        raise TooManyException(
+            detail=f"This request would examine more than {MAX_SCAN} resources. Filter with eq on userName, "
+            "externalId, displayName, emails.value or id, which are indexed, or on meta.lastModified; leave out sortBy."
+        )
+
+
+async def find_candidates(storage: Storage, tenant: str, resource_type: str, lookup: Lookup) -> list[str]:
+    """The ids, ascending, of the resources of this type that the lookup finds; an id that it names may be nobody's.
+
+    Raises TooManyException beyond MAX_SCAN of them, after reading little more than these.
+    """
+    ids = await _found(storage, tenant, resource_type, lookup)
+    require_few(len(ids))
+    return ids
+
+
+async def _found(storage: Storage, tenant: str, resource_type: str, lookup: Lookup) -> list[str]:  # noqa: PLR0911 -- one return for each kind of lookup
+    match lookup:
+        case ById(id=resource_id):
+            return [resource_id] if is_id(resource_id) else []
+        case Edge(group_id=group_id, member_id=member_id) if is_id(group_id) and is_id(member_id):
+            return [group_id] if await storage.present(tenant, group_id, [member_id]) else []
+        case ByIndex(entry=entry, prefix=prefix):
+            return await storage.find(tenant, resource_type, entry, prefix=prefix, limit=MAX_SCAN + 1)
+        case GroupsOf(member_id=member_id) if is_id(member_id):
+            groups = await storage.groups_of(tenant, [member_id])
+            return [item.group_id for item in groups.get(member_id, ())]
+        case MembersOf(group_id=group_id) if is_id(group_id):
+            members = await storage.members_of(tenant, group_id, limit=MAX_SCAN + 1)
+            require_few(len(members))
+            return [item.member_id for item in members if item.member_type == resource_type]
+        case AnyOf(lookups=lookups):
+            return await _found_by_any(storage, tenant, resource_type, lookups)
+    return []
+
+
+async def _found_by_any(storage: Storage, tenant: str, resource_type: str, lookups: Sequence[Lookup]) -> list[str]:
+    found = set[str]()
+    for some in batched(lookups, LOOKUPS_AT_ONCE, strict=False):
+        found.update(*await asyncio.gather(*(_found(storage, tenant, resource_type, item) for item in some)))
+        require_few(len(found))
+    return sorted(found)

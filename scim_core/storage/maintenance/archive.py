@@ -1,0 +1,152 @@
+"""An export as a file: NDJSON, a line each for the header, every row, and the trailer that proves the file whole.
+
+    {"format": "scim-directory", "version": 1, "tenant": "default", "started": "2026-11-25T02:15:00.000000Z"}
+    {"key": "User:0190...", "row": {"id": "0190...", "version": "...", "d0": "..."}}
+    {"key": "member:0190...:0191...", "row": {...}, "again": true}
+    {"rows": 2, "sha256": "..."}
+
+The digest is of all bytes before the trailer. `again` marks a row that changed while the export ran: it replaces what
+an earlier line says of the same key. Pure: bytes in, bytes out. docs/operate.md describes the format for people.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scim_core.model import Column
+
+FORMAT = "scim-directory"
+VERSION = 1
+"""Moves with the layout of rows (docs/storage.md): an import refuses what a later layout wrote."""
+
+MAX_LINE_BYTES = 8 * 1024 * 1024
+"""A row holds 1 MiB; as JSON with every character escaped, six times as much. A longer line is no line of ours."""
+
+
+class ArchiveError(Exception):
+    """The file is not a whole export; the text says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Whose directory it is, and when its export started."""
+
+    tenant: str
+    started: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row, at its number in the file, the header being 0. With `again` it replaces an earlier line of its key."""
+
+    number: int
+    key: str
+    properties: dict[str, Column]
+    again: bool = False
+
+
+class Writer:
+    """Makes the lines and keeps count of them."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self.rows = 0
+
+    def header(self, header: Header) -> bytes:
+        """The first line."""
+        return self._noted(
+            {"format": FORMAT, "version": VERSION, "tenant": header.tenant, "started": header.started}, rows=0
+        )
+
+    def row(self, key: str, properties: Mapping[str, Column], *, again: bool = False) -> bytes:
+        """The line of a row."""
+        return self._noted({"key": key, "row": dict(properties)} | ({"again": True} if again else {}), rows=1)
+
+    def trailer(self) -> bytes:
+        """The last line, without which the file is not whole."""
+        return _line({"rows": self.rows, "sha256": self._digest.hexdigest()})
+
+    def again(self, line: bytes) -> None:
+        """A line that an interrupted export has written already counts as written."""
+        self._digest.update(line)
+        self.rows += "key" in _parsed(line, self.rows)
+
+    def _noted(self, content: dict[str, Any], *, rows: int) -> bytes:
+        line = _line(content)
+        self._digest.update(line)
+        self.rows += rows
+        return line
+
+
+def read(lines: Iterable[bytes]) -> Iterator[Header | Line]:
+    """The header, then every row. Raises ArchiveError for the first thing that is wrong, at the latest at the end."""
+    digest, rows, whole = hashlib.sha256(), 0, False
+    for number, line in enumerate(lines):
+        if whole:
+            raise ArchiveError(f"Line {number + 1} follows the trailer: the file was changed.")
+        content = _parsed(line, number)
+        if number == 0:
+            yield header_of(content)
+        elif "sha256" in content:
+            _require_whole(content, rows, digest.hexdigest())
+            whole = True
+            continue
+        else:
+            yield _row(content, number)
+            rows += 1
+        digest.update(line)
+    if not whole:
+        raise ArchiveError("The file has no trailer: its export did not come to its end. Run the export again.")
+
+
+def header_of(content: Mapping[str, Any]) -> Header:
+    """The header. Raises ArchiveError for another format or a version that is not known here."""
+    if content.get("format") != FORMAT:
+        raise ArchiveError("The file does not start with the header of an export.")
+    if content.get("version") != VERSION:
+        raise ArchiveError(f"The file has version {content.get('version')!r}; this program reads {VERSION}.")
+    return Header(str(content.get("tenant")), str(content.get("started")))
+
+
+def parse_header(line: bytes) -> Header:
+    """The header of a first line. Raises ArchiveError."""
+    return header_of(_parsed(line, 0))
+
+
+def parse_row(line: bytes, number: int) -> Line:
+    """The row of a line. Raises ArchiveError."""
+    return _row(_parsed(line, number), number)
+
+
+def _require_whole(trailer: Mapping[str, Any], rows: int, digest: str) -> None:
+    if trailer.get("rows") != rows:
+        raise ArchiveError(f"The file has {rows} rows and should have {trailer.get('rows')}: it was cut or changed.")
+    if trailer.get("sha256") != digest:
+        raise ArchiveError("The file's content does not have the digest that its trailer names: it was changed.")
+
+
+def _row(content: Mapping[str, Any], number: int) -> Line:
+    key, properties = content.get("key"), content.get("row")
+    if not isinstance(key, str) or not isinstance(properties, dict):
+        raise ArchiveError(f"Line {number + 1} is no row.")
+    if not all(isinstance(value, str | bool) for value in properties.values()):
+        raise ArchiveError(f"Line {number + 1} has a value that is neither text nor true nor false.")
+    return Line(number, key, properties, content.get("again") is True)
+
+
+def _parsed(line: bytes, number: int) -> dict[str, Any]:
+    if len(line) > MAX_LINE_BYTES or not line.endswith(b"\n"):
+        raise ArchiveError(f"Line {number + 1} does not end: the file was cut, or is no export.")
+    try:
+        content = json.loads(line)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise ArchiveError(f"Line {number + 1} is no JSON object.")
+    return content
+
+
+def _line(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode() + b"\n"

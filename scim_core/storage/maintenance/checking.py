@@ -1,0 +1,111 @@
+"""Looks at all rows of a tenant for what breaks an invariant, and mends it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from scim_core.model import GROUP, Column
+from scim_core.storage.maintenance.invariants import SELECTED, Finding, Problem, concerned, findings
+from scim_core.storage.port import StorageBusy
+from scim_core.storage.tables import keys, large_change_runner
+from scim_core.storage.tables.entities import unsettled_property
+from scim_core.storage.tables.errors import RowFailure
+from scim_core.storage.tables.reading import side_by_side
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from scim_core.storage.tables.rows import Row, Rows, read_pages
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How many rows were looked at, and what they break."""
+
+    rows: int
+    findings: list[Finding]
+
+
+async def check(rows: Rows, tenant: str, progress: Callable[[int], object] = lambda _: None) -> Checked:
+    """What the rows of this tenant break, in the order of their keys; `progress` is told of rows as they are read.
+
+    The rows may change while they are read, so whatever was found is looked at again, in rows read together.
+    """
+    snapshot: dict[str, dict[str, Any]] = {}
+    async for page in read_pages(rows, tenant, keys.everything(), select=SELECTED):
+        snapshot |= {row.properties["RowKey"]: _told(row.properties) for row in page}
+        progress(len(page))
+    found = list(findings(snapshot))
+    return Checked(len(snapshot), [item for item in found if await _stands(rows, tenant, item, snapshot)])
+
+
+async def repair(rows: Rows, tenant: str, finding: Finding) -> bool:
+    """Whether the finding is mended: what is missing is written where all it rests on is there, the rest is deleted.
+
+    False when it could not be: another resource holds the unique value, or others change the same rows.
+    """
+    row = await rows.get(tenant, finding.row, select=SELECTED)
+    if row is None or not await _stands(rows, tenant, finding, {finding.row: _told(row.properties)}):
+        return True
+    try:
+        match finding.problem:
+            case Problem.UNFINISHED:
+                return await large_change_runner.carry_out(
+                    rows, tenant, row.properties["id"], large_change_runner.WHOLE_SECONDS
+                )
+            case Problem.STRAY_PART:
+                return await large_change_runner.abandon(rows, tenant, *keys.change_of(finding.row))
+            case Problem.WAITS_IN_VAIN:
+                await rows.transact(tenant, [_unchanged(finding, row, unsettled_property(""))])
+            case Problem.INDEX_MISSING:
+                index_row = RowOperation(Verb.INSERT, Role.INDEX, finding.other, {"id": row.properties["id"]})
+                await rows.transact(tenant, [_unchanged(finding, row), index_row])
+            case Problem.HALF_MEMBERSHIP:
+                await _complete(rows, tenant, finding, row)
+            case Problem.DANGLING_MEMBERSHIP:
+                await _sever(rows, tenant, row.properties)
+            case Problem.INDEX_STRAY:
+                await rows.transact(tenant, [RowOperation(Verb.DELETE, Role.INDEX, finding.row, etag=row.etag)])
+    except (RowFailure, StorageBusy):
+        return False
+    return True
+
+
+async def _stands(rows: Rows, tenant: str, finding: Finding, snapshot: dict[str, dict[str, Any]]) -> bool:
+    wanted = sorted(concerned(finding, snapshot))
+    found = await side_by_side(rows.get(tenant, key, select=SELECTED) for key in wanted)
+    now = {key: _told(row.properties) for key, row in zip(wanted, found, strict=True) if row}
+    return finding in set(findings(now))
+
+
+def _unchanged(finding: Finding, row: Row, properties: dict[str, Column] | None = None) -> RowOperation:
+    """A touch of the row of the finding that demands the state in which it was read."""
+    return RowOperation(Verb.MERGE, Role.RESOURCE, finding.row, properties or {}, row.etag)
+
+
+async def _complete(rows: Rows, tenant: str, finding: Finding, row: Row) -> None:
+    """The other half is written, if both ends are there: a membership was meant. Else this half goes."""
+    ends = (
+        keys.resource(GROUP, row.properties["group"]),
+        keys.resource(row.properties["type"], row.properties["member"]),
+    )
+    found = await side_by_side(rows.get(tenant, key, select="id") for key in ends)
+    if None in found:
+        await _sever(rows, tenant, row.properties)
+        return
+    half = await rows.get(tenant, finding.row)
+    if half is not None:
+        same = {name: half.properties[name] for name in ("group", "member", "type", "edges")}
+        other_half = RowOperation(Verb.UPSERT, Role.MEMBERSHIP, finding.other, same)
+        await rows.transact(tenant, [_unchanged(finding, half), other_half])
+
+
+async def _sever(rows: Rows, tenant: str, properties: dict[str, Any]) -> None:
+    """Both rows of the membership are gone, of which one may not be there."""
+    group_id, member_id = properties["group"], properties["member"]
+    both = (keys.member(group_id, member_id), keys.member_of(member_id, group_id))
+    found = await side_by_side(rows.get(tenant, key, select="id") for key in both)
+    there = [key for key, row in zip(both, found, strict=True) if row]
+    await rows.transact(tenant, [RowOperation(Verb.DELETE, Role.MEMBERSHIP, key) for key in there])
+
+
+def _told(properties: dict[str, Any]) -> dict[str, Any]:
+    """What the row says: a property that was asked for and is not there is answered as None."""
+    return {name: value for name, value in properties.items() if value is not None}

@@ -1,0 +1,192 @@
+"""Reads a tenant's directory for an export. What follows from other rows is left out: index rows, the second row of
+each membership, bookmarks.
+
+Tables have no snapshots. Rows are walked in the order of their keys; rows that changed meanwhile are read again at the
+end, until a round finds none. So the export shows every resource as it was at a moment between its start and its end;
+an import makes the rest fit (importing.py).
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from azure.data.tables.aio import TableClient
+
+from scim_core.model import Column
+from scim_core.storage.maintenance.archive import ArchiveError, Header, Writer
+from scim_core.storage.port import StorageError
+from scim_core.storage.tables import keys, large_change_runner
+from scim_core.storage.tables.codec import BELOW_ALL
+from scim_core.storage.tables.keys import KeyRange
+from scim_core.storage.tables.rows import Row, RowPage, Rows, Token, read_pages
+from scim_core.storage.tables.service_limits import PAGE_ROWS
+
+FOLLOWING = frozenset({"memberOf", "bookmark"})
+"""Kinds of rows that an import makes of others or does without; so are all kinds with a full stop, the index rows."""
+
+SKEW = timedelta(seconds=10)
+"""How far this machine's clock may be ahead of Table Storage's."""
+
+MAX_ROUNDS = 5
+"""How often rows that changed meanwhile are read again. Each round takes a fraction of the one before."""
+
+_TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class ExportRows(Rows):
+    """Rows that also tell which partitions there are, and which rows changed since an instant."""
+
+    async def changed(self, tenant: str, since: datetime, token: Token | None) -> RowPage:
+        """A page of the tenant's rows that changed at this instant or later. Raises StorageBusy."""
+        return await self._query(
+            "PartitionKey eq @partition and Timestamp ge @since",
+            {"partition": keys.partition(tenant), "since": since},
+            PAGE_ROWS,
+            token,
+        )
+
+    async def tenants(self) -> AsyncIterator[str]:
+        """Every partition with a directory, or with what is of all tenants together; a colon tells these apart.
+
+        Raises StorageError for a partition whose tenant its name does not tell.
+        """
+        after = ""
+        while True:
+            page = await self._query("PartitionKey gt @after", {"after": after}, 1, None)
+            while not page.rows and page.token:  # an empty page, and the rest elsewhere
+                page = await self._query("PartitionKey gt @after", {"after": after}, 1, page.token)
+            if not page.rows:
+                return
+            after = page.rows[0].properties["PartitionKey"]
+            if after == keys.MARKERS:  # an import makes them of the changes that they name
+                continue
+            if keys.partition(after) != after:
+                raise StorageError(f"No tenant's name can be told from the partition {after!r}: export it by hand.")
+            yield after
+
+    async def _query(self, text: str, parameters: dict[str, Any], limit: int, token: Token | None) -> RowPage:
+        async def call(table: TableClient) -> RowPage:
+            found = table.query_entities(text, parameters=parameters, results_per_page=limit)
+            pages: Any = found.by_page(token)  # type: ignore[arg-type]  # the SDK's token is a dictionary
+            entities = await anext(pages)
+            rows = [Row(entity, entity.metadata["etag"] or "") async for entity in entities]
+            return RowPage(rows, pages.continuation_token)
+
+        return await self._call(call)
+
+
+async def export(
+    rows: ExportRows,
+    tenant: str,
+    clock: Callable[[], datetime],
+    *,
+    progress: Callable[[int], object] = lambda _: None,
+    resumed: "Resumed | None" = None,
+) -> AsyncGenerator[bytes]:
+    """The lines of the export, from the first or from where an interrupted one ended.
+
+    `progress` is told of rows as they are walked. Changes that are pending are carried out first.
+    Raises StorageError when one cannot be, StorageBusy.
+    """
+    writer = resumed.writer if resumed else Writer()
+    started = resumed.started if resumed else clock()
+    await _settle(rows, tenant)
+    if resumed is None:
+        yield writer.header(Header(tenant, started.strftime(_TIME_FORMAT)))
+    async for page in _walk(rows, tenant, resumed.after if resumed else None):
+        for key, properties in page:
+            yield writer.row(key, properties)
+        progress(len(page))
+    async for page in _changed(rows, tenant, started - SKEW, clock):
+        for key, properties in page:
+            yield writer.row(key, properties, again=True)
+    yield writer.trailer()
+
+
+class Resumed:
+    """Where an export that was interrupted stands, by the lines that it has written. Raises ArchiveError."""
+
+    def __init__(self, header: Header) -> None:
+        self.writer = Writer()
+        try:
+            self.started = datetime.strptime(header.started, _TIME_FORMAT).replace(tzinfo=UTC)
+        except ValueError:
+            raise ArchiveError("The header of the file does not say when its export started.") from None
+        self.after: str | None = None
+        self.walked = 0
+
+
+def exported(row: Row) -> dict[str, Column]:
+    """The properties of a row as they go into a file, without its keys. Raises StorageError for a foreign value."""
+    properties = {name: value for name, value in row.properties.items() if name not in ("PartitionKey", "RowKey")}
+    for name, value in properties.items():
+        if not isinstance(value, str | bool):
+            raise StorageError(f"The property {name} of a row is neither text nor true nor false: no code of ours.")
+    return properties
+
+
+def is_exported(key: str) -> bool:
+    """Whether rows of this kind go into a file."""
+    kind = keys.kind_of(key)
+    return kind not in FOLLOWING and "." not in kind
+
+
+async def _settle(rows: Rows, tenant: str) -> None:
+    async for page in read_pages(rows, tenant, keys.of_kind("pending"), select="RowKey,id"):
+        for row in page:
+            is_head = _key(row).count(":") == 1
+            if is_head and not await large_change_runner.carry_out(
+                rows, tenant, row.properties["id"], large_change_runner.WHOLE_SECONDS
+            ):
+                raise StorageError("A large change could not be finished in time: run the export again.")
+
+
+async def _walk(rows: Rows, tenant: str, after: str | None) -> AsyncIterator[list[tuple[str, dict[str, Column]]]]:
+    """The rows that are exported, page after page; kinds that are not are jumped over, not read."""
+    whole = keys.everything()
+    low = whole.low if after is None else after + BELOW_ALL
+    while True:
+        async for page in read_pages(rows, tenant, KeyRange(low, whole.high)):
+            wanted, skipped = _until_skipped(page)
+            if wanted:
+                yield wanted
+            if skipped:
+                low = keys.of_kind(keys.kind_of(skipped)).high
+                break
+        else:
+            return
+
+
+def _until_skipped(page: list[Row]) -> tuple[list[tuple[str, dict[str, Column]]], str]:
+    wanted: list[tuple[str, dict[str, Column]]] = []
+    for row in page:
+        if not is_exported(_key(row)):
+            return wanted, _key(row)
+        wanted.append((_key(row), exported(row)))
+    return wanted, ""
+
+
+async def _changed(
+    rows: ExportRows, tenant: str, since: datetime, clock: Callable[[], datetime]
+) -> AsyncIterator[list[tuple[str, dict[str, Column]]]]:
+    """The rows that changed since the walk began, round after round, each from where the one before began."""
+    told: dict[str, str] = {}
+    for _ in range(MAX_ROUNDS):
+        begun, before = clock() - SKEW, len(told)
+        token: Token | None = None
+        while True:
+            page = await rows.changed(tenant, since, token)
+            fresh = [row for row in page.rows if is_exported(_key(row)) and told.get(_key(row)) != row.etag]
+            told |= {_key(row): row.etag for row in fresh}
+            if fresh:
+                yield [(_key(row), exported(row)) for row in fresh]
+            token = page.token
+            if token is None:
+                break
+        if len(told) == before:
+            return
+        since = begun
+
+
+def _key(row: Row) -> str:
+    return str(row.properties["RowKey"])

@@ -1,0 +1,165 @@
+"""What of an export is written into an empty tenant. Pure: lines in, decisions out.
+
+Tables have no snapshots, so an export that ran beside changes can hold what does not fit together. A plan, made of the
+whole file, leaves out what cannot stand, and counts it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from scim_core.model import GROUP, Column
+from scim_core.storage.maintenance.archive import ArchiveError, Header, Line
+from scim_core.storage.tables import keys
+from scim_core.storage.tables.entities import joined, unsettled_property
+from scim_core.storage.tables.large_change import Pending, to_head
+
+
+@dataclass(frozen=True, slots=True)
+class _Resource:
+    last_modified: str
+    unique: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class ImportPlan:
+    """Which lines are written, and how many are left out, by reason. `overtaken` are the keys of resources."""
+
+    tenant: str = ""
+    lines: int = 0
+    replaced: int = 0
+    dangling: int = 0
+    overtaken: tuple[str, ...] = ()
+    _last: dict[str, int] = field(default_factory=dict, repr=False)
+    _resources: dict[str, _Resource] = field(default_factory=dict, repr=False)
+    _edges: list[tuple[str, str]] = field(default_factory=list, repr=False)
+    _heads: dict[str, Pending] = field(default_factory=dict, repr=False)
+    _parts: dict[str, set[str]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, content: Iterable[Header | Line]) -> "ImportPlan":
+        """The plan of a whole file. Raises ArchiveError for one that is wrong."""
+        plan = cls()
+        for item in content:
+            if isinstance(item, Header):
+                plan.tenant = item.tenant
+            else:
+                plan._note(item)
+        if not plan.tenant:
+            raise ArchiveError("The file is empty.")
+        plan._overtake()
+        return plan
+
+    def has(self, line: Line) -> bool:
+        """Whether this line is written: it is the last one of its key, and what it rests on is written too."""
+        if self._last.get(line.key, line.number) != line.number:
+            return False
+        if self._is_plain:
+            return True
+        kind = keys.kind_of(line.key)
+        if kind == "member":
+            return all(end in self._resources for end in _ends(line))
+        if kind == "pending":
+            return self._is_whole(":".join(line.key.split(":")[:2]))
+        return line.key in self._resources
+
+    def properties(self, line: Line) -> dict[str, Column]:
+        """The row of a line; a resource that waits for a change that is not there waits no longer."""
+        mark = line.properties.get("pending")
+        head_key = f"pending:{line.key.partition(':')[2]}"
+        if mark and not (self._is_whole(head_key) and self._heads[head_key].mark == mark):
+            return line.properties | unsettled_property("")
+        return line.properties
+
+    def pending(self) -> list[Pending]:
+        """The heads of the large changes that were not finished."""
+        return [head for key, head in self._heads.items() if self._is_whole(key)]
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether these are rows of all tenants together, which rest on nothing and from which nothing follows."""
+        return ":" in self.tenant
+
+    def _note(self, line: Line) -> None:
+        self.lines += 1
+        if self._is_plain:
+            self._last[line.key] = line.number
+            return
+        kind, _, rest = line.key.partition(":")
+        if line.again:
+            self.replaced += line.key in self._last or self._knows(line.key)
+            self._last[line.key] = line.number
+        if kind == "member":
+            self._edges.append(_ends(line))
+        elif kind != "pending":
+            _text(line, "id")
+            unique = tuple(key for key in index_keys(line.properties) if _is_unique(key))
+            self._resources[line.key] = _Resource(_text(line, "lastModified"), unique)
+        elif ":" in rest:
+            self._parts.setdefault(line.key.rpartition(":")[0], set()).add(line.key)
+        else:
+            self._heads[line.key] = _head(line)
+
+    def _knows(self, key: str) -> bool:
+        return key in self._resources or key in self._heads
+
+    def _overtake(self) -> None:
+        """Of two resources with one unique value, the one that was changed last has it.
+
+        The other had let go of it, or was deleted, while the export ran.
+        """
+        holders: dict[str, str] = {}
+        lost = set()
+        for key, resource in self._resources.items():
+            for value in resource.unique:
+                other = holders.get(value)
+                if other is not None and self._resources[other].last_modified > resource.last_modified:
+                    lost.add(key)
+                else:
+                    lost |= {other} if other is not None else set()
+                    holders[value] = key
+        self.overtaken = tuple(sorted(lost))
+        for key in lost:
+            del self._resources[key]
+        self.dangling = sum(any(end not in self._resources for end in ends) for ends in self._edges)
+        self._edges.clear()
+
+    def _is_whole(self, head_key: str) -> bool:
+        head = self._heads.get(head_key)
+        if head is None:
+            return False
+        return len(self._parts.get(f"{head_key}:{head.mark}", ())) == len(head.lengths)
+
+
+def index_keys(properties: dict[str, Column]) -> list[str]:
+    """The keys of the index rows of a resource's row."""
+    return "".join(joined("i", properties)).splitlines()
+
+
+def _is_unique(index_key: str) -> bool:
+    """Whether one resource alone can have this index row: its key then does not end with an id."""
+    return index_key.count(":") == 1
+
+
+def _ends(line: Line) -> tuple[str, str]:
+    return (
+        keys.resource(GROUP, _text(line, "group")),
+        keys.resource(_text(line, "type"), _text(line, "member")),
+    )
+
+
+def _head(line: Line) -> Pending:
+    """Raises ArchiveError for a line that is not what a large change has as its head."""
+    for name in ("type", "id", "mark", "kind", "version", "lastModified", "lengths", "done"):
+        _text(line, name)
+    try:
+        return to_head(line.properties, etag="")
+    except ValueError as error:
+        raise ArchiveError(f"Line {line.number + 1} is no large change of ours: {error}.") from None
+
+
+def _text(line: Line, name: str) -> str:
+    """A property that every row of the kind has. Raises ArchiveError where it is missing."""
+    value = line.properties.get(name)
+    if not isinstance(value, str):
+        raise ArchiveError(f"Line {line.number + 1} has no {name}, which every row of its kind has.")
+    return value

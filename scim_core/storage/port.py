@@ -1,0 +1,222 @@
+"""The storage port: what the service provider needs of a place that keeps resources and memberships.
+
+Nothing here knows SCIM models, HTTP or Azure. `tables/` and `memory.py` implement `Storage`; the contract suite in
+tests/contract holds both to the same promises. A tenant is a string; nothing ever crosses from one tenant to another.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from scim_core.model import NO_EDITS, Column, IndexEntry, Membership, MembershipEdits, StoredResource
+
+MANY_MEMBERSHIPS = 100
+"""From this many memberships on, a delete need not be given all that its resource takes part in."""
+
+RETRY_AFTER_SECONDS = 5
+"""How long whoever met a busy storage is asked to wait: long enough for a throttled partition to recover."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnTest:
+    """A comparison a storage can answer by itself: `operator` is one of eq, gt, ge, lt, le."""
+
+    column: str
+    operator: str
+    value: Column
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Resources in id order. `last_id` is where the next page starts after; None when nothing follows."""
+
+    resources: tuple[StoredResource, ...]
+    last_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number of resources, and the id of the last of them; None when there are none."""
+
+    number: int
+    last_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PagePosition:
+    """Where a walk by startIndex stands: the page that starts next comes after `last_id`. `expires` is UTC text.
+
+    Of a walk over all resource types `last_id` is the type it stands in, and `total_results` counts what lies before.
+    """
+
+    last_id: str
+    total_results: int
+    expires: str
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did: the changes it carried to their end, and those that it had to leave."""
+
+    finished: int = 0
+    left: int = 0
+
+
+class StorageError(Exception):
+    """The family of errors a storage may raise; no other exception leaves an implementation."""
+
+
+class NotFound(StorageError):
+    """The resource to change, or a member that an edit names, is not stored. `ids` are the ones known to be missing."""
+
+    def __init__(self, ids: Collection[str] = ()) -> None:
+        self.ids = frozenset(ids)
+        super().__init__(f"not stored: {', '.join(sorted(self.ids)) or 'a resource of the change'}")
+
+
+class VersionConflict(StorageError):
+    """The resource has changed since it was read."""
+
+
+class UniquenessConflict(StorageError):
+    """Another resource already holds the value of a unique attribute."""
+
+    def __init__(self, attribute: str) -> None:
+        self.attribute = attribute
+        super().__init__(f"{attribute} is taken")
+
+
+class TooLarge(StorageError):
+    """The change or the resource is beyond what the storage can keep; the text says which limit."""
+
+
+class StorageBusy(StorageError):
+    """The storage did not answer in time or asked to come back; nothing is known to have happened."""
+
+    def __init__(self, reason: str, retry_after: int = RETRY_AFTER_SECONDS) -> None:
+        self.retry_after = retry_after
+        super().__init__(reason)
+
+
+class Storage(Protocol):
+    """Keeps resources and memberships per tenant. Every change is all-or-nothing.
+
+    A change of many memberships is decided at once and may be carried out in pieces. Until that has happened the
+    resource is `unsettled`; the change itself returns when it is decided and has been given some time.
+    Returned values are the caller's own: changing them changes nothing stored. Ids order resources by creation.
+    """
+
+    async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
+        """The resource, its index entries and its first members are stored.
+
+        Repeating a create that did happen, with the same id, succeeds.
+        Raises UniquenessConflict, NotFound (a member does not exist), TooLarge, StorageBusy.
+        """
+
+    async def read(self, tenant: str, resource_type: str, ids: Sequence[str]) -> list[StoredResource | None]:
+        """The resources with these ids, in this order; None where there is none. Reads go side by side.
+
+        Ids that lie close to each other are read together.
+        """
+
+    async def existing(self, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
+        """Those of the ids that are resources of this type. Ids that lie close to each other are read together."""
+
+    async def find(
+        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
+    ) -> list[str]:
+        """The ids, ascending, of the resources that hold this index entry; with `prefix`, whose key starts so.
+
+        Of more than `limit`, so many of them, whichever: little more than these is read.
+        """
+
+    async def page(
+        self,
+        tenant: str,
+        resource_type: str,
+        *,
+        after: str | None = None,
+        limit: int,
+        tests: Sequence[ColumnTest] = (),
+    ) -> Page:
+        """The first `limit` resources after the id `after` that pass all tests."""
+
+    async def count(
+        self,
+        tenant: str,
+        resource_type: str,
+        *,
+        after: str | None = None,
+        up_to: str | None = None,
+        limit: int | None = None,
+    ) -> Count:
+        """How many resources of this type come after an id, up to another one, which counts if it is there.
+
+        No more than `limit` are counted. Costs a key each.
+        """
+
+    async def seek(self, tenant: str, resource_type: str, *, after: str | None, steps: int) -> str | None:
+        """The id `steps` (at least 1) places after the id `after`; None when the list ends before."""
+
+    async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS) -> None:
+        """The resource's new state and the edits are stored, provided it still is in the state of `resource.etag`.
+
+        Raises VersionConflict, UniquenessConflict, NotFound, TooLarge, StorageBusy.
+        """
+
+    async def edit_members(self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool) -> None:
+        """The edits are stored, and the group's version and last_modified become those of `group`.
+
+        The document stands as it is; with `guarded` the group must still be in the state of `group.etag`.
+        Edits are idempotent. The version of each member moves too, for its `groups` have changed.
+        Raises VersionConflict (guarded), NotFound (the group or a member to add), TooLarge, StorageBusy.
+        """
+
+    async def delete(
+        self, tenant: str, resource: StoredResource, memberships: Sequence[Membership], *, now: str
+    ) -> None:
+        """The resource, its index entries and `memberships`, all it takes part in, are gone.
+
+        Given MANY_MEMBERSHIPS or more, the storage finds out itself which others there are.
+        Groups it was a member of get a new version and `now` as last_modified; members of it a new version.
+        Raises VersionConflict (it or its memberships have changed), NotFound, TooLarge, StorageBusy.
+        """
+
+    async def settle(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:
+        """A pending change of this resource, which may be gone by it, is carried on for at most `seconds`.
+
+        Returns the edits it has still to make then: none when it is done, or is a deletion. Raises StorageBusy.
+        """
+
+    async def sweep(self, *, before: str, seconds: float) -> Swept:
+        """The changes of all tenants that were decided before an instant and that nobody has finished are finished."""
+
+    async def members_of(self, tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
+        """All memberships of a group, or the first `limit`, ordered by member id."""
+
+    async def members_of_each(self, tenant: str, group_ids: Sequence[str]) -> dict[str, list[Membership]]:
+        """For each of these ids, all memberships of the group, ordered by member id. Some groups are read at a time."""
+
+    async def groups_of(
+        self, tenant: str, member_ids: Sequence[str], *, contiguous: bool = False
+    ) -> dict[str, list[Membership]]:
+        """For each of these ids, the memberships in which it is the member, ordered by group id.
+
+        Those of many members that lie close to each other are read together. `contiguous` says that no or few others
+        lie between the least and the greatest id: one range read.
+        """
+
+    async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:
+        """The memberships of those of the ids that are members, ordered; the cost is in proportion to the ids."""
+
+    async def load_bookmark(self, tenant: str, key: str) -> PagePosition | None:
+        """The bookmark under this key, whatever its expiry; None where there is none."""
+
+    async def save_bookmark(self, tenant: str, key: str, bookmark: PagePosition) -> None:
+        """The bookmark replaces what was under this key."""
+
+    async def ping(self) -> None:
+        """Returns when the storage answers; raises StorageBusy when it does not."""
+
+    async def close(self) -> None:
+        """Connections are released. The storage is not used afterwards."""

@@ -1,0 +1,188 @@
+"""The row operations of each change of the port. Pure: what is written is decided here, how and when in storage.py.
+
+A membership is two rows, one seen from the group and one from the member. A change of memberships also touches the row
+at the other end with a merge that needs it to exist: so no membership can name a missing resource, and a delete of that
+resource, which is guarded by its ETag, notices. `mark` is a text no other change has; see `accounts_for`.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from scim_core.model import GROUP, Column, Membership, MembershipEdits, StoredResource
+from scim_core.storage.tables import keys
+from scim_core.storage.tables.entities import (
+    ReadState,
+    index_keys,
+    membership_properties,
+    to_properties,
+    unsettled_property,
+)
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from scim_core.storage.tables.service_limits import MAX_OPERATIONS, PAGE_ROWS
+
+OPERATIONS_EACH = 3
+"""Row operations that one membership takes: its two rows, and the touch of the resource at the other end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happens to a resource's own rows, of which the first is its document's, and to its memberships."""
+
+    resource: StoredResource
+    mark: str
+    own: tuple[RowOperation, ...]
+    edits: MembershipEdits
+
+    @property
+    def guarded(self) -> bool:
+        """Whether it happens in one state of the resource only, so that it cannot happen twice."""
+        return bool(self.own[0].etag)
+
+    def as_read(self) -> "Change":
+        """The same change, guarded: provided that the resource still is in the state in which it was read."""
+        row, *others = self.own
+        return replace(self, own=(replace(row, etag=ReadState.of(self.resource).etag), *others))
+
+    @property
+    def fits(self) -> bool:
+        """Whether one transaction can hold all of it."""
+        return fits(self.own, self.edits.add + self.edits.remove)
+
+    def operations(self, edits: MembershipEdits, gone: Collection[str] = ()) -> list[RowOperation]:
+        """The whole change, with these edits, as one transaction. The members `gone` have no row to touch any more."""
+        group = self.resource
+        return [*self.own, *without_touches(edge_operations(key_of(group), group.version, edits, self.mark), gone)]
+
+    def opening(self) -> list[RowOperation]:
+        """The change without its edits, which follow: until then the resource's row is marked as unsettled."""
+        row, *others = self.own
+        return [replace(row, properties=row.properties | unsettled_property(self.mark)), *others]
+
+
+def fits(own: Sequence[RowOperation], memberships: Collection[Membership]) -> bool:
+    """Whether these operations and those of the memberships are no more than a transaction takes."""
+    return len(own) + OPERATIONS_EACH * len(memberships) <= MAX_OPERATIONS
+
+
+def creation(resource: StoredResource, members: Sequence[Membership], mark: str) -> Change:
+    """The resource's row, its index rows, its first members. The first failure tells a repetition from a conflict."""
+    row = RowOperation(Verb.INSERT, Role.RESOURCE, key_of(resource), to_properties(resource, mark if members else ""))
+    own = (row, *_index_insertions(resource, frozenset()))
+    return Change(resource, mark, own, MembershipEdits(add=tuple(members)))
+
+
+def update(resource: StoredResource, edits: MembershipEdits, mark: str) -> Change:
+    """The resource's row, the difference to its index rows as it was read, and the edits."""
+    read = ReadState.of(resource)
+    properties = to_properties(resource, mark if edits else read.mark)
+    own = (
+        RowOperation(Verb.REPLACE, Role.RESOURCE, key_of(resource), properties, read.etag),
+        *_index_deletions(read.index_keys - index_keys(resource).keys()),
+        *_index_insertions(resource, read.index_keys),
+    )
+    return Change(resource, mark, own, edits)
+
+
+def membership_change(group: StoredResource, edits: MembershipEdits, mark: str, *, guarded: bool) -> Change:
+    """The group's version and last_modified, and the edits. Unguarded, changes side by side do not contend."""
+    properties: dict[str, Column] = {
+        "version": group.version,
+        "lastModified": group.last_modified,
+        "edges": mark,
+    }
+    etag = ReadState.of(group).etag if guarded else ""
+    return Change(group, mark, (RowOperation(Verb.MERGE, Role.RESOURCE, key_of(group), properties, etag),), edits)
+
+
+def departure(resource: StoredResource) -> list[RowOperation]:
+    """The rows of the resource and of its index are deleted, in the state in which it was read."""
+    read = ReadState.of(resource)
+    row = RowOperation(Verb.DELETE, Role.RESOURCE, key_of(resource), etag=read.etag, about=resource.id)
+    return [row, *_index_deletions(read.index_keys)]
+
+
+def severance(
+    own_key: str, resource_id: str, memberships: Iterable[Membership], *, mark: str, version: str, now: str
+) -> list[RowOperation]:
+    """The rows of a deleted resource's memberships are deleted; the other ends get `version`, which nobody had yet."""
+    touches: dict[str, RowOperation] = {}
+    rows: list[RowOperation] = []
+    for edge in memberships:
+        rows += _rows(edge, Verb.DELETE)
+        if edge.member_id == resource_id:
+            touch = _touch(GROUP, edge.group_id, {"version": version, "lastModified": now, "edges": mark})
+        else:
+            touch = _touch(edge.member_type, edge.member_id, {"version": version, "edges": mark})
+        # Two groups can be members of each other: one row, one operation, and the touch of a group says more.
+        touches[touch.key] = max(touch, touches.get(touch.key, touch), key=lambda item: len(item.properties))
+    touches.pop(own_key, None)
+    return [*rows, *touches.values()]
+
+
+def accounts_for(resource: StoredResource, memberships: Sequence[Membership]) -> bool:
+    """Whether `memberships`, read beside the resource and not after it, are certain to be all it had when it was read.
+
+    Its row carries the mark of the last change of its memberships. None: it never had one. Borne by an edge that was
+    read: the edges were read after that change, hence they show all changes up to the state of the row. A group's
+    edges come from two reads, of which one may be older than the mark, and so may one page of many edges; after a
+    removal no edge bears the mark.
+    """
+    mark = ReadState.of(resource).mark
+    if not mark:
+        return not memberships
+    one_read = resource.resource_type != GROUP and len(memberships) < PAGE_ROWS
+    return one_read and any(edge.mark == mark for edge in memberships)
+
+
+def edge_operations(own_key: str, version: str, edits: MembershipEdits, mark: str) -> Iterator[RowOperation]:
+    """The rows of the edits of one group, and the touches of the members, whose version becomes that of the group."""
+    for edge in edits.add:
+        yield from _rows(edge, Verb.UPSERT, membership_properties(edge, mark))
+    for edge in edits.remove:
+        yield from _rows(edge, Verb.DELETE)
+    for edge in (*edits.add, *edits.remove):
+        touch = _touch(edge.member_type, edge.member_id, {"version": version, "edges": mark})
+        if touch.key != own_key:
+            yield touch
+
+
+def without_touches(operations: Iterable[RowOperation], gone: Collection[str]) -> list[RowOperation]:
+    """The operations without the touches of resources that are gone, while the deletion of one is being carried out."""
+    return [item for item in operations if item.role is not Role.OTHER or item.about not in gone]
+
+
+def other_ends(resource_id: str, memberships: Iterable[Membership]) -> list[tuple[str, str]]:
+    """The type and the id of the resource at the other end of each of a resource's memberships."""
+    return [
+        (GROUP, edge.group_id) if edge.member_id == resource_id else (edge.member_type, edge.member_id)
+        for edge in memberships
+    ]
+
+
+def key_of(resource: StoredResource) -> str:
+    """The key of the row that holds the resource."""
+    return keys.resource(resource.resource_type, resource.id)
+
+
+def _rows(edge: Membership, verb: Verb, properties: dict[str, Column] | None = None) -> Iterator[RowOperation]:
+    for key in (keys.member(edge.group_id, edge.member_id), keys.member_of(edge.member_id, edge.group_id)):
+        yield RowOperation(verb, Role.MEMBERSHIP, key, properties or {}, about=edge.member_id)
+
+
+def _touch(resource_type: str, resource_id: str, properties: dict[str, Column]) -> RowOperation:
+    return RowOperation(
+        Verb.MERGE, Role.OTHER, keys.resource(resource_type, resource_id), properties, about=resource_id
+    )
+
+
+def _index_insertions(resource: StoredResource, there: frozenset[str]) -> Iterator[RowOperation]:
+    unique = {keys.unique_index(resource.resource_type, entry) for entry in resource.index if entry.unique}
+    for key, attribute in index_keys(resource).items():
+        if key not in there:
+            verb = Verb.INSERT if key in unique else Verb.UPSERT
+            yield RowOperation(verb, Role.INDEX, key, {"id": resource.id}, about=attribute)
+
+
+def _index_deletions(gone: Iterable[str]) -> Iterator[RowOperation]:
+    for key in sorted(gone):
+        yield RowOperation(Verb.DELETE, Role.INDEX, key)

@@ -1,0 +1,151 @@
+"""A stored resource as the properties of its row, and back; likewise the small rows of bookmarks and memberships.
+
+id, created, lastModified, version   of the resource
+d0, d1, ...                          its document: JSON text, in parts that fit a property
+i0, i1, ...                          the row keys of its index entries, one a line
+c_...                                its promoted columns
+edges                                the mark of the last change of a membership it takes part in, if any
+pending                              the mark of the change that is still being carried out, if any
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from scim_core.model import Column, Membership, StoredResource
+from scim_core.storage.port import PagePosition, VersionConflict
+from scim_core.storage.tables import keys
+from scim_core.storage.tables.service_limits import MAX_PROPERTY_UNITS, units
+
+OWN_COLUMNS = frozenset({"created", "lastModified"})
+"""Columns every resource has, under their own names."""
+
+_COLUMN_PREFIX = "c_"
+_ESCAPED = re.compile(r"_([0-9a-f]{4})")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9]*")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadState:
+    """The state of a row when it was read: its ETag, the mark of its last membership change, its index row keys.
+
+    As text it is the `etag` of the port, so that a change knows what there is to replace without reading it again.
+    """
+
+    etag: str
+    mark: str
+    index_keys: frozenset[str]
+
+    @classmethod
+    def of(cls, resource: StoredResource) -> "ReadState":
+        """The state in which this resource was read. Raises VersionConflict for one that never was."""
+        if not resource.etag:
+            raise VersionConflict
+        etag, _, rest = resource.etag.partition("\n")
+        mark, _, index_lines = rest.partition("\n")
+        return cls(etag, mark, frozenset(index_lines.splitlines()))
+
+
+def index_keys(resource: StoredResource) -> dict[str, str]:
+    """The attribute of each index row that the resource is to have, by row key."""
+    return {
+        keys.index(resource.resource_type, entry, resource.id): entry.attribute
+        for entry in sorted(resource.index, key=lambda entry: (entry.attribute, entry.key))
+    }
+
+
+def to_properties(resource: StoredResource, mark: str) -> dict[str, Column]:
+    """The whole row of a resource; `mark` is that of the last change of its memberships, empty for none."""
+    properties: dict[str, Column] = {
+        "id": resource.id,
+        "created": resource.created,
+        "lastModified": resource.last_modified,
+        "version": resource.version,
+    }
+    if mark:
+        properties["edges"] = mark
+    properties |= {column_property(name): value for name, value in resource.columns.items()}
+    properties |= split("i", "\n".join(index_keys(resource)))
+    properties |= split("d", _to_json(resource.document))
+    return properties
+
+
+def unsettled_property(mark: str) -> dict[str, Column]:
+    """The mark of the change that a resource's row waits for; empty for none."""
+    return {"pending": mark}
+
+
+def from_entity(resource_type: str, entity: Mapping[str, Any], etag: str) -> StoredResource:
+    """The resource of a row that was read."""
+    return StoredResource(
+        resource_type=resource_type,
+        id=entity["id"],
+        document=json.loads("".join(joined("d", entity))),
+        created=entity["created"],
+        last_modified=entity["lastModified"],
+        version=entity["version"],
+        columns={_column_name(name): value for name, value in entity.items() if name.startswith(_COLUMN_PREFIX)},
+        etag="\n".join((etag, entity.get("edges", ""), "".join(joined("i", entity)))),
+        unsettled=bool(entity.get("pending")),
+    )
+
+
+@lru_cache(maxsize=256)  # the columns are a fixed few
+def column_property(column: str) -> str:
+    """The property that holds a column. Its name is a C# identifier: other characters become _ and digits."""
+    if column in OWN_COLUMNS:
+        return column
+    escaped = "".join(char if _PLAIN_NAME.fullmatch(char) else f"_{ord(char):04x}" for char in column)
+    return _COLUMN_PREFIX + escaped
+
+
+def membership_properties(edge: Membership, mark: str) -> dict[str, Column]:
+    """Either row of a membership."""
+    return {"group": edge.group_id, "member": edge.member_id, "type": edge.member_type, "edges": mark}
+
+
+def to_membership(entity: Mapping[str, Any]) -> Membership:
+    """The membership of either of its rows."""
+    return Membership(entity["group"], entity["member"], entity["type"], mark=entity["edges"])
+
+
+def bookmark_properties(bookmark: PagePosition) -> dict[str, Column]:
+    """The row of a bookmark."""
+    return {"lastId": bookmark.last_id, "totalResults": str(bookmark.total_results), "expires": bookmark.expires}
+
+
+def to_bookmark(entity: Mapping[str, Any]) -> PagePosition:
+    """The bookmark of a row."""
+    return PagePosition(entity["lastId"], int(entity["totalResults"]), entity["expires"])
+
+
+@lru_cache(maxsize=256)
+def _column_name(name: str) -> str:
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), name.removeprefix(_COLUMN_PREFIX))
+
+
+def _to_json(document: dict[str, Any]) -> str:
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair: JSON can say it, UTF-8 cannot
+        return json.dumps(document, separators=(",", ":"))
+    return text
+
+
+def split(prefix: str, text: str) -> dict[str, Column]:
+    """A text as properties prefix0, prefix1, ... that are short enough each."""
+    # Without characters beyond U+FFFF a character is a unit; with some, half as many characters always fit.
+    step = MAX_PROPERTY_UNITS if units(text) == len(text) else MAX_PROPERTY_UNITS // 2
+    return {f"{prefix}{number}": text[start : start + step] for number, start in enumerate(range(0, len(text), step))}
+
+
+def joined(prefix: str, entity: Mapping[str, Any]) -> Iterator[str]:
+    """The parts of a text that was split."""
+    number = 0
+    while (part := entity.get(f"{prefix}{number}")) is not None:
+        yield part
+        number += 1

@@ -1,0 +1,193 @@
+"""The row keys of the one table, as docs/storage.md lists them: one function for each kind of row and of range.
+
+A row key holds at most 512 characters (1 KiB in UTF-16, which is also what Azurite enforces): a kind, a key and an id
+with their separators stay below.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from scim_core.model import GROUP, RESERVED_NAMES, IndexEntry
+from scim_core.storage.tables.codec import ABOVE_ALL, BELOW_ALL, encode, fit, fit_prefix
+
+KIND_LIMIT = 60
+"""Characters of a kind such as User.userName; an extension's attribute of a longer name is cut with a digest."""
+
+KEY_LIMIT = 400
+"""Characters of an index key; longer keys are cut with a digest."""
+
+ID_LIMIT = 48
+"""Characters of an id. Ours have 36; a longer one, which only a client can make up, is cut and finds nothing."""
+
+TENANT_LIMIT = 400
+"""Characters of a partition key, which may hold 512 as well."""
+
+MARKERS = ":pending"
+"""The partition that names the changes of all tenants that may be unfinished. No tenant's code holds a colon."""
+
+REGISTRY = ":registry"
+"""The partition of the tenants' own rows and their credentials. No tenant's code holds a colon."""
+
+_AFTER_COLON = ";"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRange:
+    """The row keys from `low`, which is in the range, to `high`, which is not."""
+
+    low: str
+    high: str
+
+
+def partition(tenant: str) -> str:
+    """The partition that holds all rows of a tenant; or MARKERS or REGISTRY itself."""
+    return tenant if tenant in (MARKERS, REGISTRY) else fit(encode(tenant), TENANT_LIMIT)
+
+
+def resource(resource_type: str, resource_id: str) -> str:
+    """The row of a resource."""
+    return f"{_kind(resource_type)}:{_id(resource_id)}"
+
+
+def resources(resource_type: str, after: str | None = None, up_to: str | None = None) -> KeyRange:
+    """The rows of all resources of a type, or of those after an id, up to another one and with it."""
+    low = f"{_kind(resource_type)}:" if after is None else resource(resource_type, after) + BELOW_ALL
+    high = f"{_kind(resource_type)}{_AFTER_COLON}" if up_to is None else resource(resource_type, up_to) + BELOW_ALL
+    return KeyRange(low, high)
+
+
+def index(resource_type: str, entry: IndexEntry, resource_id: str) -> str:
+    """The row by which an entry finds its resource; a unique one does not name it, so that a second insert fails."""
+    return (
+        unique_index(resource_type, entry)
+        if entry.unique
+        else f"{unique_index(resource_type, entry)}:{_id(resource_id)}"
+    )
+
+
+def unique_index(resource_type: str, entry: IndexEntry) -> str:
+    """The row of a unique entry, whoever holds it."""
+    return f"{_kind(resource_type, entry.attribute)}:{fit(encode(entry.key), KEY_LIMIT)}"
+
+
+def holders(resource_type: str, entry: IndexEntry) -> KeyRange:
+    """The rows of all resources that hold a non-unique entry."""
+    return _below(unique_index(resource_type, entry))
+
+
+def holders_of_prefix(resource_type: str, entry: IndexEntry) -> KeyRange:
+    """The rows of all resources with a key that starts with the entry's; of more when that is longer than a cut key."""
+    low = f"{_kind(resource_type, entry.attribute)}:{fit_prefix(encode(entry.key), KEY_LIMIT)}"
+    return KeyRange(low, low + ABOVE_ALL)
+
+
+def member(group_id: str, member_id: str) -> str:
+    """The row of a membership among those of its group."""
+    return f"member:{_id(group_id)}:{_id(member_id)}"
+
+
+def members(group_id: str) -> KeyRange:
+    """The rows of all memberships of a group."""
+    return _below(f"member:{_id(group_id)}")
+
+
+def member_of(member_id: str, group_id: str) -> str:
+    """The row of a membership among those of its member."""
+    return f"memberOf:{_id(member_id)}:{_id(group_id)}"
+
+
+def groups_of(first_member_id: str, last_member_id: str) -> KeyRange:
+    """The rows of all memberships of the members from the first id to the last."""
+    return KeyRange(f"memberOf:{_id(first_member_id)}:", f"memberOf:{_id(last_member_id)}{_AFTER_COLON}")
+
+
+def memberships(resource_type: str, resource_id: str) -> list[KeyRange]:
+    """The rows of all memberships that a resource takes part in: as a member, and as a group."""
+    return [groups_of(resource_id, resource_id), *([members(resource_id)] if resource_type == GROUP else [])]
+
+
+def bookmark(key: str) -> str:
+    """The row of a bookmark."""
+    return f"bookmark:{fit(encode(key), KEY_LIMIT)}"
+
+
+def tenant(tenant_id: str) -> str:
+    """The row of a tenant, in the partition REGISTRY."""
+    return f"tenant:{fit(encode(tenant_id), KEY_LIMIT)}:"
+
+
+def credential(tenant_id: str, credential_id: str) -> str:
+    """The row of a credential of a tenant, in the partition REGISTRY."""
+    return f"{tenant(tenant_id)}{_id(credential_id)}"
+
+
+def registered(tenant_id: str) -> KeyRange:
+    """The row of a tenant and those of its credentials."""
+    return _below(tenant(tenant_id).removesuffix(":"))
+
+
+def pointer(text: str) -> str:
+    """The row, in the partition REGISTRY, by which a credential's tenant is found."""
+    return f"pointer:{fit(encode(text), KEY_LIMIT)}"
+
+
+def pending(resource_id: str) -> str:
+    """The row of the change that a resource is waiting for."""
+    return f"pending:{_id(resource_id)}"
+
+
+def pending_part(resource_id: str, mark: str, number: int) -> str:
+    """The row of one part of a change."""
+    return f"{pending(resource_id)}:{mark}:{number:04}"
+
+
+def pending_parts(resource_id: str, mark: str) -> KeyRange:
+    """The rows of all parts of a change."""
+    return _below(f"{pending(resource_id)}:{mark}")
+
+
+def change_of(part_key: str) -> tuple[str, str]:
+    """The id of the resource and the mark of the change that the row of a part belongs to: ids are kept as they are."""
+    _, resource_id, mark, *_ = part_key.split(":")
+    return resource_id, mark
+
+
+def marker(tenant: str, resource_id: str, mark: str) -> str:
+    """The row, in the partition MARKERS, that names a change of a tenant."""
+    return f"{partition(tenant)}:{_id(resource_id)}:{mark}"
+
+
+def kind_of(key: str) -> str:
+    """The kind of a row, such as User, User.userName or memberOf."""
+    return key.partition(":")[0]
+
+
+def of_kind(kind: str) -> KeyRange:
+    """The rows of a kind, as kind_of tells it."""
+    return _below(kind)
+
+
+def markers_of(tenant: str) -> KeyRange:
+    """The rows, in the partition MARKERS, that name changes of a tenant."""
+    return _below(partition(tenant))
+
+
+def everything() -> KeyRange:
+    """All rows of a partition: keys are ASCII."""
+    return KeyRange("", "\x7f")
+
+
+def _below(key: str) -> KeyRange:
+    return KeyRange(f"{key}:", f"{key}{_AFTER_COLON}")
+
+
+def _id(text: str) -> str:
+    return fit(encode(text), ID_LIMIT)
+
+
+@lru_cache(maxsize=1024)  # as many as there are resource types and indexed attributes
+def _kind(resource_type: str, attribute: str | None = None) -> str:
+    if resource_type in RESERVED_NAMES or "." in resource_type:
+        raise ValueError(f"A resource type cannot be named {resource_type!r}: rows of another kind are.")
+    name = resource_type if attribute is None else f"{resource_type}.{attribute}"
+    return fit(encode(name), KIND_LIMIT)

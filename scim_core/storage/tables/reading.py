@@ -1,0 +1,149 @@
+"""Reads that several operations make: many rows side by side, ranges to their end, which of many ids exist."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import batched
+
+from scim_core.model import Membership
+from scim_core.storage.port import ColumnTest
+from scim_core.storage.tables import entities, keys
+from scim_core.storage.tables.codec import BELOW_ALL
+from scim_core.storage.tables.keys import KeyRange
+from scim_core.storage.tables.rows import Row, Rows, read_pages
+from scim_core.storage.tables.service_limits import PAGE_ROWS
+
+SIDE_BY_SIDE = 50
+"""Reads that one operation has under way at a time: half the transport's connections, and enough for the members that
+fit one transaction, so that no operation waits for itself and no operation keeps the others out.
+"""
+
+FEW = 50
+"""Names that are looked up one by one. Of more, those that lie together are found by range reads."""
+
+ROWS_WORTH_A_READ = 10
+"""Rows of a range read that cost what one point read does: to bring one wanted row in so many is worth it."""
+
+MEMBERS_TOGETHER = 100
+"""Members whose groups are looked for together. Each has ten or so, so that one answer holds them."""
+
+ID = "id"
+EDGE = "group,member,type,edges"
+
+
+async def side_by_side[T](reads: Iterable[Awaitable[T]]) -> list[T]:
+    """The answers, in the order of the reads, of which SIDE_BY_SIDE are under way at a time."""
+    places = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    async def in_place(read: Awaitable[T]) -> T:
+        async with places:
+            return await read
+
+    return await asyncio.gather(*map(in_place, reads))
+
+
+async def read_range(
+    rows: Rows,
+    tenant: str,
+    key_range: KeyRange,
+    *,
+    limit: int | None = None,
+    tests: Sequence[ColumnTest] = (),
+    select: str | None = None,
+) -> list[Row]:
+    """The rows of the range, or the first `limit`."""
+    pages = read_pages(rows, tenant, key_range, limit=limit, tests=tests, select=select)
+    return [row async for page in pages for row in page]
+
+
+async def read_memberships(
+    rows: Rows, tenant: str, key_range: KeyRange, *, limit: int | None = None
+) -> list[Membership]:
+    """The memberships of the range, or the first `limit`."""
+    pages = read_pages(rows, tenant, key_range, limit=limit, select=EDGE)
+    return [entities.to_membership(row.properties) async for page in pages for row in page]
+
+
+async def edges_present(rows: Rows, tenant: str, edges: Sequence[Membership]) -> list[Membership]:
+    """Those of these memberships that are there, in their order, each as its row says."""
+    by_key = [keys.member(edge.group_id, edge.member_id) for edge in edges]
+    found = await among(rows, tenant, by_key, select=f"RowKey,{EDGE}")
+    return [entities.to_membership(found[key].properties) for key in by_key if key in found]
+
+
+async def groups_of(rows: Rows, tenant: str, member_ids: Collection[str]) -> list[Membership]:
+    """The memberships of these members; those of one member are together, in the order of their groups."""
+    lookup = _Lookup(keys.groups_of, lambda row: str(row.properties["member"]), MEMBERS_TOGETHER, EDGE)
+    found, others = await _together(rows, tenant, member_ids, lookup)
+    left = await side_by_side(
+        read_range(rows, tenant, keys.groups_of(member_id, member_id), select=EDGE) for member_id in others
+    )
+    return [entities.to_membership(row.properties) for some in (found, *left) for row in some]
+
+
+async def existing(rows: Rows, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
+    """Those of the ids that are resources of this type."""
+    by_key = {keys.resource(resource_type, resource_id): resource_id for resource_id in ids}
+    found = await among(rows, tenant, by_key, select="RowKey")
+    return {by_key[key] for key in found}
+
+
+async def gone(rows: Rows, tenant: str, resources: Iterable[tuple[str, str]]) -> set[str]:
+    """The ids of those of these resources, each a type and an id, that do not exist."""
+    by_type: dict[str, set[str]] = {}
+    for resource_type, resource_id in resources:
+        by_type.setdefault(resource_type, set()).add(resource_id)
+    found = await asyncio.gather(*(existing(rows, tenant, kind, ids) for kind, ids in by_type.items()))
+    return set().union(*by_type.values()).difference(*found)
+
+
+async def among(rows: Rows, tenant: str, wanted: Collection[str], *, select: str | None = None) -> dict[str, Row]:
+    """The rows with these keys that are there, by key; a `select` has to name RowKey."""
+    lookup = _Lookup(lambda first, last: KeyRange(first, last + BELOW_ALL), _key, PAGE_ROWS, select)
+    found, others = await _together(rows, tenant, wanted, lookup)
+    left = await side_by_side(rows.get(tenant, key, select=select) for key in others)
+    return {_key(row): row for row in (*found, *left) if row}
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """How rows are found by a name: the range that spans two names, the name of a row, how many names go together."""
+
+    span: Callable[[str, str], KeyRange]
+    name: Callable[[Row], str]
+    window: int
+    select: str | None
+
+
+async def _together(rows: Rows, tenant: str, wanted: Collection[str], lookup: _Lookup) -> tuple[list[Row], list[str]]:
+    """All rows of some of the wanted names, and the other names, which are few or too far apart to be read together."""
+    ordered = sorted(set(wanted))
+    if len(ordered) <= FEW:
+        return [], ordered
+    windows = batched(ordered, lookup.window, strict=False)
+    parts = await side_by_side(_window(rows, tenant, list(names), lookup) for names in windows)
+    return [row for found, _ in parts for row in found], [name for _, left in parts for name in left]
+
+
+async def _window(rows: Rows, tenant: str, names: list[str], lookup: _Lookup) -> tuple[list[Row], list[str]]:
+    """Range reads, from the first name to the last, as long as these bring enough of the wanted rows.
+
+    So the cost is in proportion to the names, however many other rows there are.
+    """
+    found: list[Row] = []
+    wanted = set(names)
+    while names:
+        answer = await rows.page(tenant, lookup.span(names[0], names[-1]), select=lookup.select)
+        if answer.token is None:
+            return found + [row for row in answer.rows if lookup.name(row) in wanted], []
+        last = lookup.name(answer.rows[-1]) if answer.rows else ""  # it may have further rows
+        whole = [row for row in answer.rows if lookup.name(row) in wanted and lookup.name(row) < last]
+        found += whole
+        names = [name for name in names if name >= last]
+        if len(whole) * ROWS_WORTH_A_READ <= len(answer.rows):
+            break
+    return found, names
+
+
+def _key(row: Row) -> str:
+    return str(row.properties["RowKey"])

@@ -1,0 +1,79 @@
+"""What Table Storage and Azurite refuse, refused by us beforehand: with a reason, and before half a change is planned.
+
+Azure counts UTF-16, two bytes for a character of most scripts; Azurite counts the bytes of the JSON it is sent, where a
+character that is not ASCII takes six. The stricter of the two holds, so that what works here works there.
+"""
+
+import json
+from collections.abc import Sequence
+
+from scim_core.model import Column
+from scim_core.storage.port import TooLarge
+from scim_core.storage.tables.row_operations import RowOperation
+
+MAX_PROPERTY_UNITS = 32_000
+"""UTF-16 units of one string. The service takes 64 KiB, which is 32,768."""
+
+MAX_PROPERTIES = 252
+"""Properties of one entity, besides its keys and its timestamp: the service's own limit."""
+
+MAX_ENTITY_BYTES = 1024 * 1024
+"""Bytes of one entity, in UTF-16 (Azure) as in JSON (Azurite): the limit of both."""
+
+MAX_OPERATIONS = 100
+"""Operations of one transaction: the service's own limit."""
+
+MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
+"""Bytes of one transaction's request body: the service's own limit."""
+
+PAGE_ROWS = 1000
+"""Rows of one answer to a range read: the service's own limit."""
+
+_OPERATION_BYTES = 2048
+"""Room for what stands around an entity in the request body: boundaries, headers, and keys in a URL."""
+
+_PROPERTY_BYTES = 8
+_STRING_BYTES = 4
+_KEY_BYTES = 4 + 2 * 2 * 512
+"""What Azure's data model adds to the characters of an entity; the keys at their longest."""
+
+_TYPE_BYTES = 32
+"""What stands around the name where the JSON of an entity states the type of a property."""
+
+
+def require_entity(properties: dict[str, Column]) -> int:
+    """The bytes of this entity as JSON. Raises TooLarge when the entity is beyond a limit, which it names."""
+    if len(properties) > MAX_PROPERTIES:
+        raise TooLarge(f"The resource needs {len(properties)} table properties; {MAX_PROPERTIES} is the limit.")
+    for name, value in properties.items():
+        if isinstance(value, str) and units(value) > MAX_PROPERTY_UNITS:
+            raise TooLarge(f"The value of {name} has more than {MAX_PROPERTY_UNITS} UTF-16 units.")
+    size = _json_bytes(properties)
+    if max(size, _utf16_bytes(properties)) > MAX_ENTITY_BYTES:
+        raise TooLarge(f"The resource is larger than {MAX_ENTITY_BYTES} bytes, which is as much as one can take.")
+    return size
+
+
+def require_transaction(operations: Sequence[RowOperation]) -> None:
+    """Raises TooLarge when these operations do not fit one transaction, or an entity of theirs is too large."""
+    if len(operations) > MAX_OPERATIONS:
+        raise TooLarge(f"The change takes {len(operations)} row operations; one transaction holds {MAX_OPERATIONS}.")
+    size = sum(_OPERATION_BYTES + require_entity(operation.properties) for operation in operations)
+    if size > MAX_TRANSACTION_BYTES:
+        raise TooLarge(f"The change takes {size} bytes; one transaction holds {MAX_TRANSACTION_BYTES}.")
+
+
+def units(text: str) -> int:
+    """The UTF-16 units of a text: two for a character beyond U+FFFF."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _json_bytes(properties: dict[str, Column]) -> int:
+    return len(json.dumps(properties)) + sum(_TYPE_BYTES + len(name) for name in properties)
+
+
+def _utf16_bytes(properties: dict[str, Column]) -> int:
+    return _KEY_BYTES + sum(
+        _PROPERTY_BYTES + 2 * len(name) + (_STRING_BYTES + 2 * units(value) if isinstance(value, str) else 1)
+        for name, value in properties.items()
+    )
