@@ -43,7 +43,7 @@ def build(
     if storage is None:
         from scim_core.storage.tables import table_storage  # noqa: PLC0415 -- tests without Azure need not import its SDK
 
-        storage = table_storage(settings.storage)
+        storage = table_storage(settings.storage, clock)
 
     def new_id() -> str:
         return uuid7(clock())

@@ -13,7 +13,7 @@ type Json = dict[str, Any]
 GROUP = "Group"
 """The resource type that has members (RFC 7643 section 4.2)."""
 
-RESERVED_NAMES = frozenset({"member", "memberOf", "bookmark", "pending"})
+RESERVED_NAMES = frozenset({"member", "memberOf", "bookmark", "pending", "indexes"})
 """Names of rows that the storage writes for itself. No resource type can have one of them, in any letter case."""
 
 Column = str | bool
@@ -30,11 +30,51 @@ class IndexEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Index:
+    """An index as the file of a resource type declares it: resources of this type are found by an attribute.
+
+    Uniqueness and letter case are part of it: each makes other keys of the same values.
+    """
+
+    resource_type: str
+    attribute: str
+    unique: bool = False
+    case_exact: bool = False
+
+    @property
+    def name(self) -> str:
+        """The index in one word: Device.site, Device.serialNumber+unique+exact."""
+        of_keys = f"{'+unique' if self.unique else ''}{'+exact' if self.case_exact else ''}"
+        return f"{self.resource_type}.{self.attribute}{of_keys}"
+
+
+FIRST_INDEXES = frozenset(
+    {
+        Index("User", "userName", unique=True),
+        Index("User", "externalId", case_exact=True),
+        Index("User", "displayName"),
+        Index("User", "emails.value"),
+        Index(GROUP, "displayName", unique=True),
+        Index(GROUP, "externalId", case_exact=True),
+    }
+)
+"""The indexes that the files of version 0.1 declare: they are complete for every tenant, without a record that says so.
+
+Every version has kept them from a tenant's first resource on. This list never grows: an index that comes later is
+complete for a tenant once its record says so.
+"""
+
+FIRST_TYPES = frozenset(index.resource_type for index in FIRST_INDEXES)
+"""The resource types that every instance serves, whatever files a deployment adds."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoredResource:
     """A resource at rest: its canonical JSON representation without `meta` and without memberships.
 
     `etag` is the storage's own mark of the state that was read; it is empty for a resource not stored yet.
-    `index` is what a change is to store: a resource that was read comes with none.
+    `index` is what a change is to store, `indexes` are those that the writer keeps: a resource that was read comes with
+    none of either.
     `unsettled` says that a change of its memberships has been decided and is still being carried out: see settle.
     """
 
@@ -48,6 +88,7 @@ class StoredResource:
     columns: dict[str, Column] = field(default_factory=dict)
     etag: str = ""
     unsettled: bool = False
+    indexes: frozenset[Index] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, order=True)

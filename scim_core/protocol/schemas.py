@@ -15,7 +15,7 @@ from typing import Any
 
 from scim2_models import AttributeBinding, Extension, Path, Resource, Schema, ScimPolicy
 
-from scim_core.model import GROUP, RESERVED_NAMES
+from scim_core.model import GROUP, RESERVED_NAMES, Index
 
 _RESERVED = frozenset(name.lower() for name in RESERVED_NAMES)
 _NO_NAME = re.compile(r"\W")
@@ -123,6 +123,7 @@ class IndexedAttribute:
     path: tuple[str, ...]
     binding: AttributeBinding
     unique: bool
+    index: Index
 
 
 @dataclass(frozen=True)
@@ -163,16 +164,21 @@ class ResourceType:
     @cached_property
     def indexed(self) -> tuple[IndexedAttribute, ...]:
         """The attributes that equality filters look up, bound to the model."""
-        return tuple(self._index(name) for name in self.indexed_names)
+        return tuple(self._bound(name) for name in self.indexed_names)
 
-    def _index(self, name: str) -> IndexedAttribute:
+    @cached_property
+    def indexes(self) -> frozenset[Index]:
+        """The indexes that the file of this type declares: every resource that is written has its rows in them."""
+        return frozenset(item.index for item in self.indexed)
+
+    def _bound(self, name: str) -> IndexedAttribute:
         binding = Path[self.model](name).resolve()  # type: ignore[name-defined]
         if binding is None:
             raise DefinitionError(f"resource type {self.name}: indexed attribute {name} is not declared")
         definition = self.attributes.get(name.lower())
-        return IndexedAttribute(
-            name, tuple(name.split(".")), binding, unique=definition is not None and definition.unique
-        )
+        unique = definition is not None and definition.unique
+        index = Index(self.name, name, unique, binding.case_exact)
+        return IndexedAttribute(name, tuple(name.split(".")), binding, unique, index)
 
     def extension(self, urn: str) -> str | None:
         """The declared spelling of an extension URN, whatever the case of `urn`; None when it is not ours."""

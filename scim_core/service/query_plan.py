@@ -4,7 +4,7 @@ An honest plan says what it leaves open: `exact` lookups need no further test, a
 resources are matched against the whole filter. The plan of each request is logged.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ from scim2_models.path import (
 )
 
 from scim_core.clock import instant_text
-from scim_core.model import GROUP, IndexEntry
+from scim_core.model import GROUP, Index, IndexEntry
 from scim_core.protocol.datetimes import with_offset
 from scim_core.protocol.representation import MEMBERSHIP_ATTRIBUTES
 from scim_core.protocol.schemas import ResourceType
@@ -133,19 +133,20 @@ def _named(lookup: Lookup) -> str:
     return type(lookup).__name__
 
 
-def plan(resource_type: ResourceType, scim_filter: ScimFilter[Any] | None) -> QueryPlan:
-    """The cheapest plan for a filter over resources of this type."""
+def plan(resource_type: ResourceType, scim_filter: ScimFilter[Any] | None, complete: Collection[Index]) -> QueryPlan:
+    """The cheapest plan for a filter over resources of this type, by those of its indexes that are complete."""
     if scim_filter is None:
         return QueryPlan(Scan(), exact=True)
-    planner = _Planner(resource_type, scim_filter)
+    planner = _Planner(resource_type, scim_filter, complete)
     found = planner.visit(scim_filter.ast)
     return QueryPlan(found.lookup, found.exact, reads_memberships=planner.sees_memberships and not found.exact)
 
 
 class _Planner(FilterVisitor[QueryPlan]):
-    def __init__(self, resource_type: ResourceType, scim_filter: ScimFilter[Any]) -> None:
+    def __init__(self, resource_type: ResourceType, scim_filter: ScimFilter[Any], complete: Collection[Index]) -> None:
         self.resource_type = resource_type
         self.filter = scim_filter
+        self.complete = complete
         self.sees_memberships = False
 
     def visit_comparison(self, node: Comparison) -> QueryPlan:
@@ -217,7 +218,8 @@ class _Planner(FilterVisitor[QueryPlan]):
     def _indexed(self, binding: AttributeBinding, value: str, *, prefix: bool) -> QueryPlan:
         for indexed in self.resource_type.indexed:
             ours = (indexed.binding.model, indexed.binding.field_name, indexed.binding.sub_field_name)
-            if ours == (binding.model, binding.field_name, binding.sub_field_name):
+            same = ours == (binding.model, binding.field_name, binding.sub_field_name)
+            if same and indexed.index in self.complete:
                 entry = IndexEntry(indexed.name, binding.comparable(value), indexed.unique)
                 return QueryPlan(ByIndex(entry, prefix), exact=not prefix)
         return _SCAN

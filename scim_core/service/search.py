@@ -65,7 +65,7 @@ class Search:
 
         Raises TooManyException when more than MAX_SCAN resources would have to be examined.
         """
-        run = _Run(self._storage, self._totals, tenant, resource_type, query.scim_filter, renderer=renderer)
+        run = await self._run(tenant, resource_type, query.scim_filter, renderer)
         log.info("search plan", extra={"tenant": tenant, "resource_type": resource_type.name, "plan": str(run.plan)})
         if isinstance(run.plan.lookup, Edge):
             return await self._from_edge(run, run.plan.lookup, query, memberships=memberships)
@@ -90,7 +90,7 @@ class Search:
         stored: dict[str, StoredResource] = {}
         models = []
         for resource_type, scim_filter in searched:
-            run = _Run(self._storage, self._totals, tenant, resource_type, scim_filter, renderer=renderer)
+            run = await self._run(tenant, resource_type, scim_filter, renderer)
             for resource in await run.matches():
                 stored[resource.id] = resource
                 models.append(to_comparable(resource_type, renderer.full(resource_type, resource, ())))
@@ -105,6 +105,16 @@ class Search:
             self._with_members(tenant, Found(len(resources), groups)),
         )
         return replace(found, resources=(*others, *found.resources), memberships=of_others | found.memberships)
+
+    async def _run(
+        self, tenant: str, resource_type: ResourceType, scim_filter: ScimFilter[Any] | None, renderer: Renderer
+    ) -> "_Run":
+        """The search, planned by the indexes that are complete for the tenant."""
+        complete = (
+            await self._storage.complete_indexes(tenant, resource_type.indexes) if scim_filter is not None else ()
+        )
+        planned = plan(resource_type, scim_filter, complete)
+        return _Run(self._storage, self._totals, tenant, resource_type, scim_filter, planned, renderer=renderer)
 
     async def _with_members(self, tenant: str, found: Found) -> Found:
         groups = await group_snapshots(self._storage, tenant, found.resources)
@@ -253,6 +263,7 @@ class _Run:
         tenant: str,
         resource_type: ResourceType,
         scim_filter: ScimFilter[Any] | None,
+        planned: QueryPlan,
         *,
         renderer: Renderer,
     ) -> None:
@@ -262,7 +273,7 @@ class _Run:
         self.resource_type = resource_type
         self.filter = scim_filter
         self.renderer = renderer
-        self.plan: QueryPlan = plan(resource_type, scim_filter)
+        self.plan = planned
 
     @property
     def unfiltered(self) -> bool:

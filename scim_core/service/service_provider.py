@@ -33,6 +33,7 @@ from scim_core.protocol.strict_json import check_text
 from scim_core.service.group_snapshots import READER_SECONDS, group_snapshots
 from scim_core.service.ignored_input import log_ignored, log_unknown
 from scim_core.service.optimistic_retry import OptimisticRetry
+from scim_core.service.unique_values import UniqueValues
 from scim_core.storage.port import MANY_MEMBERSHIPS, NotFound, Storage, StorageBusy, Swept, VersionConflict
 
 WRITER_SECONDS = 10
@@ -92,6 +93,7 @@ class ServiceProvider:
         self._clock = clock
         self._new_id = new_id
         self._turns = OptimisticRetry(pause)
+        self._unique_values = UniqueValues(storage)
 
     async def create(self, tenant: str, resource_type: ResourceType, payload: Any) -> Outcome:
         """A new resource with an id of ours is stored (RFC 7644 section 3.3).
@@ -114,13 +116,14 @@ class ServiceProvider:
             version=self._new_id(),
             index=index_entries(resource_type, document),
             columns=columns(document),
+            indexes=resource_type.indexes,
         )
         log_ignored(tenant, resource_type.name, tolerance.ignored)
         edges = _well_formed(tenant, _edges(resource_id, members))
 
         async def attempt(resolve: bool) -> Outcome:
             joining = await self._known(tenant, edges) if resolve else edges
-            await self._storage.create(tenant, stored, joining)
+            await self._unique_values.create(tenant, resource_type, stored, tuple(joining))
             return Outcome(stored, joining)
 
         return await self._turns.until_not_overtaken((tenant, resource_id), attempt)
@@ -249,8 +252,9 @@ class ServiceProvider:
             await self._storage.edit_members(address.tenant, moved, edits, guarded=guarded)
             return moved
         index = index_entries(address.resource_type, document)
-        after = replace(moved, document=document, index=index, columns=columns(document))
-        await self._storage.update(address.tenant, after, edits)
+        indexes = address.resource_type.indexes
+        after = replace(moved, document=document, index=index, columns=columns(document), indexes=indexes)
+        await self._unique_values.update(address.tenant, address.resource_type, before, after, edits)
         return after
 
     async def _whole(self, address: Address) -> Outcome:

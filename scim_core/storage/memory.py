@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
 
-from scim_core.model import GROUP, NO_EDITS, Column, IndexEntry, Membership, MembershipEdits, StoredResource
+from scim_core.model import GROUP, NO_EDITS, Column, Index, IndexEntry, Membership, MembershipEdits, StoredResource
 from scim_core.storage.port import (
     MANY_MEMBERSHIPS,
     ColumnTest,
@@ -102,6 +102,10 @@ class MemoryStorage:
         """See Storage.existing."""
         with self._lock:
             return set(ids).intersection(self._owned(tenant).of_type(resource_type))
+
+    async def complete_indexes(self, tenant: str, indexes: frozenset[Index]) -> frozenset[Index]:
+        """See Storage.complete_indexes."""
+        return indexes
 
     async def find(
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None

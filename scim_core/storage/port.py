@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from scim_core.model import NO_EDITS, Column, IndexEntry, Membership, MembershipEdits, StoredResource
+from scim_core.model import NO_EDITS, Column, Index, IndexEntry, Membership, MembershipEdits, StoredResource
 
 MANY_MEMBERSHIPS = 100
 """From this many memberships on, a delete need not be given all that its resource takes part in."""
@@ -109,7 +109,8 @@ class Storage(Protocol):
     async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
         """The resource, its index entries and its first members are stored.
 
-        Repeating a create that did happen, with the same id, succeeds.
+        Repeating a create that did happen, with the same id, succeeds. A create or update by a writer that does not
+        keep an index that others use makes the index incomplete first, and may be StorageBusy until they know.
         Raises UniquenessConflict, NotFound (a member does not exist), TooLarge, StorageBusy.
         """
 
@@ -121,6 +122,12 @@ class Storage(Protocol):
 
     async def existing(self, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
         """Those of the ids that are resources of this type. Ids that lie close to each other are read together."""
+
+    async def complete_indexes(self, tenant: str, indexes: frozenset[Index]) -> frozenset[Index]:
+        """Those of these indexes of one resource type in which every resource has its rows: what finds all there are.
+
+        FIRST_INDEXES are, and cost no read; the others are read once a minute at most.
+        """
 
     async def find(
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None

@@ -84,7 +84,7 @@ GROUPS = {
 
 def planned(endpoint: str, text: str) -> str:
     resource_type = CATALOGUE.resource_types[endpoint]
-    return str(plan(resource_type, parse_filter(resource_type, text)))
+    return str(plan(resource_type, parse_filter(resource_type, text), resource_type.indexes))
 
 
 @pytest.mark.parametrize(("text", "expected"), USERS.items(), ids=USERS)
@@ -112,7 +112,7 @@ def test_a_filter_of_groups_is_planned(text: str, expected: str) -> None:
 )
 def test_memberships_are_read_only_for_a_filter_that_looks_at_them(endpoint: str, text: str, reads: bool) -> None:
     resource_type = CATALOGUE.resource_types[endpoint]
-    assert plan(resource_type, parse_filter(resource_type, text)).reads_memberships is reads
+    assert plan(resource_type, parse_filter(resource_type, text), resource_type.indexes).reads_memberships is reads
 
 
 async def test_the_log_names_the_plan_without_its_values(client: Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from scim_core.clock import Clock, utc_now
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables.client import connect
 from scim_core.storage.tables.registry import TableRegistry
@@ -11,9 +12,9 @@ from scim_core.storage.tables.storage import TableStorage
 __all__ = ["TableRegistry", "TableStorage", "table_registry", "table_storage"]
 
 
-def table_storage(settings: StorageSettings) -> TableStorage:
+def table_storage(settings: StorageSettings, clock: Clock = utc_now) -> TableStorage:
     """The storage these settings name: one for a process. It connects with the first call, on the loop of that call."""
-    return TableStorage(Rows(partial(connect, settings)))
+    return TableStorage(Rows(partial(connect, settings)), clock)
 
 
 def table_registry(settings: StorageSettings) -> TableRegistry:

@@ -4,18 +4,19 @@ id, created, lastModified, version   of the resource
 d0, d1, ...                          its document: JSON text, in parts that fit a property
 i0, i1, ...                          the row keys of its index entries, one a line
 c_...                                its promoted columns
+indexed                              the names of the indexes beyond the first ones that its writer kept, one a line
 edges                                the mark of the last change of a membership it takes part in, if any
 pending                              the mark of the change that is still being carried out, if any
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from scim_core.model import Column, Membership, StoredResource
+from scim_core.model import FIRST_INDEXES, Column, Membership, StoredResource
 from scim_core.storage.port import PagePosition, VersionConflict
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.service_limits import MAX_PROPERTY_UNITS, units
@@ -30,13 +31,15 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9]*")
 
 @dataclass(frozen=True, slots=True)
 class ReadState:
-    """The state of a row when it was read: its ETag, the mark of its last membership change, its index row keys.
+    """The state of a row when it was read: its ETag, the mark of its last membership change, the names of the indexes
+    beyond FIRST_INDEXES that its writer kept, its index row keys.
 
     As text it is the `etag` of the port, so that a change knows what there is to replace without reading it again.
     """
 
     etag: str
     mark: str
+    indexed: frozenset[str]
     index_keys: frozenset[str]
 
     @classmethod
@@ -45,8 +48,9 @@ class ReadState:
         if not resource.etag:
             raise VersionConflict
         etag, _, rest = resource.etag.partition("\n")
-        mark, _, index_lines = rest.partition("\n")
-        return cls(etag, mark, frozenset(index_lines.splitlines()))
+        mark, _, rest = rest.partition("\n")
+        indexed, _, index_lines = rest.partition("\n")
+        return cls(etag, mark, frozenset(indexed.split()), frozenset(index_lines.splitlines()))
 
 
 def index_keys(resource: StoredResource) -> dict[str, str]:
@@ -67,10 +71,22 @@ def to_properties(resource: StoredResource, mark: str) -> dict[str, Column]:
     }
     if mark:
         properties["edges"] = mark
+    properties |= indexed_property(index.name for index in resource.indexes - FIRST_INDEXES)
     properties |= {column_property(name): value for name, value in resource.columns.items()}
     properties |= split("i", "\n".join(index_keys(resource)))
     properties |= split("d", _to_json(resource.document))
     return properties
+
+
+def indexed_property(names: Iterable[str]) -> dict[str, Column]:
+    """The names of the indexes beyond FIRST_INDEXES in which a resource has its rows; no property for none."""
+    lines = "\n".join(sorted(names))
+    return {"indexed": lines} if lines else {}
+
+
+def indexed(entity: Mapping[str, Any]) -> frozenset[str]:
+    """The names of the indexes beyond FIRST_INDEXES that the writer of a row kept."""
+    return frozenset((entity.get("indexed") or "").split())
 
 
 def unsettled_property(mark: str) -> dict[str, Column]:
@@ -88,7 +104,7 @@ def from_entity(resource_type: str, entity: Mapping[str, Any], etag: str) -> Sto
         last_modified=entity["lastModified"],
         version=entity["version"],
         columns={_column_name(name): value for name, value in entity.items() if name.startswith(_COLUMN_PREFIX)},
-        etag="\n".join((etag, entity.get("edges", ""), "".join(joined("i", entity)))),
+        etag="\n".join((etag, entity.get("edges", ""), " ".join(indexed(entity)), "".join(joined("i", entity)))),
         unsettled=bool(entity.get("pending")),
     )
 

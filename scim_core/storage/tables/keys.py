@@ -111,6 +111,11 @@ def bookmark(key: str) -> str:
     return f"bookmark:{fit(encode(key), KEY_LIMIT)}"
 
 
+def indexes() -> str:
+    """The row that says which indexes are complete for the tenant."""
+    return "indexes:"
+
+
 def tenant(tenant_id: str) -> str:
     """The row of a tenant, in the partition REGISTRY."""
     return f"tenant:{fit(encode(tenant_id), KEY_LIMIT)}:"

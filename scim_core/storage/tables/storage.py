@@ -5,7 +5,8 @@ import logging
 import secrets
 from collections.abc import Collection, Sequence
 
-from scim_core.model import NO_EDITS, IndexEntry, Membership, MembershipEdits, StoredResource
+from scim_core.clock import Clock, utc_now
+from scim_core.model import NO_EDITS, Index, IndexEntry, Membership, MembershipEdits, StoredResource
 from scim_core.storage.port import (
     MANY_MEMBERSHIPS,
     ColumnTest,
@@ -21,6 +22,7 @@ from scim_core.storage.port import (
 from scim_core.storage.tables import changes, entities, keys, large_change_runner, reading
 from scim_core.storage.tables.changes import Change
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing, Unanswered
+from scim_core.storage.tables.index_completeness import Completeness
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.large_change import Pending, deleting, editing
 from scim_core.storage.tables.reading import ID, read_memberships, read_range, side_by_side
@@ -45,11 +47,13 @@ log = logging.getLogger(__name__)
 class TableStorage:
     """All of the storage port in one table. It belongs to the event loop that uses it first; `close` it there."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, clock: Clock = utc_now) -> None:
         self.rows = rows
+        self._completeness = Completeness(clock)
 
     async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
         """See Storage.create."""
+        await self._completeness.permit_write(self.rows, tenant, resource)
         change = changes.creation(resource, members, _new_mark())
         try:
             if change.fits:
@@ -72,6 +76,10 @@ class TableStorage:
     async def existing(self, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
         """See Storage.existing."""
         return await reading.existing(self.rows, tenant, resource_type, ids)
+
+    async def complete_indexes(self, tenant: str, indexes: frozenset[Index]) -> frozenset[Index]:
+        """See Storage.complete_indexes."""
+        return await self._completeness.complete(self.rows, tenant, indexes)
 
     async def find(
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
@@ -124,6 +132,7 @@ class TableStorage:
 
     async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS) -> None:
         """See Storage.update."""
+        await self._completeness.permit_write(self.rows, tenant, resource)
         await self._edit(tenant, changes.update(resource, edits, _new_mark()))
 
     async def edit_members(self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool) -> None:

@@ -1,0 +1,89 @@
+"""Writes resources so that no two have the same value of a unique attribute, also while its index is not complete.
+
+A complete index refuses the second holder by itself. Until then who else holds the value is looked for among all
+resources of the type, as far as one request may look.
+"""
+
+from dataclasses import replace
+
+from scim_core.model import IndexEntry, Membership, MembershipEdits, StoredResource
+from scim_core.protocol.representation import index_entries
+from scim_core.protocol.schemas import ResourceType
+from scim_core.service.lookups import MAX_SCAN
+from scim_core.storage.port import Storage, StorageBusy, UniquenessConflict
+
+SCAN_PAGE = 1_000
+"""Resources read at a time: what one answer of Table Storage holds at most."""
+
+REINDEX_RETRY_AFTER = 300
+"""Seconds after which to come back when no request can tell whether a value is unique: `admin reindex` takes minutes."""
+
+
+class UniqueValues:
+    """Creates and updates through a storage. Raises what the storage raises, and UniquenessConflict."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def create(
+        self, tenant: str, resource_type: ResourceType, stored: StoredResource, members: tuple[Membership, ...]
+    ) -> None:
+        """The resource is stored; nobody else has its unique values. Raises StorageBusy when that cannot be told."""
+        entries = await self._unguarded(tenant, resource_type, stored)
+        await self._require_unique(tenant, resource_type, stored, entries)
+        await self._storage.create(tenant, stored, members)
+
+    async def update(
+        self,
+        tenant: str,
+        resource_type: ResourceType,
+        before: StoredResource,
+        after: StoredResource,
+        edits: MembershipEdits,
+    ) -> None:
+        """The resource's new state is stored; nobody else has a unique value that is new to it.
+
+        A value that it shared with another before is left to `admin reindex` to name: it bars no other change.
+        """
+        entries = await self._unguarded(tenant, resource_type, after)
+        kept = entries & index_entries(resource_type, before.document)
+        await self._require_unique(tenant, resource_type, after, entries - kept)
+        try:
+            await self._storage.update(tenant, after, edits)
+        except UniquenessConflict as conflict:
+            shared = frozenset(entry for entry in kept if entry.attribute == conflict.attribute)
+            if not shared:
+                raise
+            indexes = frozenset(item for item in after.indexes if item.attribute != conflict.attribute)
+            without = replace(after, index=after.index - shared, indexes=indexes)
+            await self._storage.update(tenant, without, edits)
+
+    async def _unguarded(
+        self, tenant: str, resource_type: ResourceType, stored: StoredResource
+    ) -> frozenset[IndexEntry]:
+        """The unique entries of which the index does not know all holders."""
+        unique = frozenset(index for index in resource_type.indexes if index.unique)
+        if not unique:
+            return frozenset()
+        complete = {index.attribute for index in await self._storage.complete_indexes(tenant, unique)}
+        return frozenset(entry for entry in stored.index if entry.unique and entry.attribute not in complete)
+
+    async def _require_unique(
+        self, tenant: str, resource_type: ResourceType, stored: StoredResource, entries: frozenset[IndexEntry]
+    ) -> None:
+        after: str | None = None
+        for _ in range(MAX_SCAN // SCAN_PAGE if entries else 0):
+            page = await self._storage.page(tenant, resource_type.name, after=after, limit=SCAN_PAGE)
+            for other in page.resources:
+                taken = entries & index_entries(resource_type, other.document)
+                if taken and other.id != stored.id:
+                    raise UniquenessConflict(min(entry.attribute for entry in taken))
+            after = page.last_id
+            if after is None:
+                return
+        if entries:
+            raise StorageBusy(
+                f"Whether a value of {min(entry.attribute for entry in entries)} is unique can only be told once its "
+                "index is complete: `python -m scim_core.admin reindex` builds it.",
+                REINDEX_RETRY_AFTER,
+            )

@@ -1,0 +1,212 @@
+"""Keeps the record of complete indexes true: who reads by it, who may write, what a newcomer finds. See ADR 0025.
+
+A record that was read is believed for RECORD_SECONDS. Whoever writes a resource of a type whose record names an index
+that the writer does not keep takes the index back first, and writes when nobody believes in it any more.
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from scim_core.caches import Fresh
+from scim_core.clock import Clock
+from scim_core.ids import first_id
+from scim_core.model import FIRST_INDEXES, FIRST_TYPES, Index, StoredResource
+from scim_core.storage.port import StorageBusy, VersionConflict
+from scim_core.storage.tables import keys
+from scim_core.storage.tables.entities import ReadState, indexed
+from scim_core.storage.tables.errors import RowFailure
+from scim_core.storage.tables.index_record import (
+    RECORD_SECONDS,
+    SKEW_SECONDS,
+    IndexRecord,
+    IndexState,
+    TypeRecord,
+    record_properties,
+    to_record,
+)
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from scim_core.storage.tables.rows import Rows, read_pages
+
+TENANTS_REMEMBERED = 10_000
+"""Records that an instance remembers: a few hundred bytes each."""
+
+MAX_ATTEMPTS = 10
+"""How often a change of a record is tried while others change it."""
+
+WRITE_SECONDS = 240
+"""Longest time from a writer's look at a record to the last transaction that rests on it: the parts of the largest
+change are twenty transactions of ten seconds at most.
+"""
+
+VERIFIED_AGAIN_AFTER = timedelta(hours=1)
+"""Age at which `verified` is moved on, so that a new instance has no more than an hour's creations to look at."""
+
+log = logging.getLogger(__name__)
+
+
+async def read_record(rows: Rows, tenant: str) -> IndexRecord:
+    """The record of this tenant as it is now."""
+    row = await rows.get(tenant, keys.indexes())
+    return to_record(row.properties, row.etag) if row else IndexRecord()
+
+
+async def change_record(
+    rows: Rows, tenant: str, record: IndexRecord, change: Callable[[IndexRecord], IndexRecord]
+) -> IndexRecord:
+    """The record as stored once it says what `change` makes of it, whatever others make of it at the same time.
+
+    Nothing is written where the change changes nothing. Raises StorageBusy.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        changed = change(record)
+        if changed == record:
+            return record
+        verb = Verb.REPLACE if record.etag else Verb.INSERT
+        properties = record_properties(changed)
+        operation = RowOperation(verb, Role.OTHER, keys.indexes(), properties, etag=record.etag)
+        try:
+            [etag] = await rows.transact(tenant, [operation])
+        except (RowFailure, VersionConflict):
+            record = await read_record(rows, tenant)
+        else:
+            return replace(changed, etag=etag)
+    raise StorageBusy("Other instances are changing the record of the tenant's indexes.")
+
+
+class Completeness:
+    """What one instance remembers of the records of all tenants."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._records: Fresh[str, IndexRecord] = Fresh(TENANTS_REMEMBERED, RECORD_SECONDS)
+        self._verified: Fresh[tuple[str, str], None] = Fresh(TENANTS_REMEMBERED, RECORD_SECONDS)
+
+    async def complete(self, rows: Rows, tenant: str, indexes: frozenset[Index]) -> frozenset[Index]:
+        """Those of these indexes of one resource type that searches may use. FIRST_INDEXES cost no read."""
+        if indexes <= FIRST_INDEXES:
+            return indexes
+        [resource_type] = {index.resource_type for index in indexes}
+        record = await self._verified_record(rows, tenant, resource_type)
+        complete = record.of(resource_type).named(IndexState.COMPLETE)
+        return frozenset(index for index in indexes if index in FIRST_INDEXES or index.name in complete)
+
+    async def permit_write(self, rows: Rows, tenant: str, resource: StoredResource) -> None:
+        """Returns when the resource can be written without hiding it from a search by an index that is not kept.
+
+        What keeps the first indexes only, and was written so, costs no read. Raises StorageBusy when it has to wait.
+        """
+        kept = frozenset(index.name for index in resource.indexes - FIRST_INDEXES)
+        kept_so_far = ReadState.of(resource).indexed if resource.etag else frozenset[str]()
+        if resource.resource_type in FIRST_TYPES and not kept and not kept_so_far:
+            return
+        name = resource.resource_type
+        record = await self._record(rows, tenant)
+        if name not in record.types:
+            record = await self._entered(rows, tenant, record, name, kept)
+        if record.of(name).named(IndexState.BUILDING, IndexState.COMPLETE) - kept:
+            record = await self._without(
+                rows,
+                tenant,
+                record,
+                name,
+                lambda found: found.named(IndexState.BUILDING, IndexState.COMPLETE) - kept,
+            )
+        until, now = record.of(name).waits_until(kept), self._clock()
+        if until is not None and until > now:
+            raise StorageBusy(
+                "Another version of the resource type's file is in use, whose index is being given up.",
+                math.ceil((until - now).total_seconds()),
+            )
+
+    async def _record(self, rows: Rows, tenant: str) -> IndexRecord:
+        since = self._clock()
+        if (remembered := self._records.get(tenant, since.timestamp())) is not None:
+            return remembered[0]
+        record = await read_record(rows, tenant)
+        self._records.put(tenant, record, since.timestamp())
+        return record
+
+    async def _changed(
+        self, rows: Rows, tenant: str, record: IndexRecord, change: Callable[[IndexRecord], IndexRecord]
+    ) -> IndexRecord:
+        since = self._clock()
+        record = await change_record(rows, tenant, record, change)
+        self._records.put(tenant, record, since.timestamp())
+        return record
+
+    async def _entered(
+        self, rows: Rows, tenant: str, record: IndexRecord, resource_type: str, kept: frozenset[str]
+    ) -> IndexRecord:
+        """The record once it says something of the type: the indexes of a type without resources are complete.
+
+        Whoever is about to create the first resource of a type writes this first. Of two that do, the second one finds
+        what the first one wrote. A type that has resources already starts with no complete index.
+        """
+        now = self._clock()
+        first = await rows.page(tenant, keys.resources(resource_type), limit=1, select="id")
+        of_type = TypeRecord(now) if first.rows else TypeRecord(now).having(kept, IndexState.COMPLETE, now)
+
+        def entered(found: IndexRecord) -> IndexRecord:
+            return found if resource_type in found.types else found.having(resource_type, of_type)
+
+        return await self._changed(rows, tenant, record, entered)
+
+    async def _without(
+        self,
+        rows: Rows,
+        tenant: str,
+        record: IndexRecord,
+        resource_type: str,
+        lost: Callable[[TypeRecord], frozenset[str]],
+    ) -> IndexRecord:
+        """The record once it names those indexes of the type no longer that `lost` finds in it."""
+        now = self._clock()
+
+        def without(found: IndexRecord) -> IndexRecord:
+            of_type = found.of(resource_type)
+            names = lost(of_type)
+            return found.having(resource_type, of_type.without(names, now)) if names else found
+
+        log.warning("an index is given up: an instance writes that does not keep it", extra={"tenant": tenant})
+        return await self._changed(rows, tenant, record, without)
+
+    async def _verified_record(self, rows: Rows, tenant: str, resource_type: str) -> IndexRecord:
+        """The record, once a minute held against the resources that were created lately.
+
+        A writer that knows of no record (version 0.1, or one that declares the first indexes only) has written those
+        that lack what the record promises: the indexes are given up.
+        """
+        since = self._clock()
+        record = await self._record(rows, tenant)
+        of_type = record.of(resource_type)
+        complete = of_type.named(IndexState.COMPLETE)
+        if not complete or self._verified.get((tenant, resource_type), since.timestamp()) is not None:
+            return record
+        borne = await self._borne(rows, tenant, resource_type, of_type.verified, complete)
+        if borne != complete:
+            record = await self._without(
+                rows, tenant, record, resource_type, lambda found: found.named(IndexState.COMPLETE) - borne
+            )
+        elif since - of_type.verified > VERIFIED_AGAIN_AFTER:
+            moved = replace(of_type, verified=since)
+
+            def verified(found: IndexRecord) -> IndexRecord:
+                return found.having(resource_type, moved) if found.of(resource_type) == of_type else found
+
+            record = await self._changed(rows, tenant, record, verified)
+        self._verified.put((tenant, resource_type), None, since.timestamp())
+        return record
+
+    async def _borne(
+        self, rows: Rows, tenant: str, resource_type: str, verified: datetime, names: frozenset[str]
+    ) -> frozenset[str]:
+        """Those of these indexes that every resource bears that may have been created since it was last looked at."""
+        after = first_id(verified - timedelta(seconds=WRITE_SECONDS + SKEW_SECONDS))
+        lately = keys.resources(resource_type, after)
+        async for page in read_pages(rows, tenant, lately, select="id,indexed"):
+            for row in page:
+                names &= indexed(row.properties)
+        return names

@@ -1,0 +1,116 @@
+"""Which indexes beyond the first ones are complete for a tenant: the record, a row of its partition. Pure.
+
+An index is in one of these states; docs/adr/0025 says why a record that is read so stays true.
+
+absent     nothing is known of it: it is not used
+building   `admin reindex` writes what is missing; whoever writes a resource without it takes the state away first
+complete   every resource has its rows in it: searches use it
+withdrawn  it was complete, and a writer that does not keep it has said so: that one writes once all have forgotten
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from scim_core.clock import instant_text
+from scim_core.model import Column
+
+RECORD_SECONDS = 60
+"""How long an instance believes a record that it has read: one point read a minute for a tenant that is written to."""
+
+SKEW_SECONDS = 10
+"""How far the clocks of two instances may be apart."""
+
+FORGOTTEN_AFTER = timedelta(seconds=RECORD_SECONDS + SKEW_SECONDS)
+"""From when on no instance believes a record as it was before a change of it."""
+
+
+class IndexState(StrEnum):
+    """What a record says of an index that it names."""
+
+    BUILDING = "building"
+    COMPLETE = "complete"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRecord:
+    """What is recorded of one resource type: the state of each index and since when, by the index's name.
+
+    Every resource that was created before `verified` has been looked at.
+    """
+
+    verified: datetime
+    states: Mapping[str, tuple[IndexState, datetime]] = field(default_factory=dict)
+
+    def named(self, *states: IndexState) -> frozenset[str]:
+        """The indexes that are in one of these states."""
+        return frozenset(name for name, (state, _) in self.states.items() if state in states)
+
+    def having(self, names: Collection[str], state: IndexState, now: datetime) -> "TypeRecord":
+        """The same with these indexes in this state from now on."""
+        return replace(self, states={**self.states, **dict.fromkeys(names, (state, now))})
+
+    def without(self, names: Collection[str], now: datetime) -> "TypeRecord":
+        """The same once these indexes are used no more: what nobody used is forgotten, the rest is withdrawn."""
+        used = self.named(IndexState.COMPLETE) & set(names)
+        forgotten = self.named(IndexState.BUILDING) & set(names)
+        left = {name: standing for name, standing in self.states.items() if name not in forgotten}
+        return replace(self, states=left).having(used, IndexState.WITHDRAWN, now)
+
+    def waits_until(self, kept: Collection[str]) -> datetime | None:
+        """When a writer may write that keeps these indexes only: once nobody uses those that were withdrawn."""
+        since = [
+            when for name, (state, when) in self.states.items() if state is IndexState.WITHDRAWN and name not in kept
+        ]
+        return max(since) + FORGOTTEN_AFTER if since else None
+
+
+_NOTHING = TypeRecord(datetime.min.replace(tzinfo=UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRecord:
+    """What is recorded of the resource types of a tenant, by name. `etag` is empty for a record not stored yet."""
+
+    types: Mapping[str, TypeRecord] = field(default_factory=dict)
+    etag: str = ""
+
+    def of(self, resource_type: str) -> TypeRecord:
+        """What is said of the type; nothing is said of a type without an entry."""
+        return self.types.get(resource_type, _NOTHING)
+
+    def having(self, resource_type: str, of_type: TypeRecord) -> "IndexRecord":
+        """The same with this said of the type."""
+        return replace(self, types={**self.types, resource_type: of_type})
+
+
+def to_record(properties: Mapping[str, Any], etag: str) -> IndexRecord:
+    """The record of a row that was read."""
+    types = {
+        resource_type: TypeRecord(
+            _instant(of_type["verified"]),
+            {name: (IndexState(state), _instant(since)) for name, (state, since) in of_type["indexes"].items()},
+        )
+        for resource_type, of_type in json.loads(properties["types"]).items()
+    }
+    return IndexRecord(types, etag)
+
+
+def record_properties(record: IndexRecord) -> dict[str, Column]:
+    """The row of a record: one line of JSON."""
+    types = {
+        resource_type: {
+            "verified": instant_text(of_type.verified),
+            "indexes": {name: [state.value, instant_text(since)] for name, (state, since) in of_type.states.items()},
+        }
+        for resource_type, of_type in record.types.items()
+    }
+    return {"types": json.dumps(types, sort_keys=True)}
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
