@@ -12,23 +12,24 @@ from typing import Any
 
 from scim_core.access.administration import Administration
 from scim_core.access.oauth.signing_keys import new_signing_key
-from scim_core.admin import check, export, import_
+from scim_core.admin import check, export, import_, reindex
 from scim_core.admin.arguments import parser
 from scim_core.admin.commands import Commands
 from scim_core.admin.probe import Probe
 from scim_core.admin.smoke_test import GivenCredential, SmokeTest, Step
 from scim_core.clock import instant_text, utc_now
 from scim_core.ids import uuid7
+from scim_core.protocol.schemas import DefinitionError
 from scim_core.registry import RegistryError
 from scim_core.settings import SettingsError, StorageSettings, base_url
 from scim_core.storage.maintenance.archive import ArchiveError
 from scim_core.storage.port import StorageError
 from scim_core.storage.tables import table_registry
 
-ON_ROWS = {"check": check.run, "export": export.run, "import": import_.run}
+ON_ROWS = {"check": check.run, "export": export.run, "import": import_.run, "reindex": reindex.run}
 """The commands that work on the rows of a tenant's directory."""
 
-CONTINUED = frozenset({"export", "import"})
+CONTINUED = frozenset({"export", "import", "reindex"})
 """The commands that go on where they were interrupted."""
 
 
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     given = parser().parse_args(arguments)
     try:
         return asyncio.run(_run(given, environment))
-    except (RegistryError, SettingsError, StorageError, ArchiveError, OSError) as error:
+    except (RegistryError, SettingsError, StorageError, ArchiveError, DefinitionError, OSError) as error:
         print(f"admin {given.command}: {error}", file=sys.stderr)
         return 2 if given.command in ON_ROWS else 1
     except KeyboardInterrupt:
@@ -69,6 +70,7 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
     chosen = _chosen(given, environment)
     settings = StorageSettings.from_environment(chosen)
     if given.command in ON_ROWS:
+        given.schemas = chosen.get("SCIM_SCHEMA_DIRECTORY", "")
         return await ON_ROWS[given.command](given, settings)
     registry = table_registry(settings)
     now = utc_now()
@@ -97,6 +99,8 @@ def _chosen(given: Namespace, environment: Mapping[str, str]) -> dict[str, str]:
         chosen |= {"SCIM_STORAGE_ACCOUNT_URL": url, "SCIM_STORAGE_CONNECTION": ""}
     if given.table:
         chosen["SCIM_TABLE_NAME"] = given.table
+    if given.schemas:
+        chosen["SCIM_SCHEMA_DIRECTORY"] = given.schemas
     if given.url:
         chosen["SCIM_PUBLIC_BASE_URL"] = given.url
     return chosen

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
+from scim_core.admin.declared import declared_indexes
 from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.checking import check, repair
+from scim_core.storage.maintenance.indexing import Declared
 from scim_core.storage.maintenance.invariants import Finding
 from scim_core.storage.tables import table_storage
 from scim_core.storage.tables.rows import Rows
@@ -18,14 +20,15 @@ CLEAN, BROKEN = 0, 1
 async def run(given: Namespace, settings: StorageSettings) -> int:
     """The exit code; what was found is printed, a line each, and how far the check is goes to standard error.
 
-    Raises StorageError.
+    Raises DefinitionError, StorageError.
     """
     tenant, mend = given.tenant, given.repair
+    declared = declared_indexes(given.schemas)
     storage = table_storage(settings)
     try:
         with tqdm(desc=f"rows of {tenant}", unit=" rows", disable=None) as bar:
-            checked = await check(storage.rows, tenant, bar.update)
-        left = await _mended(storage.rows, tenant, checked.findings) if mend else checked.findings
+            checked = await check(storage.rows, tenant, bar.update, declared)
+        left = await _mended(storage.rows, tenant, checked.findings, declared) if mend else checked.findings
     finally:
         await storage.close()
     for finding in left:
@@ -36,12 +39,12 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     return BROKEN if left else CLEAN
 
 
-async def _mended(rows: Rows, tenant: str, found: Sequence[Finding]) -> list[Finding]:
+async def _mended(rows: Rows, tenant: str, found: Sequence[Finding], declared: Declared) -> list[Finding]:
     """What could not be mended. One repair may mend or show another finding, so the rows are checked once more."""
     for finding in tqdm(found, desc="repairs", disable=None):
-        if await repair(rows, tenant, finding):
+        if await repair(rows, tenant, finding, declared):
             print(f"mended: {finding}")
-    return (await check(rows, tenant)).findings if found else []
+    return (await check(rows, tenant, declared=declared)).findings if found else []
 
 
 def _summary(found: int, left: Sequence[Finding], *, mend: bool) -> str:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from scim_core.admin.declared import declared_indexes
 from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.archive import Header, Line, read
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.maintenance.importing import restore
+from scim_core.storage.maintenance.indexing import Declared
 from scim_core.storage.tables.client import connect
 from scim_core.storage.tables.rows import Rows
 
@@ -19,9 +21,9 @@ from scim_core.storage.tables.rows import Rows
 async def run(given: Namespace, settings: StorageSettings) -> int:
     """The exit code. The file is read whole, and checked, before anything is written.
 
-    Raises ArchiveError, StorageError, OSError.
+    Raises ArchiveError, DefinitionError, StorageError, OSError.
     """
-    plan = _plan(given.file)
+    plan = _plan(given.file, declared_indexes(given.schemas))
     tenant = given.tenant or plan.tenant
     count = await _restored(settings, tenant, given.file, plan)
     print(f"{count} rows of {given.file} are the tenant {tenant}, and were read again and compared.")
@@ -29,9 +31,9 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     return 0
 
 
-def _plan(file: Path) -> ImportPlan:
+def _plan(file: Path, declared: Declared) -> ImportPlan:
     with tqdm(desc="reading", unit=" rows", disable=None) as bar:
-        return ImportPlan.of(_noted(_read(file), bar))
+        return ImportPlan.of(_noted(_read(file), bar), declared)
 
 
 async def _restored(settings: StorageSettings, tenant: str, file: Path, plan: ImportPlan) -> int:
@@ -67,6 +69,8 @@ def _tell(plan: ImportPlan) -> None:
         print(f"{plan.dangling} memberships were left out, for one of their ends is not in the file.")
     for key in plan.overtaken:
         print(f"{key} was left out: another resource has its unique value since.")
+    for conflict in plan.conflicts:
+        print(f"{conflict}. The index is not complete: change one of them, then run `admin reindex`.")
     for head in plan.pending():
         what = f"{head.resource_type} {head.resource_id}"
         print(f"A large change of {what} was not finished when it was exported; it is now.")

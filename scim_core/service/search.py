@@ -114,7 +114,7 @@ class Search:
             await self._storage.complete_indexes(tenant, resource_type.indexes) if scim_filter is not None else ()
         )
         planned = plan(resource_type, scim_filter, complete)
-        return _Run(self._storage, self._totals, tenant, resource_type, scim_filter, planned, renderer=renderer)
+        return _Run(self._storage, self._totals, tenant, resource_type, scim_filter, planned=planned, renderer=renderer)
 
     async def _with_members(self, tenant: str, found: Found) -> Found:
         groups = await group_snapshots(self._storage, tenant, found.resources)
@@ -263,8 +263,8 @@ class _Run:
         tenant: str,
         resource_type: ResourceType,
         scim_filter: ScimFilter[Any] | None,
-        planned: QueryPlan,
         *,
+        planned: QueryPlan,
         renderer: Renderer,
     ) -> None:
         self.storage = storage

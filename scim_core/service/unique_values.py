@@ -16,7 +16,7 @@ SCAN_PAGE = 1_000
 """Resources read at a time: what one answer of Table Storage holds at most."""
 
 REINDEX_RETRY_AFTER = 300
-"""Seconds after which to come back when no request can tell whether a value is unique: `admin reindex` takes minutes."""
+"""Seconds after which to come back when nobody can tell whether a value is unique: `admin reindex` takes minutes."""
 
 
 class UniqueValues:

@@ -105,6 +105,7 @@ class MemoryStorage:
 
     async def complete_indexes(self, tenant: str, indexes: frozenset[Index]) -> frozenset[Index]:
         """See Storage.complete_indexes."""
+        del tenant
         return indexes
 
     async def find(

@@ -1,6 +1,8 @@
 """An Azurite for the faults, changes that are large at ten memberships already, and what a directory holds."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from scim_core.service import group_snapshots, service_provider
 from scim_core.storage.tables import changes, large_change, large_change_runner
 from scim_core.storage.tables import storage as table_storage_module
 from tests.faults.directory import Directory
+from tests.faults.rollout import PlanLog, Rollout
 from tests.scim import Client
 
 
@@ -63,3 +66,18 @@ async def held(client: Client) -> dict[str, Any]:
     for group in groups:
         assert (await client.get(f"/Groups/{group['id']}", excludedAttributes="members")).status == 200
     return {"users": plain, "groups": members}
+
+
+@pytest.fixture
+async def rollout(azurite: Azurite, tmp_path: Path) -> AsyncIterator[Rollout]:
+    """A table that nobody has used, for instances with files of their own."""
+    log, handler = logging.getLogger("scim_core.service.search"), PlanLog()
+    log.addHandler(handler)
+    level = log.level
+    log.setLevel(logging.INFO)
+    made = Rollout(azurite, tmp_path, handler.plans)
+    yield made
+    log.setLevel(level)
+    log.removeHandler(handler)
+    for storage in made.open:
+        await storage.close()

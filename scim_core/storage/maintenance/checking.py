@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from scim_core.model import GROUP, Column
+from scim_core.storage.maintenance.index_checking import enter, index_findings
+from scim_core.storage.maintenance.indexing import NOTHING, Declared
 from scim_core.storage.maintenance.invariants import SELECTED, Finding, Problem, concerned, findings
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import keys, large_change_runner
@@ -23,8 +25,11 @@ class Checked:
     findings: list[Finding]
 
 
-async def check(rows: Rows, tenant: str, progress: Callable[[int], object] = lambda _: None) -> Checked:
+async def check(
+    rows: Rows, tenant: str, progress: Callable[[int], object] = lambda _: None, declared: Declared = NOTHING
+) -> Checked:
     """What the rows of this tenant break, in the order of their keys; `progress` is told of rows as they are read.
+    Then what is missing in the indexes that the files declare.
 
     The rows may change while they are read, so whatever was found is looked at again, in rows read together.
     """
@@ -33,14 +38,26 @@ async def check(rows: Rows, tenant: str, progress: Callable[[int], object] = lam
         snapshot |= {row.properties["RowKey"]: _told(row.properties) for row in page}
         progress(len(page))
     found = list(findings(snapshot))
-    return Checked(len(snapshot), [item for item in found if await _stands(rows, tenant, item, snapshot)])
+    standing = [item for item in found if await _stands(rows, tenant, item, snapshot)]
+    missing = [item async for item in index_findings(rows, tenant, declared)]
+    return Checked(len(snapshot), standing + missing)
 
 
-async def repair(rows: Rows, tenant: str, finding: Finding) -> bool:
+async def repair(rows: Rows, tenant: str, finding: Finding, declared: Declared = NOTHING) -> bool:
     """Whether the finding is mended: what is missing is written where all it rests on is there, the rest is deleted.
 
-    False when it could not be: another resource holds the unique value, or others change the same rows.
+    False when it could not be: another resource holds the unique value, others change the same rows, or it is an index
+    to be completed, which `reindex` does.
     """
+    match finding.problem:
+        case Problem.INDEX_INCOMPLETE:
+            return False
+        case Problem.INDEX_LACKING:
+            return await enter(rows, tenant, finding, declared)
+    return await _mended(rows, tenant, finding)
+
+
+async def _mended(rows: Rows, tenant: str, finding: Finding) -> bool:
     row = await rows.get(tenant, finding.row, select=SELECTED)
     if row is None or not await _stands(rows, tenant, finding, {finding.row: _told(row.properties)}):
         return True

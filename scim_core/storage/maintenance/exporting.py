@@ -21,7 +21,7 @@ from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.rows import Row, RowPage, Rows, Token, read_pages
 from scim_core.storage.tables.service_limits import PAGE_ROWS
 
-FOLLOWING = frozenset({"memberOf", "bookmark"})
+FOLLOWING = frozenset({"memberOf", "bookmark", "indexes"})
 """Kinds of rows that an import makes of others or does without; so are all kinds with a full stop, the index rows."""
 
 SKEW = timedelta(seconds=10)

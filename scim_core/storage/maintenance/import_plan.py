@@ -6,11 +6,15 @@ whole file, leaves out what cannot stand, and counts it.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from scim_core.model import GROUP, Column
 from scim_core.storage.maintenance.archive import ArchiveError, Header, Line
+from scim_core.storage.maintenance.imported_indexes import ImportedIndexes
+from scim_core.storage.maintenance.indexing import NOTHING, Conflict, Declared
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.entities import joined, unsettled_property
+from scim_core.storage.tables.index_record import IndexRecord
 from scim_core.storage.tables.large_change import Pending, to_head
 
 
@@ -29,6 +33,7 @@ class ImportPlan:
     replaced: int = 0
     dangling: int = 0
     overtaken: tuple[str, ...] = ()
+    _indexes: ImportedIndexes = field(default_factory=lambda: ImportedIndexes(NOTHING), repr=False)
     _last: dict[str, int] = field(default_factory=dict, repr=False)
     _resources: dict[str, _Resource] = field(default_factory=dict, repr=False)
     _edges: list[tuple[str, str]] = field(default_factory=list, repr=False)
@@ -36,9 +41,9 @@ class ImportPlan:
     _parts: dict[str, set[str]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, content: Iterable[Header | Line]) -> "ImportPlan":
-        """The plan of a whole file. Raises ArchiveError for one that is wrong."""
-        plan = cls()
+    def of(cls, content: Iterable[Header | Line], declared: Declared = NOTHING) -> "ImportPlan":
+        """The plan of a whole file, with the rows of declared indexes. Raises ArchiveError for one that is wrong."""
+        plan = cls(_indexes=ImportedIndexes(declared))
         for item in content:
             if isinstance(item, Header):
                 plan.tenant = item.tenant
@@ -63,16 +68,26 @@ class ImportPlan:
         return line.key in self._resources
 
     def properties(self, line: Line) -> dict[str, Column]:
-        """The row of a line; a resource that waits for a change that is not there waits no longer."""
+        """The row of a line, with its index rows; one that waits for a change that is not there waits no longer."""
+        properties = self._indexes.properties(line) if line.key in self._resources else line.properties
         mark = line.properties.get("pending")
         head_key = f"pending:{line.key.partition(':')[2]}"
         if mark and not (self._is_whole(head_key) and self._heads[head_key].mark == mark):
-            return line.properties | unsettled_property("")
-        return line.properties
+            return properties | unsettled_property("")
+        return properties
 
     def pending(self) -> list[Pending]:
         """The heads of the large changes that were not finished."""
         return [head for key, head in self._heads.items() if self._is_whole(key)]
+
+    @property
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """Why declared indexes are not complete after the import."""
+        return self._indexes.conflicts
+
+    def record(self, now: datetime) -> IndexRecord:
+        """The record of the indexes that are complete after the import."""
+        return IndexRecord() if self._is_plain else self._indexes.record(now)
 
     @property
     def _is_plain(self) -> bool:
@@ -94,6 +109,7 @@ class ImportPlan:
             _text(line, "id")
             unique = tuple(key for key in index_keys(line.properties) if _is_unique(key))
             self._resources[line.key] = _Resource(_text(line, "lastModified"), unique)
+            self._indexes.note(line)
         elif ":" in rest:
             self._parts.setdefault(line.key.rpartition(":")[0], set()).add(line.key)
         else:
@@ -120,6 +136,7 @@ class ImportPlan:
         self.overtaken = tuple(sorted(lost))
         for key in lost:
             del self._resources[key]
+        self._indexes.decide(self._resources)
         self.dangling = sum(any(end not in self._resources for end in ends) for ends in self._edges)
         self._edges.clear()
 

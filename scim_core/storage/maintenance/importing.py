@@ -9,12 +9,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from scim_core.clock import Clock, utc_now
 from scim_core.model import Column
 from scim_core.storage.maintenance.archive import Header, Line
 from scim_core.storage.maintenance.exporting import exported, is_exported
 from scim_core.storage.maintenance.import_plan import ImportPlan, index_keys
 from scim_core.storage.port import StorageError
 from scim_core.storage.tables import keys, large_change_runner
+from scim_core.storage.tables.index_record import IndexRecord, record_properties
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows, read_pages
@@ -26,10 +28,12 @@ MAX_BYTES = 3 * 1024 * 1024
 BOOKMARK = keys.bookmark("import")
 """The row that says how far an import has come."""
 
-_AROUND_BOOKMARKS = (
+_DIRECTORY = (
     KeyRange(keys.everything().low, keys.of_kind("bookmark").low),
-    KeyRange(keys.of_kind("bookmark").high, keys.everything().high),
+    KeyRange(keys.of_kind("bookmark").high, keys.of_kind("indexes").low),
+    KeyRange(keys.of_kind("indexes").high, keys.everything().high),
 )
+"""All rows but bookmarks and the record of complete indexes: a tenant without any of these is empty."""
 _SPACE = 1 << 256
 
 
@@ -66,6 +70,7 @@ async def restore(
     digest: str,
     lines: Callable[[], Iterable[Header | Line]],
     *,
+    clock: Clock = utc_now,
     progress: Callable[[int], object] = lambda _: None,
 ) -> int:
     """How many lines were written, now and before an interruption. `digest` names the file, `lines` reads it.
@@ -94,7 +99,7 @@ async def restore(
     await writer.flush()
     if await stored(rows, tenant) != content:
         raise NotRestored("The rows that are stored are not those of the file: was the tenant in use meanwhile?")
-    await writer.end()
+    await writer.end(plan.record(clock()))
     for head in plan.pending():
         await large_change_runner.carry_out(rows, tenant, head.resource_id, large_change_runner.WHOLE_SECONDS)
     return content.rows
@@ -145,7 +150,7 @@ class _Writer:
         bookmark = await self._rows.get(self._tenant, BOOKMARK)
         if bookmark is None:
             await self._require_empty()
-            await self._rows.transact(self._tenant, [self._bookmark()])
+            await self._rows.transact(self._tenant, [self._bookmark(), *await self._old_record()])
         elif bookmark.properties["archive"] != self._digest:
             raise HalfRestored(f"The tenant {self._tenant} is half restored from another file: finish that import.")
         else:
@@ -170,12 +175,21 @@ class _Writer:
             await self._rows.transact(self._tenant, [*self._operations, *moved])
         self._operations, self._bytes = [], 0
 
-    async def end(self) -> None:
-        """The bookmark is gone: the import has come to its end."""
-        await self._rows.transact(self._tenant, [RowOperation(Verb.DELETE, Role.OTHER, BOOKMARK)])
+    async def end(self, record: IndexRecord) -> None:
+        """The bookmark is gone: the import has come to its end. The record says which indexes are complete by it."""
+        operations = [RowOperation(Verb.DELETE, Role.OTHER, BOOKMARK)]
+        if record.types:
+            properties = record_properties(record)
+            operations.append(RowOperation(Verb.UPSERT, Role.OTHER, keys.indexes(), properties))
+        await self._rows.transact(self._tenant, operations)
+
+    async def _old_record(self) -> list[RowOperation]:
+        """The record of what was in the tenant before says nothing of what will be."""
+        there = await self._rows.get(self._tenant, keys.indexes(), select="RowKey")
+        return [RowOperation(Verb.DELETE, Role.OTHER, keys.indexes())] if there else []
 
     async def _require_empty(self) -> None:
-        for key_range in _AROUND_BOOKMARKS:
+        for key_range in _DIRECTORY:
             if (await self._rows.page(self._tenant, key_range, limit=1)).rows:
                 raise NotEmpty(f"The tenant {self._tenant} is not empty: an import restores into an empty one only.")
 

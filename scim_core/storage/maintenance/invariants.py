@@ -26,6 +26,8 @@ class Problem(StrEnum):
 
     INDEX_MISSING = "{row} is not found by {other}, which it should be"
     INDEX_STRAY = "{row} finds {other}, which is not there or has another value"
+    INDEX_LACKING = "{row} has no row {other}, which the file of its resource type asks for"
+    INDEX_INCOMPLETE = "{row} has an index {other} that is not complete and not used: `admin reindex` completes it"
     HALF_MEMBERSHIP = "{row} is a membership whose other half, {other}, is missing"
     DANGLING_MEMBERSHIP = "{row} is a membership of {other}, which does not exist"
     UNFINISHED = "{row} is a large change that has not been carried out yet"

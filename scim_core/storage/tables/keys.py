@@ -7,7 +7,7 @@ with their separators stay below.
 from dataclasses import dataclass
 from functools import lru_cache
 
-from scim_core.model import GROUP, RESERVED_NAMES, IndexEntry
+from scim_core.model import GROUP, RESERVED_NAMES, Index, IndexEntry
 from scim_core.storage.tables.codec import ABOVE_ALL, BELOW_ALL, encode, fit, fit_prefix
 
 KIND_LIMIT = 60
@@ -68,6 +68,11 @@ def index(resource_type: str, entry: IndexEntry, resource_id: str) -> str:
 def unique_index(resource_type: str, entry: IndexEntry) -> str:
     """The row of a unique entry, whoever holds it."""
     return f"{_kind(resource_type, entry.attribute)}:{fit(encode(entry.key), KEY_LIMIT)}"
+
+
+def index_kind(index: Index) -> str:
+    """The kind of the rows of an index."""
+    return _kind(index.resource_type, index.attribute)
 
 
 def holders(resource_type: str, entry: IndexEntry) -> KeyRange:

@@ -1,0 +1,58 @@
+"""`admin reindex`: completes the indexes that the resource type files declare, while the service runs."""
+
+import asyncio
+from argparse import Namespace
+
+from tqdm import tqdm
+
+from scim_core.admin.declared import declared_indexes
+from scim_core.clock import utc_now
+from scim_core.settings import StorageSettings
+from scim_core.storage.maintenance.reindexing import Reindexed, Surroundings, reindex
+from scim_core.storage.tables import table_storage
+
+COMPLETE, INCOMPLETE = 0, 1
+"""Exit codes."""
+
+
+async def run(given: Namespace, settings: StorageSettings) -> int:
+    """The exit code. What was done is printed; how far it is goes to standard error.
+
+    Raises DefinitionError, StorageError.
+    """
+    declared = declared_indexes(given.schemas)
+    storage = table_storage(settings)
+    try:
+        with (
+            tqdm(desc=f"resources of {given.tenant}", unit=" resources", disable=None) as walked,
+            tqdm(desc="until every instance knows", unit=" s", disable=None) as waited,
+        ):
+            surroundings = Surroundings(utc_now, asyncio.sleep, walked.update, waited.update)
+            done = await reindex(storage.rows, given.tenant, declared, surroundings)
+    finally:
+        await storage.close()
+    for sentence in told(done):
+        print(sentence)
+    return COMPLETE if done.is_complete else INCOMPLETE
+
+
+def told(done: Reindexed) -> list[str]:
+    """What an operator is to know, a sentence each."""
+    sentences = [f"{done.written} resources were written."]
+    sentences += [f"{name} is complete: searches use it." for name in sorted(done.complete)]
+    sentences += [f"{conflict}." for conflict in done.conflicts]
+    if done.conflicts:
+        sentences.append("Change or delete one of each two, then run the command again. Until then nothing is hidden.")
+    for name in sorted(done.given_up):
+        sentences.append(
+            f"{name} was given up: an instance that does not declare it has written. Finish the roll-out, then run "
+            "the command again."
+        )
+    for name in sorted(done.still_written):
+        sentences.append(
+            f"{name} is not complete: an instance of version 0.1, or with other files, still writes. Stop it, then "
+            "run the command again."
+        )
+    if done == Reindexed():
+        sentences = ["The files declare no index beyond those that are always complete."]
+    return sentences

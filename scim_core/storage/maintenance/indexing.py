@@ -1,0 +1,218 @@
+"""The index rows of one resource as the files of today ask for them: what is missing, and one transaction that adds it.
+
+Which values a document has is known where schemas are; it is handed in as `Declared`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from scim_core.model import FIRST_INDEXES, Column, Index, IndexEntry, Json
+from scim_core.storage.port import StorageBusy, TooLarge, VersionConflict
+from scim_core.storage.tables import entities, keys
+from scim_core.storage.tables.entities import indexed, indexed_property, joined, split
+from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from scim_core.storage.tables.rows import Row, Rows
+
+MAX_ATTEMPTS = 10
+"""How often one resource is tried while others change it."""
+
+_FOLLOWING = re.compile(r"PartitionKey|RowKey|indexed|i[0-9]+")
+"""The properties of a resource's row that are made again: its keys, and what says where it is found."""
+
+
+class Declared(Protocol):
+    """What the files of a deployment declare."""
+
+    @property
+    def indexes(self) -> frozenset[Index]:
+        """All indexes of all resource types."""
+
+    def entries(self, resource_type: str, document: Json) -> frozenset[IndexEntry]:
+        """The index entries of a document of this type."""
+
+
+class NothingDeclared:
+    """The files of nobody: whoever looks at rows alone need not know any."""
+
+    indexes: frozenset[Index] = frozenset()
+
+    def entries(self, resource_type: str, document: Json) -> frozenset[IndexEntry]:
+        """None."""
+        del resource_type, document
+        return frozenset()
+
+
+NOTHING = NothingDeclared()
+
+
+@dataclass(frozen=True, slots=True)
+class TypeIndexes:
+    """Some of the declared indexes of one resource type."""
+
+    resource_type: str
+    indexes: frozenset[Index]
+    declared: Declared
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Their names."""
+        return frozenset(index.name for index in self.indexes)
+
+    def without(self, indexes: frozenset[Index]) -> "TypeIndexes":
+        """The others."""
+        return TypeIndexes(self.resource_type, self.indexes - indexes, self.declared)
+
+
+def by_type(declared: Declared, indexes: frozenset[Index]) -> list[TypeIndexes]:
+    """These declared indexes, type by type."""
+    return [
+        TypeIndexes(name, frozenset(index for index in indexes if index.resource_type == name), declared)
+        for name in sorted({index.resource_type for index in indexes})
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Why a resource cannot be in an index: `holder` has its unique value, or it has more rows than can be written."""
+
+    index: str
+    resource: str
+    holder: str = ""
+
+    def __str__(self) -> str:
+        """A sentence for an operator."""
+        if self.holder:
+            return f"{self.index}: {self.resource} has the same value as {self.holder}"
+        return f"{self.index}: {self.resource} has more values than one transaction can write"
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What became of one resource: whether rows were written, and what could not be."""
+
+    written: bool = False
+    conflicts: frozenset[Conflict] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRows:
+    """The keys of the index rows that a resource's row lists, and of those that it is to list for these indexes."""
+
+    listed: frozenset[str]
+    wanted: dict[str, Index]
+    kinds: frozenset[str]
+    names: frozenset[str]
+    names_listed: frozenset[str]
+
+    @classmethod
+    def of(cls, row: Row, of_type: TypeIndexes) -> "IndexRows":
+        """What this row lists, and what it is to list."""
+        resource = entities.from_entity(of_type.resource_type, row.properties, row.etag)
+        by_attribute = {index.attribute: index for index in of_type.indexes}
+        wanted = {
+            keys.index(of_type.resource_type, entry, resource.id): by_attribute[entry.attribute]
+            for entry in of_type.declared.entries(of_type.resource_type, resource.document)
+            if entry.attribute in by_attribute
+        }
+        return cls(
+            frozenset("".join(joined("i", row.properties)).splitlines()),
+            wanted,
+            frozenset(keys.index_kind(index) for index in of_type.indexes),
+            frozenset(index.name for index in of_type.indexes - FIRST_INDEXES),
+            indexed(row.properties),
+        )
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Keys that are to be listed and are not."""
+        return frozenset(self.wanted.keys() - self.listed)
+
+    @property
+    def stale(self) -> frozenset[str]:
+        """Keys of these indexes that are listed and are not to be."""
+        return frozenset(key for key in self.listed - self.wanted.keys() if keys.kind_of(key) in self.kinds)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the row is as it is to be."""
+        return not self.missing and not self.stale and self.names <= self.names_listed
+
+    def properties(self, row: dict[str, Column]) -> dict[str, Column]:
+        """The row with what it is to list."""
+        kept = {name: value for name, value in row.items() if not _FOLLOWING.fullmatch(name) and value is not None}
+        lines = "\n".join(sorted(self.listed - self.stale | self.missing))
+        return kept | indexed_property(self.names_listed | self.names) | split("i", lines)
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """One resource, tried until nobody comes between. `ours` are rows that are the resource's own and not listed."""
+
+    rows: Rows
+    tenant: str
+    of_type: TypeIndexes
+    ours: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    conflicts: set[Conflict] = field(default_factory=set)
+
+    def operations(self, row: Row, found: IndexRows) -> Iterator[RowOperation]:
+        """The transaction that makes the row and its index rows what they are to be."""
+        key = row.properties["RowKey"]
+        yield RowOperation(Verb.REPLACE, Role.RESOURCE, key, found.properties(row.properties), row.etag)
+        for missing in sorted(found.missing):
+            alone = found.wanted[missing].unique and missing not in self.ours
+            verb = Verb.INSERT if alone else Verb.UPSERT
+            yield RowOperation(verb, Role.INDEX, missing, {"id": row.properties["id"]})
+        for stale in sorted(found.stale - self.gone):
+            yield RowOperation(Verb.DELETE, Role.INDEX, stale)
+
+    async def once(self, row: Row) -> Indexed | None:
+        """What became of the resource; None when it has to be read again."""
+        found = IndexRows.of(row, self.of_type)
+        if found.complete:
+            return Indexed(conflicts=frozenset(self.conflicts))
+        try:
+            await self.rows.transact(self.tenant, list(self.operations(row, found)))
+        except RowExists as taken:
+            await self._taken(row, taken.operation.key, found)
+        except TooLarge:
+            self._give_up(row, frozenset(found.wanted[key] for key in found.missing))
+        except RowMissing as missing:
+            self.gone |= {missing.operation.key} if missing.operation.role is Role.INDEX else set()
+        except (RowChanged, VersionConflict):
+            return None
+        else:
+            return Indexed(written=True, conflicts=frozenset(self.conflicts))
+        return None
+
+    async def _taken(self, row: Row, key: str, found: IndexRows) -> None:
+        holder = await self.rows.get(self.tenant, key, select="id")
+        if holder is not None and holder.properties["id"] == row.properties["id"]:
+            self.ours.add(key)
+        elif holder is not None:
+            other = keys.resource(self.of_type.resource_type, holder.properties["id"])
+            self._give_up(row, frozenset({found.wanted[key]}), other)
+
+    def _give_up(self, row: Row, indexes: frozenset[Index], holder: str = "") -> None:
+        resource = row.properties["RowKey"]
+        self.conflicts |= {Conflict(index.name, resource, holder) for index in indexes}
+        self.of_type = self.of_type.without(indexes)
+
+
+async def index_resource(rows: Rows, tenant: str, row: Row, of_type: TypeIndexes) -> Indexed:
+    """The resource of this row, if it is still there, is in these indexes, as far as nothing stands against it.
+
+    Raises StorageBusy when others change it all the time.
+    """
+    attempts = _Attempts(rows, tenant, of_type)
+    current: Row | None = row
+    for _ in range(MAX_ATTEMPTS + len(of_type.indexes)):
+        if current is None:
+            return Indexed()
+        if (done := await attempts.once(current)) is not None:
+            return done
+        current = await rows.get(tenant, row.properties["RowKey"])
+    raise StorageBusy(f"{row.properties['RowKey']} is being changed by others all the time.")

@@ -1,0 +1,176 @@
+"""A deployment whose schema files change: instances of several versions side by side over one table, and one clock."""
+
+import logging
+import uuid
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devhost.azurite import Azurite
+from scim_core import composition
+from scim_core.admin.declared import DeclaredIndexes
+from scim_core.model import Index, StoredResource
+from scim_core.protocol.schemas import Catalogue, load_catalogue
+from scim_core.settings import StorageSettings
+from scim_core.storage.maintenance.checking import check
+from scim_core.storage.maintenance.indexing import NOTHING, Declared
+from scim_core.storage.maintenance.reindexing import Reindexed, Surroundings, reindex
+from scim_core.storage.tables import TableStorage
+from scim_core.storage.tables.client import connect
+from scim_core.storage.tables.index_completeness import read_record
+from scim_core.storage.tables.index_record import IndexRecord, IndexState
+from scim_core.storage.tables.rows import Rows
+from tests.scim import Client, Clock, Json, attribute, endpoint_over, schema_files
+
+TENANT = "default"
+DEVICE = "urn:example:params:scim:schemas:core:2.0:Device"
+
+
+def device_files(folder: Path, *indexed: str, unique: str = "", case_exact: str = "") -> Path:
+    """The files of a resource type Device that declares these attributes as indexed, one of them as unique."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = [
+        attribute(name, uniqueness="server" if name == unique else "none", caseExact=name == case_exact)
+        for name in ("displayName", "serialNumber", "site")
+    ]
+    schema: Json = {"id": DEVICE, "name": "Device", "description": "A device", "attributes": plain}
+    kind: Json = {"id": "Device", "name": "Device", "description": "A device", "endpoint": "/Devices"}
+    return schema_files(folder, device=schema, device_type=kind | {"schema": DEVICE, "indexed": list(indexed)})
+
+
+class FirstStorage(TableStorage):
+    """The storage as version 0.1 has it: it knows no record, takes every declared index for complete."""
+
+    async def complete_indexes(self, tenant: str, indexes: frozenset[Index]) -> frozenset[Index]:
+        del tenant
+        return indexes
+
+    async def create(self, tenant: str, resource: StoredResource, members: Any = ()) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self._completeness, "permit_write", _permitted)
+            await super().create(tenant, replace(resource, indexes=frozenset()), members)
+
+    async def update(self, tenant: str, resource: StoredResource, *options: Any) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self._completeness, "permit_write", _permitted)
+            await super().update(tenant, replace(resource, indexes=frozenset()), *options)
+
+
+async def _permitted(*_: Any) -> None:
+    """Version 0.1 asks nobody."""
+
+
+@dataclass
+class Instance:
+    """One process: its storage, a client of it, and what its files declare."""
+
+    storage: TableStorage
+    client: Client
+    declared: DeclaredIndexes
+    plans: list[str]
+
+    async def device(self, name: str, **attributes: Any) -> Json:
+        """A device that is created."""
+        answer = await self.client.post("/Devices", {"schemas": [DEVICE], "displayName": name, **attributes})
+        assert answer.status == 201, answer.document
+        return answer.document
+
+    async def devices(self, filter_text: str) -> list[str]:
+        """The names of the devices that the filter finds."""
+        return sorted(item["displayName"] for item in await self.client.found("/Devices", filter_text))
+
+    async def plan(self, filter_text: str, url: str = "/Devices") -> str:
+        """How such a search is run, as the log says."""
+        self.plans.clear()
+        await self.client.found(url, filter_text)
+        return self.plans[-1]
+
+
+@dataclass
+class Rollout:
+    """A table and the instances that serve it."""
+
+    azurite: Azurite
+    folder: Path
+    plans: list[str]
+    clock: Clock = field(default_factory=Clock)
+    table: str = field(default_factory=lambda: f"rollout{uuid.uuid4().hex}")
+    open: list[TableStorage] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of a command over this table."""
+        return {"SCIM_STORAGE_CONNECTION": self.azurite.connection_string, "SCIM_TABLE_NAME": self.table}
+
+    def rows(self) -> Rows:
+        """The rows, over a connection of their own."""
+        return Rows(partial(connect, StorageSettings.from_environment(self.environment)))
+
+    def files(self, *indexed: str, unique: str = "", case_exact: str = "") -> Path:
+        """The folder of files that declare these indexes of Device."""
+        name = "-".join([*indexed, f"unique{unique}", f"exact{case_exact}"])
+        return device_files(self.folder / name, *indexed, unique=unique, case_exact=case_exact)
+
+    def instance(
+        self,
+        *indexed: str,
+        unique: str = "",
+        case_exact: str = "",
+        storage: TableStorage | None = None,
+        first: bool = False,
+        users_by: tuple[str, ...] = (),
+    ) -> Instance:
+        """A process with these indexes of Device in its files; `users_by` are more of User than version 0.1 had."""
+        folder = self.files(*indexed, unique=unique, case_exact=case_exact)
+        kind = FirstStorage if first else TableStorage
+        storage = storage or kind(self.rows(), self.clock)
+        self.open.append(storage)
+        catalogue = _indexing_users(load_catalogue(folder), users_by)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(composition, "load_catalogue", lambda _: catalogue)
+            client = Client(endpoint_over(storage, self.clock, SCIM_SCHEMA_DIRECTORY=str(folder)))
+        return Instance(storage, client, DeclaredIndexes(catalogue), self.plans)
+
+    async def pause(self, seconds: float) -> None:
+        """The clock of all instances moves on."""
+        self.clock.advance(seconds=seconds)
+
+    async def reindexed(self, instance: Instance, **surroundings: Any) -> Reindexed:
+        """What `admin reindex` with the files of this instance comes to."""
+        given = Surroundings(self.clock, surroundings.pop("pause", self.pause), **surroundings)
+        return await reindex(instance.storage.rows, TENANT, instance.declared, given)
+
+    async def findings(self, declared: Declared = NOTHING) -> list[str]:
+        """What `admin check` says."""
+        return [str(item) for item in (await check(self.open[0].rows, TENANT, declared=declared)).findings]
+
+    async def record(self) -> IndexRecord:
+        """The record, as it is stored."""
+        return await read_record(self.open[0].rows, TENANT)
+
+    async def complete(self, resource_type: str = "Device") -> set[str]:
+        """The indexes of a type that are recorded as complete."""
+        return set((await self.record()).of(resource_type).named(IndexState.COMPLETE))
+
+
+def _indexing_users(catalogue: Catalogue, users_by: tuple[str, ...]) -> Catalogue:
+    types = {
+        endpoint: replace(item, indexed_names=(*item.indexed_names, *users_by)) if item.name == "User" else item
+        for endpoint, item in catalogue.resource_types.items()
+    }
+    return replace(catalogue, resource_types=types)
+
+
+class PlanLog(logging.Handler):
+    """Collects the plans of all searches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plans: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if (plan := getattr(record, "plan", None)) is not None:
+            self.plans.append(plan)

@@ -1,0 +1,351 @@
+"""`admin reindex`: what it completes while the service runs, what stops it, and that it can be killed anywhere."""
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from scim_core.admin.reindex import told
+from scim_core.storage.maintenance.reindexing import EVERYBODY_KNOWS, MAX_WALKS
+from scim_core.storage.tables import keys
+from scim_core.storage.tables.index_record import FORGOTTEN_AFTER
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from tests.faults.rollout import TENANT, Instance, Rollout
+from tests.faults.transport import Death, ProcessDied, storage_until
+from tests.running import ROOT, clean_environment
+from tests.scim import path, remove, replace
+from tests.transcript import transcript
+
+BONN = 'site eq "Bonn"'
+SITE = {"Device.displayName", "Device.site"}
+
+
+async def filled(rollout: Rollout, number: int = 4) -> Instance:
+    """Devices that were stored before the site was indexed, and an instance whose file declares it."""
+    before = rollout.instance("displayName")
+    for device in range(number):
+        await before.device(f"device {device}", site="Bonn")
+    return rollout.instance("displayName", "site")
+
+
+async def test_an_index_is_used_once_it_is_complete(rollout: Rollout) -> None:
+    newer = await filled(rollout)
+    assert await newer.plan(BONN) == "scan, superset"
+    walked: list[int] = []
+    begun = rollout.clock.now
+    done = await rollout.reindexed(newer, progress=walked.append)
+    assert (done.written, set(done.complete), done.is_complete) == (4, SITE, True)
+    assert rollout.clock.now - begun >= EVERYBODY_KNOWS
+    assert sum(walked) == 8
+    assert await newer.plan(BONN) == "index site, exact"
+    assert await newer.devices(BONN) == [f"device {number}" for number in range(4)]
+    assert await rollout.findings(newer.declared) == []
+
+
+async def test_a_second_run_finds_nothing_to_do_and_waits_for_nobody(rollout: Rollout) -> None:
+    newer = await filled(rollout)
+    await rollout.reindexed(newer)
+    record, begun = await rollout.record(), rollout.clock.now
+    with transcript(newer.storage) as recorded:
+        done = await rollout.reindexed(newer)
+    assert (done.written, done.is_complete) == (0, True)
+    assert "transact" not in recorded.kinds
+    assert await rollout.record() == record
+    assert (rollout.clock.now - begun).total_seconds() < 1
+
+
+async def test_the_service_works_while_the_index_is_built(rollout: Rollout) -> None:
+    newer = await filled(rollout)
+    [device] = await newer.client.found("/Devices", 'displayName eq "device 1"')
+    asked: list[list[str]] = []
+
+    async def pause(seconds: float) -> None:
+        if not asked:
+            await newer.client.patch(path(device), replace("site", "Cologne"))
+            await newer.device("new", site="Bonn")
+        asked.append(await newer.devices(BONN))
+        await rollout.pause(seconds)
+
+    assert (await rollout.reindexed(newer, pause=pause)).is_complete
+    here = ["device 0", "device 2", "device 3", "new"]
+    assert all(devices == here for devices in asked)
+    assert await newer.devices(BONN) == here
+    assert await newer.devices('site eq "Cologne"') == ["device 1"]
+    assert await rollout.findings(newer.declared) == []
+
+
+async def test_what_an_instance_writes_that_does_not_know_yet_is_in_the_index(rollout: Rollout) -> None:
+    newer = await filled(rollout)
+    older = rollout.instance("displayName")
+    await older.device("remembers the record", site="Bonn")
+    written: list[Any] = []
+
+    async def pause(seconds: float) -> None:
+        if not written:
+            written.append(await older.device("late", site="Bonn"))
+        await rollout.pause(seconds)
+
+    done = await rollout.reindexed(newer, pause=pause)
+    assert done.is_complete
+    assert await newer.plan(BONN) == "index site, exact"
+    assert "late" in await newer.devices(BONN)
+
+
+async def test_an_instance_with_the_old_file_stops_the_building(rollout: Rollout) -> None:
+    newer = await filled(rollout)
+    older = rollout.instance("displayName")
+    written: list[Any] = []
+
+    async def pause(seconds: float) -> None:
+        await rollout.pause(seconds)
+        if not written:
+            written.append(await older.device("late", site="Bonn"))  # nobody used the index: it need not wait
+
+    done = await rollout.reindexed(newer, pause=pause)
+    assert done.given_up == {"Device.site"}
+    assert any("Finish the roll-out" in sentence for sentence in told(done))
+    assert await newer.plan(BONN) == "scan, superset"
+    assert "late" in await newer.devices(BONN)
+    assert (await rollout.reindexed(newer)).is_complete
+    assert await newer.plan(BONN) == "index site, exact"
+    assert "late" in await newer.devices(BONN)
+
+
+async def test_version_0_1_that_still_writes_keeps_the_index_from_being_complete(rollout: Rollout) -> None:
+    newer = await filled(rollout)
+    first = rollout.instance("displayName", first=True)
+    [device] = await newer.client.found("/Devices", 'displayName eq "device 1"')
+    page, walks = newer.storage.rows.page, 0
+
+    async def disturbed(*arguments: Any, **options: Any) -> Any:
+        nonlocal walks
+        walks += 1
+        changed = await first.client.patch(path(device), replace("serialNumber", f"SN-{walks}"))
+        assert changed.status == 200
+        return await page(*arguments, **options)
+
+    newer.storage.rows.page = disturbed  # type: ignore[method-assign]
+    done = await rollout.reindexed(newer)
+    newer.storage.rows.page = page  # type: ignore[method-assign]
+    assert walks == MAX_WALKS + 1
+    assert done.still_written == {"Device.site"}
+    assert any("version 0.1" in sentence for sentence in told(done))
+    assert await newer.plan(BONN) == "scan, superset"
+    assert (await rollout.reindexed(newer)).is_complete
+
+
+async def test_what_version_0_1_changes_in_a_complete_index_is_found_and_mended(rollout: Rollout) -> None:
+    newer = await filled(rollout)
+    await rollout.reindexed(newer)
+    first = rollout.instance("displayName", first=True)
+    [device] = await newer.client.found("/Devices", 'displayName eq "device 1"')
+    await first.client.patch(path(device), replace("serialNumber", "SN-1"))
+    [finding] = await rollout.findings(newer.declared)
+    assert f"Device:{device['id']} has no row Device.site:bonn" in finding
+    done = await rollout.reindexed(newer)
+    assert (done.written, done.is_complete) == (1, True)
+    assert await rollout.findings(newer.declared) == []
+    assert "device 1" in await newer.devices(BONN)
+
+
+async def test_two_with_one_value_are_named_and_the_index_stays_incomplete(rollout: Rollout) -> None:
+    before = rollout.instance()
+    one = await before.device("one", serialNumber="SN-1")
+    two = await before.device("two", serialNumber="sn-1")
+    three = await before.device("three", serialNumber="SN-3")
+    newer = rollout.instance("serialNumber", "site", unique="serialNumber")
+    done = await rollout.reindexed(newer)
+    assert set(done.complete) == {"Device.site"}
+    [conflict] = done.conflicts
+    assert {conflict.resource, conflict.holder} == {f"Device:{item['id']}" for item in (one, two)}
+    assert any(str(conflict) in sentence for sentence in told(done))
+    assert await newer.plan('serialNumber eq "SN-1"') == "scan, superset"
+    assert await newer.devices('serialNumber eq "SN-1"') == ["one", "two"]
+    assert (await newer.client.post("/Devices", {"displayName": "x", "serialNumber": "SN-3"})).status == 409
+    assert [await newer.client.document(item) for item in (one, two, three)]
+    assert (await newer.client.patch(path(two), remove("serialNumber"))).status == 400  # RFC 7643: it is unique
+    assert (await newer.client.patch(path(two), replace("serialNumber", "SN-2"))).status == 200
+    done = await rollout.reindexed(newer)
+    assert done.is_complete
+    await rollout.pause(FORGOTTEN_AFTER.total_seconds())
+    assert await newer.plan('serialNumber eq "SN-1"') == "index serialNumber, exact"
+    assert await newer.devices('serialNumber eq "SN-1"') == ["one"]
+    assert (await newer.client.post("/Devices", {"displayName": "x", "serialNumber": "SN-1"})).status == 409
+    assert await rollout.findings(newer.declared) == []
+
+
+async def test_an_index_whose_keys_become_other_keys_is_built_again(rollout: Rollout) -> None:
+    before = rollout.instance("site")
+    for number in range(3):
+        await before.device(f"device {number}", site=f"Bonn {number}")
+    newer = rollout.instance("site", unique="site")
+    assert (await rollout.reindexed(newer)).is_complete
+    assert await newer.plan('site eq "Bonn 1"') == "index site, exact"
+    assert await newer.devices('site eq "BONN 1"') == ["device 1"]
+    assert await rollout.findings(newer.declared) == []
+
+
+async def test_a_row_of_an_index_that_is_there_already_is_taken_over(rollout: Rollout) -> None:
+    before = rollout.instance()
+    device = await before.device("one", serialNumber="SN-1")
+    newer = rollout.instance("serialNumber", unique="serialNumber")
+    stray = RowOperation(Verb.INSERT, Role.INDEX, "Device.serialNumber:sn-1", {"id": device["id"]})
+    await newer.storage.rows.transact(TENANT, [stray])
+    assert (await rollout.reindexed(newer)).is_complete
+    assert await rollout.findings(newer.declared) == []
+
+
+async def test_a_resource_with_more_rows_than_a_transaction_takes_is_named(
+    rollout: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = await filled(rollout)
+    monkeypatch.setattr("scim_core.storage.tables.service_limits.MAX_OPERATIONS", 1)
+    monkeypatch.setattr("scim_core.storage.maintenance.reindexing.change_record", _as_it_is)
+    done = await rollout.reindexed(newer)
+    assert len(done.conflicts) == 4
+    assert "more values than one transaction" in str(done.conflicts[0])
+
+
+async def _as_it_is(_: Any, __: str, record: Any, change: Any) -> Any:
+    return change(record)
+
+
+async def test_files_without_further_indexes_need_no_reindexing(rollout: Rollout) -> None:
+    instance = rollout.instance()
+    await instance.client.user("ann")
+    done = await rollout.reindexed(instance)
+    assert told(done) == ["The files declare no index beyond those that are always complete."]
+    assert (await rollout.record()).etag == ""
+
+
+async def test_a_check_names_what_is_missing_and_repairs_what_is_complete(rollout: Rollout) -> None:
+    newer = await filled(rollout, 2)
+    findings = await rollout.findings(newer.declared)
+    assert findings == [
+        "Device has an index Device.site that is not complete and not used: `admin reindex` completes it"
+    ]
+    await rollout.reindexed(newer)
+    first = rollout.instance(first=True)
+    for device in await newer.client.found("/Devices", BONN):
+        await first.client.patch(path(device), replace("serialNumber", "SN-1"))
+    before = await rollout.findings(newer.declared)
+    assert len(before) == 4  # displayName and site of two
+    checked = command(rollout, rollout.files("displayName", "site"), "check")
+    assert (checked.returncode, checked.stdout.count("has no row")) == (1, 4), checked.stderr
+    mended = command(rollout, rollout.files("displayName", "site"), "check", "--repair")
+    assert mended.returncode == 0, mended.stderr + mended.stdout
+    assert await rollout.findings(newer.declared) == []
+    assert await newer.devices(BONN) == ["device 0", "device 1"]
+
+
+async def test_the_command_says_what_it_did(rollout: Rollout) -> None:
+    newer = await filled(rollout, 2)
+    await rollout.reindexed(newer)
+    done = command(rollout, rollout.files("displayName", "site"), "reindex")
+    assert done.returncode == 0, done.stderr
+    assert "Device.site is complete: searches use it." in done.stdout
+    wrong = command(rollout, rollout.folder / "nowhere", "reindex")
+    assert wrong.returncode == 0
+    assert "no index beyond" in wrong.stdout
+
+
+def command(rollout: Rollout, schemas: Any, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scim_core.admin", "--schemas", str(schemas), name, *arguments],
+        cwd=ROOT,
+        env=clean_environment() | rollout.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@dataclass
+class Killed:
+    """A run that dies at a call, and the run after it."""
+
+    rollout: Rollout
+    calls: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    async def at(self, call: int, *, after: bool) -> bool:
+        """Whether the run lived, which says that there are no more calls to die at."""
+        rollout = Rollout(self.rollout.azurite, self.rollout.folder, self.rollout.plans)
+        newer = await filled(rollout, 3)
+        death = Death(call, after)
+        mortal = storage_until(death, rollout.azurite.connection_string, rollout.table)
+        killed = Instance(mortal, newer.client, newer.declared, newer.plans)
+        try:
+            await rollout.reindexed(killed)
+        except ProcessDied:
+            lived = False
+        else:
+            lived = True
+        await mortal.close()
+        where = f"{'after' if after else 'before'} call {call}"
+        names = [f"device {number}" for number in range(3)]
+        other = rollout.instance("displayName", "site")
+        for instance in (newer, other):
+            assert await instance.devices(BONN) == names, where
+        assert await rollout.findings() == [], where
+        assert (await rollout.reindexed(newer)).is_complete, where
+        await rollout.pause(FORGOTTEN_AFTER.total_seconds())
+        for instance in (newer, other):
+            assert await instance.plan(BONN) == "index site, exact", where
+            assert await instance.devices(BONN) == names, where
+        assert await rollout.findings(newer.declared) == [], where
+        for storage in rollout.open:
+            await storage.close()
+        return lived
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_run_that_is_killed_anywhere_hides_nothing_and_can_be_continued(rollout: Rollout, after: bool) -> None:
+    killed = Killed(rollout)
+    call = 0
+    while not await killed.at(call, after=after):
+        call += 1
+    assert call >= 8  # the record twice at least, two walks, three devices, the end
+
+
+async def test_a_continued_run_waits_no_second_time(rollout: Rollout) -> None:
+    newer = await filled(rollout)
+    pauses: list[float] = []
+
+    async def dies(seconds: float) -> None:
+        await rollout.pause(seconds)
+        pauses.append(seconds)
+        if sum(pauses) > EVERYBODY_KNOWS.total_seconds() - 10:
+            raise ProcessDied
+
+    with pytest.raises(ProcessDied):
+        await rollout.reindexed(newer, pause=dies)
+    begun = rollout.clock.now
+    assert (await rollout.reindexed(newer)).is_complete
+    assert (rollout.clock.now - begun).total_seconds() < 11
+
+
+async def test_a_given_up_index_is_built_again_only_when_nobody_believes_in_it(rollout: Rollout) -> None:
+    newer = rollout.instance("displayName", "site")
+    await newer.device("printer", site="Bonn")
+    older = rollout.instance("displayName")
+    assert (await older.client.post("/Devices", {"displayName": "x"})).status == 503
+    begun = rollout.clock.now
+    assert (await rollout.reindexed(newer)).is_complete
+    assert rollout.clock.now - begun >= FORGOTTEN_AFTER + EVERYBODY_KNOWS
+
+
+async def test_the_rows_of_a_device_are_those_of_the_layout(rollout: Rollout) -> None:
+    newer = await filled(rollout, 1)
+    [device] = await newer.client.found("/Devices", BONN)
+    await rollout.reindexed(newer)
+    row = await newer.storage.rows.get(TENANT, keys.resource("Device", device["id"]))
+    assert row is not None
+    assert row.properties["indexed"] == "Device.displayName\nDevice.site"
+    assert row.properties["i0"].splitlines() == [
+        f"Device.displayName:device!200:{device['id']}",
+        f"Device.site:bonn:{device['id']}",
+    ]
+    assert row.properties["version"] in device["meta"]["version"]
