@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from devhost.azurite import Azurite
 from scim_core import composition
 from scim_core.storage.memory import MemoryStorage
 from tests.scim import Client, Clock, endpoint_over
@@ -29,6 +30,13 @@ def _one_catalogue() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(composition, "load_catalogue", functools.cache(composition.load_catalogue))
         yield
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """One for the whole run, in memory. Whoever uses it takes a table of its own: tests/tables.py."""
+    with Azurite.start() as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Both implementations of the storage port, empty: the suite runs over each."""
 
-import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -10,14 +9,7 @@ from scim_core.settings import StorageSettings
 from scim_core.storage.memory import MemoryStorage
 from scim_core.storage.port import Storage
 from scim_core.storage.tables import TableStorage, table_storage
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def azurite() -> Iterator[Azurite]:
-    with Azurite.start(None, None, None) as running:
-        yield running
+from tests.tables import new_table
 
 
 def settings(connection: str, table: str) -> StorageSettings:
@@ -27,7 +19,7 @@ def settings(connection: str, table: str) -> StorageSettings:
 @pytest.fixture
 async def tables(azurite: Azurite) -> AsyncIterator[TableStorage]:
     """Tables that nobody has used: a table of its own for each test."""
-    storage = table_storage(settings(azurite.connection_string, f"contract{next(_numbers)}"))
+    storage = table_storage(StorageSettings.from_environment(new_table(azurite)))
     yield storage
     await storage.close()
 

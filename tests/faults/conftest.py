@@ -1,6 +1,6 @@
 """An Azurite for the faults, changes that are large at ten memberships already, and what a directory holds."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,12 +11,6 @@ from scim_core.storage.tables import changes, large_change, large_change_runner
 from scim_core.storage.tables import storage as table_storage_module
 from tests.faults.directory import Directory
 from tests.scim import Client
-
-
-@pytest.fixture(scope="session")
-def azurite() -> Iterator[Azurite]:
-    with Azurite.start(None, None, None) as running:
-        yield running
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from scim_core.endpoint.routes import ROOT_ROUTES, ROUTES, Route
 from scim_core.ids import uuid7
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.storage.memory import MemoryStorage
-from tests.contract.conftest import azurite, tables  # noqa: F401 -- fixtures
+from tests.contract.conftest import tables  # noqa: F401 -- a fixture
 from tests.scim import ENTERPRISE, GROUP, PATCH_OP, SEARCH_REQUEST, USER
 from tests.tenancy import Service, document, settings
 

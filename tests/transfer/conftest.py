@@ -1,9 +1,8 @@
 """Directories over Azurite, each in a table of its own, and the two commands as an operator starts them."""
 
-import itertools
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,8 +16,7 @@ from scim_core.storage.tables import TableStorage
 from scim_core.storage.tables.client import connect
 from tests.running import ROOT, clean_environment
 from tests.scim import Client, Clock, endpoint_over
-
-_numbers = itertools.count(1)
+from tests.tables import new_table
 
 
 @dataclass
@@ -42,22 +40,13 @@ class Directory:
         )
 
 
-@pytest.fixture(scope="session")
-def azurite() -> Iterator[Azurite]:
-    with Azurite.start() as running:
-        yield running
-
-
 @pytest.fixture
 async def directory(azurite: Azurite) -> AsyncIterator[Callable[[], Directory]]:
     """Makes directories; each has a table that nobody has used."""
     made: list[Directory] = []
 
     def make() -> Directory:
-        environment = {
-            "SCIM_STORAGE_CONNECTION": azurite.connection_string,
-            "SCIM_TABLE_NAME": f"transfer{next(_numbers)}",
-        }
+        environment = new_table(azurite)
         rows = ExportRows(partial(connect, StorageSettings.from_environment(environment)))
         storage = TableStorage(rows)
         made.append(Directory(environment, rows, storage, Client(endpoint_over(storage, Clock()))))
