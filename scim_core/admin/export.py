@@ -12,7 +12,8 @@ from tqdm import tqdm
 from scim_core.clock import utc_now
 from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.archive import ArchiveError, parse_header, parse_row
-from scim_core.storage.maintenance.exporting import ExportRows, Resumed, export
+from scim_core.storage.maintenance.exporting import Resumed, export
+from scim_core.storage.tables.azure_rows import AzureRows
 from scim_core.storage.tables.client import connect
 
 
@@ -40,7 +41,7 @@ async def _export(settings: StorageSettings, tenant: str, file: Path) -> int:
 
 
 async def _written(settings: StorageSettings, tenant: str, resumed: Resumed | None, output: BinaryIO) -> int:
-    rows = ExportRows(partial(connect, settings))
+    rows = AzureRows(partial(connect, settings))
     try:
         with tqdm(desc=f"rows of {tenant}", unit=" rows", disable=None) as bar:
             done = resumed.walked if resumed else 0
