@@ -3,7 +3,6 @@
 import os
 from argparse import Namespace
 from contextlib import aclosing
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,8 +12,7 @@ from scim_core.clock import utc_now
 from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.archive import ArchiveError, parse_header, parse_row
 from scim_core.storage.maintenance.exporting import Resumed, export
-from scim_core.storage.tables.azure_rows import AzureRows
-from scim_core.storage.tables.client import connect
+from scim_core.storage.tables import table_rows
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
@@ -41,7 +39,7 @@ async def _export(settings: StorageSettings, tenant: str, file: Path) -> int:
 
 
 async def _written(settings: StorageSettings, tenant: str, resumed: Resumed | None, output: BinaryIO) -> int:
-    rows = AzureRows(partial(connect, settings))
+    rows = table_rows(settings)
     try:
         with tqdm(desc=f"rows of {tenant}", unit=" rows", disable=None) as bar:
             done = resumed.walked if resumed else 0
