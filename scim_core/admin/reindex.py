@@ -9,7 +9,7 @@ from scim_core.admin.declared import declared_indexes
 from scim_core.clock import utc_now
 from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.reindexing import Reindexed, Surroundings, reindex
-from scim_core.storage.tables import table_storage
+from scim_core.storage.tables import table_rows
 
 COMPLETE, INCOMPLETE = 0, 1
 """Exit codes."""
@@ -21,16 +21,16 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     Raises DefinitionError, StorageError.
     """
     declared = declared_indexes(given.schemas)
-    storage = table_storage(settings)
+    rows = table_rows(settings)
     try:
         with (
             tqdm(desc=f"resources of {given.tenant}", unit=" resources", disable=None) as walked,
             tqdm(desc="until every instance knows", unit=" s", disable=None) as waited,
         ):
             surroundings = Surroundings(utc_now, asyncio.sleep, walked.update, waited.update)
-            done = await reindex(storage.rows, given.tenant, declared, surroundings)
+            done = await reindex(rows, given.tenant, declared, surroundings)
     finally:
-        await storage.close()
+        await rows.close()
     for sentence in told(done):
         print(sentence)
     return COMPLETE if done.is_complete else INCOMPLETE

@@ -1,7 +1,7 @@
 """An Azurite for the faults, changes that are large at ten memberships already, and what a directory holds."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,6 @@ from scim_core.storage.tables import storage as table_storage_module
 from tests.faults.directory import Directory
 from tests.faults.rollout import PlanLog, Rollout
 from tests.scim import Client
-
-
-@pytest.fixture(scope="session")
-def azurite() -> Iterator[Azurite]:
-    with Azurite.start(None, None, None) as running:
-        yield running
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from scim_core.storage.maintenance.archive import ArchiveError, Header, Line
 from scim_core.storage.maintenance.imported_indexes import ImportedIndexes
 from scim_core.storage.maintenance.indexing import NOTHING, Conflict, Declared
 from scim_core.storage.tables import keys
-from scim_core.storage.tables.entities import joined, unsettled_property
+from scim_core.storage.tables.entities import listed_index_keys, unsettled_property
 from scim_core.storage.tables.index_record import IndexRecord
 from scim_core.storage.tables.large_change import Pending, to_head
 
@@ -107,7 +107,7 @@ class ImportPlan:
             self._edges.append(_ends(line))
         elif kind != "pending":
             _text(line, "id")
-            unique = tuple(key for key in index_keys(line.properties) if _is_unique(key))
+            unique = tuple(key for key in listed_index_keys(line.properties) if _is_unique(key))
             self._resources[line.key] = _Resource(_text(line, "lastModified"), unique)
             self._indexes.note(line)
         elif ":" in rest:
@@ -145,11 +145,6 @@ class ImportPlan:
         if head is None:
             return False
         return len(self._parts.get(f"{head_key}:{head.mark}", ())) == len(head.lengths)
-
-
-def index_keys(properties: dict[str, Column]) -> list[str]:
-    """The keys of the index rows of a resource's row."""
-    return "".join(joined("i", properties)).splitlines()
 
 
 def _is_unique(index_key: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Protocol
 from scim_core.model import FIRST_INDEXES, Column, Index, IndexEntry, Json
 from scim_core.storage.port import StorageBusy, TooLarge, VersionConflict
 from scim_core.storage.tables import entities, keys
-from scim_core.storage.tables.entities import indexed, indexed_property, joined, split
+from scim_core.storage.tables.entities import indexed, indexed_property, listed_index_keys, split
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows
@@ -118,7 +118,7 @@ class IndexRows:
             if entry.attribute in by_attribute
         }
         return cls(
-            frozenset("".join(joined("i", row.properties)).splitlines()),
+            frozenset(listed_index_keys(row.properties)),
             wanted,
             frozenset(keys.index_kind(index) for index in of_type.indexes),
             frozenset(index.name for index in of_type.indexes - FIRST_INDEXES),
