@@ -19,9 +19,8 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(r"\.?[\w.-]+(/[\w.-]+)*/?")
 SUFFIXES = (".py", ".md", ".json", ".bicep", ".yml", ".toml", ".txt", ".svg", ".cjs", ".sh")
-MADE = ("dist/", ".azurite/", "local.settings.json", "SearchRequest")
-"""Paths of what a command makes: they are not in the repository."""
-
+MADE = ("dist/", ".azurite/", "local.settings.json")
+"""What a command or a developer makes: it is not in the repository."""
 
 FOLDERS = ("scim_core", "tests", "docs", "infra", "devhost", "bench", ".github")
 BARE_NAMES = {file.name for folder in FOLDERS for file in (ROOT / folder).rglob("*.*")}
@@ -43,13 +42,11 @@ def links(page: Path) -> Iterator[str]:
 
 
 def paths(page: Path) -> Iterator[str]:
-    """What looks like a path of the repository: in backticks, with one of its top folders or a suffix of its files."""
-    tops = {item.name for item in ROOT.iterdir() if item.is_dir()}
+    """What looks like a path of the repository: in backticks, below one of its folders or named like its files."""
+    folders = tuple(f"{item.name}/" for item in ROOT.iterdir() if item.is_dir())
     for text in CODE.findall(prose(page)):
-        if PATH.fullmatch(text) and not text.startswith(MADE) and ("/" in text or text.endswith(SUFFIXES)):
-            top = text.partition("/")[0]
-            if text.endswith(SUFFIXES) or (top in tops and "/" in text):
-                yield text
+        if PATH.fullmatch(text) and (text.startswith(folders) or text.endswith(SUFFIXES)) and not text.startswith(MADE):
+            yield text
 
 
 def anchor(heading: str) -> str:
