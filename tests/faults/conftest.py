@@ -1,6 +1,5 @@
 """An Azurite for the faults, changes that are large at ten memberships already, and what a directory holds."""
 
-import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,14 @@ import pytest
 
 from devhost.azurite import Azurite
 from scim_core.service import group_snapshots, service_provider
-from scim_core.storage.tables import changes, large_change, large_change_runner
+from scim_core.settings import StorageSettings
+from scim_core.storage.tables import changes, large_change, large_change_runner, table_rows
 from scim_core.storage.tables import storage as table_storage_module
 from tests.faults.directory import Directory
-from tests.faults.rollout import PlanLog, Rollout
+from tests.faults.rollout import Rollout, searches_planned
+from tests.memory_rows import MemoryRows
 from tests.scim import Client
+from tests.tables import new_table
 
 
 @pytest.fixture
@@ -63,15 +65,12 @@ async def held(client: Client) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def rollout(azurite: Azurite, tmp_path: Path) -> AsyncIterator[Rollout]:
-    """A table that nobody has used, for instances with files of their own."""
-    log, handler = logging.getLogger("scim_core.service.search"), PlanLog()
-    log.addHandler(handler)
-    level = log.level
-    log.setLevel(logging.INFO)
-    made = Rollout(azurite, tmp_path, handler.plans)
-    yield made
-    log.setLevel(level)
-    log.removeHandler(handler)
-    for storage in made.open:
-        await storage.close()
+async def rollout(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rollout]:
+    """A table that nobody has used, in memory unless the test says azurite, for instances with files of their own."""
+    rows: Any = MemoryRows()
+    if getattr(request, "param", "memory") == "azurite":
+        azurite: Azurite = request.getfixturevalue("azurite")
+        rows = table_rows(StorageSettings.from_environment(new_table(azurite)))
+    with searches_planned() as plans:
+        yield Rollout(rows, tmp_path, plans)
+    await rows.close()

@@ -1,29 +1,28 @@
 """A deployment whose schema files change: instances of several versions side by side over one table, and one clock."""
 
 import logging
-import uuid
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from devhost.azurite import Azurite
 from scim_core import composition
 from scim_core.admin.declared import DeclaredIndexes
 from scim_core.model import Index, StoredResource
 from scim_core.protocol.schemas import Catalogue, load_catalogue
-from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.maintenance.indexing import NOTHING, Declared
 from scim_core.storage.maintenance.reindexing import Reindexed, Surroundings, reindex
 from scim_core.storage.tables import TableStorage
-from scim_core.storage.tables.client import connect
 from scim_core.storage.tables.index_completeness import read_record
 from scim_core.storage.tables.index_record import IndexRecord, IndexState
 from scim_core.storage.tables.rows import Rows
+from tests.faults.transport import ProcessDied
 from tests.scim import Client, Clock, Json, attribute, endpoint_over, schema_files
+from tests.transcript import RecordedRows, Transcript
 
 TENANT = "default"
 DEVICE = "urn:example:params:scim:schemas:core:2.0:Device"
@@ -93,21 +92,10 @@ class Instance:
 class Rollout:
     """A table and the instances that serve it."""
 
-    azurite: Azurite
+    rows: Rows
     folder: Path
     plans: list[str]
     clock: Clock = field(default_factory=Clock)
-    table: str = field(default_factory=lambda: f"rollout{uuid.uuid4().hex}")
-    open: list[TableStorage] = field(default_factory=list)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The settings of a command over this table."""
-        return {"SCIM_STORAGE_CONNECTION": self.azurite.connection_string, "SCIM_TABLE_NAME": self.table}
-
-    def rows(self) -> Rows:
-        """The rows, over a connection of their own."""
-        return Rows(partial(connect, StorageSettings.from_environment(self.environment)))
 
     def files(self, *indexed: str, unique: str = "", case_exact: str = "") -> Path:
         """The folder of files that declare these indexes of Device."""
@@ -119,15 +107,14 @@ class Rollout:
         *indexed: str,
         unique: str = "",
         case_exact: str = "",
-        storage: TableStorage | None = None,
+        rows: Rows | None = None,
         first: bool = False,
         users_by: tuple[str, ...] = (),
     ) -> Instance:
         """A process with these indexes of Device in its files; `users_by` are more of User than version 0.1 had."""
         folder = self.files(*indexed, unique=unique, case_exact=case_exact)
         kind = FirstStorage if first else TableStorage
-        storage = storage or kind(self.rows(), self.clock)
-        self.open.append(storage)
+        storage = kind(rows or self.rows, self.clock)
         catalogue = _indexing_users(load_catalogue(folder), users_by)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(composition, "load_catalogue", lambda _: catalogue)
@@ -145,11 +132,11 @@ class Rollout:
 
     async def findings(self, declared: Declared = NOTHING) -> list[str]:
         """What `admin check` says."""
-        return [str(item) for item in (await check(self.open[0].rows, TENANT, declared=declared)).findings]
+        return [str(item) for item in (await check(self.rows, TENANT, declared=declared)).findings]
 
     async def record(self) -> IndexRecord:
         """The record, as it is stored."""
-        return await read_record(self.open[0].rows, TENANT)
+        return await read_record(self.rows, TENANT)
 
     async def complete(self, resource_type: str = "Device") -> set[str]:
         """The indexes of a type that are recorded as complete."""
@@ -164,9 +151,47 @@ def _indexing_users(catalogue: Catalogue, users_by: tuple[str, ...]) -> Catalogu
     return replace(catalogue, resource_types=types)
 
 
-class PlanLog(logging.Handler):
-    """Collects the plans of all searches."""
+class MortalRows(RecordedRows):
+    """Rows of a process that dies right before or right after a call, counted from 0."""
 
+    def __init__(self, rows: Rows, call: int, *, after: bool) -> None:
+        super().__init__(rows, Transcript())
+        self._left = call
+        self._after = after
+
+    async def get(self, *arguments: Any, **options: Any) -> Any:
+        return await self._alive(super().get(*arguments, **options))
+
+    async def page(self, *arguments: Any, **options: Any) -> Any:
+        return await self._alive(super().page(*arguments, **options))
+
+    async def transact(self, *arguments: Any, **options: Any) -> Any:
+        return await self._alive(super().transact(*arguments, **options))
+
+    async def _alive[T](self, call: Coroutine[Any, Any, T]) -> T:
+        self._left -= 1
+        if self._left < (-1 if self._after else 0):
+            call.close()
+            raise ProcessDied
+        answer = await call
+        if self._left < 0:
+            raise ProcessDied
+        return answer
+
+
+@contextmanager
+def searches_planned() -> Iterator[list[str]]:
+    """The plans of all searches of the block, as the log names them."""
+    log, handler = logging.getLogger("scim_core.service.search"), _PlanLog()
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    yield handler.plans
+    log.setLevel(level)
+    log.removeHandler(handler)
+
+
+class _PlanLog(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.plans: list[str] = []

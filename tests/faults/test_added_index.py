@@ -79,6 +79,7 @@ async def test_of_two_files_that_meet_at_the_first_resource_one_is_recorded_and_
         assert await instance.devices(BONN) == [f"device {number}" for number in range(6)]
 
 
+@pytest.mark.parametrize("rollout", ["memory", "azurite"], indirect=True)
 async def test_an_instance_with_the_old_file_gives_the_index_up_before_it_writes(rollout: Rollout) -> None:
     older, newer = rollout.instance("displayName"), rollout.instance("displayName", "site")
     printer = await newer.device("printer", site="Bonn")

@@ -1,22 +1,24 @@
 """`admin reindex`: what it completes while the service runs, what stops it, and that it can be killed anywhere."""
 
+import asyncio
 import subprocess
-import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from scim_core.admin.reindex import told
+from scim_core.storage import tables
 from scim_core.storage.maintenance.reindexing import EVERYBODY_KNOWS, MAX_WALKS
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.index_record import FORGOTTEN_AFTER
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
-from tests.faults.rollout import TENANT, Instance, Rollout
-from tests.faults.transport import Death, ProcessDied, storage_until
-from tests.running import ROOT, clean_environment
+from tests.faults.rollout import TENANT, Instance, MortalRows, Rollout
+from tests.faults.transport import ProcessDied
+from tests.memory_rows import MemoryRows
 from tests.scim import path, remove, replace
 from tests.transcript import transcript
+from tests.transfer.conftest import NOWHERE, in_process
 
 BONN = 'site eq "Bonn"'
 SITE = {"Device.displayName", "Device.site"}
@@ -30,6 +32,7 @@ async def filled(rollout: Rollout, number: int = 4) -> Instance:
     return rollout.instance("displayName", "site")
 
 
+@pytest.mark.parametrize("rollout", ["memory", "azurite"], indirect=True)
 async def test_an_index_is_used_once_it_is_complete(rollout: Rollout) -> None:
     newer = await filled(rollout)
     assert await newer.plan(BONN) == "scan, superset"
@@ -150,6 +153,7 @@ async def test_what_version_0_1_changes_in_a_complete_index_is_found_and_mended(
     assert "device 1" in await newer.devices(BONN)
 
 
+@pytest.mark.parametrize("rollout", ["memory", "azurite"], indirect=True)
 async def test_two_with_one_value_are_named_and_the_index_stays_incomplete(rollout: Rollout) -> None:
     before = rollout.instance()
     one = await before.device("one", serialNumber="SN-1")
@@ -232,9 +236,10 @@ async def test_a_check_names_what_is_missing_and_repairs_what_is_complete(rollou
         await first.client.patch(path(device), replace("serialNumber", "SN-1"))
     before = await rollout.findings(newer.declared)
     assert len(before) == 4  # displayName and site of two
-    checked = command(rollout, rollout.files("displayName", "site"), "check")
+    files = rollout.files("displayName", "site")
+    checked = await command(rollout, "--schemas", files, "check")
     assert (checked.returncode, checked.stdout.count("has no row")) == (1, 4), checked.stderr
-    mended = command(rollout, rollout.files("displayName", "site"), "check", "--repair")
+    mended = await command(rollout, "--schemas", files, "check", "--repair")
     assert mended.returncode == 0, mended.stderr + mended.stdout
     assert await rollout.findings(newer.declared) == []
     assert await newer.devices(BONN) == ["device 0", "device 1"]
@@ -243,23 +248,19 @@ async def test_a_check_names_what_is_missing_and_repairs_what_is_complete(rollou
 async def test_the_command_says_what_it_did(rollout: Rollout) -> None:
     newer = await filled(rollout, 2)
     await rollout.reindexed(newer)
-    done = command(rollout, rollout.files("displayName", "site"), "reindex")
+    done = await command(rollout, "--schemas", rollout.files("displayName", "site"), "reindex")
     assert done.returncode == 0, done.stderr
     assert "Device.site is complete: searches use it." in done.stdout
-    wrong = command(rollout, rollout.folder / "nowhere", "reindex")
+    wrong = await command(rollout, "--schemas", rollout.folder / "nowhere", "reindex")
     assert wrong.returncode == 0
     assert "no index beyond" in wrong.stdout
 
 
-def command(rollout: Rollout, schemas: Any, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "scim_core.admin", "--schemas", str(schemas), name, *arguments],
-        cwd=ROOT,
-        env=clean_environment() | rollout.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+async def command(rollout: Rollout, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """`python -m scim_core.admin` over these rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "AzureRows", lambda _: rollout.rows)
+        return await asyncio.to_thread(in_process, list(map(str, arguments)), NOWHERE)
 
 
 @dataclass
@@ -267,23 +268,18 @@ class Killed:
     """A run that dies at a call, and the run after it."""
 
     rollout: Rollout
-    calls: int = 0
-    failures: list[str] = field(default_factory=list)
 
     async def at(self, call: int, *, after: bool) -> bool:
         """Whether the run lived, which says that there are no more calls to die at."""
-        rollout = Rollout(self.rollout.azurite, self.rollout.folder, self.rollout.plans)
+        rollout = Rollout(MemoryRows(), self.rollout.folder, self.rollout.plans)
         newer = await filled(rollout, 3)
-        death = Death(call, after)
-        mortal = storage_until(death, rollout.azurite.connection_string, rollout.table)
-        killed = Instance(mortal, newer.client, newer.declared, newer.plans)
+        killed = rollout.instance("displayName", "site", rows=MortalRows(rollout.rows, call, after=after))
         try:
             await rollout.reindexed(killed)
         except ProcessDied:
             lived = False
         else:
             lived = True
-        await mortal.close()
         where = f"{'after' if after else 'before'} call {call}"
         names = [f"device {number}" for number in range(3)]
         other = rollout.instance("displayName", "site")
@@ -296,8 +292,6 @@ class Killed:
             assert await instance.plan(BONN) == "index site, exact", where
             assert await instance.devices(BONN) == names, where
         assert await rollout.findings(newer.declared) == [], where
-        for storage in rollout.open:
-            await storage.close()
         return lived
 
 

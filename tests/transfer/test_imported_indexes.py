@@ -1,0 +1,143 @@
+"""An import writes the indexes that the files of today declare, whatever the export was written by, and records that."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scim_core.storage import tables
+from scim_core.storage.maintenance.archive import Line, read
+from scim_core.storage.maintenance.exporting import export
+from scim_core.storage.maintenance.import_plan import ImportPlan
+from scim_core.storage.maintenance.importing import restore
+from tests.faults.rollout import TENANT, MortalRows, Rollout, searches_planned
+from tests.faults.transport import ProcessDied
+from tests.memory_rows import MemoryRows
+from tests.scim import path
+from tests.transfer.conftest import NOWHERE, in_process
+
+BONN = 'site eq "Bonn"'
+NAMES = [f"device {number}" for number in range(4)]
+
+
+@pytest.fixture
+def plans() -> Iterator[list[str]]:
+    with searches_planned() as found:
+        yield found
+
+
+@pytest.fixture
+def source(tmp_path: Path, plans: list[str]) -> Rollout:
+    return Rollout(MemoryRows(), tmp_path / "source", plans)
+
+
+@pytest.fixture
+def target(tmp_path: Path, plans: list[str]) -> Rollout:
+    return Rollout(MemoryRows(), tmp_path / "target", plans)
+
+
+async def lines_of(rollout: Rollout) -> list[bytes]:
+    return [line async for line in export(rollout.rows, TENANT, lambda: datetime.now(UTC))]
+
+
+async def command(rollout: Rollout, *arguments: object) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "AzureRows", lambda _: rollout.rows)
+        return await asyncio.to_thread(in_process, list(map(str, arguments)), NOWHERE)
+
+
+async def exported(source: Rollout, file: Path) -> None:
+    done = await command(source, "export", file)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["this version's", "version 0.1's"])
+async def test_what_was_exported_without_an_index_is_imported_with_it(
+    source: Rollout, target: Rollout, file: Path, first: bool
+) -> None:
+    before = source.instance("displayName", first=first)
+    for name in NAMES:
+        await before.device(name, site="Bonn")
+    await before.client.user("ann")
+    await exported(source, file)
+    done = await command(target, "--schemas", target.files("displayName", "site"), "import", file)
+    assert done.returncode == 0, done.stderr
+    newer = target.instance("displayName", "site")
+    assert await newer.plan(BONN) == "index site, exact"
+    assert await newer.devices(BONN) == NAMES
+    assert await newer.client.names('userName eq "ann"') == ["ann"]
+    assert await target.findings(newer.declared) == []
+    again = await command(target, "--schemas", target.files("displayName", "site"), "import", file)
+    assert again.returncode == 0, again.stderr
+
+
+async def test_a_record_is_no_part_of_an_export(source: Rollout) -> None:
+    await source.instance("site").device("printer", site="Bonn")
+    assert await source.complete() == {"Device.site"}
+    kinds = {item.key.partition(":")[0] for item in read(await lines_of(source)) if isinstance(item, Line)}
+    assert kinds == {"Device"}
+
+
+async def test_two_with_one_value_are_both_imported_and_named(source: Rollout, target: Rollout, file: Path) -> None:
+    before = source.instance()
+    for name, serial in (("one", "SN-1"), ("two", "sn-1"), ("three", "SN-3")):
+        await before.device(name, serialNumber=serial, site="Bonn")
+    await exported(source, file)
+    files = target.files("site", "serialNumber", unique="serialNumber")
+    done = await command(target, "--schemas", files, "import", file)
+    assert done.returncode == 0, done.stderr
+    assert "Device.serialNumber+unique" in done.stdout
+    newer = target.instance("site", "serialNumber", unique="serialNumber")
+    assert await newer.devices('serialNumber eq "SN-1"') == ["one", "two"]
+    assert await newer.plan('serialNumber eq "SN-1"') == "scan, superset"
+    assert await newer.plan(BONN) == "index site, exact"
+    assert await newer.devices(BONN) == ["one", "three", "two"]
+    assert (await newer.client.post("/Devices", {"displayName": "x", "serialNumber": "SN-3"})).status == 409
+    assert await target.findings() == []
+
+
+async def test_a_tenant_with_nothing_but_a_record_is_empty_and_its_record_goes(
+    source: Rollout, target: Rollout, file: Path
+) -> None:
+    before = source.instance("displayName")
+    for name in NAMES:
+        await before.device(name, site="Bonn")
+    await exported(source, file)
+    gone = target.instance("displayName", "site")
+    assert (await gone.client.delete(path(await gone.device("gone", site="Bonn")))).status == 204
+    assert await target.complete() == {"Device.displayName", "Device.site"}
+    done = await command(target, "import", file)  # on a machine that has none of the files
+    assert done.returncode == 0, done.stderr
+    assert await target.complete() == set()
+    newer = target.instance("displayName", "site")
+    assert await newer.devices(BONN) == NAMES
+    assert await newer.devices('displayName eq "device 1"') == ["device 1"]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_an_import_that_is_killed_anywhere_records_what_it_wrote(
+    source: Rollout, target: Rollout, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    monkeypatch.setattr("scim_core.storage.maintenance.importing.MAX_OPERATIONS", 12)
+    before = source.instance("displayName")
+    for name in NAMES:
+        await before.device(name, site="Bonn")
+    lines = await lines_of(source)
+    newer = target.instance("displayName", "site")
+    plan = ImportPlan.of(read(lines), newer.declared)
+    deaths = 0
+    while True:
+        try:
+            mortal = MortalRows(target.rows, deaths, after=after)
+            await restore(mortal, TENANT, plan, "digest", lambda: read(lines), clock=target.clock)
+            break
+        except ProcessDied:
+            deaths += 1
+            assert await target.complete() == set() or deaths > 8
+    assert deaths > 4
+    assert await newer.devices(BONN) == NAMES
+    assert await newer.plan(BONN) == "index site, exact"
+    assert await target.findings(newer.declared) == []
