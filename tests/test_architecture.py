@@ -31,7 +31,7 @@ MAY_USE: dict[str, set[str]] = {
     "access": {GROUND, PORT},
     "endpoint": {GROUND, PORT, "protocol", "service", "access"},
     TOP: {GROUND, PORT, *ROOMS} - {"admin"},
-    "admin": {GROUND, PORT, "storage", "access"},
+    "admin": {GROUND, PORT, "protocol", "storage", "access"},
 }
 """For each room, the rooms that it may use, and does use. docs/architecture.md and docs/rooms.svg draw this table."""
 

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from scim_core.admin.reindex import told
+from scim_core.endpoint.endpoint import REQUEST_SECONDS
 from scim_core.storage import tables
 from scim_core.storage.maintenance.reindexing import EVERYBODY_KNOWS, MAX_WALKS
 from scim_core.storage.tables import keys
-from scim_core.storage.tables.index_record import FORGOTTEN_AFTER
+from scim_core.storage.tables.client import CALL_SECONDS
+from scim_core.storage.tables.index_completeness import WRITE_SECONDS
+from scim_core.storage.tables.index_record import FORGOTTEN_AFTER, STORED_SECONDS
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from tests.faults.rollout import TENANT, Instance, MortalRows, Rollout
 from tests.faults.transport import ProcessDied
@@ -343,3 +346,8 @@ async def test_the_rows_of_a_device_are_those_of_the_layout(rollout: Rollout) ->
         f"Device.site:bonn:{device['id']}",
     ]
     assert row.properties["version"] in device["meta"]["version"]
+
+
+def test_a_wait_is_longer_than_any_request_and_call() -> None:
+    assert WRITE_SECONDS >= REQUEST_SECONDS + CALL_SECONDS
+    assert STORED_SECONDS >= CALL_SECONDS

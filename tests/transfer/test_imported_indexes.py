@@ -1,4 +1,4 @@
-"""An import writes the indexes that the files of today declare, whatever the export was written by, and records that."""
+"""An import writes the indexes that the files of today declare, whoever wrote the export, and records that."""
 
 import asyncio
 from collections.abc import Iterator

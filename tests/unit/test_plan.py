@@ -92,6 +92,23 @@ def test_a_filter_of_users_is_planned(text: str, expected: str) -> None:
     assert planned("users", text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    {
+        'userName eq "x"': "scan, superset",
+        'externalId eq "x"': "index externalId, exact",
+        'userName eq "x" and externalId eq "y"': "index externalId, superset",
+        'userName sw "x" and active eq true': "scan active, superset",
+        'userName eq "x" or externalId eq "y"': "scan, superset",
+        f'id eq "{ID}" and userName eq "x"': "ById, superset",
+    }.items(),
+)
+def test_an_index_that_is_not_complete_is_none(text: str, expected: str) -> None:
+    users = CATALOGUE.resource_types["users"]
+    complete = {index for index in users.indexes if index.attribute != "userName"}
+    assert str(plan(users, parse_filter(users, text), complete)) == expected
+
+
 @pytest.mark.parametrize(("text", "expected"), GROUPS.items(), ids=GROUPS)
 def test_a_filter_of_groups_is_planned(text: str, expected: str) -> None:
     assert planned("groups", text) == expected

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from scim_core.model import FIRST_INDEXES
 from scim_core.protocol.schemas import DefinitionError, load_catalogue
 
 URN = "urn:example:params:scim:schemas:core:2.0:Thing"
@@ -93,3 +94,17 @@ def test_extensions_may_be_called_anything(schema_directory: Path, name: str) ->
 def test_attributes_may_be_called_anything(schema_directory: Path, name: str) -> None:
     thing = load(schema_directory, attribute(name=name), RESOURCE_TYPE).resource_types["things"]
     assert thing.model.model_validate({name: "x"}).model_dump()[name] == "x"
+
+
+def test_the_indexes_that_need_no_record_are_those_that_version_0_1_declared() -> None:
+    """A file that gains an index does not gain it here: tenants that have users already lack its rows."""
+    declared = {index for resource_type in load_catalogue() for index in resource_type.indexes}
+    assert declared >= FIRST_INDEXES
+    assert {index.name for index in FIRST_INDEXES} == {
+        "User.userName+unique",
+        "User.externalId+exact",
+        "User.displayName",
+        "User.emails.value",
+        "Group.displayName+unique",
+        "Group.externalId+exact",
+    }

@@ -14,11 +14,11 @@ from scim_core.model import FIRST_INDEXES
 from scim_core.storage.maintenance.indexing import Conflict, Declared, IndexRows, by_type, index_resource
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.index_completeness import WRITE_SECONDS, change_record, read_record
-from scim_core.storage.tables.index_record import RECORD_SECONDS, SKEW_SECONDS, IndexRecord, IndexState, TypeRecord
+from scim_core.storage.tables.index_record import FORGOTTEN_AFTER, IndexRecord, IndexState, TypeRecord
 from scim_core.storage.tables.reading import side_by_side
 from scim_core.storage.tables.rows import Rows, read_pages
 
-EVERYBODY_KNOWS = timedelta(seconds=RECORD_SECONDS + WRITE_SECONDS + SKEW_SECONDS)
+EVERYBODY_KNOWS = FORGOTTEN_AFTER + timedelta(seconds=WRITE_SECONDS)
 """From when on no write is under way of an instance that does not know that an index is being built."""
 
 MAX_WALKS = 5
@@ -98,10 +98,10 @@ class _Run:
         for of_type in self._types:  # of an index that was given up, nobody is to believe still that it is complete
             if until := record.of(of_type.resource_type).waits_until(()):
                 await self._wait_until(until)
-        now = self._given.clock()
-        return await change_record(self._rows, self._tenant, record, lambda found: self._building(found, now))
+        return await change_record(self._rows, self._tenant, record, self._building)
 
-    def _building(self, record: IndexRecord, now: datetime) -> IndexRecord:
+    def _building(self, record: IndexRecord) -> IndexRecord:
+        now = self._given.clock()
         for of_type in self._types:
             found = record.of(of_type.resource_type)
             if new := of_type.names - found.named(IndexState.BUILDING, IndexState.COMPLETE):
@@ -140,9 +140,9 @@ class _Run:
         self, begun_with: IndexRecord, begun: datetime, written: int, walked: _Walked, *, still_written: bool
     ) -> Reindexed:
         faulty = {conflict.index for conflict in walked.conflicts}
-        now = self._given.clock()
 
         def ended(found: IndexRecord) -> IndexRecord:
+            now = self._given.clock()
             for of_type in self._types:
                 name, names = of_type.resource_type, of_type.names
                 now_said = found.of(name)

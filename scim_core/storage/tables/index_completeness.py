@@ -36,9 +36,9 @@ TENANTS_REMEMBERED = 10_000
 MAX_ATTEMPTS = 10
 """How often a change of a record is tried while others change it."""
 
-WRITE_SECONDS = 240
-"""Longest time from a writer's look at a record to the last transaction that rests on it: the parts of the largest
-change are twenty transactions of ten seconds at most.
+WRITE_SECONDS = 60
+"""Longest time from a writer's look at a record to the last transaction that rests on it: a request is ended after 40
+seconds, and a call that is under way then may take 10 more.
 """
 
 VERIFIED_AGAIN_AFTER = timedelta(hours=1)
@@ -163,12 +163,11 @@ class Completeness:
         lost: Callable[[TypeRecord], frozenset[str]],
     ) -> IndexRecord:
         """The record once it names those indexes of the type no longer that `lost` finds in it."""
-        now = self._clock()
 
         def without(found: IndexRecord) -> IndexRecord:
             of_type = found.of(resource_type)
             names = lost(of_type)
-            return found.having(resource_type, of_type.without(names, now)) if names else found
+            return found.having(resource_type, of_type.without(names, self._clock())) if names else found
 
         log.warning("an index is given up: an instance writes that does not keep it", extra={"tenant": tenant})
         return await self._changed(rows, tenant, record, without)

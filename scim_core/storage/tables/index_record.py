@@ -21,11 +21,14 @@ from scim_core.model import Column
 RECORD_SECONDS = 60
 """How long an instance believes a record that it has read: one point read a minute for a tenant that is written to."""
 
+STORED_SECONDS = 10
+"""Longest time from the instant that a change of a record names to the moment when others can read it: one call."""
+
 SKEW_SECONDS = 10
 """How far the clocks of two instances may be apart."""
 
-FORGOTTEN_AFTER = timedelta(seconds=RECORD_SECONDS + SKEW_SECONDS)
-"""From when on no instance believes a record as it was before a change of it."""
+FORGOTTEN_AFTER = timedelta(seconds=RECORD_SECONDS + STORED_SECONDS + SKEW_SECONDS)
+"""From when on, after the instant that a change of a record names, no instance believes the record before it."""
 
 
 class IndexState(StrEnum):
