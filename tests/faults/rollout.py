@@ -1,5 +1,6 @@
 """A deployment whose schema files change: instances of several versions side by side over one table, and one clock."""
 
+import functools
 import logging
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -115,7 +116,7 @@ class Rollout:
         folder = self.files(*indexed, unique=unique, case_exact=case_exact)
         kind = FirstStorage if first else TableStorage
         storage = kind(rows or self.rows, self.clock)
-        catalogue = _indexing_users(load_catalogue(folder), users_by)
+        catalogue = _indexing_users(_catalogue(folder), users_by)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(composition, "load_catalogue", lambda _: catalogue)
             client = Client(endpoint_over(storage, self.clock, SCIM_SCHEMA_DIRECTORY=str(folder)))
@@ -141,6 +142,11 @@ class Rollout:
     async def complete(self, resource_type: str = "Device") -> set[str]:
         """The indexes of a type that are recorded as complete."""
         return set((await self.record()).of(resource_type).named(IndexState.COMPLETE))
+
+
+@functools.cache
+def _catalogue(folder: Path) -> Catalogue:
+    return load_catalogue(folder)
 
 
 def _indexing_users(catalogue: Catalogue, users_by: tuple[str, ...]) -> Catalogue:

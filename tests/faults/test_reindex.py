@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +17,12 @@ from scim_core.storage.tables.client import CALL_SECONDS
 from scim_core.storage.tables.index_completeness import WRITE_SECONDS
 from scim_core.storage.tables.index_record import FORGOTTEN_AFTER, STORED_SECONDS
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from scim_core.storage.tables.rows import Rows
 from tests.faults.rollout import TENANT, Instance, MortalRows, Rollout
 from tests.faults.transport import ProcessDied
 from tests.memory_rows import MemoryRows
 from tests.scim import path, remove, replace
-from tests.transcript import transcript
+from tests.transcript import RecordedRows, Transcript, transcript
 from tests.transfer.conftest import NOWHERE, in_process
 
 BONN = 'site eq "Bonn"'
@@ -332,6 +334,45 @@ async def test_a_given_up_index_is_built_again_only_when_nobody_believes_in_it(r
     begun = rollout.clock.now
     assert (await rollout.reindexed(newer)).is_complete
     assert rollout.clock.now - begun >= FORGOTTEN_AFTER + EVERYBODY_KNOWS
+
+
+class HookedRows(RecordedRows):
+    """Rows that do something before their first transaction."""
+
+    def __init__(self, rows: Rows, hook: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(rows, Transcript())
+        self._hook: Callable[[], Awaitable[None]] | None = hook
+
+    async def transact(self, *arguments: Any, **options: Any) -> Any:
+        hook, self._hook = self._hook, None
+        if hook is not None:
+            await hook()
+        return await super().transact(*arguments, **options)
+
+
+async def test_an_index_that_is_given_up_while_a_run_begins_is_forgotten_first(rollout: Rollout) -> None:
+    newer = await filled(rollout)
+    older = rollout.instance("displayName")
+    body = {"displayName": "late", "site": "Bonn"}
+
+    async def completed_and_given_up() -> None:
+        await rollout.reindexed(newer)
+        assert await newer.plan(BONN) == "index site, exact"
+        assert (await older.client.post("/Devices", body)).status == 503
+
+    stored: list[int] = []
+
+    async def pause(seconds: float) -> None:
+        if not stored:
+            answer = await rollout.instance("displayName").client.post("/Devices", body)  # it remembers nothing
+            stored.extend([201] if answer.status == 201 else [])
+        assert ("late" in await newer.devices(BONN)) is bool(stored)
+        await rollout.pause(seconds)
+
+    hooked = rollout.instance("displayName", "site", rows=HookedRows(rollout.rows, completed_and_given_up))
+    await rollout.reindexed(hooked, pause=pause)
+    assert stored
+    assert "late" in await newer.devices(BONN)
 
 
 async def test_the_rows_of_a_device_are_those_of_the_layout(rollout: Rollout) -> None:

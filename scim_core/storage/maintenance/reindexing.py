@@ -93,18 +93,25 @@ class _Run:
         return await self._ended(record, begun, written, walked, still_written=still_written)
 
     async def _begun(self) -> IndexRecord:
-        """The record, once each index that is not complete is recorded as being built."""
-        record = await read_record(self._rows, self._tenant)
-        for of_type in self._types:  # of an index that was given up, nobody is to believe still that it is complete
-            if until := record.of(of_type.resource_type).waits_until(()):
-                await self._wait_until(until)
-        return await change_record(self._rows, self._tenant, record, self._building)
+        """The record, once each index that is not complete is recorded as being built.
+
+        An index that was given up has to be forgotten first, for one that is being built keeps no writer waiting.
+        """
+        while True:
+            record = await read_record(self._rows, self._tenant)
+            for of_type in self._types:
+                if until := record.of(of_type.resource_type).waits_until(()):
+                    await self._wait_until(until)
+            record = await change_record(self._rows, self._tenant, record, self._building)
+            if not any(of_type.names - _known(record.of(of_type.resource_type)) for of_type in self._types):
+                return record
 
     def _building(self, record: IndexRecord) -> IndexRecord:
         now = self._given.clock()
         for of_type in self._types:
             found = record.of(of_type.resource_type)
-            if new := of_type.names - found.named(IndexState.BUILDING, IndexState.COMPLETE):
+            until = found.waits_until(())
+            if (new := of_type.names - _known(found)) and not (until and until > now):
                 record = record.having(of_type.resource_type, found.having(new, IndexState.BUILDING, now))
         return record
 
@@ -169,6 +176,10 @@ class _Run:
             for name in left & record.of(of_type.resource_type).named(IndexState.BUILDING)
         )
         return Reindexed(written, complete, walked.conflicts, given_up=left - building, still_written=building)
+
+
+def _known(of_type: TypeRecord) -> frozenset[str]:
+    return of_type.named(IndexState.BUILDING, IndexState.COMPLETE)
 
 
 def _built(before: TypeRecord, now: TypeRecord) -> frozenset[str]:

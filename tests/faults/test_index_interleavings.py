@@ -1,0 +1,227 @@
+"""Two files, one table, and a reindexing, step by step in any order: no search ever misses a resource.
+
+Each operation runs as a task that stops before each of its calls to the table. What happens next is drawn: a task takes
+a step, another operation begins, time passes. Between the steps a search by the index is held against the documents.
+"""
+
+import asyncio
+import os
+import random
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scim_core.storage.tables import keys
+from scim_core.storage.tables.entities import from_entity
+from scim_core.storage.tables.reading import read_range
+from tests.faults.rollout import TENANT, Instance, Rollout, searches_planned
+from tests.memory_rows import MemoryRows
+from tests.scim import replace
+from tests.transcript import TURNS, RecordedRows, Transcript
+
+STEPS = 120
+SITES = ("Bonn", "Cologne")
+SHORT = 2.0
+"""Seconds that pass while operations are under way: with SLOWEST, less than a call and a request may take."""
+
+SLOWEST = 4
+"""How often time passes under an operation before it is taken to its end."""
+
+
+@dataclass(eq=False)
+class Stepped:
+    """An operation that takes a step when it is told to."""
+
+    task: asyncio.Task[Any] | None = None
+    may_go: asyncio.Event = field(default_factory=asyncio.Event)
+    waits: asyncio.Event = field(default_factory=asyncio.Event)
+    aged: int = 0
+    sleeps: bool = False
+
+    async def before_a_call(self) -> None:
+        """Waits for its turn."""
+        self.waits.set()
+        await self.may_go.wait()
+        self.may_go.clear()
+
+    async def step(self) -> bool:
+        """Whether the operation has ended by one more call."""
+        self.may_go.set()
+        return await self.comes_to_a_call()
+
+    async def comes_to_a_call(self) -> bool:
+        """Whether it ended instead. Afterwards all of it waits."""
+        assert self.task is not None
+        self.waits.clear()
+        waits = asyncio.ensure_future(self.waits.wait())
+        await asyncio.wait([self.task, waits], return_when=asyncio.FIRST_COMPLETED)
+        waits.cancel()
+        for _ in range(TURNS):  # what it does side by side comes to its calls, too
+            await asyncio.sleep(0)
+        if self.task.done():
+            self.task.result()
+        return self.task.done()
+
+
+_current: ContextVar[Stepped | None] = ContextVar("current", default=None)
+
+
+class SteppedRows(RecordedRows):
+    """Rows whose calls wait for their operation's turn; what is no such operation goes on at once."""
+
+    def __init__(self, rows: MemoryRows) -> None:
+        super().__init__(rows, Transcript())
+
+    async def get(self, *arguments: Any, **options: Any) -> Any:
+        await self._turn()
+        return await self._rows.get(*arguments, **options)
+
+    async def page(self, *arguments: Any, **options: Any) -> Any:
+        await self._turn()
+        return await self._rows.page(*arguments, **options)
+
+    async def transact(self, *arguments: Any, **options: Any) -> Any:
+        await self._turn()
+        return await self._rows.transact(*arguments, **options)
+
+    async def _turn(self) -> None:
+        if (operation := _current.get()) is not None:
+            await operation.before_a_call()
+
+
+@dataclass
+class Run:
+    """One order of events."""
+
+    rollout: Rollout
+    chance: random.Random
+    older: list[Instance]
+    newer: list[Instance]
+    under_way: list[Stepped] = field(default_factory=list)
+    built: int = 0
+
+    async def happens(self) -> None:
+        """One event."""
+        event = self.chance.random()
+        if self.under_way and event < 0.6:
+            await self.steps(self.chance.choice(self.under_way))
+        elif event < 0.9:
+            await self.begins()
+        else:
+            await self.time_passes()
+
+    async def steps(self, operation: Stepped) -> None:
+        """One step of an operation; of one that sleeps, a step of the time."""
+        if operation.sleeps:
+            for other in [item for item in self.under_way if not item.sleeps]:
+                await self.ends(other)
+            self.rollout.clock.advance(seconds=5)
+        if await operation.step():
+            self.under_way.remove(operation)
+
+    async def begins(self) -> None:
+        operation = Stepped()
+        _current.set(operation)
+        operation.task = asyncio.ensure_future(self._drawn())
+        _current.set(None)
+        if not await operation.comes_to_a_call():
+            self.under_way.append(operation)
+
+    async def time_passes(self) -> None:
+        """A short time under operations that are under way; a long time once they have ended."""
+        for operation in [item for item in self.under_way if item.aged >= SLOWEST]:
+            await self.ends(operation)
+        if self.under_way and self.chance.random() < 0.7:
+            for operation in self.under_way:
+                operation.aged += not operation.sleeps
+            self.rollout.clock.advance(seconds=SHORT)
+        else:
+            for operation in [item for item in self.under_way if not item.sleeps]:
+                await self.ends(operation)
+            self.rollout.clock.advance(seconds=self.chance.choice([5, 30, 61, 81, 150]))
+
+    async def ends(self, operation: Stepped) -> None:
+        while operation in self.under_way:
+            await self.steps(operation)
+
+    async def _drawn(self) -> None:
+        instance = self.chance.choice([*self.older, *self.newer, *self.newer])
+        kind = self.chance.random()
+        if kind < 0.15:
+            await self._reindexed()
+        elif kind < 0.6:
+            body = {"displayName": f"{self.chance.random()}", "site": self.chance.choice(SITES)}
+            answer = await instance.client.post("/Devices", body)
+            assert answer.status in (201, 503)
+        else:
+            ids = await self.ids()
+            if ids:
+                await self._changed(instance, self.chance.choice(ids))
+
+    async def _changed(self, instance: Instance, resource_id: str) -> None:
+        if self.chance.random() < 0.2:
+            answer = await instance.client.delete(f"/Devices/{resource_id}")
+        else:
+            site = replace("site", self.chance.choice(SITES))
+            answer = await instance.client.patch(f"/Devices/{resource_id}", site)
+        assert answer.status in (200, 204, 404, 503)
+
+    async def _reindexed(self) -> None:
+        async def pause(_: float) -> None:
+            operation = _current.get()
+            assert operation is not None
+            operation.sleeps = True
+            await operation.before_a_call()
+            operation.sleeps, operation.aged = False, 0
+
+        done = await self.rollout.reindexed(self.chance.choice(self.newer), pause=pause)
+        self.built += bool(done.complete)
+
+    async def documents(self) -> list[dict[str, Any]]:
+        """What is stored, by the documents alone."""
+        rows = await read_range(self.rollout.rows, TENANT, keys.resources("Device"))
+        return [from_entity("Device", row.properties, row.etag).document for row in rows]
+
+    async def ids(self) -> list[str]:
+        return [document["id"] for document in await self.documents()]
+
+    async def nothing_is_hidden(self) -> None:
+        site = self.chance.choice(SITES)
+        there = sorted(item["displayName"] for item in await self.documents() if item["site"] == site)
+        assert await self.chance.choice(self.newer).devices(f'site eq "{site}"') == there
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_no_order_of_events_hides_a_resource(tmp_path: Path, part: int) -> None:
+    """HYPOTHESIS_EXAMPLES draws more of them. Most have an index complete for a part of the time."""
+    orders = int(os.environ.get("HYPOTHESIS_EXAMPLES", "40")) // 4
+    drawn_here = [asyncio.run(drawn(tmp_path, seed)) for seed in range(part * orders, (part + 1) * orders)]
+    assert sum(built for built, _ in drawn_here) > 0
+    assert sum(used for _, used in drawn_here) > 0
+
+
+async def drawn(folder: Path, seed: int) -> tuple[int, int]:
+    """How often an index became complete, and how often a search used it."""
+    with searches_planned() as plans:
+        return await _drawn(Rollout(SteppedRows(MemoryRows()), folder, plans), seed)
+
+
+async def _drawn(rollout: Rollout, seed: int) -> tuple[int, int]:
+    older = [rollout.instance("displayName") for _ in range(2)]
+    newer = [rollout.instance("displayName", "site") for _ in range(2)]
+    run = Run(rollout, random.Random(seed), older, newer)
+    if seed % 2:
+        await older[0].device("first", site="Bonn")
+    used = 0
+    for _ in range(STEPS):
+        await run.happens()
+        await run.nothing_is_hidden()
+        used += rollout.plans[-1] == "index site, exact"
+    for operation in list(run.under_way):
+        await run.ends(operation)
+    await run.nothing_is_hidden()
+    assert await rollout.findings() == []
+    return run.built, used
