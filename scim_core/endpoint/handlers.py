@@ -1,4 +1,4 @@
-"""The operations of the route table: parameters in, representation out, with status, ETag and Location."""
+"""The handlers of the route table: parameters in, representation out, with status, ETag and Location."""
 
 import json
 import logging
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Call:
-    """One authenticated request, read as far as every operation needs it."""
+    """One authenticated request, read as far as every handler needs it."""
 
     target: Target
     tenant: str
@@ -86,7 +86,7 @@ class Call:
 
 
 class Handlers:
-    """Runs the operation of a route. One method for each name in the route table."""
+    """Runs the handler of a route: one method for each name in the route table."""
 
     def __init__(
         self, catalogue: Catalogue, provider: ServiceProvider, search: Search, storage: Storage, *, version: str
@@ -99,9 +99,9 @@ class Handlers:
         self._version = version
 
     async def run(self, call: Call) -> ScimResponse:
-        """The answer to the call. Raises what the operation raises."""
-        operation: Callable[[Call], Awaitable[ScimResponse]] = getattr(self, call.target.operation)
-        return await operation(call)
+        """The answer to the call. Raises what its handler raises."""
+        handler: Callable[[Call], Awaitable[ScimResponse]] = getattr(self, call.target.handler)
+        return await handler(call)
 
     async def sweep(self) -> Swept:
         """Large changes that were left unfinished are finished: no request asks for it, but a timer."""

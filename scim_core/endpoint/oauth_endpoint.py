@@ -22,7 +22,7 @@ _NO_TOKENS = "This deployment issues no access tokens: it has one customer, whos
 class Issuing:
     """What issuing access tokens takes; a single-tenant deployment has none of it."""
 
-    directory: TenantCache
+    tenants: TenantCache
     clients: Clients
     access_tokens: AccessTokens
     clock: Clock
@@ -87,9 +87,9 @@ class OAuthEndpoint:
 
     async def _note(self, issuing: Issuing, client: Client) -> None:
         day = instant_text(issuing.clock())[:10]
-        use = issuing.directory.first_use(client.tenant, client.credential, day)
+        use = issuing.tenants.first_use(client.tenant, client.credential, day)
         if use:
-            await issuing.directory.note(use, day)
+            await issuing.tenants.note(use, day)
 
     def _refused(self, error: OAuthError, caller: Caller) -> ScimResponse:
         if error.failure is not None:

@@ -187,13 +187,13 @@ class ResourceType:
         if urn is None or urn.lower() == self.schema.lower():
             if key in self.attributes or key in COMMON:
                 return None, self.attributes.get(key) or COMMON[key]
-            candidates: Iterable[str] = () if urn else self.extensions
+            urns: Iterable[str] = () if urn else self.extensions
         else:
             declared = self.extension(urn)
-            candidates = (declared,) if declared else ()
-        for candidate in candidates:
-            if key in self.extensions[candidate]:
-                return candidate, self.extensions[candidate][key]
+            urns = (declared,) if declared else ()
+        for extension in urns:
+            if key in self.extensions[extension]:
+                return extension, self.extensions[extension][key]
         return None
 
 

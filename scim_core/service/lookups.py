@@ -26,7 +26,7 @@ def require_few(examined: int) -> None:
         )
 
 
-async def find_candidates(storage: Storage, tenant: str, resource_type: str, lookup: Lookup) -> list[str]:
+async def look_up(storage: Storage, tenant: str, resource_type: str, lookup: Lookup) -> list[str]:
     """The ids, ascending, of the resources of this type that the lookup finds; an id that it names may be nobody's.
 
     Raises TooManyException beyond MAX_SCAN of them, after reading little more than these.

@@ -91,7 +91,7 @@ class ServiceProvider:
         self._catalogue = catalogue
         self._clock = clock
         self._new_id = new_id
-        self._turns = OptimisticRetry(pause)
+        self._retry = OptimisticRetry(pause)
 
     async def create(self, tenant: str, resource_type: ResourceType, payload: Any) -> Outcome:
         """A new resource with an id of ours is stored (RFC 7644 section 3.3).
@@ -99,8 +99,8 @@ class ServiceProvider:
         Raises InvalidSyntaxException, InvalidValueException, ValidationError, RequestTooLarge, and the storage's
         UniquenessConflict, TooLarge, StorageBusy.
         """
-        tolerance = Leniency(resource_type)
-        shaped = tolerance.resource(payload)
+        leniency = Leniency(resource_type)
+        shaped = leniency.resource(payload)
         resource_id, now = self._new_id(), instant_text(self._clock())
         members = _members_in(resource_type, shaped)
         model = _validated(resource_type, shaped, Context.RESOURCE_CREATION_REQUEST)
@@ -115,7 +115,7 @@ class ServiceProvider:
             index=index_entries(resource_type, document),
             columns=columns(document),
         )
-        log_ignored(tenant, resource_type.name, tolerance.ignored)
+        log_ignored(tenant, resource_type.name, leniency.ignored)
         edges = _well_formed(tenant, _edges(resource_id, members))
 
         async def attempt(resolve: bool) -> Outcome:
@@ -123,7 +123,7 @@ class ServiceProvider:
             await self._storage.create(tenant, stored, joining)
             return Outcome(stored, joining)
 
-        return await self._turns.until_not_overtaken((tenant, resource_id), attempt)
+        return await self._retry.until_not_overtaken((tenant, resource_id), attempt)
 
     async def get(self, address: Address, *, memberships: bool) -> Outcome:
         """The resource (RFC 7644 section 3.4.1). Raises NotFoundException when there is none with this id."""
@@ -139,12 +139,12 @@ class ServiceProvider:
 
         Raises what create raises, NotFoundException, MutabilityException, PreconditionFailedException.
         """
-        tolerance = Leniency(address.resource_type)
-        shaped = tolerance.resource(payload)
+        leniency = Leniency(address.resource_type)
+        shaped = leniency.resource(payload)
         members = MembershipPatch()
         if address.resource_type.has_members:
             members.replace(_members_in(address.resource_type, shaped))
-        log_ignored(address.tenant, address.resource_type.name, tolerance.ignored)
+        log_ignored(address.tenant, address.resource_type.name, leniency.ignored)
 
         def replaced(original: Resource[Any]) -> Resource[Any]:
             model = _validated(address.resource_type, shaped, Context.RESOURCE_REPLACEMENT_REQUEST)
@@ -158,10 +158,10 @@ class ServiceProvider:
 
         Raises InvalidPathException, InvalidFilterException, NoTargetException, and as replace.
         """
-        tolerance = Leniency(address.resource_type)
-        members, operations = split(address.resource_type, tolerance.operations(payload))
+        leniency = Leniency(address.resource_type)
+        members, operations = split(address.resource_type, leniency.operations(payload))
         patch = _validated_patch(address.resource_type, operations) if operations else None
-        log_ignored(address.tenant, address.resource_type.name, tolerance.ignored)
+        log_ignored(address.tenant, address.resource_type.name, leniency.ignored)
 
         def patched(original: Resource[Any]) -> Resource[Any]:
             if patch is not None:
@@ -186,7 +186,7 @@ class ServiceProvider:
             except NotFound:
                 log.info("a resource was gone when its deletion came to it", extra={"tenant": address.tenant})
 
-        await self._turns.until_not_overtaken((address.tenant, address.id), attempt)
+        await self._retry.until_not_overtaken((address.tenant, address.id), attempt)
 
     async def sweep(self) -> Swept:
         """The large changes that nobody has been carrying out for SWEEP_AFTER are carried out; raises StorageBusy."""
@@ -231,7 +231,7 @@ class ServiceProvider:
             after = await self._store(address, before, moved, document, edits, guarded=guarded)
             return Outcome(after, edits.applied(present))
 
-        return await self._turns.until_not_overtaken((address.tenant, address.id), attempt)
+        return await self._retry.until_not_overtaken((address.tenant, address.id), attempt)
 
     async def _store(
         self,

@@ -30,19 +30,19 @@ class Totals:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
-        self._bookmarks = PagePositions(storage, clock)
+        self._positions = PagePositions(storage, clock)
 
     async def of(self, tenant: str, resource_type: str) -> int:
         """How many resources of this type the tenant has."""
-        known = self._bookmarks.remembered(tenant, _key(resource_type))
+        known = self._positions.remembered(tenant, _key(resource_type))
         if known is None:
             first = await self._storage.count(tenant, resource_type, limit=COUNTED_AT_ONCE)
             if first.number < COUNTED_AT_ONCE or first.last_id is None:
                 return first.number
-            known = await self._bookmarks.load(tenant, _key(resource_type))
+            known = await self._positions.load(tenant, _key(resource_type))
             if known is None:
                 return await self._counted(tenant, resource_type, first.number, first.last_id)
-            self._bookmarks.remember(tenant, _key(resource_type), known)
+            self._positions.remember(tenant, _key(resource_type), known)
         new = await self._storage.count(tenant, resource_type, after=known.last_id)
         return known.total_results + new.number
 
@@ -57,7 +57,7 @@ class Totals:
             self._storage.count(tenant, resource_type, after=end),
         )
         total = PagePosition(end, number + old.number, instant_text(now + LIFETIME))
-        await self._bookmarks.put(tenant, _key(resource_type), total)
+        await self._positions.put(tenant, _key(resource_type), total)
         return total.total_results + new.number
 
 
