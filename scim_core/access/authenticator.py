@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from scim_core.access.auth_failures import Failure, FailureWatch
+from scim_core.access.auth_failures import Failure, FailureWatch, held_up
 from scim_core.access.oauth.access_tokens import AccessTokens
 from scim_core.access.oauth.entra import EntraTokens
 from scim_core.access.oauth.verification import TokenRefused, Unverified, looks_like_jwt, read
@@ -82,8 +82,7 @@ class Authenticator:
         except Denied as denied:
             wait = self._watch.failed(denied.failure, caller.source, caller.correlation_id)
             if wait:
-                detail = f"Too many failed authentications from this address; wait. The last reason: {denied.detail}"
-                raise HttpError(429, detail, Retry_After=str(wait)) from None
+                raise held_up(wait, denied.detail) from None
             if denied.status != 403:  # noqa: PLR2004 -- no other credential would help there
                 denied.headers["WWW-Authenticate"] = _challenge(denied.error, caller.base_url)
             raise

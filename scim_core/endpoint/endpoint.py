@@ -16,22 +16,14 @@ from scim_core.endpoint.error_responses import response_for
 from scim_core.endpoint.handlers import Call, Handlers
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
 from scim_core.endpoint.routes import Target, match
-from scim_core.messages import BASE_PATH, Caller, HttpError, ScimRequest, ScimResponse
+from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, ScimRequest, ScimResponse
+from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
 from scim_core.storage.port import Swept
 
-MAX_BODY_BYTES = 1024 * 1024
-"""Largest body. A user with every mapped attribute is 6 KB; a storage entity holds 1 MiB at most."""
-
-MAX_GROUP_BODY_BYTES = 16 * 1024 * 1024
-"""Largest body that changes a group: the members that one request may name at 160 bytes each; Entra's have 60."""
-
 MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
 """What a body may be declared as (RFC 7644 section 3.1); parameters such as charset do not matter."""
-
-REQUEST_SECONDS = 40
-"""Longest a request may take in all. Entra waits 60 seconds, and an answer that says come back is better than none."""
 
 _BESIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
 
@@ -182,7 +174,7 @@ def _check_body(request: ScimRequest, limit: int) -> None:
     if request.method.upper() not in ("POST", "PUT", "PATCH"):
         return
     if not request.body and "transfer-encoding" in request.headers:
-        raise HttpError(411, "The body was sent in chunks; send it with a Content-Length header.")
+        raise HttpError(411, SENT_IN_CHUNKS)
     if len(request.body) > limit:
         raise HttpError(413, f"The body is larger than {limit} bytes, which is as much as this request may send.")
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -8,7 +8,6 @@ import json
 import logging
 import re
 from collections.abc import Callable
-from typing import Any
 
 from pydantic import ValidationError
 from scim2_models import SCIMException
@@ -32,10 +31,12 @@ def error_response(
     status: int, detail: str, scim_type: str = "", headers: dict[str, str] | None = None
 ) -> ScimResponse:
     """An Error body with the HTTP status as text, as RFC 7644 section 3.12 has it."""
-    body: dict[str, Any] = {"schemas": [ERROR_URN], "status": str(status)}
-    if scim_type:
-        body["scimType"] = scim_type
-    body["detail"] = detail[:MAX_DETAIL_CHARACTERS]
+    body = {
+        "schemas": [ERROR_URN],
+        "status": str(status),
+        **({"scimType": scim_type} if scim_type else {}),
+        "detail": detail[:MAX_DETAIL_CHARACTERS],
+    }
     content = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
     return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **(headers or {})}, content)
 

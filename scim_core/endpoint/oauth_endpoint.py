@@ -2,9 +2,8 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
-from scim_core.access.auth_failures import FailureWatch
+from scim_core.access.auth_failures import FailureWatch, held_up
 from scim_core.access.oauth import answers, metadata
 from scim_core.access.oauth.access_tokens import SCOPE, AccessTokens
 from scim_core.access.oauth.answers import OAuthError
@@ -14,6 +13,7 @@ from scim_core.access.rate_limits import TOKEN_REQUESTS, RateLimit
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, instant_text
 from scim_core.messages import BASE_PATH, Caller, HttpError, ScimRequest, ScimResponse
+from scim_core.model import Json
 
 _NO_TOKENS = "This deployment issues no access tokens: it has one customer, whose Secret Token is the whole credential."
 
@@ -95,14 +95,10 @@ class OAuthEndpoint:
         if error.failure is not None:
             wait = self._watch.failed(error.failure, caller.source, caller.correlation_id)
             if wait:
-                raise HttpError(
-                    429,
-                    f"Too many failed authentications from this address; wait. The last reason: {error.description}",
-                    Retry_After=str(wait),
-                )
+                raise held_up(wait, error.description)
         allow = {"Allow": "POST"} if error.status == 405 else {}  # noqa: PLR2004
         return answers.failure(error, **allow)
 
 
-def _json(body: dict[str, Any]) -> ScimResponse:
+def _json(body: Json) -> ScimResponse:
     return ScimResponse(200, {"Content-Type": "application/json"}, json.dumps(body).encode())

@@ -45,6 +45,12 @@ def _names(path: Path[Any], attribute: str, *, whole: bool) -> bool:
     return bool(parts) and parts[0].lower() == attribute.lower() and not (whole and len(parts) > 1)
 
 
+def shows_memberships(resource_type: ResourceType, projection: Projection) -> bool:
+    """Whether an answer shows the memberships of the resources of this type, if it has an attribute for them."""
+    attribute = MEMBERSHIP_ATTRIBUTES.get(resource_type.name)
+    return attribute is not None and projection.shows(attribute)
+
+
 def to_document(resource_type: ResourceType, resource: Resource[Any]) -> Json:
     """The canonical document of a model: declared order, no nulls, no empty elements, equal values once.
 
