@@ -25,7 +25,7 @@ from scim_core.storage.port import Swept
 MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
 """What a body may be declared as (RFC 7644 section 3.1); parameters such as charset do not matter."""
 
-_BESIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
+_OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +73,8 @@ class Endpoint:
             handler = target.handler
             caller = self._caller(request)
             async with asyncio.timeout(REQUEST_SECONDS):
-                if handler in _BESIDE_SCIM:
-                    response, principal = await self._beside_scim(handler, request, caller)
+                if handler in _OUTSIDE_SCIM:
+                    response, principal = await self._outside_scim(handler, request, caller)
                 else:
                     principal = None if target.anonymous else await self._admitted(caller)
                     response = await self._run(request, target, principal)
@@ -105,7 +105,7 @@ class Endpoint:
         finally:
             await noting
 
-    async def _beside_scim(
+    async def _outside_scim(
         self, handler: str, request: ScimRequest, caller: Caller
     ) -> tuple[ScimResponse, Principal | None]:
         match handler:

@@ -80,7 +80,7 @@ def _busy(error: Exception) -> ScimResponse:
     """The answer when time or attempts ran out: the client is to come back; the operator finds the reason logged."""
     log.warning("the storage is busy", exc_info=error)
     wait = error.retry_after if isinstance(error, port.StorageBusy) else port.RETRY_AFTER_SECONDS
-    detail = "The directory is busy and nothing was changed for certain; send the request again."
+    detail = "The directory is busy. A change may have been made, or not. Send the request again."
     return error_response(503, detail, headers={"Retry-After": str(wait)})
 
 

@@ -1,4 +1,4 @@
-"""What lies beside SCIM: the token endpoint (RFC 6749 section 4.4) and the metadata that points to it."""
+"""What is no part of SCIM: the token endpoint (RFC 6749 section 4.4) and the metadata that points to it."""
 
 import json
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class TokenAnswer:
 
 
 class OAuthEndpoint:
-    """Answers what the route table has beside SCIM, save for /health."""
+    """Answers the routes that are no part of SCIM, except /health."""
 
     def __init__(self, issuing: Issuing | None, watch: FailureWatch, timer: Timer) -> None:
         self._issuing = issuing

@@ -46,7 +46,7 @@ ROOT_ROUTES = (
     Route("GET", (".well-known", "oauth-protected-resource"), "protected_resource", anonymous=True),
     Route("GET", (".well-known", "oauth-protected-resource", "scim", "v2"), "protected_resource", anonymous=True),
 )
-"""What lies beside the SCIM endpoint, below the host. A resource's metadata repeats its path (RFC 9728 section 3.1)."""
+"""The routes outside the SCIM endpoint. A resource's metadata repeats its path (RFC 9728 section 3.1)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,10 @@ class MembershipPatch:
         return sorted({*self.added, *self.removed})
 
     def finds_done(self, present: Sequence[Membership]) -> bool:
-        """Whether some of what the request asks is so already, by those of the ids named that are `present`."""
+        """Whether a part of the request is done already: an id to add is a member, or an id to remove is none.
+
+        `present` are the memberships of the ids that the request names.
+        """
         there = {item.member_id for item in present}
         return not there.isdisjoint(self.added) or not self.removed <= there
 

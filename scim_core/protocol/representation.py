@@ -118,7 +118,7 @@ def columns(document: Mapping[str, Any]) -> dict[str, Column]:
 
 
 def check_required(resource_type: ResourceType, document: Mapping[str, Any]) -> None:
-    """Nothing to find a resource by, no resource: raises InvalidValueException when a unique attribute is missing."""
+    """Raises InvalidValueException when a unique attribute is missing: nobody could find the resource by it."""
     for indexed in resource_type.indexed:
         if indexed.unique and not any(value.strip() for value in _values_at(document, indexed.path)):
             raise InvalidValueException(detail=f"{indexed.name} is required and must not be empty.")

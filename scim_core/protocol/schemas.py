@@ -1,7 +1,7 @@
 """Resource types and schemas, read from data: the built-in definitions and those a deployment adds.
 
 A schema whose URN holds `:extension:` and ends in the name of a resource type extends that type: one JSON file makes a
-vendor's extension known to every part of the service. A resource type is one JSON file beside its schema.
+vendor's extension known to every part of the service. A resource type is one JSON file next to that of its schema.
 """
 
 import json

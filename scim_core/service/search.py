@@ -69,11 +69,11 @@ class Search:
         log.info("search plan", extra={"tenant": tenant, "resource_type": resource_type.name, "plan": str(run.plan)})
         if isinstance(run.plan.lookup, Edge):
             return await self._from_edge(run, run.plan.lookup, query, memberships=memberships)
-        beside = memberships and not resource_type.has_members
+        of_others = memberships and not resource_type.has_members
         if isinstance(run.plan.lookup, Scan):
-            found = await self._walk(run, query, memberships=beside)
+            found = await self._walk(run, query, memberships=of_others)
         else:
-            found = await self._from_lookup(run, query, memberships=beside)
+            found = await self._from_lookup(run, query, memberships=of_others)
         return await self._with_members(tenant, found) if memberships and resource_type.has_members else found
 
     async def all_sorted(
@@ -128,7 +128,7 @@ class Search:
         return replace(found, total_results=total, more=more)
 
     async def _listed(self, run: "_Run", part: "_Part", *, memberships: bool) -> Found:
-        """Of ids that are the answer, only the page's resources are read; one that is gone meanwhile does not count."""
+        """Of ids that are the answer, only the page's resources are read; one that is gone by then does not count."""
         wanted = part.of(part.ids)
         resources, edges = await asyncio.gather(
             run.load_matching(wanted), run.memberships(wanted) if memberships else _nothing()
@@ -136,13 +136,13 @@ class Search:
         return Found(len(part.ids) - (len(wanted) - len(resources)), tuple(resources), edges)
 
     async def _matched(self, run: "_Run", part: "_Part", *, memberships: bool) -> Found:
-        """Resources are read until enough of them match; the memberships of few are read beside them."""
-        beside = memberships and len(part.ids) <= part.count
+        """Resources are read until enough of them match; the memberships of few at the same time."""
+        at_once = memberships and len(part.ids) <= part.count
         matches, edges = await asyncio.gather(
-            run.first_matches(part.ids, part.enough), run.memberships(part.ids) if beside else _nothing()
+            run.first_matches(part.ids, part.enough), run.memberships(part.ids) if at_once else _nothing()
         )
         page = part.of(matches)
-        if memberships and not beside:
+        if memberships and not at_once:
             edges = await run.memberships([resource.id for resource in page])
         return Found(len(matches), tuple(page), edges)
 
@@ -278,7 +278,7 @@ class _Run:
         return await look_up(self.storage, self.tenant, self.resource_type.name, self.plan.lookup)
 
     async def load_matching(self, ids: Sequence[str]) -> list[StoredResource]:
-        """The stored resources with these ids that match the filter; ones deleted meanwhile are left out."""
+        """The stored resources with these ids that match the filter; ones that were deleted are left out."""
         loaded = await self.storage.read(self.tenant, self.resource_type.name, ids)
         return await self._matching([resource for resource in loaded if resource is not None])
 

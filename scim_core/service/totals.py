@@ -14,14 +14,14 @@ from scim_core.service.page_positions import PagePositions
 from scim_core.storage.port import PagePosition, Storage
 
 COUNTED_AT_ONCE = 1_000
-"""Resources that are counted anew each time: one read, beside that of the page. Up to these the total is exact."""
+"""Resources that are counted each time: one read, at the same time as the page. Up to so many the total is exact."""
 
 LIFETIME = timedelta(minutes=1)
-"""How long a count is counted on: how late the deletion of one of more than COUNTED_AT_ONCE may show in the total."""
+"""How long a count is used. Beyond COUNTED_AT_ONCE resources, a deletion may show in the total as late as this."""
 
 OLDER_THAN_REQUESTS = timedelta(minutes=1)
-"""The age from which on no id is still to be stored: a request gets its id at once and has 40 seconds to store it; the
-rest is for clocks of instances that differ."""
+"""A new resource with an id older than this can no longer appear. A request gets its id at once and has REQUEST_SECONDS
+to store it; the rest is for clocks of instances that differ."""
 
 
 class Totals:

@@ -127,7 +127,7 @@ class Storage(Protocol):
     ) -> list[str]:
         """The ids, ascending, of the resources that hold this index entry; with `prefix`, whose key starts so.
 
-        Of more than `limit`, so many of them, whichever: little more than these is read.
+        Finds at most `limit` of them, in no order that counts; reads little more than these.
         """
 
     async def page(
