@@ -27,8 +27,9 @@ REQUESTS = {1: 16, 16: 64}
 """Requests of a round, by the number of connections: few, so that both have their turn within a second and find the
 machine as busy; enough for a median."""
 
-STARTS = 8
-"""Rounds in which a new process of each is started: a start takes a second or two."""
+STARTS = 12
+"""Rounds in which a new process of each is started: fewer, for a start takes a second or two, and enough that chance
+alone does not make three quarters of them slower."""
 
 _GROUPS = joining(WARM_UP + ROUNDS * sum(REQUESTS.values()))[0] + 1
 """Groups that are there: as many as the users of all rounds join."""
