@@ -13,7 +13,7 @@ from bench.bare import MEMBERS, POPULATION, joining
 from bench.directory import group, user
 from bench.http_client import Response
 from bench.measure import WARM_UP, Numbers, Served
-from bench.operations import OPERATIONS, Operation
+from bench.operations import GET_USER, OPERATIONS, Operation
 from bench.process import first_answer_seconds
 from bench.ratios import Pair, Paired, Verdict, in_turns
 from devhost.azurite import Azurite
@@ -127,7 +127,7 @@ class _Side:
 
     async def first_answer(self) -> float:
         """The seconds from the start of a new process to its first answer, to a GET."""
-        request = OPERATIONS[1].request(self.endpoint.client, 0)
+        request = GET_USER.request(self.endpoint.client, 0)
         return await first_answer_seconds(self.endpoint.environment, request, self.root)
 
 

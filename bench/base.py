@@ -8,7 +8,7 @@ from bench.apps import Endpoint, environment, serving, serving_bare
 from bench.bare import MEMBERS, POPULATION
 from bench.directory import store_group, store_users
 from bench.measure import CALLS_FIRST, Bench, Result
-from bench.operations import OPERATIONS, post_user
+from bench.operations import GET_USER, OPERATIONS, post_user
 from bench.process import Durations, first_answer_durations, import_durations
 from bench.transcripts import CallCounter
 from devhost.azurite import Azurite
@@ -92,7 +92,7 @@ async def _fill(endpoint: Endpoint) -> None:
 
 
 def _starts(endpoint: Endpoint) -> tuple[Durations, Durations]:
-    request = OPERATIONS[1].request(endpoint.client, 0)
+    request = GET_USER.request(endpoint.client, 0)
     return (
         import_durations(endpoint.environment, REPETITIONS),
         first_answer_durations(endpoint.environment, request, REPETITIONS),

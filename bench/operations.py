@@ -126,9 +126,12 @@ def _delete_user(client: Client, _: int) -> Request:
     return client.request("DELETE", client.posted.pop(), 204)
 
 
+GET_USER = Operation("GET user", "get_user", _get_user)
+"""It can be asked at any time, as often as one likes."""
+
 OPERATIONS = (
     Operation("list page of 100", "list_page", _list_page, divisor=4),
-    Operation("GET user", "get_user", _get_user),
+    GET_USER,
     Operation("match: nobody", "match_none", _match_none),
     Operation("match: one user", "match_one", _match_one),
     Operation("GET group, no members", "get_group", _get_group),
