@@ -7,9 +7,9 @@ resources of the type, as far as one request may look.
 from dataclasses import replace
 
 from scim_core.model import IndexEntry, Membership, MembershipEdits, StoredResource
+from scim_core.protocol.limits import MAX_SCAN
 from scim_core.protocol.representation import index_entries
 from scim_core.protocol.schemas import ResourceType
-from scim_core.service.lookups import MAX_SCAN
 from scim_core.storage.port import Storage, StorageBusy, UniquenessConflict
 
 SCAN_PAGE = 1_000
