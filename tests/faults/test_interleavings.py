@@ -14,7 +14,7 @@ from scim_core.storage.tables.errors import RowMissing, Unanswered
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from tests.faults.directory import TENANT, Directory
 from tests.scim import Json, add, member_ids, path, references, remove, replace
-from tests.transcript import RecordedRows, Transcript
+from tests.wrapped_rows import WrappedRows
 
 pytestmark = pytest.mark.usefixtures("_small_transactions")
 
@@ -22,11 +22,11 @@ type Send = Callable[[], Awaitable[list[str]]]
 type Meddle = Callable[[Sequence[RowOperation], Send], Awaitable[list[str]]]
 
 
-class MeddledRows(RecordedRows):
+class MeddledRows(WrappedRows):
     """Rows that leave each transaction to `meddle`, with what sends it."""
 
     def __init__(self, directory: Directory, meddle: Meddle) -> None:
-        super().__init__(directory.storage.rows, Transcript())
+        super().__init__(directory.storage.rows)
         self.meddle = meddle
         directory.storage.rows = self
 
