@@ -6,7 +6,8 @@ import pytest
 
 from scim_core.model import IndexEntry
 from scim_core.storage.port import NotFound, Storage, TooLarge, UniquenessConflict, VersionConflict
-from tests.contract.builders import NOW, TENANT, also_on_azurite, create, edge, group, id_of, stored, user
+from scim_core.storage.tables import service_limits
+from tests.contract.builders import NOW, TENANT, adding, also_on_azurite, create, edge, group, id_of, stored, user
 
 HOSTILE = [
     "a/b\\c#d?e%f'g\"h i:j\tk\nl\0m\x7fn",
@@ -270,8 +271,36 @@ async def test_a_change_that_is_too_large_says_which_limit_it_breaks(storage: St
         (user(1, document={"note": "é" * 180_000}), "1048576 bytes"),
         (user(1, columns={f"c{number}": "" for number in range(250)}), "252"),
         (user(1, columns={"c": "x" * 32_001}), "32000 UTF-16 units"),
-        (user(1, index=many), "101 row operations"),
+        (user(1, index=many), "100 values that it can be found by; 97"),
     ):
         with pytest.raises(TooLarge, match=said):
             await storage.create(TENANT, resource)
         assert (await storage.count(TENANT, "User")).number == 0
+
+
+async def test_a_resource_never_grows_beyond_what_can_be_deleted(storage: Storage) -> None:
+    entries = [IndexEntry("emails.value", f"{number}") for number in range(98)]
+    await create(storage, user(1, index=frozenset(entries[:90])), group(5))
+    before = await stored(storage, user(1))
+    with pytest.raises(TooLarge, match="98 values that it can be found by; 97"):
+        await storage.update(TENANT, replace(before, index=frozenset(entries)))
+    await storage.update(TENANT, replace(before, index=frozenset(entries[:97])))
+    await storage.edit_members(TENANT, await stored(storage, group(5)), adding(edge(5, 1)), guarded=False)
+    await storage.delete(TENANT, await stored(storage, user(1)), [edge(5, 1)], now=NOW)
+    assert await storage.find(TENANT, "User", entries[0]) == []
+
+
+async def test_a_resource_that_is_beyond_it_already_can_change_and_shrink(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 0.1 let resources grow beyond it."""
+    entries = [IndexEntry("emails.value", f"{number}") for number in range(100)]
+    with monkeypatch.context() as patch:
+        patch.setattr(service_limits, "MAX_INDEX_ROWS", 99)
+        await create(storage, user(1, index=frozenset(entries[:99])))
+    with pytest.raises(TooLarge):
+        await storage.update(TENANT, replace(await stored(storage, user(1)), index=frozenset(entries)))
+    for kept in (99, 98, 0):
+        await storage.update(TENANT, replace(await stored(storage, user(1)), index=frozenset(entries[:kept])))
+        assert len([entry for entry in entries if await storage.find(TENANT, "User", entry)]) == kept
+    await storage.delete(TENANT, await stored(storage, user(1)), [], now=NOW)

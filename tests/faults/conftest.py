@@ -1,4 +1,4 @@
-"""An Azurite for the faults, changes that are large at ten memberships already, and what a directory holds."""
+"""Changes that are large at ten memberships already, and what a directory holds."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from devhost.azurite import Azurite
 from scim_core.service import group_snapshots, service_provider
 from scim_core.settings import StorageSettings
-from scim_core.storage.tables import changes, large_change, large_change_runner, table_rows
+from scim_core.storage.tables import TableStorage, changes, large_change, large_change_runner, table_rows
 from scim_core.storage.tables import storage as table_storage_module
 from tests.faults.directory import Directory
 from tests.faults.rollout import Rollout, searches_planned
@@ -31,9 +30,8 @@ def _small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def directory(azurite: Azurite) -> AsyncIterator[Directory]:
-    async with Directory.made(azurite) as made:
-        yield made
+async def directory(storage: TableStorage) -> Directory:
+    return await Directory.made(storage)
 
 
 @pytest.fixture
@@ -69,8 +67,7 @@ async def rollout(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     """A table that nobody has used, in memory unless the test says azurite, for instances with files of their own."""
     rows: Any = MemoryRows()
     if getattr(request, "param", "memory") == "azurite":
-        azurite: Azurite = request.getfixturevalue("azurite")
-        rows = table_rows(StorageSettings.from_environment(new_table(azurite)))
+        rows = table_rows(StorageSettings.from_environment(new_table(request.getfixturevalue("azurite"))))
     with searches_planned() as plans:
         yield Rollout(rows, tmp_path, plans)
     await rows.close()

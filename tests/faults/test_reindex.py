@@ -206,19 +206,16 @@ async def test_a_row_of_an_index_that_is_there_already_is_taken_over(rollout: Ro
     assert await rollout.findings(newer.declared) == []
 
 
-async def test_a_resource_with_more_rows_than_a_transaction_takes_is_named(
+async def test_a_resource_with_more_rows_than_it_may_have_is_named(
     rollout: Rollout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newer = await filled(rollout)
-    monkeypatch.setattr("scim_core.storage.tables.service_limits.MAX_OPERATIONS", 1)
-    monkeypatch.setattr("scim_core.storage.maintenance.reindexing.change_record", _as_it_is)
+    monkeypatch.setattr("scim_core.storage.tables.service_limits.MAX_INDEX_ROWS", 1)
     done = await rollout.reindexed(newer)
+    assert set(done.complete) == {"Device.displayName"}
     assert len(done.conflicts) == 4
-    assert "more values than one transaction" in str(done.conflicts[0])
-
-
-async def _as_it_is(_: Any, __: str, record: Any, change: Any) -> Any:
-    return change(record)
+    assert "more values than it can be found by" in str(done.conflicts[0])
+    assert await newer.devices(BONN) == [f"device {number}" for number in range(4)]
 
 
 async def test_files_without_further_indexes_need_no_reindexing(rollout: Rollout) -> None:

@@ -12,10 +12,7 @@ from scim_core.storage.maintenance.indexing import Conflict, Declared, IndexRows
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.index_record import IndexRecord, IndexState, TypeRecord
 from scim_core.storage.tables.rows import Row
-from scim_core.storage.tables.service_limits import MAX_OPERATIONS
-
-_AROUND = 2
-"""Operations of a resource's transaction that are no index rows: its own row and the bookmark."""
+from scim_core.storage.tables.service_limits import MAX_INDEX_ROWS
 
 
 class ImportedIndexes:
@@ -35,8 +32,7 @@ class ImportedIndexes:
             return
         found = self._rows_of(line)
         self._unique[line.key] = {key: index for key, index in found.wanted.items() if index.unique}
-        rows = len(found.listed | found.missing) + _AROUND
-        crowded = {found.wanted[key] for key in found.missing} if rows > MAX_OPERATIONS else set()
+        crowded = {found.wanted[key] for key in found.missing} if found.rows > MAX_INDEX_ROWS else set()
         self._crowded[line.key] = frozenset(crowded)
 
     def decide(self, resources: Collection[str]) -> None:

@@ -15,6 +15,7 @@ from scim_core.storage.tables.entities import indexed, indexed_property, listed_
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows
+from scim_core.storage.tables.service_limits import require_index_rows
 
 MAX_ATTEMPTS = 10
 """How often one resource is tried while others change it."""
@@ -76,7 +77,7 @@ def by_type(declared: Declared, indexes: frozenset[Index]) -> list[TypeIndexes]:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Why a resource cannot be in an index: `holder` has its unique value, or it has more rows than can be written."""
+    """Why a resource cannot be in an index: `holder` has its unique value, or it has too many."""
 
     index: str
     resource: str
@@ -86,7 +87,7 @@ class Conflict:
         """A sentence for an operator."""
         if self.holder:
             return f"{self.index}: {self.resource} has the same value as {self.holder}"
-        return f"{self.index}: {self.resource} has more values than one transaction can write"
+        return f"{self.index}: {self.resource} has more values than it can be found by"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,11 @@ class IndexRows:
         """Whether the row is as it is to be."""
         return not self.missing and not self.stale and self.names <= self.names_listed
 
+    @property
+    def rows(self) -> int:
+        """How many index rows the resource has once its row is as it is to be."""
+        return len(self.listed - self.stale | self.missing)
+
     def properties(self, row: dict[str, Column]) -> dict[str, Column]:
         """The row with what it is to list."""
         kept = {name: value for name, value in row.items() if not _FOLLOWING.fullmatch(name) and value is not None}
@@ -175,6 +181,7 @@ class _Attempts:
         if found.complete:
             return Indexed(conflicts=frozenset(self.conflicts))
         try:
+            require_index_rows(found.rows, len(found.listed))
             await self.rows.transact(self.tenant, list(self.operations(row, found)))
         except RowExists as taken:
             await self._taken(row, taken.operation.key, found)
