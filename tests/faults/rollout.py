@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,9 +21,7 @@ from scim_core.storage.tables import TableStorage
 from scim_core.storage.tables.index_completeness import read_record
 from scim_core.storage.tables.index_record import IndexRecord, IndexState
 from scim_core.storage.tables.rows import Rows
-from tests.faults.transport import ProcessDied
 from tests.scim import Client, Clock, Json, attribute, endpoint_over, schema_files
-from tests.transcript import RecordedRows, Transcript
 
 TENANT = "default"
 DEVICE = "urn:example:params:scim:schemas:core:2.0:Device"
@@ -155,34 +153,6 @@ def _indexing_users(catalogue: Catalogue, users_by: tuple[str, ...]) -> Catalogu
         for endpoint, item in catalogue.resource_types.items()
     }
     return replace(catalogue, resource_types=types)
-
-
-class MortalRows(RecordedRows):
-    """Rows of a process that dies right before or right after a call, counted from 0."""
-
-    def __init__(self, rows: Rows, call: int, *, after: bool) -> None:
-        super().__init__(rows, Transcript())
-        self._left = call
-        self._after = after
-
-    async def get(self, *arguments: Any, **options: Any) -> Any:
-        return await self._alive(super().get(*arguments, **options))
-
-    async def page(self, *arguments: Any, **options: Any) -> Any:
-        return await self._alive(super().page(*arguments, **options))
-
-    async def transact(self, *arguments: Any, **options: Any) -> Any:
-        return await self._alive(super().transact(*arguments, **options))
-
-    async def _alive[T](self, call: Coroutine[Any, Any, T]) -> T:
-        self._left -= 1
-        if self._left < (-1 if self._after else 0):
-            call.close()
-            raise ProcessDied
-        answer = await call
-        if self._left < 0:
-            raise ProcessDied
-        return answer
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from scim_core.storage.tables.reading import read_range
 from tests.faults.rollout import TENANT, Instance, Rollout, searches_planned
 from tests.memory_rows import MemoryRows
 from tests.scim import replace
-from tests.transcript import TURNS, RecordedRows, Transcript
+from tests.transcript import TURNS
+from tests.wrapped_rows import Call, WrappedRows
 
 STEPS = 120
 SITES = ("Bonn", "Cologne")
@@ -69,27 +70,13 @@ class Stepped:
 _current: ContextVar[Stepped | None] = ContextVar("current", default=None)
 
 
-class SteppedRows(RecordedRows):
+class SteppedRows(WrappedRows):
     """Rows whose calls wait for their operation's turn; what is no such operation goes on at once."""
 
-    def __init__(self, rows: MemoryRows) -> None:
-        super().__init__(rows, Transcript())
-
-    async def get(self, *arguments: Any, **options: Any) -> Any:
-        await self._turn()
-        return await self._rows.get(*arguments, **options)
-
-    async def page(self, *arguments: Any, **options: Any) -> Any:
-        await self._turn()
-        return await self._rows.page(*arguments, **options)
-
-    async def transact(self, *arguments: Any, **options: Any) -> Any:
-        await self._turn()
-        return await self._rows.transact(*arguments, **options)
-
-    async def _turn(self) -> None:
+    async def _made[T](self, kind: str, about: tuple[str, ...], call: Call[T], *, repeatable: bool = True) -> T:
         if (operation := _current.get()) is not None:
             await operation.before_a_call()
+        return await super()._made(kind, about, call, repeatable=repeatable)
 
 
 @dataclass

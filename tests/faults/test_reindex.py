@@ -1,7 +1,5 @@
 """`admin reindex`: what it completes while the service runs, what stops it, and that it can be killed anywhere."""
 
-import asyncio
-import subprocess
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +8,6 @@ import pytest
 
 from scim_core.admin.reindex import told
 from scim_core.endpoint.endpoint import REQUEST_SECONDS
-from scim_core.storage import tables
 from scim_core.storage.maintenance.reindexing import EVERYBODY_KNOWS, MAX_WALKS
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.client import CALL_SECONDS
@@ -18,12 +15,13 @@ from scim_core.storage.tables.index_completeness import WRITE_SECONDS
 from scim_core.storage.tables.index_record import FORGOTTEN_AFTER, STORED_SECONDS
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows
-from tests.faults.rollout import TENANT, Instance, MortalRows, Rollout
-from tests.faults.transport import ProcessDied
+from tests.commands import run_here
+from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
+from tests.faults.rollout import TENANT, Instance, Rollout
 from tests.memory_rows import MemoryRows
 from tests.scim import path, remove, replace
-from tests.transcript import RecordedRows, Transcript, transcript
-from tests.transfer.conftest import NOWHERE, in_process
+from tests.transcript import transcript
+from tests.wrapped_rows import Call, WrappedRows
 
 BONN = 'site eq "Bonn"'
 SITE = {"Device.displayName", "Device.site"}
@@ -239,9 +237,9 @@ async def test_a_check_names_what_is_missing_and_repairs_what_is_complete(rollou
     before = await rollout.findings(newer.declared)
     assert len(before) == 4  # displayName and site of two
     files = rollout.files("displayName", "site")
-    checked = await command(rollout, "--schemas", files, "check")
+    checked = await run_here(rollout.rows, "--schemas", files, "check")
     assert (checked.returncode, checked.stdout.count("has no row")) == (1, 4), checked.stderr
-    mended = await command(rollout, "--schemas", files, "check", "--repair")
+    mended = await run_here(rollout.rows, "--schemas", files, "check", "--repair")
     assert mended.returncode == 0, mended.stderr + mended.stdout
     assert await rollout.findings(newer.declared) == []
     assert await newer.devices(BONN) == ["device 0", "device 1"]
@@ -250,19 +248,12 @@ async def test_a_check_names_what_is_missing_and_repairs_what_is_complete(rollou
 async def test_the_command_says_what_it_did(rollout: Rollout) -> None:
     newer = await filled(rollout, 2)
     await rollout.reindexed(newer)
-    done = await command(rollout, "--schemas", rollout.files("displayName", "site"), "reindex")
+    done = await run_here(rollout.rows, "--schemas", rollout.files("displayName", "site"), "reindex")
     assert done.returncode == 0, done.stderr
     assert "Device.site is complete: searches use it." in done.stdout
-    wrong = await command(rollout, "--schemas", rollout.folder / "nowhere", "reindex")
+    wrong = await run_here(rollout.rows, "--schemas", rollout.folder / "nowhere", "reindex")
     assert wrong.returncode == 0
     assert "no index beyond" in wrong.stdout
-
-
-async def command(rollout: Rollout, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """`python -m scim_core.admin` over these rows."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "AzureRows", lambda _: rollout.rows)
-        return await asyncio.to_thread(in_process, list(map(str, arguments)), NOWHERE)
 
 
 @dataclass
@@ -275,7 +266,7 @@ class Killed:
         """Whether the run lived, which says that there are no more calls to die at."""
         rollout = Rollout(MemoryRows(), self.rollout.folder, self.rollout.plans)
         newer = await filled(rollout, 3)
-        killed = rollout.instance("displayName", "site", rows=MortalRows(rollout.rows, call, after=after))
+        killed = rollout.instance("displayName", "site", rows=MortalRows(rollout.rows, Death(call, after)))
         try:
             await rollout.reindexed(killed)
         except ProcessDied:
@@ -333,18 +324,19 @@ async def test_a_given_up_index_is_built_again_only_when_nobody_believes_in_it(r
     assert rollout.clock.now - begun >= FORGOTTEN_AFTER + EVERYBODY_KNOWS
 
 
-class HookedRows(RecordedRows):
+class HookedRows(WrappedRows):
     """Rows that do something before their first transaction."""
 
     def __init__(self, rows: Rows, hook: Callable[[], Awaitable[None]]) -> None:
-        super().__init__(rows, Transcript())
+        super().__init__(rows)
         self._hook: Callable[[], Awaitable[None]] | None = hook
 
-    async def transact(self, *arguments: Any, **options: Any) -> Any:
-        hook, self._hook = self._hook, None
-        if hook is not None:
-            await hook()
-        return await super().transact(*arguments, **options)
+    async def _made[T](self, kind: str, about: tuple[str, ...], call: Call[T], *, repeatable: bool = True) -> T:
+        if kind == "transact":
+            hook, self._hook = self._hook, None
+            if hook is not None:
+                await hook()
+        return await super()._made(kind, about, call, repeatable=repeatable)
 
 
 async def test_an_index_that_is_given_up_while_a_run_begins_is_forgotten_first(rollout: Rollout) -> None:

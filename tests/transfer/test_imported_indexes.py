@@ -1,23 +1,20 @@
 """An import writes the indexes that the files of today declare, whoever wrote the export, and records that."""
 
-import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from scim_core.storage import tables
 from scim_core.storage.maintenance.archive import Line, read
 from scim_core.storage.maintenance.exporting import export
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.maintenance.importing import restore
-from tests.faults.rollout import TENANT, MortalRows, Rollout, searches_planned
-from tests.faults.transport import ProcessDied
+from tests.commands import run_here
+from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
+from tests.faults.rollout import TENANT, Rollout, searches_planned
 from tests.memory_rows import MemoryRows
 from tests.scim import path
-from tests.transfer.conftest import NOWHERE, in_process
 
 BONN = 'site eq "Bonn"'
 NAMES = [f"device {number}" for number in range(4)]
@@ -43,14 +40,8 @@ async def lines_of(rollout: Rollout) -> list[bytes]:
     return [line async for line in export(rollout.rows, TENANT, lambda: datetime.now(UTC))]
 
 
-async def command(rollout: Rollout, *arguments: object) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "AzureRows", lambda _: rollout.rows)
-        return await asyncio.to_thread(in_process, list(map(str, arguments)), NOWHERE)
-
-
 async def exported(source: Rollout, file: Path) -> None:
-    done = await command(source, "export", file)
+    done = await run_here(source.rows, "export", file)
     assert done.returncode == 0, done.stderr
 
 
@@ -63,14 +54,14 @@ async def test_what_was_exported_without_an_index_is_imported_with_it(
         await before.device(name, site="Bonn")
     await before.client.user("ann")
     await exported(source, file)
-    done = await command(target, "--schemas", target.files("displayName", "site"), "import", file)
+    done = await run_here(target.rows, "--schemas", target.files("displayName", "site"), "import", file)
     assert done.returncode == 0, done.stderr
     newer = target.instance("displayName", "site")
     assert await newer.plan(BONN) == "index site, exact"
     assert await newer.devices(BONN) == NAMES
     assert await newer.client.names('userName eq "ann"') == ["ann"]
     assert await target.findings(newer.declared) == []
-    again = await command(target, "--schemas", target.files("displayName", "site"), "import", file)
+    again = await run_here(target.rows, "--schemas", target.files("displayName", "site"), "import", file)
     assert again.returncode == 0, again.stderr
 
 
@@ -87,7 +78,7 @@ async def test_two_with_one_value_are_both_imported_and_named(source: Rollout, t
         await before.device(name, serialNumber=serial, site="Bonn")
     await exported(source, file)
     files = target.files("site", "serialNumber", unique="serialNumber")
-    done = await command(target, "--schemas", files, "import", file)
+    done = await run_here(target.rows, "--schemas", files, "import", file)
     assert done.returncode == 0, done.stderr
     assert "Device.serialNumber+unique" in done.stdout
     newer = target.instance("site", "serialNumber", unique="serialNumber")
@@ -109,7 +100,7 @@ async def test_a_tenant_with_nothing_but_a_record_is_empty_and_its_record_goes(
     gone = target.instance("displayName", "site")
     assert (await gone.client.delete(path(await gone.device("gone", site="Bonn")))).status == 204
     assert await target.complete() == {"Device.displayName", "Device.site"}
-    done = await command(target, "import", file)  # on a machine that has none of the files
+    done = await run_here(target.rows, "import", file)  # on a machine that has none of the files
     assert done.returncode == 0, done.stderr
     assert await target.complete() == set()
     newer = target.instance("displayName", "site")
@@ -131,7 +122,7 @@ async def test_an_import_that_is_killed_anywhere_records_what_it_wrote(
     deaths = 0
     while True:
         try:
-            mortal = MortalRows(target.rows, deaths, after=after)
+            mortal = MortalRows(target.rows, Death(deaths, after))
             await restore(mortal, TENANT, plan, "digest", lambda: read(lines), clock=target.clock)
             break
         except ProcessDied:
