@@ -1,6 +1,6 @@
 """Groups with their members, both as at one moment, whatever happens while they are read (docs/adr/0013).
 
-A group's row and its memberships are many rows, and a change of many memberships is carried out in steps: what is read
+A group's row and its memberships are many rows, and a change of many memberships is applied in steps: what is read
 in between must never be taken for what somebody made of the group, nor go out under the version of another state.
 """
 
@@ -12,7 +12,7 @@ from scim_core.model import GROUP, Membership, StoredResource
 from scim_core.storage.port import Storage
 
 READER_SECONDS = 2
-"""How long somebody who reads a group helps to carry out its large change; what is left then is added in memory."""
+"""How long somebody who reads a group helps to apply its large change; what is left then is added in memory."""
 
 MAX_REREADINGS = 2
 """How often a group that changes meanwhile is read anew. 100,000 members take seconds each time, and a group that gains
@@ -21,7 +21,7 @@ a member every second would never be read."""
 
 @dataclass(frozen=True, slots=True)
 class GroupSnapshot:
-    """A group, and all members that it has by its last decided change, carried out or not."""
+    """A group, and all members that it has by its last decided change, applied or not."""
 
     stored: StoredResource
     members: list[Membership]
@@ -52,9 +52,11 @@ async def group_snapshots(storage: Storage, tenant: str, groups: Sequence[Stored
 
 async def _members(storage: Storage, tenant: str, groups: Sequence[StoredResource]) -> dict[str, list[Membership]]:
     """The members that have rows, and what the changes that these groups wait for have left to do."""
-    unsettled = [group.id for group in groups if group.unsettled]
-    left = await asyncio.gather(*(storage.settle(tenant, group_id, seconds=READER_SECONDS) for group_id in unsettled))
-    edits = dict(zip(unsettled, left, strict=True))
+    pending = [group.id for group in groups if group.change_pending]
+    left = await asyncio.gather(
+        *(storage.apply_pending(tenant, group_id, seconds=READER_SECONDS) for group_id in pending)
+    )
+    edits = dict(zip(pending, left, strict=True))
     members = await storage.members_of_each(tenant, [group.id for group in groups])
     return {
         group_id: edits[group_id].applied(some) if edits.get(group_id) else some for group_id, some in members.items()

@@ -190,8 +190,8 @@ class MemoryStorage:
                 self._touch(owned, GROUP, edge.group_id, version, now)
             self._forget(owned, resource)
 
-    async def settle(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:  # noqa: ARG002
-        """See Storage.settle: every change here is carried out at once."""
+    async def apply_pending(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:  # noqa: ARG002
+        """See Storage.apply_pending: every change here is applied at once."""
         return NO_EDITS
 
     async def sweep(self, *, before: str, seconds: float) -> Swept:  # noqa: ARG002
