@@ -35,6 +35,8 @@ class StoredResource:
 
     `etag` is the storage's own name of the state that was read; it is empty for a resource not stored yet.
     `index` is what a change is to store: a resource that was read comes with none.
+    `base_version` is the version that a group got by its last change as a whole. Since then members have only joined or
+    left one by one, which moves `version` alone. The storage sets it; it is empty for what version 0.1 stored.
     `change_pending` says that a large change of its memberships is decided and not applied yet: see apply_pending.
     """
 
@@ -47,6 +49,7 @@ class StoredResource:
     index: frozenset[IndexEntry] = frozenset()
     columns: dict[str, Column] = field(default_factory=dict)
     etag: str = ""
+    base_version: str = ""
     change_pending: bool = False
 
 

@@ -89,7 +89,7 @@ class MemoryStorage:
                 return
             owned.require_unique(resource)
             owned.require_members(members)
-            self._put(owned, resource)
+            self._put(owned, replace(resource, base_version=resource.version))
             self._edit(owned, MembershipEdits(add=tuple(members)), resource)
 
     async def read(self, tenant: str, resource_type: str, ids: Sequence[str]) -> list[StoredResource | None]:
@@ -161,7 +161,7 @@ class MemoryStorage:
             owned.current(resource, guarded=True)
             owned.require_unique(resource)
             owned.require_members(edits.add)
-            self._put(owned, resource)
+            self._put(owned, replace(resource, base_version=resource.version))
             self._edit(owned, edits, resource)
 
     async def edit_members(self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool) -> None:
@@ -170,7 +170,9 @@ class MemoryStorage:
             owned = self._owned(tenant)
             stored = owned.current(group, guarded=guarded)
             owned.require_members(edits.add)
-            self._put(owned, replace(stored, version=group.version, last_modified=group.last_modified))
+            base = group.version if guarded else stored.base_version
+            moved = replace(stored, version=group.version, last_modified=group.last_modified, base_version=base)
+            self._put(owned, moved)
             self._edit(owned, edits, group)
 
     async def delete(

@@ -13,6 +13,9 @@ from scim_core.model import NO_EDITS, Column, IndexEntry, Membership, Membership
 MANY_MEMBERSHIPS = 100
 """From this many memberships on, a delete need not be given all that its resource takes part in."""
 
+READ_AS_ONE = 1_000
+"""Fewer memberships of a group than this are read as at one moment: one answer of Table Storage holds them."""
+
 RETRY_AFTER_SECONDS = 5
 """How long whoever met a busy storage is asked to wait: long enough for a throttled partition to recover."""
 
@@ -167,7 +170,8 @@ class Storage(Protocol):
     async def edit_members(self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool) -> None:
         """The edits are stored, and the group's version and last_modified become those of `group`.
 
-        The document stands as it is; with `guarded` the group must still be in the state of `group.etag`.
+        The document stands as it is; with `guarded` the group must still be in the state of `group.etag`, and the
+        change is one as a whole: the group's base_version becomes that of `group`, too. So it does by a large change.
         Edits are idempotent. The version of each member moves too, for its `groups` have changed.
         Raises VersionConflict (guarded), NotFound (the group or a member to add), TooLarge, StorageBusy.
         """
@@ -192,7 +196,10 @@ class Storage(Protocol):
         """The large changes of all tenants begun before an instant are applied, or abandoned if never decided."""
 
     async def members_of(self, tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
-        """All memberships of a group, or the first `limit`, ordered by member id."""
+        """All memberships of a group, or the first `limit`, ordered by member id.
+
+        Of READ_AS_ONE or more, each is as it was at some moment of the reading.
+        """
 
     async def members_of_each(self, tenant: str, group_ids: Sequence[str]) -> dict[str, list[Membership]]:
         """For each of these ids, all memberships of the group, ordered by member id. Some groups are read at a time."""

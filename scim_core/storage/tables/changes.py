@@ -12,6 +12,7 @@ from scim_core.model import GROUP, Column, Membership, MembershipEdits, StoredRe
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.entities import (
     ReadState,
+    base_property,
     index_keys,
     membership_properties,
     pending_property,
@@ -55,7 +56,8 @@ class Change:
     def opening(self) -> list[RowOperation]:
         """The change without its edits, which follow: until then the resource's row names this change as pending."""
         row, *others = self.own
-        return [replace(row, properties=row.properties | pending_property(self.change_id)), *others]
+        whole = base_property(self.resource.version) | pending_property(self.change_id)
+        return [replace(row, properties=row.properties | whole), *others]
 
 
 def fits(own: Sequence[RowOperation], memberships: Collection[Membership]) -> bool:
@@ -91,6 +93,8 @@ def membership_change(group: StoredResource, edits: MembershipEdits, change_id: 
         "edges": change_id,
     }
     etag = ReadState.of(group).etag if guarded else ""
+    if guarded:
+        properties |= base_property(group.version)
     row = RowOperation(Verb.MERGE, Role.RESOURCE, key_of(group), properties, etag)
     return Change(group, change_id, (row,), edits)
 

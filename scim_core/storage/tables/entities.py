@@ -4,6 +4,7 @@ id, created, lastModified, version   of the resource
 d0, d1, ...                          its document: JSON text, in parts that fit a property
 i0, i1, ...                          the row keys of its index entries, one a line
 c_...                                its promoted columns
+base                                 of a group: the version by its last change as a whole
 edges                                the id of the last change of a membership it takes part in, if any
 pending                              the id of its pending change, if any
 """
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from scim_core.model import Column, Membership, StoredResource
+from scim_core.model import GROUP, Column, Membership, StoredResource
 from scim_core.storage.port import PagePosition, VersionConflict
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.service_limits import MAX_PROPERTY_UNITS, units
@@ -65,12 +66,19 @@ def to_properties(resource: StoredResource, change_id: str) -> dict[str, Column]
         "lastModified": resource.last_modified,
         "version": resource.version,
     }
+    if resource.resource_type == GROUP:
+        properties |= base_property(resource.version)
     if change_id:
         properties["edges"] = change_id
     properties |= {column_property(name): value for name, value in resource.columns.items()}
     properties |= split("i", "\n".join(index_keys(resource)))
     properties |= split("d", _to_json(resource.document))
     return properties
+
+
+def base_property(version: str) -> dict[str, Column]:
+    """The version that a group gets by a change as a whole: readers see by it that more moved than single members."""
+    return {"base": version}
 
 
 def pending_property(change_id: str) -> dict[str, Column]:
@@ -89,6 +97,7 @@ def from_entity(resource_type: str, entity: Mapping[str, Any], etag: str) -> Sto
         version=entity["version"],
         columns={_column_name(name): value for name, value in entity.items() if name.startswith(_COLUMN_PREFIX)},
         etag="\n".join((etag, entity.get("edges", ""), "".join(joined("i", entity)))),
+        base_version=entity.get("base", ""),
         change_pending=bool(entity.get("pending")),
     )
 
