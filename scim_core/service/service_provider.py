@@ -229,6 +229,8 @@ class ServiceProvider:
             moved = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()))
             ours.add(moved.version)
             after = await self._store(address, before, moved, document, edits, guarded=guarded)
+            if after is before and guarded and members:
+                await self._require_unmoved(address, before)
             return Outcome(after, edits.applied(present))
 
         return await self._turns.until_not_overtaken((address.tenant, address.id), attempt)
@@ -279,6 +281,11 @@ class ServiceProvider:
         if await self._storage.apply_pending(address.tenant, address.id, seconds=WRITER_SECONDS):
             raise StorageBusy("a large change of the resource is being applied", PENDING_RETRY_AFTER)
         raise VersionConflict
+
+    async def _require_unmoved(self, address: Address, before: StoredResource) -> None:
+        """Raises VersionConflict when the group has changed since it was read: its members were read after it."""
+        if (await self._read(address)).version != before.version:
+            raise VersionConflict
 
     async def _shown(self, address: Address) -> list[Membership]:
         """The memberships that a representation shows: a group's members, another resource's groups."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.model import MembershipEdits, StoredResource
+from scim_core.model import Membership, MembershipEdits, StoredResource
 from scim_core.service import group_snapshots as module
 from scim_core.service.group_snapshots import MIN_READINGS, GroupSnapshot, group_snapshots
 from scim_core.storage.port import READ_AS_ONE, StorageBusy
@@ -290,3 +290,27 @@ async def test_readers_never_see_the_name_of_one_state_with_the_members_of_anoth
     wholes = {f"half {number}": [user["id"] for user in half] for number, half in enumerate(halves)}
     assert seen
     assert [shown for shown in seen if [item for item in shown[1] if item not in singles] != wholes[shown[0]]] == []
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+async def test_a_change_that_finds_its_name_and_its_members_in_two_states_is_made(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    storage = TableStorage(MemoryRows())
+    client = Client(endpoint_over(storage, Clock()))
+    first, second = [await client.user(f"user{number}") for number in range(2)]
+    url, members_of = path(await client.group("wanted", first)), storage.members_of
+
+    async def overtaken(tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
+        monkeypatch.setattr(storage, "members_of", members_of)
+        assert (await client.put(url, {"displayName": "other", "members": references(second)})).status == 200
+        return await members_of(tenant, group_id, limit=limit)
+
+    monkeypatch.setattr(storage, "members_of", overtaken)
+    wanted = {"displayName": "wanted", "members": references(second)}
+    if method == "PUT":
+        assert (await client.put(url, wanted)).status == 200
+    else:
+        assert (await client.patch(url, *(replace_value(name, value) for name, value in wanted.items()))).status == 204
+    after = await client.document(url)
+    assert (after["displayName"], member_ids(after)) == ("wanted", [second["id"]])

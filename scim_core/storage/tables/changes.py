@@ -125,7 +125,7 @@ def severance(
 
 
 def accounts_for(resource: StoredResource, memberships: Sequence[Membership]) -> bool:
-    """Whether `memberships`, read beside the resource and not after it, are certain to be all it had when it was read.
+    """Whether `memberships`, read at the same time as the resource, are certain to be all it had when it was read.
 
     Its row carries the id of the last change of its memberships. None: it never had one. Borne by an edge that was
     read: the edges were read after that change, hence they show all changes up to the state of the row. A group's

@@ -30,7 +30,7 @@ EDGES_AHEAD = PAGE_ROWS // STEP * STEP
 """Memberships of a deleted resource that are read at a time: what one answer of Table Storage holds, in whole steps."""
 
 MAX_REFUSALS = 10
-"""How often in a row a step may be refused before the change is left to others, who are at it or will be."""
+"""How often in a row a step may be refused. Then the change is left to others: they apply it now, or will."""
 
 REFUSED_SECONDS = 0.1
 """The pause after a refusal: another process applies the same change, and is to have the time for it."""
@@ -97,7 +97,7 @@ async def load(rows: Rows, tenant: str, resource_id: str) -> LargeChange | None:
 
 
 async def apply(rows: Rows, tenant: str, resource_id: str, seconds: float) -> bool:
-    """Whether the change that was pending, if any was, is applied: it is worked on for at most so many seconds.
+    """Whether the change that was pending, if any was, is applied, after at most so many seconds of work on it.
 
     Raises StorageBusy when its steps are refused over and over.
     """

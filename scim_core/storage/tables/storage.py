@@ -225,7 +225,7 @@ class TableStorage:
             except Unanswered:
                 if change.guarded:
                     raise
-                change = change.as_read()  # else what others have made of the group meanwhile would be undone
+                change = change.as_read()  # else what others have made of the group since would be undone
             except RowExists as conflict:
                 raise UniquenessConflict(conflict.operation.about) from None
             except RowMissing as failure:
