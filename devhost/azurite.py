@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -26,6 +27,8 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 START_SECONDS = 60  # starting takes one or two; a cold disk under load takes longer
 STOP_SECONDS = 10
 PORT_ATTEMPTS = 5
+PORTS = range(15_000, 32_000)
+"""Free ports are taken from these: systems give higher ones to clients, who would take one between choice and use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +146,15 @@ def _npm_ci(node: Node, folder: Path) -> None:
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on 127.0.0.1 that nothing listens on at this moment, and that no client will have by chance."""
+    while True:
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def _options(port: int, data: Path | None) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 from devhost.azurite import Azurite
 from scim_core import composition
 from scim_core.storage.memory import MemoryStorage
+from tests.running import RunningEndpoint, running_endpoint
 from tests.scim import Client, Clock, endpoint_over
 
 # HYPOTHESIS_EXAMPLES=5000 searches longer than every run can.
@@ -36,6 +37,13 @@ def _one_catalogue() -> Iterator[None]:
 def azurite() -> Iterator[Azurite]:
     """One for the whole run, in memory. Whoever uses it takes a table of its own: tests/tables.py."""
     with Azurite.start() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def endpoint(azurite: Azurite) -> Iterator[RunningEndpoint]:
+    """The endpoint over HTTP, in a process of its own: one for the whole run, whose single tenant many tests share."""
+    with running_endpoint(azurite) as running:
         yield running
 
 

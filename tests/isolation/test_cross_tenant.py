@@ -19,7 +19,7 @@ from scim_core.ids import uuid7
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.storage.memory import MemoryStorage
 from tests.contract.conftest import tables  # noqa: F401 -- a fixture
-from tests.scim import ENTERPRISE, GROUP, PATCH_OP, SEARCH_REQUEST, USER
+from tests.scim import ENTERPRISE, GROUP, PATCH_OP, SEARCH_REQUEST, UNLIMITED, USER
 from tests.tenancy import Service, document, settings
 
 CATALOGUE = load_catalogue(None)
@@ -139,7 +139,7 @@ def sent_to(route: Route, endpoint: str, it: Named) -> Iterator[Sent]:
 @pytest.fixture(params=["memory", "tables"])
 def service(request: pytest.FixtureRequest) -> Service:
     storage = MemoryStorage() if request.param == "memory" else request.getfixturevalue("tables")
-    return Service(settings(SCIM_TENANT_REQUESTS_PER_SECOND="1000000"), storage)
+    return Service(settings(**UNLIMITED), storage)
 
 
 @dataclass

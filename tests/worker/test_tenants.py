@@ -20,7 +20,7 @@ from aiohttp import web
 
 from devhost import play_entra
 from devhost.authority import Authority
-from devhost.azurite import free_port
+from devhost.azurite import Azurite, free_port
 from devhost.play_entra import KINDS, Entra, onboarded, play
 from scim_core.access.token_format import digest
 from scim_core.admin.__main__ import main
@@ -58,7 +58,7 @@ class Tenants:
 
     @property
     def environment(self) -> dict[str, str]:
-        return clean_environment() | {"SCIM_STORAGE_CONNECTION": self.endpoint.azurite.connection_string}
+        return clean_environment() | self.endpoint.storage
 
     def run(self, *arguments: str, given: str = "", **environment: str) -> Done:
         """The command, run in this process: starting one takes a second."""
@@ -79,10 +79,10 @@ class Tenants:
 
 
 @pytest.fixture(scope="module")
-def tenants() -> Iterator[Tenants]:
+def tenants(azurite: Azurite) -> Iterator[Tenants]:
     with (
         running_authority() as authority,
-        running_tenants("--quiet", SCIM_ENTRA_AUTHORITY=authority.url) as endpoint,
+        running_tenants(azurite, "--quiet", SCIM_ENTRA_AUTHORITY=authority.url) as endpoint,
     ):
         yield Tenants(endpoint, authority)
 
@@ -174,9 +174,8 @@ def test_metadata_is_reachable_and_tokens_are_not_logged(tenants: Tenants) -> No
 
 
 def test_the_life_of_a_tenant_in_words(tenants: Tenants) -> None:
-    connection = tenants.endpoint.azurite.connection_string
     arguments = ("--url", tenants.url, "tenants", "create", "Wingtip Toys", "--label", "for Entra")
-    created = outside(*arguments, SCIM_STORAGE_CONNECTION=connection)
+    created = outside(*arguments, **tenants.endpoint.storage)
     assert created.returncode == 0, created.stderr
     assert f"Tenant URL             {tenants.endpoint.base_url}\n" in created.stdout
     token = re.search(r"Secret Token +(scim_\S+)\n", created.stdout)
@@ -249,7 +248,7 @@ def test_what_cannot_be_done_is_one_sentence(tenants: Tenants, arguments: tuple[
 
 
 def test_without_a_public_url_nothing_is_created_that_could_not_be_shown(tenants: Tenants) -> None:
-    done = outside("tenants", "create", "No URL", SCIM_STORAGE_CONNECTION=tenants.endpoint.azurite.connection_string)
+    done = outside("tenants", "create", "No URL", **tenants.endpoint.storage)
     assert done.returncode == 1
     assert "SCIM_PUBLIC_BASE_URL" in done.stderr
     assert "no-url" not in tenants.run("tenants", "list").stdout
