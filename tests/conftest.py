@@ -18,6 +18,7 @@ from tests.scim import Client, Clock, endpoint_over
 hypothesis.settings.register_profile(
     "ours",
     deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],  # a busy machine is no fault
     max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "60")),
     derandomize="CI" in os.environ,
     database=None,
