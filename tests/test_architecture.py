@@ -128,7 +128,7 @@ def test_a_room_uses_only_the_rooms_it_may(module: str) -> None:
     assert used <= MAY_USE[room(module)]
 
 
-@pytest.mark.parametrize(("name", "others"), NEVER, ids=str)
+@pytest.mark.parametrize(("name", "others"), NEVER, ids=[name for name, _ in NEVER])
 def test_a_room_never_uses_what_lies_above_or_beside_it(name: str, others: set[str]) -> None:
     of_room = [module for module in MODULES if room(module) == name]
     used = {room(other) for module in of_room for other in imported(module) if other.partition(".")[0] == "scim_core"}

@@ -10,12 +10,13 @@ from scim2_tester import CheckResult, Status, check_server, get_all_available_ta
 
 from tests.conformance.scim_client import ScimClient
 from tests.running import RunningEndpoint
+from tests.worker.processes import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
 def results(endpoint: RunningEndpoint) -> list[CheckResult]:
     headers = {"Authorization": f"Bearer {endpoint.token}"}
-    with httpx.Client(base_url=endpoint.base_url, headers=headers, trust_env=False) as http:
+    with httpx.Client(base_url=endpoint.base_url, headers=headers, trust_env=False, timeout=PATIENCE_SECONDS) as http:
         return check_server(ScimClient(http))
 
 

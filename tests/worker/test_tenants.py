@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from http.client import HTTPConnection
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -25,6 +26,7 @@ from devhost.play_entra import KINDS, Entra, onboarded, play
 from scim_core.access.token_format import digest
 from scim_core.admin.__main__ import main
 from tests.running import ROOT, RunningEndpoint, clean_environment, running_authority, running_tenants
+from tests.worker.processes import PATIENCE_SECONDS
 from tests.worker.raw_http import send
 from tests.worker.test_commands import running
 
@@ -89,8 +91,12 @@ def tenants(azurite: Azurite) -> Iterator[Tenants]:
 
 @pytest.fixture
 def _as_operator(tenants: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in tenants.environment.items():
-        monkeypatch.setenv(name, value)
+    """The operator's part of the play is done in this process, too."""
+
+    async def administer(*arguments: str) -> Any:
+        return await asyncio.to_thread(tenants.json, *arguments)
+
+    monkeypatch.setattr(play_entra, "administer", administer)
 
 
 @pytest.mark.usefixtures("_as_operator")
@@ -114,7 +120,9 @@ async def test_each_way_opens_its_own_customer_and_none_of_the_others(tenants: T
         for kind in KINDS:
             customer = await onboarded(kind, tenants.url)
             bearers[kind] = await Entra(http, customer, tenants.authority, quiet=True).bearer()
-    async with httpx.AsyncClient(base_url=tenants.endpoint.base_url, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=tenants.endpoint.base_url, trust_env=False, timeout=PATIENCE_SECONDS
+    ) as client:
         for kind, bearer in bearers.items():
             headers = {"Authorization": f"Bearer {bearer}"}
             assert (await client.post("/Users", headers=headers, json={"userName": kind})).status_code == 201
@@ -151,7 +159,7 @@ def test_the_script_says_what_is_wrong(tenants: Tenants) -> None:
 
 def test_a_two_header_request_is_refused_as_the_host_joins_it(tenants: Tenants) -> None:
     """The host joins repeated headers with a comma; so the second credential is not overlooked."""
-    connection = HTTPConnection(urlsplit(tenants.url).netloc, timeout=30)
+    connection = HTTPConnection(urlsplit(tenants.url).netloc, timeout=PATIENCE_SECONDS)
     connection.putrequest("GET", "/scim/v2/Users")
     for _ in range(2):
         connection.putheader("Authorization", f"Bearer {tenants.endpoint.token}")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from devhost import timers
@@ -11,6 +10,7 @@ from devhost.errors import DevhostError
 from devhost.worker import Timer
 from tests.running import RunningApp, running_endpoint
 from tests.worker.processes import until
+from tests.worker.raw_http import send
 
 
 @pytest.mark.parametrize("schedule", ["*/5 * * * *", "0 */5 * * *", "0 99 * * * *", "nonsense", ""])
@@ -30,7 +30,7 @@ def often(azurite: Azurite) -> Iterator[RunningApp]:
 def test_the_sweep_is_called_when_it_is_due_and_says_what_it_did(often: RunningApp) -> None:
     assert until(lambda: "sweep was called by its timer" in often.said())
     assert "sweep: 0 finished, 0 left" in often.said()
-    assert httpx.get(f"{often.url}/sweep").status_code == 404
+    assert send(often.url, "/sweep").status == 404
 
 
 def test_without_a_container_there_is_no_backup(often: RunningApp) -> None:
