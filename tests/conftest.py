@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -10,9 +10,12 @@ import pytest
 
 from devhost.azurite import Azurite
 from scim_core import composition
-from scim_core.storage.memory import MemoryStorage
+from scim_core.settings import StorageSettings
+from scim_core.storage.tables import TableStorage, table_storage
+from tests.memory_rows import memory_storage
 from tests.running import RunningEndpoint, running_endpoint
 from tests.scim import Client, Clock, endpoint_over
+from tests.tables import new_table
 
 # HYPOTHESIS_EXAMPLES=5000 searches longer than every run can.
 hypothesis.settings.register_profile(
@@ -49,17 +52,25 @@ def endpoint(azurite: Azurite) -> Iterator[RunningEndpoint]:
 
 
 @pytest.fixture
+async def azurite_storage(azurite: Azurite) -> AsyncIterator[TableStorage]:
+    """A storage over a table that nobody has used."""
+    storage = table_storage(StorageSettings.from_environment(new_table(azurite)))
+    yield storage
+    await storage.close()
+
+
+@pytest.fixture
 def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def storage() -> MemoryStorage:
-    return MemoryStorage()
+def storage() -> TableStorage:
+    return memory_storage()
 
 
 @pytest.fixture
-def client(storage: MemoryStorage, clock: Clock) -> Client:
+def client(storage: TableStorage, clock: Clock) -> Client:
     return Client(endpoint_over(storage, clock))
 
 

@@ -1,5 +1,6 @@
 """A transcript of the calls a storage makes to its tables: what was asked, in which order, what went side by side."""
 
+import asyncio
 import itertools
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ from scim_core.storage.tables import TableStorage
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.row_operations import RowOperation
 from scim_core.storage.tables.rows import Row, RowPage, Rows
+
+TURNS = 10
+"""Turns of the event loop that every call takes: those side by side with it have started before it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Transcript:
     async def record[T](self, kind: str, keys: tuple[str, ...], answer: Awaitable[T]) -> T:
         """Awaits the answer and notes the call, whether it succeeds or fails."""
         start = next(self._places)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
         try:
             return await answer
         finally:
@@ -61,6 +67,9 @@ class RecordedRows(Rows):
 
     async def get(self, tenant: str, key: str, **options: Any) -> Row | None:
         return await self._recorded.record("get", (key,), self._rows.get(tenant, key, **options))
+
+    async def partition_after(self, partition: str) -> str | None:
+        return await self._recorded.record("partition", (partition,), self._rows.partition_after(partition))
 
     async def page(self, tenant: str, key_range: KeyRange, **options: Any) -> RowPage:
         keys = (key_range.low, key_range.high)

@@ -8,9 +8,9 @@ import pytest
 
 from scim_core import build
 from scim_core.settings import Settings
-from scim_core.storage.memory import MemoryStorage
 from tests.clients.targets import InProcess, OverHttp, Target
 from tests.credentials import KINDS, target_of
+from tests.memory_rows import memory_storage
 from tests.running import RunningEndpoint
 from tests.scim import UNLIMITED
 from tests.tenancy import Misbehaving
@@ -27,7 +27,7 @@ def in_process() -> InProcess:
         "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
         **UNLIMITED,
     }
-    endpoint = build(Settings.from_environment(environment), storage=MemoryStorage())
+    endpoint = build(Settings.from_environment(environment), storage=memory_storage())
     return InProcess(endpoint, "http://localhost:7071/scim/v2", TOKEN)
 
 

@@ -7,8 +7,8 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient
 
 from scim_core.storage.tables import TableStorage
+from scim_core.storage.tables.azure_rows import AzureRows
 from scim_core.storage.tables.client import Connection
-from scim_core.storage.tables.rows import Rows
 
 
 class ProcessDied(BaseException):
@@ -57,4 +57,4 @@ def storage_until(death: Death, connection: str, table: str) -> TableStorage:
         transport = MortalTransport(death)
         return Connection(TableClient.from_connection_string(connection, table, transport=transport), None)
 
-    return TableStorage(Rows(connect))
+    return TableStorage(AzureRows(connect))
