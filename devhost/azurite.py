@@ -44,8 +44,8 @@ class Azurite:
 
         Raises PortInUseError, and DevhostError when it cannot be installed or started or `data` is in use.
         """
-        node = find_node()
-        main = install(node) / MAIN
+        node, folder = installed()
+        main = folder / MAIN
         for _ in range(PORT_ATTEMPTS - 1 if port is None else 0):
             try:
                 return cls._start(node, main, free_port(), data, log)
@@ -110,26 +110,32 @@ class Azurite:
         raise DevhostError(f"Azurite did not start within {START_SECONDS} seconds: try again when the machine is idle.")
 
 
-def install(node: Node) -> Path:
-    """The folder with the Azurite that package-lock.json names; npm fetches it the first time."""
-    lock = (NPM / "package-lock.json").read_bytes()
-    folder = INSTALLED / hashlib.sha256(lock).hexdigest()[:12]
+def installed() -> tuple[Node, Path]:
+    """Node.js, and the folder with the Azurite that package-lock.json names. The first time they are fetched.
+
+    Of several processes that need them at the same time one fetches them, and the others wait. Raises DevhostError.
+    """
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    with (INSTALLED / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        node = find_node()
+        return node, _install(node)
+
+
+def _install(node: Node) -> Path:
+    content = (NPM / "package-lock.json").read_bytes()
+    folder = INSTALLED / hashlib.sha256(content).hexdigest()[:12]
     if (folder / MAIN).exists():
         return folder
     print("Installing Azurite (once, about half a minute) ...", flush=True)
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    # Installed aside and then renamed: half an installation is never found, and two at a time do not meet.
+    # Installed aside and then renamed: half an installation is never found.
     with tempfile.TemporaryDirectory(dir=INSTALLED, ignore_cleanup_errors=True) as aside:
         fresh = Path(aside) / "azurite"
         fresh.mkdir()
         for name in ("package.json", "package-lock.json"):
             shutil.copy(NPM / name, fresh)
         _npm_ci(node, fresh)
-        try:
-            fresh.rename(folder)
-        except OSError:
-            if not (folder / MAIN).exists():
-                raise
+        fresh.rename(folder)
     return folder
 
 

@@ -20,8 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from devhost.azurite import ACCOUNT, MAIN, NPM, free_port, install
-from devhost.node import find_node
+from devhost.azurite import ACCOUNT, MAIN, NPM, free_port, installed
 from tests.worker.processes import PATIENCE_SECONDS, until
 
 CLIENT_ID = "0b5a0b1e-0000-4000-8000-00000000c11e"
@@ -86,8 +85,8 @@ def blob_url(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory)
 
 @contextmanager
 def _azurite(service: str, certificate: Certificate, log: Path) -> Iterator[str]:
-    node, port = find_node(), free_port()
-    main = str(install(node) / MAIN).replace("/table/", f"/{service}/")
+    (node, folder), port = installed(), free_port()
+    main = str(folder / MAIN).replace("/table/", f"/{service}/")
     options = [f"--{service}Port", str(port), "--oauth", "basic", "--disableTelemetry", "--inMemoryPersistence"]
     options += ["--cert", str(certificate.path), "--key", str(certificate.key), "--skipApiVersionCheck"]
     command = [node.executable, "--require", str(NPM / "exit_with_parent.cjs"), main, *options]

@@ -3,12 +3,15 @@
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from azure.data.tables import TableServiceClient
 
+from devhost import azurite as azurite_module
 from devhost import node
-from devhost.azurite import PORTS, Azurite, free_port
+from devhost.azurite import MAIN, PORTS, Azurite, free_port
 from devhost.errors import DevhostError, PortInUseError
 from tests.running import ROOT
 from tests.worker.processes import is_running, until
@@ -64,6 +67,25 @@ def test_a_free_port_is_one_that_nothing_uses_and_no_client_gets_by_chance(monke
         assert port in PORTS
         monkeypatch.setattr("devhost.azurite.PORTS", range(port, port + 2))
         assert {free_port() for _ in range(20)} == {port + 1}
+
+
+def test_of_two_that_need_it_at_the_same_time_one_fetches_it(tmp_path, monkeypatch):
+    fetched = []
+
+    def fetch(_, folder):
+        fetched.append(folder)
+        time.sleep(0.1)  # long enough for another to begin
+        (folder / MAIN).parent.mkdir(parents=True)
+        (folder / MAIN).touch()
+
+    monkeypatch.setattr(azurite_module, "INSTALLED", tmp_path / "package")
+    monkeypatch.setattr(azurite_module, "_npm_ci", fetch)
+    with ThreadPoolExecutor(2) as threads:
+        one, other = threads.map(lambda _: azurite_module.installed(), range(2))
+
+    assert one == other
+    assert (one[1] / MAIN).is_file()
+    assert len(fetched) == 1
 
 
 def test_it_ends_when_its_starter_is_killed(tmp_path):
