@@ -1,7 +1,7 @@
 """The registry port, as its implementation must keep it; and how a directory is erased, resumably."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -26,11 +26,12 @@ from scim_core.storage.port import PagePosition, StorageBusy
 from scim_core.storage.tables import TableRegistry, TableStorage, keys
 from scim_core.storage.tables.keys import REGISTRY, KeyRange
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
-from scim_core.storage.tables.rows import Row, RowPage, Rows
+from scim_core.storage.tables.rows import Row, Rows
 from tests.contract.builders import also_on_azurite
 from tests.scim import Clock
 from tests.tenancy import Service, document, settings
-from tests.transcript import RecordedRows, Transcript, transcript
+from tests.transcript import transcript
+from tests.wrapped_rows import Call, WrappedRows
 
 NOW = "2026-11-23T09:05:00.000000Z"
 
@@ -224,31 +225,20 @@ async def test_the_registry_is_no_tenants(registry: TableRegistry, storage: Tabl
 # Erasing a directory
 
 
-class Failing(RecordedRows):
+class Failing(WrappedRows):
     """Rows whose n-th call fails: before it happens, or after it has happened and before the answer."""
 
     def __init__(self, rows: Rows, call: int, *, after: bool) -> None:
-        super().__init__(rows, Transcript())
+        super().__init__(rows)
         self._left = call
         self._after = after
 
-    async def get(self, tenant: str, key: str, **options: Any) -> Row | None:
-        return await self._disturbed(super().get(tenant, key, **options))
-
-    async def page(self, tenant: str, key_range: KeyRange, **options: Any) -> RowPage:
-        return await self._disturbed(super().page(tenant, key_range, **options))
-
-    async def transact(self, tenant: str, operations: Sequence[RowOperation], **options: Any) -> list[str]:
-        return await self._disturbed(super().transact(tenant, operations, **options))
-
-    async def _disturbed[T](self, call: Coroutine[Any, Any, T]) -> T:
+    async def _made[T](self, kind: str, about: tuple[str, ...], call: Call[T], *, repeatable: bool = True) -> T:  # noqa: ARG002
         self._left -= 1
         if self._left != 0:
-            return await call
+            return await call()
         if self._after:
-            await call
-        else:
-            call.close()
+            await call()
         raise StorageBusy("the process died here")
 
 

@@ -21,14 +21,15 @@ from scim_core.storage.tables.errors import RowExists
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import RowPage
 from tests.contract.builders import NOW, TENANT, adding, create, edge, edges_of, group, id_of, removing, stored, user
-from tests.transcript import RecordedRows, Transcript, transcript
+from tests.transcript import transcript
+from tests.wrapped_rows import WrappedRows
 
 
-class InterruptedRows(RecordedRows):
+class InterruptedRows(WrappedRows):
     """Rows that do something before, or lose the answer after, the next transaction."""
 
     def __init__(self, storage: TableStorage) -> None:
-        super().__init__(storage.rows, Transcript())
+        super().__init__(storage.rows)
         self.before: Callable[[], Awaitable[Any]] | None = None
         self.lose_answers = 0
 
@@ -45,7 +46,7 @@ class InterruptedRows(RecordedRows):
         return etags
 
 
-class ShreddedRows(RecordedRows):
+class ShreddedRows(WrappedRows):
     """Rows whose answers come one row at a time, each after an empty page, as Table Storage may answer."""
 
     async def page(self, tenant: str, key_range: Any, *, token: Any = None, limit: int = 1, **options: Any) -> RowPage:
@@ -57,7 +58,7 @@ class ShreddedRows(RecordedRows):
         return RowPage(page.rows, page.token and {"next": page.token, "pause": True})  # type: ignore[arg-type, dict-item]
 
 
-class ShortRows(RecordedRows):
+class ShortRows(WrappedRows):
     """Rows of which an answer holds a hundred at most, as one of large rows does."""
 
     async def page(self, tenant: str, key_range: Any, *, limit: int = 100, **options: Any) -> RowPage:
@@ -138,7 +139,7 @@ async def test_a_membership_costs_three_operations(storage: TableStorage) -> Non
 async def test_ranges_are_read_to_their_end_through_empty_and_short_pages(storage: TableStorage) -> None:
     await create(storage, *(user(number) for number in range(4)))
     await storage.create(TENANT, group(50), [edge(50, number) for number in range(4)])
-    storage.rows = ShreddedRows(storage.rows, Transcript())
+    storage.rows = ShreddedRows(storage.rows)
     ids = [id_of(number) for number in range(4)]
     assert (await storage.count(TENANT, "User")).number == 4
     assert [item.id for item in (await storage.page(TENANT, "User", limit=4)).resources] == ids
@@ -161,7 +162,7 @@ async def test_many_ids_that_lie_together_are_read_together_and_others_one_by_on
     assert await calls(range(50)) == {"get": 50}
     assert await calls(range(239, -1, -1)) == {"page": 1}
     assert await calls([*range(60), *range(10_000, 10_060)]) == {"page": 1}
-    storage.rows = ShortRows(storage.rows, Transcript())
+    storage.rows = ShortRows(storage.rows)
     assert await calls(range(240)) == {"page": 3}
     assert await calls(range(0, 240, 4)) == {"page": 3}
     assert await calls([0, *range(180, 240)]) == {"page": 1, "get": 60}
@@ -188,7 +189,7 @@ async def test_the_groups_of_many_that_lie_together_are_read_together_and_others
     assert await calls(range(50)) == 50
     assert await calls(range(239, -1, -1)) == 3
     assert await calls([*range(0, 240, 3), *range(10_000, 10_020)]) == 1
-    storage.rows = ShortRows(storage.rows, Transcript())
+    storage.rows = ShortRows(storage.rows)
     assert await calls(range(100)) == 2
     assert await calls([0, 0, *range(180, 240)]) == 1 + 60
 

@@ -4,67 +4,40 @@ A test that is marked with `also_over_azurite` runs a second time with directori
 operator starts them.
 """
 
-import asyncio
-import io
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from scim_core.admin.__main__ import main
 from scim_core.settings import StorageSettings
-from scim_core.storage import tables
 from scim_core.storage.tables import TableStorage, table_rows
 from scim_core.storage.tables.rows import Rows
+from tests.commands import run_here, run_process
 from tests.memory_rows import MemoryRows
-from tests.running import ROOT, clean_environment
 from tests.scim import Client, Clock, endpoint_over
 from tests.tables import new_table
-
-NOWHERE = {"SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true"}
-"""The settings of commands whose rows are given to them."""
 
 
 @dataclass
 class Directory:
     """A table, a client of the endpoint over it, and the commands over it."""
 
-    environment: dict[str, str]
     rows: Rows
     storage: TableStorage
     client: Client
+    environment: dict[str, str] | None
 
     @classmethod
-    def over(cls, rows: Rows, environment: dict[str, str]) -> "Directory":
+    def over(cls, rows: Rows, environment: dict[str, str] | None = None) -> "Directory":
+        """With an environment, the commands are processes in it."""
         storage = TableStorage(rows)
-        return cls(environment, rows, storage, Client(endpoint_over(storage, Clock())))
+        return cls(rows, storage, Client(endpoint_over(storage, Clock())), environment)
 
-    async def run(self, command: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """`python -m scim_core.admin <command>`."""
-        given = [command, *map(str, arguments)]
-        if self.environment is not NOWHERE:
-            return process(given, self.environment)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(tables, "AzureRows", lambda _: self.rows)
-            return await asyncio.to_thread(in_process, given, self.environment)
-
-
-def in_process(given: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """The command on an event loop of its own."""
-    with redirect_stdout(io.StringIO()) as output, redirect_stderr(io.StringIO()) as errors:
-        code = main(given, environment)
-    return subprocess.CompletedProcess(given, code, output.getvalue(), errors.getvalue())
-
-
-def process(given: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own."""
-    command = [sys.executable, "-m", "scim_core.admin", *given]
-    surroundings = clean_environment() | environment
-    return subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
+    async def run(self, *given: object) -> subprocess.CompletedProcess[str]:
+        """What `python -m scim_core.admin` does with these arguments."""
+        return run_process(self.environment, *given) if self.environment else await run_here(self.rows, *given)
 
 
 also_over_azurite = pytest.mark.parametrize("directory", ["memory", "azurite"], indirect=True)
@@ -78,7 +51,7 @@ async def directory(request: pytest.FixtureRequest) -> AsyncIterator[Callable[[]
 
     def make() -> Directory:
         if getattr(request, "param", "memory") == "memory":
-            made.append(Directory.over(MemoryRows(), NOWHERE))
+            made.append(Directory.over(MemoryRows()))
         else:
             environment = new_table(request.getfixturevalue("azurite"))
             rows = table_rows(StorageSettings.from_environment(environment))

@@ -18,9 +18,9 @@ from scim_core.storage.port import StorageBusy, StorageError
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows
-from tests.transcript import RecordedRows, Transcript
-from tests.transfer.conftest import process
+from tests.commands import run_process
 from tests.transfer.test_restore import answers, fill
+from tests.wrapped_rows import WrappedRows
 
 
 def now() -> datetime:
@@ -56,7 +56,7 @@ async def test_an_interrupted_export_is_continued(directory, file, kept):
 
 def test_an_export_that_fails_leaves_its_part_and_no_file(file):
     nowhere = {"SCIM_STORAGE_CONNECTION": "AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:9/a"}
-    done = process(["export", str(file)], nowhere)
+    done = run_process(nowhere, "export", file)
 
     assert (done.returncode, file.exists()) == (2, False)
     assert done.stderr.splitlines()[-1].startswith("admin export: ")
@@ -74,11 +74,11 @@ async def test_an_export_replaces_no_file_and_continues_no_other_tenants(directo
     assert (done.returncode, "is of the tenant b" in done.stderr) == (2, True)
 
 
-class DyingRows(RecordedRows):
+class DyingRows(WrappedRows):
     """Rows that fail for good at a transaction, before it or after it has happened."""
 
     def __init__(self, rows: Rows, at: int, *, before: bool) -> None:
-        super().__init__(rows, Transcript())
+        super().__init__(rows)
         self.left = at
         self._before = before
 

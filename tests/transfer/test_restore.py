@@ -12,8 +12,8 @@ from scim_core.storage.tables import changes, large_change_runner
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.rows import RowPage, Rows
 from tests.scim import ENTERPRISE, GLOBAL_RELAY, Client, add, member_ids, references, remove, replace
-from tests.transcript import RecordedRows, Transcript
 from tests.transfer.conftest import Directory, also_over_azurite
+from tests.wrapped_rows import WrappedRows
 
 QUERIES = (
     "/Users?count=1000",
@@ -163,11 +163,11 @@ async def test_a_change_that_starts_while_the_export_runs_is_not_lost(directory,
     assert "Every invariant holds" in (await after.run("check")).stdout
 
 
-class OvertakenRows(RecordedRows):
+class OvertakenRows(WrappedRows):
     """Rows to which something happens before they are first asked what was written since."""
 
     def __init__(self, rows: Rows, happening: Callable[[], Awaitable[None]]) -> None:
-        super().__init__(rows, Transcript())
+        super().__init__(rows)
         self._happenings = [happening]
 
     async def page(self, tenant: str, key_range: KeyRange, *, since: datetime | None = None, **options: Any) -> RowPage:

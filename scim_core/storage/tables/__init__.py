@@ -1,7 +1,10 @@
 """The storage and registry ports over the rows of one table of Azure Table Storage.
 
-Read first: `rows` (what is asked of the table), `storage` and `registry` (the ports), `changes` (what each change
-writes). docs/storage.md describes keys, properties and limits. `azure_rows`, `client` and `errors` use Azure's SDK.
+Read first: `keys` (every kind of row), `changes` (a change as row operations), `storage` (the port), `rows` (what is
+asked of the table). A change beyond one transaction goes through `large_change` and `large_change_runner`.
+
+To add a kind of row go to `keys`, its properties to `entities`, and describe it in docs/storage.md. `azure_rows` makes
+the calls to Azure; what Azure may answer, and what that means, is in `errors`.
 """
 
 from functools import partial
