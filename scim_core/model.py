@@ -42,7 +42,7 @@ class StoredResource:
 
     resource_type: str
     id: str
-    document: dict[str, Any]
+    document: Json
     created: str
     last_modified: str
     version: str

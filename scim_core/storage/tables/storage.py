@@ -20,13 +20,14 @@ from scim_core.storage.port import (
 )
 from scim_core.storage.tables import changes, entities, keys, large_change_runner, reading
 from scim_core.storage.tables.changes import Change
+from scim_core.storage.tables.entities import ReadState
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing, Unanswered
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.large_change import LargeChange, deleting, editing
 from scim_core.storage.tables.reading import ID, read_memberships, read_range, side_by_side
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
-from scim_core.storage.tables.service_limits import require_transaction
+from scim_core.storage.tables.service_limits import require_index_rows, require_transaction
 
 MAX_ATTEMPTS = 5
 """How often an edit is planned again because memberships it removes were removed by others in the meantime."""
@@ -50,6 +51,7 @@ class TableStorage:
 
     async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
         """See Storage.create."""
+        require_index_rows(len(resource.index))
         change = changes.creation(resource, members, _new_change_id())
         try:
             if change.fits:
@@ -124,6 +126,7 @@ class TableStorage:
 
     async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS) -> None:
         """See Storage.update."""
+        require_index_rows(len(resource.index), len(ReadState.of(resource).index_keys))
         await self._edit(tenant, changes.update(resource, edits, _new_change_id()))
 
     async def edit_members(self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool) -> None:
@@ -192,14 +195,14 @@ class TableStorage:
         edges = [Membership(group_id, member_id) for member_id in sorted(set(member_ids))]
         return await reading.edges_present(self.rows, tenant, edges)
 
-    async def load_bookmark(self, tenant: str, key: str) -> PagePosition | None:
-        """See Storage.load_bookmark."""
+    async def load_page_position(self, tenant: str, key: str) -> PagePosition | None:
+        """See Storage.load_page_position."""
         row = await self.rows.get(tenant, keys.bookmark(key))
-        return entities.to_bookmark(row.properties) if row else None
+        return entities.to_page_position(row.properties) if row else None
 
-    async def save_bookmark(self, tenant: str, key: str, bookmark: PagePosition) -> None:
-        """See Storage.save_bookmark."""
-        properties = entities.bookmark_properties(bookmark)
+    async def save_page_position(self, tenant: str, key: str, position: PagePosition) -> None:
+        """See Storage.save_page_position."""
+        properties = entities.page_position_properties(position)
         await self.rows.transact(tenant, [RowOperation(Verb.UPSERT, Role.RESOURCE, keys.bookmark(key), properties)])
 
     async def ping(self) -> None:
