@@ -23,7 +23,7 @@ help:
 	@echo "make check-infra  the Bicep files: syntax, names, types where BICEPCHECK is there, checkov, bicep where it is there"
 	@echo "make package  what is deployed, as dist/scim.zip"
 	@echo "make costs  what a month costs, from measured storage calls; ARGS='--price always_ready=0' changes a price"
-	@echo "make bench  the benchmarks; ARGS= are passed on"
+	@echo "make bench  the benchmarks; ARGS=--help lists them; ARGS='base --against COMMIT' compares with another commit"
 
 run:
 	@sh devhost/environment.sh $(RUN)

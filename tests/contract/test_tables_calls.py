@@ -113,7 +113,7 @@ async def test_calls_that_follow_each_other_are_counted_and_calls_side_by_side_a
     await create(storage, user(1))
     with transcript(storage) as recorded:
         await asyncio.gather(storage.ping(), storage.read(TENANT, "User", [id_of(1), id_of(2)]))
-        await storage.save_bookmark(TENANT, "key", PagePosition(id_of(1), 1, NOW))
+        await storage.save_page_position(TENANT, "key", PagePosition(id_of(1), 1, NOW))
     assert recorded.round_trips == 2
     assert recorded.kinds == ["get", "get", "get", "transact"]
     await storage.ping()
