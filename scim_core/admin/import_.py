@@ -70,6 +70,6 @@ def _tell(plan: ImportPlan) -> None:
         print(f"{key} was left out: another resource has its unique value since.")
     for conflict in plan.conflicts:
         print(f"{conflict}. The index is not complete: change one of them, then run `admin reindex`.")
-    for head in plan.pending():
-        what = f"{head.resource_type} {head.resource_id}"
+    for change in plan.pending():
+        what = f"{change.resource_type} {change.resource_id}"
         print(f"A large change of {what} was not finished when it was exported; it is now.")

@@ -5,8 +5,9 @@ d0, d1, ...                          its document: JSON text, in parts that fit 
 i0, i1, ...                          the row keys of its index entries, one a line
 c_...                                its promoted columns
 indexed                              the names of the indexes beyond the first ones that its writer kept, one a line
-edges                                the mark of the last change of a membership it takes part in, if any
-pending                              the mark of the change that is still being carried out, if any
+base                                 of a group: the version by its last change as a whole
+edges                                the id of the last change of a membership it takes part in, if any
+pending                              the id of its pending change, if any
 """
 
 import json
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from scim_core.model import FIRST_INDEXES, Column, Membership, StoredResource
+from scim_core.model import FIRST_INDEXES, GROUP, Column, Membership, StoredResource
 from scim_core.storage.port import PagePosition, VersionConflict
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.service_limits import MAX_PROPERTY_UNITS, units
@@ -31,14 +32,14 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9]*")
 
 @dataclass(frozen=True, slots=True)
 class ReadState:
-    """The state of a row when it was read: its ETag, the mark of its last membership change, the names of the indexes
+    """The state of a row when it was read: its ETag, the id of its last membership change, the names of the indexes
     beyond FIRST_INDEXES that its writer kept, its index row keys.
 
     As text it is the `etag` of the port, so that a change knows what there is to replace without reading it again.
     """
 
     etag: str
-    mark: str
+    change_id: str
     indexed: frozenset[str]
     index_keys: frozenset[str]
 
@@ -48,9 +49,9 @@ class ReadState:
         if not resource.etag:
             raise VersionConflict
         etag, _, rest = resource.etag.partition("\n")
-        mark, _, rest = rest.partition("\n")
+        change_id, _, rest = rest.partition("\n")
         indexed, _, index_lines = rest.partition("\n")
-        return cls(etag, mark, frozenset(indexed.split()), frozenset(index_lines.splitlines()))
+        return cls(etag, change_id, frozenset(indexed.split()), frozenset(index_lines.splitlines()))
 
 
 def index_keys(resource: StoredResource) -> dict[str, str]:
@@ -66,16 +67,18 @@ def listed_index_keys(entity: Mapping[str, Any]) -> list[str]:
     return "".join(joined("i", entity)).splitlines()
 
 
-def to_properties(resource: StoredResource, mark: str) -> dict[str, Column]:
-    """The whole row of a resource; `mark` is that of the last change of its memberships, empty for none."""
+def to_properties(resource: StoredResource, change_id: str) -> dict[str, Column]:
+    """The whole row of a resource; `change_id` is that of the last change of its memberships, empty for none."""
     properties: dict[str, Column] = {
         "id": resource.id,
         "created": resource.created,
         "lastModified": resource.last_modified,
         "version": resource.version,
     }
-    if mark:
-        properties["edges"] = mark
+    if resource.resource_type == GROUP:
+        properties |= base_property(resource.version)
+    if change_id:
+        properties["edges"] = change_id
     properties |= indexed_property(index.name for index in resource.indexes - FIRST_INDEXES)
     properties |= {column_property(name): value for name, value in resource.columns.items()}
     properties |= split("i", "\n".join(index_keys(resource)))
@@ -94,9 +97,14 @@ def indexed(entity: Mapping[str, Any]) -> frozenset[str]:
     return frozenset((entity.get("indexed") or "").split())
 
 
-def unsettled_property(mark: str) -> dict[str, Column]:
-    """The mark of the change that a resource's row waits for; empty for none."""
-    return {"pending": mark}
+def base_property(version: str) -> dict[str, Column]:
+    """The version that a group gets by a change as a whole: readers see by it that more moved than single members."""
+    return {"base": version}
+
+
+def pending_property(change_id: str) -> dict[str, Column]:
+    """The id of a resource's pending change; empty for none."""
+    return {"pending": change_id}
 
 
 def from_entity(resource_type: str, entity: Mapping[str, Any], etag: str) -> StoredResource:
@@ -110,7 +118,8 @@ def from_entity(resource_type: str, entity: Mapping[str, Any], etag: str) -> Sto
         version=entity["version"],
         columns={_column_name(name): value for name, value in entity.items() if name.startswith(_COLUMN_PREFIX)},
         etag="\n".join((etag, entity.get("edges", ""), " ".join(indexed(entity)), "".join(joined("i", entity)))),
-        unsettled=bool(entity.get("pending")),
+        base_version=entity.get("base", ""),
+        change_pending=bool(entity.get("pending")),
     )
 
 
@@ -123,14 +132,14 @@ def column_property(column: str) -> str:
     return _COLUMN_PREFIX + escaped
 
 
-def membership_properties(edge: Membership, mark: str) -> dict[str, Column]:
+def membership_properties(edge: Membership, change_id: str) -> dict[str, Column]:
     """Either row of a membership."""
-    return {"group": edge.group_id, "member": edge.member_id, "type": edge.member_type, "edges": mark}
+    return {"group": edge.group_id, "member": edge.member_id, "type": edge.member_type, "edges": change_id}
 
 
 def to_membership(entity: Mapping[str, Any]) -> Membership:
     """The membership of either of its rows."""
-    return Membership(entity["group"], entity["member"], entity["type"], mark=entity["edges"])
+    return Membership(entity["group"], entity["member"], entity["type"], change_id=entity["edges"])
 
 
 def page_position_properties(position: PagePosition) -> dict[str, Column]:
