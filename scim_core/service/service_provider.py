@@ -185,7 +185,7 @@ class ServiceProvider:
     async def require_applied(self, address: Address, stored: StoredResource) -> None:
         """Raises VersionConflict once a pending change of the resource is applied, StorageBusy when it stays pending.
 
-        What was read beside the resource may be older than that change.
+        What was read side by side with the resource may be older than that change.
         """
         if not stored.change_pending:
             return
