@@ -3,6 +3,8 @@ RUN := requirements.txt devhost/requirements.txt
 TEST := $(RUN) tests/requirements.txt
 
 INFRA := infra/requirements.txt
+# A file's tests stay together, so that what they share is started once; the files keep their order.
+WORKERS ?= 2
 BICEPCHECK ?= ../shared/tools/bicepcheck.py
 
 .PHONY: help run test lint check check-storage check-infra package costs bench
@@ -16,6 +18,7 @@ help:
 	@echo "            SCIM_TOKEN=       the bearer token to accept: else one is generated and kept"
 	@echo "            TENANTS=one       registry: many tenants, which python -m scim_core.admin creates"
 	@echo "make test   all tests; ARGS='-k name' passes on arguments to pytest"
+	@echo "            WORKERS=2         processes that test side by side; 0: this one alone, as for ARGS=--pdb"
 	@echo "make lint   ruff and mypy"
 	@echo "make check  lint, then test"
 	@echo "make check-storage  every invariant of a tenant's rows; ARGS='--tenant name --repair'. Where they are is said by"
@@ -31,7 +34,7 @@ run:
 
 test:
 	@sh devhost/environment.sh $(TEST)
-	@exec $(PYTHON) -m pytest $(ARGS)
+	@exec $(PYTHON) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 lint:
 	@sh devhost/environment.sh $(TEST)

@@ -13,6 +13,7 @@ from scim_core import composition
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import TableStorage, table_storage
 from tests.memory_rows import memory_storage
+from tests.running import RunningEndpoint, running_endpoint
 from tests.scim import Client, Clock, endpoint_over
 from tests.tables import new_table
 
@@ -20,6 +21,7 @@ from tests.tables import new_table
 hypothesis.settings.register_profile(
     "ours",
     deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],  # a busy machine is no fault
     max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "60")),
     derandomize="CI" in os.environ,
     database=None,
@@ -42,6 +44,13 @@ def azurite() -> Iterator[Azurite]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def endpoint(azurite: Azurite) -> Iterator[RunningEndpoint]:
+    """The endpoint over HTTP, in a process of its own: one for the whole run, whose single tenant many tests share."""
+    with running_endpoint(azurite) as running:
+        yield running
+
+
 @pytest.fixture
 async def azurite_storage(azurite: Azurite) -> AsyncIterator[TableStorage]:
     """A storage over a table that nobody has used."""
@@ -56,8 +65,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def storage() -> TableStorage:
-    return memory_storage()
+def storage(request: pytest.FixtureRequest) -> TableStorage:
+    """An empty storage in this process, or over Azurite where a test says so: see contract/builders.also_on_azurite."""
+    if getattr(request, "param", "memory") == "memory":
+        return memory_storage()
+    found: TableStorage = request.getfixturevalue("azurite_storage")
+    return found
 
 
 @pytest.fixture
