@@ -65,8 +65,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def storage() -> TableStorage:
-    return memory_storage()
+def storage(request: pytest.FixtureRequest) -> TableStorage:
+    """An empty storage in this process, or over Azurite where a test says so: see contract/builders.also_on_azurite."""
+    if getattr(request, "param", "memory") == "memory":
+        return memory_storage()
+    found: TableStorage = request.getfixturevalue("azurite_storage")
+    return found
 
 
 @pytest.fixture

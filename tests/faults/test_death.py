@@ -5,7 +5,7 @@ invariant holds, and the operation has happened whole or not at all.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -127,6 +127,8 @@ class Start:
     directory: Directory
     held: dict[str, Any]
     rows: list[RowOperation]
+    undisturbed: dict[str, Json] = field(default_factory=dict)
+    """What the directory holds after a case in which nothing went wrong, for the cases that were tried."""
 
     @classmethod
     async def made(cls) -> "Start":

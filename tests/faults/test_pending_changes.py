@@ -7,6 +7,7 @@ import pytest
 from scim_core.model import Membership, MembershipEdits
 from scim_core.storage.tables import keys
 from scim_core.storage.tables import storage as table_storage_module
+from tests.contract.builders import also_on_azurite
 from tests.faults.directory import Directory
 from tests.scim import add, member_ids, path, references, remove, replace
 from tests.transcript import transcript
@@ -172,6 +173,7 @@ async def test_what_was_deleted_is_gone_from_the_decision_on(directory: Director
     assert member_ids(await client.document(directory.group)) == [users[1]["id"]]
 
 
+@also_on_azurite
 async def test_readers_see_what_one_request_of_a_writer_made_or_are_told_to_come_back(directory: Directory) -> None:
     client, group, halves = directory.client, directory.group, (directory.users[:6], directory.users[6:])
     bodies = [{"displayName": f"half {number}", "members": references(*half)} for number, half in enumerate(halves)]
