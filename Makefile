@@ -3,9 +3,12 @@ RUN := requirements.txt devhost/requirements.txt
 TEST := $(RUN) tests/requirements.txt
 
 INFRA := infra/requirements.txt
+LOCKED := requirements devhost/requirements devhost/requirements-node devhost/requirements-lock tests/requirements \
+	infra/requirements infra/requirements-release
+COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes
 BICEPCHECK ?= ../shared/tools/bicepcheck.py
 
-.PHONY: help run test lint check check-storage check-infra package costs bench
+.PHONY: help run test lint check check-storage check-infra package costs bench lock
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +27,8 @@ help:
 	@echo "make package  what is deployed, as dist/scim.zip"
 	@echo "make costs  what a month costs, from measured storage calls; ARGS='--price always_ready=0' changes a price"
 	@echo "make bench  the benchmarks; ARGS= are passed on"
+	@echo "make lock   every requirements*.txt again, from the requirements*.in of the same name: with hashes, and with the"
+	@echo "            versions as they are. ARGS='--upgrade-package aiohttp' or ARGS=--upgrade takes newer ones"
 
 run:
 	@sh devhost/environment.sh $(RUN)
@@ -63,3 +68,10 @@ costs:
 bench:
 	@sh devhost/environment.sh $(TEST)
 	@exec $(PYTHON) -m bench $(ARGS)
+
+lock:
+	@VENV=.venv-lock sh devhost/environment.sh devhost/requirements-lock.txt
+	@for name in $(LOCKED); do \
+		.venv-lock/bin/$(COMPILE) --quiet --custom-compile-command "make lock, which calls $(COMPILE)" \
+			$(ARGS) --output-file $$name.txt $$name.in || exit 1; \
+	done
