@@ -8,7 +8,7 @@ LOCKED := requirements devhost/requirements devhost/requirements-node devhost/re
 COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes
 BICEPCHECK ?= ../shared/tools/bicepcheck.py
 
-.PHONY: help run test lint check check-storage check-infra package costs bench lock
+.PHONY: help run test test-quick coverage lint lint-fast check check-storage check-infra package costs bench lock
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,8 @@ help:
 	@echo "            SCIM_TOKEN=       the bearer token to accept: else one is generated and kept"
 	@echo "            TENANTS=one       registry: many tenants, which python -m scim_core.admin creates"
 	@echo "make test   all tests; ARGS='-k name' passes on arguments to pytest"
+	@echo "make test-quick  ruff, and the tests that start no process"
+	@echo "make coverage    all tests, and which branches of scim_core and devhost they reach: fewer than the limit fail"
 	@echo "make lint   ruff and mypy"
 	@echo "make check  lint, then test"
 	@echo "make check-storage  every invariant of a tenant's rows; ARGS='--tenant name --repair'. Where they are is said by"
@@ -38,11 +40,23 @@ test:
 	@sh devhost/environment.sh $(TEST)
 	@exec $(PYTHON) -m pytest $(ARGS)
 
-lint:
+test-quick: lint-fast
+	@HYPOTHESIS_EXAMPLES=10 $(PYTHON) -m pytest -m "not processes" $(ARGS)
+
+coverage:
+	@sh devhost/environment.sh $(TEST)
+	@$(PYTHON) -m coverage erase
+	@$(PYTHON) -m coverage run -m pytest $(ARGS)
+	@$(PYTHON) -m coverage combine --quiet
+	@$(PYTHON) -m coverage report
+
+lint: lint-fast
+	$(PYTHON) -m mypy
+
+lint-fast:
 	@sh devhost/environment.sh $(TEST)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy
 
 check:
 	@$(MAKE) --no-print-directory lint

@@ -9,8 +9,11 @@ import hypothesis
 import pytest
 
 from scim_core import composition
+from scim_core.protocol.schemas import load_catalogue
 from scim_core.storage.memory import MemoryStorage
 from tests.scim import Client, Clock, endpoint_over
+
+pytest_plugins = ["tests.starting"]
 
 # HYPOTHESIS_EXAMPLES=5000 searches longer than every run can.
 hypothesis.settings.register_profile(
@@ -27,7 +30,7 @@ hypothesis.settings.load_profile("ours")
 def _one_catalogue() -> Iterator[None]:
     """Building the models takes 20 ms and always comes to the same: once for all tests, not for each."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(composition, "load_catalogue", functools.cache(composition.load_catalogue))
+        patch.setattr(composition, "load_catalogue", functools.cache(load_catalogue))
         yield
 
 
