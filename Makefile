@@ -8,7 +8,7 @@ LOCKED := requirements devhost/requirements devhost/requirements-node devhost/re
 COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes
 BICEPCHECK ?= ../shared/tools/bicepcheck.py
 
-.PHONY: help run test test-quick coverage lint lint-fast check check-storage check-infra package costs bench lock
+.PHONY: help run test test-quick coverage lint lint-fast check check-storage check-infra package sbom costs bench lock
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "            SCIM_STORAGE_CONNECTION or SCIM_STORAGE_ACCOUNT_URL: else Azurite on its usual port"
 	@echo "make check-infra  the Bicep files: syntax, names, types where BICEPCHECK is there, checkov, bicep where it is there"
 	@echo "make package  what is deployed, as dist/scim.zip"
+	@echo "make sbom     the package, and what it contains as dist/scim.cdx.json (CycloneDX)"
 	@echo "make costs  what a month costs, from measured storage calls; ARGS='--price always_ready=0' changes a price"
 	@echo "make bench  the benchmarks; ARGS= are passed on"
 	@echo "make lock   every requirements*.txt again, from the requirements*.in of the same name: with hashes, and with the"
@@ -74,6 +75,10 @@ check-infra:
 package:
 	@sh devhost/environment.sh $(RUN)
 	@exec $(PYTHON) -m infra.package $(ARGS)
+
+sbom: package
+	@VENV=.venv-release sh devhost/environment.sh infra/requirements-release.txt
+	@exec $(PYTHON) -m infra.sbom
 
 costs:
 	@sh devhost/environment.sh $(TEST)

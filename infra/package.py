@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-CONTENT = ("function_app.py", "host.json", "requirements.txt", "scim_core")
+CONTENT = ("function_app.py", "host.json", "requirements.txt", "scim_core", "LICENSE", "NOTICE")
 """What of this folder goes in; .funcignore keeps out the rest where other tools build the package."""
 
 REQUIREMENTS = Path(".python_packages", "lib", "site-packages")
