@@ -1,1 +1,8 @@
-"""OAuth 2.0: the token endpoint, the tokens it issues, the tokens of Entra it trusts. Only here is PyJWT imported."""
+"""OAuth 2.0: the token endpoint, the tokens it issues, the tokens of Entra it trusts. Only here is PyJWT imported.
+
+Read first: `clients` (who may have a token), `access_tokens` (what a token says), `entra` (what Entra signs),
+`verification` (every check of a signed token).
+
+To change what a token holds go to `access_tokens`, its keys, to `signing_keys`. What a client reads when it is refused
+is in `clients` and `answers`. The HTTP side is scim_core/endpoint/oauth_endpoint.py.
+"""

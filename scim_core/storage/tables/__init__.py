@@ -1,4 +1,11 @@
-"""The storage and registry ports over Azure Table Storage: the only package that imports Azure's SDK."""
+"""The storage and registry ports over Azure Table Storage. Every call goes through `rows`.
+
+Read first: `keys` (every kind of row), `changes` (a change as row operations), `storage` (the port), `rows` (one method
+call for one round trip). A change beyond one transaction goes through `large_change` and `large_change_runner`.
+
+To add a kind of row go to `keys`, its properties to `entities`, and describe it in docs/storage.md. What Azure may
+answer, and what that means, is in `errors`.
+"""
 
 from functools import partial
 
