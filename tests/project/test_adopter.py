@@ -11,32 +11,8 @@ from infra.release import fault, released
 from scim_core.version import __version__
 from tests.running import ROOT
 
-KINDS = {"md", "py", "json", "bicep", "in", "txt", "toml", "yml"}
-"""Endings of files."""
-
-PAGES = ["CONTRIBUTING.md", "SECURITY.md"]
 GIT_FILES = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
 """Every file of the project. No name has a space in it."""
-
-BY_NAME = {"__init__.py", "requirements.in", "requirements.txt"}
-"""Files that are named without their folder, because several folders have one."""
-
-
-def named_paths(page: str) -> set[str]:
-    """What the page links to, and what it has in backticks with a slash or the ending of a file."""
-    text = (ROOT / page).read_text()
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
-    quoted = re.findall(r"`([\w./-]+)`", text)
-    return {*links, *(name for name in quoted if "/" in name or name.rpartition(".")[2] in KINDS)}
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_path_that_a_page_names_is_there(page: str) -> None:
-    named = {name for name in named_paths(page) if not name.startswith("/")}  # a route, such as /health
-    known = {*GIT_FILES, *(f"{parent}/" for name in GIT_FILES for parent in Path(name).parents)}
-
-    assert len(named) > 15
-    assert {name for name in named if name not in known and name not in BY_NAME} == set()
 
 
 def test_the_licence_is_the_apache_licence_and_the_copyright_the_authors() -> None:
