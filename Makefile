@@ -6,6 +6,9 @@ INFRA := infra/requirements.txt
 LOCKED := requirements devhost/requirements devhost/requirements-node devhost/requirements-lock tests/requirements \
 	infra/requirements infra/requirements-release
 COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes
+# A file's tests stay together, so that what they share is started once; the files keep their order.
+WORKERS ?= 2
+PYTEST := -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 BICEPCHECK ?= ../shared/tools/bicepcheck.py
 
 .PHONY: help run test test-quick coverage lint lint-fast check check-storage check-infra package sbom costs bench lock
@@ -19,6 +22,7 @@ help:
 	@echo "            SCIM_TOKEN=       the bearer token to accept: else one is generated and kept"
 	@echo "            TENANTS=one       registry: many tenants, which python -m scim_core.admin creates"
 	@echo "make test   all tests; ARGS='-k name' passes on arguments to pytest"
+	@echo "            WORKERS=2         processes that test side by side; 0: this one alone, as for ARGS=--pdb"
 	@echo "make test-quick  ruff, and the tests that start no process"
 	@echo "make coverage    all tests, and which branches of scim_core and devhost they reach: fewer than the limit fail"
 	@echo "make lint   ruff and mypy"
@@ -39,15 +43,15 @@ run:
 
 test:
 	@sh devhost/environment.sh $(TEST)
-	@exec $(PYTHON) -m pytest $(ARGS)
+	@exec $(PYTHON) $(PYTEST) $(ARGS)
 
 test-quick: lint-fast
-	@HYPOTHESIS_EXAMPLES=10 $(PYTHON) -m pytest -m "not processes" $(ARGS)
+	@HYPOTHESIS_EXAMPLES=10 $(PYTHON) $(PYTEST) -m "not processes" $(ARGS)
 
 coverage:
 	@sh devhost/environment.sh $(TEST)
 	@$(PYTHON) -m coverage erase
-	@$(PYTHON) -m coverage run -m pytest $(ARGS)
+	@$(PYTHON) -m coverage run $(PYTEST) $(ARGS)
 	@$(PYTHON) -m coverage combine --quiet
 	@$(PYTHON) -m coverage report
 
