@@ -33,9 +33,9 @@ help:
 	@echo "make package  what is deployed, as dist/scim.zip"
 	@echo "make sbom     the package, and what it contains as dist/scim.cdx.json (CycloneDX)"
 	@echo "make costs  what a month costs, from measured storage calls; ARGS='--price always_ready=0' changes a price"
-	@echo "make bench  the benchmarks; ARGS= are passed on"
 	@echo "make lock   every requirements*.txt again, from the requirements*.in of the same name: with hashes, and with the"
 	@echo "            versions as they are. ARGS='--upgrade-package aiohttp' or ARGS=--upgrade takes newer ones"
+	@echo "make bench  the benchmarks; ARGS=--help lists them; ARGS='base --against COMMIT' compares with another commit"
 
 run:
 	@sh devhost/environment.sh $(RUN)

@@ -1,4 +1,4 @@
-"""`python -m bench`: what the endpoint costs, and how that compares with the storage calls it makes."""
+"""`python -m bench`: what the endpoint costs, and how that compares with its storage calls or with another commit."""
 
 import argparse
 import asyncio
@@ -6,36 +6,77 @@ import logging
 import sys
 import time
 
-from bench import base, large, scale
+from bench import against, base, large, scale
+from bench.against_report import against_report, measured_line
+from bench.commits import CommitError
+from bench.http_client import UnexpectedStatus
+from bench.ratios import Verdict
 from bench.report import base_report, large_report, large_step, scale_report
+
+FAILED = 2
+"""The exit code for a comparison that could not be made, as for a wrong argument: 1 is taken by what became slower."""
 
 
 def main() -> int:
-    """The exit code: 0. Targets are printed as met or missed; nothing fails for the speed of a machine."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Benchmarks over loopback and Azurite.")
-    parser.add_argument("run", nargs="?", choices=["base", "scale", "large"], default="base", help="default: base")
-    parser.add_argument("--largest", type=int, default=max(scale.USERS), help="size at which scale and large stop")
-    parser.add_argument(
-        "--plain-azurite",
-        action="store_true",
-        help="over Azurite's own range reads, which look at every row (scale, large)",
-    )
-    arguments = parser.parse_args()
+    """The exit code: 1 when the comparison with another commit finds something slower, FAILED when it cannot be made.
+
+    Else 0: targets are printed as met or missed, and nothing fails for the speed of a machine.
+    """
+    arguments = _parser().parse_args(sys.argv[1:] or ["base"])
     logging.disable(logging.WARNING)
     started = time.monotonic()
+    try:
+        code = _run(arguments)
+    except (CommitError, UnexpectedStatus) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return FAILED
+    print(f"\nAll of it took {time.monotonic() - started:.0f} s.")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Benchmarks over loopback and Azurite; docs/benchmarks.md says more. Without arguments: base.",
+    )
+    runs = parser.add_subparsers(dest="run", required=True, metavar="RUN")
+    one = runs.add_parser("base", help="what each operation costs beyond its storage calls, or against another commit")
+    one.add_argument(
+        "--against", metavar="COMMIT", help="run this commit in turns with the working tree; exit code 1: slower"
+    )
+    for name, text in (
+        ("scale", "what stays flat in large directories and groups"),
+        ("large", "what one request takes that names many members"),
+    ):
+        sized = runs.add_parser(name, help=text)
+        sized.add_argument("--largest", type=int, default=max(scale.USERS), help="size at which to stop")
+        sized.add_argument(
+            "--plain-azurite", action="store_true", help="over Azurite's own range reads, which look at every row"
+        )
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.run == "base" and arguments.against:
+        compared = asyncio.run(against.run(arguments.against, lambda measured: _tell(measured_line(measured))))
+        print(against_report(compared))
+        return int(Verdict.SLOWER in compared.verdicts)
     if arguments.run == "base":
         print(base_report(asyncio.run(base.run())))
     elif arguments.run == "large":
-        steps = large.run(arguments.largest, plain_azurite=arguments.plain_azurite, progress=_tell)
+        steps = large.run(
+            arguments.largest,
+            plain_azurite=arguments.plain_azurite,
+            progress=lambda step: _tell(large_step(step)),
+        )
         print(large_report(asyncio.run(steps)))
     else:
         print(scale_report(asyncio.run(scale.run(arguments.largest, plain_azurite=arguments.plain_azurite))))
-    print(f"\nAll of it took {time.monotonic() - started:.0f} s.")
     return 0
 
 
-def _tell(step: large.Step) -> None:
-    print(large_step(step), file=sys.stderr, flush=True)
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

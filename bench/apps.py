@@ -59,11 +59,11 @@ def environment(azurite: Azurite, table: str, token: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(azurite: Azurite, table: str) -> Iterator[Endpoint]:
-    """The endpoint, over this table."""
+def serving(azurite: Azurite, table: str, root: Path = ROOT) -> Iterator[Endpoint]:
+    """The endpoint of this working tree, served by the devhost of that tree, over this table."""
     token = secrets.token_urlsafe(32)
     settings = environment(azurite, table, token)
-    with running_app(ROOT, settings, ("--quiet",)) as running:
+    with running_app(root, settings, ("--quiet",), root=root) as running:
         app = App(running.url, Meter(running.process.pid))
         yield Endpoint(app, Client("/scim/v2", token), settings)
 

@@ -29,16 +29,27 @@ type Entry = tuple[str, dict[str, Any], dict[str, Any]]
 type Calls = Callable[[TableClient], Awaitable[str]]
 
 POPULATION = 1_000
-"""Users that are there when the measurement begins; requests of higher numbers begin with the first user again."""
+"""Users that are there when the measurement begins: a list of 100 is then one page of many, and storing them takes
+seconds. Requests of higher numbers begin with the first user again."""
+
+MEMBERS = 100
+"""Members that a group has before others join it, the last users of the population: more than none, as most groups."""
 
 LIST_COUNT = 100
+"""Resources of a list page: what clients that synchronise ask for, and Entra's own page size."""
+
 POSTED = 1_000_000
-"""The number of the first user that a POST creates."""
+"""The number of the first user that a POST creates: far above the population, so that none is there yet."""
 
 _EDGE = "group,member,type,edges"
+"""The properties that the storage asks for where it reads a membership."""
+
 _RANGE = "PartitionKey eq @partition and RowKey ge @low and RowKey lt @high"
+"""The query with which the storage reads a range of rows."""
+
 _PARTITION = keys.partition(TENANT)
 _MARK = "0123456789abcdef01234567"
+"""As long as the storage's own, so that rows are of the same size."""
 
 
 async def durations(table: TableClient, all_calls: Sequence[Calls], side_by_side: int) -> list[float]:
@@ -58,9 +69,12 @@ async def durations(table: TableClient, all_calls: Sequence[Calls], side_by_side
     return seconds
 
 
-def group_of(number: int) -> int:
-    """The group to which the request of this number adds a member: another one when all users have joined."""
-    return number // POPULATION
+def joining(number: int) -> tuple[int, int]:
+    """The group that the request of this number changes, and the user that it adds.
+
+    It is another group when all users have joined: a user who is a member already would cost no write.
+    """
+    return divmod(number, POPULATION - MEMBERS)
 
 
 def get_user(number: int) -> Calls:
@@ -122,8 +136,9 @@ def get_group(_: int) -> Calls:
 
 def patch_group(number: int) -> Calls:
     """PATCH that adds a member: the group beside the edge that is not there; then one transaction."""
-    group = stored_group(group_of(number))
-    edge = Membership(group.id, user_id(number % POPULATION))
+    group_number, member = joining(number)
+    group = stored_group(group_number)
+    edge = Membership(group.id, user_id(member))
     edge_key = keys.member(edge.group_id, edge.member_id)
     edits = MembershipEdits(add=(edge,))
     change = changes.membership_change(_as_read(group), edits, _MARK, guarded=False)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from bench import bare
 from bench.apps import Endpoint, environment, serving, serving_bare
-from bench.bare import POPULATION
+from bench.bare import MEMBERS, POPULATION
 from bench.directory import store_group, store_users
 from bench.measure import CALLS_FIRST, Bench, Result
-from bench.operations import MEMBERS, OPERATIONS, post_user
+from bench.operations import GET_USER, OPERATIONS, post_user
 from bench.process import Durations, first_answer_durations, import_durations
 from bench.transcripts import CallCounter
 from devhost.azurite import Azurite
@@ -16,11 +16,16 @@ from scim_core import Settings
 from scim_core.storage.tables import table_storage
 
 USERS = 10_000
-"""Users in the directory when the memory of the process is read."""
+"""Users in the directory when the memory of the process is read: a company of a size that is common."""
 
 LOAD_CONNECTIONS = 16
+"""Connections over which these users are created: as many as the operations are measured with at most."""
+
 REPETITIONS = 5
+"""Starts of a process of which the best and the median are taken: the target holds for the best, which five show."""
+
 _FIRST_LOADED = 200_000
+"""The number of the first of these users: above all numbers of the requests that were measured before."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,8 @@ async def prepare(settings: Settings, population: int = POPULATION) -> None:
     storage = table_storage(settings.storage)
     await store_users(storage, range(population))
     for first in (0, CALLS_FIRST):
-        await store_group(storage, bare.group_of(first), range(POPULATION - MEMBERS, POPULATION))
+        group, _ = bare.joining(first)
+        await store_group(storage, group, range(POPULATION - MEMBERS, POPULATION))
     await storage.close()
 
 
@@ -86,7 +92,7 @@ async def _fill(endpoint: Endpoint) -> None:
 
 
 def _starts(endpoint: Endpoint) -> tuple[Durations, Durations]:
-    request = OPERATIONS[1].request(endpoint.client, 0)
+    request = GET_USER.request(endpoint.client, 0)
     return (
         import_durations(endpoint.environment, REPETITIONS),
         first_answer_durations(endpoint.environment, request, REPETITIONS),

@@ -17,8 +17,14 @@ ENTERPRISE_URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 
 _SIDE_BY_SIDE = 4
+"""Transactions under way at the same time: enough to keep Azurite busy, which uses one processor."""
+
 _MARK = "0123456789abcdef01234567"
+"""As long as the storage's own, so that rows are of the same size."""
+
 _NOW = "2026-11-23T12:00:00.000000Z"
+"""When all that is stored here was created: every run has the same rows."""
+
 _CATALOGUE = load_catalogue()
 
 

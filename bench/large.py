@@ -15,6 +15,8 @@ from devhost.azurite import Azurite
 from scim_core.storage.tables import TableStorage, table_storage
 
 SIZES = (1_000, 10_000, 100_000)
+"""Members that one request names: each ten times the one before, up to the largest group that is promised."""
+
 LONGEST_SECONDS = 1800
 """How long a change may take: several times what one of 100,000 members takes over Azurite on a busy machine."""
 

@@ -10,12 +10,17 @@ from bench.operations import Client, Operation
 from bench.transcripts import Calls
 
 CALLS_FIRST = 100_000
-"""The number of the first request of which the calls alone are made."""
+"""The number of the first request of which the calls alone are made: above all that the endpoint is asked."""
 
 WARM_UP = 20
+"""Requests before the measurement: connections are open then, and what is kept in memory is there."""
+
 ROUNDS = 6
+"""Turns that each of the compared has: more than one, so that what else the machine does falls on all."""
+
 REQUESTS = {1: 24, 16: 80}
-"""Requests of a round, by the number of connections."""
+"""Requests of a round, by the number of connections. One client alone shows the latency; 16 keep the process busy.
+All rounds together have enough for a p50 and a p95, and the whole run takes about two minutes."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +77,14 @@ class Bench:
 
     async def measure(self, operation: Operation, calls: Calls, first: int) -> Result:
         """The operation at each number of connections; its requests are numbered from `first` on."""
-        at, calls_at = _Counter(first), _Counter(CALLS_FIRST)
+        at, calls_at = Numbers(first), Numbers(CALLS_FIRST)
         warm_up = at.take(WARM_UP)
         await self.endpoint.serve(operation.requests(self.client, warm_up), 1, self.client.note)
         await self.bare.serve(operation.bare_requests(warm_up), 1)
         comparisons = [await self._compare(operation, connections, at, calls_at) for connections in REQUESTS]
         return Result(operation.title, calls, tuple(comparisons))
 
-    async def _compare(
-        self, operation: Operation, connections: int, at: "_Counter", calls_at: "_Counter"
-    ) -> Comparison:
+    async def _compare(self, operation: Operation, connections: int, at: "Numbers", calls_at: "Numbers") -> Comparison:
         """In turns, so that what else the machine does falls on all."""
         endpoint, same_shape, calls = _Tally(), _Tally(), _Tally()
         for _ in range(ROUNDS):
@@ -103,11 +106,14 @@ class Bench:
         return Sample(tuple(seconds), sample.elapsed), cpu_seconds
 
 
-class _Counter:
+class Numbers:
+    """Gives out the numbers of requests, each once: no request of a series is the same as one before."""
+
     def __init__(self, first: int) -> None:
         self._next = first
 
     def take(self, count: int) -> range:
+        """The next `count` numbers."""
         numbers = range(self._next, self._next + count)
         self._next = numbers.stop
         return numbers

@@ -7,25 +7,30 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from bench import bare
+from bench import bare, directory
 from bench.bare import POPULATION
-from bench.directory import group_id, user, user_id, user_name
+from bench.directory import user, user_name
 from bench.http_client import Request, Response
 
-MEMBERS = 100
-"""Members of the group that is there, the last users of the population."""
-
 MEDIA_TYPE = "application/scim+json"
+"""RFC 7644 section 8.1."""
+
 PATCH_URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+"""RFC 7644 section 3.5.2."""
 
 
 @dataclass
 class Client:
-    """Writes requests for one endpoint, with its token, and keeps where the users are that a POST made."""
+    """Writes requests for one endpoint, with its token, and keeps where the users are that a POST made.
+
+    `user_id` and `group_id` give the id of the resource of a number: ours, unless the endpoint chose the ids.
+    """
 
     path: str
     token: str
     posted: list[str] = field(default_factory=list)
+    user_id: Callable[[int], str] = directory.user_id
+    group_id: Callable[[int], str] = directory.group_id
 
     def request(self, method: str, target: str, expect: int, body: Any = None) -> Request:
         """A request to a target below the SCIM endpoint."""
@@ -75,7 +80,7 @@ def _list_page(client: Client, _: int) -> Request:
 
 
 def _get_user(client: Client, number: int) -> Request:
-    return client.request("GET", f"/Users/{user_id(number % POPULATION)}", 200)
+    return client.request("GET", f"/Users/{client.user_id(number % POPULATION)}", 200)
 
 
 def _match_none(client: Client, number: int) -> Request:
@@ -87,29 +92,29 @@ def _match_one(client: Client, number: int) -> Request:
 
 
 def _get_group(client: Client, _: int) -> Request:
-    return client.request("GET", f"/Groups/{group_id(0)}?excludedAttributes=members", 200)
+    return client.request("GET", f"/Groups/{client.group_id(0)}?excludedAttributes=members", 200)
 
 
 def add_member(client: Client, group: int, member: int) -> Request:
     """PATCH of a group that adds this user, as Entra sends it."""
-    operation = {"op": "Add", "path": "members", "value": [{"value": user_id(member)}]}
+    operation = {"op": "Add", "path": "members", "value": [{"value": client.user_id(member)}]}
     body = {"schemas": [PATCH_URN], "Operations": [operation]}
-    return client.request("PATCH", f"/Groups/{group_id(group)}", 204, body)
+    return client.request("PATCH", f"/Groups/{client.group_id(group)}", 204, body)
 
 
 def _patch_group(client: Client, number: int) -> Request:
-    return add_member(client, bare.group_of(number), number % POPULATION)
+    return add_member(client, *bare.joining(number))
 
 
 def _patch_user(client: Client, number: int) -> Request:
     operation = {"op": "Replace", "path": "title", "value": f"Title {number}"}
     body = {"schemas": [PATCH_URN], "Operations": [operation]}
-    return client.request("PATCH", f"/Users/{user_id(number % POPULATION)}", 200, body)
+    return client.request("PATCH", f"/Users/{client.user_id(number % POPULATION)}", 200, body)
 
 
 def _put_user(client: Client, number: int) -> Request:
     body = user(number % POPULATION) | {"nickName": f"Nick {number}"}
-    return client.request("PUT", f"/Users/{user_id(number % POPULATION)}", 200, body)
+    return client.request("PUT", f"/Users/{client.user_id(number % POPULATION)}", 200, body)
 
 
 def post_user(client: Client, number: int) -> Request:
@@ -121,9 +126,12 @@ def _delete_user(client: Client, _: int) -> Request:
     return client.request("DELETE", client.posted.pop(), 204)
 
 
+GET_USER = Operation("GET user", "get_user", _get_user)
+"""It can be asked at any time, as often as one likes."""
+
 OPERATIONS = (
     Operation("list page of 100", "list_page", _list_page, divisor=4),
-    Operation("GET user", "get_user", _get_user),
+    GET_USER,
     Operation("match: nobody", "match_none", _match_none),
     Operation("match: one user", "match_one", _match_one),
     Operation("GET group, no members", "get_group", _get_group),

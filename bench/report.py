@@ -9,10 +9,19 @@ from bench.process import Durations
 from bench.scale import Point
 
 MAX_RATIO = 1.8
+"""How many times as long as its storage calls an operation may take: storage stays the larger part of every request."""
+
 MAX_RESIDENT_MB = 200
+"""A process with 10,000 users in its directory: less than half of the smallest instance, which has 512 MB for all."""
+
 MAX_IMPORT_SECONDS = 1.1
+"""The part of a cold start that is ours: a client waits for it when an instance is new."""
+
 MAX_FIRST_ANSWER_SECONDS = 2.0
+"""What a client waits for when a process is new, the start of host and worker included."""
+
 MAX_GROWTH = 1.3
+"""Flat: what a hundred times the size may add. A read of all rows would take many times as long."""
 
 _HEADINGS = (
     *("operation", "conn", "req/s", "p50", "p95", "CPU"),

@@ -17,18 +17,35 @@ from devhost.azurite import Azurite
 from scim_core.storage.tables import table_storage
 
 USERS = (1_000, 10_000, 100_000)
+"""Directories: each ten times the one before, so that what grows with the size cannot be taken for chance."""
+
 MEMBERS = (10, 1_000, 10_000, 100_000)
+"""Groups: from a team to everybody in the largest directory."""
+
 ROUNDS = 6
+"""Turns that each size has: what else the machine does falls on all of them."""
+
 REQUESTS = 10
-"""Requests of a round, over one connection. The sizes take turns, so that what else the machine does falls on all."""
+"""Requests of a round, over one connection: few, so that the turns follow each other quickly."""
 
 PAGE = 100
+"""Resources of a list page: what clients that synchronise ask for."""
+
 _WARM_UP = 20
+"""Requests before the measurement: connections are open then, and what is kept in memory is there."""
+
 _TURNS = 10
+"""Parts of a walk between which the sizes take turns."""
+
 _PAGES = 100
-"""The fewest pages of which the time of a walk is taken."""
+"""The fewest pages of which the time of a walk is taken: ten a turn."""
+
 _SEED = 7
+"""Which users are drawn: any number, and in every run the same."""
+
 _NODE_OPTIONS = "NODE_OPTIONS"
+"""The variable in which Node finds what it loads before a program."""
+
 _SEEK = Path(__file__).parent / "azurite_seek.cjs"
 
 

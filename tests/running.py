@@ -102,9 +102,12 @@ def running_authority() -> Iterator[Authority]:
 
 @contextmanager
 def running_app(
-    directory: Path, settings: Mapping[str, str], options: tuple[str, ...] = (), port: int = 0
+    directory: Path, settings: Mapping[str, str], options: tuple[str, ...] = (), port: int = 0, root: Path = ROOT
 ) -> Iterator[RunningApp]:
-    """The function app of this directory on this or a free port. It ends with the block, or with this process."""
+    """The function app of this directory on this or a free port. It ends with the block, or with this process.
+
+    `root` is the working tree whose devhost serves it.
+    """
     with tempfile.NamedTemporaryFile() as output:
         command = [
             sys.executable,
@@ -117,8 +120,8 @@ def running_app(
         ]
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
-            env={**clean_environment(), **settings},
+            cwd=root,
+            env={**clean_environment(root), **settings},
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
@@ -137,14 +140,14 @@ def close_input(process: subprocess.Popen[bytes]) -> None:
     process.stdin.close()
 
 
-def clean_environment() -> dict[str, str]:
+def clean_environment(root: Path = ROOT) -> dict[str, str]:
     """This environment, in which no setting comes from the developer's own nor from their local.settings.json."""
-    return {**os.environ, **dict.fromkeys(setting_names(), "")}
+    return {**os.environ, **dict.fromkeys(setting_names(root), "")}
 
 
-def setting_names() -> list[str]:
-    """All settings of ours that there are."""
-    sample = json.loads((ROOT / "local.settings.sample.json").read_text())
+def setting_names(root: Path = ROOT) -> list[str]:
+    """All settings that there are in this working tree."""
+    sample = json.loads((root / "local.settings.sample.json").read_text())
     return [name for name in sample["Values"] if name.startswith("SCIM_")]
 
 

@@ -1,0 +1,167 @@
+"""This working tree and another commit, measured in turns over one Azurite, so that noise falls on both."""
+
+import json
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench import commits
+from bench.apps import Endpoint, serving
+from bench.bare import MEMBERS, POPULATION, joining
+from bench.directory import group, user
+from bench.http_client import Response
+from bench.measure import WARM_UP, Numbers, Served
+from bench.operations import GET_USER, OPERATIONS, Operation
+from bench.process import first_answer_seconds
+from bench.ratios import Pair, Paired, Verdict, in_turns
+from devhost.azurite import Azurite
+from tests.running import ROOT
+
+ROUNDS = 20
+"""Rounds of each operation. Of 20 ratios, those from the sixth lowest to the sixth highest have the true median among
+them with a certainty of 95 percent (binomial distribution). The spread, their middle half, is just as wide."""
+
+REQUESTS = {1: 16, 16: 64}
+"""Requests of a round, by the number of connections: few, so that both have their turn within a second and find the
+machine as busy; enough for a median."""
+
+STARTS = 12
+"""Rounds in which a new process of each is started: fewer, for a start takes a second or two, and enough that chance
+alone does not make three quarters of them slower."""
+
+_GROUPS = joining(WARM_UP + ROUNDS * sum(REQUESTS.values()))[0] + 1
+"""Groups that are there: as many as the users of all rounds join."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One operation at one number of connections: the p50 of each round, and its processor time for each request."""
+
+    title: str
+    connections: int
+    seconds: Paired
+    cpu_seconds: Paired
+
+
+@dataclass(frozen=True)
+class AgainstRun:
+    """All that was measured. Memory is resident megabytes; `other_versions` are requirements that were not met."""
+
+    names: Pair[str]
+    other_versions: tuple[str, ...]
+    operations: tuple[Measured, ...]
+    first_answers: Paired
+    memory_at_start: Pair[float]
+    memory_after: Pair[float]
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Those of the operations, and of the first answer of a new process."""
+        return [*(measured.seconds.verdict for measured in self.operations), self.first_answers.verdict]
+
+
+async def run(commit: str, progress: Callable[[Measured], object]) -> AgainstRun:
+    """Every operation of this working tree against the same of the commit. `progress` is told of each as it is done.
+
+    Raises CommitError for a commit that is not there or does not start, UnexpectedStatus when an endpoint answers an
+    operation otherwise than it must.
+    """
+    names = Pair(commits.tree_name(ROOT), commits.short_name(ROOT, commit))
+    with tempfile.TemporaryDirectory() as folder:
+        other = Path(folder)
+        commits.export(ROOT, commit, other)
+        with Azurite.start() as azurite, serving(azurite, "this") as this, _serving(azurite, other) as against:
+            turns = _Turns(await _Side.seeded(this, ROOT), await _Side.seeded(against, other))
+            at_start = turns.memory()
+            measured = []
+            for operation in OPERATIONS:
+                async for item in turns.measure(operation):
+                    progress(item)
+                    measured.append(item)
+            after = turns.memory()
+            first_answers = await turns.first_answers()
+        versions = tuple(commits.other_versions(ROOT, other))
+        return AgainstRun(names, versions, tuple(measured), first_answers, at_start, after)
+
+
+@contextmanager
+def _serving(azurite: Azurite, root: Path) -> Iterator[Endpoint]:
+    with ExitStack() as stack:
+        try:
+            endpoint = stack.enter_context(serving(azurite, "against", root))
+        except AssertionError as error:
+            wanted = ", ".join(commits.other_versions(ROOT, root)) or "the same packages"
+            raise commits.CommitError(f"The commit does not start here (it wants {wanted}): {error}") from None
+        yield endpoint
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One of the two: its endpoint with a directory in it, and its working tree."""
+
+    endpoint: Endpoint
+    root: Path
+
+    @classmethod
+    async def seeded(cls, endpoint: Endpoint, root: Path) -> "_Side":
+        """The side, once users and groups were created over HTTP: how rows look is the affair of each commit."""
+        users: list[str] = []
+        groups: list[str] = []
+        client = replace(endpoint.client, user_id=users.__getitem__, group_id=groups.__getitem__)
+        requests = (client.request("POST", "/Users", 201, user(number)) for number in range(POPULATION))
+        await endpoint.app.serve(requests, 1, _noting_ids(users))
+        members = [{"value": user_id} for user_id in users[-MEMBERS:]]
+        bodies = [group(number) | {"members": members} for number in range(_GROUPS)]
+        await endpoint.app.serve(
+            [client.request("POST", "/Groups", 201, body) for body in bodies], 1, _noting_ids(groups)
+        )
+        return cls(replace(endpoint, client=client), root)
+
+    async def serve(self, operation: Operation, numbers: range, connections: int) -> Served:
+        """The requests of these numbers are answered."""
+        client = self.endpoint.client
+        sample, cpu = await self.endpoint.app.serve(operation.requests(client, numbers), connections, client.note)
+        return Served(sample, cpu / len(numbers))
+
+    async def first_answer(self) -> float:
+        """The seconds from the start of a new process to its first answer, to a GET."""
+        request = GET_USER.request(self.endpoint.client, 0)
+        return await first_answer_seconds(self.endpoint.environment, request, self.root)
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """The two sides, which do the same in turns."""
+
+    this: _Side
+    against: _Side
+
+    def memory(self) -> Pair[float]:
+        """Resident megabytes now."""
+        return Pair(*(side.endpoint.app.meter.resident_mb() for side in (self.this, self.against)))
+
+    async def first_answers(self) -> Paired:
+        """The first answers of new processes."""
+        return Paired(*map(tuple, await in_turns(self.this, self.against, [_Side.first_answer] * STARTS)))
+
+    async def measure(self, operation: Operation) -> AsyncIterator[Measured]:
+        """The operation at each number of connections."""
+        numbers = Numbers(0)
+        await in_turns(self.this, self.against, [_round(operation, numbers.take(WARM_UP), 1)])
+        for connections, requests in REQUESTS.items():
+            count = requests // operation.divisor
+            rounds = [_round(operation, numbers.take(count), connections) for _ in range(ROUNDS)]
+            taken = await in_turns(self.this, self.against, rounds)
+            seconds = Paired(*(tuple(served.sample.percentile(50) for served in side) for side in taken))
+            cpu_seconds = Paired(*(tuple(served.cpu_seconds for served in side) for side in taken))
+            yield Measured(operation.title, connections, seconds, cpu_seconds)
+
+
+def _round(operation: Operation, numbers: range, connections: int) -> Callable[[_Side], Awaitable[Served]]:
+    return lambda side: side.serve(operation, numbers, connections)
+
+
+def _noting_ids(ids: list[str]) -> Callable[[Response], None]:
+    return lambda response: ids.append(json.loads(response.body)["id"])
