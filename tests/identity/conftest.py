@@ -22,7 +22,6 @@ from cryptography.x509.oid import NameOID
 
 from devhost.azurite import ACCOUNT, MAIN, NPM, free_port, install
 from devhost.node import find_node
-from tests.running import close_input
 
 CLIENT_ID = "0b5a0b1e-0000-4000-8000-00000000c11e"
 HEADER = "of-the-platform"
@@ -99,7 +98,7 @@ def _azurite(service: str, certificate: Certificate, folder: Path) -> Iterator[s
         assert time.monotonic() < deadline
         time.sleep(0.05)
     yield f"https://127.0.0.1:{port}/{ACCOUNT}"
-    close_input(process)
+    process.stdin.close()
     process.wait(20)
 
 

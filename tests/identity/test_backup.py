@@ -4,11 +4,9 @@ import hashlib
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import httpx
 import pytest
@@ -17,14 +15,10 @@ from azure.storage.blob import ContainerClient
 
 from scim_core.storage.maintenance.backup import BackupFailed, export_all
 from scim_core.storage.port import StorageError
-from scim_core.storage.tables.rows import RowPage
-from tests.identity.conftest import Certificate, token
+from tests.identity.conftest import token
 from tests.identity.test_managed_identity import TOKEN, run
 from tests.running import ROOT, clean_environment, running_app
 from tests.worker.processes import until
-
-if TYPE_CHECKING:
-    from scim_core.storage.maintenance.exporting import ExportRows
 
 _numbers = count(1)
 BACK_UP = (
@@ -40,7 +34,7 @@ class Platforms:
 
 
 @pytest.fixture
-def container(blob_url: str, certificate: Certificate) -> ContainerClient:
+def container(blob_url: str, certificate) -> ContainerClient:
     url = f"{blob_url}/exports{next(_numbers)}"
     client = ContainerClient.from_container_url(url, Platforms(), connection_verify=str(certificate.path))
     client.create_container()
@@ -62,9 +56,7 @@ def backup(settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_the_timer_backs_up_and_the_blob_restores(
-    settings: dict[str, str], container: ContainerClient, tmp_path: Path
-) -> None:
+def test_the_timer_backs_up_and_the_blob_restores(settings, container, tmp_path: Path) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/scim+json"}
     with running_app(ROOT, settings | {"SCIM_BACKUP_SCHEDULE": "*/3 * * * * *"}) as app:
         created = httpx.post(f"{app.url}/scim/v2/Users", headers=headers, json={"userName": "ann@example.com"})
@@ -87,9 +79,7 @@ def test_the_timer_backs_up_and_the_blob_restores(
         assert httpx.get(url, headers=headers).json()["userName"] == "ann@example.com"
 
 
-def test_a_container_that_is_not_there_fails_the_backup_with_a_sentence(
-    settings: dict[str, str], container: ContainerClient
-) -> None:
+def test_a_container_that_is_not_there_fails_the_backup_with_a_sentence(settings, container) -> None:
     with running_app(ROOT, settings) as app:
         httpx.post(
             f"{app.url}/scim/v2/Users",
@@ -105,7 +95,7 @@ def test_a_container_that_is_not_there_fails_the_backup_with_a_sentence(
     assert "AccountKey" not in done.stderr
 
 
-def test_without_a_setting_there_is_no_backup(environment: dict[str, str]) -> None:
+def test_without_a_setting_there_is_no_backup(environment) -> None:
     settings = environment | {"SCIM_TOKEN_SHA256": "0" * 64, "SCIM_BACKUP_SCHEDULE": "* * * * * *"}
     with running_app(ROOT, settings | {"SCIM_SWEEP_SCHEDULE": "* * * * * *"}) as app:
         assert until(lambda: "sweep was called" in app.said())
@@ -119,7 +109,7 @@ class Shelf:
         self.kept: dict[str, bytes] = {}
         self._failing = failing
 
-    async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
+    async def put(self, name, content) -> None:
         found = b"".join([piece async for piece in content])
         if name.startswith(self._failing):
             raise StorageError("full")
@@ -129,21 +119,21 @@ class Shelf:
         """Nothing is open."""
 
 
-async def test_a_tenant_that_fails_does_not_keep_the_others_from_theirs(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_a_tenant_that_fails_does_not_keep_the_others_from_theirs(caplog) -> None:
     class FewRows:
-        async def tenants(self) -> AsyncIterator[str]:
+        async def tenants(self):
             for tenant in ("a", "b", "c"):
                 yield tenant
 
-        async def page(self, *_: object, **__: object) -> RowPage:
+        async def page(self, *_: object, **__: object):
+            from scim_core.storage.tables.rows import RowPage  # noqa: PLC0415
+
             return RowPage([], None)
 
         changed = page
 
     shelf = Shelf("b/")
     with pytest.raises(BackupFailed, match="1 of 3"):
-        await export_all(cast("ExportRows", FewRows()), shelf, lambda: datetime(2026, 11, 25, 2, 15, tzinfo=UTC))
+        await export_all(FewRows(), shelf, lambda: datetime(2026, 11, 25, 2, 15, tzinfo=UTC))
     assert sorted(shelf.kept) == ["a/2026-11-25T021500Z.ndjson", "c/2026-11-25T021500Z.ndjson"]
-    assert [vars(record)["tenant"] for record in caplog.records if record.levelname == "WARNING"] == ["b"]
+    assert [record.tenant for record in caplog.records if record.levelname == "WARNING"] == ["b"]
