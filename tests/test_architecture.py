@@ -138,7 +138,7 @@ def test_what_a_room_may_use_it_does_use(name: str) -> None:
     assert set().union(*map(used_rooms, of_room)) == MAY_USE[name]
 
 
-@pytest.mark.parametrize(("name", "others"), NEVER, ids=str)
+@pytest.mark.parametrize(("name", "others"), NEVER, ids=[name for name, _ in NEVER])
 def test_a_room_never_uses_what_lies_above_or_beside_it(name: str, others: set[str]) -> None:
     of_room = [module for module in MODULES if room(module) == name]
     used = {room(other) for module in of_room for other in imported(module) if other.partition(".")[0] == "scim_core"}

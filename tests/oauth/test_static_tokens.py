@@ -88,9 +88,9 @@ async def test_revocation_is_honoured_within_a_minute_and_until_then_nothing_is_
 @pytest.mark.parametrize(
     ("token", "said"),
     [
-        (new_token(), "not known here"),
-        (new_token()[:-1], "mistyped"),
-        (new_secret(), "not known here"),
+        pytest.param(new_token(), "not known here", id="of nobody"),
+        pytest.param(new_token()[:-1], "mistyped", id="cut off"),
+        pytest.param(new_secret(), "not known here", id="a secret"),
         ("b6Xk0y6mQ8rW2nV5sJ1tZ7cL4hD9fG3p", "not known here"),
         ("x" * 100_000, "too long"),
         ("scim_", "mistyped"),
@@ -108,7 +108,9 @@ async def test_what_was_never_issued_is_401_with_what_to_do(service: Service, to
 
 
 @pytest.mark.usefixtures("contoso")
-@pytest.mark.parametrize("token", [new_token()[:-1], "x" * 100_000, "foreign", "ey.ey.ey", ""])
+@pytest.mark.parametrize(
+    "token", [pytest.param(new_token()[:-1], id="cut off"), "x" * 100_000, "foreign", "ey.ey.ey", ""]
+)
 async def test_what_cannot_be_a_token_of_ours_costs_no_look_up(service: Service, token: str) -> None:
     with look_ups(service) as seen:
         await service.users(token)
