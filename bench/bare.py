@@ -20,7 +20,7 @@ from scim_core.model import Membership, MembershipEdits, StoredResource
 from scim_core.protocol.representation import index_entries
 from scim_core.storage.port import PagePosition
 from scim_core.storage.tables import changes, keys
-from scim_core.storage.tables.entities import bookmark_properties, index_keys
+from scim_core.storage.tables.entities import index_keys, page_position_properties
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.service_limits import PAGE_ROWS
@@ -110,10 +110,10 @@ def match_one(number: int) -> Calls:
 
 
 def list_page(_: int) -> Calls:
-    """The first page of a list: its rows beside the count of all; then the memberships beside the bookmark."""
+    """The first page of a list: its rows beside the count of all; then the memberships beside the position."""
     users = keys.resources("User")
-    bookmark = bookmark_properties(PagePosition(user_id(LIST_COUNT), POPULATION, "2026-11-23T12:10:00.000000Z"))
-    entry = _entry(RowOperation(Verb.UPSERT, Role.RESOURCE, keys.bookmark("bare:101"), bookmark))
+    position = page_position_properties(PagePosition(user_id(LIST_COUNT), POPULATION, "2026-11-23T12:10:00.000000Z"))
+    entry = _entry(RowOperation(Verb.UPSERT, Role.RESOURCE, keys.bookmark("bare:101"), position))
 
     async def calls(table: TableClient) -> str:
         page, _ = await asyncio.gather(_first_rows(table, users, LIST_COUNT + 1), _all_rows(table, users, "id"))

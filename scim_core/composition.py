@@ -50,10 +50,10 @@ def build(
 
     catalogue = load_catalogue(settings.schema_directory)
     provider = ServiceProvider(storage, catalogue, clock=clock, new_id=new_id, pause=asyncio.sleep)
-    operations = Handlers(catalogue, provider, Search(storage, clock), storage, version=__version__)
+    handlers = Handlers(catalogue, provider, Search(storage, clock), storage, version=__version__)
     tenancy = _tenancy(settings, registry, clock, timer) if settings.has_registry else None
     gate = _gate(settings, tenancy, timer)
-    return Endpoint(catalogue, operations, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url)
+    return Endpoint(catalogue, handlers, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url)
 
 
 def _tenancy(settings: Settings, registry: TenantSource | None, clock: Clock, timer: Timer) -> Tenancy:
@@ -79,14 +79,14 @@ def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer) -> Gate:
     watch = FailureWatch(timer)
     issuing = None
     if tenancy is not None:
-        clients = Clients(tenancy.directory, tenancy.entra, tenancy.clock)
-        issuing = Issuing(tenancy.directory, clients, tenancy.access_tokens, tenancy.clock)
+        clients = Clients(tenancy.tenants, tenancy.entra, tenancy.clock)
+        issuing = Issuing(tenancy.tenants, clients, tenancy.access_tokens, tenancy.clock)
     rate = settings.tenant_requests_per_second
     return Gate(
         authenticator=Authenticator(settings.token_sha256, tenancy, watch),
         oauth=OAuthEndpoint(issuing, watch, timer),
         requests=RateLimit(rate, rate * BURST_SECONDS, timer),
-        directory=tenancy.directory if tenancy else None,
+        tenants=tenancy.tenants if tenancy else None,
         trusted_proxies=settings.trusted_proxies,
     )
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 BASE_PATH = "/scim/v2"
 """Where the SCIM endpoint is, below the host."""
 
+SENT_IN_CHUNKS = "The body was sent in chunks; send it with a Content-Length header."
+"""Why a body is refused with 411: the Functions host does not hand such a body over."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScimRequest:

@@ -40,7 +40,7 @@ class StoredResource:
 
     resource_type: str
     id: str
-    document: dict[str, Any]
+    document: Json
     created: str
     last_modified: str
     version: str

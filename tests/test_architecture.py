@@ -180,6 +180,17 @@ def test_what_others_use_is_described(module: str) -> None:
             assert ast.get_docstring(node), f"{module}.{node.name}"
 
 
+def test_no_two_public_classes_have_one_name() -> None:
+    """A type alias counts as a class: a reader who meets the name must know which one is meant."""
+    homes: dict[str, list[str]] = {}
+    for module in MODULES:
+        for node in tree(module).body:
+            name = node.name.id if isinstance(node, ast.TypeAlias) else getattr(node, "name", "")
+            if isinstance(node, ast.ClassDef | ast.TypeAlias) and not name.startswith("_"):
+                homes.setdefault(name, []).append(module)
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
+
+
 def test_modules_are_small() -> None:
     lines = {module: len(file.read_text(encoding="utf-8").splitlines()) for module, file in MODULES.items()}
     assert {module for module, count in lines.items() if count > 400} == set()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from scim_core.access.audit import AuditEvent
 from scim_core.access.rate_limits import FAILURES, RateLimit
 from scim_core.clock import Timer
+from scim_core.messages import HttpError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +43,9 @@ class FailureWatch:
             source=source,
         ).record()
         return 0 if failure.credential_is_good else self._limit.take(source)
+
+
+def held_up(seconds: int, reason: str) -> HttpError:
+    """The 429 for a source with too many failures; it learns why the last one failed."""
+    detail = f"Too many failed authentications from this address; wait. The last reason: {reason}"
+    return HttpError(429, detail, Retry_After=str(seconds))

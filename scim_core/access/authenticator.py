@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from scim_core.access.auth_failures import Failure, FailureWatch
+from scim_core.access.auth_failures import Failure, FailureWatch, held_up
 from scim_core.access.oauth.access_tokens import AccessTokens
 from scim_core.access.oauth.entra import EntraTokens
 from scim_core.access.oauth.verification import TokenRefused, Unverified, looks_like_jwt, read
@@ -57,7 +57,7 @@ class Denied(HttpError):
 class Tenancy:
     """What authentication by registered credentials takes; a single-tenant deployment has none of it."""
 
-    directory: TenantCache
+    tenants: TenantCache
     access_tokens: AccessTokens
     entra: EntraTokens
     clock: Clock
@@ -82,8 +82,7 @@ class Authenticator:
         except Denied as denied:
             wait = self._watch.failed(denied.failure, caller.source, caller.correlation_id)
             if wait:
-                detail = f"Too many failed authentications from this address; wait. The last reason: {denied.detail}"
-                raise HttpError(429, detail, Retry_After=str(wait)) from None
+                raise held_up(wait, denied.detail) from None
             if denied.status != 403:  # noqa: PLR2004 -- no other credential would help there
                 denied.headers["WWW-Authenticate"] = _challenge(denied.error, caller.base_url)
             raise
@@ -107,13 +106,13 @@ class Authenticator:
         """The default tenant, whether it is registered as well or not."""
         label = f"token {sha256[:8]}"
         if self._tenancy is not None:
-            tenant = await self._tenancy.directory.tenant(DEFAULT_TENANT, caller.source)
+            tenant = await self._tenancy.tenants.tenant(DEFAULT_TENANT, caller.source)
             if tenant is not None:
                 _check_state(tenant, STATIC, label)
         return Principal(DEFAULT_TENANT, STATIC, label)
 
     async def _of_token(self, tenancy: Tenancy, sha256: str, caller: Caller) -> Principal:
-        tenant = await tenancy.directory.holder(token_pointer(sha256), caller.source)
+        tenant = await tenancy.tenants.holder(token_pointer(sha256), caller.source)
         found = [
             item
             for item in (tenant.credentials if tenant else ())
@@ -136,7 +135,7 @@ class Authenticator:
 
     async def _of_access_token(self, tenancy: Tenancy, token: str, said: Unverified, caller: Caller) -> Principal:
         grant = tenancy.access_tokens.verify(token, said)
-        tenant = await tenancy.directory.tenant(grant.tenant_id, caller.source)
+        tenant = await tenancy.tenants.tenant(grant.tenant_id, caller.source)
         credential = tenant.credential(grant.credential_id) if tenant else None
         if tenant is None or credential is None or credential.client_id != grant.client_id:
             raise _refused("was given for a credential that is not registered any more", ACCESS_TOKEN, grant.tenant_id)
@@ -149,9 +148,7 @@ class Authenticator:
         tid, audience = said.text("tid"), said.text("aud")
         if max(len(tid), len(audience)) > MAX_CLAIM_CHARACTERS:  # it would be remembered
             raise TokenRefused("names a tenant or an audience that is too long to be one")
-        tenant = (
-            await tenancy.directory.holder(entra_pointer(tid, audience), caller.source) if tid and audience else None
-        )
+        tenant = await tenancy.tenants.holder(entra_pointer(tid, audience), caller.source) if tid and audience else None
         found = [
             item
             for item in (tenant.credentials if tenant else ())
@@ -175,7 +172,7 @@ def _principal(tenancy: Tenancy, tenant: Tenant, credential: Credential, method:
     if credential.fault(now):
         _deny_fault(tenancy, tenant, credential, method)
     _check_state(tenant, method, credential.label)
-    use = tenancy.directory.first_use(tenant, credential, now[:10])
+    use = tenancy.tenants.first_use(tenant, credential, now[:10])
     return Principal(tenant.id, method, credential.label, use)
 
 

@@ -16,36 +16,28 @@ from scim_core.endpoint.error_responses import response_for
 from scim_core.endpoint.handlers import Call, Handlers
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
 from scim_core.endpoint.routes import Target, match
-from scim_core.messages import BASE_PATH, Caller, HttpError, ScimRequest, ScimResponse
+from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, ScimRequest, ScimResponse
+from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
 from scim_core.storage.port import Swept
 
-MAX_BODY_BYTES = 1024 * 1024
-"""Largest body. A user with every mapped attribute is 6 KB; a storage entity holds 1 MiB at most."""
-
-MAX_GROUP_BODY_BYTES = 16 * 1024 * 1024
-"""Largest body that changes a group: the members that one request may name at 160 bytes each; Entra's have 60."""
-
 MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
 """What a body may be declared as (RFC 7644 section 3.1); parameters such as charset do not matter."""
 
-REQUEST_SECONDS = 40
-"""Longest a request may take in all. Entra waits 60 seconds, and an answer that says come back is better than none."""
-
-_BESIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
+_OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a request passes before an operation runs. Without a `directory` there is nothing to note of credentials."""
+    """What a request passes before a handler runs. Without `tenants` there is nothing to note of credentials."""
 
     authenticator: Authenticator
     oauth: OAuthEndpoint
     requests: RateLimit
-    directory: TenantCache | None
+    tenants: TenantCache | None
     trusted_proxies: int
 
 
@@ -55,7 +47,7 @@ class Endpoint:
     def __init__(
         self,
         catalogue: Catalogue,
-        operations: Handlers,
+        handlers: Handlers,
         gate: Gate,
         *,
         clock: Clock,
@@ -63,7 +55,7 @@ class Endpoint:
         public_base_url: str | None,
     ) -> None:
         self._catalogue = catalogue
-        self._operations = operations
+        self._handlers = handlers
         self._gate = gate
         self._clock = clock
         self._new_id = new_id
@@ -75,22 +67,22 @@ class Endpoint:
         At the token endpoint it becomes an error of RFC 6749 section 5.2.
         """
         principal: Principal | None = None
-        operation = "unknown"
+        handler = "unknown"
         try:
             target = match(self._catalogue, request.method.upper(), request.path)
-            operation = target.operation
+            handler = target.handler
             caller = self._caller(request)
             async with asyncio.timeout(REQUEST_SECONDS):
-                if operation in _BESIDE_SCIM:
-                    response, principal = await self._beside_scim(operation, request, caller)
+                if handler in _OUTSIDE_SCIM:
+                    response, principal = await self._outside_scim(handler, request, caller)
                 else:
                     principal = None if target.anonymous else await self._admitted(caller)
                     response = await self._run(request, target, principal)
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
             response = response_for(error, self._new_id)
-            if operation == "token":
+            if handler == "token":
                 response = translated(response)
-        self._log(request, principal, operation, response)
+        self._log(request, principal, handler, response)
         return response
 
     async def _admitted(self, caller: Caller) -> Principal:
@@ -102,24 +94,24 @@ class Endpoint:
         return principal
 
     async def _run(self, request: ScimRequest, target: Target, principal: Principal | None) -> ScimResponse:
-        """The operation's answer. Beside it, and not before it, the first use of a credential on a day is noted."""
+        """The handler's answer. At the same time, and not before, the first use of a credential on a day is noted."""
         _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
-        directory = self._gate.directory
-        if principal is None or principal.use is None or directory is None:
-            return await self._operations.run(self._call(request, target, principal))
-        noting = asyncio.create_task(directory.note(principal.use, instant_text(self._clock())[:10]))
+        tenants = self._gate.tenants
+        if principal is None or principal.use is None or tenants is None:
+            return await self._handlers.run(self._call(request, target, principal))
+        noting = asyncio.create_task(tenants.note(principal.use, instant_text(self._clock())[:10]))
         try:
-            return await self._operations.run(self._call(request, target, principal))
+            return await self._handlers.run(self._call(request, target, principal))
         finally:
             await noting
 
-    async def _beside_scim(
-        self, operation: str, request: ScimRequest, caller: Caller
+    async def _outside_scim(
+        self, handler: str, request: ScimRequest, caller: Caller
     ) -> tuple[ScimResponse, Principal | None]:
-        match operation:
+        match handler:
             case "token":
                 issued = await self._gate.oauth.token(request, caller)
-                who = Principal(issued.tenant, operation, issued.credential) if issued.tenant else None
+                who = Principal(issued.tenant, handler, issued.credential) if issued.tenant else None
                 return issued.response, who
             case "authorization_server":
                 return self._gate.oauth.authorization_server(), None
@@ -135,7 +127,7 @@ class Endpoint:
 
     async def sweep(self) -> Swept:
         """Large changes that were left unfinished are finished; what was done is logged. Called by a timer."""
-        swept = await self._operations.sweep()
+        swept = await self._handlers.sweep()
         log.log(
             logging.WARNING if swept.left else logging.INFO,
             "sweep: %s finished, %s left",
@@ -157,11 +149,11 @@ class Endpoint:
             renderer=Renderer(base_url, endpoints),
         )
 
-    def _log(self, request: ScimRequest, principal: Principal | None, operation: str, response: ScimResponse) -> None:
+    def _log(self, request: ScimRequest, principal: Principal | None, handler: str, response: ScimResponse) -> None:
         """One line a request. Paths and queries hold identities and perhaps a key, so neither is logged."""
         fields = {
             "method": request.method,
-            "operation": operation,
+            "operation": handler,
             "status": response.status,
             "tenant": principal.tenant if principal else None,
             "credential": principal.credential if principal else None,
@@ -169,11 +161,11 @@ class Endpoint:
         if response.status >= 400:  # noqa: PLR2004
             body = json.loads(response.body)
             fields["detail"] = body.get("detail") or body.get("error_description")
-        log.info("%s %s -> %s", request.method, operation, response.status, extra=fields)
+        log.info("%s %s -> %s", request.method, handler, response.status, extra=fields)
 
 
 def _names_members(target: Target) -> bool:
-    writes = target.operation in ("create", "replace", "patch")
+    writes = target.handler in ("create", "replace", "patch")
     return writes and target.resource_type is not None and target.resource_type.has_members
 
 
@@ -182,7 +174,7 @@ def _check_body(request: ScimRequest, limit: int) -> None:
     if request.method.upper() not in ("POST", "PUT", "PATCH"):
         return
     if not request.body and "transfer-encoding" in request.headers:
-        raise HttpError(411, "The body was sent in chunks; send it with a Content-Length header.")
+        raise HttpError(411, SENT_IN_CHUNKS)
     if len(request.body) > limit:
         raise HttpError(413, f"The body is larger than {limit} bytes, which is as much as this request may send.")
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -8,7 +8,6 @@ import json
 import logging
 import re
 from collections.abc import Callable
-from typing import Any
 
 from pydantic import ValidationError
 from scim2_models import SCIMException
@@ -32,10 +31,12 @@ def error_response(
     status: int, detail: str, scim_type: str = "", headers: dict[str, str] | None = None
 ) -> ScimResponse:
     """An Error body with the HTTP status as text, as RFC 7644 section 3.12 has it."""
-    body: dict[str, Any] = {"schemas": [ERROR_URN], "status": str(status)}
-    if scim_type:
-        body["scimType"] = scim_type
-    body["detail"] = detail[:MAX_DETAIL_CHARACTERS]
+    body = {
+        "schemas": [ERROR_URN],
+        "status": str(status),
+        **({"scimType": scim_type} if scim_type else {}),
+        "detail": detail[:MAX_DETAIL_CHARACTERS],
+    }
     content = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
     return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **(headers or {})}, content)
 
@@ -79,7 +80,7 @@ def _busy(error: Exception) -> ScimResponse:
     """The answer when time or attempts ran out: the client is to come back; the operator finds the reason logged."""
     log.warning("the storage is busy", exc_info=error)
     wait = error.retry_after if isinstance(error, port.StorageBusy) else port.RETRY_AFTER_SECONDS
-    detail = "The directory is busy and nothing was changed for certain; send the request again."
+    detail = "The directory is busy. A change may have been made, or not. Send the request again."
     return error_response(503, detail, headers={"Retry-After": str(wait)})
 
 

@@ -1,9 +1,9 @@
-"""The operations of the route table: parameters in, representation out, with status, ETag and Location."""
+"""The handlers of the route table: parameters in, representation out, with status, ETag and Location."""
 
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,8 +11,6 @@ from scim2_models import (
     ForbiddenException,
     NotImplementedException,
     PreconditionFailedException,
-    ScimFilter,
-    SearchRequest,
 )
 
 from scim_core.endpoint.error_responses import MEDIA_TYPE
@@ -20,21 +18,20 @@ from scim_core.endpoint.routes import Target
 from scim_core.messages import ScimResponse
 from scim_core.model import Json, StoredResource
 from scim_core.protocol.discovery import Discovery
-from scim_core.protocol.filter_leniency import parse_filter
 from scim_core.protocol.preconditions import Preconditions
-from scim_core.protocol.representation import MEMBERSHIP_ATTRIBUTES, Projection, Renderer, entity_tag
+from scim_core.protocol.representation import Projection, Renderer, entity_tag, shows_memberships
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.protocol.search_parameters import (
-    SearchParameters,
     body_fields,
     projection,
     query_fields,
     search_parameters,
 )
 from scim_core.protocol.strict_json import parse_json
-from scim_core.service.root_search import RootSearch, Searched
+from scim_core.service.address import Address, Outcome
+from scim_core.service.listing import Listing
 from scim_core.service.search import Found, Search
-from scim_core.service.service_provider import Address, Outcome, ServiceProvider
+from scim_core.service.service_provider import ServiceProvider
 from scim_core.storage.port import Storage, StorageError, Swept
 
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
@@ -44,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Call:
-    """One authenticated request, read as far as every operation needs it."""
+    """One authenticated request, read as far as every handler needs it."""
 
     target: Target
     tenant: str
@@ -84,24 +81,29 @@ class Call:
         """`attributes` and `excludedAttributes` of the query string."""
         return projection([self.resource_type], self.fields)
 
+    @property
+    def shows_memberships(self) -> bool:
+        """Whether the answer shows the memberships of the resource."""
+        return shows_memberships(self.resource_type, self.projection)
+
 
 class Handlers:
-    """Runs the operation of a route. One method for each name in the route table."""
+    """Runs the handler of a route: one method for each name in the route table."""
 
     def __init__(
         self, catalogue: Catalogue, provider: ServiceProvider, search: Search, storage: Storage, *, version: str
     ) -> None:
         self._catalogue = catalogue
         self._provider = provider
-        self._search = search
+        self._listing = Listing(search)
         self._storage = storage
         self._discovery = Discovery(catalogue)
         self._version = version
 
     async def run(self, call: Call) -> ScimResponse:
-        """The answer to the call. Raises what the operation raises."""
-        operation: Callable[[Call], Awaitable[ScimResponse]] = getattr(self, call.target.operation)
-        return await operation(call)
+        """The answer to the call. Raises what its handler raises."""
+        handler: Callable[[Call], Awaitable[ScimResponse]] = getattr(self, call.target.handler)
+        return await handler(call)
 
     async def sweep(self) -> Swept:
         """Large changes that were left unfinished are finished: no request asks for it, but a timer."""
@@ -116,7 +118,7 @@ class Handlers:
 
     async def get(self, call: Call) -> ScimResponse:
         """GET of one resource (RFC 7644 section 3.4.1); 304 when the client already has this version."""
-        outcome = await self._provider.get(call.address, memberships=_shows_memberships(call))
+        outcome = await self._provider.get(call.address, memberships=call.shows_memberships)
         if not call.conditions.matches(outcome.stored.version):
             raise PreconditionFailedException(detail="The resource has another version than the one If-Match names.")
         if call.conditions.unchanged(outcome.stored.version):
@@ -127,7 +129,7 @@ class Handlers:
         """PUT (RFC 7644 section 3.5.1)."""
         projection = call.projection
         outcome = await self._provider.replace(
-            call.address, call.payload, call.conditions, memberships=_shows_memberships(call)
+            call.address, call.payload, call.conditions, memberships=call.shows_memberships
         )
         return _resource(200, call, outcome, projection)
 
@@ -139,13 +141,13 @@ class Handlers:
         is_group = call.resource_type.has_members
         chosen = call.projection.parameters is not None
         outcome = await self._provider.patch(
-            call.address, call.payload, call.conditions, memberships=_shows_memberships(call) and not is_group
+            call.address, call.payload, call.conditions, memberships=call.shows_memberships and not is_group
         )
         if not is_group:
             return _resource(200, call, outcome, call.projection)
         if not chosen:
             return ScimResponse(204, {"ETag": entity_tag(outcome.stored.version)})
-        changed = await self._provider.get(call.address, memberships=_shows_memberships(call))
+        changed = await self._provider.get(call.address, memberships=call.shows_memberships)
         return _resource(200, call, changed, call.projection)
 
     async def delete(self, call: Call) -> ScimResponse:
@@ -209,33 +211,9 @@ class Handlers:
         self, call: Call, resource_types: Sequence[ResourceType], fields: Mapping[str, Any]
     ) -> ScimResponse:
         parameters = search_parameters(resource_types, fields)
-        filters = [_filter(item, parameters.filter_text) for item in resource_types]
-        searched = [
-            Searched(item, scim_filter, _shows(item, parameters.projection))
-            for item, scim_filter in zip(resource_types, filters, strict=True)
-        ]
-        if parameters.sort is not None:
-            found = await self._sorted(call, searched, parameters, parameters.sort)
-        else:
-            all_types = RootSearch(self._search, call.tenant, searched)
-            found = await all_types.page(parameters.start_index, parameters.count, call.renderer)
+        found = await self._listing.page(call.tenant, resource_types, parameters, call.renderer)
         resources = [self._rendered(call, item, found, parameters.projection) for item in found.resources]
         return _list_response(found.total_results, parameters.start_index, resources)
-
-    async def _sorted(
-        self, call: Call, searched: Sequence[Searched], parameters: SearchParameters, sort: SearchRequest[Any]
-    ) -> Found:
-        types = [(item.resource_type, item.scim_filter) for item in searched]
-        ordered = await self._search.all_sorted(call.tenant, types, call.renderer, sort)
-        page = ordered[parameters.start_index - 1 :][: parameters.count]
-        showing = {item.resource_type.name for item in searched if item.memberships}
-        found = await self._search.with_memberships(
-            call.tenant, [item for item in page if item.resource_type in showing]
-        )
-        by_id = {item.id: item for item in page if item.resource_type not in showing}
-        by_id |= {item.id: item for item in found.resources}
-        resources = tuple(by_id[item.id] for item in page if item.id in by_id)
-        return replace(found, total_results=len(ordered), resources=resources)
 
     def _rendered(self, call: Call, stored: StoredResource, found: Found, chosen: Projection) -> Json:
         memberships = found.memberships.get(stored.id, ())
@@ -245,19 +223,6 @@ class Handlers:
         found = self._catalogue.named(stored.resource_type)
         assert found is not None  # noqa: S101 -- only declared types are stored
         return found
-
-
-def _filter(resource_type: ResourceType, text: str | None) -> ScimFilter[Any] | None:
-    return parse_filter(resource_type, text) if text else None
-
-
-def _shows(resource_type: ResourceType, chosen: Projection) -> bool:
-    attribute = MEMBERSHIP_ATTRIBUTES.get(resource_type.name)
-    return attribute is not None and chosen.shows(attribute)
-
-
-def _shows_memberships(call: Call) -> bool:
-    return _shows(call.resource_type, call.projection)
 
 
 def _discovered(call: Call, resources: list[Json]) -> ScimResponse:

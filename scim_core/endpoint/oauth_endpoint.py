@@ -1,10 +1,9 @@
-"""What lies beside SCIM: the token endpoint (RFC 6749 section 4.4) and the metadata that points to it."""
+"""What is no part of SCIM: the token endpoint (RFC 6749 section 4.4) and the metadata that points to it."""
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
-from scim_core.access.auth_failures import FailureWatch
+from scim_core.access.auth_failures import FailureWatch, held_up
 from scim_core.access.oauth import answers, metadata
 from scim_core.access.oauth.access_tokens import SCOPE, AccessTokens
 from scim_core.access.oauth.answers import OAuthError
@@ -14,6 +13,7 @@ from scim_core.access.rate_limits import TOKEN_REQUESTS, RateLimit
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, instant_text
 from scim_core.messages import BASE_PATH, Caller, HttpError, ScimRequest, ScimResponse
+from scim_core.model import Json
 
 _NO_TOKENS = "This deployment issues no access tokens: it has one customer, whose Secret Token is the whole credential."
 
@@ -22,7 +22,7 @@ _NO_TOKENS = "This deployment issues no access tokens: it has one customer, whos
 class Issuing:
     """What issuing access tokens takes; a single-tenant deployment has none of it."""
 
-    directory: TenantCache
+    tenants: TenantCache
     clients: Clients
     access_tokens: AccessTokens
     clock: Clock
@@ -38,7 +38,7 @@ class TokenAnswer:
 
 
 class OAuthEndpoint:
-    """Answers what the route table has beside SCIM, save for /health."""
+    """Answers the routes that are no part of SCIM, except /health."""
 
     def __init__(self, issuing: Issuing | None, watch: FailureWatch, timer: Timer) -> None:
         self._issuing = issuing
@@ -87,22 +87,18 @@ class OAuthEndpoint:
 
     async def _note(self, issuing: Issuing, client: Client) -> None:
         day = instant_text(issuing.clock())[:10]
-        use = issuing.directory.first_use(client.tenant, client.credential, day)
+        use = issuing.tenants.first_use(client.tenant, client.credential, day)
         if use:
-            await issuing.directory.note(use, day)
+            await issuing.tenants.note(use, day)
 
     def _refused(self, error: OAuthError, caller: Caller) -> ScimResponse:
         if error.failure is not None:
             wait = self._watch.failed(error.failure, caller.source, caller.correlation_id)
             if wait:
-                raise HttpError(
-                    429,
-                    f"Too many failed authentications from this address; wait. The last reason: {error.description}",
-                    Retry_After=str(wait),
-                )
+                raise held_up(wait, error.description)
         allow = {"Allow": "POST"} if error.status == 405 else {}  # noqa: PLR2004
         return answers.failure(error, **allow)
 
 
-def _json(body: dict[str, Any]) -> ScimResponse:
+def _json(body: Json) -> ScimResponse:
     return ScimResponse(200, {"Content-Type": "application/json"}, json.dumps(body).encode())

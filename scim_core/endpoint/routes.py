@@ -1,4 +1,4 @@
-"""The route table: which operation answers which method and path (RFC 7644 section 3.2)."""
+"""The route table: which handler answers which method and path (RFC 7644 section 3.2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Route:
 
     method: str
     segments: tuple[str, ...]
-    operation: str
+    handler: str
     anonymous: bool = False
 
 
@@ -37,7 +37,7 @@ ROUTES = (
 )
 
 ANY = "*"
-"""Any method: the operation itself refuses those it does not have, in its own form of error."""
+"""Any method: the handler itself refuses those it does not have, in its own form of error."""
 
 ROOT_ROUTES = (
     Route("GET", ("health",), "health", anonymous=True),
@@ -46,14 +46,14 @@ ROOT_ROUTES = (
     Route("GET", (".well-known", "oauth-protected-resource"), "protected_resource", anonymous=True),
     Route("GET", (".well-known", "oauth-protected-resource", "scim", "v2"), "protected_resource", anonymous=True),
 )
-"""What lies beside the SCIM endpoint, below the host. A resource's metadata repeats its path (RFC 9728 section 3.1)."""
+"""The routes outside the SCIM endpoint. A resource's metadata repeats its path (RFC 9728 section 3.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a request is about."""
 
-    operation: str
+    handler: str
     anonymous: bool
     resource_type: ResourceType | None = None
     id: str = ""
@@ -67,21 +67,21 @@ def match(catalogue: Catalogue, method: str, path: str) -> Target:
     segments = [segment for segment in path.split("/") if segment]
     base = [segment for segment in BASE_PATH.split("/") if segment]
     if [segment.lower() for segment in segments[: len(base)]] == base:
-        candidates = _candidates(catalogue, ROUTES, segments[len(base) :])
+        fitting = _fitting(catalogue, ROUTES, segments[len(base) :])
     else:
-        candidates = _candidates(catalogue, ROOT_ROUTES, segments)
-    if not candidates:
+        fitting = _fitting(catalogue, ROOT_ROUTES, segments)
+    if not fitting:
         raise HttpError(
             404, f"There is nothing at {quote(path, errors='replace')[:200]}. The SCIM endpoint is {BASE_PATH}."
         )
-    for route, target in candidates:
+    for route, target in fitting:
         if route.method in (method, ANY):
             return target
-    allowed = ", ".join(sorted({route.method for route, _ in candidates}))
+    allowed = ", ".join(sorted({route.method for route, _ in fitting}))
     raise HttpError(405, f"{quote(path, errors='replace')[:200]} allows {allowed}.", Allow=allowed)
 
 
-def _candidates(catalogue: Catalogue, routes: Sequence[Route], segments: list[str]) -> list[tuple[Route, Target]]:
+def _fitting(catalogue: Catalogue, routes: Sequence[Route], segments: list[str]) -> list[tuple[Route, Target]]:
     """The rows of the most specific pattern that fits these segments: a fixed segment goes before `{id}`."""
     found = [(route, target) for route in routes if (target := _fit(catalogue, route, segments)) is not None]
     fixed = [item for item in found if "{id}" not in item[0].segments]
@@ -101,4 +101,4 @@ def _fit(catalogue: Catalogue, route: Route, segments: list[str]) -> Target | No
             resource_id = segment
         elif pattern.lower() != segment.lower():
             return None
-    return Target(route.operation, route.anonymous, resource_type, resource_id)
+    return Target(route.handler, route.anonymous, resource_type, resource_id)

@@ -1,9 +1,9 @@
 """RFC 7643 and RFC 7644 as pure functions: nothing here does I/O, reads a clock or knows a storage.
 
 Read first: `schemas` (resource types and schemas, as data in definitions/), `leniency` (what clients send, brought into
-the RFC's shape), `group_patch` (a PATCH of a group as membership edits), `representation` (a stored document as a
-client sees it).
+the RFC's shape), `patch_operations` and `group_patch` (a PATCH as operations, and as membership edits),
+`representation` (a stored document as a client sees it).
 
-To change how a client may write a body go to `leniency`, a filter, to `filter_leniency`; a limit, to `limits`; an
-attribute or a resource type, to definitions/.
+To change how a client may write a body go to `leniency`, a PATCH, to `patch_operations`, a filter, to
+`filter_leniency`; a limit, to `limits`; an attribute or a resource type, to definitions/.
 """

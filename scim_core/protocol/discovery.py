@@ -3,8 +3,8 @@
 from scim2_models import NotFoundException
 
 from scim_core.model import Json
+from scim_core.protocol.limits import DEFAULT_COUNT, MAX_COUNT
 from scim_core.protocol.schemas import SCHEMA_URN, Catalogue, ResourceType
-from scim_core.protocol.search_parameters import DEFAULT_COUNT, MAX_COUNT
 
 CONFIG_URN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
 RESOURCE_TYPE_URN = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"

@@ -7,16 +7,16 @@ grammar comes out with the same meaning.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from scim2_models import InvalidFilterException, ScimFilter
 
 from scim_core.protocol.datetimes import with_offset
+from scim_core.protocol.limits import MAX_FILTER_BYTES
 from scim_core.protocol.schemas import AttributeDefinition, ResourceType
-
-MAX_FILTER_BYTES = 8 * 1024
-"""Longest filter. Entra's are under 300 bytes, and parsing time grows with the text."""
 
 _OPERATORS = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le"})
 _FRAGMENTS = frozenset({"co", "sw", "ew"})
@@ -38,47 +38,81 @@ def parse_filter(resource_type: ResourceType, text: str) -> ScimFilter[Any]:
         raise InvalidFilterException(detail=f"The filter is longer than {MAX_FILTER_BYTES} bytes.")
     bound = ScimFilter[resource_type.model]  # type: ignore[name-defined]
     try:
-        return bound("".join(_rewritten(resource_type, text)))
+        return bound("".join(_rewritten(resource_type, _tokens(text))))
     except InvalidFilterException as error:
         raise InvalidFilterException(detail=f"The filter cannot be applied: {error.detail}") from error
 
 
-def _rewritten(resource_type: ResourceType, text: str) -> Iterator[str]:
-    position, attribute, operator, enclosing, within = 0, "", "", "", False
+class _Kind(Enum):
+    NAME = "the path of an attribute"
+    OPERATOR = "an operator that compares with a value"
+    WORD = "and, or, not, pr"
+    STRING = "a value in quotes"
+    BARE_VALUE = "a value without quotes"
+    OTHER = "a space, a bracket or a parenthesis"
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A piece of the filter. Of a NAME, `compared` says whether a comparison with a value follows."""
+
+    kind: _Kind
+    text: str
+    compared: bool = False
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    """The whole text in pieces. Whatever stands behind an operator is a value, with or without quotes.
+
+    Raises InvalidFilterException where a value is missing, or a string never ends.
+    """
+    position, named, value_follows = 0, False, False
     while position < len(text):
-        character = text[position]
-        if character == '"':
-            token = _string_at(text, position)
-            value = token if _STRING.fullmatch(token) else json.dumps(token[1:-1], ensure_ascii=False)
-            yield _compared(_declared(resource_type, attribute), operator, value)
-            position, operator = position + len(token), ""
-        elif operator and not character.isspace():
-            token = _match(_BARE_VALUE, text, position)
-            declared = _declared(resource_type, attribute)
-            yield _compared(declared, operator, _literal(declared, token))
-            position, operator = position + len(token), ""
-        elif (word := _WORD.match(text, position)) is not None:
-            token, position = word[0], word.end()
-            if token.lower() in _OPERATORS and attribute:
-                operator = token.lower()
-                yield token
-            elif token.lower() in _LOGIC:
-                yield token
-            else:
-                inner = f".{token}" if enclosing and not token.startswith(".") else token
-                attribute = f"{enclosing}{inner}"
-                compared = _COMPARISON_FOLLOWS.match(text, position) is not None
-                yield token if enclosing else _qualified(resource_type, token, compared=compared)
+        if text[position] == '"':
+            token, value_follows = _Token(_Kind.STRING, _string_at(text, position)), False
+        elif value_follows and not text[position].isspace():
+            token, value_follows = _Token(_Kind.BARE_VALUE, _match(_BARE_VALUE, text, position)), False
+        elif (word := _WORD.match(text, position)) is None:
+            token = _Token(_Kind.OTHER, text[position])
+        elif named and word[0].lower() in _OPERATORS:
+            token, value_follows = _Token(_Kind.OPERATOR, word[0]), True
+        elif word[0].lower() in _LOGIC:
+            token = _Token(_Kind.WORD, word[0])
         else:
-            # Within brackets, and right behind them, names are sub-attributes of the attribute before them.
-            if character == "[":
-                enclosing, within = attribute, True
-            elif character == "]":
-                within = False
-            elif not within:
-                enclosing = ""
-            yield character
-            position += 1
+            named = True
+            token = _Token(_Kind.NAME, word[0], _COMPARISON_FOLLOWS.match(text, word.end()) is not None)
+        yield token
+        position += len(token.text)
+
+
+def _rewritten(resource_type: ResourceType, tokens: Iterable[_Token]) -> Iterator[str]:
+    """The text of each token by the grammar."""
+    attribute, operator = "", ""
+    enclosing, within = "", False
+    for token in tokens:
+        match token.kind:
+            case _Kind.STRING | _Kind.BARE_VALUE:
+                declared = _declared(resource_type, attribute)
+                yield _compared(declared, operator, _literal(declared, token))
+                operator = ""
+            case _Kind.OPERATOR:
+                operator = token.text.lower()
+                yield token.text
+            case _Kind.NAME:
+                inner = f".{token.text}" if enclosing and not token.text.startswith(".") else token.text
+                attribute = f"{enclosing}{inner}"
+                yield token.text if enclosing else _qualified(resource_type, token.text, compared=token.compared)
+            case _Kind.WORD:
+                yield token.text
+            case _Kind.OTHER:
+                # Within brackets, and right behind them, names are sub-attributes of the attribute before them.
+                if token.text == "[":
+                    enclosing, within = attribute, True
+                elif token.text == "]":
+                    within = False
+                elif not within:
+                    enclosing = ""
+                yield token.text
 
 
 def _match(pattern: re.Pattern[str], text: str, position: int) -> str:
@@ -111,15 +145,18 @@ def _declared(resource_type: ResourceType, path: str) -> AttributeDefinition | N
     return found[1].sub_attributes.get(sub_name.lower())
 
 
-def _literal(attribute: AttributeDefinition | None, token: str) -> str:
-    """An unquoted value: a literal where its attribute's type has such, a string everywhere else."""
+def _literal(attribute: AttributeDefinition | None, token: _Token) -> str:
+    """A value as JSON: without quotes a literal where its attribute's type has such, a string everywhere else."""
+    text = token.text
+    if token.kind is _Kind.STRING:
+        return text if _STRING.fullmatch(text) else json.dumps(text[1:-1], ensure_ascii=False)
     kind = attribute.type if attribute is not None else "string"
     literal = (
-        token.lower() == "null"
-        or (kind == "boolean" and token.lower() in ("true", "false"))
-        or (kind in ("integer", "decimal") and _NUMBER.fullmatch(token))
+        text.lower() == "null"
+        or (kind == "boolean" and text.lower() in ("true", "false"))
+        or (kind in ("integer", "decimal") and _NUMBER.fullmatch(text))
     )
-    return token if literal else json.dumps(token, ensure_ascii=False)
+    return text if literal else json.dumps(text, ensure_ascii=False)
 
 
 def _compared(attribute: AttributeDefinition | None, operator: str, literal: str) -> str:

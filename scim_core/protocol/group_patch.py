@@ -8,11 +8,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scim2_models import InvalidFilterException, InvalidValueException, MutabilityException, Path, ScimFilter
+from scim2_models import InvalidFilterException, InvalidValueException, MutabilityException, ScimFilter
 from scim2_models.path import AttrPath, CompareOperator, Comparison, LogicalExpr, LogicalOperator
 
-from scim_core.model import Membership, MembershipEdits
+from scim_core.model import Json, Membership, MembershipEdits
+from scim_core.protocol.leniency import UNASSIGNED
 from scim_core.protocol.limits import MAX_MEMBER_COMPARISONS, MAX_MEMBERS, at_most, comparisons
+from scim_core.protocol.patch_operations import AttributeTarget, PatchOperation
 from scim_core.protocol.schemas import ResourceType
 
 MEMBERS = "members"
@@ -47,7 +49,10 @@ class MembershipPatch:
         return sorted({*self.added, *self.removed})
 
     def finds_done(self, present: Sequence[Membership]) -> bool:
-        """Whether some of what the request asks is so already, by those of the ids named that are `present`."""
+        """Whether a part of the request is done already: an id to add is a member, or an id to remove is none.
+
+        `present` are the memberships of the ids that the request names.
+        """
         there = {item.member_id for item in present}
         return not there.isdisjoint(self.added) or not self.removed <= there
 
@@ -94,58 +99,71 @@ def _matches_any(conditions: Sequence[ScimFilter[Any]], membership: Membership) 
 
 
 def split(
-    resource_type: ResourceType, operations: Sequence[dict[str, Any]]
-) -> tuple[MembershipPatch, list[dict[str, Any]]]:
+    resource_type: ResourceType, operations: Sequence[PatchOperation]
+) -> tuple[MembershipPatch, list[PatchOperation]]:
     """The operations on members, folded, and the operations on everything else, in their order.
 
     Raises InvalidValueException, InvalidFilterException, MutabilityException, RequestTooLarge.
     """
     patch = MembershipPatch()
-    rest: list[dict[str, Any]] = []
+    rest: list[PatchOperation] = []
     for operation in operations:
-        path = Path(operation["path"])
-        of_core = path.schema is None or path.schema.lower() == resource_type.schema.lower()
-        if resource_type.has_members and of_core and path.parts[:1] and path.parts[0].lower() == MEMBERS:
-            _fold(resource_type, patch, operation, path)
+        target = operation.target
+        if isinstance(target, AttributeTarget) and target.of_members:
+            _fold(resource_type, patch, operation, target)
         else:
             rest.append(operation)
     at_most(MAX_MEMBERS, len(patch.added) + len(patch.removed), "members")
     return patch, rest
 
 
-def _fold(resource_type: ResourceType, patch: MembershipPatch, operation: dict[str, Any], path: Path[Any]) -> None:
-    if len(path.parts) > 1:
+def take_members(resource_type: ResourceType, shaped: Json) -> dict[str, str]:
+    """The `members` of a POST or PUT body, which are taken out of it: they are kept as rows. Raises as members_named.
+
+    The body of another resource type has none, and stays as it is.
+    """
+    return members_named(resource_type, shaped.pop(MEMBERS, None)) if resource_type.has_members else {}
+
+
+def _fold(
+    resource_type: ResourceType, patch: MembershipPatch, operation: PatchOperation, target: AttributeTarget
+) -> None:
+    if target.sub_attribute is not None:
         raise MutabilityException(
-            detail=f"{path}: what is known of a member cannot change; remove the member and add another."
+            detail=f"{target.path}: what is known of a member cannot change; remove the member and add another."
         )
-    op, value = operation["op"], operation.get("value")
-    selected = None if path.value_filter is None else _selected_ids(path.value_filter)
-    if op == "remove":
-        _fold_removal(resource_type, patch, path, selected, value)
-    elif path.value_filter is not None:
-        if selected is None or len(selected) != 1:
-            raise InvalidFilterException(detail=f'{path}: a member to add is named as members[value eq "id"].')
-        named = members_named(resource_type, [value] if value else [])
-        if named.keys() - set(selected):
-            raise MutabilityException(detail=f"{path}: the id of a member cannot change; remove it and add another.")
-        patch.add(named or dict.fromkeys(selected, "User"))
-    elif op == "add":
+    value = operation.value
+    if operation.op == "remove":
+        _fold_removal(resource_type, patch, target, value)
+    elif target.value_filter is not None:
+        patch.add(_selected_member(resource_type, target, value))
+    elif operation.op == "add":
         patch.add(members_named(resource_type, value))
     else:
-        patch.replace(members_named(resource_type, value))
+        patch.replace({} if value is UNASSIGNED else members_named(resource_type, value))
 
 
-def _fold_removal(
-    resource_type: ResourceType, patch: MembershipPatch, path: Path[Any], selected: list[str] | None, value: Any
-) -> None:
-    if path.value_filter is None and value is None:
-        patch.replace({})
-    elif path.value_filter is None:
-        patch.remove(members_named(resource_type, value))
-    elif selected is not None:
+def _selected_member(resource_type: ResourceType, target: AttributeTarget, value: Any) -> dict[str, str]:
+    """The one member that a filter and a value name together."""
+    selected = _selected_ids(target.value_filter)
+    if selected is None or len(selected) != 1:
+        raise InvalidFilterException(detail=f'{target.path}: a member to add is named as members[value eq "id"].')
+    named = members_named(resource_type, [value] if value else [])
+    if named.keys() - set(selected):
+        raise MutabilityException(detail=f"{target.path}: the id of a member cannot change; remove it and add another.")
+    return named or dict.fromkeys(selected, "User")
+
+
+def _fold_removal(resource_type: ResourceType, patch: MembershipPatch, target: AttributeTarget, value: Any) -> None:
+    if target.value_filter is None:
+        if value is UNASSIGNED:
+            patch.replace({})
+        else:
+            patch.remove(members_named(resource_type, value))
+    elif (selected := _selected_ids(target.value_filter)) is not None:
         patch.remove(selected)
     else:
-        condition: ScimFilter[Any] = ScimFilter[resource_type.model](str(path))  # type: ignore[name-defined]
+        condition: ScimFilter[Any] = ScimFilter[resource_type.model](target.path)  # type: ignore[name-defined]
         caught = [
             member_id
             for member_id, kind in patch.added.items()
@@ -153,7 +171,7 @@ def _fold_removal(
         ]
         patch.remove(caught)
         patch.conditions.append(condition)
-        patch.comparisons += comparisons(path.value_filter)
+        patch.comparisons += comparisons(target.value_filter)
         at_most(MAX_MEMBER_COMPARISONS, patch.comparisons, "comparisons with every member")
 
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from scim2_models import PreconditionFailedException
+
 _ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
@@ -23,9 +25,15 @@ class Preconditions:
         """Whether If-Match, if there is one, names this version."""
         return _holds(self.match, version, absent=True)
 
-    def permit_change(self, version: str) -> bool:
-        """Whether a resource of this version may be changed: If-Match names it and If-None-Match does not."""
-        return self.matches(version) and not self.unchanged(version)
+    def require(self, version: str) -> None:
+        """A resource of this version may be changed: If-Match names it, and If-None-Match does not.
+
+        Raises PreconditionFailedException where that is not so.
+        """
+        if not self.matches(version) or self.unchanged(version):
+            raise PreconditionFailedException(
+                detail="The resource has changed: its version is no longer the one that If-Match names. Read it again."
+            )
 
     def unchanged(self, version: str) -> bool:
         """Whether If-None-Match names this version, so that a GET is answered 304."""

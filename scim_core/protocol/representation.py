@@ -45,6 +45,12 @@ def _names(path: Path[Any], attribute: str, *, whole: bool) -> bool:
     return bool(parts) and parts[0].lower() == attribute.lower() and not (whole and len(parts) > 1)
 
 
+def shows_memberships(resource_type: ResourceType, projection: Projection) -> bool:
+    """Whether an answer shows the memberships of the resources of this type, if it has an attribute for them."""
+    attribute = MEMBERSHIP_ATTRIBUTES.get(resource_type.name)
+    return attribute is not None and projection.shows(attribute)
+
+
 def to_document(resource_type: ResourceType, resource: Resource[Any]) -> Json:
     """The canonical document of a model: declared order, no nulls, no empty elements, equal values once.
 
@@ -112,7 +118,7 @@ def columns(document: Mapping[str, Any]) -> dict[str, Column]:
 
 
 def check_required(resource_type: ResourceType, document: Mapping[str, Any]) -> None:
-    """Nothing to find a resource by, no resource: raises InvalidValueException when a unique attribute is missing."""
+    """Raises InvalidValueException when a unique attribute is missing: nobody could find the resource by it."""
     for indexed in resource_type.indexed:
         if indexed.unique and not any(value.strip() for value in _values_at(document, indexed.path)):
             raise InvalidValueException(detail=f"{indexed.name} is required and must not be empty.")

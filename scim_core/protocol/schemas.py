@@ -1,7 +1,7 @@
 """Resource types and schemas, read from data: the built-in definitions and those a deployment adds.
 
 A schema whose URN holds `:extension:` and ends in the name of a resource type extends that type: one JSON file makes a
-vendor's extension known to every part of the service. A resource type is one JSON file beside its schema.
+vendor's extension known to every part of the service. A resource type is one JSON file next to that of its schema.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 
 from scim2_models import AttributeBinding, Extension, Path, Resource, Schema, ScimPolicy
 
-from scim_core.model import GROUP, RESERVED_NAMES
+from scim_core.model import GROUP, RESERVED_NAMES, Json
 
 _RESERVED = frozenset(name.lower() for name in RESERVED_NAMES)
 _NO_NAME = re.compile(r"\W")
@@ -187,13 +187,13 @@ class ResourceType:
         if urn is None or urn.lower() == self.schema.lower():
             if key in self.attributes or key in COMMON:
                 return None, self.attributes.get(key) or COMMON[key]
-            candidates: Iterable[str] = () if urn else self.extensions
+            urns: Iterable[str] = () if urn else self.extensions
         else:
             declared = self.extension(urn)
-            candidates = (declared,) if declared else ()
-        for candidate in candidates:
-            if key in self.extensions[candidate]:
-                return candidate, self.extensions[candidate][key]
+            urns = (declared,) if declared else ()
+        for extension in urns:
+            if key in self.extensions[extension]:
+                return extension, self.extensions[extension][key]
         return None
 
 
@@ -202,8 +202,8 @@ class Catalogue:
     """Everything served: resource types by lower-case endpoint, and the published schema documents by URN."""
 
     resource_types: Mapping[str, ResourceType]
-    schemas: Mapping[str, dict[str, Any]]
-    protocol_schemas: Mapping[str, dict[str, Any]]
+    schemas: Mapping[str, Json]
+    protocol_schemas: Mapping[str, Json]
 
     def __iter__(self) -> Iterator[ResourceType]:
         return iter(self.resource_types.values())
@@ -230,7 +230,7 @@ def load_catalogue(additional: FilePath | None = None) -> Catalogue:
     )
 
 
-def _documents(folder: FilePath) -> Iterator[dict[str, Any]]:
+def _documents(folder: FilePath) -> Iterator[Json]:
     for file in sorted(folder.glob("*.json")):
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
@@ -241,8 +241,8 @@ def _documents(folder: FilePath) -> Iterator[dict[str, Any]]:
         yield document
 
 
-def _by_urn(documents: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    schemas: dict[str, dict[str, Any]] = {}
+def _by_urn(documents: Iterable[Json]) -> dict[str, Json]:
+    schemas: dict[str, Json] = {}
     for document in documents:
         if document["id"].lower() in (urn.lower() for urn in schemas):
             raise DefinitionError(f"schema {document['id']} is defined twice")
@@ -250,7 +250,7 @@ def _by_urn(documents: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return schemas
 
 
-def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, dict[str, Any]]) -> ResourceType:
+def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, Json]) -> ResourceType:
     name, urn = document["name"], document["schema"]
     if not name.isalnum() or not name.isascii() or name.lower() in _RESERVED:
         raise DefinitionError(f"resource type {name}: a name is ASCII letters and digits, and none of ours")
@@ -294,7 +294,7 @@ def _checked(resource_type: ResourceType) -> ResourceType:
     return resource_type
 
 
-def _check_all_used(schemas: Mapping[str, dict[str, Any]], resource_types: Sequence[ResourceType]) -> None:
+def _check_all_used(schemas: Mapping[str, Json], resource_types: Sequence[ResourceType]) -> None:
     """Raises DefinitionError for a second type of a name or at an endpoint, and for a schema without a type."""
     for names in ([item.name.lower() for item in resource_types], [item.endpoint.lower() for item in resource_types]):
         if twice := {name for name in names if names.count(name) > 1}:
@@ -323,7 +323,7 @@ def _model_schema(document: Mapping[str, Any], name: str) -> Schema:
     return Schema.model_validate({"id": document["id"], "name": name, "attributes": attributes})
 
 
-def _as_sent(attribute: Mapping[str, Any]) -> dict[str, Any]:
+def _as_sent(attribute: Mapping[str, Any]) -> Json:
     kept = {key: value for key, value in attribute.items() if key not in ("canonicalValues", "referenceTypes")}
     if attribute["type"] in ("reference", "binary"):
         kept |= {"type": "string", "caseExact": True}

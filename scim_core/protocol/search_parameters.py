@@ -10,21 +10,11 @@ from urllib.parse import parse_qsl
 
 from scim2_models import InvalidSyntaxException, InvalidValueException, ResponseParameters, SearchRequest
 
+from scim_core.model import Json
+from scim_core.protocol.limits import DEFAULT_COUNT, MAX_ATTRIBUTE_NAMES, MAX_COUNT, MAX_QUERY_FIELDS
 from scim_core.protocol.representation import Projection
 from scim_core.protocol.schemas import ResourceType
 from scim_core.protocol.strict_json import by_lower_name
-
-DEFAULT_COUNT = 100
-"""Resources in a page when the client names no count: what Okta asks for and standards drafts recommend."""
-
-MAX_COUNT = 1_000
-"""Most resources in a page: what one answer of Table Storage can hold. Announced as filter.maxResults."""
-
-MAX_QUERY_FIELDS = 50
-"""Most fields in a query string; SCIM defines seven."""
-
-MAX_ATTRIBUTE_NAMES = 200
-"""Most names in attributes or excludedAttributes: a user has about half as many, and each is looked for in each."""
 
 _VALUE_FILTER = re.compile(r"\[[^\[\]]*\]")
 
@@ -52,7 +42,7 @@ def query_fields(query: str) -> dict[str, str]:
     return {name.lower(): value for name, value in fields}
 
 
-def body_fields(payload: Any) -> dict[str, Any]:
+def body_fields(payload: Any) -> Json:
     """The fields of a SearchRequest body by lower-case name (RFC 7644 section 3.4.3)."""
     if not isinstance(payload, dict):
         raise InvalidSyntaxException(detail="The body must be a SearchRequest object.")

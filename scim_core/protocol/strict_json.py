@@ -8,8 +8,8 @@ from typing import Any, Never
 
 from scim2_models import InvalidSyntaxException
 
-MAX_DEPTH = 32
-"""Deepest nesting. SCIM needs six levels; a deep tree would exhaust the stack of whatever walks it next."""
+from scim_core.model import Json
+from scim_core.protocol.limits import MAX_DEPTH
 
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -38,13 +38,13 @@ def parse_json(body: bytes) -> Any:
     return value
 
 
-def by_lower_name(value: dict[str, Any]) -> dict[str, Any]:
+def by_lower_name(value: Json) -> Json:
     """The members of an object by lower-case name. Raises InvalidSyntaxException when two names differ only in case."""
     refuse_repeated_names(value)
     return {name.lower(): item for name, item in value.items()}
 
 
-def refuse_repeated_names(value: dict[str, Any]) -> None:
+def refuse_repeated_names(value: Json) -> None:
     """Raises InvalidSyntaxException when two names differ only in case: names compare case-insensitively."""
     if len({name.lower() for name in value}) != len(value):
         seen: set[str] = set()
@@ -60,7 +60,7 @@ def check_text(value: Any) -> None:
         raise InvalidSyntaxException(detail="A string holds half of a surrogate pair.") from error
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Any]]) -> Json:
     parsed = dict(pairs)
     if len(parsed) != len(pairs):
         seen: set[str] = set()

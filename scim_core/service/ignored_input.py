@@ -1,4 +1,4 @@
-"""What a request holds that is passed over, for whoever looks after a mapping: names and ids, never values."""
+"""Input that was ignored, logged for whoever looks after a mapping: names and ids, never values."""
 
 import logging
 from collections.abc import Sequence

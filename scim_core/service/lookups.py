@@ -7,11 +7,9 @@ from itertools import batched
 from scim2_models import TooManyException
 
 from scim_core.ids import is_id
+from scim_core.protocol.limits import MAX_SCAN
 from scim_core.service.query_plan import AnyOf, ById, ByIndex, Edge, GroupsOf, Lookup, MembersOf
 from scim_core.storage.port import Storage
-
-MAX_SCAN = 10_000
-"""Resources one request may examine: at a tenth of a millisecond each, a second of computing on one core."""
 
 LOOKUPS_AT_ONCE = 25
 """Lookups of an `or` that are under way at a time: a filter may hold hundreds, and connections are for all requests."""
@@ -26,7 +24,7 @@ def require_few(examined: int) -> None:
         )
 
 
-async def find_candidates(storage: Storage, tenant: str, resource_type: str, lookup: Lookup) -> list[str]:
+async def look_up(storage: Storage, tenant: str, resource_type: str, lookup: Lookup) -> list[str]:
     """The ids, ascending, of the resources of this type that the lookup finds; an id that it names may be nobody's.
 
     Raises TooManyException beyond MAX_SCAN of them, after reading little more than these.

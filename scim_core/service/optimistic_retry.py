@@ -1,7 +1,7 @@
 """Changes that overtake each other: attempts until one is not overtaken, those of one process one behind the other.
 
-A change is read, applied and stored provided that nothing else came between. Where something did, it is applied anew
-to what is there now, so that nobody's change is lost; with many rivals that would go on for long without a line.
+A change is read, applied and stored provided that nothing else came between. Where something did, it is applied
+again to what is there now, so that nobody's change is lost; with many rivals that would go on for long without a line.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from scim_core.storage.port import NotFound, StorageBusy, VersionConflict
+from scim_core.storage.port import StorageBusy, VersionConflict
 
 MAX_ATTEMPTS = 40
-"""How often a change is applied anew when others came between; a client that is still unlucky is told to come back.
+"""How often a change is applied again when others came between; a client that is still unlucky is told to come back.
 Rivals within this process wait in line, so these are those of other processes, each of which wins at most one in two.
 """
 
@@ -40,28 +40,23 @@ class OptimisticRetry:
         self._pause = pause
         self._lines: dict[Hashable, _Line] = {}
 
-    async def until_not_overtaken[T](self, key: Hashable, attempt: Callable[[bool], Awaitable[T]]) -> T:
+    async def until_not_overtaken[T](self, key: Hashable, attempt: Callable[[], Awaitable[T]]) -> T:
         """What the first attempt comes to that is not overtaken: one at once, the others in line.
 
-        An attempt is told whether to look its member ids up first: after one that met a missing row.
+        An attempt that was overtaken raises VersionConflict.
         Raises StorageBusy after MAX_ATTEMPTS.
         """
-        resolve = False
         try:
-            return await attempt(resolve)
+            return await attempt()
         except VersionConflict:
             log.debug("a change was overtaken")
-        except NotFound:
-            resolve = True
         async with self._taken(key):
             for number in range(MAX_ATTEMPTS - 1):
                 try:
-                    return await attempt(resolve)
+                    return await attempt()
                 except VersionConflict:
                     longest = min(FIRST_WAIT_SECONDS * 2**number, LONGEST_WAIT_SECONDS)
                     await self._pause(random.uniform(0, longest))  # noqa: S311 -- spreads rivals, keeps no secret
-                except NotFound:
-                    resolve = True
         raise StorageBusy("the resource is being changed by too many others")
 
     @asynccontextmanager

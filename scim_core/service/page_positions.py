@@ -9,21 +9,21 @@ from scim_core.caches import Bounded
 from scim_core.clock import Clock, instant_text
 from scim_core.storage.port import PagePosition, Storage
 
-BOOKMARK_LIFETIME = timedelta(minutes=10)
+POSITION_LIFETIME = timedelta(minutes=10)
 """How long the end of a page is remembered: longer than a client needs between two pages, short enough that the
 totalResults of a walk, which is counted once, does not grow stale."""
 
-MAX_REMEMBERED_BOOKMARKS = 1_000
-"""Bookmarks kept in process. Losing one costs a round trip when the next page is asked of the same instance."""
+MAX_REMEMBERED_POSITIONS = 1_000
+"""Positions kept in process. Losing one costs a round trip when the next page is asked of the same instance."""
 
 
 class PagePositions:
-    """The bookmarks of all tenants, by a key that names what they are about."""
+    """The page positions of all tenants, by a key that names what they are about."""
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
-        self._remembered: Bounded[tuple[str, str], PagePosition] = Bounded(MAX_REMEMBERED_BOOKMARKS)
+        self._remembered: Bounded[tuple[str, str], PagePosition] = Bounded(MAX_REMEMBERED_POSITIONS)
 
     def remembered(self, tenant: str, key: str) -> PagePosition | None:
         """What this process knows under the key, until it expires; another instance may have replaced it."""
@@ -31,26 +31,26 @@ class PagePositions:
 
     async def load(self, tenant: str, key: str) -> PagePosition | None:
         """What is stored under the key, until it expires."""
-        return self._fresh(await self._storage.load_bookmark(tenant, key))
+        return self._fresh(await self._storage.load_page_position(tenant, key))
 
-    def remember(self, tenant: str, key: str, bookmark: PagePosition) -> None:
-        """This process knows the bookmark."""
-        self._remembered.put((tenant, key), bookmark)
+    def remember(self, tenant: str, key: str, position: PagePosition) -> None:
+        """This process knows the position."""
+        self._remembered.put((tenant, key), position)
 
-    async def put(self, tenant: str, key: str, bookmark: PagePosition) -> None:
-        """The bookmark is known to this process, and stored for all others."""
-        self.remember(tenant, key, bookmark)
-        await self._storage.save_bookmark(tenant, key, bookmark)
+    async def put(self, tenant: str, key: str, position: PagePosition) -> None:
+        """The position is known to this process, and stored for all others."""
+        self.remember(tenant, key, position)
+        await self._storage.save_page_position(tenant, key, position)
 
     async def save(self, tenant: str, key: str, last_id: str, total: int) -> None:
         """The page that the key names starts after this id, in a walk over so many resources."""
-        await self.put(tenant, key, PagePosition(last_id, total, instant_text(self._clock() + BOOKMARK_LIFETIME)))
+        await self.put(tenant, key, PagePosition(last_id, total, instant_text(self._clock() + POSITION_LIFETIME)))
 
-    def _fresh(self, bookmark: PagePosition | None) -> PagePosition | None:
-        return bookmark if bookmark is not None and bookmark.expires >= instant_text(self._clock()) else None
+    def _fresh(self, position: PagePosition | None) -> PagePosition | None:
+        return position if position is not None and position.expires >= instant_text(self._clock()) else None
 
 
-def bookmark_key(searched: str, filter_text: str, start_index: int) -> str:
+def position_key(searched: str, filter_text: str, start_index: int) -> str:
     """Names the page that starts there of the search of this resource type with this filter."""
     text = f"{searched}\n{filter_text}".encode("utf-8", "surrogatepass")
     return f"{hashlib.blake2b(text, digest_size=12).hexdigest()}:{start_index}"

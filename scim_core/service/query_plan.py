@@ -1,4 +1,4 @@
-"""A filter -> how to find its candidates without reading everything, and whether they are already the answer.
+"""A filter -> a lookup that finds its matches without reading everything, and whether it is already the answer.
 
 An honest plan says what it leaves open: `exact` lookups need no further test, all others give a superset whose
 resources are matched against the whole filter. The plan of each request is logged.
@@ -59,7 +59,7 @@ class ByIndex:
 
     @property
     def rank(self) -> int:
-        """Fewer candidates come first."""
+        """What finds fewer resources comes first."""
         return 5 if self.prefix else 1 if self.entry.unique else 2
 
 
@@ -100,7 +100,7 @@ Lookup = ById | Edge | ByIndex | GroupsOf | MembersOf | AnyOf | Scan
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """Where the candidates come from; `exact` when they are the answer; whether the filter looks at memberships."""
+    """What to look up; `exact` when it finds the answer and no more; whether the filter looks at memberships."""
 
     lookup: Lookup
     exact: bool

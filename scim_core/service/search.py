@@ -1,6 +1,6 @@
-"""Runs a search (RFC 7644 section 3.4.2): candidates by the plan, the rest of the filter, order, one page.
+"""Runs a search (RFC 7644 section 3.4.2): ids by the lookup of the plan, the rest of the filter, order, one page.
 
-A list without sortBy is in id order, which is the order of creation, and is walked with bookmarks: Table Storage
+A list without sortBy is in id order, which is the order of creation, and is walked page by page: Table Storage
 cannot skip, so the end of each page is remembered under the startIndex that comes next.
 """
 
@@ -19,8 +19,8 @@ from scim_core.model import GROUP, Membership, StoredResource
 from scim_core.protocol.representation import Renderer, to_comparable
 from scim_core.protocol.schemas import ResourceType
 from scim_core.service.group_snapshots import group_snapshots
-from scim_core.service.lookups import find_candidates, require_few
-from scim_core.service.page_positions import PagePositions, bookmark_key
+from scim_core.service.lookups import look_up, require_few
+from scim_core.service.page_positions import PagePositions, position_key
 from scim_core.service.query_plan import Edge, QueryPlan, Scan, plan
 from scim_core.service.totals import Totals
 from scim_core.storage.port import PagePosition, Storage
@@ -56,7 +56,7 @@ class Search:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._totals = Totals(storage, clock)
-        self.bookmarks = PagePositions(storage, clock)
+        self.positions = PagePositions(storage, clock)
 
     async def page(
         self, tenant: str, resource_type: ResourceType, query: Query, renderer: Renderer, *, memberships: bool
@@ -69,11 +69,11 @@ class Search:
         log.info("search plan", extra={"tenant": tenant, "resource_type": resource_type.name, "plan": str(run.plan)})
         if isinstance(run.plan.lookup, Edge):
             return await self._from_edge(run, run.plan.lookup, query, memberships=memberships)
-        beside = memberships and not resource_type.has_members
+        of_others = memberships and not resource_type.has_members
         if isinstance(run.plan.lookup, Scan):
-            found = await self._walk(run, query, memberships=beside)
+            found = await self._walk(run, query, memberships=of_others)
         else:
-            found = await self._from_lookup(run, query, memberships=beside)
+            found = await self._from_lookup(run, query, memberships=of_others)
         return await self._with_members(tenant, found) if memberships and resource_type.has_members else found
 
     async def all_sorted(
@@ -112,23 +112,23 @@ class Search:
         return replace(found, resources=tuple(group.stored for group in groups), memberships=members)
 
     async def _from_lookup(self, run: "_Run", query: Query, *, memberships: bool) -> Found:
-        ids, bookmark = await asyncio.gather(run.candidate_ids(), self._bookmark(run, query.start_index))
+        ids, position = await asyncio.gather(run.look_up(), self._position(run, query.start_index))
         before = query.start_index - 1
-        if bookmark is None:
+        if position is None:
             part = _Part(ids, before, query.count, enough=len(ids))
         else:
-            later = ids[bisect_right(ids, bookmark.last_id) :]
+            later = ids[bisect_right(ids, position.last_id) :]
             part = _Part(later, 0, query.count, enough=query.count + 1)
         of_part = self._listed if run.plan.ids_suffice else self._matched
         found = await of_part(run, part, memberships=memberships)
         number, page = found.total_results, [resource.id for resource in found.resources]
-        total = number if bookmark is None else max(bookmark.total_results, before + number)
+        total = number if position is None else max(position.total_results, before + number)
         more = part.before + len(page) < number
         await self._remember(run, query, total, page, more=more)
         return replace(found, total_results=total, more=more)
 
     async def _listed(self, run: "_Run", part: "_Part", *, memberships: bool) -> Found:
-        """Of ids that are the answer, only the page's resources are read; one that is gone meanwhile does not count."""
+        """Of ids that are the answer, only the page's resources are read; one that is gone by then does not count."""
         wanted = part.of(part.ids)
         resources, edges = await asyncio.gather(
             run.load_matching(wanted), run.memberships(wanted) if memberships else _nothing()
@@ -136,13 +136,13 @@ class Search:
         return Found(len(part.ids) - (len(wanted) - len(resources)), tuple(resources), edges)
 
     async def _matched(self, run: "_Run", part: "_Part", *, memberships: bool) -> Found:
-        """Candidates are read until enough of them match; the memberships of few are read beside them."""
-        beside = memberships and len(part.ids) <= part.count
+        """Resources are read until enough of them match; the memberships of few at the same time."""
+        at_once = memberships and len(part.ids) <= part.count
         matches, edges = await asyncio.gather(
-            run.first_matches(part.ids, part.enough), run.memberships(part.ids) if beside else _nothing()
+            run.first_matches(part.ids, part.enough), run.memberships(part.ids) if at_once else _nothing()
         )
         page = part.of(matches)
-        if memberships and not beside:
+        if memberships and not at_once:
             edges = await run.memberships([resource.id for resource in page])
         return Found(len(matches), tuple(page), edges)
 
@@ -197,37 +197,37 @@ class Search:
         return total, resources, more
 
     async def _resumed(self, run: "_Run", query: Query) -> tuple[int, list[StoredResource], bool] | None:
-        """The page after a bookmark, read ahead while the bookmark that this process remembers is being confirmed."""
-        remembered = self.bookmarks.remembered(run.tenant, run.bookmark_key(query.start_index))
+        """The page after a known position, read ahead while the position that this process remembers is confirmed."""
+        remembered = self.positions.remembered(run.tenant, run.position_key(query.start_index))
         ahead = asyncio.ensure_future(run.take(remembered.last_id, query.count)) if remembered else None
         try:
-            bookmark = await self._bookmark(run, query.start_index)
-            if bookmark is None:
+            position = await self._position(run, query.start_index)
+            if position is None:
                 return None
-            if remembered is not None and ahead is not None and remembered.last_id == bookmark.last_id:
+            if remembered is not None and ahead is not None and remembered.last_id == position.last_id:
                 resources, more = await ahead
             else:
-                resources, more = await run.take(bookmark.last_id, query.count)
+                resources, more = await run.take(position.last_id, query.count)
         finally:
             if ahead is not None:
                 ahead.cancel()
                 await asyncio.gather(ahead, return_exceptions=True)
-        return max(bookmark.total_results, query.start_index - 1 + len(resources)), resources, more
+        return max(position.total_results, query.start_index - 1 + len(resources)), resources, more
 
-    async def _bookmark(self, run: "_Run", start_index: int) -> PagePosition | None:
+    async def _position(self, run: "_Run", start_index: int) -> PagePosition | None:
         """Where the page before the one at `start_index` ended, if that is still known."""
-        return None if start_index == 1 else await self.bookmarks.load(run.tenant, run.bookmark_key(start_index))
+        return None if start_index == 1 else await self.positions.load(run.tenant, run.position_key(start_index))
 
     async def _remember(self, run: "_Run", query: Query, total: int, page: Sequence[str], *, more: bool) -> None:
-        """The page of these ids leaves a bookmark for the next one, if there are any more."""
+        """The page of these ids leaves the position of the next one, if there are any more."""
         if page and more:
-            key = run.bookmark_key(query.start_index + len(page))
-            await self.bookmarks.save(run.tenant, key, page[-1], total)
+            key = run.position_key(query.start_index + len(page))
+            await self.positions.save(run.tenant, key, page[-1], total)
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What a page is taken from: candidates, the places of matches before the page, and the matches to look for."""
+    """What a page is taken from: ids, the number of matches before the page, and the number of matches to look for."""
 
     ids: list[str]
     before: int
@@ -269,21 +269,21 @@ class _Run:
         """Whether every resource of the type matches."""
         return self.filter is None
 
-    def bookmark_key(self, start_index: int) -> str:
+    def position_key(self, start_index: int) -> str:
         """Names the page of this search that starts there."""
-        return bookmark_key(self.resource_type.name, self.filter or "", start_index)
+        return position_key(self.resource_type.name, self.filter or "", start_index)
 
-    async def candidate_ids(self) -> list[str]:
+    async def look_up(self) -> list[str]:
         """The ids, ascending, that the plan's lookup finds. Raises TooManyException beyond MAX_SCAN of them."""
-        return await find_candidates(self.storage, self.tenant, self.resource_type.name, self.plan.lookup)
+        return await look_up(self.storage, self.tenant, self.resource_type.name, self.plan.lookup)
 
     async def load_matching(self, ids: Sequence[str]) -> list[StoredResource]:
-        """The stored resources with these ids that match the filter; ones deleted meanwhile are left out."""
+        """The stored resources with these ids that match the filter; ones that were deleted are left out."""
         loaded = await self.storage.read(self.tenant, self.resource_type.name, ids)
         return await self._matching([resource for resource in loaded if resource is not None])
 
     async def first_matches(self, ids: Sequence[str], enough: int) -> list[StoredResource]:
-        """The first `enough` of these candidates that match. No more are read at once than have been read before."""
+        """The first `enough` of these resources that match. No more are read at once than have been read before."""
         matches: list[StoredResource] = []
         begin, end = 0, enough
         while len(matches) < enough and begin < len(ids):
@@ -306,9 +306,9 @@ class _Run:
         return await self.storage.seek(self.tenant, self.resource_type.name, after=None, steps=steps)
 
     async def matches(self) -> list[StoredResource]:
-        """Every match in id order. Raises TooManyException beyond MAX_SCAN candidates."""
+        """Every match in id order. Raises TooManyException beyond MAX_SCAN resources."""
         if not isinstance(self.plan.lookup, Scan):
-            return await self.load_matching(await self.candidate_ids())
+            return await self.load_matching(await self.look_up())
         return [resource async for matching, _ in self._scan(None, SCAN_PAGE) for resource in matching]
 
     async def take(self, after: str | None, count: int) -> tuple[list[StoredResource], bool]:

@@ -14,14 +14,14 @@ from scim_core.service.page_positions import PagePositions
 from scim_core.storage.port import PagePosition, Storage
 
 COUNTED_AT_ONCE = 1_000
-"""Resources that are counted anew each time: one read, beside that of the page. Up to these the total is exact."""
+"""Resources that are counted each time: one read, at the same time as the page. Up to so many the total is exact."""
 
 LIFETIME = timedelta(minutes=1)
-"""How long a count is counted on: how late the deletion of one of more than COUNTED_AT_ONCE may show in the total."""
+"""How long a count is used. Beyond COUNTED_AT_ONCE resources, a deletion may show in the total as late as this."""
 
 OLDER_THAN_REQUESTS = timedelta(minutes=1)
-"""The age from which on no id is still to be stored: a request gets its id at once and has 40 seconds to store it; the
-rest is for clocks of instances that differ."""
+"""A new resource with an id older than this can no longer appear. A request gets its id at once and has REQUEST_SECONDS
+to store it; the rest is for clocks of instances that differ."""
 
 
 class Totals:
@@ -30,19 +30,19 @@ class Totals:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
-        self._bookmarks = PagePositions(storage, clock)
+        self._positions = PagePositions(storage, clock)
 
     async def of(self, tenant: str, resource_type: str) -> int:
         """How many resources of this type the tenant has."""
-        known = self._bookmarks.remembered(tenant, _key(resource_type))
+        known = self._positions.remembered(tenant, _key(resource_type))
         if known is None:
             first = await self._storage.count(tenant, resource_type, limit=COUNTED_AT_ONCE)
             if first.number < COUNTED_AT_ONCE or first.last_id is None:
                 return first.number
-            known = await self._bookmarks.load(tenant, _key(resource_type))
+            known = await self._positions.load(tenant, _key(resource_type))
             if known is None:
                 return await self._counted(tenant, resource_type, first.number, first.last_id)
-            self._bookmarks.remember(tenant, _key(resource_type), known)
+            self._positions.remember(tenant, _key(resource_type), known)
         new = await self._storage.count(tenant, resource_type, after=known.last_id)
         return known.total_results + new.number
 
@@ -57,7 +57,7 @@ class Totals:
             self._storage.count(tenant, resource_type, after=end),
         )
         total = PagePosition(end, number + old.number, instant_text(now + LIFETIME))
-        await self._bookmarks.put(tenant, _key(resource_type), total)
+        await self._positions.put(tenant, _key(resource_type), total)
         return total.total_results + new.number
 
 

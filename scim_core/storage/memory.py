@@ -38,7 +38,7 @@ class _Tenant:
     resources: dict[str, dict[str, StoredResource]] = field(default_factory=dict)
     holders: dict[tuple[str, str, str], set[str]] = field(default_factory=dict)
     memberships: set[Membership] = field(default_factory=set)
-    bookmarks: dict[str, PagePosition] = field(default_factory=dict)
+    page_positions: dict[str, PagePosition] = field(default_factory=dict)
 
     def of_type(self, resource_type: str) -> dict[str, StoredResource]:
         return self.resources.setdefault(resource_type, {})
@@ -227,15 +227,15 @@ class MemoryStorage:
         ids = set(member_ids)
         return [edge for edge in await self.members_of(tenant, group_id) if edge.member_id in ids]
 
-    async def load_bookmark(self, tenant: str, key: str) -> PagePosition | None:
-        """See Storage.load_bookmark."""
+    async def load_page_position(self, tenant: str, key: str) -> PagePosition | None:
+        """See Storage.load_page_position."""
         with self._lock:
-            return self._owned(tenant).bookmarks.get(key)
+            return self._owned(tenant).page_positions.get(key)
 
-    async def save_bookmark(self, tenant: str, key: str, bookmark: PagePosition) -> None:
-        """See Storage.save_bookmark."""
+    async def save_page_position(self, tenant: str, key: str, position: PagePosition) -> None:
+        """See Storage.save_page_position."""
         with self._lock:
-            self._owned(tenant).bookmarks[key] = bookmark
+            self._owned(tenant).page_positions[key] = position
 
     async def ping(self) -> None:
         """See Storage.ping."""

@@ -127,7 +127,7 @@ class Storage(Protocol):
     ) -> list[str]:
         """The ids, ascending, of the resources that hold this index entry; with `prefix`, whose key starts so.
 
-        Of more than `limit`, so many of them, whichever: little more than these is read.
+        Finds at most `limit` of them, in no order that counts; reads little more than these.
         """
 
     async def page(
@@ -209,11 +209,11 @@ class Storage(Protocol):
     async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:
         """The memberships of those of the ids that are members, ordered; the cost is in proportion to the ids."""
 
-    async def load_bookmark(self, tenant: str, key: str) -> PagePosition | None:
-        """The bookmark under this key, whatever its expiry; None where there is none."""
+    async def load_page_position(self, tenant: str, key: str) -> PagePosition | None:
+        """The page position under this key, whatever its expiry; None where there is none."""
 
-    async def save_bookmark(self, tenant: str, key: str, bookmark: PagePosition) -> None:
-        """The bookmark replaces what was under this key."""
+    async def save_page_position(self, tenant: str, key: str, position: PagePosition) -> None:
+        """The position replaces what was under this key."""
 
     async def ping(self) -> None:
         """Returns when the storage answers; raises StorageBusy when it does not."""

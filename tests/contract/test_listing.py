@@ -1,4 +1,4 @@
-"""What every implementation of the storage port promises about pages, counts, places in a list, and bookmarks."""
+"""What every implementation of the storage port promises about pages, counts, places in a list, and page positions."""
 
 import asyncio
 from dataclasses import replace
@@ -109,15 +109,15 @@ async def test_twelve_tests_are_possible_and_more_are_too_large(tables: Storage)
 
 
 @pytest.mark.parametrize("key", ["plain", "d4/1?#", "x" * 1_000])
-async def test_a_bookmark_is_kept_until_another_takes_its_place(storage: Storage, key: str) -> None:
-    assert await storage.load_bookmark(TENANT, key) is None
-    bookmark = PagePosition(id_of(1), 3_000_000_000, "2026-11-23T09:05:00Z")
-    await storage.save_bookmark(TENANT, key, bookmark)
-    assert await storage.load_bookmark(TENANT, key) == bookmark
-    later = replace(bookmark, last_id=id_of(2))
-    await storage.save_bookmark(TENANT, key, later)
-    assert await storage.load_bookmark(TENANT, key) == later
-    assert await storage.load_bookmark("other", key) is None
+async def test_a_page_position_is_kept_until_another_takes_its_place(storage: Storage, key: str) -> None:
+    assert await storage.load_page_position(TENANT, key) is None
+    position = PagePosition(id_of(1), 3_000_000_000, "2026-11-23T09:05:00Z")
+    await storage.save_page_position(TENANT, key, position)
+    assert await storage.load_page_position(TENANT, key) == position
+    later = replace(position, last_id=id_of(2))
+    await storage.save_page_position(TENANT, key, later)
+    assert await storage.load_page_position(TENANT, key) == later
+    assert await storage.load_page_position("other", key) is None
 
 
 async def test_a_count_goes_on_after_an_id_and_ends_at_its_limit(storage: Storage) -> None:

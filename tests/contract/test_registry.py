@@ -266,7 +266,7 @@ async def rows_of(rows: Rows, partition: str) -> AsyncIterator[Row]:
 
 
 async def provisioned(tables: TableStorage, *tenants: str, users: int = 3) -> None:
-    """Each of these tenants has users, in a group, with bookmarks."""
+    """Each of these tenants has users, in a group, with page positions."""
     for tenant_id in tenants:
         for number in range(users):
             index = frozenset({IndexEntry("userName", f"user {number}", unique=True)})
@@ -274,7 +274,7 @@ async def provisioned(tables: TableStorage, *tenants: str, users: int = 3) -> No
             await tables.create(tenant_id, user)
         group = StoredResource("Group", "g", {"displayName": "x"}, NOW, NOW, "v")
         await tables.create(tenant_id, group, [Membership("g", f"u{number}") for number in range(min(users, 3))])
-        await tables.save_bookmark(tenant_id, "walk", PagePosition("u1", users, NOW))
+        await tables.save_page_position(tenant_id, "walk", PagePosition("u1", users, NOW))
 
 
 async def left(tables: TableStorage, tenant_id: str) -> int:

@@ -116,7 +116,7 @@ async def test_calls_that_follow_each_other_are_counted_and_calls_side_by_side_a
     await create(tables, user(1))
     with transcript(tables) as recorded:
         await asyncio.gather(tables.ping(), tables.read(TENANT, "User", [id_of(1), id_of(2)]))
-        await tables.save_bookmark(TENANT, "key", PagePosition(id_of(1), 1, NOW))
+        await tables.save_page_position(TENANT, "key", PagePosition(id_of(1), 1, NOW))
     assert recorded.round_trips == 2
     assert recorded.kinds == ["get", "get", "get", "transact"]
     await tables.ping()

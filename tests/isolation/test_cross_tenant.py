@@ -107,11 +107,11 @@ def _query(query: dict[str, Any]) -> str:
 
 
 def sent_to(route: Route, endpoint: str, it: Named) -> Iterator[Sent]:
-    """The requests to a route. A route whose operation is not known here fails the test: say how it could leak."""
+    """The requests to a route. A route whose handler is not known here fails the test: say how it could leak."""
     parts = [{"{type}": endpoint, "{id}": it.id(endpoint)}.get(part, part) for part in route.segments]
     path = "/scim/v2/" + "/".join(parts)
     search = [{"schemas": [SEARCH_REQUEST], **query} for query in queries(it)]
-    match route.operation:
+    match route.handler:
         case "search":
             yield from (Sent("GET", path + _query(query)) for query in queries(it))
         case "search_with_body" | "search_all":
@@ -157,7 +157,7 @@ class World:
 
     async def undo(self, route: Route, answer: Any) -> None:
         """What a create of B's made is gone, so that the next one meets what this one met."""
-        if route.operation == "create" and answer.status == 201:
+        if route.handler == "create" and answer.status == 201:
             location = answer.headers["Location"].removeprefix("https://scim.example.com")
             assert (await self.service.send("DELETE", location, self.b)).status == 204
 
@@ -182,7 +182,7 @@ async def world(service: Service) -> World:
         group = document(await service.send("POST", "/scim/v2/Groups", token, body))["id"]
         found |= {f"{owner} user": users[0], f"{owner} group": group}
     theirs = Named(found["secret-of-a user"], found["secret-of-a group"], "secret-of-a")
-    # A has walked its pages, and left bookmarks where it stood.
+    # A has walked its pages, and left page positions where it stood.
     for start in (1, 2, 3):
         await service.send("GET", f"/scim/v2/Users?startIndex={start}&count=1", tokens[0])
     return World(service, tokens[0], tokens[1], theirs)
@@ -236,7 +236,7 @@ async def test_no_guarded_route_answers_without_a_credential(service: Service, r
 
 
 def test_what_needs_no_credential_is_known() -> None:
-    anonymous = {route.operation for route in itertools.chain(ROUTES, ROOT_ROUTES) if route.anonymous}
+    anonymous = {route.handler for route in itertools.chain(ROUTES, ROOT_ROUTES) if route.anonymous}
     assert anonymous == {
         *("service_provider_config", "resource_types", "resource_type", "schemas", "schema"),
         *("health", "token", "authorization_server", "protected_resource"),

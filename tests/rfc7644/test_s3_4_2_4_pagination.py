@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.service.page_positions import BOOKMARK_LIFETIME
+from scim_core.service.page_positions import POSITION_LIFETIME
 from scim_core.storage.memory import MemoryStorage
 from tests.scim import LIST, Client, Clock, Json, add, endpoint_over, path, references
 
@@ -210,7 +210,7 @@ async def test_a_walk_that_pauses_for_long_still_ends(client: Client, clock: Clo
     await people.grow(10)
 
     async def pause(_: int) -> None:
-        clock.now += BOOKMARK_LIFETIME + timedelta(seconds=1)
+        clock.now += POSITION_LIFETIME + timedelta(seconds=1)
 
     assert await walk(client, pause, url=url, **query) == people.ids
 

@@ -188,7 +188,7 @@ async def test_the_pages_of_a_walk_over_candidates_read_no_more_of_them_than_the
 async def test_what_is_remembered_in_process_is_bounded(
     clock: Clock, storage: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_positions, "MAX_REMEMBERED_BOOKMARKS", 5)
+    monkeypatch.setattr(page_positions, "MAX_REMEMBERED_POSITIONS", 5)
     kept = page_positions.PagePositions(storage, clock)
     for number in range(20):
         await kept.save("contoso", str(number), "id", 20)
@@ -196,8 +196,8 @@ async def test_what_is_remembered_in_process_is_bounded(
     assert await kept.load("contoso", "0") is not None
 
 
-async def test_a_bookmark_that_another_process_moved_is_obeyed(clock: Clock, storage: Counting) -> None:
-    """The process's own bookmark is only a guess at what the stored one says."""
+async def test_a_page_position_that_another_process_moved_is_obeyed(clock: Clock, storage: Counting) -> None:
+    """The process's own position is only a guess at what the stored one says."""
     one, other = (Client(endpoint_over(storage, clock)) for _ in range(2))
     for number in range(10):
         await one.user(f"user{number}")

@@ -17,7 +17,7 @@ COME_LATER = (503, {"Retry-After": "60"})
 NO_ROW = (404, {"x-ms-error-code": "ResourceNotFound"})
 TOO_LARGE = (413, {"x-ms-error-code": "RequestBodyTooLarge"})
 HANG_UP = (0, {})
-BOOKMARK = PagePosition("1", 1, "now")
+POSITION = PagePosition("1", 1, "now")
 
 
 def settings(**changes: str) -> StorageSettings:
@@ -68,7 +68,7 @@ async def test_a_read_is_repeated_until_it_is_answered(failures: list[Any]) -> N
 async def test_a_change_is_repeated_until_it_is_answered(failures: list[Any]) -> None:
     async with answering(*failures, TOO_LARGE) as (storage, given):
         with pytest.raises(TooLarge):
-            await storage.save_bookmark("t", "key", BOOKMARK)
+            await storage.save_page_position("t", "key", POSITION)
         assert given() == len(failures) + 1
 
 
@@ -78,7 +78,7 @@ async def test_repetitions_end() -> None:
             await storage.ping()
         assert given() == 1 + client.RETRIES
         with pytest.raises(StorageBusy):
-            await storage.save_bookmark("t", "key", BOOKMARK)
+            await storage.save_page_position("t", "key", POSITION)
         assert given() == 2 * (1 + client.RETRIES)
 
 

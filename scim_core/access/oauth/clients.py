@@ -30,8 +30,8 @@ class Client:
 class Clients:
     """The clients of all tenants."""
 
-    def __init__(self, directory: TenantCache, entra: EntraTokens, clock: Clock) -> None:
-        self._directory = directory
+    def __init__(self, tenants: TenantCache, entra: EntraTokens, clock: Clock) -> None:
+        self._tenants = tenants
         self._entra = entra
         self._clock = clock
 
@@ -44,7 +44,7 @@ class Clients:
         kind = CredentialKind.FEDERATION if request.assertion else CredentialKind.SECRET
         if kind is CredentialKind.SECRET and form(request.secret) is Form.MISTYPED:
             raise _denied(_MISTYPED, kind, "mistyped")
-        tenant = await self._directory.holder(client_pointer(request.client_id), source)
+        tenant = await self._tenants.holder(client_pointer(request.client_id), source)
         candidates = tenant.of_client(request.client_id, kind) if tenant else []
         if kind is CredentialKind.FEDERATION:
             credential = await self._by_assertion(request.assertion, tenant, candidates)

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote_plus
 from scim_core.access.auth_failures import Failure
 from scim_core.access.oauth.access_tokens import SCOPE
 from scim_core.access.oauth.answers import OAuthError, invalid_request
+from scim_core.messages import SENT_IN_CHUNKS
 
 MAX_FORM_BYTES = 16 * 1024
 """Largest form. An assertion of Entra takes 2 KB, all other fields together less than 1 KB."""
@@ -93,7 +94,7 @@ def _with_secret(fields: Mapping[str, str], basic: tuple[str, str] | None) -> To
 def _fields(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
     """The known fields that have a value: one without counts as omitted, none may be repeated (RFC 6749 3.2)."""
     if not body and "transfer-encoding" in headers:
-        raise OAuthError(411, "invalid_request", "The body was sent in chunks; send it with a Content-Length header.")
+        raise OAuthError(411, "invalid_request", SENT_IN_CHUNKS)
     if len(body) > MAX_FORM_BYTES:
         raise OAuthError(413, "invalid_request", f"The body is larger than {MAX_FORM_BYTES} bytes.")
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,4 +1,4 @@
-"""A stored resource as the properties of its row, and back; likewise the small rows of bookmarks and memberships.
+"""A stored resource as the properties of its row, and back; likewise the small rows of page positions and memberships.
 
 id, created, lastModified, version   of the resource
 d0, d1, ...                          its document: JSON text, in parts that fit a property
@@ -112,13 +112,13 @@ def to_membership(entity: Mapping[str, Any]) -> Membership:
     return Membership(entity["group"], entity["member"], entity["type"], mark=entity["edges"])
 
 
-def bookmark_properties(bookmark: PagePosition) -> dict[str, Column]:
-    """The row of a bookmark."""
-    return {"lastId": bookmark.last_id, "totalResults": str(bookmark.total_results), "expires": bookmark.expires}
+def page_position_properties(position: PagePosition) -> dict[str, Column]:
+    """The row of a page position."""
+    return {"lastId": position.last_id, "totalResults": str(position.total_results), "expires": position.expires}
 
 
-def to_bookmark(entity: Mapping[str, Any]) -> PagePosition:
-    """The bookmark of a row."""
+def to_page_position(entity: Mapping[str, Any]) -> PagePosition:
+    """The page position of a row."""
     return PagePosition(entity["lastId"], int(entity["totalResults"]), entity["expires"])
 
 

@@ -107,7 +107,7 @@ def memberships(resource_type: str, resource_id: str) -> list[KeyRange]:
 
 
 def bookmark(key: str) -> str:
-    """The row of a bookmark."""
+    """The row of a page position, or of where an import stands."""
     return f"bookmark:{fit(encode(key), KEY_LIMIT)}"
 
 

@@ -192,14 +192,14 @@ class TableStorage:
         edges = [Membership(group_id, member_id) for member_id in sorted(set(member_ids))]
         return await reading.edges_present(self.rows, tenant, edges)
 
-    async def load_bookmark(self, tenant: str, key: str) -> PagePosition | None:
-        """See Storage.load_bookmark."""
+    async def load_page_position(self, tenant: str, key: str) -> PagePosition | None:
+        """See Storage.load_page_position."""
         row = await self.rows.get(tenant, keys.bookmark(key))
-        return entities.to_bookmark(row.properties) if row else None
+        return entities.to_page_position(row.properties) if row else None
 
-    async def save_bookmark(self, tenant: str, key: str, bookmark: PagePosition) -> None:
-        """See Storage.save_bookmark."""
-        properties = entities.bookmark_properties(bookmark)
+    async def save_page_position(self, tenant: str, key: str, position: PagePosition) -> None:
+        """See Storage.save_page_position."""
+        properties = entities.page_position_properties(position)
         await self.rows.transact(tenant, [RowOperation(Verb.UPSERT, Role.RESOURCE, keys.bookmark(key), properties)])
 
     async def ping(self) -> None:

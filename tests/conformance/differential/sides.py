@@ -30,7 +30,7 @@ from scim2_server.requests import ScimRequest as TheirRequest
 from scim2_server.service import ScimService
 
 from scim_core import ScimRequest, Settings, build
-from scim_core.protocol.search_parameters import DEFAULT_COUNT, MAX_COUNT
+from scim_core.protocol.limits import DEFAULT_COUNT, MAX_COUNT
 from scim_core.storage.memory import MemoryStorage
 
 HOST = "https://scim.example.com"

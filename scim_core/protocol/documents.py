@@ -1,0 +1,74 @@
+"""A resource's document as POST, PUT and PATCH make it (RFC 7644 sections 3.3 and 3.5).
+
+The models of scim2-models validate and apply here, and nowhere else in a change: who asks has documents only. A change
+of a document is a function, to be applied again when another change came first.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from scim2_models import Context, PatchOp, Resource
+
+from scim_core.model import Json
+from scim_core.protocol.patch_operations import PatchOperation
+from scim_core.protocol.representation import check_required, to_document, to_model
+from scim_core.protocol.schemas import POLICY, ResourceType
+from scim_core.protocol.strict_json import check_text
+
+type DocumentChange = Callable[[Json], Json]
+"""From the stored document of a resource to what it becomes. The document that is given stays as it is."""
+
+
+def creation(resource_type: ResourceType, shaped: Json, resource_id: str) -> Json:
+    """The document of a new resource, from a body that leniency has shaped.
+
+    Raises ValidationError, InvalidSyntaxException, InvalidValueException, RequestTooLarge.
+    """
+    model = _validated(resource_type, shaped, Context.RESOURCE_CREATION_REQUEST)
+    return _document(resource_type, model, resource_id)
+
+
+def replacement(resource_type: ResourceType, shaped: Json, resource_id: str) -> DocumentChange:
+    """The change that a PUT of this body makes. Applied, it raises what creation raises, and MutabilityException."""
+
+    def replaced(document: Json) -> Json:
+        original = to_model(resource_type, document)
+        model = _validated(resource_type, shaped, Context.RESOURCE_REPLACEMENT_REQUEST)
+        model.replace(original)
+        return _document(resource_type, model, resource_id)
+
+    return replaced
+
+
+def modification(
+    resource_type: ResourceType, operations: Sequence[PatchOperation], resource_id: str
+) -> DocumentChange | None:
+    """The change that these operations of a PATCH make, in order, all or none; None when there are none.
+
+    Raises ValidationError. Applied, it raises what creation raises, MutabilityException, NoTargetException,
+    InvalidPathException, InvalidFilterException.
+    """
+    if not operations:
+        return None
+    patch_type: Any = PatchOp[resource_type.model]  # type: ignore[name-defined]
+    message = {"schemas": [str(patch_type.__schema__)], "Operations": [item.to_json() for item in operations]}
+    patch = patch_type.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
+
+    def patched(document: Json) -> Json:
+        model = to_model(resource_type, document)
+        patch.patch(model, scim_policy=POLICY)
+        return _document(resource_type, model, resource_id)
+
+    return patched
+
+
+def _document(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:
+    model.id = resource_id
+    document = to_document(resource_type, model)
+    check_required(resource_type, document)
+    check_text(document)  # escapes within a path or an app role's JSON text are read after the body was checked
+    return document
+
+
+def _validated(resource_type: ResourceType, shaped: Json, context: Context) -> Resource[Any]:
+    return resource_type.model.model_validate(shaped, scim_ctx=context, scim_policy=POLICY)

@@ -1,0 +1,256 @@
+"""A PATCH body as typed operations (RFC 7644 section 3.5.2), each path parsed once and its value in the schema's shape.
+
+Lenient as `leniency` is: `op` in any case, values without a path keyed by attributes or whole paths, read-only
+attributes ignored, "" and null for unassigned, a dot behind an extension's URN.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from scim2_models import (
+    InvalidPathException,
+    InvalidSyntaxException,
+    InvalidValueException,
+    MutabilityException,
+    NoTargetException,
+    Path,
+)
+from scim2_models.path import FilterNode
+
+from scim_core.model import Json
+from scim_core.protocol.leniency import IGNORED, UNASSIGNED, Leniency
+from scim_core.protocol.limits import MAX_OPERATIONS, MAX_PATH_BYTES, MAX_SELECTIONS, at_most, comparisons
+from scim_core.protocol.schemas import AttributeDefinition, ResourceType
+from scim_core.protocol.strict_json import by_lower_name, refuse_repeated_names
+
+type Op = Literal["add", "replace", "remove"]
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeTarget:
+    """What a path designates: an attribute, those of its values that a filter selects, or a sub-attribute of them.
+
+    `path` is the path spelt out in full, with the URN of the extension that declares the attribute.
+    """
+
+    path: str
+    attribute: AttributeDefinition
+    sub_attribute: AttributeDefinition | None
+    value_filter: FilterNode | None
+    of_members: bool
+    """Whether the attribute is the `members` of a group."""
+
+    @property
+    def written(self) -> AttributeDefinition:
+        """The attribute whose shape a value for this target takes."""
+        return self.sub_attribute or self.attribute
+
+    @property
+    def whole(self) -> bool:
+        """Whether a value stands for all of `written`, and not for one element of it."""
+        return self.sub_attribute is not None or self.value_filter is None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether only the service provider writes there."""
+        return self.attribute.read_only or self.written.read_only
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionTarget:
+    """All attributes of an extension; the path is its URN."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatchOperation:
+    """One operation. `value` is UNASSIGNED where there is none: a replace then clears its target."""
+
+    op: Op
+    target: AttributeTarget | ExtensionTarget
+    value: Any = UNASSIGNED
+
+    def to_json(self) -> Json:
+        """The operation as RFC 7644 section 3.5.2 writes it."""
+        operation: Json = {"op": self.op, "path": self.target.path}
+        if self.value is not UNASSIGNED:
+            operation["value"] = self.value
+        elif self.op == "replace":
+            operation["value"] = None
+        return operation
+
+
+class UnknownPath(InvalidPathException):
+    """A well-formed path names no attribute of the resource type."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            path=text,
+            detail=f"The path {text[:200]!r} names no attribute of this resource type; /Schemas lists those there are. "
+            "Correct or remove the attribute mapping.",
+        )
+
+
+def patch_operations(leniency: Leniency, payload: Any) -> list[PatchOperation]:
+    """The operations that a PATCH body stands for, in order. What nothing declares is in `leniency.ignored`.
+
+    Raises InvalidSyntaxException, InvalidPathException, InvalidValueException, NoTargetException,
+    MutabilityException, RequestTooLarge.
+    """
+    operations = by_lower_name(payload).get("operations") if isinstance(payload, dict) else None
+    if not isinstance(operations, list):
+        raise InvalidSyntaxException(detail="A PATCH body must be an object with an array named Operations.")
+    at_most(MAX_OPERATIONS, len(operations), "operations")
+    reading = _Reading(leniency)
+    read: list[PatchOperation] = []
+    for operation in operations:
+        read += reading.operation(operation)
+        at_most(MAX_OPERATIONS, len(read) + len(leniency.ignored), "operations")
+    return read
+
+
+class _Reading:
+    """One body's operations, read one after the other: what its filters select adds up."""
+
+    def __init__(self, leniency: Leniency) -> None:
+        self._leniency = leniency
+        self._resource_type = leniency.resource_type
+        self._selections = 0
+
+    def operation(self, operation: Any) -> Iterator[PatchOperation]:
+        """The operations that one of the body stands for: one for each attribute when it has no path."""
+        if not isinstance(operation, dict):
+            raise InvalidSyntaxException(detail="Each of the Operations must be an object with op, path and value.")
+        members = by_lower_name(operation)
+        op, path, value = _op(members.get("op", "")), members.get("path"), members.get("value")
+        if path is not None and not isinstance(path, str):
+            raise InvalidPathException(detail="path must be a string.")
+        if path:
+            yield from self._at_path(op, path, value, given="value" in members)
+        elif op == "remove":
+            raise NoTargetException(detail="A remove operation needs a path that says what to remove.")
+        elif not isinstance(value, dict):
+            raise InvalidValueException(detail="An operation without path needs an object of attributes as its value.")
+        else:
+            yield from self._attributes(op, value)
+
+    def _attributes(self, op: Op, value: Json, prefix: str = "") -> Iterator[PatchOperation]:
+        """The operations for each attribute of an object, named behind `prefix`; what nothing declares is ignored."""
+        refuse_repeated_names(value)
+        at_most(MAX_OPERATIONS, len(value), "attributes in a value")
+        for key, item in value.items():
+            try:
+                yield from self._at_path(op, f"{prefix}{key}", item, given=True)
+            except UnknownPath:
+                self._leniency.ignored.append(f"{prefix}{key}")
+
+    def _at_path(self, op: Op, text: str, value: Any, *, given: bool) -> Iterator[PatchOperation]:
+        extension = self._resource_type.extension(text)
+        if extension is not None or text.lower() == self._resource_type.schema.lower():
+            yield from self._whole_schema(op, extension, value)
+            return
+        target = _target(self._resource_type, text)
+        if target.read_only:
+            return
+        self._select(0 if target.of_members else comparisons(target.value_filter))
+        if op == "remove":
+            _refuse_unassigning(target)
+            yield self._removal(target, value)
+            return
+        if not given:
+            raise InvalidValueException(detail=f"The {op} operation on {text} has no value.")
+        leniency = self._leniency
+        shaped = leniency.value(target.written, value) if target.whole else leniency.single(target.written, value)
+        if shaped is UNASSIGNED:
+            yield from _unassigning(op, target)
+        elif shaped is not IGNORED:
+            yield PatchOperation(op, target, shaped)
+
+    def _whole_schema(self, op: Op, extension: str | None, value: Any) -> Iterator[PatchOperation]:
+        """Operations for a path that is a schema's URN: it addresses the object of that schema's attributes."""
+        schema = extension or self._resource_type.schema
+        if op == "remove" or value in (None, ""):
+            if extension is None:
+                raise NoTargetException(detail=f"{schema} as a whole cannot be removed.")
+            yield PatchOperation("remove", ExtensionTarget(extension))
+        elif isinstance(value, dict):
+            yield from self._attributes(op, value, f"{schema}:")
+        else:
+            raise InvalidValueException(detail=f"The value for {schema} must be an object of its attributes.")
+
+    def _removal(self, target: AttributeTarget, value: Any) -> PatchOperation:
+        """A removal; a value given for several values names those to remove (Entra's form)."""
+        if not (target.written.multi_valued and target.whole) or value is None:
+            return PatchOperation("remove", target)
+        named = [
+            {key: part for key, part in item.items() if part is not None} if isinstance(item, dict) else item
+            for item in self._leniency.value(target.written, value)
+        ]
+        self._select(0 if self._resource_type.is_membership(target.written) else len(named))
+        return PatchOperation("remove", target, named)
+
+    def _select(self, number: int) -> None:
+        self._selections += number
+        at_most(MAX_SELECTIONS, self._selections, "comparisons that select values")
+
+
+def _op(given: Any) -> Op:
+    match str(given).lower():
+        case ("add" | "replace" | "remove") as op:
+            return op
+        case other:
+            raise InvalidSyntaxException(detail=f"op must be add, replace or remove, not {other[:40]!r}.")
+
+
+def _unassigning(op: Op, target: AttributeTarget) -> Iterator[PatchOperation]:
+    """What a null or "" asks for: elements that a filter selects go, and so does a single value.
+
+    A client's choice between add and replace is not predictable: adding nothing clears a single value, as replacing
+    does. To several values it adds nothing.
+    """
+    _refuse_unassigning(target)
+    if not target.whole:
+        yield PatchOperation("remove", target)
+    elif op != "add" or not target.written.multi_valued:
+        yield PatchOperation("replace", target)
+
+
+def _refuse_unassigning(target: AttributeTarget) -> None:
+    """Raises MutabilityException when the attribute is required (RFC 7644 section 3.5.2.2)."""
+    if target.written.required:
+        raise MutabilityException(detail=f"{target.path} is required: it can be replaced, but not removed.")
+
+
+def _target(resource_type: ResourceType, text: str) -> AttributeTarget:
+    """The target of a path. Raises InvalidPathException, UnknownPath when no schema declares what it names."""
+    if len(text.encode()) > MAX_PATH_BYTES:
+        raise InvalidPathException(detail=f"The path is longer than {MAX_PATH_BYTES} bytes.")
+    try:
+        path: Path[Any] = Path(_with_colon(resource_type, text))
+    except InvalidPathException as error:
+        raise InvalidPathException(detail=f"The path {text[:200]!r} cannot be read: {error.detail}.") from error
+    head, *rest = path.parts
+    found = resource_type.attribute(head, path.schema)
+    if found is None:
+        raise UnknownPath(text)
+    extension, attribute = found
+    sub_attribute = attribute.sub_attributes.get(rest[0].lower()) if rest else None
+    if rest and sub_attribute is None:
+        raise UnknownPath(text)
+    return AttributeTarget(
+        path=str(path) if path.schema or extension is None else f"{extension}:{path}",
+        attribute=attribute,
+        sub_attribute=sub_attribute,
+        value_filter=path.value_filter,
+        of_members=resource_type.is_membership(attribute),
+    )
+
+
+def _with_colon(resource_type: ResourceType, text: str) -> str:
+    """An extension's attribute separated from its URN by a dot, as old connectors write it, gets its colon."""
+    for urn in resource_type.extensions:
+        if text.lower().startswith(f"{urn.lower()}."):
+            return f"{text[: len(urn)]}:{text[len(urn) + 1 :]}"
+    return text

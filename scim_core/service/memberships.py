@@ -1,0 +1,66 @@
+"""The memberships that an operation reads: as many as it shows or depends on, and no more."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from scim_core.ids import is_id
+from scim_core.model import Membership
+from scim_core.protocol.group_patch import MembershipPatch
+from scim_core.protocol.schemas import Catalogue
+from scim_core.service.address import Address
+from scim_core.service.ignored_input import log_unknown
+from scim_core.storage.port import MANY_MEMBERSHIPS, Storage
+
+
+class Memberships:
+    """Reads memberships, and finds out which members there are."""
+
+    def __init__(self, storage: Storage, catalogue: Catalogue) -> None:
+        self._storage = storage
+        self._catalogue = catalogue
+
+    async def shown(self, address: Address) -> list[Membership]:
+        """The memberships that a representation shows: a group's members, another resource's groups."""
+        if address.resource_type.has_members:
+            return await self._storage.members_of(address.tenant, address.id)
+        return (await self._storage.groups_of(address.tenant, [address.id])).get(address.id, [])
+
+    async def for_change(self, address: Address, members: MembershipPatch, *, shown: bool) -> list[Membership]:
+        """The memberships a change must know: all where it depends on them or shows them, else those it names."""
+        if members.needs_present_members or (shown and not members):
+            return await self.shown(address)
+        named = [member_id for member_id in members.named if is_id(member_id)]
+        return await self._storage.present(address.tenant, address.id, named) if named else []
+
+    async def for_deletion(self, address: Address) -> list[Membership]:
+        """The memberships of a resource to delete; of the members of a group no more than a delete needs."""
+        as_group = (
+            self._storage.members_of(address.tenant, address.id, limit=MANY_MEMBERSHIPS)
+            if address.resource_type.has_members
+            else no_memberships()
+        )
+        groups, members = await asyncio.gather(self._storage.groups_of(address.tenant, [address.id]), as_group)
+        return [*groups.get(address.id, []), *members]
+
+    async def known(self, tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
+        """Those of well-formed edges whose members exist, each with its member's real type; others are logged."""
+        unknown = {edge.member_id for edge in edges}
+        kinds: dict[str, str] = {}
+        for resource_type in self._catalogue:
+            found = await self._storage.existing(tenant, resource_type.name, unknown)
+            kinds |= dict.fromkeys(found, resource_type.name)
+            unknown -= found
+        log_unknown(tenant, list(unknown))
+        return tuple(replace(edge, member_type=kinds[edge.member_id]) for edge in edges if edge.member_id in kinds)
+
+
+def well_formed(tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
+    """Those of the edges whose member ids can be ids of ours; others are logged."""
+    log_unknown(tenant, [edge.member_id for edge in edges if not is_id(edge.member_id)])
+    return tuple(edge for edge in edges if is_id(edge.member_id))
+
+
+async def no_memberships() -> list[Membership]:
+    """None, where those of another resource would be awaited."""
+    return []

@@ -1,0 +1,152 @@
+"""One PUT or PATCH of one resource: read, apply, store, and all of it again when something else came between.
+
+A change of members only builds no model: the document stays as it is.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from scim2_models import InvalidValueException
+
+from scim_core.clock import Clock, instant_text
+from scim_core.model import NO_EDITS, Json, Membership, MembershipEdits, StoredResource
+from scim_core.protocol.documents import DocumentChange
+from scim_core.protocol.group_patch import MembershipPatch
+from scim_core.protocol.preconditions import Preconditions
+from scim_core.protocol.representation import columns, index_entries
+from scim_core.service.address import Address, Outcome
+from scim_core.service.memberships import Memberships, well_formed
+from scim_core.storage.port import NotFound, Storage, VersionConflict
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """What a PUT or PATCH asks for. Without `attributes` the document stays as it is.
+
+    A change that is not `atomic` only adds and removes members: each of its memberships may change at its own moment.
+    `memberships` says whether the answer shows them.
+    """
+
+    address: Address
+    members: MembershipPatch
+    attributes: DocumentChange | None
+    conditions: Preconditions
+    atomic: bool
+    memberships: bool
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the resource must not have changed between its reading and its storing."""
+        return self.atomic or self.conditions.match is not None
+
+
+class Resources(Protocol):
+    """What a change asks of the service provider."""
+
+    async def get(self, address: Address, *, memberships: bool) -> Outcome:
+        """See ServiceProvider.get."""
+
+    async def read(self, address: Address) -> StoredResource:
+        """See ServiceProvider.read."""
+
+    async def require_settled(self, address: Address, stored: StoredResource) -> None:
+        """See ServiceProvider.require_settled."""
+
+
+class ResourceChange:
+    """The attempts at one change. Each knows which versions the others made, and whether a member was missing."""
+
+    def __init__(
+        self,
+        requested: Requested,
+        resources: Resources,
+        memberships: Memberships,
+        storage: Storage,
+        *,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._requested = requested
+        self._resources = resources
+        self._memberships = memberships
+        self._storage = storage
+        self._clock = clock
+        self._new_id = new_id
+        self._made: set[str] = set()
+        self._member_missing = False
+
+    async def attempt(self) -> Outcome:
+        """The resource as the change left it; nothing is written where nothing changes.
+
+        Raises VersionConflict when something else came between: another attempt may succeed. Raises what the change
+        itself is refused with, and StorageBusy.
+        """
+        address, conditions = self._requested.address, self._requested.conditions
+        before, present = await self.read()
+        if before.version in self._made:  # the change was made, only the answer was lost on its way
+            return await self._resources.get(address, memberships=self._requested.memberships)
+        conditions.require(before.version)
+        await self._resources.require_settled(address, before)
+        document = self.apply(before)
+        present, edits = await self._edits(present)
+        try:
+            after = await self.store(before, document, edits)
+        except NotFound as error:
+            self._member_missing = True
+            raise VersionConflict from error
+        return Outcome(after, edits.applied(present))
+
+    async def read(self) -> tuple[StoredResource, list[Membership]]:
+        """The resource and the memberships that the change must know.
+
+        A guarded change of members reads them after the group: were they older, what came between would go unnoticed.
+        """
+        address = self._requested.address
+        if self._requested.guarded and self._requested.members:
+            return await self._resources.read(address), await self._present()
+        return await asyncio.gather(self._resources.read(address), self._present())
+
+    def apply(self, before: StoredResource) -> Json:
+        """The document that the change makes of the present one. Raises what the change is refused with."""
+        if self._requested.address.id in self._requested.members.added:
+            raise InvalidValueException(detail="A group cannot be a member of itself.")
+        attributes = self._requested.attributes
+        return before.document if attributes is None else attributes(before.document)
+
+    async def store(self, before: StoredResource, document: Json, edits: MembershipEdits) -> StoredResource:
+        """The resource as stored: with this document, and with its memberships edited.
+
+        Raises VersionConflict, UniquenessConflict, NotFound, TooLarge, StorageBusy.
+        """
+        address = self._requested.address
+        if document == before.document and not edits:
+            return before
+        after = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()))
+        self._made.add(after.version)
+        if document == before.document:
+            await self._storage.edit_members(address.tenant, after, edits, guarded=self._requested.guarded)
+            return after
+        index = index_entries(address.resource_type, document)
+        after = replace(after, document=document, index=index, columns=columns(document))
+        await self._storage.update(address.tenant, after, edits)
+        return after
+
+    async def _edits(self, present: list[Membership]) -> tuple[list[Membership], MembershipEdits]:
+        """The present members, and the edits that bring them to what is asked for."""
+        address, members = self._requested.address, self._requested.members
+        if not members:
+            return present, NO_EDITS
+        if not self._requested.guarded and members.finds_done(present):
+            # Who is a member was read side by side with the group: it may be older than a large change of the group.
+            present = await self._present()
+        edits = members.edits(address.id, present)
+        joining = well_formed(address.tenant, edits.add)
+        if self._member_missing:
+            joining = await self._memberships.known(address.tenant, joining)
+        return present, replace(edits, add=joining)
+
+    async def _present(self) -> list[Membership]:
+        requested = self._requested
+        return await self._memberships.for_change(requested.address, requested.members, shown=requested.memberships)
