@@ -4,7 +4,8 @@ import re
 import secrets
 from datetime import datetime
 
-_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""The text of a UUID of any version, in lower case."""
 
 
 def uuid7(instant: datetime) -> str:
@@ -19,7 +20,7 @@ def first_id(instant: datetime) -> str:
 
 def is_id(text: str) -> bool:
     """Whether this has the form of the ids we give; any other text can name no resource of ours (ids are caseExact)."""
-    return _ID.fullmatch(text) is not None
+    return UUID.fullmatch(text) is not None
 
 
 def _uuid7(instant: datetime, rest: int) -> str:

@@ -2,16 +2,20 @@
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from devhost.azurite import Azurite
 from scim_core import composition
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.storage.memory import MemoryStorage
+from scim_core.settings import StorageSettings
+from scim_core.storage.tables import TableStorage, table_storage
+from tests.memory_rows import memory_storage
 from tests.scim import Client, Clock, endpoint_over
+from tests.tables import new_table
 
 pytest_plugins = ["tests.starting"]
 
@@ -34,18 +38,33 @@ def _one_catalogue() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """One for the whole run, in memory. Whoever uses it takes a table of its own: tests/tables.py."""
+    with Azurite.start() as running:
+        yield running
+
+
+@pytest.fixture
+async def azurite_storage(azurite: Azurite) -> AsyncIterator[TableStorage]:
+    """A storage over a table that nobody has used."""
+    storage = table_storage(StorageSettings.from_environment(new_table(azurite)))
+    yield storage
+    await storage.close()
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def storage() -> MemoryStorage:
-    return MemoryStorage()
+def storage() -> TableStorage:
+    return memory_storage()
 
 
 @pytest.fixture
-def client(storage: MemoryStorage, clock: Clock) -> Client:
+def client(storage: TableStorage, clock: Clock) -> Client:
     return Client(endpoint_over(storage, clock))
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 OURS = ("tests", "devhost", "infra", "bench", "scim_core")
-PARAMETERS = ("azurite", "http", "tables")
-"""Parameters of fixtures that choose an Azurite or a running endpoint."""
+PARAMETERS = ("azure", "azurite", "http")
+"""Parameters by which a fixture chooses an Azurite or a running endpoint, with request.getfixturevalue."""
 
 _running: list[pytest.Item] = []
 """The test that runs now, if one does."""
@@ -59,8 +59,14 @@ def _by_parameter(item: pytest.Function) -> bool:
 def _by_code(item: pytest.Function) -> bool:
     functions = [item.obj]
     for definitions in item._fixtureinfo.name2fixturedefs.values():
-        functions.extend(definition.func for definition in definitions)
+        functions.extend(definition.func for definition in definitions if not _chooses(definition.func))
     return any(starts_processes(getattr(function, "__func__", function)) for function in functions)
+
+
+def _chooses(fixture: object) -> bool:
+    """Whether this fixture takes one of several others, as its parameter says."""
+    function = getattr(fixture, "__func__", fixture)
+    return isinstance(function, FunctionType) and "getfixturevalue" in _names(function.__code__)
 
 
 @cache

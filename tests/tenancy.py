@@ -18,9 +18,9 @@ from scim_core.access.administration import Administration, Issued, Wanted
 from scim_core.access.oauth.signing_keys import new_signing_key
 from scim_core.access.oauth.token_request import ASSERTION_TYPE
 from scim_core.registry import CredentialKind, Registry
-from scim_core.storage.memory import MemoryStorage
-from scim_core.storage.memory_registry import MemoryRegistry
 from scim_core.storage.port import Storage
+from scim_core.storage.tables import TableRegistry
+from tests.memory_rows import MemoryRows, memory_storage
 from tests.scim import Clock
 
 HOST = "https://scim.example.com"
@@ -116,8 +116,8 @@ class Service:
     """The endpoint with all that it stands on. Requests go in as the function app hands them over."""
 
     settings: Settings
-    storage: Storage = field(default_factory=MemoryStorage)
-    registry: Registry = field(default_factory=MemoryRegistry)
+    storage: Storage = field(default_factory=memory_storage)
+    registry: Registry = field(default_factory=lambda: TableRegistry(MemoryRows()))
     clock: Clock = field(default_factory=Clock)
     timer: Timer = field(default_factory=Timer)
     source: str = "192.0.2.1"

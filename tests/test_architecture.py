@@ -50,7 +50,10 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
     "protocol": {"scim2_models": set(), "pydantic": set()},
     PORT: {},
     "storage": {
-        "azure": {"storage.tables", "storage.maintenance.backup", "storage.maintenance.exporting"},
+        "azure": {
+            *("storage.tables.azure_rows", "storage.tables.client", "storage.tables.errors"),
+            "storage.maintenance.backup",
+        },
         "aiohttp": {"storage.tables.errors"},
     },
     "service": {"scim2_models": set()},

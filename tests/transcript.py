@@ -1,19 +1,21 @@
 """A transcript of the calls a storage makes to its tables: what was asked, in which order, what went side by side."""
 
+import asyncio
 import itertools
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from scim_core.storage.tables import TableStorage
-from scim_core.storage.tables.keys import KeyRange
-from scim_core.storage.tables.row_operations import RowOperation
-from scim_core.storage.tables.rows import Row, RowPage, Rows
+from scim_core.storage.tables.rows import Rows
+from tests.wrapped_rows import Call, WrappedRows
+
+TURNS = 10
+"""Turns of the event loop that every call takes: those side by side with it have started before it ends."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Noted:
     """One call: `kind` is get, page or transact. `start` and `end` are places in the order of all starts and ends."""
 
     kind: str
@@ -26,7 +28,7 @@ class Call:
 class Transcript:
     """The calls that have ended, in the order of their ends."""
 
-    calls: list[Call] = field(default_factory=list)
+    calls: list[Noted] = field(default_factory=list)
     _places: Iterator[int] = field(default_factory=itertools.count)
 
     @property
@@ -43,35 +45,26 @@ class Transcript:
         """The kinds of the calls, in the order of their starts."""
         return [call.kind for call in sorted(self.calls, key=lambda call: call.start)]
 
-    async def record[T](self, kind: str, keys: tuple[str, ...], answer: Awaitable[T]) -> T:
-        """Awaits the answer and notes the call, whether it succeeds or fails."""
+    async def record[T](self, kind: str, keys: tuple[str, ...], call: Call[T]) -> T:
+        """Makes the call and notes it, whether it succeeds or fails."""
         start = next(self._places)
         try:
-            return await answer
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            return await call()
         finally:
-            self.calls.append(Call(kind, keys, start, next(self._places)))
+            self.calls.append(Noted(kind, keys, start, next(self._places)))
 
 
-class RecordedRows(Rows):
+class RecordedRows(WrappedRows):
     """Rows that note each call in a transcript and leave it to other rows."""
 
     def __init__(self, rows: Rows, recorded: Transcript) -> None:
-        self._rows = rows
+        super().__init__(rows)
         self._recorded = recorded
 
-    async def get(self, tenant: str, key: str, **options: Any) -> Row | None:
-        return await self._recorded.record("get", (key,), self._rows.get(tenant, key, **options))
-
-    async def page(self, tenant: str, key_range: KeyRange, **options: Any) -> RowPage:
-        keys = (key_range.low, key_range.high)
-        return await self._recorded.record("page", keys, self._rows.page(tenant, key_range, **options))
-
-    async def transact(self, tenant: str, operations: Sequence[RowOperation], **options: Any) -> list[str]:
-        keys = tuple(operation.key for operation in operations)
-        return await self._recorded.record("transact", keys, self._rows.transact(tenant, operations, **options))
-
-    async def close(self) -> None:
-        await self._rows.close()
+    async def _made[T](self, kind: str, about: tuple[str, ...], call: Call[T], *, repeatable: bool = True) -> T:  # noqa: ARG002
+        return await self._recorded.record(kind, about, call)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from scim_core.access.audit import AuditEvent
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
 from scim_core.access.token_format import digest, new_identifier, new_secret, new_token
 from scim_core.clock import Clock, instant_text
+from scim_core.ids import UUID
 from scim_core.registry import (
     MAX_CREDENTIALS,
     Credential,
@@ -42,7 +43,6 @@ MAX_NAME_CHARACTERS = 80
 """Longest display name or label: what fits a line."""
 
 _TENANT_ID = re.compile(r"[a-z0-9](?:-?[a-z0-9]){0,47}")
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _VALUE = re.compile(r"[!-~]{1,200}")
 
 
@@ -258,7 +258,7 @@ def _checked(wanted: Wanted) -> Wanted:
     if wanted.kind in (CredentialKind.TOKEN, CredentialKind.SECRET):
         return Wanted(wanted.kind, label, wanted.days, wanted.client_id)
     tenant, audience = wanted.entra_tenant.lower(), wanted.audience
-    if not _GUID.fullmatch(tenant):
+    if not UUID.fullmatch(tenant):
         raise Refused("The Entra tenant id must be a GUID, as Entra's overview page shows it.")
     if wanted.kind is CredentialKind.ENTRA:
         audience = audience or CUSTOM_APPLICATIONS
@@ -269,7 +269,7 @@ def _checked(wanted: Wanted) -> Wanted:
             raise Refused("The subject must be what Entra shows: an object id.")
         return replace(wanted, label=label, entra_tenant=tenant, audience=audience)
     application = wanted.application.lower() or APPLICATION
-    if not _GUID.fullmatch(application):
+    if not UUID.fullmatch(application):
         raise Refused("The application that sends the tokens must be a GUID.")
     return Wanted(wanted.kind, label, wanted.days, entra_tenant=tenant, audience=audience, application=application)
 

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.checking import check, repair
 from scim_core.storage.maintenance.invariants import Finding
-from scim_core.storage.tables import table_storage
+from scim_core.storage.tables import table_rows
 from scim_core.storage.tables.rows import Rows
 
 CLEAN, BROKEN = 0, 1
@@ -21,13 +21,13 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     Raises StorageError.
     """
     tenant, mend = given.tenant, given.repair
-    storage = table_storage(settings)
+    rows = table_rows(settings)
     try:
         with tqdm(desc=f"rows of {tenant}", unit=" rows", disable=None) as bar:
-            checked = await check(storage.rows, tenant, bar.update)
-        left = await _mended(storage.rows, tenant, checked.findings) if mend else checked.findings
+            checked = await check(rows, tenant, bar.update)
+        left = await _mended(rows, tenant, checked.findings) if mend else checked.findings
     finally:
-        await storage.close()
+        await rows.close()
     for finding in left:
         print(finding)
     print(

@@ -3,7 +3,6 @@
 import os
 from argparse import Namespace
 from contextlib import aclosing
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,8 +11,8 @@ from tqdm import tqdm
 from scim_core.clock import utc_now
 from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.archive import ArchiveError, parse_header, parse_row
-from scim_core.storage.maintenance.exporting import ExportRows, Resumed, export
-from scim_core.storage.tables.client import connect
+from scim_core.storage.maintenance.exporting import Resumed, export
+from scim_core.storage.tables import table_rows
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
@@ -40,7 +39,7 @@ async def _export(settings: StorageSettings, tenant: str, file: Path) -> int:
 
 
 async def _written(settings: StorageSettings, tenant: str, resumed: Resumed | None, output: BinaryIO) -> int:
-    rows = ExportRows(partial(connect, settings))
+    rows = table_rows(settings)
     try:
         with tqdm(desc=f"rows of {tenant}", unit=" rows", disable=None) as bar:
             done = resumed.walked if resumed else 0

@@ -12,8 +12,7 @@ from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.archive import Header, Line, read
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.maintenance.importing import restore
-from scim_core.storage.tables.client import connect
-from scim_core.storage.tables.rows import Rows
+from scim_core.storage.tables import table_rows
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
@@ -36,7 +35,7 @@ def _plan(file: Path) -> ImportPlan:
 
 async def _restored(settings: StorageSettings, tenant: str, file: Path, plan: ImportPlan) -> int:
     digest = _digest(file)
-    rows = Rows(partial(connect, settings))
+    rows = table_rows(settings)
     try:
         with tqdm(desc=f"rows of {tenant}", total=plan.lines, unit=" rows", disable=None) as bar:
             return await restore(rows, tenant, plan, digest, partial(_read, file), progress=bar.update)

@@ -1,7 +1,7 @@
 """The storage port: what the service provider needs of a place that keeps resources and memberships.
 
-Nothing here knows SCIM models, HTTP or Azure. `tables/` and `memory.py` implement `Storage`; the contract suite in
-tests/contract holds both to the same promises. A tenant is a string; nothing ever crosses from one tenant to another.
+Nothing here knows SCIM models, HTTP or Azure. `tables/` implements `Storage`; the suite in tests/contract says what it
+must do. A tenant is a string; nothing ever crosses from one tenant to another.
 """
 
 from collections.abc import Collection, Sequence

@@ -8,9 +8,9 @@ import pytest
 
 from scim_core import build
 from scim_core.settings import Settings
-from scim_core.storage.memory import MemoryStorage
 from tests.clients.targets import InProcess, OverHttp, Target
 from tests.credentials import KINDS, target_of
+from tests.memory_rows import memory_storage
 from tests.running import running_endpoint
 from tests.tenancy import Misbehaving
 
@@ -25,7 +25,7 @@ def in_process() -> InProcess:
         "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),
         "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
     }
-    endpoint = build(Settings.from_environment(environment), storage=MemoryStorage())
+    endpoint = build(Settings.from_environment(environment), storage=memory_storage())
     return InProcess(endpoint, "http://localhost:7071/scim/v2", TOKEN)
 
 

@@ -5,8 +5,13 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from scim_core.model import GROUP, IndexEntry, Membership, MembershipEdits, StoredResource
 from scim_core.storage.port import Storage, StorageError
+
+also_on_azurite = pytest.mark.parametrize("storage", ["memory", "azurite"], indirect=True)
+"""Marks a test whose promise rests on what Table Storage does itself. All others run in this process only."""
 
 TENANT = "contoso"
 THEN = "2026-11-23T09:05:00.000000Z"

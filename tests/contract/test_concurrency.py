@@ -11,6 +11,7 @@ from tests.contract.builders import (
     NOW,
     TENANT,
     adding,
+    also_on_azurite,
     create,
     edge,
     edges_of,
@@ -25,6 +26,7 @@ from tests.contract.builders import (
 ROUNDS = 20
 
 
+@also_on_azurite
 async def test_of_30_creates_of_one_name_exactly_one_wins(storage: Storage) -> None:
     found = await outcomes(*(storage.create(TENANT, user(number, "same")) for number in range(30)))
     assert sorted(type(item).__name__ for item in found) == ["NoneType"] + ["UniquenessConflict"] * 29
@@ -33,6 +35,7 @@ async def test_of_30_creates_of_one_name_exactly_one_wins(storage: Storage) -> N
     assert (await storage.count(TENANT, "User")).number == 1
 
 
+@also_on_azurite
 async def test_of_20_updates_from_one_state_exactly_one_wins(storage: Storage) -> None:
     await create(storage, user(1))
     before = await stored(storage, user(1))
@@ -49,6 +52,7 @@ async def test_of_20_updates_from_one_state_exactly_one_wins(storage: Storage) -
     assert names == [winner]
 
 
+@also_on_azurite
 async def test_two_that_take_each_others_name_never_share_one(storage: Storage) -> None:
     await create(storage, user(1, "a"), user(2, "b"))
     first, second = await stored(storage, user(1)), await stored(storage, user(2))
@@ -59,6 +63,7 @@ async def test_two_that_take_each_others_name_never_share_one(storage: Storage) 
     assert all(isinstance(item, UniquenessConflict) for item in found)
 
 
+@also_on_azurite
 async def test_unguarded_edits_side_by_side_all_land(storage: Storage) -> None:
     await create(storage, group(50), *(user(number) for number in range(30)))
     before = await stored(storage, group(50))
@@ -74,6 +79,7 @@ async def test_unguarded_edits_side_by_side_all_land(storage: Storage) -> None:
     assert await edges_of(storage, 50) == [edge(50, number) for number in range(30)]
 
 
+@also_on_azurite
 async def test_guarded_edits_side_by_side_all_land_when_repeated(storage: Storage) -> None:
     await create(storage, group(50), *(user(number) for number in range(8)))
 
@@ -90,6 +96,7 @@ async def test_guarded_edits_side_by_side_all_land_when_repeated(storage: Storag
     assert len(await edges_of(storage, 50)) == 8
 
 
+@also_on_azurite
 async def test_a_member_added_while_it_is_deleted_leaves_no_membership_of_a_missing_resource(storage: Storage) -> None:
     await create(storage, group(50))
     target = await stored(storage, group(50))
@@ -115,6 +122,7 @@ async def test_a_member_added_while_it_is_deleted_leaves_no_membership_of_a_miss
     assert (await storage.count(TENANT, "User")).number == 0
 
 
+@also_on_azurite
 async def test_a_member_added_while_its_group_is_deleted_keeps_no_membership(storage: Storage) -> None:
     await create(storage, user(1))
     for number in range(50, 50 + ROUNDS):
@@ -137,6 +145,7 @@ async def test_a_member_added_while_its_group_is_deleted_keeps_no_membership(sto
     assert await storage.groups_of(TENANT, [id_of(1)]) == {id_of(1): []}
 
 
+@also_on_azurite
 async def test_removals_of_overlapping_members_side_by_side_all_succeed(storage: Storage) -> None:
     members = [edge(50, number) for number in range(8)]
     await create(storage, *(user(number) for number in range(8)))
@@ -151,6 +160,7 @@ async def test_removals_of_overlapping_members_side_by_side_all_succeed(storage:
     assert await edges_of(storage, 50) == []
 
 
+@also_on_azurite
 async def test_a_removal_succeeds_while_the_member_is_deleted(storage: Storage) -> None:
     for number in range(ROUNDS):
         await create(storage, user(number))
@@ -165,6 +175,7 @@ async def test_a_removal_succeeds_while_the_member_is_deleted(storage: Storage) 
         assert await storage.members_of(TENANT, id_of(50 + number)) == []
 
 
+@also_on_azurite
 async def test_adds_and_removes_of_one_membership_leave_both_rows_or_none(storage: Storage) -> None:
     await create(storage, user(1), group(50))
     before = await stored(storage, group(50))
@@ -174,6 +185,7 @@ async def test_adds_and_removes_of_one_membership_leave_both_rows_or_none(storag
     assert await storage.members_of(TENANT, id_of(50)) == groups
 
 
+@also_on_azurite
 @pytest.mark.parametrize("side_by_side", [200])
 async def test_many_reads_at_once_are_all_answered(storage: Storage, side_by_side: int) -> None:
     await create(storage, user(1))

@@ -11,6 +11,7 @@ from tests.contract.builders import (
     NOW,
     TENANT,
     adding,
+    also_on_azurite,
     create,
     edge,
     edges_of,
@@ -84,6 +85,7 @@ async def test_many_members_of_whom_one_does_not_exist_are_not_added(populated: 
     assert await edges_of(populated, 500) == []
 
 
+@also_on_azurite
 async def test_many_join_and_many_leave_at_once(populated: Storage) -> None:
     joining = [edge(501, number) for number in range(51, 121)]
     leaving = [edge(501, number) for number in range(1, 41)]
@@ -124,6 +126,7 @@ async def test_a_group_of_many_members_is_deleted(populated: Storage) -> None:
     await create(populated, group(503, index=doomed.index or group(500).index))
 
 
+@also_on_azurite
 async def test_a_user_in_many_groups_is_deleted(storage: Storage) -> None:
     numbers = range(500, 570)
     await create(storage, user(1), user(2))
@@ -140,6 +143,7 @@ async def test_a_user_in_many_groups_is_deleted(storage: Storage) -> None:
         assert after.last_modified == NOW
 
 
+@also_on_azurite
 async def test_two_large_changes_of_one_group_side_by_side_both_happen(populated: Storage) -> None:
     async def until_done(edits: MembershipEdits, version: str) -> None:
         while True:

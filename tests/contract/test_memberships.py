@@ -11,6 +11,7 @@ from tests.contract.builders import (
     TENANT,
     THEN,
     adding,
+    also_on_azurite,
     create,
     edge,
     edges_of,
@@ -72,6 +73,7 @@ async def test_a_group_with_an_unknown_first_member_is_not_created(populated: St
     assert await populated.groups_of(TENANT, [id_of(1)]) == {id_of(1): [edge(10, 1)]}
 
 
+@also_on_azurite
 async def test_edits_add_and_remove_and_move_the_versions_of_all_they_concern(populated: Storage) -> None:
     after = await edited(populated, 10, MembershipEdits(add=(edge(10, 3),), remove=(edge(10, 1),)))
     assert (after.version, after.last_modified, after.document) == ("v2", NOW, group(10).document)
@@ -91,12 +93,14 @@ async def test_edits_are_idempotent(populated: Storage) -> None:
     assert (await stored(populated, user(3))).version == "v3"
 
 
+@also_on_azurite
 async def test_removing_a_membership_that_is_not_there_does_not_touch_the_other(populated: Storage) -> None:
     await edited(populated, 10, removing(edge(10, 1), edge(10, 4), edge(10, 99)))
     assert await edges_of(populated, 10) == [edge(10, 2)]
     assert (await stored(populated, user(4))).version == "u4-1"
 
 
+@also_on_azurite
 async def test_adding_an_unknown_member_adds_nobody_and_names_it(populated: Storage) -> None:
     before = await stored(populated, group(10))
     with pytest.raises(NotFound) as missing:
@@ -154,6 +158,7 @@ async def test_an_update_of_a_member_keeps_its_memberships(populated: Storage) -
     assert await populated.groups_of(TENANT, [id_of(2)]) == {id_of(2): [edge(10, 2), edge(11, 2)]}
 
 
+@also_on_azurite
 async def test_deleting_a_member_removes_its_memberships_and_moves_its_groups(populated: Storage) -> None:
     groups = [await stored(populated, group(number)) for number in (10, 11, 12)]
     memberships = (await populated.groups_of(TENANT, [id_of(2)]))[id_of(2)]
@@ -220,6 +225,7 @@ async def test_a_group_can_have_itself_as_a_member_and_be_deleted(populated: Sto
     assert await populated.members_of(TENANT, id_of(12)) == []
 
 
+@also_on_azurite
 async def test_33_members_fit_one_change(populated: Storage) -> None:
     await create(populated, *(user(number) for number in range(100, 133)))
     await edited(populated, 12, adding(*(edge(12, number) for number in range(100, 133))))

@@ -1,7 +1,7 @@
-"""The registry port, as its implementations must keep it; and what only tables do: erasing a directory, resumably."""
+"""The registry port, as its implementation must keep it; and how a directory is erased, resumably."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -22,28 +22,24 @@ from scim_core.registry import (
     client_pointer,
     token_pointer,
 )
-from scim_core.storage.memory_registry import MemoryRegistry
 from scim_core.storage.port import PagePosition, StorageBusy
 from scim_core.storage.tables import TableRegistry, TableStorage, keys
 from scim_core.storage.tables.keys import REGISTRY, KeyRange
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
-from scim_core.storage.tables.rows import Row, RowPage, Rows
+from scim_core.storage.tables.rows import Row, Rows
+from tests.contract.builders import also_on_azurite
 from tests.scim import Clock
 from tests.tenancy import Service, document, settings
 from tests.transcript import transcript
+from tests.wrapped_rows import Call, WrappedRows
 
 NOW = "2026-11-23T09:05:00.000000Z"
 
 
 @pytest.fixture
-def table_registry(tables: TableStorage) -> TableRegistry:
-    """In the table of the directory, and over its connection: `tables` closes it."""
-    return TableRegistry(tables.rows)
-
-
-@pytest.fixture(params=["memory", "tables"])
-def registry(request: pytest.FixtureRequest) -> Registry:
-    return MemoryRegistry() if request.param == "memory" else request.getfixturevalue("table_registry")
+def registry(storage: TableStorage) -> TableRegistry:
+    """In the table of the directory, and over its connection."""
+    return TableRegistry(storage.rows)
 
 
 def tenant(tenant_id: str = "contoso") -> Tenant:
@@ -77,6 +73,7 @@ async def ids(registry: Registry) -> set[str]:
     return {item.id async for item in registry.tenants()}
 
 
+@also_on_azurite
 async def test_what_was_registered_is_read_back(registry: Registry) -> None:
     federation = Credential(
         "f1",
@@ -103,6 +100,7 @@ async def test_what_is_not_there_is_not_found(registry: Registry) -> None:
     assert await ids(registry) == set()
 
 
+@also_on_azurite
 async def test_tenants_with_alike_ids_keep_their_own(registry: Registry) -> None:
     await created(registry, "a", token(1))
     await created(registry, "a-b", token(2))
@@ -112,6 +110,7 @@ async def test_tenants_with_alike_ids_keep_their_own(registry: Registry) -> None
     assert (await loaded(registry, "a")).credentials == (token(1),)
 
 
+@also_on_azurite
 async def test_an_id_and_a_pointer_can_be_had_once(registry: Registry) -> None:
     await created(registry, "contoso", token())
     with pytest.raises(Taken):
@@ -131,6 +130,7 @@ async def test_credentials_of_a_client_share_its_pointer_to_the_last(registry: R
     assert await registry.find("client:scim-1") is None
 
 
+@also_on_azurite
 async def test_a_change_of_what_has_changed_is_overtaken(registry: Registry) -> None:
     read = await created(registry)
     await registry.change(replace(read, state=TenantState.SUSPENDED))
@@ -169,6 +169,7 @@ async def test_a_credential_can_be_changed_and_marked_as_used(registry: Registry
     assert found[token(2).id] == replace(token(2), last_used="2026-11-24")
 
 
+@also_on_azurite
 async def test_a_tenant_with_all_the_credentials_it_can_have_is_forgotten_whole(registry: Registry) -> None:
     read = await created(registry, "contoso", *(token(number) for number in range(MAX_CREDENTIALS)))
     assert len(read.credentials) == MAX_CREDENTIALS
@@ -177,28 +178,28 @@ async def test_a_tenant_with_all_the_credentials_it_can_have_is_forgotten_whole(
     assert [await registry.find(item.pointer) for item in read.credentials] == [None] * MAX_CREDENTIALS
 
 
-async def test_a_look_up_and_a_tenant_are_a_round_trip_each(table_registry: TableRegistry) -> None:
-    await created(table_registry, "contoso", token(1), secret(2))
-    holder: Any = table_registry
+async def test_a_look_up_and_a_tenant_are_a_round_trip_each(registry: TableRegistry) -> None:
+    await created(registry, "contoso", token(1), secret(2))
+    holder: Any = registry
     with transcript(holder) as seen:
-        await table_registry.find(token(1).pointer)
-        await table_registry.load("contoso")
+        await registry.find(token(1).pointer)
+        await registry.load("contoso")
     assert seen.kinds == ["get", "page"]
 
 
 @pytest.mark.parametrize("kind", [CredentialKind.TOKEN, CredentialKind.SECRET])
 async def test_a_warm_request_adds_no_round_trip_to_those_of_the_directory(
-    tables: TableStorage, kind: CredentialKind
+    storage: TableStorage, kind: CredentialKind
 ) -> None:
-    registry = TableRegistry(tables.rows)
-    service = Service(settings(), tables, registry)
+    registry = TableRegistry(storage.rows)
+    service = Service(settings(), storage, registry)
     issued = await service.tenant("Contoso", kind)
     bearer = issued.secret if kind is CredentialKind.TOKEN else await service.access_token(issued)
     holder: Any = registry
     with transcript(holder) as cold:
         created = await service.send("POST", "/scim/v2/Users", bearer, {"userName": "ann"})
         assert created.status == 201
-    with transcript(holder) as warm, transcript(tables) as directory:
+    with transcript(holder) as warm, transcript(storage) as directory:
         answer = await service.send("GET", f"/scim/v2/Users/{document(created)['id']}", bearer)
     assert answer.status == 200
     assert (warm.calls, directory.round_trips) == ([], 1)
@@ -214,41 +215,30 @@ async def test_a_warm_request_adds_no_round_trip_to_those_of_the_directory(
     assert stale.kinds == cold.kinds
 
 
-async def test_the_registry_is_no_tenants(table_registry: TableRegistry, tables: TableStorage) -> None:
+async def test_the_registry_is_no_tenants(registry: TableRegistry, storage: TableStorage) -> None:
     """Not even of one whose id is the registry's name: its code holds no colon."""
-    await created(table_registry, "contoso", token())
-    assert [row async for row in rows_of(tables.rows, REGISTRY.removeprefix(":"))] == []
-    assert [row async for row in rows_of(tables.rows, ";3aregistry")] == []
+    await created(registry, "contoso", token())
+    assert [row async for row in rows_of(storage.rows, REGISTRY.removeprefix(":"))] == []
+    assert [row async for row in rows_of(storage.rows, ";3aregistry")] == []
 
 
 # Erasing a directory
 
 
-class Failing(Rows):
+class Failing(WrappedRows):
     """Rows whose n-th call fails: before it happens, or after it has happened and before the answer."""
 
     def __init__(self, rows: Rows, call: int, *, after: bool) -> None:
-        self._rows = rows
+        super().__init__(rows)
         self._left = call
         self._after = after
 
-    async def get(self, tenant: str, key: str, **options: Any) -> Row | None:
-        return await self._disturbed(self._rows.get(tenant, key, **options))
-
-    async def page(self, tenant: str, key_range: KeyRange, **options: Any) -> RowPage:
-        return await self._disturbed(self._rows.page(tenant, key_range, **options))
-
-    async def transact(self, tenant: str, operations: Sequence[Any]) -> Any:
-        return await self._disturbed(self._rows.transact(tenant, operations))
-
-    async def _disturbed(self, call: Any) -> Any:
+    async def _made[T](self, kind: str, about: tuple[str, ...], call: Call[T], *, repeatable: bool = True) -> T:  # noqa: ARG002
         self._left -= 1
         if self._left != 0:
-            return await call
+            return await call()
         if self._after:
-            await call
-        else:
-            call.close()
+            await call()
         raise StorageBusy("the process died here")
 
 
@@ -265,108 +255,110 @@ async def rows_of(rows: Rows, partition: str) -> AsyncIterator[Row]:
         yield row
 
 
-async def provisioned(tables: TableStorage, *tenants: str, users: int = 3) -> None:
+async def provisioned(storage: TableStorage, *tenants: str, users: int = 3) -> None:
     """Each of these tenants has users, in a group, with page positions."""
     for tenant_id in tenants:
         for number in range(users):
             index = frozenset({IndexEntry("userName", f"user {number}", unique=True)})
             user = StoredResource("User", f"u{number}", {"userName": "x"}, NOW, NOW, "v", index)
-            await tables.create(tenant_id, user)
+            await storage.create(tenant_id, user)
         group = StoredResource("Group", "g", {"displayName": "x"}, NOW, NOW, "v")
-        await tables.create(tenant_id, group, [Membership("g", f"u{number}") for number in range(min(users, 3))])
-        await tables.save_page_position(tenant_id, "walk", PagePosition("u1", users, NOW))
+        await storage.create(tenant_id, group, [Membership("g", f"u{number}") for number in range(min(users, 3))])
+        await storage.save_page_position(tenant_id, "walk", PagePosition("u1", users, NOW))
 
 
-async def left(tables: TableStorage, tenant_id: str) -> int:
-    return len([row async for row in rows_of(tables.rows, tenant_id)])
+async def left(storage: TableStorage, tenant_id: str) -> int:
+    return len([row async for row in rows_of(storage.rows, tenant_id)])
 
 
 async def test_a_deleted_tenant_leaves_no_row_and_no_other_tenant_loses_one(
-    table_registry: TableRegistry, tables: TableStorage, clock: Clock
+    registry: TableRegistry, storage: TableStorage, clock: Clock
 ) -> None:
-    await provisioned(tables, "contoso", "contoso-2", "default")
-    await created(table_registry, "contoso", token(1), secret(2))
-    await created(table_registry, "contoso-2", token(3))
-    kept = [await left(tables, name) for name in ("contoso-2", "default")]
-    removed = await administration(table_registry, clock).delete("contoso", lambda _: None)
+    await provisioned(storage, "contoso", "contoso-2", "default")
+    await created(registry, "contoso", token(1), secret(2))
+    await created(registry, "contoso-2", token(3))
+    kept = [await left(storage, name) for name in ("contoso-2", "default")]
+    removed = await administration(registry, clock).delete("contoso", lambda _: None)
     assert removed == kept[0]
-    assert await left(tables, "contoso") == 0
-    assert [await left(tables, name) for name in ("contoso-2", "default")] == kept
-    assert await ids(table_registry) == {"contoso-2"}
-    assert await table_registry.find(token(1).pointer) is None
-    assert await table_registry.find(token(3).pointer) == "contoso-2"
+    assert await left(storage, "contoso") == 0
+    assert [await left(storage, name) for name in ("contoso-2", "default")] == kept
+    assert await ids(registry) == {"contoso-2"}
+    assert await registry.find(token(1).pointer) is None
+    assert await registry.find(token(3).pointer) == "contoso-2"
 
 
+@also_on_azurite
 async def test_a_directory_of_many_transactions_is_erased(
-    table_registry: TableRegistry, tables: TableStorage, clock: Clock
+    registry: TableRegistry, storage: TableStorage, clock: Clock
 ) -> None:
-    await provisioned(tables, "contoso", users=130)
-    await created(table_registry)
+    await provisioned(storage, "contoso", users=130)
+    await created(registry)
     told: list[str] = []
-    assert await administration(table_registry, clock).delete("contoso", told.append) == 2 * 130 + 1 + 6 + 1
-    assert await left(tables, "contoso") == 0
+    assert await administration(registry, clock).delete("contoso", told.append) == 2 * 130 + 1 + 6 + 1
+    assert await left(storage, "contoso") == 0
     assert told[-1] == "268 rows removed"
 
 
 @pytest.mark.parametrize("after", [False, True])
 async def test_a_deletion_that_dies_at_any_call_is_finished_by_the_next(
-    table_registry: TableRegistry, tables: TableStorage, clock: Clock, after: bool
+    registry: TableRegistry, storage: TableStorage, clock: Clock, after: bool
 ) -> None:
     calls = 0
     while True:
         calls += 1
         name = f"tenant-{calls}"
-        await provisioned(tables, name, users=1)
-        await created(table_registry, name, token(calls), secret(1000 + calls, name))
-        dying = administration(TableRegistry(Failing(tables.rows, calls, after=after)), clock)
+        await provisioned(storage, name, users=1)
+        await created(registry, name, token(calls), secret(1000 + calls, name))
+        dying = administration(TableRegistry(Failing(storage.rows, calls, after=after)), clock)
         try:
             await dying.delete(name, lambda _: None)
         except StorageBusy:
-            half_done = await table_registry.load(name)
+            half_done = await registry.load(name)
             if half_done is not None:  # it was not the answer of the very last call that was lost
-                assert half_done.state is TenantState.DELETING or await left(tables, name) > 0
-                await administration(table_registry, clock).delete(name, lambda _: None)
+                assert half_done.state is TenantState.DELETING or await left(storage, name) > 0
+                await administration(registry, clock).delete(name, lambda _: None)
         else:
             break
-        assert await left(tables, name) == 0
-        assert await table_registry.load(name) is None
-        assert await table_registry.find(token(calls).pointer) is None
-        assert await table_registry.find(client_pointer(name)) is None
+        assert await left(storage, name) == 0
+        assert await registry.load(name) is None
+        assert await registry.find(token(calls).pointer) is None
+        assert await registry.find(client_pointer(name)) is None
     assert calls > 6, "one call each: to read, mark, read, find rows, remove them, find none, read, forget"
 
 
 async def test_a_change_that_is_unfinished_is_erased_with_its_marker_and_no_other_tenants(
-    table_registry: TableRegistry, tables: TableStorage, clock: Clock
+    registry: TableRegistry, storage: TableStorage, clock: Clock
 ) -> None:
     for name in ("contoso", "contoso-2"):
-        await provisioned(tables, name, users=1)
-        await created(table_registry, name)
+        await provisioned(storage, name, users=1)
+        await created(registry, name)
         marker = RowOperation(
             Verb.UPSERT, Role.OTHER, keys.marker(name, "g", "m"), {"tenant": name, "id": "g", "mark": "m"}
         )
-        await tables.rows.transact(keys.MARKERS, [marker])
-        await tables.rows.transact(name, [RowOperation(Verb.UPSERT, Role.OTHER, keys.pending("g"), {"id": "g"})])
-    await administration(table_registry, clock).delete("contoso", lambda _: None)
-    assert await left(tables, "contoso") == 0
-    markers = [row.properties["tenant"] async for row in rows_of(tables.rows, keys.MARKERS)]
+        await storage.rows.transact(keys.MARKERS, [marker])
+        await storage.rows.transact(name, [RowOperation(Verb.UPSERT, Role.OTHER, keys.pending("g"), {"id": "g"})])
+    await administration(registry, clock).delete("contoso", lambda _: None)
+    assert await left(storage, "contoso") == 0
+    markers = [row.properties["tenant"] async for row in rows_of(storage.rows, keys.MARKERS)]
     assert markers == ["contoso-2"]
 
 
+@also_on_azurite
 async def test_two_deletions_at_once_do_not_hinder_each_other(
-    table_registry: TableRegistry, tables: TableStorage, clock: Clock
+    registry: TableRegistry, storage: TableStorage, clock: Clock
 ) -> None:
-    await provisioned(tables, "contoso", users=60)
-    await created(table_registry)
+    await provisioned(storage, "contoso", users=60)
+    await created(registry)
     both = await asyncio.gather(
-        *(administration(table_registry, clock).delete("contoso", lambda _: None) for _ in range(2)),
+        *(administration(registry, clock).delete("contoso", lambda _: None) for _ in range(2)),
         return_exceptions=True,
     )
     assert [
         error for error in both if isinstance(error, BaseException) and not isinstance(error, Gone | Overtaken)
     ] == []
-    if await table_registry.load("contoso"):
-        await administration(table_registry, clock).delete("contoso", lambda _: None)
-    assert await left(tables, "contoso") == 0
+    if await registry.load("contoso"):
+        await administration(registry, clock).delete("contoso", lambda _: None)
+    assert await left(storage, "contoso") == 0
 
 
 async def test_rows_go_only_when_no_request_can_be_under_way(registry: Registry, clock: Clock) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from scim_core.model import IndexEntry
 from scim_core.storage.port import NotFound, Storage, TooLarge, UniquenessConflict, VersionConflict
-from tests.contract.builders import NOW, TENANT, create, edge, group, id_of, stored, user
+from scim_core.storage.tables import service_limits
+from tests.contract.builders import NOW, TENANT, adding, also_on_azurite, create, edge, group, id_of, stored, user
 
 HOSTILE = [
     "a/b\\c#d?e%f'g\"h i:j\tk\nl\0m\x7fn",
@@ -23,6 +24,7 @@ HOSTILE = [
 ]
 
 
+@also_on_azurite
 async def test_a_resource_is_read_as_it_was_created(storage: Storage) -> None:
     wanted = user(1, columns={"active": True, "userName": "a", "name.familyName": "b_c", "größe": "d"})
     await create(storage, wanted)
@@ -63,6 +65,7 @@ async def test_creating_again_with_the_same_id_succeeds_and_changes_nothing(stor
     assert (await storage.count(TENANT, "User")).number == 1
 
 
+@also_on_azurite
 async def test_a_unique_value_is_held_once_and_the_conflict_names_the_attribute(storage: Storage) -> None:
     await create(storage, user(1, "ann"))
     with pytest.raises(UniquenessConflict) as conflict:
@@ -79,6 +82,7 @@ async def test_a_value_that_is_not_unique_is_held_by_many(storage: Storage) -> N
     assert await storage.find(TENANT, "User", shared) == [id_of(1), id_of(2), id_of(3)]
 
 
+@also_on_azurite
 @pytest.mark.parametrize("unique", [True, False])
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_a_resource_is_found_by_any_key(storage: Storage, text: str, *, unique: bool) -> None:
@@ -89,6 +93,7 @@ async def test_a_resource_is_found_by_any_key(storage: Storage, text: str, *, un
     assert await storage.find(TENANT, "User", IndexEntry("nickName", text, unique)) == []
 
 
+@also_on_azurite
 async def test_finding_by_prefix_answers_each_resource_once_in_the_order_of_the_ids(storage: Storage) -> None:
     names = ["b/1", "b.1", "b", "b~", "a", "c", "b\U0001f600", "B"]
     for number, name in enumerate(names):
@@ -149,6 +154,7 @@ async def test_a_name_that_was_given_up_can_be_taken(storage: Storage) -> None:
     assert await storage.find(TENANT, "User", IndexEntry("userName", "ann", unique=True)) == [id_of(2)]
 
 
+@also_on_azurite
 async def test_an_update_to_a_taken_name_is_refused_and_changes_nothing(storage: Storage) -> None:
     await create(storage, user(1, "ann"), user(2, "bea"))
     before = await stored(storage, user(2))
@@ -159,6 +165,7 @@ async def test_an_update_to_a_taken_name_is_refused_and_changes_nothing(storage:
     assert await storage.find(TENANT, "User", IndexEntry("userName", "bea", unique=True)) == [id_of(2)]
 
 
+@also_on_azurite
 async def test_an_update_of_a_changed_resource_is_refused(storage: Storage) -> None:
     await create(storage, user(1))
     before = await stored(storage, user(1))
@@ -168,6 +175,7 @@ async def test_an_update_of_a_changed_resource_is_refused(storage: Storage) -> N
     assert (await stored(storage, user(1))).document["userName"] == "second"
 
 
+@also_on_azurite
 async def test_an_update_of_a_deleted_resource_finds_nothing(storage: Storage) -> None:
     await create(storage, user(1))
     before = await stored(storage, user(1))
@@ -177,6 +185,7 @@ async def test_an_update_of_a_deleted_resource_finds_nothing(storage: Storage) -
     assert missing.value.ids == {id_of(1)}
 
 
+@also_on_azurite
 async def test_a_deleted_resource_leaves_nothing_behind(storage: Storage) -> None:
     await create(storage, user(1, "ann"))
     await storage.delete(TENANT, await stored(storage, user(1)), [], now=NOW)
@@ -186,6 +195,7 @@ async def test_a_deleted_resource_leaves_nothing_behind(storage: Storage) -> Non
     await create(storage, user(2, "ann"))
 
 
+@also_on_azurite
 async def test_a_changed_or_deleted_resource_is_not_deleted(storage: Storage) -> None:
     await create(storage, user(1))
     before = await stored(storage, user(1))
@@ -198,6 +208,7 @@ async def test_a_changed_or_deleted_resource_is_not_deleted(storage: Storage) ->
         await storage.delete(TENANT, now, [], now=NOW)
 
 
+@also_on_azurite
 async def test_a_document_of_480_000_units_is_kept(storage: Storage) -> None:
     note = "0123456789" * 47_990
     await create(storage, user(1, document={"note": note}))
@@ -207,6 +218,7 @@ async def test_a_document_of_480_000_units_is_kept(storage: Storage) -> None:
     assert (await stored(storage, user(1))).document == {"note": note[::-1]}
 
 
+@also_on_azurite
 @pytest.mark.parametrize("text", ["é" * 70_000, "😀" * 40_001, "a😀" * 20_000, "\ud800x", '"\\\n' * 20_000])
 async def test_a_document_of_any_characters_is_kept(storage: Storage, text: str) -> None:
     await create(storage, user(1, document={"note": text}))
@@ -216,6 +228,7 @@ async def test_a_document_of_any_characters_is_kept(storage: Storage, text: str)
     assert (await stored(storage, user(1))).document == {"other": text}
 
 
+@also_on_azurite
 async def test_a_long_index_is_kept_and_found(storage: Storage) -> None:
     entries = [IndexEntry("emails.value", f"{number:04d}" * 100) for number in range(90)]
     await create(storage, user(1, index=frozenset(entries[:45])))
@@ -225,6 +238,7 @@ async def test_a_long_index_is_kept_and_found(storage: Storage) -> None:
     assert found == [[]] * 40 + [[id_of(1)]] * 45 + [[]] * 5
 
 
+@also_on_azurite
 async def test_tenants_share_nothing(storage: Storage) -> None:
     await storage.create("a", user(1, "ann"))
     await storage.create("a", group(5), [edge(5, 1)])
@@ -237,6 +251,7 @@ async def test_tenants_share_nothing(storage: Storage) -> None:
     assert await storage.find("a", "User", IndexEntry("userName", "ann", unique=True)) == [id_of(1)]
 
 
+@also_on_azurite
 @pytest.mark.parametrize("tenant", ["a/b", "a\\b", "a'b", "ä", "", "x" * 600])
 async def test_a_tenant_can_have_any_name(storage: Storage, tenant: str) -> None:
     await storage.create(tenant, user(1))
@@ -244,19 +259,48 @@ async def test_a_tenant_can_have_any_name(storage: Storage, tenant: str) -> None
     assert (await storage.count(tenant + "z", "User")).number == 0
 
 
+@also_on_azurite
 async def test_the_storage_answers_a_ping(storage: Storage) -> None:
     await storage.ping()
 
 
-async def test_a_change_that_is_too_large_says_which_limit_it_breaks(tables: Storage) -> None:
+async def test_a_change_that_is_too_large_says_which_limit_it_breaks(storage: Storage) -> None:
     many = frozenset(IndexEntry("emails.value", f"{number}") for number in range(100))
     for resource, said in (
         (user(1, document={"note": "x" * 530_000}), "1048576 bytes"),
         (user(1, document={"note": "é" * 180_000}), "1048576 bytes"),
         (user(1, columns={f"c{number}": "" for number in range(250)}), "252"),
         (user(1, columns={"c": "x" * 32_001}), "32000 UTF-16 units"),
-        (user(1, index=many), "101 row operations"),
+        (user(1, index=many), "100 values that it can be found by; 97"),
     ):
         with pytest.raises(TooLarge, match=said):
-            await tables.create(TENANT, resource)
-        assert (await tables.count(TENANT, "User")).number == 0
+            await storage.create(TENANT, resource)
+        assert (await storage.count(TENANT, "User")).number == 0
+
+
+async def test_a_resource_never_grows_beyond_what_can_be_deleted(storage: Storage) -> None:
+    entries = [IndexEntry("emails.value", f"{number}") for number in range(98)]
+    await create(storage, user(1, index=frozenset(entries[:90])), group(5))
+    before = await stored(storage, user(1))
+    with pytest.raises(TooLarge, match="98 values that it can be found by; 97"):
+        await storage.update(TENANT, replace(before, index=frozenset(entries)))
+    await storage.update(TENANT, replace(before, index=frozenset(entries[:97])))
+    await storage.edit_members(TENANT, await stored(storage, group(5)), adding(edge(5, 1)), guarded=False)
+    await storage.delete(TENANT, await stored(storage, user(1)), [edge(5, 1)], now=NOW)
+    assert await storage.find(TENANT, "User", entries[0]) == []
+
+
+async def test_a_resource_that_is_beyond_it_already_can_change_and_shrink(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 0.1 let resources grow beyond it."""
+    entries = [IndexEntry("emails.value", f"{number}") for number in range(100)]
+    with monkeypatch.context() as patch:
+        patch.setattr(service_limits, "MAX_INDEX_ROWS", 99)
+        await create(storage, user(1, index=frozenset(entries[:99])))
+    with pytest.raises(TooLarge):
+        await storage.update(TENANT, replace(await stored(storage, user(1)), index=frozenset(entries)))
+    for kept in (99, 98, 0):
+        await storage.update(TENANT, replace(await stored(storage, user(1)), index=frozenset(entries[:kept])))
+        assert len([entry for entry in entries if await storage.find(TENANT, "User", entry)]) == kept
+    await storage.delete(TENANT, await stored(storage, user(1)), [], now=NOW)

@@ -3,36 +3,33 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from devhost.azurite import Azurite, free_port
 from scim_core.model import IndexEntry, Membership, MembershipEdits, StoredResource
 from scim_core.storage.port import (
     NotFound,
     PagePosition,
-    StorageBusy,
     StorageError,
     UniquenessConflict,
     VersionConflict,
 )
-from scim_core.storage.tables import TableStorage, table_storage
+from scim_core.storage.tables import TableStorage
 from scim_core.storage.tables.errors import RowExists
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import RowPage
 from tests.contract.builders import NOW, TENANT, adding, create, edge, edges_of, group, id_of, removing, stored, user
-from tests.contract.conftest import settings
-from tests.transcript import RecordedRows, Transcript, transcript
+from tests.transcript import transcript
+from tests.wrapped_rows import WrappedRows
 
 
-class InterruptedRows(RecordedRows):
+class InterruptedRows(WrappedRows):
     """Rows that do something before, or lose the answer after, the next transaction."""
 
     def __init__(self, storage: TableStorage) -> None:
-        super().__init__(storage.rows, Transcript())
+        super().__init__(storage.rows)
         self.before: Callable[[], Awaitable[Any]] | None = None
         self.lose_answers = 0
 
@@ -49,7 +46,7 @@ class InterruptedRows(RecordedRows):
         return etags
 
 
-class ShreddedRows(RecordedRows):
+class ShreddedRows(WrappedRows):
     """Rows whose answers come one row at a time, each after an empty page, as Table Storage may answer."""
 
     async def page(self, tenant: str, key_range: Any, *, token: Any = None, limit: int = 1, **options: Any) -> RowPage:
@@ -61,7 +58,7 @@ class ShreddedRows(RecordedRows):
         return RowPage(page.rows, page.token and {"next": page.token, "pause": True})  # type: ignore[arg-type, dict-item]
 
 
-class ShortRows(RecordedRows):
+class ShortRows(WrappedRows):
     """Rows of which an answer holds a hundred at most, as one of large rows does."""
 
     async def page(self, tenant: str, key_range: Any, *, limit: int = 100, **options: Any) -> RowPage:
@@ -69,9 +66,9 @@ class ShortRows(RecordedRows):
 
 
 @pytest.fixture
-def interrupted(tables: TableStorage) -> InterruptedRows:
-    tables.rows = InterruptedRows(tables)
-    return tables.rows
+def interrupted(storage: TableStorage) -> InterruptedRows:
+    storage.rows = InterruptedRows(storage)
+    return storage.rows
 
 
 async def members_at(storage: TableStorage, number: int) -> tuple[StoredResource, list[Membership]]:
@@ -80,54 +77,54 @@ async def members_at(storage: TableStorage, number: int) -> tuple[StoredResource
     return found, groups[id_of(number)]
 
 
-async def test_round_trips_are_those_of_the_design(tables: TableStorage) -> None:
+async def test_round_trips_are_those_of_the_design(storage: TableStorage) -> None:
     everyone = [user(number) for number in range(1, 34)]
-    await create(tables, *everyone, group(50))
-    target = await stored(tables, group(50))
+    await create(storage, *everyone, group(50))
+    target = await stored(storage, group(50))
     ids = [item.id for item in everyone]
     members = [edge(50, number) for number in range(1, 34)]
 
     async def trips(*calls: Awaitable[Any]) -> int:
-        with transcript(tables) as recorded:
+        with transcript(storage) as recorded:
             for call in calls:
                 await call
         return recorded.round_trips
 
-    assert await trips(tables.create(TENANT, user(100))) == 1
-    assert await trips(tables.create(TENANT, group(51), members[:3])) == 1
-    assert await trips(tables.read(TENANT, "User", ids)) == 1
-    assert await trips(tables.find(TENANT, "User", IndexEntry("userName", "nobody", unique=True))) == 1
-    assert await trips(tables.find(TENANT, "User", IndexEntry("externalId", "nobody"))) == 1
-    assert await trips(tables.find(TENANT, "User", IndexEntry("externalId", "x-"), prefix=True)) == 1
-    assert await trips(tables.edit_members(TENANT, target, adding(*members), guarded=False)) == 1
-    assert await trips(tables.present(TENANT, id_of(50), ids)) == 1
-    assert await trips(tables.groups_of(TENANT, ids)) == 1
-    assert await trips(tables.groups_of(TENANT, ids, contiguous=True)) == 1
-    assert await trips(tables.members_of(TENANT, id_of(50))) == 1
-    assert await trips(tables.page(TENANT, "User", limit=100)) == 1
-    assert await trips(tables.count(TENANT, "User")) == 1
-    assert await trips(tables.update(TENANT, await stored(tables, user(1)))) == 1
-    leaving, memberships = await members_at(tables, 1)
-    assert await trips(tables.delete(TENANT, leaving, memberships, now=NOW)) == 1
-    assert await trips(tables.ping()) == 1
+    assert await trips(storage.create(TENANT, user(100))) == 1
+    assert await trips(storage.create(TENANT, group(51), members[:3])) == 1
+    assert await trips(storage.read(TENANT, "User", ids)) == 1
+    assert await trips(storage.find(TENANT, "User", IndexEntry("userName", "nobody", unique=True))) == 1
+    assert await trips(storage.find(TENANT, "User", IndexEntry("externalId", "nobody"))) == 1
+    assert await trips(storage.find(TENANT, "User", IndexEntry("externalId", "x-"), prefix=True)) == 1
+    assert await trips(storage.edit_members(TENANT, target, adding(*members), guarded=False)) == 1
+    assert await trips(storage.present(TENANT, id_of(50), ids)) == 1
+    assert await trips(storage.groups_of(TENANT, ids)) == 1
+    assert await trips(storage.groups_of(TENANT, ids, contiguous=True)) == 1
+    assert await trips(storage.members_of(TENANT, id_of(50))) == 1
+    assert await trips(storage.page(TENANT, "User", limit=100)) == 1
+    assert await trips(storage.count(TENANT, "User")) == 1
+    assert await trips(storage.update(TENANT, await stored(storage, user(1)))) == 1
+    leaving, memberships = await members_at(storage, 1)
+    assert await trips(storage.delete(TENANT, leaving, memberships, now=NOW)) == 1
+    assert await trips(storage.ping()) == 1
 
 
-async def test_calls_that_follow_each_other_are_counted_and_calls_side_by_side_are_not(tables: TableStorage) -> None:
-    await create(tables, user(1))
-    with transcript(tables) as recorded:
-        await asyncio.gather(tables.ping(), tables.read(TENANT, "User", [id_of(1), id_of(2)]))
-        await tables.save_page_position(TENANT, "key", PagePosition(id_of(1), 1, NOW))
+async def test_calls_that_follow_each_other_are_counted_and_calls_side_by_side_are_not(storage: TableStorage) -> None:
+    await create(storage, user(1))
+    with transcript(storage) as recorded:
+        await asyncio.gather(storage.ping(), storage.read(TENANT, "User", [id_of(1), id_of(2)]))
+        await storage.save_page_position(TENANT, "key", PagePosition(id_of(1), 1, NOW))
     assert recorded.round_trips == 2
     assert recorded.kinds == ["get", "get", "get", "transact"]
-    await tables.ping()
+    await storage.ping()
     assert len(recorded.calls) == 4
 
 
-async def test_a_membership_costs_three_operations(tables: TableStorage) -> None:
-    await create(tables, user(1), group(50))
-    target = await stored(tables, group(50))
-    with transcript(tables) as recorded:
-        await tables.edit_members(TENANT, target, adding(edge(50, 1)), guarded=False)
+async def test_a_membership_costs_three_operations(storage: TableStorage) -> None:
+    await create(storage, user(1), group(50))
+    target = await stored(storage, group(50))
+    with transcript(storage) as recorded:
+        await storage.edit_members(TENANT, target, adding(edge(50, 1)), guarded=False)
     [call] = recorded.calls
     assert sorted(call.keys) == sorted(
         [
@@ -139,33 +136,33 @@ async def test_a_membership_costs_three_operations(tables: TableStorage) -> None
     )
 
 
-async def test_ranges_are_read_to_their_end_through_empty_and_short_pages(tables: TableStorage) -> None:
-    await create(tables, *(user(number) for number in range(4)))
-    await tables.create(TENANT, group(50), [edge(50, number) for number in range(4)])
-    tables.rows = ShreddedRows(tables.rows, Transcript())
+async def test_ranges_are_read_to_their_end_through_empty_and_short_pages(storage: TableStorage) -> None:
+    await create(storage, *(user(number) for number in range(4)))
+    await storage.create(TENANT, group(50), [edge(50, number) for number in range(4)])
+    storage.rows = ShreddedRows(storage.rows)
     ids = [id_of(number) for number in range(4)]
-    assert (await tables.count(TENANT, "User")).number == 4
-    assert [item.id for item in (await tables.page(TENANT, "User", limit=4)).resources] == ids
-    page = await tables.page(TENANT, "User", limit=3)
+    assert (await storage.count(TENANT, "User")).number == 4
+    assert [item.id for item in (await storage.page(TENANT, "User", limit=4)).resources] == ids
+    page = await storage.page(TENANT, "User", limit=3)
     assert ([item.id for item in page.resources], page.last_id) == (ids[:3], ids[2])
-    assert await tables.seek(TENANT, "User", after=ids[0], steps=3) == ids[3]
-    assert len(await edges_of(tables, 50)) == 4
-    assert await tables.find(TENANT, "User", IndexEntry("externalId", "x-"), prefix=True) == ids
+    assert await storage.seek(TENANT, "User", after=ids[0], steps=3) == ids[3]
+    assert len(await edges_of(storage, 50)) == 4
+    assert await storage.find(TENANT, "User", IndexEntry("externalId", "x-"), prefix=True) == ids
 
 
-async def test_many_ids_that_lie_together_are_read_together_and_others_one_by_one(tables: TableStorage) -> None:
-    await create(tables, *(user(number) for number in range(240)))
+async def test_many_ids_that_lie_together_are_read_together_and_others_one_by_one(storage: TableStorage) -> None:
+    await create(storage, *(user(number) for number in range(240)))
 
     async def calls(numbers: Sequence[int]) -> Counter[str]:
-        with transcript(tables) as recorded:
-            found = await tables.read(TENANT, "User", [id_of(number) for number in numbers])
+        with transcript(storage) as recorded:
+            found = await storage.read(TENANT, "User", [id_of(number) for number in numbers])
         assert [item and item.id for item in found] == [id_of(n) if n < 240 else None for n in numbers]
         return Counter(recorded.kinds)
 
     assert await calls(range(50)) == {"get": 50}
     assert await calls(range(239, -1, -1)) == {"page": 1}
     assert await calls([*range(60), *range(10_000, 10_060)]) == {"page": 1}
-    tables.rows = ShortRows(tables.rows, Transcript())
+    storage.rows = ShortRows(storage.rows)
     assert await calls(range(240)) == {"page": 3}
     assert await calls(range(0, 240, 4)) == {"page": 3}
     assert await calls([0, *range(180, 240)]) == {"page": 1, "get": 60}
@@ -173,15 +170,15 @@ async def test_many_ids_that_lie_together_are_read_together_and_others_one_by_on
 
 
 async def test_the_groups_of_many_that_lie_together_are_read_together_and_others_one_by_one(
-    tables: TableStorage,
+    storage: TableStorage,
 ) -> None:
-    await create(tables, *(user(number) for number in range(240)))
-    await tables.create(TENANT, group(300), [edge(300, number) for number in range(240)])
-    await tables.create(TENANT, group(301), [edge(301, number) for number in range(30)])
+    await create(storage, *(user(number) for number in range(240)))
+    await storage.create(TENANT, group(300), [edge(300, number) for number in range(240)])
+    await storage.create(TENANT, group(301), [edge(301, number) for number in range(30)])
 
     async def calls(numbers: Sequence[int]) -> int:
-        with transcript(tables) as recorded:
-            found = await tables.groups_of(TENANT, [id_of(number) for number in numbers])
+        with transcript(storage) as recorded:
+            found = await storage.groups_of(TENANT, [id_of(number) for number in numbers])
         expected = {
             number: [*([edge(300, number)] if number < 240 else []), *([edge(301, number)] if number < 30 else [])]
             for number in numbers
@@ -192,191 +189,134 @@ async def test_the_groups_of_many_that_lie_together_are_read_together_and_others
     assert await calls(range(50)) == 50
     assert await calls(range(239, -1, -1)) == 3
     assert await calls([*range(0, 240, 3), *range(10_000, 10_020)]) == 1
-    tables.rows = ShortRows(tables.rows, Transcript())
+    storage.rows = ShortRows(storage.rows)
     assert await calls(range(100)) == 2
     assert await calls([0, 0, *range(180, 240)]) == 1 + 60
 
 
-async def test_a_create_whose_answer_was_lost_has_happened(tables: TableStorage, interrupted: InterruptedRows) -> None:
-    await create(tables, user(1))
+async def test_a_create_whose_answer_was_lost_has_happened(storage: TableStorage, interrupted: InterruptedRows) -> None:
+    await create(storage, user(1))
     interrupted.lose_answers = 1
-    await tables.create(TENANT, group(50), [edge(50, 1)])
-    assert await edges_of(tables, 50) == [edge(50, 1)]
+    await storage.create(TENANT, group(50), [edge(50, 1)])
+    assert await edges_of(storage, 50) == [edge(50, 1)]
 
 
 async def test_a_create_sent_again_has_happened_whichever_row_is_said_to_be_in_the_way(
-    tables: TableStorage, monkeypatch: pytest.MonkeyPatch
+    storage: TableStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await create(tables, user(1))
+    await create(storage, user(1))
 
     async def refuse(_: str, operations: Sequence[RowOperation]) -> None:
         raise RowExists(next(item for item in operations if item.role is Role.INDEX))
 
-    monkeypatch.setattr(tables.rows, "transact", refuse)
-    await create(tables, user(1))
+    monkeypatch.setattr(storage.rows, "transact", refuse)
+    await create(storage, user(1))
     with pytest.raises(UniquenessConflict):
-        await create(tables, user(2, "user1@example.com"))
+        await create(storage, user(2, "user1@example.com"))
 
 
-async def test_edits_whose_answer_was_lost_have_happened(tables: TableStorage, interrupted: InterruptedRows) -> None:
-    await create(tables, user(1), user(2))
-    await tables.create(TENANT, group(50), [edge(50, 1)])
+async def test_edits_whose_answer_was_lost_have_happened(storage: TableStorage, interrupted: InterruptedRows) -> None:
+    await create(storage, user(1), user(2))
+    await storage.create(TENANT, group(50), [edge(50, 1)])
     interrupted.lose_answers = 1
     edits = MembershipEdits(add=(edge(50, 2),), remove=(edge(50, 1),))
-    await tables.edit_members(TENANT, await stored(tables, group(50)), edits, guarded=False)
-    assert await edges_of(tables, 50) == [edge(50, 2)]
+    await storage.edit_members(TENANT, await stored(storage, group(50)), edits, guarded=False)
+    assert await edges_of(storage, 50) == [edge(50, 2)]
 
 
 async def test_a_name_that_another_takes_before_the_update_is_a_conflict(
-    tables: TableStorage, interrupted: InterruptedRows
+    storage: TableStorage, interrupted: InterruptedRows
 ) -> None:
-    await create(tables, user(1, "ann"))
-    renamed = replace(user(1, "bea"), etag=(await stored(tables, user(1))).etag)
-    interrupted.before = lambda: tables.create(TENANT, user(2, "bea"))
+    await create(storage, user(1, "ann"))
+    renamed = replace(user(1, "bea"), etag=(await stored(storage, user(1))).etag)
+    interrupted.before = lambda: storage.create(TENANT, user(2, "bea"))
     with pytest.raises(UniquenessConflict, match="userName"):
-        await tables.update(TENANT, renamed)
+        await storage.update(TENANT, renamed)
 
 
 async def test_a_member_deleted_before_it_is_added_is_not_found(
-    tables: TableStorage, interrupted: InterruptedRows
+    storage: TableStorage, interrupted: InterruptedRows
 ) -> None:
-    await create(tables, user(1), user(2), group(50))
-    member, target = await stored(tables, user(1)), await stored(tables, group(50))
-    interrupted.before = lambda: tables.delete(TENANT, member, [], now=NOW)
+    await create(storage, user(1), user(2), group(50))
+    member, target = await stored(storage, user(1)), await stored(storage, group(50))
+    interrupted.before = lambda: storage.delete(TENANT, member, [], now=NOW)
     with pytest.raises(NotFound) as missing:
-        await tables.edit_members(TENANT, target, adding(edge(50, 1), edge(50, 2)), guarded=False)
+        await storage.edit_members(TENANT, target, adding(edge(50, 1), edge(50, 2)), guarded=False)
     assert missing.value.ids == {id_of(1)}
-    assert await edges_of(tables, 50) == []
+    assert await edges_of(storage, 50) == []
 
 
 async def test_a_member_deleted_before_it_is_removed_is_removed(
-    tables: TableStorage, interrupted: InterruptedRows
+    storage: TableStorage, interrupted: InterruptedRows
 ) -> None:
-    await create(tables, user(1), user(2))
-    await tables.create(TENANT, group(50), [edge(50, 1), edge(50, 2)])
-    (member, memberships), target = await members_at(tables, 1), await stored(tables, group(50))
-    interrupted.before = lambda: tables.delete(TENANT, member, memberships, now=NOW)
-    await tables.edit_members(TENANT, target, removing(edge(50, 1), edge(50, 2)), guarded=False)
-    assert await edges_of(tables, 50) == []
-    assert await tables.groups_of(TENANT, [id_of(1), id_of(2)]) == {id_of(1): [], id_of(2): []}
+    await create(storage, user(1), user(2))
+    await storage.create(TENANT, group(50), [edge(50, 1), edge(50, 2)])
+    (member, memberships), target = await members_at(storage, 1), await stored(storage, group(50))
+    interrupted.before = lambda: storage.delete(TENANT, member, memberships, now=NOW)
+    await storage.edit_members(TENANT, target, removing(edge(50, 1), edge(50, 2)), guarded=False)
+    assert await edges_of(storage, 50) == []
+    assert await storage.groups_of(TENANT, [id_of(1), id_of(2)]) == {id_of(1): [], id_of(2): []}
 
 
 async def test_a_member_added_before_its_delete_makes_the_delete_start_again(
-    tables: TableStorage, interrupted: InterruptedRows
+    storage: TableStorage, interrupted: InterruptedRows
 ) -> None:
-    await create(tables, user(1), group(50))
-    (member, memberships), target = await members_at(tables, 1), await stored(tables, group(50))
-    interrupted.before = lambda: tables.edit_members(TENANT, target, adding(edge(50, 1)), guarded=False)
+    await create(storage, user(1), group(50))
+    (member, memberships), target = await members_at(storage, 1), await stored(storage, group(50))
+    interrupted.before = lambda: storage.edit_members(TENANT, target, adding(edge(50, 1)), guarded=False)
     with pytest.raises(VersionConflict):
-        await tables.delete(TENANT, member, memberships, now=NOW)
-    assert await edges_of(tables, 50) == [edge(50, 1)]
+        await storage.delete(TENANT, member, memberships, now=NOW)
+    assert await edges_of(storage, 50) == [edge(50, 1)]
 
 
 @pytest.mark.parametrize("earlier", [[], [51], [51, 52]])
 async def test_memberships_older_than_the_resource_they_were_read_beside_do_not_delete_it(
-    tables: TableStorage, earlier: list[int]
+    storage: TableStorage, earlier: list[int]
 ) -> None:
-    await create(tables, user(1), group(50), group(51), group(52))
+    await create(storage, user(1), group(50), group(51), group(52))
     for number in earlier:
-        await tables.edit_members(TENANT, await stored(tables, group(number)), adding(edge(number, 1)), guarded=False)
-    _, memberships = await members_at(tables, 1)
-    await tables.edit_members(TENANT, await stored(tables, group(50)), adding(edge(50, 1)), guarded=False)
-    member, _ = await members_at(tables, 1)
+        await storage.edit_members(TENANT, await stored(storage, group(number)), adding(edge(number, 1)), guarded=False)
+    _, memberships = await members_at(storage, 1)
+    await storage.edit_members(TENANT, await stored(storage, group(50)), adding(edge(50, 1)), guarded=False)
+    member, _ = await members_at(storage, 1)
     with pytest.raises(VersionConflict):
-        await tables.delete(TENANT, member, memberships, now=NOW)
-    assert await edges_of(tables, 50) == [edge(50, 1)]
+        await storage.delete(TENANT, member, memberships, now=NOW)
+    assert await edges_of(storage, 50) == [edge(50, 1)]
 
 
-async def test_a_groups_own_groups_older_than_its_members_do_not_delete_it(tables: TableStorage) -> None:
-    await create(tables, user(1), group(50), group(60))
-    groups = (await tables.groups_of(TENANT, [id_of(50)]))[id_of(50)]
+async def test_a_groups_own_groups_older_than_its_members_do_not_delete_it(storage: TableStorage) -> None:
+    await create(storage, user(1), group(50), group(60))
+    groups = (await storage.groups_of(TENANT, [id_of(50)]))[id_of(50)]
     for number, edits in ((60, adding(edge(60, 50, "Group"))), (50, adding(edge(50, 1)))):
-        await tables.edit_members(TENANT, await stored(tables, group(number)), edits, guarded=False)
-    members = await tables.members_of(TENANT, id_of(50))
+        await storage.edit_members(TENANT, await stored(storage, group(number)), edits, guarded=False)
+    members = await storage.members_of(TENANT, id_of(50))
     with pytest.raises(VersionConflict):
-        await tables.delete(TENANT, await stored(tables, group(50)), [*groups, *members], now=NOW)
-    assert await edges_of(tables, 60) == [edge(60, 50, "Group")]
+        await storage.delete(TENANT, await stored(storage, group(50)), [*groups, *members], now=NOW)
+    assert await edges_of(storage, 60) == [edge(60, 50, "Group")]
 
 
-async def test_a_delete_reads_its_memberships_again_only_where_they_could_be_older(tables: TableStorage) -> None:
-    await create(tables, user(1), user(2), user(3), group(50), group(51))
+async def test_a_delete_reads_its_memberships_again_only_where_they_could_be_older(storage: TableStorage) -> None:
+    await create(storage, user(1), user(2), user(3), group(50), group(51))
     for edits in (adding(edge(50, 1), edge(50, 2)), removing(edge(50, 2))):
-        await tables.edit_members(TENANT, await stored(tables, group(50)), edits, guarded=False)
+        await storage.edit_members(TENANT, await stored(storage, group(50)), edits, guarded=False)
     costs = []
     for number in (1, 2, 3):
-        member, memberships = await members_at(tables, number)
-        with transcript(tables) as recorded:
-            await tables.delete(TENANT, member, memberships, now=NOW)
+        member, memberships = await members_at(storage, number)
+        with transcript(storage) as recorded:
+            await storage.delete(TENANT, member, memberships, now=NOW)
         costs.append(recorded.round_trips)
     assert costs == [1, 2, 1]
 
 
-async def test_a_lost_index_row_is_reported_and_not_taken_for_a_conflict(tables: TableStorage) -> None:
-    await create(tables, user(1))
-    before = await stored(tables, user(1))
+async def test_a_lost_index_row_is_reported_and_not_taken_for_a_conflict(storage: TableStorage) -> None:
+    await create(storage, user(1))
+    before = await stored(storage, user(1))
     key = "User.externalId:x-user1@example.com:" + id_of(1)
-    await tables.rows.transact(TENANT, [RowOperation(Verb.DELETE, Role.INDEX, key)])
+    await storage.rows.transact(TENANT, [RowOperation(Verb.DELETE, Role.INDEX, key)])
     for change in (
-        tables.update(TENANT, replace(before, index=frozenset())),
-        tables.delete(TENANT, before, [], now=NOW),
+        storage.update(TENANT, replace(before, index=frozenset())),
+        storage.delete(TENANT, before, [], now=NOW),
     ):
         with pytest.raises(StorageError, match="index row") as refused:
             await change
         assert not isinstance(refused.value, VersionConflict)
-
-
-async def test_the_table_is_created_by_whichever_call_comes_first(azurite: Azurite) -> None:
-    firsts: list[Callable[[TableStorage], Awaitable[Any]]] = [
-        lambda storage: storage.create(TENANT, user(1)),
-        lambda storage: storage.read(TENANT, "User", [id_of(1)]),
-        lambda storage: storage.page(TENANT, "User", limit=1),
-        lambda storage: storage.ping(),
-        lambda storage: asyncio.gather(*(storage.create(TENANT, user(number)) for number in range(20))),
-    ]
-    for number, first in enumerate(firsts):
-        storage = table_storage(settings(azurite.connection_string, f"first{number}"))
-        await first(storage)
-        await storage.create(TENANT, user(30))
-        assert (await storage.count(TENANT, "User")).number >= 1
-        await storage.close()
-
-
-@pytest.mark.filterwarnings("ignore:Testing an element's truth value:DeprecationWarning")  # the SDK's own
-async def test_a_wrong_key_is_reported_without_the_key(azurite: Azurite) -> None:
-    wrong = "d3Jvbmc="
-    connection = ";".join(
-        f"AccountKey={wrong}" if part.startswith("AccountKey") else part
-        for part in azurite.connection_string.split(";")
-    )
-    storage = table_storage(settings(connection, "wrongkey"))
-    for call in (storage.ping(), storage.create(TENANT, user(1))):
-        with pytest.raises(StorageBusy, match="Storage Table Data Contributor") as refused:
-            await call
-        assert wrong not in str(refused.value)
-    await storage.close()
-
-
-async def test_a_storage_that_is_not_there_is_busy() -> None:
-    connection = f"AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:{free_port()}/a"
-    storage = table_storage(settings(connection, "nowhere"))
-    for call in (storage.ping(), storage.create(TENANT, user(1)), storage.count(TENANT, "User")):
-        with pytest.raises(StorageBusy):
-            await call
-    await storage.close()
-
-
-async def test_a_storage_that_does_not_answer_is_busy_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.CancelledError):
-            await asyncio.sleep(5)
-        writer.close()
-
-    monkeypatch.setattr("scim_core.storage.tables.rows.CALL_SECONDS", 0.2)
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    storage = table_storage(settings(f"AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:{port}/a", "slow"))
-    for call in (storage.ping(), storage.create(TENANT, user(1))):
-        with pytest.raises(StorageBusy, match="TimeoutError"):
-            await asyncio.wait_for(call, 2)
-    await storage.close()
-    server.close()

@@ -1,22 +1,14 @@
-"""An Azurite for the faults, changes that are large at ten memberships already, and what a directory holds."""
+"""Changes that are large at ten memberships already, and what a directory holds."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from devhost.azurite import Azurite
 from scim_core.service import group_snapshots, service_provider
-from scim_core.storage.tables import changes, large_change, large_change_runner
+from scim_core.storage.tables import TableStorage, changes, large_change, large_change_runner
 from scim_core.storage.tables import storage as table_storage_module
 from tests.faults.directory import Directory
 from tests.scim import Client
-
-
-@pytest.fixture(scope="session")
-def azurite() -> Iterator[Azurite]:
-    with Azurite.start(None, None, None) as running:
-        yield running
 
 
 @pytest.fixture
@@ -32,9 +24,8 @@ def _small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def directory(azurite: Azurite) -> AsyncIterator[Directory]:
-    async with Directory.made(azurite) as made:
-        yield made
+async def directory(storage: TableStorage) -> Directory:
+    return await Directory.made(storage)
 
 
 @pytest.fixture

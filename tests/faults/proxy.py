@@ -6,41 +6,25 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum, auto
 
 from aiohttp import ClientSession, DummyCookieJar, web
 from yarl import URL
 
 from devhost.azurite import Azurite
-
-SLOW_SECONDS = 0.05
+from tests.faults.disturbed_rows import SLOW_SECONDS, Fault
 
 SILENCE_SECONDS = 3
 """Longer than the tests here have the storage wait for an answer."""
 
+REFUSALS = {
+    Fault.BUSY: (503, "ServerBusy"),
+    Fault.FAILED: (500, "InternalError"),
+    Fault.CONFLICT: (409, "OperationAborted"),
+}
+"""What is said where nothing is carried out."""
+
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "host"}
 _RESUMED = "resumed"
-
-
-class Fault(StrEnum):
-    """What happens to a call."""
-
-    REFUSED = auto()
-    """The connection breaks before anything is sent."""
-    RESET = auto()
-    """It is carried out, and the connection breaks before the answer."""
-    BUSY = auto()
-    """503 ServerBusy; nothing is carried out."""
-    FAILED = auto()
-    """500 InternalError; nothing is carried out."""
-    TIMED_OUT = auto()
-    """500 OperationTimedOut, though it is carried out: what Table Storage says when it is not sure itself."""
-    SILENT = auto()
-    """It is carried out; no answer comes for a long time."""
-    SLOW = auto()
-    """The answer takes a while."""
-    EMPTY_PAGE = auto()
-    """A range read is answered by an empty page and a token; other calls are made."""
 
 
 @dataclass
@@ -92,8 +76,8 @@ async def _answer(
 ) -> web.StreamResponse:
     if fault is Fault.REFUSED:
         return _hung_up(request)
-    if fault in (Fault.BUSY, Fault.FAILED):
-        return _error(503, "ServerBusy") if fault is Fault.BUSY else _error(500, "InternalError")
+    if fault in REFUSALS and (fault is not Fault.CONFLICT or request.method == "POST"):
+        return _error(*REFUSALS[fault])
     if fault is Fault.EMPTY_PAGE and "$filter" in request.query and request.query.get("NextRowKey") != _RESUMED:
         resume = {"x-ms-continuation-NextPartitionKey": _RESUMED, "x-ms-continuation-NextRowKey": _RESUMED}
         return web.json_response({"value": []}, headers=resume)

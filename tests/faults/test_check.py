@@ -1,11 +1,9 @@
 """The check finds every way in which the rows of a tenant can be broken, and the repair mends it."""
 
 import asyncio
-import itertools
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -15,18 +13,19 @@ from scim_core.storage.maintenance.checking import check, repair
 from scim_core.storage.maintenance.invariants import Problem
 from scim_core.storage.tables import TableStorage, keys, large_change_runner, table_storage
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from scim_core.storage.tables.rows import Row
+from tests.commands import Done, run_here, run_process
 from tests.contract.builders import TENANT, adding, create, edge, group, id_of, stored, user
-from tests.running import ROOT, clean_environment
-
-_tables = (f"check{number}" for number in itertools.count())
+from tests.tables import new_table
+from tests.wrapped_rows import WrappedRows
 
 
 @dataclass(frozen=True)
 class Place:
-    """A storage and how to reach it."""
+    """A storage and, where it is not in this process, how to reach it."""
 
     storage: TableStorage
-    environment: dict[str, str]
+    environment: dict[str, str] | None = None
 
     async def write(self, verb: Verb, key: str, **properties: str) -> None:
         """One row, past all rules."""
@@ -41,27 +40,31 @@ class Place:
             assert await repair(self.storage.rows, TENANT, finding)
         return await self.found()
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    async def command(self, *arguments: str) -> Done:
         """What `python -m scim_core.admin check` says of it."""
-        return subprocess.run(
-            [sys.executable, "-m", "scim_core.admin", "check", "--tenant", TENANT, *arguments],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            env=clean_environment() | self.environment,
-        )
+        given = ("check", "--tenant", TENANT, *arguments)
+        return run_process(self.environment, *given) if self.environment else await run_here(self.storage.rows, *given)
 
 
 @pytest.fixture
-async def place(azurite: Azurite) -> AsyncIterator[Place]:
-    """Users 1 to 5, group 10 of users 1 and 2."""
-    environment = {"SCIM_STORAGE_CONNECTION": azurite.connection_string, "SCIM_TABLE_NAME": next(_tables)}
+async def place(storage: TableStorage) -> Place:
+    """In this process."""
+    return await filled(Place(storage))
+
+
+@pytest.fixture
+async def place_in_azurite(azurite: Azurite) -> AsyncIterator[Place]:
+    environment = new_table(azurite)
     storage = table_storage(StorageSettings.from_environment(environment))
-    await create(storage, *(user(number) for number in range(1, 6)))
-    await storage.create(TENANT, group(10), [edge(10, 1), edge(10, 2)])
-    yield Place(storage, environment)
+    yield await filled(Place(storage, environment))
     await storage.close()
+
+
+async def filled(place: Place) -> Place:
+    """Users 1 to 5, group 10 of users 1 and 2."""
+    await create(place.storage, *(user(number) for number in range(1, 6)))
+    await place.storage.create(TENANT, group(10), [edge(10, 1), edge(10, 2)])
+    return place
 
 
 MEMBER, MEMBER_OF = keys.member(id_of(10), id_of(1)), keys.member_of(id_of(1), id_of(10))
@@ -135,23 +138,49 @@ async def test_what_changes_while_it_is_checked_is_no_finding(place: Place) -> N
 
 
 async def test_the_command_says_what_it_found_and_mends_it(place: Place) -> None:
-    clean = place.command()
+    clean = await place.command()
     assert (clean.returncode, clean.stdout) == (
         0,
         "21 rows of the tenant contoso were examined. Every invariant holds.\n",
     )
     await place.write(Verb.DELETE, NAME)
-    broken = place.command()
+    broken = await place.command()
     assert broken.returncode == 1
     assert f"{ROW} is not found by {NAME}" in broken.stdout
     assert "--repair" in broken.stdout
-    mended = place.command("--repair")
+    mended = await place.command("--repair")
     assert (mended.returncode, "1 broke an invariant; 0 still do" in mended.stdout) == (0, True)
-    assert place.command().returncode == 0
+    assert (await place.command()).returncode == 0
+
+
+async def test_the_command_is_a_process_that_reaches_table_storage(place_in_azurite: Place) -> None:
+    await place_in_azurite.write(Verb.DELETE, NAME)
+    broken = await place_in_azurite.command()
+    assert (broken.returncode, f"{ROW} is not found by {NAME}" in broken.stdout) == (1, True)
+
+
+async def test_a_membership_that_goes_while_it_is_repaired_is_mended(place: Place) -> None:
+    """Both of its rows are gone between the look at them and the repair."""
+    rows = place.storage.rows
+    await place.write(Verb.INSERT, keys.member(id_of(10), id_of(99)), **EDGE)
+    [finding, *_] = (await check(rows, TENANT)).findings
+    looked = 0
+
+    class Overtaken(WrappedRows):
+        async def get(self, tenant: str, key: str, **options: Any) -> Row | None:
+            nonlocal looked
+            looked += key == keys.member(id_of(10), id_of(99)) and options.get("select") == "id"
+            if looked == 1:
+                looked += 1
+                await place.write(Verb.DELETE, key)
+            return await super().get(tenant, key, **options)
+
+    assert await repair(Overtaken(rows), TENANT, finding)
+    assert looked > 1
+    assert await place.found() == []
 
 
 def test_the_command_says_which_setting_is_missing() -> None:
-    environment = {"SCIM_STORAGE_CONNECTION": "", "SCIM_STORAGE_ACCOUNT_URL": ""}
-    answer = Place(None, environment).command()  # type: ignore[arg-type]
+    answer = run_process({"SCIM_STORAGE_CONNECTION": "", "SCIM_STORAGE_ACCOUNT_URL": ""}, "check", "--tenant", TENANT)
     assert answer.returncode == 2
     assert "SCIM_STORAGE_ACCOUNT_URL" in answer.stderr

@@ -4,7 +4,6 @@ Afterwards a new process serves the same table. Once somebody has touched the re
 invariant holds, and the operation has happened whole or not at all.
 """
 
-import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,21 +11,24 @@ from typing import Any
 import pytest
 
 from devhost.azurite import Azurite
+from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.maintenance.invariants import Problem
-from scim_core.storage.tables import TableStorage, keys
+from scim_core.storage.tables import TableStorage, keys, table_rows
 from scim_core.storage.tables.reading import read_range
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from scim_core.storage.tables.rows import Rows
 from tests.faults.conftest import held
-from tests.faults.transport import Death, ProcessDied, storage_until
+from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
+from tests.faults.transport import rows_until
+from tests.memory_rows import MemoryRows
 from tests.scim import Client, Clock, Json, add, endpoint_over, path, references, remove, replace
+from tests.tables import new_table
 
 TENANT = "default"
 FAR_FUTURE = "9999-12-31T00:00:00.000000Z"
 MEMBERS = 10
 """As many as a group has that is changed at large: with the small transactions here, four steps."""
-
-_tables = (f"death{number}" for number in itertools.count())
 
 
 @dataclass
@@ -103,27 +105,19 @@ CASES = {
 }
 
 
-@dataclass(frozen=True)
-class Process:
-    """A process that serves the directory, until it dies."""
-
-    storage: TableStorage
-    client: Client
-
-    @classmethod
-    def started(cls, azurite: Azurite, table: str, death: Death) -> "Process":
-        storage = storage_until(death, azurite.connection_string, table)
-        return cls(storage, Client(endpoint_over(storage, Clock())))
-
-
-async def survived(process: Process, case: Case, directory: Directory) -> bool:
+async def survived(client: Client, case: Case, directory: Directory) -> bool:
     """Whether the process lived through the operation, which then must have succeeded."""
     try:
-        answer = await case.act(process.client, directory)
+        answer = await case.act(client, directory)
     except ProcessDied:
         return False
     assert answer.status in (200, 201, 204)
     return True
+
+
+def client_of(rows: Rows) -> Client:
+    """A client of a new process on these rows."""
+    return Client(endpoint_over(TableStorage(rows), Clock()))
 
 
 @dataclass(frozen=True)
@@ -135,23 +129,20 @@ class Start:
     rows: list[RowOperation]
 
     @classmethod
-    async def made(cls, azurite: Azurite) -> "Start":
-        process = Process.started(azurite, next(_tables), Death())
-        directory = await Directory.filled(process.client)
-        found = await read_range(process.storage.rows, TENANT, keys.everything())
-        rows = [
+    async def made(cls) -> "Start":
+        rows = MemoryRows()
+        client = client_of(rows)
+        directory = await Directory.filled(client)
+        found = await read_range(rows, TENANT, keys.everything())
+        copied = [
             RowOperation(Verb.INSERT, Role.RESOURCE, row.properties["RowKey"], _own(row.properties)) for row in found
         ]
-        start = cls(directory, await held(process.client), rows)
-        await process.storage.close()
-        return start
+        return cls(directory, await held(client), copied)
 
-    async def again(self, azurite: Azurite) -> tuple[str, Process]:
-        """A new table with these rows, and a process that serves it."""
-        table = next(_tables)
-        process = Process.started(azurite, table, Death())
-        await process.storage.rows.transact(TENANT, self.rows)
-        return table, process
+    async def written_to[T: Rows](self, rows: T) -> T:
+        """These rows, which are empty, with the directory in them."""
+        await rows.transact(TENANT, self.rows)
+        return rows
 
 
 def _own(properties: dict[str, Any]) -> dict[str, Any]:
@@ -159,45 +150,77 @@ def _own(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-async def start(azurite: Azurite) -> Start:
-    return await Start.made(azurite)
+async def start() -> Start:
+    return await Start.made()
 
 
-async def outcome(azurite: Azurite, start: Start, case: Case, death: Death, heals: str) -> tuple[bool, dict[str, Any]]:
-    """Whether the process survived, and what the directory holds once it has been healed; every invariant holds."""
-    table, healthy = await start.again(azurite)
-    mortal = Process.started(azurite, table, death)
-    try:
-        lived = await survived(mortal, case, start.directory)
-        if heals == "touched":
-            assert (await healthy.client.get(case.touch(start.directory))).status in (200, 404)
-        else:
-            await healthy.storage.sweep(before=FAR_FUTURE, seconds=30)
-        checked = await check(healthy.storage.rows, TENANT)
-        # Parts that were written before a decision which never came are the sweep's.
-        expected = Problem.STRAY_PART if heals == "touched" else None
-        assert [finding for finding in checked.findings if finding.problem is not expected] == []
-        return lived, await held(healthy.client)
-    finally:
-        await mortal.storage.close()
-        await healthy.storage.close()
+type Outcome = tuple[bool, dict[str, Any]]
+"""Whether the process survived, and what the directory holds once it has been healed."""
 
 
-@pytest.mark.parametrize("heals", ["touched", "swept"])
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.usefixtures("_small_transactions")
-async def test_an_operation_happens_whole_or_not_at_all(azurite: Azurite, start: Start, name: str, heals: str) -> None:
-    case, life = CASES[name], Death()
-    lived, whole = await outcome(azurite, start, case, life, heals)
+async def outcome(start: Start, case: Case, mortal: Rows, healthy: Rows, heals: str) -> Outcome:
+    """What comes of a case in a process that may die; every invariant holds afterwards."""
+    client = client_of(healthy)
+    lived = await survived(client_of(mortal), case, start.directory)
+    if heals == "touched":
+        assert (await client.get(case.touch(start.directory))).status in (200, 404)
+    else:
+        await TableStorage(healthy).sweep(before=FAR_FUTURE, seconds=30)
+    checked = await check(healthy, TENANT)
+    # Parts that were written before a decision which never came are the sweep's.
+    expected = Problem.STRAY_PART if heals == "touched" else None
+    assert [finding for finding in checked.findings if finding.problem is not expected] == []
+    return lived, await held(client)
+
+
+async def deaths(
+    start: Start, run: Callable[[Death], Awaitable[Outcome]], before_and_after: tuple[bool, ...] = (False, True)
+) -> None:
+    """A process dies at each call of a run; what it was about has happened whole or not at all."""
+    life = Death()
+    lived, whole = await run(life)
     assert lived
     assert whole != start.held
     happened = []
-    for number, method in enumerate(life.calls):
-        # After a read the storage is as it was before it: one death tells as much as two.
-        for after in (False, True) if method == "POST" else (False,):
-            lived, found = await outcome(azurite, start, case, Death(number, after=after), heals)
+    for number, writes in enumerate(life.calls):
+        # After a read the storage is as it was before it, and before a call as it was after the one before.
+        for after in before_and_after if writes else before_and_after[:-1]:
+            lived, found = await run(Death(number, after=after))
             assert not lived
             assert found in (start.held, whole)
             happened.append(found == whole)
     assert set(happened) == {False, True}
     assert happened == sorted(happened), "what has happened stays"
+
+
+@pytest.mark.parametrize("heals", ["touched", "swept"])
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.usefixtures("_small_transactions")
+async def test_an_operation_happens_whole_or_not_at_all(start: Start, name: str, heals: str) -> None:
+    async def run(death: Death) -> Outcome:
+        rows = await start.written_to(MemoryRows())
+        return await outcome(start, CASES[name], MortalRows(rows, death), rows, heals)
+
+    await deaths(start, run)
+
+
+@pytest.mark.parametrize(
+    ("name", "heals"),
+    [
+        ("many members are replaced, and the name", "swept"),
+        ("a large group is deleted", "touched"),
+    ],
+)
+@pytest.mark.usefixtures("_small_transactions")
+async def test_so_it_does_on_table_storage(azurite: Azurite, start: Start, name: str, heals: str) -> None:
+    async def run(death: Death) -> Outcome:
+        environment = new_table(azurite)
+        healthy = table_rows(StorageSettings.from_environment(environment))
+        mortal = rows_until(death, *environment.values())
+        try:
+            return await outcome(start, CASES[name], mortal, await start.written_to(healthy), heals)
+        finally:
+            await mortal.close()
+            await healthy.close()
+
+    await deaths(start, run, before_and_after=(True,))

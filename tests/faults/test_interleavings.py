@@ -1,6 +1,9 @@
 """What others do between two storage calls of a change, and what comes late or twice: nothing is lost or stuck."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -8,13 +11,15 @@ import pytest
 from scim_core.model import Membership, StoredResource
 from scim_core.storage.maintenance.checking import check, repair
 from scim_core.storage.port import VersionConflict
-from scim_core.storage.tables import keys
+from scim_core.storage.tables import TableStorage, keys
 from scim_core.storage.tables import storage as table_storage_module
 from scim_core.storage.tables.errors import RowMissing, Unanswered
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from tests.faults.directory import TENANT, Directory
-from tests.scim import Json, add, member_ids, path, references, remove, replace
-from tests.transcript import RecordedRows, Transcript
+from tests.faults.disturbed_rows import StumblingRows
+from tests.memory_rows import MemoryRows
+from tests.scim import Client, Clock, Json, add, endpoint_over, member_ids, path, references, remove, replace
+from tests.wrapped_rows import WrappedRows
 
 pytestmark = pytest.mark.usefixtures("_small_transactions")
 
@@ -22,11 +27,11 @@ type Send = Callable[[], Awaitable[list[str]]]
 type Meddle = Callable[[Sequence[RowOperation], Send], Awaitable[list[str]]]
 
 
-class MeddledRows(RecordedRows):
+class MeddledRows(WrappedRows):
     """Rows that leave each transaction to `meddle`, with what sends it."""
 
     def __init__(self, directory: Directory, meddle: Meddle) -> None:
-        super().__init__(directory.storage.rows, Transcript())
+        super().__init__(directory.storage.rows)
         self.meddle = meddle
         directory.storage.rows = self
 
@@ -54,6 +59,25 @@ async def is_clean(directory: Directory) -> bool:
     assert checked.findings == []
     markers = await directory.storage.rows.page(keys.MARKERS, keys.everything())
     return markers.rows == []
+
+
+RACES = 500
+
+
+async def test_a_member_that_joins_while_it_is_deleted_leaves_no_membership_whoever_is_quicker() -> None:
+    rows, chance = MemoryRows(), Random(4)
+    one, other = (Client(endpoint_over(TableStorage(StumblingRows(rows, chance)), Clock())) for _ in range(2))
+    group = await one.group("racing")
+    seen: Counter[tuple[int, int]] = Counter()
+    for number in range(RACES):
+        user = await one.user(f"user{number}")
+        joining, leaving = await asyncio.gather(
+            one.patch(path(group), add("members", references(user))), other.delete(path(user))
+        )
+        seen[joining.status, leaving.status] += 1
+    assert seen == {(204, 204): RACES}
+    assert "members" not in await one.document(group)
+    assert (await check(rows, TENANT)).findings == []
 
 
 @pytest.mark.usefixtures("_nobody_has_time")

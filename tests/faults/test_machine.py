@@ -21,20 +21,18 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from devhost.azurite import Azurite
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.maintenance.invariants import Problem
-from scim_core.storage.tables import client, large_change_runner
+from scim_core.storage.tables import large_change_runner
 from tests.clients.targets import Answer
+from tests.faults.disturbed_rows import BREAKING, Death, ProcessDied
 from tests.faults.model import Group, Model, Outcome, Request, User, explained
-from tests.faults.processes import Host, Process, Processes, Trouble
-from tests.faults.proxy import Fault
+from tests.faults.processes import Process, Processes, Trouble
 from tests.faults.test_death import FAR_FUTURE, TENANT
-from tests.faults.transport import Death, ProcessDied
 from tests.faults.wishes import CreateGroup, CreateUser, Known, Wish, group_changes, numbers, wishes
 from tests.scim import group_ids, member_ids
 
-SHORT_STEPS = 120
+SHORT_STEPS = 400
 STEPS = int(os.environ.get("MACHINE_STEPS", "0"))
 PROGRESS_STEPS = 500
 """Steps of a long run after which it tells how far it is."""
@@ -46,7 +44,6 @@ FIRST_USERS = 10
 LAST_CALL = 12
 """Deaths and trouble begin at one of the first calls: a change in four steps makes about as many."""
 
-BREAKING = [Fault.REFUSED, Fault.RESET, Fault.BUSY, Fault.FAILED, Fault.TIMED_OUT]
 AT_ONCE = 4
 TRIES = 4
 """How often a call is made before the storage counts as busy."""
@@ -55,6 +52,10 @@ places = st.integers(0, 3) | st.integers(0, LAST_CALL)
 deaths = st.builds(Death, places, st.booleans())
 troubles = st.builds(Trouble, st.sampled_from(BREAKING), places, st.sampled_from([1, 3, TRIES, 2 * TRIES]))
 which = st.integers(0, 1)
+observed = st.frozensets(st.sampled_from(["reads", "sweeps"]))
+
+type Observed = frozenset[str]
+"""What else goes on while requests are under way: `reads`, `sweeps`."""
 
 type Crowd = Sequence[tuple[Any, int]]
 """Wishes, each with the number of the process that is asked."""
@@ -67,38 +68,38 @@ def crowds(of: st.SearchStrategy[Wish], least: int = 1) -> st.SearchStrategy[Cro
 class Directory(RuleBasedStateMachine):
     """One table, the processes that serve it, and the model of what it holds."""
 
-    host: ClassVar[Host]
+    runner: ClassVar[asyncio.Runner]
     counted: ClassVar[Counter[str]]
     report: ClassVar[Callable[[], None]]
 
     def __init__(self) -> None:
         super().__init__()
         self.known = Known()
-        self.processes = Processes(self.host)
         self.swept = True
         self.history: list[str] = []
 
     def teardown(self) -> None:
-        self.host.runner.run(self.processes.close())
         type(self).report()
 
-    @initialize()
-    def there_are_users_and_a_large_group(self) -> None:
+    @initialize(seed=st.integers(0, 2**32))
+    def there_are_users_and_a_large_group(self, seed: int) -> None:
+        self.processes = Processes(seed)
         first = [CreateUser(f"user{number}", None) for number in range(FIRST_USERS)]
         for some in (first[:4], first[4:8], first[8:], [CreateGroup("everybody", tuple(range(1, 2 * FIRST_USERS, 2)))]):
-            self.host.runner.run(self._sent([(wish, self.processes.healthy[0]) for wish in some]))
+            self.runner.run(self._sent([(wish, self.processes.healthy[0]) for wish in some]))
 
     @rule(wish=wishes, number=which)
     def a_request(self, wish: Wish, number: int) -> None:
         self._all_at_once([(wish, self.processes.healthy[number])])
 
-    @rule(crowd=crowds(wishes, least=2))
-    def requests_side_by_side(self, crowd: Crowd) -> None:
-        self._all_at_once([(wish, self.processes.healthy[number]) for wish, number in crowd])
+    @rule(crowd=crowds(wishes, least=2), observed=observed)
+    def requests_side_by_side(self, crowd: Crowd, observed: Observed) -> None:
+        self._all_at_once([(wish, self.processes.healthy[number]) for wish, number in crowd], observed=observed)
 
-    @rule(crowd=crowds(group_changes, least=2), who=numbers)
-    def changes_of_one_group_side_by_side(self, crowd: Crowd, who: int) -> None:
-        self._all_at_once([(replace(wish, who=who), self.processes.healthy[number]) for wish, number in crowd])
+    @rule(crowd=crowds(group_changes, least=2), who=numbers, observed=observed)
+    def changes_of_one_group_side_by_side(self, crowd: Crowd, who: int, observed: Observed) -> None:
+        about_it = [(replace(wish, who=who), self.processes.healthy[number]) for wish, number in crowd]
+        self._all_at_once(about_it, observed=observed)
 
     @rule(crowd=crowds(wishes), death=deaths, touched=st.booleans())
     def a_process_dies(self, crowd: Crowd, death: Death, *, touched: bool) -> None:
@@ -117,7 +118,7 @@ class Directory(RuleBasedStateMachine):
 
     @invariant()
     def every_row_has_what_it_needs(self) -> None:
-        checked = self.host.runner.run(check(self.processes.healthy[1].storage.rows, TENANT))
+        checked = self.runner.run(check(self.processes.healthy[1].storage.rows, TENANT))
         # Parts that were written before a decision which never came are the sweep's.
         expected = None if self.swept else Problem.STRAY_PART
         self._require([finding for finding in checked.findings if finding.problem is not expected] == [], checked)
@@ -129,21 +130,29 @@ class Directory(RuleBasedStateMachine):
         wanted = [(wish, both[min(number, place)]) for place, (wish, number) in enumerate(crowd)]
         self._all_at_once(wanted, heals="touched" if touched else "swept")
 
-    def _all_at_once(self, wanted: Sequence[tuple[Wish, Process]], heals: str = "") -> None:
-        answers = self.host.runner.run(self._sent(wanted, heals))
+    def _all_at_once(
+        self, wanted: Sequence[tuple[Wish, Process]], heals: str = "", observed: Observed = frozenset()
+    ) -> None:
+        answers = self.runner.run(self._sent(wanted, heals, observed))
         self.counted["steps"] += 1
         self.counted["requests"] += len(answers)
         self.counted["side by side"] += len(answers) > 1
         self.counted["died"] += any(isinstance(answer, ProcessDied) for answer in answers)
         self.counted["503"] += sum(isinstance(answer, Answer) and answer.status == 503 for answer in answers)
 
-    async def _sent(self, wanted: Sequence[tuple[Wish, Process]], heals: str = "") -> Sequence[Answer | BaseException]:
+    async def _sent(
+        self, wanted: Sequence[tuple[Wish, Process]], heals: str = "", observed: Observed = frozenset()
+    ) -> Sequence[Answer | BaseException]:
         """The requests are sent, what they may have left unfinished is healed, and they explain what is there now."""
         requests = [(wish.request(self.known), process) for wish, process in wanted]
+        answered = asyncio.Event()
+        observers = [asyncio.create_task(getattr(self, f"_{name}")(answered)) for name in sorted(observed)]
         answers = await asyncio.gather(
             *(process.client.send(item.method, item.url, item.body) for item, process in requests),
             return_exceptions=True,
         )
+        answered.set()
+        await asyncio.gather(*observers)
         outcomes = [_outcome(request, answer) for (request, _), answer in zip(requests, answers, strict=True)]
         self.history += [
             f"{item.request.method} {item.request.url} {item.request.body} -> {item.status} {item.new_id} {heals}"
@@ -158,6 +167,23 @@ class Directory(RuleBasedStateMachine):
         self.known.model = after
         self.known.gone += sorted({*before.users, *before.groups} - {*after.users, *after.groups})
         return answers
+
+    async def _reads(self, until: asyncio.Event) -> None:
+        """Readers are answered with what may be, while others write."""
+        while not until.is_set():
+            for url in ("/Groups", "/Users"):
+                answer = await self.processes.healthy[1].client.get(url, count=1000)
+                self.counted["reads"] += 1
+                self._require(answer.status in (200, 503), answer.document)
+                for item in answer.document.get("Resources", ()):
+                    related = member_ids(item) + group_ids(item)
+                    self._require(len(related) == len(set(related)), item)
+
+    async def _sweeps(self, until: asyncio.Event) -> None:
+        """The sweep gives up what is not decided yet, and goes on with what is, while others are at it."""
+        while not until.is_set():
+            await self.processes.healthy[1].storage.sweep(before=FAR_FUTURE, seconds=30)
+            self.counted["sweeps"] += 1
 
     async def _heal(self, requests: Sequence[Request], heals: str) -> None:
         """Somebody comes across what the requests were about, or the sweep runs."""
@@ -225,9 +251,8 @@ def _group(found: dict[str, Any]) -> Group:
 
 @pytest.mark.usefixtures("_small_transactions")
 def test_the_directory_is_what_its_requests_make_it(
-    azurite: Azurite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.001)
     monkeypatch.setattr(large_change_runner, "REFUSED_SECONDS", 0.01)
     began, counted, told = time.monotonic(), Counter[str](), 0
 
@@ -239,8 +264,8 @@ def test_the_directory_is_what_its_requests_make_it(
                 print(f"{time.monotonic() - began:.0f} s: {dict(counted)}", flush=True)  # noqa: T201
 
     wanted = STEPS or SHORT_STEPS
-    with Host.started(azurite) as host:
-        members = {"host": host, "counted": counted, "report": staticmethod(report)}
+    with asyncio.Runner() as runner:
+        members = {"runner": runner, "counted": counted, "report": staticmethod(report)}
         machine = type("Directory", (Directory,), members)
         while counted["steps"] < wanted:  # now and then Hypothesis ends a directory early
             run_state_machine_as_test(machine, settings=_settings(wanted - counted["steps"]))

@@ -1,4 +1,7 @@
-"""The storage refuses, breaks off, stalls, is busy, answers in pieces: nothing is lost, and no request lasts."""
+"""The storage refuses, breaks off, stalls, is busy, answers in pieces: nothing is lost, and no request lasts.
+
+Every fault meets every operation in this process; over HTTP, each kind of fault meets one.
+"""
 
 import itertools
 import time
@@ -6,23 +9,24 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
-from aiohttp import web
 
 from devhost.azurite import Azurite
 from scim_core.endpoint import endpoint
 from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.checking import check
-from scim_core.storage.tables import TableStorage, client, rows, table_storage
+from scim_core.storage.tables import TableStorage, azure_rows, client, table_rows
 from tests.faults.conftest import held
-from tests.faults.proxy import Fault, Proxy, proxy
+from tests.faults.disturbed_rows import BREAKING, Fault, FaultyRows
+from tests.faults.proxy import Proxy, proxy
 from tests.faults.test_death import CASES, TENANT, Start
+from tests.memory_rows import MemoryRows
 from tests.scim import Client, Clock, Json, add, endpoint_over, path, references, replace
+from tests.tables import new_table
 
 pytestmark = pytest.mark.usefixtures("_small_transactions", "_impatient")
 
 STOPPED = ["a user is renamed", "many members are added", "a user in many groups is deleted"]
-
-_tables = (f"fault{number}" for number in itertools.count())
+MANY = "many members are added"
 
 
 @pytest.fixture
@@ -30,83 +34,115 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repetitions come at once, and silence is borne for less than a second."""
     monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.001)
     monkeypatch.setattr(client, "READ_SECONDS", 0.3)
-    monkeypatch.setattr(rows, "CALL_SECONDS", 1)
+    monkeypatch.setattr(azure_rows, "CALL_SECONDS", 1)
 
 
 @pytest.fixture(scope="module")
-async def start(azurite: Azurite) -> Start:
-    return await Start.made(azurite)
-
-
-@pytest.fixture
-async def between(azurite: Azurite) -> AsyncIterator[Proxy]:
-    async with proxy(azurite) as made:
-        yield made
-
-
-def storage_at(connection: str, table: str) -> TableStorage:
-    settings = {"SCIM_STORAGE_CONNECTION": connection, "SCIM_TABLE_NAME": table}
-    return table_storage(StorageSettings.from_environment(settings))
+async def start() -> Start:
+    return await Start.made()
 
 
 @dataclass(frozen=True)
 class Faulty:
-    """A client of a directory behind the proxy, and a storage that reaches the same one past it."""
+    """A client of a directory behind a network that fails, and a storage that reaches the same one past it."""
 
-    between: Proxy
+    between: FaultyRows | Proxy
     client: Client
     directly: TableStorage
 
+    async def clean(self) -> bool:
+        return (await check(self.directly.rows, TENANT)).findings == []
+
+
+async def in_process(start: Start) -> Faulty:
+    """New rows in memory."""
+    rows = await start.written_to(MemoryRows())
+    between = FaultyRows(rows)
+    return Faulty(between, Client(endpoint_over(TableStorage(between), Clock())), TableStorage(rows))
+
 
 @pytest.fixture
-async def faulty(azurite: Azurite, start: Start, between: Proxy) -> AsyncIterator[Faulty]:
-    table = next(_tables)
-    directly, behind = storage_at(azurite.connection_string, table), storage_at(between.connection, table)
-    await directly.rows.transact(TENANT, start.rows)
-    yield Faulty(between, Client(endpoint_over(behind, Clock())), directly)
-    await behind.close()
-    await directly.close()
+async def faulty(start: Start) -> Faulty:
+    return await in_process(start)
 
 
-async def whole(azurite: Azurite, start: Start, name: str) -> Json:
+@pytest.fixture
+async def over_http(azurite: Azurite, start: Start) -> AsyncIterator[Faulty]:
+    """Azurite behind a proxy."""
+    environment = new_table(azurite)
+    async with proxy(azurite) as between:
+        through = environment | {"SCIM_STORAGE_CONNECTION": between.connection}
+        rows, behind = (table_rows(StorageSettings.from_environment(way)) for way in (environment, through))
+        await start.written_to(rows)
+        yield Faulty(between, Client(endpoint_over(TableStorage(behind), Clock())), TableStorage(rows))
+        await behind.close()
+        await rows.close()
+
+
+async def whole(start: Start, name: str) -> Json:
     """What the directory holds after this case when nothing goes wrong."""
-    storage = storage_at(azurite.connection_string, next(_tables))
-    await storage.rows.transact(TENANT, start.rows)
-    undisturbed = Client(endpoint_over(storage, Clock()))
+    undisturbed = Client(endpoint_over(TableStorage(await start.written_to(MemoryRows())), Clock()))
     assert (await CASES[name].act(undisturbed, start.directory)).status < 300
-    after = await held(undisturbed)
-    await storage.close()
-    return after
+    return await held(undisturbed)
 
 
-async def clean(storage: TableStorage) -> bool:
-    return (await check(storage.rows, TENANT)).findings == []
-
-
-@pytest.mark.parametrize("fault", [item for item in Fault if item is not Fault.SILENT])
-@pytest.mark.parametrize("name", CASES)
-async def test_every_operation_succeeds_once_though_every_call_fails_once(
-    azurite: Azurite, start: Start, faulty: Faulty, name: str, fault: Fault
-) -> None:
-    behind, directly = faulty.client, faulty.directly
+async def succeeds_once(start: Start, faulty: Faulty, name: str, fault: Fault) -> None:
+    """The operation happens once though every call fails once."""
     faulty.between.fault = lambda _, before: None if before else fault
-    answer = await CASES[name].act(behind, start.directory)
+    answer = await CASES[name].act(faulty.client, start.directory)
     assert answer.status in (200, 201, 204)
     assert any(str(fault) in call for call in faulty.between.seen)
     faulty.between.fault = lambda *_: None
-    assert await held(behind) == await whole(azurite, start, name)
-    assert await clean(directly)
+    assert await held(faulty.client) == await whole(start, name)
+    assert await faulty.clean()
 
 
-@pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.RESET, Fault.BUSY, Fault.FAILED, Fault.TIMED_OUT, Fault.SILENT])
-@pytest.mark.parametrize("situation", list(itertools.product(STOPPED, [0, 5])), ids=lambda pair: f"{pair[0]} {pair[1]}")
-async def test_a_storage_that_stops_answering_is_503_with_retry_after(
-    azurite: Azurite, start: Start, faulty: Faulty, fault: Fault, situation: tuple[str, int]
+@pytest.mark.parametrize("fault", [item for item in Fault if item is not Fault.CONFLICT])
+@pytest.mark.parametrize("name", CASES)
+async def test_every_operation_succeeds_once_though_every_call_fails_once(
+    start: Start, faulty: Faulty, name: str, fault: Fault
 ) -> None:
-    behind, directly, (name, works) = faulty.client, faulty.directly, situation
+    await succeeds_once(start, faulty, name, fault)
+
+
+@pytest.mark.parametrize("fault", [item for item in Fault if item is not Fault.CONFLICT])
+async def test_so_it_does_over_http(start: Start, over_http: Faulty, fault: Fault) -> None:
+    await succeeds_once(start, over_http, MANY, fault)
+
+
+async def meets_another(start: Start, faulty: Faulty, name: str, at: int) -> int:
+    """The operation happens once though this call meets another transaction; how many calls it took."""
+    faulty.between.fault = lambda number, _: Fault.CONFLICT if number == at else None
+    answer = await CASES[name].act(faulty.client, start.directory)
+    assert answer.status in (200, 201, 204)
+    calls = faulty.between.calls
+    faulty.between.fault = lambda *_: None
+    await faulty.directly.sweep(before="9999", seconds=20)
+    assert await held(faulty.client) == await whole(start, name)
+    assert await faulty.clean()
+    return calls
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_every_operation_succeeds_once_though_one_of_its_transactions_meets_another(
+    start: Start, name: str
+) -> None:
+    for at in itertools.count():
+        if await meets_another(start, await in_process(start), name, at) <= at:
+            break
+    assert at > 0
+
+
+async def test_so_it_does_where_the_service_says_409(start: Start, over_http: Faulty) -> None:
+    await meets_another(start, over_http, "a user is renamed", at=2)
+    assert "POST conflict" in over_http.between.seen
+
+
+async def stops_answering(start: Start, faulty: Faulty, fault: Fault, name: str, works: int) -> None:
+    """After some calls that work the storage answers no more: 503, or the operation has happened."""
     faulty.between.fault = lambda number, _: fault if number >= works else None
     started = time.monotonic()
-    answer = await CASES[name].act(behind, start.directory)
+    answer = await CASES[name].act(faulty.client, start.directory)
     assert time.monotonic() - started < 20
     if answer.status == 503:
         assert int(answer.headers["retry-after"]) > 0
@@ -114,12 +150,26 @@ async def test_a_storage_that_stops_answering_is_503_with_retry_after(
     else:
         assert answer.status in (200, 204)
     faulty.between.fault = lambda *_: None
-    await directly.sweep(before="9999", seconds=20)
-    found = await held(behind)
-    assert found in (start.held, await whole(azurite, start, name))
+    await faulty.directly.sweep(before="9999", seconds=20)
+    found = await held(faulty.client)
+    assert found in (start.held, await whole(start, name))
     if answer.status != 503:
         assert found != start.held
-    assert await clean(directly)
+    assert await faulty.clean()
+
+
+@pytest.mark.parametrize("fault", BREAKING)
+@pytest.mark.parametrize("works", [*range(13), 20])
+@pytest.mark.parametrize("name", STOPPED)
+async def test_a_storage_that_stops_answering_is_503_with_retry_after(
+    start: Start, faulty: Faulty, fault: Fault, works: int, name: str
+) -> None:
+    await stops_answering(start, faulty, fault, name, works)
+
+
+@pytest.mark.parametrize("fault", BREAKING)
+async def test_so_is_one_that_stops_answering_over_http(start: Start, over_http: Faulty, fault: Fault) -> None:
+    await stops_answering(start, over_http, fault, MANY, works=5)
 
 
 async def test_a_request_that_takes_too_long_in_all_is_503(
@@ -134,7 +184,7 @@ async def test_a_request_that_takes_too_long_in_all_is_503(
     assert (answer.status, int(answer.headers["retry-after"]) > 0) == (503, True)
     faulty.between.fault = lambda *_: None
     await directly.sweep(before="9999", seconds=20)
-    assert await clean(directly)
+    assert await faulty.clean()
 
 
 async def test_reads_are_whole_through_empty_pages(start: Start, faulty: Faulty) -> None:
@@ -153,8 +203,8 @@ async def test_changes_that_are_overtaken_over_and_over_are_made_unless_the_clie
     user = await behind.document(start.directory.users[3])
     left = iter(range(5))
 
-    async def overtake(request: web.Request) -> None:
-        if request.method == "POST" and (number := next(left, None)) is not None:
+    async def overtake(kind: str) -> None:
+        if kind == "transact" and (number := next(left, None)) is not None:
             await rival.patch(path(user), add("emails", [{"value": f"{number}@example.com"}]))
 
     faulty.between.before = overtake
@@ -176,8 +226,8 @@ async def test_a_change_whose_answer_was_lost_is_not_refused_to_the_client_that_
     behind = faulty.client
     lost = iter([True])
 
-    async def lose(request: web.Request) -> None:
-        faulty.between.fault = lambda *_: Fault.RESET if request.method == "POST" and next(lost, False) else None
+    async def lose(kind: str) -> None:
+        faulty.between.fault = lambda *_: Fault.RESET if kind == "transact" and next(lost, False) else None
 
     faulty.between.before = lose
     user = await behind.document(start.directory.users[4])
@@ -192,10 +242,10 @@ async def test_a_deletion_whose_answer_was_lost_is_204(start: Start, faulty: Fau
 
 
 async def test_members_that_join_while_the_storage_stumbles_are_all_there(start: Start, faulty: Faulty) -> None:
-    behind, directly = faulty.client, faulty.directly
+    behind = faulty.client
     faulty.between.fault = lambda number, _: list(Fault)[number % 4] if number % 3 == 0 else None
     for user in start.directory.users:
         assert (await behind.patch(path(start.directory.none), add("members", references(user)))).status == 204
     faulty.between.fault = lambda *_: None
     assert len((await behind.document(start.directory.none))["members"]) == len(start.directory.users)
-    assert await clean(directly)
+    assert await faulty.clean()

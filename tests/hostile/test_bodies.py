@@ -243,13 +243,23 @@ async def test_a_member_is_known_by_its_id_whatever_is_said_of_its_address(
 
 async def test_an_attribute_does_not_grow_beyond_its_limit(client: Client, user: Json) -> None:
     values = [{"value": str(number)} for number in range(501)]
-    assert (await client.post("/Users", {"userName": "x", "emails": values})).status == 413
-    other = await client.user("other", emails=values[:500])
-    assert (await client.patch(path(other), add("emails", values[500]))).status == 413
+    assert (await client.post("/Users", {"userName": "x", "ims": values})).status == 413
+    other = await client.user("other", ims=values[:500])
+    assert (await client.patch(path(other), add("ims", values[500]))).status == 413
     assert await client.document(other) == other
-    assert (await client.patch(path(other), replace('emails[value eq "7"].type', "work"))).status == 200
+    assert (await client.patch(path(other), replace('ims[value eq "7"].type', "xmpp"))).status == 200
     await client.delete(path(other))
     assert user
+
+
+async def test_a_resource_has_no_more_values_to_be_found_by_than_a_deletion_can_take_along(client: Client) -> None:
+    values = [{"value": f"{number}@example.com"} for number in range(97)]
+    refused = await client.post("/Users", {"userName": "x", "emails": values})
+    assert (refused.status, "97 is the limit" in refused.document["detail"]) == (413, True)
+    other = await client.user("other", emails=values[:96])
+    assert (await client.patch(path(other), add("emails", values[96:]))).status == 413
+    await client.group("group", other)
+    assert (await client.delete(path(other))).status == 204
 
 
 async def test_members_are_not_so_limited(client: Client, user: Json) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.storage.memory import MemoryStorage
+from tests.memory_rows import memory_storage
 from tests.properties.strategies import texts
 from tests.scim import ENTERPRISE, GLOBAL_RELAY, Client, Clock, endpoint_over, path
 
@@ -73,7 +73,7 @@ operations = st.fixed_dictionaries(
 
 async def populated() -> tuple[Client, str, str]:
     """A client, and the paths of a user and of a group with that user in it."""
-    client = Client(endpoint_over(MemoryStorage(), Clock()))
+    client = Client(endpoint_over(memory_storage(), Clock()))
     user = await client.user(emails=[{"value": "a", "type": "work"}], active=True, name={"givenName": "g"})
     return client, path(user), path(await client.group("group", user))
 

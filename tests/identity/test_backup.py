@@ -15,8 +15,10 @@ from azure.storage.blob import ContainerClient
 
 from scim_core.storage.maintenance.backup import BackupFailed, export_all
 from scim_core.storage.port import StorageError
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from tests.identity.conftest import token
 from tests.identity.test_managed_identity import TOKEN, run
+from tests.memory_rows import MemoryRows
 from tests.running import ROOT, clean_environment, running_app
 from tests.worker.processes import until
 
@@ -120,20 +122,11 @@ class Shelf:
 
 
 async def test_a_tenant_that_fails_does_not_keep_the_others_from_theirs(caplog) -> None:
-    class FewRows:
-        async def tenants(self):
-            for tenant in ("a", "b", "c"):
-                yield tenant
-
-        async def page(self, *_: object, **__: object):
-            from scim_core.storage.tables.rows import RowPage  # noqa: PLC0415
-
-            return RowPage([], None)
-
-        changed = page
-
+    rows = MemoryRows()
+    for tenant in ("a", "b", "c"):
+        await rows.transact(tenant, [RowOperation(Verb.INSERT, Role.OTHER, "User:1", {"id": "1"})])
     shelf = Shelf("b/")
     with pytest.raises(BackupFailed, match="1 of 3"):
-        await export_all(FewRows(), shelf, lambda: datetime(2026, 11, 25, 2, 15, tzinfo=UTC))
+        await export_all(rows, shelf, lambda: datetime(2026, 11, 25, 2, 15, tzinfo=UTC))
     assert sorted(shelf.kept) == ["a/2026-11-25T021500Z.ndjson", "c/2026-11-25T021500Z.ndjson"]
     assert [record.tenant for record in caplog.records if record.levelname == "WARNING"] == ["b"]

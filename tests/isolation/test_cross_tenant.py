@@ -17,8 +17,7 @@ import pytest
 from scim_core.endpoint.routes import ROOT_ROUTES, ROUTES, Route
 from scim_core.ids import uuid7
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.storage.memory import MemoryStorage
-from tests.contract.conftest import azurite, tables  # noqa: F401 -- fixtures
+from tests.memory_rows import memory_storage
 from tests.scim import ENTERPRISE, GROUP, PATCH_OP, SEARCH_REQUEST, USER
 from tests.tenancy import Service, document, settings
 
@@ -136,9 +135,9 @@ def sent_to(route: Route, endpoint: str, it: Named) -> Iterator[Sent]:
             raise AssertionError(f"say for {route} how a request to it could reach another tenant")
 
 
-@pytest.fixture(params=["memory", "tables"])
+@pytest.fixture(params=["memory", "azurite"])
 def service(request: pytest.FixtureRequest) -> Service:
-    storage = MemoryStorage() if request.param == "memory" else request.getfixturevalue("tables")
+    storage = memory_storage() if request.param == "memory" else request.getfixturevalue("azurite_storage")
     return Service(settings(SCIM_TENANT_REQUESTS_PER_SECOND="1000000"), storage)
 
 

@@ -12,7 +12,7 @@ from scim_core import SettingsError
 from scim_core.access.administration import Issued
 from scim_core.access.oauth.signing_keys import SigningKeys, new_signing_key
 from scim_core.registry import CredentialKind
-from scim_core.storage.memory import MemoryStorage
+from tests.memory_rows import memory_storage
 from tests.tenancy import SIGNING_KEY, Service, document, settings, tampered
 from tests.transcript_of_registry import look_ups
 
@@ -184,5 +184,5 @@ async def test_an_rsa_key_signs_as_well_and_the_token_stays_short() -> None:
 )
 def test_what_is_no_strong_private_key_stops_the_start_and_is_not_repeated(text: str) -> None:
     with pytest.raises(SettingsError, match="SCIM_SIGNING_KEY") as refused:
-        scim_core.build(settings(SCIM_SIGNING_KEY=text), MemoryStorage())
+        scim_core.build(settings(SCIM_SIGNING_KEY=text), memory_storage())
     assert text not in str(refused.value) or len(text) < 3

@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from scim_core.storage.memory import MemoryStorage
 from tests.clients.targets import Answer
+from tests.memory_rows import memory_storage
 from tests.scim import (
     Client,
     Clock,
@@ -59,7 +59,7 @@ class Directory(RuleBasedStateMachine):
         super().__init__()
         self.model = Model()
         self.runner = asyncio.Runner()
-        self.client = Client(endpoint_over(MemoryStorage(), Clock()))
+        self.client = Client(endpoint_over(memory_storage(), Clock()))
 
     def teardown(self) -> None:
         self.runner.close()

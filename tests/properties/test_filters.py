@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scim_core.protocol.filter_leniency import parse_filter
 from scim_core.protocol.representation import to_model
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.storage.memory import MemoryStorage
+from tests.memory_rows import memory_storage
 from tests.scim import ENTERPRISE, Client, Clock, Json, endpoint_over
 
 CATALOGUE = load_catalogue()
@@ -28,7 +28,7 @@ class World:
     """A handful of users and groups with overlapping values, for each test anew the same."""
 
     def __init__(self) -> None:
-        self.client = Client(endpoint_over(MemoryStorage(), Clock()))
+        self.client = Client(endpoint_over(memory_storage(), Clock()))
         self.ids: list[str] = []
 
     @classmethod

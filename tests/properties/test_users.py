@@ -8,16 +8,17 @@ from hypothesis import strategies as st
 
 from scim_core.protocol.representation import to_document, to_model
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.tables import TableStorage
 from tests.global_relay import built
+from tests.memory_rows import memory_storage
 from tests.properties.strategies import targets, texts, users
 from tests.scim import Client, Clock, Json, endpoint_over, path, without
 
 USERS = load_catalogue().resource_types["users"]
 
 
-def new_client(storage: MemoryStorage | None = None) -> Client:
-    return Client(endpoint_over(storage or MemoryStorage(), Clock()))
+def new_client(storage: TableStorage | None = None) -> Client:
+    return Client(endpoint_over(storage or memory_storage(), Clock()))
 
 
 def content(document: Json) -> Json:
@@ -42,7 +43,7 @@ async def test_a_user_comes_back_exactly_as_it_was_sent(values: dict[str, Any]) 
 
 @given(users)
 async def test_a_stored_document_is_what_its_model_says(values: dict[str, Any]) -> None:
-    storage = MemoryStorage()
+    storage = memory_storage()
     answer = await new_client(storage).post("/Users", built(values))
     [stored] = await storage.read("default", "User", [answer.document["id"]])
     assert stored is not None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.tables import TableStorage
 from tests.scim import (
     USER,
     Client,
@@ -78,7 +78,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def client(storage: MemoryStorage, clock: Clock, directory: Path) -> Client:
+def client(storage: TableStorage, clock: Clock, directory: Path) -> Client:
     return Client(endpoint_over(storage, clock, SCIM_SCHEMA_DIRECTORY=str(directory)))
 
 
@@ -256,7 +256,7 @@ async def test_a_number_beyond_all_bounds_is_refused(client: Client, user: Json)
 
 
 async def test_an_extension_that_is_taken_away_hides_what_was_stored(
-    user: Json, storage: MemoryStorage, clock: Clock
+    user: Json, storage: TableStorage, clock: Clock
 ) -> None:
     """A deployment may drop a schema; what was stored under it must not stand in the way of anything."""
     assert user[CONTOSO]

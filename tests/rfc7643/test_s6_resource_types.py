@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.tables import TableStorage
 from tests.scim import (
     BASE,
     Client,
@@ -66,7 +66,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def client(storage: MemoryStorage, clock: Clock, directory: Path) -> Client:
+def client(storage: TableStorage, clock: Clock, directory: Path) -> Client:
     return Client(endpoint_over(storage, clock, SCIM_SCHEMA_DIRECTORY=str(directory)))
 
 

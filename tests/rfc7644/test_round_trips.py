@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from scim_core.storage.tables import TableStorage
+from tests.memory_rows import memory_storage
 from tests.scim import Client, Clock, Json, add, endpoint_over, path, references, remove, replace
 from tests.transcript import transcript
 
@@ -27,8 +28,9 @@ class Directory:
 
 
 @pytest.fixture(scope="module")
-async def directory(tables: TableStorage) -> Directory:
-    client = Client(endpoint_over(tables, Clock()))
+async def directory() -> Directory:
+    storage = memory_storage()
+    client = Client(endpoint_over(storage, Clock()))
     users = [
         await client.user(
             f"user{number:03}",
@@ -39,7 +41,7 @@ async def directory(tables: TableStorage) -> Directory:
         for number in range(120)
     ]
     groups = [await filled(client, f"group {number}", users[:100], externalId=f"g{number}") for number in range(2)]
-    return Directory(client, tables, users, groups)
+    return Directory(client, storage, users, groups)
 
 
 async def filled(client: Client, name: str, members: list[Json], **attributes: str) -> Json:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from scim_core.storage.memory import MemoryStorage
 from scim_core.storage.port import StorageBusy, TooLarge, VersionConflict
+from scim_core.storage.tables import TableStorage
+from tests.memory_rows import MemoryRows, memory_storage
 from tests.scim import ERROR, Client, Clock, Json, add, endpoint_over, path, replace
 
 METADATA = 'resource_metadata="https://scim.example.com/.well-known/oauth-protected-resource/scim/v2"'
@@ -64,7 +65,7 @@ async def test_a_token_in_the_query_is_none(client: Client) -> None:
     assert (await client.get(url, headers={"authorization": None})).status == 401
 
 
-async def test_several_tokens_are_good_while_one_is_rotated(storage: MemoryStorage, clock: Clock) -> None:
+async def test_several_tokens_are_good_while_one_is_rotated(storage: TableStorage, clock: Clock) -> None:
     hashes = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"  # of "test"
     client = Client(endpoint_over(storage, clock, SCIM_TOKEN_SHA256=f"{hashes}, {'0' * 64}"))
     assert (await client.get("/Users", headers={"authorization": "Bearer test"})).status == 200
@@ -148,7 +149,7 @@ async def test_a_thousand_operations_are_the_most(client: Client) -> None:
     assert (await client.patch(path(user), *operations[:1000])).document["title"] == "999"
 
 
-class Broken(MemoryStorage):
+class Broken(TableStorage):
     """Storage of which each call raises an error, once `error` is set."""
 
     error: Exception | None = None
@@ -187,7 +188,7 @@ REQUESTS: dict[str, Callable[[Client, Json, Json], Any]] = {
 async def test_an_unexpected_error_says_nothing_but_where_to_look(
     clock: Clock, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    storage = Broken()
+    storage = Broken(MemoryRows())
     client = Client(endpoint_over(storage, clock))
     user, group = await client.user(), await client.group()
     storage.error = RuntimeError("AccountKey=s3cr3t; File scim_core/tables/storage.py, line 12")
@@ -203,7 +204,7 @@ async def test_an_unexpected_error_says_nothing_but_where_to_look(
 
 @pytest.mark.parametrize("name", REQUESTS)
 async def test_a_busy_storage_is_no_failure_of_ours(clock: Clock, name: str) -> None:
-    storage = Broken()
+    storage = Broken(MemoryRows())
     client = Client(endpoint_over(storage, clock))
     user, group = await client.user(), await client.group()
     storage.error = StorageBusy("throttled", retry_after=7)
@@ -216,7 +217,7 @@ async def test_a_busy_storage_is_no_failure_of_ours(clock: Clock, name: str) -> 
 
 @pytest.mark.parametrize("name", ["create", "replace", "patch"])
 async def test_what_storage_cannot_hold_is_too_large(clock: Clock, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage = Broken()
+    storage = Broken(MemoryRows())
     client = Client(endpoint_over(storage, clock))
     user, group = await client.user(), await client.group()
 
@@ -230,7 +231,7 @@ async def test_what_storage_cannot_hold_is_too_large(clock: Clock, name: str, mo
 
 
 async def test_a_change_that_is_always_overtaken_is_given_up(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage = MemoryStorage()
+    storage = memory_storage()
     attempts = 0
 
     async def overtaken(*_: Any, **__: Any) -> None:

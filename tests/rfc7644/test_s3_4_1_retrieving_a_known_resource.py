@@ -2,7 +2,7 @@
 
 import pytest
 
-from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.tables import TableStorage
 from tests.scim import BASE, Client, Clock, endpoint_over, group_ids, path
 
 
@@ -64,7 +64,7 @@ async def test_an_inactive_user_is_shown(client: Client) -> None:
     assert (await client.document(user))["active"] is False
 
 
-async def test_locations_follow_the_public_base_url(storage: MemoryStorage, clock: Clock) -> None:
+async def test_locations_follow_the_public_base_url(storage: TableStorage, clock: Clock) -> None:
     client = Client(endpoint_over(storage, clock, SCIM_PUBLIC_BASE_URL="https://front.example.com/identity/"))
     user = await client.user()
     assert user["meta"]["location"] == f"https://front.example.com/identity/scim/v2/Users/{user['id']}"

@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from scim_core import Endpoint
-from scim_core.storage.memory import MemoryStorage
+from tests.memory_rows import memory_storage
 from tests.scim import ENTERPRISE, GLOBAL_RELAY, USER, Client, Clock, Json, endpoint_over, member_ids, without
 
 PEOPLE: tuple[Json, ...] = (
@@ -55,7 +55,7 @@ async def people() -> Client:
 
 
 def _endpoint(clock: Clock) -> Endpoint:
-    return endpoint_over(MemoryStorage(), clock)
+    return endpoint_over(memory_storage(), clock)
 
 
 OPERATORS = {

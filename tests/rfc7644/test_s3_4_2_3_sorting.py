@@ -2,7 +2,7 @@
 
 import pytest
 
-from scim_core.storage.memory import MemoryStorage
+from tests.memory_rows import memory_storage
 from tests.scim import ENTERPRISE, GROUP, USER, Client, Clock, Json, endpoint_over
 
 PEOPLE: tuple[Json, ...] = (
@@ -24,7 +24,7 @@ NAMES = [item["userName"] for item in PEOPLE]
 
 @pytest.fixture(scope="module")
 async def people() -> Client:
-    client = Client(endpoint_over(MemoryStorage(), Clock()))
+    client = Client(endpoint_over(memory_storage(), Clock()))
     for person in PEOPLE:
         assert (await client.post("/Users", person)).status == 201
     return client

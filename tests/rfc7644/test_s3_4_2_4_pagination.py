@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from scim_core.service.page_positions import POSITION_LIFETIME
-from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.tables import TableStorage
+from tests.memory_rows import memory_storage
 from tests.scim import LIST, Client, Clock, Json, add, endpoint_over, path, references
 
 TWELVE = [f"user{number:02}" for number in range(12)]
@@ -15,7 +16,7 @@ TWELVE = [f"user{number:02}" for number in range(12)]
 
 @pytest.fixture(scope="module")
 async def twelve() -> Client:
-    client = Client(endpoint_over(MemoryStorage(), Clock()))
+    client = Client(endpoint_over(memory_storage(), Clock()))
     for name in TWELVE:
         await client.user(name, title=name[-1], active=name < "user06", emails=[{"value": f"{name}@x"}])
     return client
@@ -241,7 +242,7 @@ async def test_the_total_of_a_new_walk_is_new(client: Client) -> None:
     assert (await client.get("/Users", count=2)).document["totalResults"] == 6
 
 
-async def test_two_instances_serve_one_walk(storage: MemoryStorage, clock: Clock) -> None:
+async def test_two_instances_serve_one_walk(storage: TableStorage, clock: Clock) -> None:
     one, other = (Client(endpoint_over(storage, clock)) for _ in range(2))
     people = Population(one, "/Users")
     await people.grow(10)

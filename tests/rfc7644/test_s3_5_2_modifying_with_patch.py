@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.tables import TableStorage
 from tests.scim import (
     ENTERPRISE,
     GLOBAL_RELAY,
@@ -563,7 +563,7 @@ class TestOperations:
         ],
     )
     async def test_one_refused_operation_leaves_all_as_it_was(
-        self, client: Client, storage: MemoryStorage, babs: Json, broken: Json, kind: str
+        self, client: Client, storage: TableStorage, babs: Json, broken: Json, kind: str
     ) -> None:
         [before] = await storage.read("default", "User", [babs["id"]])
         fine = [replace("active", "False"), add("emails", [{"value": "x@y"}]), replace("userName", "other")]
@@ -614,7 +614,7 @@ class TestMutability:
         assert await patched(client, babs, operation) == babs
         assert (await patched(client, babs, operation, replace("title", "x")))["title"] == "x"
 
-    async def test_a_password_is_dropped(self, client: Client, storage: MemoryStorage, babs: Json) -> None:
+    async def test_a_password_is_dropped(self, client: Client, storage: TableStorage, babs: Json) -> None:
         after = await patched(
             client, babs, replace("password", "t0pSecret"), {"op": "replace", "value": {"password": "t0pSecret"}}
         )

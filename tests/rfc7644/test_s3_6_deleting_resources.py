@@ -1,6 +1,6 @@
 """RFC 7644 section 3.6: DELETE."""
 
-from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.tables import TableStorage
 from tests.scim import Client, Clock, add, group_ids, member_ids, path, references
 
 
@@ -57,7 +57,7 @@ async def test_a_user_created_later_does_not_inherit_memberships(client: Client)
     assert "members" not in await client.document(group)
 
 
-async def test_many_memberships_are_removed(client: Client, storage: MemoryStorage) -> None:
+async def test_many_memberships_are_removed(client: Client, storage: TableStorage) -> None:
     users = [await client.user(f"user{number}") for number in range(120)]
     group = await client.group("group")
     await client.patch(path(group), add("members", references(*users)))

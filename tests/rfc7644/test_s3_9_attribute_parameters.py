@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.tables import TableStorage
 from tests.clients.targets import Answer
+from tests.memory_rows import memory_storage
 from tests.scim import ENTERPRISE, GLOBAL_RELAY, GROUP, USER, Client, Clock, Json, add, endpoint_over, path, replace
 
 BODY: Json = {
@@ -22,7 +23,7 @@ ALWAYS = {"schemas", "id"}
 
 @pytest.fixture(scope="module")
 async def client() -> Client:
-    return Client(endpoint_over(MemoryStorage(), Clock()))
+    return Client(endpoint_over(memory_storage(), Clock()))
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +200,7 @@ class TestMembers:
         async def unread(*_: object) -> None:
             pytest.fail("the members are read although they are not shown")
 
-        monkeypatch.setattr(MemoryStorage, "members_of", unread)
+        monkeypatch.setattr(TableStorage, "members_of", unread)
         assert "members" not in (await client.get(f"{path(group)}?{query}")).document
         listed = await client.get(f"/Groups?{query}&filter=id%20eq%20%22{group['id']}%22")
         assert ["members" in item for item in listed.document["Resources"]] == [False]

@@ -1,71 +1,66 @@
-"""Directories over Azurite, each in a table of its own, and the two commands as an operator starts them."""
+"""Directories, each in a table of its own, and the commands over them, in this process.
 
-import itertools
+A test that is marked with `also_over_azurite` runs a second time with directories in Azurite, and with processes as an
+operator starts them.
+"""
+
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from devhost.azurite import Azurite
 from scim_core.settings import StorageSettings
-from scim_core.storage.maintenance.exporting import ExportRows
-from scim_core.storage.tables import TableStorage
-from scim_core.storage.tables.client import connect
-from tests.running import ROOT, clean_environment
+from scim_core.storage.tables import TableStorage, table_rows
+from scim_core.storage.tables.rows import Rows
+from tests.commands import run_here, run_process
+from tests.memory_rows import MemoryRows
 from tests.scim import Client, Clock, endpoint_over
-
-_numbers = itertools.count(1)
+from tests.tables import new_table
 
 
 @dataclass
 class Directory:
     """A table, a client of the endpoint over it, and the commands over it."""
 
-    environment: dict[str, str]
-    rows: ExportRows
+    rows: Rows
     storage: TableStorage
     client: Client
+    environment: dict[str, str] | None
 
-    def run(self, command: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """`python -m scim_core.admin <command>`."""
-        return subprocess.run(
-            [sys.executable, "-m", "scim_core.admin", command, *map(str, arguments)],
-            cwd=ROOT,
-            env=clean_environment() | self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    @classmethod
+    def over(cls, rows: Rows, environment: dict[str, str] | None = None) -> "Directory":
+        """With an environment, the commands are processes in it."""
+        storage = TableStorage(rows)
+        return cls(rows, storage, Client(endpoint_over(storage, Clock())), environment)
+
+    async def run(self, *given: object) -> subprocess.CompletedProcess[str]:
+        """What `python -m scim_core.admin` does with these arguments."""
+        return run_process(self.environment, *given) if self.environment else await run_here(self.rows, *given)
 
 
-@pytest.fixture(scope="session")
-def azurite() -> Iterator[Azurite]:
-    with Azurite.start() as running:
-        yield running
+also_over_azurite = pytest.mark.parametrize("directory", ["memory", "azurite"], indirect=True)
+"""Marks a test that runs once more with its directories in Azurite, and with processes as its commands."""
 
 
 @pytest.fixture
-async def directory(azurite: Azurite) -> AsyncIterator[Callable[[], Directory]]:
+async def directory(request: pytest.FixtureRequest) -> AsyncIterator[Callable[[], Directory]]:
     """Makes directories; each has a table that nobody has used."""
     made: list[Directory] = []
 
     def make() -> Directory:
-        environment = {
-            "SCIM_STORAGE_CONNECTION": azurite.connection_string,
-            "SCIM_TABLE_NAME": f"transfer{next(_numbers)}",
-        }
-        rows = ExportRows(partial(connect, StorageSettings.from_environment(environment)))
-        storage = TableStorage(rows)
-        made.append(Directory(environment, rows, storage, Client(endpoint_over(storage, Clock()))))
+        if getattr(request, "param", "memory") == "memory":
+            made.append(Directory.over(MemoryRows()))
+        else:
+            environment = new_table(request.getfixturevalue("azurite"))
+            rows = table_rows(StorageSettings.from_environment(environment))
+            made.append(Directory.over(rows, environment))
         return made[-1]
 
     yield make
     for item in made:
-        await item.storage.close()
+        await item.rows.close()
 
 
 @pytest.fixture

@@ -11,14 +11,16 @@ from scim_core.admin import export as export_command
 from scim_core.admin import import_ as import_command
 from scim_core.admin.__main__ import main
 from scim_core.storage.maintenance.archive import ArchiveError, Header, Line, Writer, read
-from scim_core.storage.maintenance.exporting import export
+from scim_core.storage.maintenance.exporting import export, tenants
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.maintenance.importing import HalfRestored, NotRestored, restore, stored
 from scim_core.storage.port import StorageBusy, StorageError
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows
+from tests.commands import run_process
 from tests.transfer.test_restore import answers, fill
+from tests.wrapped_rows import WrappedRows
 
 
 def now() -> datetime:
@@ -43,7 +45,7 @@ async def test_an_interrupted_export_is_continued(directory, file, kept):
     part = file.with_name("export.ndjson.part")
     part.write_bytes(b"".join(whole[:kept]) + whole[kept][: len(whole[kept]) // 2])
 
-    done = before.run("export", file)
+    done = await before.run("export", file)
 
     assert done.returncode == 0, done.stderr
     assert content(file.read_bytes().splitlines(keepends=True)) == content(whole)
@@ -52,10 +54,9 @@ async def test_an_interrupted_export_is_continued(directory, file, kept):
         assert file.read_bytes().startswith(b"".join(whole[:kept]))
 
 
-async def test_an_export_that_fails_leaves_its_part_and_no_file(directory, file):
-    before = directory()
-    before.environment["SCIM_STORAGE_CONNECTION"] = "AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:9/a"
-    done = before.run("export", file)
+def test_an_export_that_fails_leaves_its_part_and_no_file(file):
+    nowhere = {"SCIM_STORAGE_CONNECTION": "AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:9/a"}
+    done = run_process(nowhere, "export", file)
 
     assert (done.returncode, file.exists()) == (2, False)
     assert done.stderr.splitlines()[-1].startswith("admin export: ")
@@ -65,33 +66,27 @@ async def test_an_export_that_fails_leaves_its_part_and_no_file(directory, file)
 async def test_an_export_replaces_no_file_and_continues_no_other_tenants(directory, file):
     before = directory()
     file.write_text("kept")
-    assert (before.run("export", file).returncode, file.read_text()) == (2, "kept")
+    assert ((await before.run("export", file)).returncode, file.read_text()) == (2, "kept")
     file.unlink()
     line = json.dumps({"format": "scim-directory", "version": 1, "tenant": "b", "started": "x"}) + "\n"
     file.with_name("export.ndjson.part").write_text(line)
-    done = before.run("export", file)
+    done = await before.run("export", file)
     assert (done.returncode, "is of the tenant b" in done.stderr) == (2, True)
 
 
-class DyingRows(Rows):
+class DyingRows(WrappedRows):
     """Rows that fail for good at a transaction, before it or after it has happened."""
 
     def __init__(self, rows: Rows, at: int, *, before: bool) -> None:
-        self._rows = rows
+        super().__init__(rows)
         self.left = at
         self._before = before
 
-    async def get(self, *arguments, **options):
-        return await self._rows.get(*arguments, **options)
-
-    async def page(self, *arguments, **options):
-        return await self._rows.page(*arguments, **options)
-
-    async def transact(self, tenant, operations):
+    async def transact(self, tenant, operations, **options):
         self.left -= 1
         if self.left < 0 and self._before:
             raise StorageBusy("died before")
-        done = await self._rows.transact(tenant, operations)
+        done = await super().transact(tenant, operations, **options)
         if self.left < 0:
             raise StorageBusy("died after")
         return done
@@ -119,14 +114,14 @@ async def test_an_import_that_died_anywhere_is_continued(directory, monkeypatch,
     assert deaths > 3
     assert count == len(content(lines))
     assert await answers(target.client) == expected
-    assert "Every invariant holds" in target.run("check").stdout
+    assert "Every invariant holds" in (await target.run("check")).stdout
 
 
 async def test_an_import_that_is_repeated_finds_all_done(directory, file):
     source, target = directory(), directory()
     await fill(source.client)
-    source.run("export", file)
-    first, second = target.run("import", file), target.run("import", file)
+    await source.run("export", file)
+    first, second = await target.run("import", file), await target.run("import", file)
 
     assert (first.returncode, second.returncode) == (0, 0), second.stderr
     assert first.stdout == second.stdout
@@ -136,8 +131,8 @@ async def test_a_tenant_with_rows_is_left_alone(directory, file):
     source, target = directory(), directory()
     await source.client.user("a@example.com")
     await target.client.user("b@example.com")
-    source.run("export", file)
-    done = target.run("import", file)
+    await source.run("export", file)
+    done = await target.run("import", file)
 
     assert (done.returncode, "is not empty" in done.stderr) == (2, True)
     assert await target.client.names("userName pr") == ["b@example.com"]
@@ -191,7 +186,7 @@ async def test_a_file_that_is_not_whole_is_refused_before_anything_is_written(di
     lines = [line async for line in export(source.rows, "default", later)]
     file.write_bytes(b"".join(DAMAGES[said](lines)))
 
-    done = target.run("import", file)
+    done = await target.run("import", file)
 
     assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
     assert said in done.stderr
@@ -218,11 +213,11 @@ async def test_the_tenants_are_found_and_what_belongs_to_none_is_not_one(directo
     operation = RowOperation(Verb.UPSERT, Role.OTHER, "User:1", {"id": "1"})
     for tenant in ("contoso", "fabrikam", keys.MARKERS):
         await before.rows.transact(tenant, [operation])
-    assert [tenant async for tenant in before.rows.tenants()] == ["contoso", "fabrikam"]
+    assert [tenant async for tenant in tenants(before.rows)] == ["contoso", "fabrikam"]
 
     await before.rows.transact("with space", [operation])
     with pytest.raises(StorageError, match="No tenant's name"):
-        [tenant async for tenant in before.rows.tenants()]
+        [tenant async for tenant in tenants(before.rows)]
 
 
 def test_an_interruption_by_hand_says_how_to_go_on(monkeypatch, capsys, file):
@@ -248,7 +243,7 @@ async def test_what_is_of_all_tenants_together_is_kept_as_it_is(directory, monke
     await source.rows.transact(
         ":registry", [RowOperation(Verb.UPSERT, Role.OTHER, key, row) for key, row in registered.items()]
     )
-    assert [tenant async for tenant in source.rows.tenants()] == [":registry"]
+    assert [tenant async for tenant in tenants(source.rows)] == [":registry"]
     lines = [line async for line in export(source.rows, ":registry", now)]
     plan = ImportPlan.of(read(lines))
     assert await restore(target.rows, ":registry", plan, "digest", lambda: read(lines)) == 3

@@ -10,7 +10,8 @@ from scim_core.admin.arguments import parser
 from scim_core.admin.presentation import table
 from scim_core.registry import CredentialKind, Gone, Taken
 from scim_core.settings import StorageSettings
-from scim_core.storage.memory_registry import MemoryRegistry
+from scim_core.storage.tables import TableRegistry
+from tests.memory_rows import MemoryRows
 from tests.scim import Clock
 
 ENTRA_TENANT = "ce5f061f-abe6-4e40-9615-301f87bcb7f0"
@@ -21,7 +22,7 @@ def administration(clock: Clock) -> Administration:
     async def pause(seconds: float) -> None:
         clock.advance(seconds=seconds)
 
-    return Administration(MemoryRegistry(), clock=clock, pause=pause, correlation_id="c")
+    return Administration(TableRegistry(MemoryRows()), clock=clock, pause=pause, correlation_id="c")
 
 
 @pytest.fixture

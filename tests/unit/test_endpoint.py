@@ -7,8 +7,9 @@ import pytest
 
 from scim_core import ScimRequest
 from scim_core.endpoint import endpoint
-from scim_core.storage.memory import MemoryStorage
 from scim_core.storage.port import StorageBusy
+from scim_core.storage.tables import TableStorage
+from tests.memory_rows import memory_storage
 from tests.scim import TOKEN, Client, Clock, endpoint_over, path, replace
 
 
@@ -25,7 +26,7 @@ from tests.scim import TOKEN, Client, Clock, endpoint_over, path, replace
         ScimRequest("PATCH", "/scim/v2/Users/x", headers={"authorization": f"Bearer {TOKEN}", "if-match": "\ud800"}),
     ],
 )
-async def test_any_request_is_answered(storage: MemoryStorage, clock: Clock, request_: ScimRequest) -> None:
+async def test_any_request_is_answered(storage: TableStorage, clock: Clock, request_: ScimRequest) -> None:
     response = await endpoint_over(storage, clock).handle(request_)
     assert 400 <= response.status < 500
     assert response.headers["Content-Type"] == "application/scim+json"
@@ -57,7 +58,7 @@ async def test_a_request_is_one_line_without_identities_or_credentials(
 
 
 async def test_a_request_that_takes_too_long_is_given_up(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage = MemoryStorage()
+    storage = memory_storage()
     client = Client(endpoint_over(storage, clock))
     user = await client.user()
 
@@ -74,7 +75,7 @@ async def test_a_request_that_takes_too_long_is_given_up(clock: Clock, monkeypat
 
 @pytest.mark.parametrize("answers", [True, False])
 async def test_health_says_whether_the_storage_answers_and_no_more(clock: Clock, answers: bool) -> None:
-    storage = MemoryStorage()
+    storage = memory_storage()
     if not answers:
 
         async def fails() -> None:

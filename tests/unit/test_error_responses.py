@@ -4,8 +4,9 @@ from typing import Never
 
 import pytest
 
-from scim_core.storage.memory import MemoryStorage
 from scim_core.storage.port import StorageBusy, StorageError, VersionConflict
+from scim_core.storage.tables import TableStorage
+from tests.memory_rows import MemoryRows
 from tests.scim import Client, endpoint_over, path, replace
 
 
@@ -54,11 +55,11 @@ async def test_a_group_that_does_not_exist_is_missing_before_it_is_its_own_membe
     assert (await client.patch(path(gone), operation)).status == 404
 
 
-class Failing(MemoryStorage):
+class Failing(TableStorage):
     """A storage whose every read raises this error."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__()
+        super().__init__(MemoryRows())
         self.error = error
 
     async def read(self, *_: object) -> Never:

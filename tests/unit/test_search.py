@@ -7,16 +7,17 @@ import pytest
 
 from scim_core.model import Membership
 from scim_core.service import lookups, page_positions, search
-from scim_core.storage.memory import MemoryStorage
 from scim_core.storage.port import Count, Page
+from scim_core.storage.tables import TableStorage
+from tests.memory_rows import MemoryRows
 from tests.scim import Client, Clock, Json, endpoint_over
 
 
-class Counting(MemoryStorage):
+class Counting(TableStorage):
     """Storage that counts the resources it hands out, and notes its calls."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(MemoryRows())
         self.calls: list[str] = []
         self.handed_out = 0
         self.ids_found = 0

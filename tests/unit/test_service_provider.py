@@ -8,18 +8,19 @@ from typing import Any
 import pytest
 
 from scim_core.model import Membership, MembershipEdits, StoredResource
-from scim_core.storage.memory import MemoryStorage
 from scim_core.storage.port import NotFound, VersionConflict
+from scim_core.storage.tables import TableStorage
+from tests.memory_rows import MemoryRows
 from tests.scim import Client, Clock, Json, add, endpoint_over, member_ids, path, references, remove, replace
 
 NONE = MembershipEdits()
 
 
-class Contended(MemoryStorage):
+class Contended(TableStorage):
     """Storage in which something else happens first, as often as there is something in `rivals`."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(MemoryRows())
         self.rivals: list[Any] = []
         self.calls: list[str] = []
 
@@ -47,11 +48,11 @@ class Contended(MemoryStorage):
         await super().delete(tenant, resource, memberships, now=now)
 
 
-class Overtaken(MemoryStorage):
+class Overtaken(TableStorage):
     """Storage on which a rival is quick: it comes when the members of a group have been read, and not the group yet."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(MemoryRows())
         self.rivals: list[Any] = []
         self._gone_by = asyncio.Event()
 

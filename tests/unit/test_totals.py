@@ -6,24 +6,24 @@ import pytest
 
 from scim_core.ids import uuid7
 from scim_core.service.totals import COUNTED_AT_ONCE, Totals
-from scim_core.storage.memory import MemoryStorage
+from scim_core.storage.tables import TableStorage
 from tests.contract.builders import NOW, TENANT, stored, user
 from tests.scim import Clock
 
 
 @pytest.fixture
-async def large(storage: MemoryStorage) -> MemoryStorage:
+async def large(storage: TableStorage) -> TableStorage:
     """One user more than are counted for each page."""
     for number in range(COUNTED_AT_ONCE + 1):
         await storage.create(TENANT, user(number))
     return storage
 
 
-async def delete(storage: MemoryStorage, number: int) -> None:
+async def delete(storage: TableStorage, number: int) -> None:
     await storage.delete(TENANT, await stored(storage, user(number)), [], now=NOW)
 
 
-async def test_a_small_directory_is_always_counted(storage: MemoryStorage, clock: Clock) -> None:
+async def test_a_small_directory_is_always_counted(storage: TableStorage, clock: Clock) -> None:
     totals = Totals(storage, clock)
     assert await totals.of(TENANT, "User") == 0
     for number in range(3):
@@ -33,7 +33,7 @@ async def test_a_small_directory_is_always_counted(storage: MemoryStorage, clock
     assert await totals.of(TENANT, "User") == 2
 
 
-async def test_what_is_created_counts_at_once(large: MemoryStorage, clock: Clock) -> None:
+async def test_what_is_created_counts_at_once(large: TableStorage, clock: Clock) -> None:
     ours, others = Totals(large, clock), Totals(large, clock)
     assert await ours.of(TENANT, "User") == COUNTED_AT_ONCE + 1
     for number in range(COUNTED_AT_ONCE + 1, COUNTED_AT_ONCE + 4):
@@ -42,7 +42,7 @@ async def test_what_is_created_counts_at_once(large: MemoryStorage, clock: Clock
         assert await others.of(TENANT, "User") == number + 1
 
 
-async def test_what_is_deleted_counts_for_another_minute_at_most(large: MemoryStorage, clock: Clock) -> None:
+async def test_what_is_deleted_counts_for_another_minute_at_most(large: TableStorage, clock: Clock) -> None:
     totals = Totals(large, clock)
     assert await totals.of(TENANT, "User") == COUNTED_AT_ONCE + 1
     await delete(large, 5)
@@ -51,7 +51,7 @@ async def test_what_is_deleted_counts_for_another_minute_at_most(large: MemorySt
     assert await totals.of(TENANT, "User") == COUNTED_AT_ONCE
 
 
-async def test_it_is_counted_once_a_minute_for_all_processes(large: MemoryStorage, clock: Clock) -> None:
+async def test_it_is_counted_once_a_minute_for_all_processes(large: TableStorage, clock: Clock) -> None:
     counted: list[int] = []
     count = large.count
 
@@ -68,7 +68,7 @@ async def test_it_is_counted_once_a_minute_for_all_processes(large: MemoryStorag
 
 
 async def test_what_is_stored_later_than_others_with_greater_ids_counts_at_once(
-    large: MemoryStorage, clock: Clock
+    large: TableStorage, clock: Clock
 ) -> None:
     """A request gets its id at once and may take 40 seconds to store its resource; others are quicker."""
     slow = uuid7(clock.now)
@@ -82,7 +82,7 @@ async def test_what_is_stored_later_than_others_with_greater_ids_counts_at_once(
     assert await totals.of(TENANT, "User") == COUNTED_AT_ONCE + 3
 
 
-async def test_a_directory_that_is_all_new_is_counted_each_time(storage: MemoryStorage, clock: Clock) -> None:
+async def test_a_directory_that_is_all_new_is_counted_each_time(storage: TableStorage, clock: Clock) -> None:
     totals = Totals(storage, clock)
     ids = sorted(uuid7(clock()) for _ in range(COUNTED_AT_ONCE + 3))
     for number, resource_id in enumerate(ids[1:]):
@@ -92,7 +92,7 @@ async def test_a_directory_that_is_all_new_is_counted_each_time(storage: MemoryS
     assert await totals.of(TENANT, "User") == COUNTED_AT_ONCE + 3
 
 
-async def test_tenants_and_types_are_counted_apart(large: MemoryStorage, clock: Clock) -> None:
+async def test_tenants_and_types_are_counted_apart(large: TableStorage, clock: Clock) -> None:
     totals = Totals(large, clock)
     assert await totals.of(TENANT, "User") == COUNTED_AT_ONCE + 1
     assert await totals.of(TENANT, "Group") == 0

@@ -11,9 +11,11 @@ from azure.core.exceptions import AzureError
 from azure.core.pipeline.transport import AioHttpTransport
 
 from scim_core.settings import StorageSettings
-from scim_core.storage.maintenance.exporting import ExportRows, export
+from scim_core.storage.maintenance.exporting import export, tenants
 from scim_core.storage.port import StorageError
+from scim_core.storage.tables.azure_rows import AzureRows
 from scim_core.storage.tables.client import connect
+from scim_core.storage.tables.rows import Rows
 
 BLOCK_BYTES = 4 * 1024 * 1024
 """Bytes that are kept in memory and sent at a time. A blob holds 50,000 blocks: 195 GiB, far beyond any tenant."""
@@ -75,7 +77,7 @@ async def back_up(settings: StorageSettings, container_url: str, clock: Callable
         await connection.close()
         raise StorageError("A backup needs an identity: set SCIM_STORAGE_ACCOUNT_URL.")
     store = Container(container_url, connection.credential)
-    rows = ExportRows(lambda: connection)
+    rows = AzureRows(lambda: connection)
     try:
         return await export_all(rows, store, clock)
     finally:
@@ -83,15 +85,15 @@ async def back_up(settings: StorageSettings, container_url: str, clock: Callable
         await rows.close()
 
 
-async def export_all(rows: ExportRows, store: Store, clock: Callable[[], datetime]) -> int:
+async def export_all(rows: Rows, store: Store, clock: Callable[[], datetime]) -> int:
     """How many tenants were exported into this store. Raises BackupFailed when one was not, StorageError."""
-    done = [await _back_up(rows, store, tenant, clock) async for tenant in rows.tenants()]
+    done = [await _back_up(rows, store, tenant, clock) async for tenant in tenants(rows)]
     if not all(done):
         raise BackupFailed(f"{done.count(False)} of {len(done)} tenants were not exported.")
     return len(done)
 
 
-async def _back_up(rows: ExportRows, store: Store, tenant: str, clock: Callable[[], datetime]) -> bool:
+async def _back_up(rows: Rows, store: Store, tenant: str, clock: Callable[[], datetime]) -> bool:
     counted = _Counted()
     try:
         async with aclosing(export(rows, tenant, clock, progress=counted.add)) as lines:

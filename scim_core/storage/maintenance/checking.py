@@ -98,12 +98,13 @@ async def _complete(rows: Rows, tenant: str, finding: Finding, row: Row) -> None
 
 
 async def _sever(rows: Rows, tenant: str, properties: dict[str, Any]) -> None:
-    """Both rows of the membership are gone, of which one may not be there."""
+    """Both rows of the membership are gone. One of them, or by now both, may not be there."""
     group_id, member_id = properties["group"], properties["member"]
     both = (keys.member(group_id, member_id), keys.member_of(member_id, group_id))
     found = await side_by_side(rows.get(tenant, key, select="id") for key in both)
     there = [key for key, row in zip(both, found, strict=True) if row]
-    await rows.transact(tenant, [RowOperation(Verb.DELETE, Role.MEMBERSHIP, key) for key in there])
+    if there:
+        await rows.transact(tenant, [RowOperation(Verb.DELETE, Role.MEMBERSHIP, key) for key in there])
 
 
 def _told(properties: dict[str, Any]) -> dict[str, Any]:

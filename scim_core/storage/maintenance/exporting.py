@@ -8,9 +8,6 @@ an import makes the rest fit (importing.py).
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from azure.data.tables.aio import TableClient
 
 from scim_core.model import Column
 from scim_core.storage.maintenance.archive import ArchiveError, Header, Writer
@@ -18,8 +15,7 @@ from scim_core.storage.port import StorageError
 from scim_core.storage.tables import keys, large_change_runner
 from scim_core.storage.tables.codec import BELOW_ALL
 from scim_core.storage.tables.keys import KeyRange
-from scim_core.storage.tables.rows import Row, RowPage, Rows, Token, read_pages
-from scim_core.storage.tables.service_limits import PAGE_ROWS
+from scim_core.storage.tables.rows import Row, Rows, Token, read_pages
 
 FOLLOWING = frozenset({"memberOf", "bookmark"})
 """Kinds of rows that an import makes of others or does without; so are all kinds with a full stop, the index rows."""
@@ -33,50 +29,22 @@ MAX_ROUNDS = 5
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
-class ExportRows(Rows):
-    """Rows that also tell which partitions there are, and which rows changed since an instant."""
+async def tenants(rows: Rows) -> AsyncIterator[str]:
+    """Every partition with a directory, or with what is of all tenants together; a colon tells these apart.
 
-    async def changed(self, tenant: str, since: datetime, token: Token | None) -> RowPage:
-        """A page of the tenant's rows that changed at this instant or later. Raises StorageBusy."""
-        return await self._query(
-            "PartitionKey eq @partition and Timestamp ge @since",
-            {"partition": keys.partition(tenant), "since": since},
-            PAGE_ROWS,
-            token,
-        )
-
-    async def tenants(self) -> AsyncIterator[str]:
-        """Every partition with a directory, or with what is of all tenants together; a colon tells these apart.
-
-        Raises StorageError for a partition whose tenant its name does not tell.
-        """
-        after = ""
-        while True:
-            page = await self._query("PartitionKey gt @after", {"after": after}, 1, None)
-            while not page.rows and page.token:  # an empty page, and the rest elsewhere
-                page = await self._query("PartitionKey gt @after", {"after": after}, 1, page.token)
-            if not page.rows:
-                return
-            after = page.rows[0].properties["PartitionKey"]
-            if after == keys.MARKERS:  # an import makes them of the changes that they name
-                continue
-            if keys.partition(after) != after:
-                raise StorageError(f"No tenant's name can be told from the partition {after!r}: export it by hand.")
-            yield after
-
-    async def _query(self, text: str, parameters: dict[str, Any], limit: int, token: Token | None) -> RowPage:
-        async def call(table: TableClient) -> RowPage:
-            found = table.query_entities(text, parameters=parameters, results_per_page=limit)
-            pages: Any = found.by_page(token)  # type: ignore[arg-type]  # the SDK's token is a dictionary
-            entities = await anext(pages)
-            rows = [Row(entity, entity.metadata["etag"] or "") async for entity in entities]
-            return RowPage(rows, pages.continuation_token)
-
-        return await self._call(call)
+    Raises StorageError for a partition whose tenant its name does not tell.
+    """
+    partition = await rows.partition_after("")
+    while partition is not None:
+        if partition != keys.MARKERS:  # an import makes them of the changes that they name
+            if keys.partition(partition) != partition:
+                raise StorageError(f"No tenant's name can be told from the partition {partition!r}: export it by hand.")
+            yield partition
+        partition = await rows.partition_after(partition)
 
 
 async def export(
-    rows: ExportRows,
+    rows: Rows,
     tenant: str,
     clock: Callable[[], datetime],
     *,
@@ -167,7 +135,7 @@ def _until_skipped(page: list[Row]) -> tuple[list[tuple[str, dict[str, Column]]]
 
 
 async def _changed(
-    rows: ExportRows, tenant: str, since: datetime, clock: Callable[[], datetime]
+    rows: Rows, tenant: str, since: datetime, clock: Callable[[], datetime]
 ) -> AsyncIterator[list[tuple[str, dict[str, Column]]]]:
     """The rows that changed since the walk began, round after round, each from where the one before began."""
     told: dict[str, str] = {}
@@ -175,7 +143,7 @@ async def _changed(
         begun, before = clock() - SKEW, len(told)
         token: Token | None = None
         while True:
-            page = await rows.changed(tenant, since, token)
+            page = await rows.page(tenant, keys.everything(), since=since, token=token)
             fresh = [row for row in page.rows if is_exported(_key(row)) and told.get(_key(row)) != row.etag]
             told |= {_key(row): row.etag for row in fresh}
             if fresh:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from scim_core.model import GROUP, Column
 from scim_core.storage.maintenance.archive import ArchiveError, Header, Line
 from scim_core.storage.tables import keys
-from scim_core.storage.tables.entities import joined, unsettled_property
+from scim_core.storage.tables.entities import listed_index_keys, unsettled_property
 from scim_core.storage.tables.large_change import Pending, to_head
 
 
@@ -92,7 +92,7 @@ class ImportPlan:
             self._edges.append(_ends(line))
         elif kind != "pending":
             _text(line, "id")
-            unique = tuple(key for key in index_keys(line.properties) if _is_unique(key))
+            unique = tuple(key for key in listed_index_keys(line.properties) if _is_unique(key))
             self._resources[line.key] = _Resource(_text(line, "lastModified"), unique)
         elif ":" in rest:
             self._parts.setdefault(line.key.rpartition(":")[0], set()).add(line.key)
@@ -128,11 +128,6 @@ class ImportPlan:
         if head is None:
             return False
         return len(self._parts.get(f"{head_key}:{head.mark}", ())) == len(head.lengths)
-
-
-def index_keys(properties: dict[str, Column]) -> list[str]:
-    """The keys of the index rows of a resource's row."""
-    return "".join(joined("i", properties)).splitlines()
 
 
 def _is_unique(index_key: str) -> bool:

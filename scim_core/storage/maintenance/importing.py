@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from scim_core.model import Column
 from scim_core.storage.maintenance.archive import Header, Line
 from scim_core.storage.maintenance.exporting import exported, is_exported
-from scim_core.storage.maintenance.import_plan import ImportPlan, index_keys
+from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.port import StorageError
 from scim_core.storage.tables import keys, large_change_runner
+from scim_core.storage.tables.entities import listed_index_keys
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows, read_pages
@@ -124,7 +125,7 @@ def _operations(line: Line, properties: dict[str, Column]) -> Iterator[RowOperat
         twin = keys.member_of(str(properties["member"]), str(properties["group"]))
         yield RowOperation(Verb.UPSERT, Role.MEMBERSHIP, twin, properties)
     elif not line.key.startswith("pending:"):
-        for key in index_keys(properties):
+        for key in listed_index_keys(properties):
             yield RowOperation(Verb.UPSERT, Role.INDEX, key, {"id": properties["id"]})
 
 

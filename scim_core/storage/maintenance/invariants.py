@@ -11,7 +11,7 @@ from typing import Any
 
 from scim_core.model import GROUP, RESERVED_NAMES
 from scim_core.storage.tables import keys
-from scim_core.storage.tables.entities import joined
+from scim_core.storage.tables.entities import listed_index_keys
 from scim_core.storage.tables.large_change import ChangeKind
 
 Snapshot = Mapping[str, Mapping[str, Any]]
@@ -77,7 +77,7 @@ def concerned(finding: Finding, rows: Snapshot) -> set[str]:
 
 
 def _resource(rows: Snapshot, key: str, properties: Mapping[str, Any]) -> Iterator[Finding]:
-    for index_key in _index_keys(properties):
+    for index_key in listed_index_keys(properties):
         if rows.get(index_key, {}).get("id") != properties["id"]:
             yield Finding(Problem.INDEX_MISSING, key, index_key)
     head_key = keys.pending(properties["id"])
@@ -87,7 +87,7 @@ def _resource(rows: Snapshot, key: str, properties: Mapping[str, Any]) -> Iterat
 
 
 def _index_row(rows: Snapshot, key: str, resource_key: str) -> Iterator[Finding]:
-    if key not in _index_keys(rows.get(resource_key, {})):
+    if key not in listed_index_keys(rows.get(resource_key, {})):
         yield Finding(Problem.INDEX_STRAY, key, resource_key)
 
 
@@ -115,7 +115,3 @@ def _pending(rows: Snapshot, key: str) -> Iterator[Finding]:
 
 def _head_of(pending_key: str) -> str:
     return ":".join(pending_key.split(":")[:2])
-
-
-def _index_keys(properties: Mapping[str, Any]) -> list[str]:
-    return "".join(joined("i", properties)).splitlines()

@@ -57,6 +57,11 @@ def index_keys(resource: StoredResource) -> dict[str, str]:
     }
 
 
+def listed_index_keys(entity: Mapping[str, Any]) -> list[str]:
+    """The keys of the index rows that the row of a resource lists as its own."""
+    return "".join(joined("i", entity)).splitlines()
+
+
 def to_properties(resource: StoredResource, mark: str) -> dict[str, Column]:
     """The whole row of a resource; `mark` is that of the last change of its memberships, empty for none."""
     properties: dict[str, Column] = {

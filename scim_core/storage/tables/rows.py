@@ -1,27 +1,18 @@
-"""The rows of one table: every call to Table Storage goes through `Rows`, one method call for one round trip.
+"""The rows of one table: what the storage and the registry need of it, one method call for one round trip.
 
-Tests record and disturb the storage here.
+`AzureRows` keeps these promises over Table Storage, `MemoryRows` of the tests in a dictionary: so all else in this
+folder runs without a service. tests/contract/test_rows.py holds both to the same promises.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import TableEntity, UpdateMode
-from azure.data.tables.aio import TableClient
+from datetime import datetime
+from typing import Any, Protocol
 
 from scim_core.storage.port import ColumnTest
-from scim_core.storage.tables import keys
-from scim_core.storage.tables.client import CALL_SECONDS, REPEATED_METHODS, Connection
-from scim_core.storage.tables.errors import TableMissing, is_table_missing, translated
 from scim_core.storage.tables.keys import KeyRange
-from scim_core.storage.tables.odata import range_filter
-from scim_core.storage.tables.row_operations import RowOperation, Verb
-from scim_core.storage.tables.service_limits import PAGE_ROWS, require_transaction
+from scim_core.storage.tables.row_operations import RowOperation
+from scim_core.storage.tables.service_limits import PAGE_ROWS
 
 Token = dict[str, str]
 
@@ -42,29 +33,14 @@ class RowPage:
     token: Token | None
 
 
-class Rows:
-    """The calls. The connection is opened by the first and belongs to its event loop; so does the object.
+class Rows(Protocol):
+    """The calls. A table that does not exist is created by the first call that meets its absence.
 
-    A table that does not exist is created by the first call that meets its absence.
+    `select` names the properties that are wanted, with commas; RowKey counts as one. `limit` is at most PAGE_ROWS.
     """
-
-    def __init__(self, connect: Callable[[], Connection]) -> None:
-        self._connect = connect
-        self._connection: Connection | None = None
 
     async def get(self, tenant: str, key: str, *, select: str | None = None) -> Row | None:
         """The row, or None. Raises StorageBusy."""
-
-        async def call(table: TableClient) -> Row | None:
-            try:
-                entity = await table.get_entity(keys.partition(tenant), key, select=select)
-            except ResourceNotFoundError as error:
-                if is_table_missing(error):
-                    raise
-                return None
-            return _row(entity)
-
-        return await self._call(call)
 
     async def page(
         self,
@@ -73,19 +49,18 @@ class Rows:
         *,
         limit: int = PAGE_ROWS,
         tests: Sequence[ColumnTest] = (),
+        since: datetime | None = None,
         select: str | None = None,
         token: Token | None = None,
     ) -> RowPage:
-        """At most `limit` (up to PAGE_ROWS) rows of the range, in key order, from the token on. Raises StorageBusy."""
-        text, parameters = range_filter(keys.partition(tenant), key_range, tests)
+        """The first rows of the range, in key order, from the token on; of these the ones that pass all tests.
 
-        async def call(table: TableClient) -> RowPage:
-            found = table.query_entities(text, parameters=parameters, results_per_page=limit, select=select)
-            pages: Any = found.by_page(token)  # type: ignore[arg-type]  # the SDK's token is a dictionary
-            entities = await anext(pages)
-            return RowPage([_row(entity) async for entity in entities], pages.continuation_token)
+        With `since`, only rows that were written at this instant or later, by the clock of the table.
+        Raises TooLarge (more tests than the service takes), StorageBusy.
+        """
 
-        return await self._call(call)
+    async def partition_after(self, partition: str) -> str | None:
+        """The first partition after this one that has a row; None after the last one. Raises StorageBusy."""
 
     async def transact(self, tenant: str, operations: Sequence[RowOperation], *, repeatable: bool = True) -> list[str]:
         """All of the operations happen, or none; the ETags of the rows afterwards, empty for rows that are gone.
@@ -93,28 +68,9 @@ class Rows:
         They are sent again when no answer comes, unless it would do harm if others came between: then Unanswered.
         Raises RowFailure's family, VersionConflict, TooLarge, StorageBusy.
         """
-        require_transaction(operations)
-        partition = keys.partition(tenant)
-        entries = [_entry(partition, item) for item in operations]
-        repeated = {"retry_on_methods": REPEATED_METHODS} if repeatable else {}
-        answers = await self._call(lambda table: table.submit_transaction(entries, **repeated), operations)
-        return [answer.get("etag") or "" for answer in answers]
 
     async def close(self) -> None:
-        """The connection is closed, if one was opened."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
-
-    async def _call[T](self, call: Callable[[TableClient], Awaitable[T]], operations: Sequence[RowOperation] = ()) -> T:
-        if self._connection is None:
-            self._connection = self._connect()
-        table = self._connection.table
-        try:
-            return await _within_time(call(table), operations)
-        except TableMissing:
-            await _within_time(_create(table))
-            return await _within_time(call(table), operations)
+        """Connections are released."""
 
 
 async def read_pages(
@@ -137,36 +93,3 @@ async def read_pages(
             return
         if limit is not None:
             limit -= len(answer.rows)
-
-
-async def _within_time[T](call: Awaitable[T], operations: Sequence[RowOperation] = ()) -> T:
-    with translated(operations):
-        async with asyncio.timeout(CALL_SECONDS):
-            return await call
-
-
-async def _create(table: TableClient) -> None:
-    with suppress(ResourceExistsError):  # another call met the absence as well
-        await table.create_table()
-
-
-def _row(entity: TableEntity) -> Row:
-    return Row(entity, entity.metadata["etag"] or "")
-
-
-def _entry(partition: str, operation: RowOperation) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    entity = {"PartitionKey": partition, "RowKey": operation.key, **operation.properties}
-    guard: dict[str, Any] = (
-        {"etag": operation.etag, "match_condition": MatchConditions.IfNotModified} if operation.etag else {}
-    )
-    match operation.verb:
-        case Verb.INSERT:
-            return "create", entity, {"response_preference": "return-no-content"}
-        case Verb.UPSERT:
-            return "upsert", entity, {"mode": UpdateMode.REPLACE}
-        case Verb.MERGE:
-            return "update", entity, {"mode": UpdateMode.MERGE, **guard}
-        case Verb.REPLACE:
-            return "update", entity, {"mode": UpdateMode.REPLACE, **guard}
-        case Verb.DELETE:
-            return "delete", entity, guard

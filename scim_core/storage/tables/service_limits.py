@@ -23,6 +23,9 @@ MAX_ENTITY_BYTES = 1024 * 1024
 MAX_OPERATIONS = 100
 """Operations of one transaction: the service's own limit."""
 
+MAX_INDEX_ROWS = MAX_OPERATIONS - 3
+"""Index rows of one resource: one transaction deletes them, the resource's own row, and decides what follows."""
+
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 """Bytes of one transaction's request body: the service's own limit."""
 
@@ -52,6 +55,12 @@ def require_entity(properties: dict[str, Column]) -> int:
     if max(size, _utf16_bytes(properties)) > MAX_ENTITY_BYTES:
         raise TooLarge(f"The resource is larger than {MAX_ENTITY_BYTES} bytes, which is as much as one can take.")
     return size
+
+
+def require_index_rows(number: int, before: int = 0) -> None:
+    """Raises TooLarge when a resource would have more index rows than before, and too many ever to be deleted."""
+    if number > MAX_INDEX_ROWS and number > before:
+        raise TooLarge(f"The resource has {number} values that it can be found by; {MAX_INDEX_ROWS} is the limit.")
 
 
 def require_transaction(operations: Sequence[RowOperation]) -> None:

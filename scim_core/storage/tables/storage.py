@@ -20,13 +20,14 @@ from scim_core.storage.port import (
 )
 from scim_core.storage.tables import changes, entities, keys, large_change_runner, reading
 from scim_core.storage.tables.changes import Change
+from scim_core.storage.tables.entities import ReadState
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing, Unanswered
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.large_change import Pending, deleting, editing
 from scim_core.storage.tables.reading import ID, read_memberships, read_range, side_by_side
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
-from scim_core.storage.tables.service_limits import require_transaction
+from scim_core.storage.tables.service_limits import require_index_rows, require_transaction
 
 MAX_ATTEMPTS = 5
 """How often an edit is planned anew because memberships it removes were removed by others in the meantime."""
@@ -50,6 +51,7 @@ class TableStorage:
 
     async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
         """See Storage.create."""
+        require_index_rows(len(resource.index))
         change = changes.creation(resource, members, _new_mark())
         try:
             if change.fits:
@@ -124,6 +126,7 @@ class TableStorage:
 
     async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS) -> None:
         """See Storage.update."""
+        require_index_rows(len(resource.index), len(ReadState.of(resource).index_keys))
         await self._edit(tenant, changes.update(resource, edits, _new_mark()))
 
     async def edit_members(self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool) -> None:

@@ -31,7 +31,7 @@ from scim2_server.service import ScimService
 
 from scim_core import ScimRequest, Settings, build
 from scim_core.protocol.limits import DEFAULT_COUNT, MAX_COUNT
-from scim_core.storage.memory import MemoryStorage
+from tests.memory_rows import memory_storage
 
 HOST = "https://scim.example.com"
 PATH = "/scim/v2"
@@ -87,7 +87,7 @@ class Ours:
 
     def empty(self) -> None:
         """See Side.empty."""
-        self._storage.current = MemoryStorage()
+        self._storage.current = memory_storage()
 
     async def send(self, request: Request) -> Answer:
         """See Side.send."""
@@ -109,7 +109,7 @@ class _Storage:
     """A storage that is exchanged for a new one below the endpoint, which takes a while to build."""
 
     def __init__(self) -> None:
-        self.current = MemoryStorage()
+        self.current = memory_storage()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.current, name)
