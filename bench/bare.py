@@ -48,7 +48,7 @@ _RANGE = "PartitionKey eq @partition and RowKey ge @low and RowKey lt @high"
 """The query with which the storage reads a range of rows."""
 
 _PARTITION = keys.partition(TENANT)
-_MARK = "0123456789abcdef01234567"
+_CHANGE_ID = "0123456789abcdef01234567"
 """As long as the storage's own, so that rows are of the same size."""
 
 
@@ -141,7 +141,7 @@ def patch_group(number: int) -> Calls:
     edge = Membership(group.id, user_id(member))
     edge_key = keys.member(edge.group_id, edge.member_id)
     edits = MembershipEdits(add=(edge,))
-    change = changes.membership_change(_as_read(group), edits, _MARK, guarded=False)
+    change = changes.membership_change(_as_read(group), edits, _CHANGE_ID, guarded=False)
     entries = _entries(change.operations(edits))
 
     async def calls(table: TableClient) -> str:
@@ -163,7 +163,7 @@ def patch_user(number: int) -> Calls:
         await table.submit_transaction([(kind, entity, options | _unchanged(row))])
         return str(row["d0"])
 
-    [(kind, entity, options)] = _entries(changes.update(_as_read(changed), MembershipEdits(), _MARK).own)
+    [(kind, entity, options)] = _entries(changes.update(_as_read(changed), MembershipEdits(), _CHANGE_ID).own)
     return calls
 
 
@@ -215,7 +215,7 @@ def _user_name_key(name: str) -> str:
 
 
 def _as_read(resource: StoredResource) -> StoredResource:
-    """The resource with the mark that it gets when it is read: an ETag and the keys of its index rows."""
+    """The resource with what a read adds: an ETag and the keys of its index rows."""
     return replace(resource, etag="\n".join(['W/"etag"', "", *index_keys(resource)]))
 
 

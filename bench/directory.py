@@ -19,7 +19,7 @@ GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 _SIDE_BY_SIDE = 4
 """Transactions under way at the same time: enough to keep Azurite busy, which uses one processor."""
 
-_MARK = "0123456789abcdef01234567"
+_CHANGE_ID = "0123456789abcdef01234567"
 """As long as the storage's own, so that rows are of the same size."""
 
 _NOW = "2026-11-23T12:00:00.000000Z"
@@ -123,12 +123,12 @@ async def store_group(storage: TableStorage, number: int, members: Iterable[int]
 
 def _edge_rows(group: StoredResource, member: int) -> list[RowOperation]:
     edits = MembershipEdits(add=(Membership(group.id, user_id(member)),))
-    rows = changes.edge_operations(changes.key_of(group), group.version, edits, _MARK)
+    rows = changes.edge_operations(changes.key_of(group), edits, _CHANGE_ID)
     return [row for row in rows if row.role is Role.MEMBERSHIP]
 
 
 async def _transact(storage: TableStorage, parts: Iterable[list[RowOperation]]) -> None:
-    """Parts of a few operations each are carried out, as many to a transaction as it takes."""
+    """Parts of a few operations each are made, as many to a transaction as it takes."""
     transactions = _filled(parts)
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""The large run: single requests that name many members. When they are answered, and when all of it is carried out."""
+"""The large run: single requests that name many members. When they are answered, and when all of it is applied."""
 
 import json
 import time
@@ -23,12 +23,12 @@ LONGEST_SECONDS = 1800
 
 @dataclass(frozen=True)
 class Step:
-    """One request: seconds until its answer and until its change was carried out, and the peak memory meanwhile."""
+    """One request: seconds until its answer and until its change was applied, and the peak memory meanwhile."""
 
     title: str
     size: int
     answered: float
-    settled: float
+    applied: float
     peak_mb: float
 
 
@@ -77,7 +77,7 @@ class _Directory:
         yield (await self._timed("DELETE group", client.request("DELETE", path, 204)))[1]
 
     async def _timed(self, title: str, request: Request) -> tuple[Response, Step]:
-        """The answer, and what it took until the answer and until the change was carried out."""
+        """The answer, and what it took until the answer and until the change was applied."""
         meter = self.endpoint.app.meter
         meter.reset_peak()
         started = time.perf_counter()
@@ -85,8 +85,8 @@ class _Directory:
             answer = await http.send(request)
         answered, peak = time.perf_counter() - started, meter.peak_mb()
         group_id = urlsplit(answer.headers.get("location", request.target)).path.rpartition("/")[2]
-        if await self.storage.settle(TENANT, group_id, seconds=LONGEST_SECONDS):
-            raise TimeoutError(f"{title} was not carried out within {LONGEST_SECONDS} s.")
+        if await self.storage.apply_pending(TENANT, group_id, seconds=LONGEST_SECONDS):
+            raise TimeoutError(f"{title} was not applied within {LONGEST_SECONDS} s.")
         return answer, Step(title, self.size, answered, time.perf_counter() - started, peak)
 
 

@@ -60,15 +60,15 @@ while it answered."""
 def large_report(steps: Sequence[Step]) -> str:
     """The large run as text for a terminal."""
     rows = [
-        [step.title, f"{step.size:,}", f"{step.answered:.2f}", f"{step.settled:.2f}", f"{step.peak_mb:.0f}"]
+        [step.title, f"{step.size:,}", f"{step.answered:.2f}", f"{step.applied:.2f}", f"{step.peak_mb:.0f}"]
         for step in steps
     ]
-    return f"{_LARGE_LEGEND}\n\n{table(('request', 'members', 'answered s', 'carried out s', 'peak MB'), rows)}"
+    return f"{_LARGE_LEGEND}\n\n{table(('request', 'members', 'answered s', 'applied s', 'peak MB'), rows)}"
 
 
 def large_step(step: Step) -> str:
     """One step of the large run as a line."""
-    took = f"answered after {step.answered:.2f} s, carried out after {step.settled:.2f} s, {step.peak_mb:.0f} MB"
+    took = f"answered after {step.answered:.2f} s, applied after {step.applied:.2f} s, {step.peak_mb:.0f} MB"
     return f"{step.title}, {step.size:,} members: {took}"
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -26,6 +27,8 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 START_SECONDS = 60  # starting takes one or two; a cold disk under load takes longer
 STOP_SECONDS = 10
 PORT_ATTEMPTS = 5
+PORTS = range(15_000, 32_000)
+"""Free ports are taken from these: systems give higher ones to clients, who would take one between choice and use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,8 @@ class Azurite:
 
         Raises PortInUseError, and DevhostError when it cannot be installed or started or `data` is in use.
         """
-        node = find_node()
-        main = install(node) / MAIN
+        node, folder = installed()
+        main = folder / MAIN
         for _ in range(PORT_ATTEMPTS - 1 if port is None else 0):
             try:
                 return cls._start(node, main, free_port(), data, log)
@@ -107,26 +110,32 @@ class Azurite:
         raise DevhostError(f"Azurite did not start within {START_SECONDS} seconds: try again when the machine is idle.")
 
 
-def install(node: Node) -> Path:
-    """The folder with the Azurite that package-lock.json names; npm fetches it the first time."""
-    lock = (NPM / "package-lock.json").read_bytes()
-    folder = INSTALLED / hashlib.sha256(lock).hexdigest()[:12]
+def installed() -> tuple[Node, Path]:
+    """Node.js, and the folder with the Azurite that package-lock.json names. The first time they are fetched.
+
+    Of several processes that need them at the same time one fetches them, and the others wait. Raises DevhostError.
+    """
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    with (INSTALLED / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        node = find_node()
+        return node, _install(node)
+
+
+def _install(node: Node) -> Path:
+    content = (NPM / "package-lock.json").read_bytes()
+    folder = INSTALLED / hashlib.sha256(content).hexdigest()[:12]
     if (folder / MAIN).exists():
         return folder
     print("Installing Azurite (once, about half a minute) ...", flush=True)
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    # Installed aside and then renamed: half an installation is never found, and two at a time do not meet.
+    # Installed aside and then renamed: half an installation is never found.
     with tempfile.TemporaryDirectory(dir=INSTALLED, ignore_cleanup_errors=True) as aside:
         fresh = Path(aside) / "azurite"
         fresh.mkdir()
         for name in ("package.json", "package-lock.json"):
             shutil.copy(NPM / name, fresh)
         _npm_ci(node, fresh)
-        try:
-            fresh.rename(folder)
-        except OSError:
-            if not (folder / MAIN).exists():
-                raise
+        fresh.rename(folder)
     return folder
 
 
@@ -143,10 +152,15 @@ def _npm_ci(node: Node, folder: Path) -> None:
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on 127.0.0.1 that nothing listens on at this moment, and that no client will have by chance."""
+    while True:
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def _options(port: int, data: Path | None) -> list[str]:

@@ -33,9 +33,11 @@ class IndexEntry:
 class StoredResource:
     """A resource at rest: its canonical JSON representation without `meta` and without memberships.
 
-    `etag` is the storage's own mark of the state that was read; it is empty for a resource not stored yet.
+    `etag` is the storage's own name of the state that was read; it is empty for a resource not stored yet.
     `index` is what a change is to store: a resource that was read comes with none.
-    `unsettled` says that a change of its memberships has been decided and is still being carried out: see settle.
+    `base_version` is the version that a group got by its last change as a whole. Since then members have only joined or
+    left one by one, which moves `version` alone. The storage sets it; it is empty for what version 0.1 stored.
+    `change_pending` says that a large change of its memberships is decided and not applied yet: see apply_pending.
     """
 
     resource_type: str
@@ -47,20 +49,21 @@ class StoredResource:
     index: frozenset[IndexEntry] = frozenset()
     columns: dict[str, Column] = field(default_factory=dict)
     etag: str = ""
-    unsettled: bool = False
+    base_version: str = ""
+    change_pending: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Membership:
     """One edge: `member_id`, a resource of type `member_type`, is a member of the group `group_id`.
 
-    `mark` is the storage's own mark of the change that added the edge; it makes no difference between edges.
+    `change_id` is the storage's own name of the change that added the edge; it makes no difference between edges.
     """
 
     group_id: str
     member_id: str
     member_type: str = "User"
-    mark: str = field(default="", compare=False, repr=False)
+    change_id: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

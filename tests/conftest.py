@@ -14,6 +14,7 @@ from scim_core.protocol.schemas import load_catalogue
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import TableStorage, table_storage
 from tests.memory_rows import memory_storage
+from tests.running import RunningEndpoint, running_endpoint
 from tests.scim import Client, Clock, endpoint_over
 from tests.tables import new_table
 
@@ -23,6 +24,7 @@ pytest_plugins = ["tests.starting"]
 hypothesis.settings.register_profile(
     "ours",
     deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],  # a busy machine is no fault
     max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "60")),
     derandomize="CI" in os.environ,
     database=None,
@@ -42,6 +44,13 @@ def _one_catalogue() -> Iterator[None]:
 def azurite() -> Iterator[Azurite]:
     """One for the whole run, in memory. Whoever uses it takes a table of its own: tests/tables.py."""
     with Azurite.start() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def endpoint(azurite: Azurite) -> Iterator[RunningEndpoint]:
+    """The endpoint over HTTP, in a process of its own: one for the whole run, whose single tenant many tests share."""
+    with running_endpoint(azurite) as running:
         yield running
 
 

@@ -19,6 +19,8 @@ from pathlib import Path
 from devhost.authority import Authority
 from devhost.azurite import Azurite, free_port
 from scim_core.access.oauth.signing_keys import new_signing_key
+from tests.scim import UNLIMITED
+from tests.tables import new_table
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 60
@@ -39,48 +41,43 @@ class RunningApp:
 
 @dataclass(frozen=True)
 class RunningEndpoint:
-    """The SCIM endpoint. `base_url` is http://localhost:<port>/scim/v2; `token` is its bearer token."""
+    """The SCIM endpoint. `base_url` is http://localhost:<port>/scim/v2; `token` is its bearer token.
+
+    `storage` are the settings that name its table.
+    """
 
     base_url: str
     token: str
-    pid: int
-    azurite: Azurite
+    storage: dict[str, str]
     app: RunningApp
 
 
 @contextmanager
-def running_endpoint(*options: str, **settings: str) -> Iterator[RunningEndpoint]:
-    """The endpoint on a free port, its tables in the memory of an Azurite of its own; both are gone afterwards.
+def running_endpoint(azurite: Azurite, *options: str, port: int = 0, **settings: str) -> Iterator[RunningEndpoint]:
+    """The endpoint on this or a free port, with a table of its own, and without limits that a fast machine would reach.
 
-    `options` are passed to devhost, such as --quiet; `settings` are further settings, such as SCIM_PUBLIC_BASE_URL.
+    `options` are passed to devhost, such as --quiet; `settings` are further settings, such as SCIM_SWEEP_SCHEDULE.
     """
-    token = secrets.token_urlsafe(32)
-    with Azurite.start() as azurite:
-        needed = {
-            "SCIM_TOKEN_SHA256": hashlib.sha256(token.encode()).hexdigest(),
-            "SCIM_STORAGE_CONNECTION": azurite.connection_string,
-        }
-        with running_app(ROOT, needed | settings, options) as app:
-            yield RunningEndpoint(f"{app.url}/scim/v2", token, app.process.pid, azurite, app)
+    token, storage = secrets.token_urlsafe(32), new_table(azurite)
+    needed = {"SCIM_TOKEN_SHA256": hashlib.sha256(token.encode()).hexdigest(), **UNLIMITED, **storage}
+    with running_app(ROOT, needed | settings, options, port) as app:
+        yield RunningEndpoint(f"{app.url}/scim/v2", token, storage, app)
 
 
 @contextmanager
-def running_tenants(*options: str, **settings: str) -> Iterator[RunningEndpoint]:
-    """The endpoint of many tenants on a free port, with the same token for the tenant `default`.
+def running_tenants(azurite: Azurite, *options: str, **settings: str) -> Iterator[RunningEndpoint]:
+    """The endpoint of many tenants on a free port, with a token for the tenant `default`; the rest as above.
 
     It trusts the Entra that SCIM_ENTRA_AUTHORITY names among the settings.
     """
-    token, port = secrets.token_urlsafe(32), free_port()
-    with Azurite.start() as azurite:
-        needed = {
-            "SCIM_TENANTS": "registry",
-            "SCIM_PUBLIC_BASE_URL": f"http://localhost:{port}",
-            "SCIM_SIGNING_KEY": new_signing_key(),
-            "SCIM_TOKEN_SHA256": hashlib.sha256(token.encode()).hexdigest(),
-            "SCIM_STORAGE_CONNECTION": azurite.connection_string,
-        }
-        with running_app(ROOT, needed | settings, options, port) as app:
-            yield RunningEndpoint(f"{app.url}/scim/v2", token, app.process.pid, azurite, app)
+    port = free_port()
+    registry = {
+        "SCIM_TENANTS": "registry",
+        "SCIM_PUBLIC_BASE_URL": f"http://localhost:{port}",
+        "SCIM_SIGNING_KEY": new_signing_key(),
+    }
+    with running_endpoint(azurite, *options, port=port, **registry, **settings) as endpoint:
+        yield endpoint
 
 
 @contextmanager
@@ -131,7 +128,7 @@ def running_app(
         finally:
             process.terminate()
             close_input(process)
-            process.wait(30)
+            process.wait(START_SECONDS)
 
 
 def close_input(process: subprocess.Popen[bytes]) -> None:

@@ -27,6 +27,9 @@ LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 SEARCH_REQUEST = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
+UNLIMITED = {"SCIM_TENANT_REQUESTS_PER_SECOND": "1000000"}
+"""The setting by which a fast machine reaches no limit; tests/oauth/test_limits.py has the limits."""
+
 type Json = dict[str, Any]
 
 
@@ -49,7 +52,7 @@ def endpoint_over(storage: Storage, clock: Clock, **environment: str) -> Endpoin
     usual = {
         "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),
         "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
-        "SCIM_TENANT_REQUESTS_PER_SECOND": "1000000",  # tests/oauth/test_limits.py has the limits
+        **UNLIMITED,
     }
     return scim_core.build(Settings.from_environment(usual | environment), storage, clock)
 

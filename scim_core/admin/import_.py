@@ -66,6 +66,6 @@ def _tell(plan: ImportPlan) -> None:
         print(f"{plan.dangling} memberships were left out, for one of their ends is not in the file.")
     for key in plan.overtaken:
         print(f"{key} was left out: another resource has its unique value since.")
-    for head in plan.pending():
-        what = f"{head.resource_type} {head.resource_id}"
+    for change in plan.pending():
+        what = f"{change.resource_type} {change.resource_id}"
         print(f"A large change of {what} was not finished when it was exported; it is now.")

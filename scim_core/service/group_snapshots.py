@@ -1,7 +1,8 @@
-"""Groups with their members, both as at one moment, whatever happens while they are read (docs/adr/0013).
+"""Groups with their members, both of one state, whatever happens while they are read (docs/adr/0013).
 
-A group's row and its memberships are many rows, and a change of many memberships is carried out in steps: what is read
-in between must never be taken for what somebody made of the group, nor go out under the version of another state.
+A group's row and its memberships are many rows, and a large change is applied in steps. A reading is the group, then
+its members, then the group again. It is good when the group has not been changed as a whole in between. So the name of
+one state never goes out with the members of another, nor under a newer version.
 """
 
 import asyncio
@@ -9,52 +10,77 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scim_core.model import GROUP, Membership, StoredResource
-from scim_core.storage.port import Storage
+from scim_core.storage.port import READ_AS_ONE, Storage, StorageBusy
 
 READER_SECONDS = 2
-"""How long somebody who reads a group helps to carry out its large change; what is left then is added in memory."""
+"""How long somebody who reads a group helps to apply its large change; what is left then is added in memory."""
 
-MAX_REREADINGS = 2
-"""How often a group that changes meanwhile is read anew. 100,000 members take seconds each time, and a group that gains
-a member every second would never be read."""
+REREADING_SECONDS = 2
+"""How long groups that are changed while they are read are read again.
+
+That is hundreds of readings of a small group. A group of 100,000 members takes longer to read once.
+"""
+
+MIN_READINGS = 2
+"""A group that takes long to read, and is changed as a whole on the way, is read again once at least."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupSnapshot:
-    """A group, and all members that it has by its last decided change, carried out or not."""
+    """A group, and all members that it has by its last decided change, applied or not."""
 
     stored: StoredResource
     members: list[Membership]
 
 
 async def group_snapshots(storage: Storage, tenant: str, groups: Sequence[StoredResource]) -> list[GroupSnapshot]:
-    """What these groups are by now, in this order, each with its members; those deleted meanwhile are left out.
+    """What these groups are by now, in this order, each with its members; those that are deleted by then are left out.
 
-    Members are read after their group, and the group once more after them: both anew when its version has moved. One
-    that never stands still is shown as it was last read, with a version that is no newer than its members.
+    The version of each is no newer than its members. Raises StorageBusy for a group that is changed as a whole all the
+    time.
     """
-    whole: dict[str, GroupSnapshot] = {}
-    unread = groups
-    for readings_left in reversed(range(1 + MAX_REREADINGS)):
+    read: dict[str, GroupSnapshot] = {}
+    unread, readings = groups, 0
+    now = asyncio.get_running_loop().time
+    end = now() + REREADING_SECONDS
+    while unread:
         members = await _members(storage, tenant, unread)
-        now = await storage.read(tenant, GROUP, [group.id for group in unread])
-        moved = []
-        for group, after in zip(unread, now, strict=True):
-            if after is not None and after.version != group.version and readings_left:
-                moved.append(after)
-            elif after is not None:
-                whole[group.id] = GroupSnapshot(group, members[group.id])
-        if not moved:
-            break
-        unread = moved
-    return [whole[group.id] for group in groups if group.id in whole]
+        after = await storage.read(tenant, GROUP, [group.id for group in unread])
+        readings, in_time = readings + 1, now() < end
+        again = []
+        for group, current in zip(unread, after, strict=True):
+            if current is None:
+                continue
+            if _is_good(group, current, members[group.id], in_time=in_time):
+                read[group.id] = GroupSnapshot(group, members[group.id])
+            else:
+                again.append(current)
+        if again and not in_time and readings >= MIN_READINGS:
+            raise StorageBusy("A group was changed as a whole each time while it was read.")
+        unread = again
+    return [read[group.id] for group in groups if group.id in read]
+
+
+def _is_good(before: StoredResource, after: StoredResource, members: Sequence[Membership], *, in_time: bool) -> bool:
+    """Whether these members, read between the two, go with the group as it was before.
+
+    When members have only joined or left one by one, members that are read as at one moment are a state that the group
+    had. Else each membership is as it was at some moment of the reading: good enough once there is no time to find a
+    moment at which the group stands still.
+    """
+    if after.base_version != before.base_version:
+        return False
+    as_one = len(members) < READ_AS_ONE and not before.change_pending
+    return after.version == before.version or as_one or not in_time
 
 
 async def _members(storage: Storage, tenant: str, groups: Sequence[StoredResource]) -> dict[str, list[Membership]]:
-    """The members that have rows, and what the changes that these groups wait for have left to do."""
-    unsettled = [group.id for group in groups if group.unsettled]
-    left = await asyncio.gather(*(storage.settle(tenant, group_id, seconds=READER_SECONDS) for group_id in unsettled))
-    edits = dict(zip(unsettled, left, strict=True))
+    """The members that have rows, and what the pending changes of these groups have left to apply."""
+    pending = [group.id for group in groups if group.change_pending]
+    left = await asyncio.gather(
+        *(storage.apply_pending(tenant, group_id, seconds=READER_SECONDS) for group_id in pending)
+    )
+    edits = dict(zip(pending, left, strict=True))
     members = await storage.members_of_each(tenant, [group.id for group in groups])
     return {
         group_id: edits[group_id].applied(some) if edits.get(group_id) else some for group_id, some in members.items()

@@ -51,8 +51,8 @@ class Resources(Protocol):
     async def read(self, address: Address) -> StoredResource:
         """See ServiceProvider.read."""
 
-    async def require_settled(self, address: Address, stored: StoredResource) -> None:
-        """See ServiceProvider.require_settled."""
+    async def require_applied(self, address: Address, stored: StoredResource) -> None:
+        """See ServiceProvider.require_applied."""
 
 
 class ResourceChange:
@@ -88,7 +88,7 @@ class ResourceChange:
         if before.version in self._made:  # the change was made, only the answer was lost on its way
             return await self._resources.get(address, memberships=self._requested.memberships)
         conditions.require(before.version)
-        await self._resources.require_settled(address, before)
+        await self._resources.require_applied(address, before)
         document = self.apply(before)
         present, edits = await self._edits(present)
         try:
@@ -96,6 +96,8 @@ class ResourceChange:
         except NotFound as error:
             self._member_missing = True
             raise VersionConflict from error
+        if after is before and self._requested.guarded and self._requested.members:
+            await self._require_unmoved(before)
         return Outcome(after, edits.applied(present))
 
     async def read(self) -> tuple[StoredResource, list[Membership]]:
@@ -132,6 +134,11 @@ class ResourceChange:
         after = replace(after, document=document, index=index, columns=columns(document))
         await self._storage.update(address.tenant, after, edits)
         return after
+
+    async def _require_unmoved(self, before: StoredResource) -> None:
+        """Raises VersionConflict when the group has changed since it was read: its members were read after it."""
+        if (await self._resources.read(self._requested.address)).version != before.version:
+            raise VersionConflict
 
     async def _edits(self, present: list[Membership]) -> tuple[list[Membership], MembershipEdits]:
         """The present members, and the edits that bring them to what is asked for."""

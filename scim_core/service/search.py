@@ -155,7 +155,7 @@ class Search:
             self._storage.present(run.tenant, edge.group_id, [edge.member_id]), run.load_matching(ids)
         )
         found = Found(len(loaded), tuple(loaded))
-        if loaded and (loaded[0].unsettled or memberships):
+        if loaded and (loaded[0].change_pending or memberships):
             found = await self._with_members(run.tenant, found)
             members = found.memberships.get(edge.group_id, ())
             edges = [item for item in members if item.member_id == edge.member_id]

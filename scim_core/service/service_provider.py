@@ -29,7 +29,7 @@ from scim_core.service.resource_change import Requested, ResourceChange
 from scim_core.storage.port import NotFound, Storage, StorageBusy, Swept, VersionConflict
 
 WRITER_SECONDS = 10
-"""How long somebody who wants to change a resource helps to carry out its large change, before being told to return."""
+"""How long somebody who wants to change a resource helps to apply its large change, before being told to return."""
 
 SWEEP_AFTER = timedelta(minutes=2)
 """Age of an unfinished change that the sweep takes up: every request that might be at it has ended long before."""
@@ -37,8 +37,8 @@ SWEEP_AFTER = timedelta(minutes=2)
 SWEEP_SECONDS = 240
 """Longest time of one sweep, which the next one follows after five minutes unless a deployment says otherwise."""
 
-UNSETTLED_RETRY_AFTER = 30
-"""Seconds after which to come back to a resource whose change is still being carried out: it takes a minute or two."""
+PENDING_RETRY_AFTER = 30
+"""Seconds after which to come back to a resource with a pending change: to apply it takes a minute or two."""
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ class ServiceProvider:
         async def attempt() -> None:
             stored, edges = await asyncio.gather(self.read(address), self._memberships.for_deletion(address))
             conditions.require(stored.version)
-            await self.require_settled(address, stored)
+            await self.require_applied(address, stored)
             try:
                 await self._storage.delete(address.tenant, stored, edges, now=instant_text(self._clock()))
             except NotFound:
@@ -154,7 +154,7 @@ class ServiceProvider:
         await self._retry.until_not_overtaken((address.tenant, address.id), attempt)
 
     async def sweep(self) -> Swept:
-        """The large changes that nobody has been carrying out for SWEEP_AFTER are carried out; raises StorageBusy."""
+        """The large changes that have been unfinished for SWEEP_AFTER are finished; raises StorageBusy."""
         before = instant_text(self._clock() - SWEEP_AFTER)
         return await self._storage.sweep(before=before, seconds=SWEEP_SECONDS)
 
@@ -177,18 +177,18 @@ class ServiceProvider:
         """The resource alone. Raises NotFoundException, StorageBusy."""
         [stored] = await self._storage.read(address.tenant, address.resource_type.name, [address.id])
         if stored is None:
-            # A deletion that was left unfinished is carried on by whoever asks for what it deleted.
-            await self._storage.settle(address.tenant, address.id, seconds=READER_SECONDS)
+            # A deletion that was left unfinished is applied by whoever asks for what it deleted.
+            await self._storage.apply_pending(address.tenant, address.id, seconds=READER_SECONDS)
             raise address.not_found()
         return stored
 
-    async def require_settled(self, address: Address, stored: StoredResource) -> None:
-        """Raises VersionConflict once a large change of the resource has been carried out, StorageBusy when it goes on.
+    async def require_applied(self, address: Address, stored: StoredResource) -> None:
+        """Raises VersionConflict once a pending change of the resource is applied, StorageBusy when it stays pending.
 
-        What was read beside the resource may be older than that change.
+        What was read side by side with the resource may be older than that change.
         """
-        if not stored.unsettled:
+        if not stored.change_pending:
             return
-        if await self._storage.settle(address.tenant, address.id, seconds=WRITER_SECONDS):
-            raise StorageBusy("a large change of the resource is being carried out", UNSETTLED_RETRY_AFTER)
+        if await self._storage.apply_pending(address.tenant, address.id, seconds=WRITER_SECONDS):
+            raise StorageBusy("a large change of the resource is being applied", PENDING_RETRY_AFTER)
         raise VersionConflict

@@ -13,6 +13,9 @@ from scim_core.model import NO_EDITS, Column, IndexEntry, Membership, Membership
 MANY_MEMBERSHIPS = 100
 """From this many memberships on, a delete need not be given all that its resource takes part in."""
 
+READ_AS_ONE = 1_000
+"""Fewer memberships of a group than this are read as at one moment: one answer of Table Storage holds them."""
+
 RETRY_AFTER_SECONDS = 5
 """How long whoever met a busy storage is asked to wait: long enough for a throttled partition to recover."""
 
@@ -56,7 +59,7 @@ class PagePosition:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep did: the changes it carried to their end, and those that it had to leave."""
+    """What a sweep did: how many large changes it finished, and how many it had to leave."""
 
     finished: int = 0
     left: int = 0
@@ -101,8 +104,8 @@ class StorageBusy(StorageError):
 class Storage(Protocol):
     """Keeps resources and memberships per tenant. Every change is all-or-nothing.
 
-    A change of many memberships is decided at once and may be carried out in pieces. Until that has happened the
-    resource is `unsettled`; the change itself returns when it is decided and has been given some time.
+    A large change, of many memberships, is decided at once and may be applied in steps. Until then it is pending:
+    the resource says so by `change_pending`. The change itself returns when it is decided and has been given some time.
     Returned values are the caller's own: changing them changes nothing stored. Ids order resources by creation.
     """
 
@@ -167,7 +170,8 @@ class Storage(Protocol):
     async def edit_members(self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool) -> None:
         """The edits are stored, and the group's version and last_modified become those of `group`.
 
-        The document stands as it is; with `guarded` the group must still be in the state of `group.etag`.
+        The document stands as it is; with `guarded` the group must still be in the state of `group.etag`, and the
+        change is one as a whole: the group's base_version becomes that of `group`, too. So it does by a large change.
         Edits are idempotent. The version of each member moves too, for its `groups` have changed.
         Raises VersionConflict (guarded), NotFound (the group or a member to add), TooLarge, StorageBusy.
         """
@@ -182,17 +186,20 @@ class Storage(Protocol):
         Raises VersionConflict (it or its memberships have changed), NotFound, TooLarge, StorageBusy.
         """
 
-    async def settle(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:
-        """A pending change of this resource, which may be gone by it, is carried on for at most `seconds`.
+    async def apply_pending(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:
+        """A pending change of this resource, which that change may have deleted, is applied for at most `seconds`.
 
-        Returns the edits it has still to make then: none when it is done, or is a deletion. Raises StorageBusy.
+        Returns the edits that are left then: none when it is applied, or is a deletion. Raises StorageBusy.
         """
 
     async def sweep(self, *, before: str, seconds: float) -> Swept:
-        """The changes of all tenants that were decided before an instant and that nobody has finished are finished."""
+        """The large changes of all tenants begun before an instant are applied, or abandoned if never decided."""
 
     async def members_of(self, tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
-        """All memberships of a group, or the first `limit`, ordered by member id."""
+        """All memberships of a group, or the first `limit`, ordered by member id.
+
+        Of READ_AS_ONE or more, each is as it was at some moment of the reading.
+        """
 
     async def members_of_each(self, tenant: str, group_ids: Sequence[str]) -> dict[str, list[Membership]]:
         """For each of these ids, all memberships of the group, ordered by member id. Some groups are read at a time."""

@@ -23,13 +23,14 @@ ROUND_TRIPS = {
 }
 
 
-async def test_bare_calls_are_those_that_the_operation_makes_in_as_many_round_trips_as_the_design_allows() -> None:
-    with Azurite.start() as azurite:
-        ours, others = (Settings.from_environment(environment(azurite, table, TOKEN)) for table in ("scim", "bare"))
-        await prepare(ours, USERS)
-        await prepare(others, USERS)
-        counter = CallCounter(ours, others)
-        client = Client("/scim/v2", TOKEN)
-        calls = {operation.title: await counter.calls(operation, client, 0) for operation in OPERATIONS}
-        await counter.close()
+async def test_bare_calls_are_those_that_the_operation_makes_in_as_many_round_trips_as_the_design_allows(
+    azurite: Azurite,
+) -> None:
+    ours, others = (Settings.from_environment(environment(azurite, table, TOKEN)) for table in ("ours", "bare"))
+    await prepare(ours, USERS)
+    await prepare(others, USERS)
+    counter = CallCounter(ours, others)
+    client = Client("/scim/v2", TOKEN)
+    calls = {operation.title: await counter.calls(operation, client, 0) for operation in OPERATIONS}
+    await counter.close()
     assert {title: made.round_trips for title, made in calls.items()} == ROUND_TRIPS

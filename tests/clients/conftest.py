@@ -11,7 +11,8 @@ from scim_core.settings import Settings
 from tests.clients.targets import InProcess, OverHttp, Target
 from tests.credentials import KINDS, target_of
 from tests.memory_rows import memory_storage
-from tests.running import running_endpoint
+from tests.running import RunningEndpoint
+from tests.scim import UNLIMITED
 from tests.tenancy import Misbehaving
 
 TOKEN = "b6Xk0y6mQ8rW2nV5sJ1tZ7cL4hD9fG3p"
@@ -24,17 +25,17 @@ def in_process() -> InProcess:
     environment = {
         "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),
         "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
+        **UNLIMITED,
     }
     endpoint = build(Settings.from_environment(environment), storage=memory_storage())
     return InProcess(endpoint, "http://localhost:7071/scim/v2", TOKEN)
 
 
 @pytest.fixture(scope="session")
-async def over_http() -> AsyncIterator[OverHttp]:
-    """One endpoint over Azurite, whose single tenant all plays share."""
-    with running_endpoint() as endpoint:
-        async with httpx.AsyncClient(timeout=SECONDS, limits=httpx.Limits(max_connections=None)) as client:
-            yield OverHttp(client, endpoint.base_url, endpoint.token)
+async def over_http(endpoint: RunningEndpoint) -> AsyncIterator[OverHttp]:
+    """The running endpoint, whose single tenant all plays share."""
+    async with httpx.AsyncClient(timeout=SECONDS, limits=httpx.Limits(max_connections=None)) as client:
+        yield OverHttp(client, endpoint.base_url, endpoint.token)
 
 
 @pytest.fixture(scope="session")

@@ -1,44 +1,23 @@
-"""scim2-tester's checks against the running endpoint: the schemas it serves, used in every way they allow."""
+"""scim2-tester's checks against the running endpoint: the schemas it serves, used in every way they allow.
 
-from collections.abc import AsyncIterator, Iterator
+One kind of credential is enough for them. That each kind opens the same endpoint is for other tests to show: over HTTP
+tests/worker/test_tenants.py, in this process all recorded exchanges of tests/clients.
+"""
 
-import aiohttp
 import httpx
 import pytest
 from scim2_tester import CheckResult, Status, check_server, get_all_available_tags
 
-from devhost.play_entra import KINDS, Entra, onboarded
 from tests.conformance.scim_client import ScimClient
-from tests.running import RunningEndpoint, clean_environment, running_authority, running_tenants
-
-CREDENTIALS = ("single", *KINDS)
+from tests.running import RunningEndpoint
+from tests.worker.processes import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
-async def bearers(endpoint: RunningEndpoint) -> AsyncIterator[dict[str, tuple[str, str]]]:
-    """Where to go with which bearer token, by kind of credential: the single tenant, and one tenant for each other."""
-    with (
-        running_authority() as authority,
-        running_tenants("--quiet", SCIM_ENTRA_AUTHORITY=authority.url) as tenants,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name, value in clean_environment().items():
-            patch.setenv(name, value)
-        patch.setenv("SCIM_STORAGE_CONNECTION", tenants.azurite.connection_string)
-        found = {"single": (endpoint.base_url, endpoint.token)}
-        async with aiohttp.ClientSession() as http:
-            for kind in KINDS:
-                customer = await onboarded(kind, tenants.app.url)
-                found[kind] = (customer.scim_url, await Entra(http, customer, authority, quiet=True).bearer())
-        yield found
-
-
-@pytest.fixture(scope="module", params=CREDENTIALS)
-def results(request: pytest.FixtureRequest, bearers: dict[str, tuple[str, str]]) -> Iterator[list[CheckResult]]:
-    base_url, bearer = bearers[request.param]
-    headers = {"Authorization": f"Bearer {bearer}"}
-    with httpx.Client(base_url=base_url, headers=headers, trust_env=False) as http:
-        yield check_server(ScimClient(http))
+def results(endpoint: RunningEndpoint) -> list[CheckResult]:
+    headers = {"Authorization": f"Bearer {endpoint.token}"}
+    with httpx.Client(base_url=endpoint.base_url, headers=headers, trust_env=False, timeout=PATIENCE_SECONDS) as http:
+        return check_server(ScimClient(http))
 
 
 def test_every_check_succeeds(results: list[CheckResult]) -> None:

@@ -326,21 +326,21 @@ async def test_a_deletion_that_dies_at_any_call_is_finished_by_the_next(
     assert calls > 6, "one call each: to read, mark, read, find rows, remove them, find none, read, forget"
 
 
-async def test_a_change_that_is_unfinished_is_erased_with_its_marker_and_no_other_tenants(
+async def test_a_change_that_is_unfinished_is_erased_with_its_sweep_entry_and_no_other_tenants(
     registry: TableRegistry, storage: TableStorage, clock: Clock
 ) -> None:
     for name in ("contoso", "contoso-2"):
         await provisioned(storage, name, users=1)
         await created(registry, name)
-        marker = RowOperation(
-            Verb.UPSERT, Role.OTHER, keys.marker(name, "g", "m"), {"tenant": name, "id": "g", "mark": "m"}
+        entry = RowOperation(
+            Verb.UPSERT, Role.OTHER, keys.sweep_entry(name, "g", "m"), {"tenant": name, "id": "g", "mark": "m"}
         )
-        await storage.rows.transact(keys.MARKERS, [marker])
+        await storage.rows.transact(keys.SWEEP, [entry])
         await storage.rows.transact(name, [RowOperation(Verb.UPSERT, Role.OTHER, keys.pending("g"), {"id": "g"})])
     await administration(registry, clock).delete("contoso", lambda _: None)
     assert await left(storage, "contoso") == 0
-    markers = [row.properties["tenant"] async for row in rows_of(storage.rows, keys.MARKERS)]
-    assert markers == ["contoso-2"]
+    entries = [row.properties["tenant"] async for row in rows_of(storage.rows, keys.SWEEP)]
+    assert entries == ["contoso-2"]
 
 
 @also_on_azurite

@@ -207,14 +207,14 @@ async def test_what_was_written_since_an_instant_is_found(rows: Rows) -> None:
 
 async def test_partitions_with_rows_are_found_one_after_the_other(rows: Rows) -> None:
     assert await rows.partition_after("") is None
-    for tenant in ("b", "a", "c", keys.MARKERS, keys.REGISTRY, "a/b"):
+    for tenant in ("b", "a", "c", keys.SWEEP, keys.REGISTRY, "a/b"):
         await rows.transact(tenant, [insert("1")])
     await rows.transact("b", [operation(Verb.DELETE, "1")])
     found, last = [], await rows.partition_after("")
     while last is not None:
         found.append(last)
         last = await rows.partition_after(last)
-    assert found == [keys.MARKERS, keys.REGISTRY, "a", "a.~b", "c"]
+    assert found == [keys.SWEEP, keys.REGISTRY, "a", "a.~b", "c"]
 
 
 # Changing rows

@@ -30,8 +30,8 @@ async def directory(storage: TableStorage) -> Directory:
 
 @pytest.fixture
 def _nobody_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Changes are decided, and neither who asked for them nor who meets them carries them out."""
-    monkeypatch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 0)
+    """Changes are decided, and neither who asked for them nor who meets them applies them."""
+    monkeypatch.setattr(table_storage_module, "APPLY_SECONDS", 0)
     monkeypatch.setattr(group_snapshots, "READER_SECONDS", 0)
     monkeypatch.setattr(service_provider, "WRITER_SECONDS", 0)
 

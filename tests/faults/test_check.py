@@ -108,14 +108,14 @@ async def test_damage_is_found_and_mended(place: Place, name: str) -> None:
     assert await place.storage.find(TENANT, "User", next(iter(user(2).index - user(1).index))) == [id_of(2)]
 
 
-async def test_an_unfinished_change_is_found_and_carried_out(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unfinished_change_is_found_and_applied(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     await create(place.storage, *(user(number) for number in range(100, 150)))
 
     async def never(*_: object) -> bool:
         return False
 
     with monkeypatch.context() as patch:
-        patch.setattr(large_change_runner, "carry_out", never)
+        patch.setattr(large_change_runner, "apply", never)
         before = await stored(place.storage, group(10))
         edits = adding(*(edge(10, number) for number in range(100, 150)))
         await place.storage.edit_members(TENANT, before, edits, guarded=False)

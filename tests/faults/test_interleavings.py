@@ -57,8 +57,8 @@ async def is_clean(directory: Directory) -> bool:
     await directory.swept()
     checked = await check(directory.storage.rows, TENANT)
     assert checked.findings == []
-    markers = await directory.storage.rows.page(keys.MARKERS, keys.everything())
-    return markers.rows == []
+    entries = await directory.storage.rows.page(keys.SWEEP, keys.everything())
+    return entries.rows == []
 
 
 RACES = 500
@@ -81,12 +81,12 @@ async def test_a_member_that_joins_while_it_is_deleted_leaves_no_membership_whoe
 
 
 @pytest.mark.usefixtures("_nobody_has_time")
-async def test_members_of_a_group_whose_deletion_is_being_carried_out_can_be_changed_and_deleted(
+async def test_members_of_a_group_whose_deletion_is_being_applied_can_be_changed_and_deleted(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, users = directory.client, directory.users
     with monkeypatch.context() as patch:
-        patch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 20)
+        patch.setattr(table_storage_module, "APPLY_SECONDS", 20)
         await all_join(directory)
         other = await client.group("other", users[0], users[1])
     monkeypatch.setattr(table_storage_module, "MANY_MEMBERSHIPS", 4)
@@ -99,7 +99,7 @@ async def test_members_of_a_group_whose_deletion_is_being_carried_out_can_be_cha
 
 
 @pytest.mark.usefixtures("_nobody_has_time")
-async def test_groups_of_a_user_whose_deletion_is_being_carried_out_can_be_changed_and_deleted(
+async def test_groups_of_a_user_whose_deletion_is_being_applied_can_be_changed_and_deleted(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, users = directory.client, directory.users
@@ -110,13 +110,13 @@ async def test_groups_of_a_user_whose_deletion_is_being_carried_out_can_be_chang
     assert (put.status, member_ids(put.document)) == (200, ids(users[1:3]))
     assert (await client.patch(path(groups[2]), remove("members"))).status == 204
     assert (await client.delete(path(groups[3]))).status == 204
-    monkeypatch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 20)
+    monkeypatch.setattr(table_storage_module, "APPLY_SECONDS", 20)
     assert await is_clean(directory)
     shown = [member_ids(await client.document(group)) for group in (*groups[:3], groups[4])]
     assert shown == [ids(users[1:2]), ids(users[1:3]), [], ids(users[1:2])]
 
 
-async def test_a_decision_that_is_sent_again_after_its_change_was_carried_out_is_no_second_one(
+async def test_a_decision_that_is_sent_again_after_its_change_was_applied_is_no_second_one(
     directory: Directory,
 ) -> None:
     repeated = 0
@@ -197,7 +197,7 @@ async def test_a_repair_leaves_a_change_alone_that_is_decided_meanwhile(
 
     MeddledRows(directory, meddle)
     with monkeypatch.context() as patch:
-        patch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 0)
+        patch.setattr(table_storage_module, "APPLY_SECONDS", 0)
         await all_join(directory)
     assert found
     assert await is_clean(directory)
@@ -208,11 +208,11 @@ async def test_a_repair_leaves_a_change_alone_that_is_decided_meanwhile(
 async def test_a_member_change_does_not_take_for_done_what_a_large_change_before_it_has_yet_to_do(
     directory: Directory, monkeypatch: pytest.MonkeyPatch, joins: bool
 ) -> None:
-    """The group is read late, when the large change has been carried out, and the membership early."""
+    """The group is read late, when the large change has been applied, and the membership early."""
     client, group, storage, users = directory.client, directory.group, directory.storage, directory.users
     large = add("members", references(*users)) if not joins else replace("members", references(*users[1:]))
     with monkeypatch.context() as patch:
-        patch.setattr(table_storage_module, "CARRY_OUT_SECONDS", 0)
+        patch.setattr(table_storage_module, "APPLY_SECONDS", 0)
         assert (await client.patch(path(group), large)).status == 204
     present, read = storage.present, storage.read
 

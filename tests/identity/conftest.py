@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from devhost.azurite import ACCOUNT, MAIN, NPM, free_port, install
-from devhost.node import find_node
+from devhost.azurite import ACCOUNT, MAIN, NPM, free_port, installed
+from tests.worker.processes import PATIENCE_SECONDS, until
 
 CLIENT_ID = "0b5a0b1e-0000-4000-8000-00000000c11e"
 HEADER = "of-the-platform"
@@ -72,38 +72,43 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 @pytest.fixture(scope="session")
 def account_url(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The tables of an account that wants bearer tokens."""
-    with _azurite("table", certificate, tmp_path_factory.mktemp("azurite")) as url:
+    with _azurite("table", certificate, tmp_path_factory.mktemp("azurite") / "log") as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def blob_url(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The blobs of an account that wants bearer tokens."""
-    with _azurite("blob", certificate, tmp_path_factory.mktemp("azurite")) as url:
+    with _azurite("blob", certificate, tmp_path_factory.mktemp("azurite") / "log") as url:
         yield url
 
 
 @contextmanager
-def _azurite(service: str, certificate: Certificate, folder: Path) -> Iterator[str]:
-    node, port, log = find_node(), free_port(), folder / "log"
-    main = str(install(node) / MAIN).replace("/table/", f"/{service}/")
+def _azurite(service: str, certificate: Certificate, log: Path) -> Iterator[str]:
+    (node, folder), port = installed(), free_port()
+    main = str(folder / MAIN).replace("/table/", f"/{service}/")
     options = [f"--{service}Port", str(port), "--oauth", "basic", "--disableTelemetry", "--inMemoryPersistence"]
     options += ["--cert", str(certificate.path), "--key", str(certificate.key), "--skipApiVersionCheck"]
     command = [node.executable, "--require", str(NPM / "exit_with_parent.cjs"), main, *options]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while "successfully" not in log.read_text(errors="replace"):
+    try:
+        assert until(lambda: "successfully" in log.read_text(errors="replace") or process.poll() is not None)
         assert process.poll() is None, log.read_text(errors="replace")
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    yield f"https://127.0.0.1:{port}/{ACCOUNT}"
-    process.stdin.close()
-    process.wait(20)
+        yield f"https://127.0.0.1:{port}/{ACCOUNT}"
+    finally:
+        process.stdin.close()
+        process.wait(PATIENCE_SECONDS)
 
 
 @pytest.fixture
 def platform() -> Iterator[Platform]:
+    with running_platform() as there:
+        yield there
+
+
+@contextmanager
+def running_platform() -> Iterator[Platform]:
     """The endpoint by which App Service gives tokens to whoever knows its header."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -125,14 +130,20 @@ def platform() -> Iterator[Platform]:
     there = Platform(f"http://127.0.0.1:{server.server_port}/msi/token")
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield there
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    try:
+        yield there
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @pytest.fixture
 def environment(account_url: str, certificate: Certificate, platform: Platform) -> dict[str, str]:
+    return in_azure(account_url, certificate, platform)
+
+
+def in_azure(account_url: str, certificate: Certificate, platform: Platform) -> dict[str, str]:
     """The settings of an app in Azure, and the certificate that this account shows."""
     return {
         "SCIM_STORAGE_ACCOUNT_URL": account_url,

@@ -9,6 +9,7 @@ import httpx
 
 from tests.identity.conftest import CLIENT_ID, Platform
 from tests.running import ROOT, clean_environment, running_app
+from tests.worker.processes import PATIENCE_SECONDS
 
 TOKEN = "a-token-of-this-test"
 
@@ -29,14 +30,16 @@ def test_the_endpoint_keeps_its_directory_with_the_platforms_identity(
 ) -> None:
     settings = environment | {"SCIM_TOKEN_SHA256": hashlib.sha256(TOKEN.encode()).hexdigest()}
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/scim+json"}
-    with running_app(ROOT, settings) as app:
-        base = f"{app.url}/scim/v2"
-        created = httpx.post(f"{base}/Users", headers=headers, json={"userName": "ann@example.com"})
+    with (
+        running_app(ROOT, settings) as app,
+        httpx.Client(base_url=f"{app.url}/scim/v2", headers=headers, timeout=PATIENCE_SECONDS) as http,
+    ):
+        created = http.post("/Users", json={"userName": "ann@example.com"})
         assert created.status_code == 201, created.text
         where = {"filter": 'userName eq "ann@example.com"'}
-        assert httpx.get(f"{base}/Users", headers=headers, params=where).json()["totalResults"] == 1
-        assert httpx.delete(f"{base}/Users/{created.json()['id']}", headers=headers).status_code == 204
-        httpx.post(f"{base}/Users", headers=headers, json={"userName": "bob@example.com"})
+        assert http.get("/Users", params=where).json()["totalResults"] == 1
+        assert http.delete(f"/Users/{created.json()['id']}").status_code == 204
+        assert http.post("/Users", json={"userName": "bob@example.com"}).status_code == 201
     # One token serves for its hour, and it was asked for the identity that the settings name.
     [asked] = platform.asked
     assert asked["client_id"] == CLIENT_ID

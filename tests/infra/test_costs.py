@@ -13,16 +13,15 @@ from scim_core.storage.tables import TableStorage, table_storage
 from tests.running import ROOT
 from tests.scim import Client, Clock, add, endpoint_over, references
 from tests.scim import replace as replacing
+from tests.tables import new_table
 from tests.transcript import transcript
 
 
 @pytest.fixture
-async def tables() -> AsyncIterator[TableStorage]:
-    with Azurite.start() as azurite:
-        environment = {"SCIM_STORAGE_CONNECTION": azurite.connection_string}
-        storage = table_storage(StorageSettings.from_environment(environment))
-        yield storage
-        await storage.close()
+async def tables(azurite: Azurite) -> AsyncIterator[TableStorage]:
+    storage = table_storage(StorageSettings.from_environment(new_table(azurite)))
+    yield storage
+    await storage.close()
 
 
 async def test_the_storage_calls_of_a_cycle_are_those_that_are_reckoned_with(tables: TableStorage) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from devhost.azurite import Azurite
 from infra import package
 from tests.requirement_files import locked
 from tests.running import ROOT
+from tests.tables import new_table
 
 TOKEN = "of-the-package"
 REQUIREMENTS = ".python_packages/lib/site-packages/"
@@ -110,16 +110,15 @@ def test_the_same_sources_give_the_same_bytes(built, tmp_path):
     assert len(digests) == 1
 
 
-def test_it_starts_and_answers_with_nothing_but_python(python, unzipped, devhost_alone):
-    with Azurite.start() as azurite:
-        environment = {
-            "PATH": os.defpath,
-            "SCIM_TOKEN_SHA256": hashlib.sha256(TOKEN.encode()).hexdigest(),
-            "SCIM_STORAGE_CONNECTION": azurite.connection_string,
-        }
-        script = WHERE.with_name("start_package.py")
-        command = [str(python), "-I", str(script), str(unzipped), str(devhost_alone), "POST", "/scim/v2/Users", TOKEN]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+def test_it_starts_and_answers_with_nothing_but_python(python, unzipped, devhost_alone, azurite):
+    environment = {
+        "PATH": os.defpath,
+        "SCIM_TOKEN_SHA256": hashlib.sha256(TOKEN.encode()).hexdigest(),
+        **new_table(azurite),
+    }
+    script = WHERE.with_name("start_package.py")
+    command = [str(python), "-I", str(script), str(unzipped), str(devhost_alone), "POST", "/scim/v2/Users", TOKEN]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["status"] == 201

@@ -18,7 +18,7 @@ from scim_core.endpoint.routes import ROOT_ROUTES, ROUTES, Route
 from scim_core.ids import uuid7
 from scim_core.protocol.schemas import load_catalogue
 from tests.memory_rows import memory_storage
-from tests.scim import ENTERPRISE, GROUP, PATCH_OP, SEARCH_REQUEST, USER
+from tests.scim import ENTERPRISE, GROUP, PATCH_OP, SEARCH_REQUEST, UNLIMITED, USER
 from tests.tenancy import Service, document, settings
 
 CATALOGUE = load_catalogue(None)
@@ -138,7 +138,7 @@ def sent_to(route: Route, endpoint: str, it: Named) -> Iterator[Sent]:
 @pytest.fixture(params=["memory", "azurite"])
 def service(request: pytest.FixtureRequest) -> Service:
     storage = memory_storage() if request.param == "memory" else request.getfixturevalue("azurite_storage")
-    return Service(settings(SCIM_TENANT_REQUESTS_PER_SECOND="1000000"), storage)
+    return Service(settings(**UNLIMITED), storage)
 
 
 @dataclass

@@ -211,7 +211,7 @@ async def test_a_foreign_value_in_the_table_is_named(directory):
 async def test_the_tenants_are_found_and_what_belongs_to_none_is_not_one(directory):
     before = directory()
     operation = RowOperation(Verb.UPSERT, Role.OTHER, "User:1", {"id": "1"})
-    for tenant in ("contoso", "fabrikam", keys.MARKERS):
+    for tenant in ("contoso", "fabrikam", keys.SWEEP):
         await before.rows.transact(tenant, [operation])
     assert [tenant async for tenant in tenants(before.rows)] == ["contoso", "fabrikam"]
 

@@ -122,14 +122,14 @@ def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def died(monkeypatch: pytest.MonkeyPatch):
-    """Leaves a large change decided and not carried out, as a process does that dies."""
+    """Leaves a large change decided and not applied, as a process does that dies."""
 
     async def die(client: Client, group: dict, users: list[dict]) -> None:
         async def nothing(*_: object, **__: object) -> None:
             raise TimeoutError
 
         with monkeypatch.context() as patch:
-            patch.setattr(large_change_runner._Settling, "run", nothing)
+            patch.setattr(large_change_runner._Applying, "run", nothing)
             await client.patch(f"/Groups/{group['id']}", add("members", references(*users)))
 
     return die

@@ -24,12 +24,12 @@ def resource(**changes: Any) -> StoredResource:
 
 def test_the_properties_of_a_row_are_those_of_the_layout() -> None:
     entries = frozenset({IndexEntry("userName", "ann", unique=True), IndexEntry("externalId", "7")})
-    assert to_properties(resource(index=entries, columns={"active": True}), "mark") == {
+    assert to_properties(resource(index=entries, columns={"active": True}), "change") == {
         "id": "1",
         "created": "then",
         "lastModified": "then",
         "version": "v1",
-        "edges": "mark",
+        "edges": "change",
         "c_active": True,
         "i0": "User.externalId:7:1\nUser.userName:ann",
         "d0": '{"userName":"ann"}',
@@ -50,10 +50,10 @@ def test_a_document_is_split_into_parts_that_fit_a_property_and_joined_again(tex
 
 def test_a_resource_remembers_the_state_in_which_it_was_read() -> None:
     entries = frozenset(IndexEntry("emails.value", f"{number:04d}" * 99) for number in range(90))
-    properties = to_properties(resource(index=entries), "mark")
+    properties = to_properties(resource(index=entries), "change")
     assert {"i0", "i1"} <= properties.keys()
     state = ReadState.of(from_entity("User", properties, "etag"))
-    assert (state.etag, state.mark, len(state.index_keys)) == ("etag", "mark", 90)
+    assert (state.etag, state.change_id, len(state.index_keys)) == ("etag", "change", 90)
 
 
 def test_a_resource_that_was_never_read_cannot_be_changed() -> None:
@@ -108,7 +108,7 @@ def test_a_transaction_beyond_a_limit_is_refused_by_name() -> None:
 
 def test_a_new_resource_is_the_first_operation_so_that_a_repetition_is_known() -> None:
     entries = frozenset({IndexEntry("userName", "ann", unique=True), IndexEntry("externalId", "7")})
-    verbs = [(item.verb, item.role, item.about) for item in creation(resource(index=entries), (), "mark").own]
+    verbs = [(item.verb, item.role, item.about) for item in creation(resource(index=entries), (), "change").own]
     assert verbs == [
         (Verb.INSERT, Role.RESOURCE, ""),
         (Verb.UPSERT, Role.INDEX, "externalId"),

@@ -4,16 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import RunningApp, RunningEndpoint, running_app, running_endpoint
+from tests.running import RunningApp, running_app
 
 ODD_APP = Path(__file__).with_name("odd_app")
 LOCAL_SETTINGS = '{"Values": {"ODD_ONE": "of the file", "ODD_TWO": "of the file"}}'
-
-
-@pytest.fixture(scope="session")
-def endpoint() -> Iterator[RunningEndpoint]:
-    with running_endpoint() as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

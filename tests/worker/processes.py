@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 def until(condition: Callable[[], bool]) -> bool:

@@ -7,6 +7,8 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.worker.processes import PATIENCE_SECONDS
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -29,7 +31,7 @@ def send(
     body: bytes | Iterable[bytes] | None = None,
 ) -> Answer:
     """The answer of the server at `url` to a request with exactly this target. An iterable is sent in chunks."""
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=30)
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
     try:
         connection.request(method, target, body, dict(headers or {}))
         response = connection.getresponse()

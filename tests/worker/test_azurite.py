@@ -1,13 +1,17 @@
 """Azurite, started and stopped."""
 
+import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from azure.data.tables import TableServiceClient
 
+from devhost import azurite as azurite_module
 from devhost import node
-from devhost.azurite import Azurite, free_port
+from devhost.azurite import MAIN, PORTS, Azurite, free_port
 from devhost.errors import DevhostError, PortInUseError
 from tests.running import ROOT
 from tests.worker.processes import is_running, until
@@ -30,39 +34,58 @@ def create_table(azurite: Azurite, name: str) -> None:
         service.create_table(name)
 
 
-def test_in_memory_it_answers_until_it_is_stopped():
-    with Azurite.start() as azurite:
+def test_on_the_port_that_was_chosen_it_answers_until_it_is_stopped():
+    port = free_port()
+    with Azurite.start(port) as azurite:
         create_table(azurite, "things")
-        assert tables(azurite) == ["things"]
+        assert (azurite.port, tables(azurite)) == (port, ["things"])
 
     assert azurite.process.returncode == 0
     azurite.stop()
 
 
-def test_a_port_can_be_chosen():
-    port = free_port()
-    with Azurite.start(port) as azurite:
-        assert azurite.port == port
-
-
-def test_data_outlives_it_and_its_log_is_kept(tmp_path):
+def test_data_outlives_it_its_log_is_kept_and_two_never_share_a_folder(tmp_path):
     log = tmp_path / "logs" / "azurite.log"
     with Azurite.start(data=tmp_path / "data", log=log) as azurite:
         create_table(azurite, "things")
+        with pytest.raises(DevhostError, match="Another Azurite keeps its tables in"):
+            Azurite.start(data=tmp_path / "data")
     with Azurite.start(data=tmp_path / "data") as azurite:
         assert tables(azurite) == ["things"]
 
     assert "successfully closed" in log.read_text()
 
 
-def test_two_never_share_a_folder(tmp_path):
-    with Azurite.start(data=tmp_path), pytest.raises(DevhostError, match="Another Azurite keeps its tables in"):
-        Azurite.start(data=tmp_path)
-
-
-def test_a_port_in_use_is_named():
-    with Azurite.start() as azurite, pytest.raises(PortInUseError, match=f"Port {azurite.port} is in use"):
+def test_a_port_in_use_is_named(azurite):
+    with pytest.raises(PortInUseError, match=f"Port {azurite.port} is in use"):
         Azurite.start(azurite.port)
+
+
+def test_a_free_port_is_one_that_nothing_uses_and_no_client_gets_by_chance(monkeypatch):
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        port = taken.getsockname()[1]
+        assert port in PORTS
+        monkeypatch.setattr("devhost.azurite.PORTS", range(port, port + 2))
+        assert {free_port() for _ in range(20)} == {port + 1}
+
+
+def test_of_two_that_need_it_at_the_same_time_one_fetches_it(tmp_path, monkeypatch):
+    fetched = []
+
+    def fetch(_, folder):
+        fetched.append(folder)
+        time.sleep(0.1)  # long enough for another to begin
+        (folder / MAIN).parent.mkdir(parents=True)
+        (folder / MAIN).touch()
+
+    monkeypatch.setattr(azurite_module, "INSTALLED", tmp_path / "package")
+    monkeypatch.setattr(azurite_module, "_npm_ci", fetch)
+    with ThreadPoolExecutor(2) as threads:
+        one, other = threads.map(lambda _: azurite_module.installed(), range(2))
+
+    assert one == other
+    assert (one[1] / MAIN).is_file()
+    assert len(fetched) == 1
 
 
 def test_it_ends_when_its_starter_is_killed(tmp_path):

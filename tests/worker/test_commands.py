@@ -1,5 +1,6 @@
 """The commands a developer runs: `python -m devhost` and, behind `make run`, `python -m devhost.run`."""
 
+import json
 import os
 import re
 import signal
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from devhost import run
 from devhost.azurite import free_port
 from tests.running import ROOT, clean_environment
-from tests.worker.processes import until
+from tests.worker.processes import PATIENCE_SECONDS, until
 from tests.worker.raw_http import Answer, send
 
 UNSET = dict.fromkeys(("PORT", "AZURITE", "AZURITE_PORT", "SCIM_TOKEN", "TENANTS"), "")
@@ -23,8 +25,10 @@ UNSET = dict.fromkeys(("PORT", "AZURITE", "AZURITE_PORT", "SCIM_TOKEN", "TENANTS
 
 @dataclass(frozen=True)
 class Run:
+    folder: Path
     process: subprocess.Popen[bytes]
     output: Path
+    settings: dict[str, str]
 
     def said(self, pattern: str) -> str | None:
         found = re.search(pattern, self.output.read_text())
@@ -48,19 +52,19 @@ class Run:
 def running(folder: Path, **settings: str) -> Iterator[Run]:
     """`python -m devhost.run` in this folder, once it answers."""
     environment = clean_environment() | UNSET | {"PYTHONPATH": str(ROOT)} | settings
-    output = folder / "output"
+    output = folder / f"output of {settings['PORT']}"  # several may run in one folder
     with output.open("w") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "devhost.run"], cwd=folder, env=environment, stdout=file, stderr=file
         )
-    run = Run(process, output)
+    started = Run(folder, process, output, settings)
     try:
-        assert until(lambda: run.said("(Ctrl-C stops both)") or process.poll() is not None)
+        assert until(lambda: started.said("(Ctrl-C stops both)") or process.poll() is not None)
         assert process.poll() is None, output.read_text()
-        yield run
+        yield started
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_SECONDS)
 
 
 def refused(folder: Path, **settings: str) -> str:
@@ -74,76 +78,81 @@ def refused(folder: Path, **settings: str) -> str:
     return done.stderr
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """One that keeps its tables, with a token of one's own."""
+    with running(tmp_path_factory.mktemp("kept"), PORT=str(free_port()), SCIM_TOKEN="my-own-token") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def fleeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """One that keeps nothing, with a port for Azurite."""
+    folder = tmp_path_factory.mktemp("fleeting")
+    with running(folder, PORT=str(free_port()), AZURITE="memory", AZURITE_PORT=str(free_port())) as started:
+        yield started
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_both(tmp_path, number):
-    with running(tmp_path, PORT=str(free_port()), AZURITE="memory") as run:
-        assert run.users().status == 200
-        assert run.azurite_answers()
-        run.process.send_signal(number)
-        assert run.process.wait(30) == 0
+    with running(tmp_path, PORT=str(free_port()), AZURITE="memory") as both:
+        assert both.users().status == 200
+        assert both.azurite_answers()
+        both.process.send_signal(number)
+        assert both.process.wait(PATIENCE_SECONDS) == 0
 
-    assert not run.azurite_answers()
-    assert "Traceback" not in run.output.read_text()
-    assert "Unclosed" not in run.output.read_text()
+    assert not both.azurite_answers()
+    assert "Traceback" not in both.output.read_text()
+    assert "Unclosed" not in both.output.read_text()
 
 
 def test_when_it_is_killed_azurite_ends_too(tmp_path):
-    with running(tmp_path, PORT=str(free_port()), AZURITE="memory") as run:
-        run.process.kill()
-        run.process.wait(30)
+    with running(tmp_path, PORT=str(free_port()), AZURITE="memory") as both:
+        both.process.kill()
+        both.process.wait(PATIENCE_SECONDS)
 
-    assert until(lambda: not run.azurite_answers())
-
-
-def test_after_a_restart_token_and_data_are_still_there(tmp_path):
-    port = str(free_port())
-    with running(tmp_path, PORT=port) as run:
-        token = run.token
-        assert run.users(b'{"userName": "kept"}').status == 201
-    with running(tmp_path, PORT=port) as run:
-        assert run.token == token
-        assert run.users().json["totalResults"] == 1
-
-    assert (tmp_path / ".azurite" / port / "token").stat().st_mode & 0o777 == 0o600
+    assert until(lambda: not both.azurite_answers())
 
 
-def test_two_run_side_by_side_and_keep_apart(tmp_path):
-    with running(tmp_path, PORT=str(free_port())) as one:
-        assert one.users(b'{"userName": "first"}').status == 201
-        folder = tmp_path / "other"
-        folder.mkdir()
-        with running(folder, PORT=str(free_port())) as two:
-            assert one.token != two.token
-            assert two.users().json["totalResults"] == 0
+def test_two_run_in_one_folder_and_keep_apart_and_after_a_restart_token_and_data_are_still_there(kept):
+    folder, port = kept.folder, str(free_port())
+    assert kept.users(b'{"userName": "first"}').status == 201
+    with running(folder, PORT=port) as other:
+        token = other.token
+        assert token != kept.token
+        assert other.users().json["totalResults"] == 0
+        assert other.users(b'{"userName": "second"}').status == 201
+    with running(folder, PORT=port) as other:
+        assert other.token == token
+        assert [user["userName"] for user in other.users().json["Resources"]] == ["second"]
+
+    assert (folder / ".azurite" / port / "token").stat().st_mode & 0o777 == 0o600
 
 
-def test_in_memory_nothing_is_kept(tmp_path):
-    with running(tmp_path, PORT=str(free_port()), AZURITE="memory") as run:
-        assert run.users(b'{"userName": "lost"}').status == 201
-
-    assert not (tmp_path / ".azurite").exists()
+def test_in_memory_nothing_is_kept(fleeting):
+    assert fleeting.users(b'{"userName": "lost"}').status == 201
+    assert [path.name for path in fleeting.folder.iterdir()] == [fleeting.output.name]
 
 
-def test_a_token_of_ones_own_is_used_and_not_kept(tmp_path):
-    with running(tmp_path, PORT=str(free_port()), SCIM_TOKEN="my-own-token") as run:
-        assert run.token == "my-own-token"
-        assert run.users().status == 200
+def test_a_token_of_ones_own_is_used_and_not_kept(kept):
+    assert kept.token == "my-own-token"
+    assert kept.users().status == 200
 
-    assert not list(tmp_path.rglob("token"))
-
-
-def test_the_printed_curl_works(tmp_path):
-    with running(tmp_path, PORT=str(free_port()), AZURITE="memory") as run:
-        command = run.said(r"\n  (curl .*)\n").replace("curl ", "curl --silent --fail ")
-        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
-
-    assert '"totalResults":0' in done.stdout
+    texts = [path.read_bytes() for path in kept.folder.rglob("*") if path.is_file() and path != kept.output]
+    assert texts
+    assert not any(b"my-own-token" in text for text in texts)
 
 
-def test_azurite_has_the_port_asked_for(tmp_path):
-    port = str(free_port())
-    with running(tmp_path, PORT=str(free_port()), AZURITE="memory", AZURITE_PORT=port) as run:
-        assert run.said(r"Azurite on port (\d+)") == port
+def test_the_printed_curl_works(fleeting):
+    command = fleeting.said(r"\n  (curl .*)\n").replace("curl ", "curl --silent --fail ")
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+
+    assert json.loads(done.stdout)["totalResults"] == fleeting.users().json["totalResults"]
+
+
+def test_azurite_has_the_port_asked_for(fleeting):
+    assert fleeting.said(r"Azurite on port (\d+)") == fleeting.settings["AZURITE_PORT"]
+    assert fleeting.azurite_answers()
 
 
 @pytest.mark.parametrize("name", ["PORT", "AZURITE_PORT"])
@@ -159,8 +168,15 @@ def test_a_port_in_use_is_named_with_what_to_do(tmp_path, name):
     ("name", "value"),
     [("PORT", "http"), ("PORT", "65536"), ("AZURITE_PORT", "0"), ("AZURITE", "x"), ("TENANTS", "x")],
 )
-def test_a_value_that_cannot_be_is_named(tmp_path, name, value):
-    assert refused(tmp_path, **{name: value}).startswith(f"devhost: {name} is {value}: ")
+def test_a_value_that_cannot_be_is_named(monkeypatch, capsys, name, value):
+    for other in UNSET:
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr(run, "serve", lambda _: pytest.fail("it starts"))
+
+    assert run.main() == 1
+    [said] = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"devhost: {name} is {value}: ")
 
 
 def test_the_plain_host_names_a_port_in_use(tmp_path):

@@ -1,5 +1,6 @@
 """function_app.py, indexed by the real worker runtime and called over HTTP by the host's rules."""
 
+import logging
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -40,8 +41,10 @@ ANSWERS = {
 """Path -> name of the function that is to answer it."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def functions() -> AsyncIterator[list[worker.Function]]:
+    """The functions of the app, which is imported here: what it sets for the whole process is taken back."""
+    before = logging.getLogRecordFactory()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in clean_environment().items():
             patch.setenv(name, value)
@@ -50,6 +53,7 @@ async def functions() -> AsyncIterator[list[worker.Function]]:
         found = (await worker.start(ROOT)).functions
     yield found
     worker.stop()
+    logging.setLogRecordFactory(before)
 
 
 @pytest.fixture

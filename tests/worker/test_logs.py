@@ -1,16 +1,17 @@
 """What must never reach a log."""
 
-import httpx
-
 from tests.running import RunningEndpoint
 from tests.worker.processes import until
+from tests.worker.raw_http import send
 
 
 def test_neither_a_code_in_the_url_nor_the_token_is_logged(endpoint: RunningEndpoint):
     headers = {"Authorization": f"Bearer {endpoint.token}"}
     for path in ("/Users", "/LoggedAfterwards"):
-        httpx.get(
-            f"{endpoint.base_url}{path}?code=a-function-key&filter=userName+eq+%22secret-person%22", headers=headers
+        send(
+            endpoint.app.url,
+            f"/scim/v2{path}?code=a-function-key&filter=userName+eq+%22secret-person%22",
+            headers=headers,
         )
 
     assert until(lambda: "LoggedAfterwards" in endpoint.app.said())

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from http.client import HTTPConnection
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -20,11 +21,12 @@ from aiohttp import web
 
 from devhost import play_entra
 from devhost.authority import Authority
-from devhost.azurite import free_port
+from devhost.azurite import Azurite, free_port
 from devhost.play_entra import KINDS, Entra, onboarded, play
 from scim_core.access.token_format import digest
 from scim_core.admin.__main__ import main
 from tests.running import ROOT, RunningEndpoint, clean_environment, running_authority, running_tenants
+from tests.worker.processes import PATIENCE_SECONDS
 from tests.worker.raw_http import send
 from tests.worker.test_commands import running
 
@@ -58,7 +60,7 @@ class Tenants:
 
     @property
     def environment(self) -> dict[str, str]:
-        return clean_environment() | {"SCIM_STORAGE_CONNECTION": self.endpoint.azurite.connection_string}
+        return clean_environment() | self.endpoint.storage
 
     def run(self, *arguments: str, given: str = "", **environment: str) -> Done:
         """The command, run in this process: starting one takes a second."""
@@ -79,18 +81,22 @@ class Tenants:
 
 
 @pytest.fixture(scope="module")
-def tenants() -> Iterator[Tenants]:
+def tenants(azurite: Azurite) -> Iterator[Tenants]:
     with (
         running_authority() as authority,
-        running_tenants("--quiet", SCIM_ENTRA_AUTHORITY=authority.url) as endpoint,
+        running_tenants(azurite, "--quiet", SCIM_ENTRA_AUTHORITY=authority.url) as endpoint,
     ):
         yield Tenants(endpoint, authority)
 
 
 @pytest.fixture
 def _as_operator(tenants: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in tenants.environment.items():
-        monkeypatch.setenv(name, value)
+    """The operator's part of the play is done in this process, too."""
+
+    async def administer(*arguments: str) -> Any:
+        return await asyncio.to_thread(tenants.json, *arguments)
+
+    monkeypatch.setattr(play_entra, "administer", administer)
 
 
 @pytest.mark.usefixtures("_as_operator")
@@ -114,7 +120,9 @@ async def test_each_way_opens_its_own_customer_and_none_of_the_others(tenants: T
         for kind in KINDS:
             customer = await onboarded(kind, tenants.url)
             bearers[kind] = await Entra(http, customer, tenants.authority, quiet=True).bearer()
-    async with httpx.AsyncClient(base_url=tenants.endpoint.base_url, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=tenants.endpoint.base_url, trust_env=False, timeout=PATIENCE_SECONDS
+    ) as client:
         for kind, bearer in bearers.items():
             headers = {"Authorization": f"Bearer {bearer}"}
             assert (await client.post("/Users", headers=headers, json={"userName": kind})).status_code == 201
@@ -151,7 +159,7 @@ def test_the_script_says_what_is_wrong(tenants: Tenants) -> None:
 
 def test_a_two_header_request_is_refused_as_the_host_joins_it(tenants: Tenants) -> None:
     """The host joins repeated headers with a comma; so the second credential is not overlooked."""
-    connection = HTTPConnection(urlsplit(tenants.url).netloc, timeout=30)
+    connection = HTTPConnection(urlsplit(tenants.url).netloc, timeout=PATIENCE_SECONDS)
     connection.putrequest("GET", "/scim/v2/Users")
     for _ in range(2):
         connection.putheader("Authorization", f"Bearer {tenants.endpoint.token}")
@@ -174,9 +182,8 @@ def test_metadata_is_reachable_and_tokens_are_not_logged(tenants: Tenants) -> No
 
 
 def test_the_life_of_a_tenant_in_words(tenants: Tenants) -> None:
-    connection = tenants.endpoint.azurite.connection_string
     arguments = ("--url", tenants.url, "tenants", "create", "Wingtip Toys", "--label", "for Entra")
-    created = outside(*arguments, SCIM_STORAGE_CONNECTION=connection)
+    created = outside(*arguments, **tenants.endpoint.storage)
     assert created.returncode == 0, created.stderr
     assert f"Tenant URL             {tenants.endpoint.base_url}\n" in created.stdout
     token = re.search(r"Secret Token +(scim_\S+)\n", created.stdout)
@@ -249,7 +256,7 @@ def test_what_cannot_be_done_is_one_sentence(tenants: Tenants, arguments: tuple[
 
 
 def test_without_a_public_url_nothing_is_created_that_could_not_be_shown(tenants: Tenants) -> None:
-    done = outside("tenants", "create", "No URL", SCIM_STORAGE_CONNECTION=tenants.endpoint.azurite.connection_string)
+    done = outside("tenants", "create", "No URL", **tenants.endpoint.storage)
     assert done.returncode == 1
     assert "SCIM_PUBLIC_BASE_URL" in done.stderr
     assert "no-url" not in tenants.run("tenants", "list").stdout

@@ -1,13 +1,16 @@
 """Timer-triggered functions on devhost, and the sweep, which is one."""
 
-import httpx
+from collections.abc import Iterator
+
 import pytest
 
 from devhost import timers
+from devhost.azurite import Azurite
 from devhost.errors import DevhostError
 from devhost.worker import Timer
-from tests.running import running_endpoint
+from tests.running import RunningApp, running_endpoint
 from tests.worker.processes import until
+from tests.worker.raw_http import send
 
 
 @pytest.mark.parametrize("schedule", ["*/5 * * * *", "0 */5 * * *", "0 99 * * * *", "nonsense", ""])
@@ -16,8 +19,21 @@ def test_a_schedule_that_is_none_stops_the_start(schedule: str) -> None:
         timers.check([Timer("sweep", "1", schedule, "timer")])
 
 
-def test_the_sweep_is_called_when_it_is_due_and_says_what_it_did() -> None:
-    with running_endpoint(SCIM_SWEEP_SCHEDULE="* * * * * *") as endpoint:
-        assert until(lambda: "sweep was called by its timer" in endpoint.app.said())
-        assert "sweep: 0 finished, 0 left" in endpoint.app.said()
-        assert httpx.get(f"{endpoint.app.url}/sweep").status_code == 404
+@pytest.fixture(scope="module")
+def often(azurite: Azurite) -> Iterator[RunningApp]:
+    """An endpoint whose timers are due each second; for its backup a container is missing."""
+    schedules = {"SCIM_SWEEP_SCHEDULE": "* * * * * *", "SCIM_BACKUP_SCHEDULE": "* * * * * *"}
+    with running_endpoint(azurite, **schedules) as endpoint:
+        yield endpoint.app
+
+
+def test_the_sweep_is_called_when_it_is_due_and_says_what_it_did(often: RunningApp) -> None:
+    assert until(lambda: "sweep was called by its timer" in often.said())
+    assert "sweep: 0 finished, 0 left" in often.said()
+    assert send(often.url, "/sweep").status == 404
+
+
+def test_without_a_container_there_is_no_backup(often: RunningApp) -> None:
+    calls = often.said().count("sweep was called")
+    assert until(lambda: often.said().count("sweep was called") > calls + 1)  # the second of these is a second later
+    assert "backup was called" not in often.said()

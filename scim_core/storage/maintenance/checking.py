@@ -8,7 +8,7 @@ from scim_core.model import GROUP, Column
 from scim_core.storage.maintenance.invariants import SELECTED, Finding, Problem, concerned, findings
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import keys, large_change_runner
-from scim_core.storage.tables.entities import unsettled_property
+from scim_core.storage.tables.entities import pending_property
 from scim_core.storage.tables.errors import RowFailure
 from scim_core.storage.tables.reading import side_by_side
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
@@ -47,13 +47,13 @@ async def repair(rows: Rows, tenant: str, finding: Finding) -> bool:
     try:
         match finding.problem:
             case Problem.UNFINISHED:
-                return await large_change_runner.carry_out(
+                return await large_change_runner.apply(
                     rows, tenant, row.properties["id"], large_change_runner.WHOLE_SECONDS
                 )
             case Problem.STRAY_PART:
                 return await large_change_runner.abandon(rows, tenant, *keys.change_of(finding.row))
             case Problem.WAITS_IN_VAIN:
-                await rows.transact(tenant, [_unchanged(finding, row, unsettled_property(""))])
+                await rows.transact(tenant, [_unchanged(finding, row, pending_property(""))])
             case Problem.INDEX_MISSING:
                 index_row = RowOperation(Verb.INSERT, Role.INDEX, finding.other, {"id": row.properties["id"]})
                 await rows.transact(tenant, [_unchanged(finding, row), index_row])

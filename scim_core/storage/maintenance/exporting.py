@@ -36,7 +36,7 @@ async def tenants(rows: Rows) -> AsyncIterator[str]:
     """
     partition = await rows.partition_after("")
     while partition is not None:
-        if partition != keys.MARKERS:  # an import makes them of the changes that they name
+        if partition != keys.SWEEP:  # an import makes them of the changes that they name
             if keys.partition(partition) != partition:
                 raise StorageError(f"No tenant's name can be told from the partition {partition!r}: export it by hand.")
             yield partition
@@ -53,12 +53,12 @@ async def export(
 ) -> AsyncGenerator[bytes]:
     """The lines of the export, from the first or from where an interrupted one ended.
 
-    `progress` is told of rows as they are walked. Changes that are pending are carried out first.
+    `progress` is told of rows as they are walked. Changes that are pending are applied first.
     Raises StorageError when one cannot be, StorageBusy.
     """
     writer = resumed.writer if resumed else Writer()
     started = resumed.started if resumed else clock()
-    await _settle(rows, tenant)
+    await _apply_pending(rows, tenant)
     if resumed is None:
         yield writer.header(Header(tenant, started.strftime(_TIME_FORMAT)))
     async for page in _walk(rows, tenant, resumed.after if resumed else None):
@@ -99,11 +99,11 @@ def is_exported(key: str) -> bool:
     return kind not in FOLLOWING and "." not in kind
 
 
-async def _settle(rows: Rows, tenant: str) -> None:
+async def _apply_pending(rows: Rows, tenant: str) -> None:
     async for page in read_pages(rows, tenant, keys.of_kind("pending"), select="RowKey,id"):
         for row in page:
-            is_head = _key(row).count(":") == 1
-            if is_head and not await large_change_runner.carry_out(
+            is_change = _key(row).count(":") == 1
+            if is_change and not await large_change_runner.apply(
                 rows, tenant, row.properties["id"], large_change_runner.WHOLE_SECONDS
             ):
                 raise StorageError("A large change could not be finished in time: run the export again.")

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from scim_core.model import GROUP, Column
 from scim_core.storage.maintenance.archive import ArchiveError, Header, Line
 from scim_core.storage.tables import keys
-from scim_core.storage.tables.entities import listed_index_keys, unsettled_property
-from scim_core.storage.tables.large_change import Pending, to_head
+from scim_core.storage.tables.entities import listed_index_keys, pending_property
+from scim_core.storage.tables.large_change import LargeChange, to_large_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ImportPlan:
     _last: dict[str, int] = field(default_factory=dict, repr=False)
     _resources: dict[str, _Resource] = field(default_factory=dict, repr=False)
     _edges: list[tuple[str, str]] = field(default_factory=list, repr=False)
-    _heads: dict[str, Pending] = field(default_factory=dict, repr=False)
+    _large_changes: dict[str, LargeChange] = field(default_factory=dict, repr=False)
     _parts: dict[str, set[str]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -64,15 +64,15 @@ class ImportPlan:
 
     def properties(self, line: Line) -> dict[str, Column]:
         """The row of a line; a resource that waits for a change that is not there waits no longer."""
-        mark = line.properties.get("pending")
-        head_key = f"pending:{line.key.partition(':')[2]}"
-        if mark and not (self._is_whole(head_key) and self._heads[head_key].mark == mark):
-            return line.properties | unsettled_property("")
+        change_id = line.properties.get("pending")
+        change_key = f"pending:{line.key.partition(':')[2]}"
+        if change_id and not (self._is_whole(change_key) and self._large_changes[change_key].change_id == change_id):
+            return line.properties | pending_property("")
         return line.properties
 
-    def pending(self) -> list[Pending]:
-        """The heads of the large changes that were not finished."""
-        return [head for key, head in self._heads.items() if self._is_whole(key)]
+    def pending(self) -> list[LargeChange]:
+        """The large changes that were pending."""
+        return [change for key, change in self._large_changes.items() if self._is_whole(key)]
 
     @property
     def _is_plain(self) -> bool:
@@ -97,10 +97,10 @@ class ImportPlan:
         elif ":" in rest:
             self._parts.setdefault(line.key.rpartition(":")[0], set()).add(line.key)
         else:
-            self._heads[line.key] = _head(line)
+            self._large_changes[line.key] = _large_change(line)
 
     def _knows(self, key: str) -> bool:
-        return key in self._resources or key in self._heads
+        return key in self._resources or key in self._large_changes
 
     def _overtake(self) -> None:
         """Of two resources with one unique value, the one that was changed last has it.
@@ -123,11 +123,11 @@ class ImportPlan:
         self.dangling = sum(any(end not in self._resources for end in ends) for ends in self._edges)
         self._edges.clear()
 
-    def _is_whole(self, head_key: str) -> bool:
-        head = self._heads.get(head_key)
-        if head is None:
+    def _is_whole(self, change_key: str) -> bool:
+        change = self._large_changes.get(change_key)
+        if change is None:
             return False
-        return len(self._parts.get(f"{head_key}:{head.mark}", ())) == len(head.lengths)
+        return len(self._parts.get(f"{change_key}:{change.change_id}", ())) == len(change.lengths)
 
 
 def _is_unique(index_key: str) -> bool:
@@ -142,12 +142,12 @@ def _ends(line: Line) -> tuple[str, str]:
     )
 
 
-def _head(line: Line) -> Pending:
-    """Raises ArchiveError for a line that is not what a large change has as its head."""
+def _large_change(line: Line) -> LargeChange:
+    """Raises ArchiveError for a line that is not the row of a large change."""
     for name in ("type", "id", "mark", "kind", "version", "lastModified", "lengths", "done"):
         _text(line, name)
     try:
-        return to_head(line.properties, etag="")
+        return to_large_change(line.properties, etag="")
     except ValueError as error:
         raise ArchiveError(f"Line {line.number + 1} is no large change of ours: {error}.") from None
 

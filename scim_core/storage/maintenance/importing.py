@@ -81,8 +81,8 @@ async def restore(
         if (expected := _content(plan, lines())) != await stored(rows, tenant):
             raise
         return expected.rows
-    for head in plan.pending():
-        await large_change_runner.write_marker(rows, tenant, head)
+    for change in plan.pending():
+        await large_change_runner.write_sweep_entry(rows, tenant, change)
     content = Content()
     for item in lines():
         if isinstance(item, Header):
@@ -96,8 +96,8 @@ async def restore(
     if await stored(rows, tenant) != content:
         raise NotRestored("The rows that are stored are not those of the file: was the tenant in use meanwhile?")
     await writer.end()
-    for head in plan.pending():
-        await large_change_runner.carry_out(rows, tenant, head.resource_id, large_change_runner.WHOLE_SECONDS)
+    for change in plan.pending():
+        await large_change_runner.apply(rows, tenant, change.resource_id, large_change_runner.WHOLE_SECONDS)
     return content.rows
 
 

@@ -1,7 +1,7 @@
 """What must hold between the rows of one tenant, and what a set of rows breaks of it. Pure: rows in, findings out.
 
 A resource and its index rows name each other, the two rows of a membership stand together, both its ends exist, and
-no change waits to be carried out.
+no change waits to be applied.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ class Problem(StrEnum):
     INDEX_STRAY = "{row} finds {other}, which is not there or has another value"
     HALF_MEMBERSHIP = "{row} is a membership whose other half, {other}, is missing"
     DANGLING_MEMBERSHIP = "{row} is a membership of {other}, which does not exist"
-    UNFINISHED = "{row} is a large change that has not been carried out yet"
+    UNFINISHED = "{row} is a large change that has not been applied yet"
     STRAY_PART = "{row} belongs to a large change that is not there"
     WAITS_IN_VAIN = "{row} waits for a large change, {other}, that is not there"
 
@@ -72,7 +72,7 @@ def concerned(finding: Finding, rows: Snapshot) -> set[str]:
         if resource_id:
             concerned.add(keys.pending(resource_id))
     if finding.problem is Problem.STRAY_PART:
-        concerned.add(_head_of(finding.row))
+        concerned.add(_change_key(finding.row))
     return concerned
 
 
@@ -80,10 +80,10 @@ def _resource(rows: Snapshot, key: str, properties: Mapping[str, Any]) -> Iterat
     for index_key in listed_index_keys(properties):
         if rows.get(index_key, {}).get("id") != properties["id"]:
             yield Finding(Problem.INDEX_MISSING, key, index_key)
-    head_key = keys.pending(properties["id"])
-    mark = properties.get("pending")
-    if mark and rows.get(head_key, {}).get("mark") != mark:
-        yield Finding(Problem.WAITS_IN_VAIN, key, head_key)
+    change_key = keys.pending(properties["id"])
+    change_id = properties.get("pending")
+    if change_id and rows.get(change_key, {}).get("mark") != change_id:
+        yield Finding(Problem.WAITS_IN_VAIN, key, change_key)
 
 
 def _index_row(rows: Snapshot, key: str, resource_key: str) -> Iterator[Finding]:
@@ -106,12 +106,12 @@ def _membership(rows: Snapshot, key: str, twin: str) -> Iterator[Finding]:
 
 
 def _pending(rows: Snapshot, key: str) -> Iterator[Finding]:
-    head_key = _head_of(key)
-    if key == head_key:
+    change_key = _change_key(key)
+    if key == change_key:
         yield Finding(Problem.UNFINISHED, key)
-    elif rows.get(head_key, {}).get("mark") != keys.change_of(key)[1]:
+    elif rows.get(change_key, {}).get("mark") != keys.change_of(key)[1]:
         yield Finding(Problem.STRAY_PART, key)
 
 
-def _head_of(pending_key: str) -> str:
+def _change_key(pending_key: str) -> str:
     return ":".join(pending_key.split(":")[:2])

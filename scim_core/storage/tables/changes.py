@@ -2,7 +2,7 @@
 
 A membership is two rows, one seen from the group and one from the member. A change of memberships also touches the row
 at the other end with a merge that needs it to exist: so no membership can name a missing resource, and a delete of that
-resource, which is guarded by its ETag, notices. `mark` is a text no other change has; see `accounts_for`.
+resource, which is guarded by its ETag, notices. `change_id` is a text no other change has; see `accounts_for`.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -12,10 +12,11 @@ from scim_core.model import GROUP, Column, Membership, MembershipEdits, StoredRe
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.entities import (
     ReadState,
+    base_property,
     index_keys,
     membership_properties,
+    pending_property,
     to_properties,
-    unsettled_property,
 )
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.service_limits import MAX_OPERATIONS, PAGE_ROWS
@@ -29,7 +30,7 @@ class Change:
     """What happens to a resource's own rows, of which the first is its document's, and to its memberships."""
 
     resource: StoredResource
-    mark: str
+    change_id: str
     own: tuple[RowOperation, ...]
     edits: MembershipEdits
 
@@ -50,13 +51,13 @@ class Change:
 
     def operations(self, edits: MembershipEdits, gone: Collection[str] = ()) -> list[RowOperation]:
         """The whole change, with these edits, as one transaction. The members `gone` have no row to touch any more."""
-        group = self.resource
-        return [*self.own, *without_touches(edge_operations(key_of(group), group.version, edits, self.mark), gone)]
+        return [*self.own, *without_touches(edge_operations(key_of(self.resource), edits, self.change_id), gone)]
 
     def opening(self) -> list[RowOperation]:
-        """The change without its edits, which follow: until then the resource's row is marked as unsettled."""
+        """The change without its edits, which follow: until then the resource's row names this change as pending."""
         row, *others = self.own
-        return [replace(row, properties=row.properties | unsettled_property(self.mark)), *others]
+        whole = base_property(self.resource.version) | pending_property(self.change_id)
+        return [replace(row, properties=row.properties | whole), *others]
 
 
 def fits(own: Sequence[RowOperation], memberships: Collection[Membership]) -> bool:
@@ -64,34 +65,38 @@ def fits(own: Sequence[RowOperation], memberships: Collection[Membership]) -> bo
     return len(own) + OPERATIONS_EACH * len(memberships) <= MAX_OPERATIONS
 
 
-def creation(resource: StoredResource, members: Sequence[Membership], mark: str) -> Change:
+def creation(resource: StoredResource, members: Sequence[Membership], change_id: str) -> Change:
     """The resource's row, its index rows, its first members. The first failure tells a repetition from a conflict."""
-    row = RowOperation(Verb.INSERT, Role.RESOURCE, key_of(resource), to_properties(resource, mark if members else ""))
+    properties = to_properties(resource, change_id if members else "")
+    row = RowOperation(Verb.INSERT, Role.RESOURCE, key_of(resource), properties)
     own = (row, *_index_insertions(resource, frozenset()))
-    return Change(resource, mark, own, MembershipEdits(add=tuple(members)))
+    return Change(resource, change_id, own, MembershipEdits(add=tuple(members)))
 
 
-def update(resource: StoredResource, edits: MembershipEdits, mark: str) -> Change:
+def update(resource: StoredResource, edits: MembershipEdits, change_id: str) -> Change:
     """The resource's row, the difference to its index rows as it was read, and the edits."""
     read = ReadState.of(resource)
-    properties = to_properties(resource, mark if edits else read.mark)
+    properties = to_properties(resource, change_id if edits else read.change_id)
     own = (
         RowOperation(Verb.REPLACE, Role.RESOURCE, key_of(resource), properties, read.etag),
         *_index_deletions(read.index_keys - index_keys(resource).keys()),
         *_index_insertions(resource, read.index_keys),
     )
-    return Change(resource, mark, own, edits)
+    return Change(resource, change_id, own, edits)
 
 
-def membership_change(group: StoredResource, edits: MembershipEdits, mark: str, *, guarded: bool) -> Change:
+def membership_change(group: StoredResource, edits: MembershipEdits, change_id: str, *, guarded: bool) -> Change:
     """The group's version and last_modified, and the edits. Unguarded, changes side by side do not contend."""
     properties: dict[str, Column] = {
         "version": group.version,
         "lastModified": group.last_modified,
-        "edges": mark,
+        "edges": change_id,
     }
     etag = ReadState.of(group).etag if guarded else ""
-    return Change(group, mark, (RowOperation(Verb.MERGE, Role.RESOURCE, key_of(group), properties, etag),), edits)
+    if guarded:
+        properties |= base_property(group.version)
+    row = RowOperation(Verb.MERGE, Role.RESOURCE, key_of(group), properties, etag)
+    return Change(group, change_id, (row,), edits)
 
 
 def departure(resource: StoredResource) -> list[RowOperation]:
@@ -102,7 +107,7 @@ def departure(resource: StoredResource) -> list[RowOperation]:
 
 
 def severance(
-    own_key: str, resource_id: str, memberships: Iterable[Membership], *, mark: str, version: str, now: str
+    own_key: str, resource_id: str, memberships: Iterable[Membership], *, change_id: str, version: str, now: str
 ) -> list[RowOperation]:
     """The rows of a deleted resource's memberships are deleted; the other ends get `version`, which nobody had yet."""
     touches: dict[str, RowOperation] = {}
@@ -110,9 +115,9 @@ def severance(
     for edge in memberships:
         rows += _rows(edge, Verb.DELETE)
         if edge.member_id == resource_id:
-            touch = _touch(GROUP, edge.group_id, {"version": version, "lastModified": now, "edges": mark})
+            touch = _touch(GROUP, edge.group_id, {"version": version, "lastModified": now, "edges": change_id})
         else:
-            touch = _touch(edge.member_type, edge.member_id, {"version": version, "edges": mark})
+            touch = _touch(edge.member_type, edge.member_id, {"version": version, "edges": change_id})
         # Two groups can be members of each other: one row, one operation, and the touch of a group says more.
         touches[touch.key] = max(touch, touches.get(touch.key, touch), key=lambda item: len(item.properties))
     touches.pop(own_key, None)
@@ -120,34 +125,34 @@ def severance(
 
 
 def accounts_for(resource: StoredResource, memberships: Sequence[Membership]) -> bool:
-    """Whether `memberships`, read beside the resource and not after it, are certain to be all it had when it was read.
+    """Whether `memberships`, read at the same time as the resource, are certain to be all it had when it was read.
 
-    Its row carries the mark of the last change of its memberships. None: it never had one. Borne by an edge that was
+    Its row carries the id of the last change of its memberships. None: it never had one. Borne by an edge that was
     read: the edges were read after that change, hence they show all changes up to the state of the row. A group's
-    edges come from two reads, of which one may be older than the mark, and so may one page of many edges; after a
-    removal no edge bears the mark.
+    edges come from two reads, of which one may be older than that change, and so may one page of many edges; after a
+    removal no edge bears the id.
     """
-    mark = ReadState.of(resource).mark
-    if not mark:
+    change_id = ReadState.of(resource).change_id
+    if not change_id:
         return not memberships
     one_read = resource.resource_type != GROUP and len(memberships) < PAGE_ROWS
-    return one_read and any(edge.mark == mark for edge in memberships)
+    return one_read and any(edge.change_id == change_id for edge in memberships)
 
 
-def edge_operations(own_key: str, version: str, edits: MembershipEdits, mark: str) -> Iterator[RowOperation]:
-    """The rows of the edits of one group, and the touches of the members, whose version becomes that of the group."""
+def edge_operations(own_key: str, edits: MembershipEdits, change_id: str) -> Iterator[RowOperation]:
+    """The rows of the edits of one group, and the touches of the members, whose version becomes `change_id`."""
     for edge in edits.add:
-        yield from _rows(edge, Verb.UPSERT, membership_properties(edge, mark))
+        yield from _rows(edge, Verb.UPSERT, membership_properties(edge, change_id))
     for edge in edits.remove:
         yield from _rows(edge, Verb.DELETE)
     for edge in (*edits.add, *edits.remove):
-        touch = _touch(edge.member_type, edge.member_id, {"version": version, "edges": mark})
+        touch = _touch(edge.member_type, edge.member_id, {"version": change_id, "edges": change_id})
         if touch.key != own_key:
             yield touch
 
 
 def without_touches(operations: Iterable[RowOperation], gone: Collection[str]) -> list[RowOperation]:
-    """The operations without the touches of resources that are gone, while the deletion of one is being carried out."""
+    """The operations without the touches of resources that are gone, while the deletion of one is being applied."""
     return [item for item in operations if item.role is not Role.OTHER or item.about not in gone]
 
 

@@ -4,8 +4,9 @@ id, created, lastModified, version   of the resource
 d0, d1, ...                          its document: JSON text, in parts that fit a property
 i0, i1, ...                          the row keys of its index entries, one a line
 c_...                                its promoted columns
-edges                                the mark of the last change of a membership it takes part in, if any
-pending                              the mark of the change that is still being carried out, if any
+base                                 of a group: the version by its last change as a whole
+edges                                the id of the last change of a membership it takes part in, if any
+pending                              the id of its pending change, if any
 """
 
 import json
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from scim_core.model import Column, Membership, StoredResource
+from scim_core.model import GROUP, Column, Membership, StoredResource
 from scim_core.storage.port import PagePosition, VersionConflict
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.service_limits import MAX_PROPERTY_UNITS, units
@@ -30,13 +31,13 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9]*")
 
 @dataclass(frozen=True, slots=True)
 class ReadState:
-    """The state of a row when it was read: its ETag, the mark of its last membership change, its index row keys.
+    """The state of a row when it was read: its ETag, the id of its last membership change, its index row keys.
 
     As text it is the `etag` of the port, so that a change knows what there is to replace without reading it again.
     """
 
     etag: str
-    mark: str
+    change_id: str
     index_keys: frozenset[str]
 
     @classmethod
@@ -45,8 +46,8 @@ class ReadState:
         if not resource.etag:
             raise VersionConflict
         etag, _, rest = resource.etag.partition("\n")
-        mark, _, index_lines = rest.partition("\n")
-        return cls(etag, mark, frozenset(index_lines.splitlines()))
+        change_id, _, index_lines = rest.partition("\n")
+        return cls(etag, change_id, frozenset(index_lines.splitlines()))
 
 
 def index_keys(resource: StoredResource) -> dict[str, str]:
@@ -62,25 +63,32 @@ def listed_index_keys(entity: Mapping[str, Any]) -> list[str]:
     return "".join(joined("i", entity)).splitlines()
 
 
-def to_properties(resource: StoredResource, mark: str) -> dict[str, Column]:
-    """The whole row of a resource; `mark` is that of the last change of its memberships, empty for none."""
+def to_properties(resource: StoredResource, change_id: str) -> dict[str, Column]:
+    """The whole row of a resource; `change_id` is that of the last change of its memberships, empty for none."""
     properties: dict[str, Column] = {
         "id": resource.id,
         "created": resource.created,
         "lastModified": resource.last_modified,
         "version": resource.version,
     }
-    if mark:
-        properties["edges"] = mark
+    if resource.resource_type == GROUP:
+        properties |= base_property(resource.version)
+    if change_id:
+        properties["edges"] = change_id
     properties |= {column_property(name): value for name, value in resource.columns.items()}
     properties |= split("i", "\n".join(index_keys(resource)))
     properties |= split("d", _to_json(resource.document))
     return properties
 
 
-def unsettled_property(mark: str) -> dict[str, Column]:
-    """The mark of the change that a resource's row waits for; empty for none."""
-    return {"pending": mark}
+def base_property(version: str) -> dict[str, Column]:
+    """The version that a group gets by a change as a whole: readers see by it that more moved than single members."""
+    return {"base": version}
+
+
+def pending_property(change_id: str) -> dict[str, Column]:
+    """The id of a resource's pending change; empty for none."""
+    return {"pending": change_id}
 
 
 def from_entity(resource_type: str, entity: Mapping[str, Any], etag: str) -> StoredResource:
@@ -94,7 +102,8 @@ def from_entity(resource_type: str, entity: Mapping[str, Any], etag: str) -> Sto
         version=entity["version"],
         columns={_column_name(name): value for name, value in entity.items() if name.startswith(_COLUMN_PREFIX)},
         etag="\n".join((etag, entity.get("edges", ""), "".join(joined("i", entity)))),
-        unsettled=bool(entity.get("pending")),
+        base_version=entity.get("base", ""),
+        change_pending=bool(entity.get("pending")),
     )
 
 
@@ -107,14 +116,14 @@ def column_property(column: str) -> str:
     return _COLUMN_PREFIX + escaped
 
 
-def membership_properties(edge: Membership, mark: str) -> dict[str, Column]:
+def membership_properties(edge: Membership, change_id: str) -> dict[str, Column]:
     """Either row of a membership."""
-    return {"group": edge.group_id, "member": edge.member_id, "type": edge.member_type, "edges": mark}
+    return {"group": edge.group_id, "member": edge.member_id, "type": edge.member_type, "edges": change_id}
 
 
 def to_membership(entity: Mapping[str, Any]) -> Membership:
     """The membership of either of its rows."""
-    return Membership(entity["group"], entity["member"], entity["type"], mark=entity["edges"])
+    return Membership(entity["group"], entity["member"], entity["type"], change_id=entity["edges"])
 
 
 def page_position_properties(position: PagePosition) -> dict[str, Column]:

@@ -22,8 +22,11 @@ ID_LIMIT = 48
 TENANT_LIMIT = 400
 """Characters of a partition key, which may hold 512 as well."""
 
-MARKERS = ":pending"
-"""The partition that names the changes of all tenants that may be unfinished. No tenant's code holds a colon."""
+SWEEP = ":pending"
+"""The partition of the sweep's entries: the large changes of all tenants that may be unfinished.
+
+No tenant's code holds a colon.
+"""
 
 REGISTRY = ":registry"
 """The partition of the tenants' own rows and their credentials. No tenant's code holds a colon."""
@@ -40,8 +43,8 @@ class KeyRange:
 
 
 def partition(tenant: str) -> str:
-    """The partition that holds all rows of a tenant; or MARKERS or REGISTRY itself."""
-    return tenant if tenant in (MARKERS, REGISTRY) else fit(encode(tenant), TENANT_LIMIT)
+    """The partition that holds all rows of a tenant; or SWEEP or REGISTRY itself."""
+    return tenant if tenant in (SWEEP, REGISTRY) else fit(encode(tenant), TENANT_LIMIT)
 
 
 def resource(resource_type: str, resource_id: str) -> str:
@@ -132,29 +135,29 @@ def pointer(text: str) -> str:
 
 
 def pending(resource_id: str) -> str:
-    """The row of the change that a resource is waiting for."""
+    """The row of the pending change of a resource."""
     return f"pending:{_id(resource_id)}"
 
 
-def pending_part(resource_id: str, mark: str, number: int) -> str:
-    """The row of one part of a change."""
-    return f"{pending(resource_id)}:{mark}:{number:04}"
+def pending_part(resource_id: str, change_id: str, number: int) -> str:
+    """The row of one part of a large change."""
+    return f"{pending(resource_id)}:{change_id}:{number:04}"
 
 
-def pending_parts(resource_id: str, mark: str) -> KeyRange:
-    """The rows of all parts of a change."""
-    return _below(f"{pending(resource_id)}:{mark}")
+def pending_parts(resource_id: str, change_id: str) -> KeyRange:
+    """The rows of all parts of a large change."""
+    return _below(f"{pending(resource_id)}:{change_id}")
 
 
 def change_of(part_key: str) -> tuple[str, str]:
-    """The id of the resource and the mark of the change that the row of a part belongs to: ids are kept as they are."""
-    _, resource_id, mark, *_ = part_key.split(":")
-    return resource_id, mark
+    """The id of the resource and the id of the large change that a part belongs to: its key keeps ids as they are."""
+    _, resource_id, change_id, *_ = part_key.split(":")
+    return resource_id, change_id
 
 
-def marker(tenant: str, resource_id: str, mark: str) -> str:
-    """The row, in the partition MARKERS, that names a change of a tenant."""
-    return f"{partition(tenant)}:{_id(resource_id)}:{mark}"
+def sweep_entry(tenant: str, resource_id: str, change_id: str) -> str:
+    """The row, in the partition SWEEP, that names a change of a tenant."""
+    return f"{partition(tenant)}:{_id(resource_id)}:{change_id}"
 
 
 def kind_of(key: str) -> str:
@@ -167,8 +170,8 @@ def of_kind(kind: str) -> KeyRange:
     return _below(kind)
 
 
-def markers_of(tenant: str) -> KeyRange:
-    """The rows, in the partition MARKERS, that name changes of a tenant."""
+def sweep_entries_of(tenant: str) -> KeyRange:
+    """The rows, in the partition SWEEP, that name changes of a tenant."""
     return _below(partition(tenant))
 
 

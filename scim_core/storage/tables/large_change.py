@@ -1,8 +1,9 @@
-"""A change beyond one transaction, as rows: what it still has to do, in an order that can be resumed anywhere.
+"""A large change: one beyond one transaction, as rows. docs/storage.md has its states as a table.
 
-The transaction that decides the change writes the resource's own new state and the head, `pending:{resource id}`. The
-memberships that it names lie in parts beside the head. Steps follow, each a transaction that moves the head's place
-forward and demands the ETag of the head, so that no step happens twice; the last one deletes the head and the parts.
+Its parts, which are numbered, are written first and name its memberships. The transaction that decides it writes the
+resource's own new state and the row `pending:{resource id}`: from then on the change is pending. Steps apply it. Each
+is a transaction that counts on how many ids are done and demands the ETag of that row, so that no step happens twice.
+The last transaction deletes the row and the parts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,18 +15,18 @@ from typing import Any
 from scim_core.model import GROUP, Column, Membership, MembershipEdits, StoredResource
 from scim_core.storage.port import TooLarge
 from scim_core.storage.tables import changes, keys
-from scim_core.storage.tables.entities import joined, split, unsettled_property
+from scim_core.storage.tables.entities import joined, pending_property, split
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.service_limits import MAX_OPERATIONS
 
 STEP = (MAX_OPERATIONS - 1) // changes.OPERATIONS_EACH
-"""Memberships of one step: as many as fit a transaction beside the head."""
+"""Memberships of one step: as many as fit a transaction together with the row of the change."""
 
 PART_IDS = 10_000
 """Member ids in one part: 37 characters each come to 740 KB of the 1 MiB that a row holds."""
 
 MAX_PARTS = 80
-"""Parts of a change: what the last transaction can delete beside the head, with room to spare. 800,000 memberships."""
+"""Parts of a change, all of which the last transaction deletes, with room to spare. 800,000 memberships."""
 
 PARTS_AT_ONCE = 4
 """Parts of one transaction: 3 MB of the 4 MiB it holds."""
@@ -47,29 +48,31 @@ class Part:
     ids: tuple[str, ...]
 
     def edits(self, group_id: str, start: int, count: int | None = None) -> MembershipEdits:
-        """The edits of `count` of the ids, or of all, from the place `start` on."""
+        """The edits of `count` of the ids, or of all, after the first `start` ids."""
         end = None if count is None else start + count
         edges = tuple(Membership(group_id, member_id, self.member_type) for member_id in self.ids[start:end])
         return MembershipEdits(add=edges) if self.joins else MembershipEdits(remove=edges)
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
-    """The head: whose change it is, what its touches write, how many ids each part has, how many of all are done."""
+class LargeChange:
+    """The row of a pending change: whose it is, how many ids each part has, how many of all are done.
+
+    `change_id` is a text no other change has. It becomes the version of each resource at the other end.
+    """
 
     resource_type: str
     resource_id: str
-    mark: str
+    change_id: str
     kind: ChangeKind
-    version: str
     now: str
     lengths: tuple[int, ...] = ()
     done: int = 0
     etag: str = ""
 
     @property
-    def place(self) -> tuple[int, int] | None:
-        """The number of the part in which the next id is, and the id's place in it; None when all are done."""
+    def next_part(self) -> tuple[int, int] | None:
+        """The number of the first part that is not done, and how many of its ids are; None when all parts are done."""
         before = 0
         for number, length in enumerate(self.lengths):
             if self.done < before + length:
@@ -78,23 +81,23 @@ class Pending:
         return None
 
     def insertion(self) -> RowOperation:
-        """The head's row is inserted: a resource has one pending change at a time."""
+        """The row is inserted: a resource has one pending change at a time."""
         properties: dict[str, Column] = {
             "type": self.resource_type,
             "id": self.resource_id,
-            "mark": self.mark,
+            "mark": self.change_id,
             "kind": self.kind.value,
-            "version": self.version,
+            "version": self.change_id,  # version 0.1, which may run at the same time, takes it from here
             "lastModified": self.now,
             "lengths": " ".join(map(str, self.lengths)),
             "done": str(self.done),
         }
-        return self._head(Verb.INSERT, properties)
+        return self._row(Verb.INSERT, properties)
 
     def step(self, edits: MembershipEdits, count: int) -> list[RowOperation]:
         """The edits are made, and `count` ids more are done."""
         own_key = keys.resource(self.resource_type, self.resource_id)
-        return [self._moved(count), *changes.edge_operations(own_key, self.version, edits, self.mark)]
+        return [self._counted(count), *changes.edge_operations(own_key, edits, self.change_id)]
 
     def severing_step(self, memberships: Sequence[Membership]) -> list[RowOperation]:
         """These memberships of the deleted resource are gone."""
@@ -102,23 +105,23 @@ class Pending:
             keys.resource(self.resource_type, self.resource_id),
             self.resource_id,
             memberships,
-            mark=self.mark,
-            version=f"{self.version}-{self.done}",  # two groups can be members of each other, in steps of their own
+            change_id=self.change_id,
+            version=f"{self.change_id}-{self.done}",  # two groups can be members of each other, in steps of their own
             now=self.now,
         )
-        return [self._moved(len(memberships)), *severed]
+        return [self._counted(len(memberships)), *severed]
 
-    def after(self, count: int, etag: str) -> "Pending":
-        """The head once a step of `count` ids has been made, with the ETag that it has then."""
+    def after(self, count: int, etag: str) -> "LargeChange":
+        """The row once a step of `count` ids has been made, with the ETag that it has then."""
         return replace(self, done=self.done + count, etag=etag)
 
     def ending(self) -> list[RowOperation]:
-        """The head and the parts are gone, and the resource, if it is there, is settled."""
+        """The row and the parts are gone, and the resource, if it is there, has no pending change."""
         key = keys.resource(self.resource_type, self.resource_id)
-        settled = RowOperation(Verb.MERGE, Role.RESOURCE, key, unsettled_property(""))
+        applied = RowOperation(Verb.MERGE, Role.RESOURCE, key, pending_property(""))
         return [
-            self._head(Verb.DELETE, {}),
-            *([settled] if self.kind is ChangeKind.EDIT else []),
+            self._row(Verb.DELETE, {}),
+            *([applied] if self.kind is ChangeKind.EDIT else []),
             *(RowOperation(Verb.DELETE, Role.PENDING, self.part_key(number)) for number in range(len(self.lengths))),
         ]
 
@@ -131,51 +134,50 @@ class Pending:
             )
 
     def decision(self) -> list[RowOperation]:
-        """The head is inserted, provided that the first part is there still: who abandons a change takes that first.
+        """The row is inserted, provided that the first part still exists: to abandon a change is to delete that first.
 
-        So a decision that is repeated, or comes late, fails once the change has been carried out or abandoned.
+        So a decision that is repeated, or comes late, fails once the change has been applied or abandoned.
         """
         return [self.insertion(), RowOperation(Verb.MERGE, Role.PENDING, self.part_key(0), {"decided": True})]
 
     def part_key(self, number: int) -> str:
         """The row key of a part."""
-        return keys.pending_part(self.resource_id, self.mark, number)
+        return keys.pending_part(self.resource_id, self.change_id, number)
 
-    def _moved(self, count: int) -> RowOperation:
-        return self._head(Verb.MERGE, {"done": str(self.done + count)})
+    def _counted(self, count: int) -> RowOperation:
+        return self._row(Verb.MERGE, {"done": str(self.done + count)})
 
-    def _head(self, verb: Verb, properties: dict[str, Column]) -> RowOperation:
+    def _row(self, verb: Verb, properties: dict[str, Column]) -> RowOperation:
         return RowOperation(verb, Role.PENDING, keys.pending(self.resource_id), properties, self.etag)
 
 
-def editing(change: changes.Change) -> tuple[Pending, list[Part]]:
-    """The head and the parts of a change of a group's memberships. Raises TooLarge beyond MAX_PARTS."""
+def editing(change: changes.Change) -> tuple[LargeChange, list[Part]]:
+    """The large change of a group's memberships, and its parts. Raises TooLarge beyond MAX_PARTS."""
     parts = [*_parts(change.edits.remove, joins=False), *_parts(change.edits.add, joins=True)]
     if len(parts) > MAX_PARTS:
         raise TooLarge(f"The change names more than {MAX_PARTS * PART_IDS} members; send several requests.")
     group = change.resource
     lengths = tuple(len(part.ids) for part in parts)
-    head = Pending(GROUP, group.id, change.mark, ChangeKind.EDIT, group.version, group.last_modified, lengths)
-    return head, parts
+    large = LargeChange(GROUP, group.id, change.change_id, ChangeKind.EDIT, group.last_modified, lengths)
+    return large, parts
 
 
-def deleting(resource: StoredResource, mark: str, now: str) -> tuple[Pending, list[Part]]:
-    """The head of the removal of all memberships of a resource that is deleted, and a part without ids.
+def deleting(resource: StoredResource, change_id: str, now: str) -> tuple[LargeChange, list[Part]]:
+    """The large change that removes all memberships of a resource that is deleted, and a part without ids.
 
     Which memberships these are, is found out on the way.
     """
-    head = Pending(resource.resource_type, resource.id, mark, ChangeKind.DELETE, version=mark, now=now, lengths=(0,))
-    return head, [Part(joins=False, member_type=GROUP, ids=())]
+    large = LargeChange(resource.resource_type, resource.id, change_id, ChangeKind.DELETE, now, lengths=(0,))
+    return large, [Part(joins=False, member_type=GROUP, ids=())]
 
 
-def to_head(entity: Mapping[str, Any], etag: str) -> Pending:
-    """The head of a row."""
-    return Pending(
+def to_large_change(entity: Mapping[str, Any], etag: str) -> LargeChange:
+    """The pending change of a row."""
+    return LargeChange(
         resource_type=entity["type"],
         resource_id=entity["id"],
-        mark=entity["mark"],
+        change_id=entity["mark"],
         kind=ChangeKind(entity["kind"]),
-        version=entity["version"],
         now=entity["lastModified"],
         lengths=tuple(map(int, entity["lengths"].split())),
         done=int(entity["done"]),

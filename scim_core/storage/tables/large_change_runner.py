@@ -1,4 +1,4 @@
-"""Carries pending changes to their end: right after the decision, when somebody meets one, or by the sweep.
+"""Decides and applies large changes: right after the decision, when somebody meets one, or by the sweep.
 
 Nothing here keeps state between calls but what the rows say, so that any process can go on where another one died.
 """
@@ -12,7 +12,15 @@ from scim_core.model import NO_EDITS, Column, Membership, MembershipEdits
 from scim_core.storage.port import ColumnTest, StorageBusy, StorageError, Swept, VersionConflict
 from scim_core.storage.tables import changes, keys, reading
 from scim_core.storage.tables.errors import RowChanged, RowFailure, RowMissing
-from scim_core.storage.tables.large_change import PARTS_AT_ONCE, STEP, ChangeKind, Part, Pending, to_head, to_part
+from scim_core.storage.tables.large_change import (
+    PARTS_AT_ONCE,
+    STEP,
+    ChangeKind,
+    LargeChange,
+    Part,
+    to_large_change,
+    to_part,
+)
 from scim_core.storage.tables.reading import edges_present, read_memberships, read_range
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows
@@ -22,12 +30,12 @@ EDGES_AHEAD = PAGE_ROWS // STEP * STEP
 """Memberships of a deleted resource that are read at a time: what one answer of Table Storage holds, in whole steps."""
 
 MAX_REFUSALS = 10
-"""How often in a row a step may be refused before the change is left to others, who are at it or will be."""
+"""How often in a row a step may be refused. Then the change is left to others: they apply it now, or will."""
 
 REFUSED_SECONDS = 0.1
-"""The pause after a refusal: another process is carrying out the same change, and is to have the time for it."""
+"""The pause after a refusal: another process applies the same change, and is to have the time for it."""
 
-MARKERS_AT_ONCE = 1_000
+ENTRIES_AT_ONCE = 1_000
 """Changes that one sweep takes up; the next one finds the others."""
 
 WHOLE_SECONDS = 600
@@ -36,19 +44,21 @@ WHOLE_SECONDS = 600
 log = logging.getLogger(__name__)
 
 
-async def decide(rows: Rows, tenant: str, pending: Pending, parts: Sequence[Part], opening: list[RowOperation]) -> None:
-    """The change is decided: from now on it happens, whoever carries it out. Raises what a transaction raises.
+async def decide(
+    rows: Rows, tenant: str, change: LargeChange, parts: Sequence[Part], opening: list[RowOperation]
+) -> None:
+    """The change is decided: from now on it happens, whoever applies it. Raises what a transaction raises.
 
-    A marker is written first, by which the sweep finds what may be left behind; then the parts.
+    An entry is written first, by which the sweep finds what may be left behind; then the parts.
     """
-    await write_marker(rows, tenant, pending)
-    for some in batched(pending.part_insertions(parts), PARTS_AT_ONCE, strict=False):
+    await write_sweep_entry(rows, tenant, change)
+    for some in batched(change.part_insertions(parts), PARTS_AT_ONCE, strict=False):
         await rows.transact(tenant, list(some))
     try:
-        await rows.transact(tenant, [*opening, *pending.decision()])
+        await rows.transact(tenant, [*opening, *change.decision()])
     except (RowFailure, VersionConflict):
         # The answer to a decision that did happen may have been lost, and its repetition refused.
-        if await abandon(rows, tenant, pending.resource_id, pending.mark):
+        if await abandon(rows, tenant, change.resource_id, change.change_id):
             raise
 
 
@@ -68,59 +78,59 @@ async def transact_touching(
         return await rows.transact(tenant, changes.without_touches(operations, gone))
 
 
-async def write_marker(rows: Rows, tenant: str, pending: Pending) -> None:
+async def write_sweep_entry(rows: Rows, tenant: str, change: LargeChange) -> None:
     """The sweep will come across this change, whether it is decided or not."""
-    marker: dict[str, Column] = {
+    entry: dict[str, Column] = {
         "tenant": tenant,
-        "id": pending.resource_id,
-        "mark": pending.mark,
-        "created": pending.now,
+        "id": change.resource_id,
+        "mark": change.change_id,
+        "created": change.now,
     }
-    key = keys.marker(tenant, pending.resource_id, pending.mark)
-    await rows.transact(keys.MARKERS, [RowOperation(Verb.UPSERT, Role.PENDING, key, marker)])
+    key = keys.sweep_entry(tenant, change.resource_id, change.change_id)
+    await rows.transact(keys.SWEEP, [RowOperation(Verb.UPSERT, Role.PENDING, key, entry)])
 
 
-async def load(rows: Rows, tenant: str, resource_id: str) -> Pending | None:
+async def load(rows: Rows, tenant: str, resource_id: str) -> LargeChange | None:
     """The pending change of this resource, if there is one."""
     row = await rows.get(tenant, keys.pending(resource_id))
-    return to_head(row.properties, row.etag) if row else None
+    return to_large_change(row.properties, row.etag) if row else None
 
 
-async def carry_out(rows: Rows, tenant: str, resource_id: str, seconds: float) -> bool:
-    """Whether the change that was pending, if any was, is done: it is carried on for at most so many seconds.
+async def apply(rows: Rows, tenant: str, resource_id: str, seconds: float) -> bool:
+    """Whether the change that was pending, if any was, is applied, after at most so many seconds of work on it.
 
     Raises StorageBusy when its steps are refused over and over.
     """
-    pending = await load(rows, tenant, resource_id)
-    if pending is not None:
+    change = await load(rows, tenant, resource_id)
+    if change is not None:
         try:
             async with asyncio.timeout(seconds):
-                await _Settling(rows, tenant, pending).run()
+                await _Applying(rows, tenant, change).run()
         except TimeoutError:
             return False
     return True
 
 
-async def left_to_do(rows: Rows, tenant: str, resource_id: str) -> MembershipEdits:
+async def left_to_apply(rows: Rows, tenant: str, resource_id: str) -> MembershipEdits:
     """The edits of the pending change that have not been made yet."""
-    pending = await load(rows, tenant, resource_id)
+    change = await load(rows, tenant, resource_id)
     add: list[Membership] = []
     remove: list[Membership] = []
-    while pending is not None and (place := pending.place):
-        number, start = place
-        row = await rows.get(tenant, pending.part_key(number))
-        if row is None:  # finished between the two reads
+    while change is not None and (next_part := change.next_part):
+        number, start = next_part
+        row = await rows.get(tenant, change.part_key(number))
+        if row is None:  # applied between the two reads
             break
         part = to_part(row.properties)
         edits = part.edits(resource_id, start)
         add += edits.add
         remove += edits.remove
-        pending = pending.after(len(part.ids) - start, pending.etag)
+        change = change.after(len(part.ids) - start, change.etag)
     return MembershipEdits(tuple(add), tuple(remove))
 
 
 async def sweep(rows: Rows, before: str, seconds: float) -> Swept:
-    """Every change that was marked before an instant is finished or, if it was never decided, forgotten.
+    """Every change that was begun before an instant is applied or, if it was never decided, abandoned.
 
     A change that cannot be finished now, or in the time there is, is counted as left.
     """
@@ -128,7 +138,7 @@ async def sweep(rows: Rows, before: str, seconds: float) -> Swept:
     tests = [ColumnTest("created", "lt", before)]
     try:
         async with asyncio.timeout(seconds):
-            for row in await read_range(rows, keys.MARKERS, keys.everything(), limit=MARKERS_AT_ONCE, tests=tests):
+            for row in await read_range(rows, keys.SWEEP, keys.everything(), limit=ENTRIES_AT_ONCE, tests=tests):
                 left.add(row.properties["RowKey"])
                 if await _swept(rows, row):
                     left.discard(row.properties["RowKey"])
@@ -138,34 +148,34 @@ async def sweep(rows: Rows, before: str, seconds: float) -> Swept:
     return Swept(finished, len(left))
 
 
-async def abandon(rows: Rows, tenant: str, resource_id: str, mark: str) -> bool:
-    """Whether a change is not decided, and never will be: what was written for it is gone. Nor is one that is finished.
+async def abandon(rows: Rows, tenant: str, resource_id: str, change_id: str) -> bool:
+    """Whether the change is not pending and never will be: it was not decided, or it is applied.
 
-    Its first part goes first, in the state that it had before the head was looked for: a decision, which touches that
-    part, either comes before and is noticed, or fails.
+    Nothing of it is left then. Its first part is deleted first, in the state that it had before the pending change was
+    looked for. A decision touches that part: it either came before and is noticed, or it fails.
     """
-    parts = await read_range(rows, tenant, keys.pending_parts(resource_id, mark), select="RowKey")
-    head = await load(rows, tenant, resource_id)
-    if head is not None and head.mark == mark:
+    parts = await read_range(rows, tenant, keys.pending_parts(resource_id, change_id), select="RowKey")
+    pending = await load(rows, tenant, resource_id)
+    if pending is not None and pending.change_id == change_id:
         return False
     try:
         for number, part in enumerate(parts):
             await _delete(rows, tenant, part.properties["RowKey"], part.etag if number == 0 else "")
     except RowChanged:
         return False
-    await _delete(rows, keys.MARKERS, keys.marker(tenant, resource_id, mark))
+    await _delete(rows, keys.SWEEP, keys.sweep_entry(tenant, resource_id, change_id))
     return True
 
 
-async def _swept(rows: Rows, marker: Row) -> bool:
-    tenant, resource_id = marker.properties["tenant"], marker.properties["id"]
+async def _swept(rows: Rows, entry: Row) -> bool:
+    tenant, resource_id = entry.properties["tenant"], entry.properties["id"]
     try:
-        if not await abandon(rows, tenant, resource_id, marker.properties["mark"]):
-            pending = await load(rows, tenant, resource_id)
-            if pending is not None:
-                await _Settling(rows, tenant, pending).run()
+        if not await abandon(rows, tenant, resource_id, entry.properties["mark"]):
+            change = await load(rows, tenant, resource_id)
+            if change is not None:
+                await _Applying(rows, tenant, change).run()
     except StorageError as error:
-        log.warning("a change could not be carried out yet", exc_info=error, extra={"tenant": tenant})
+        log.warning("a large change could not be applied yet", exc_info=error, extra={"tenant": tenant})
         return False
     return True
 
@@ -177,29 +187,29 @@ async def _delete(rows: Rows, tenant: str, key: str, etag: str = "") -> None:
         log.debug("another process was quicker")
 
 
-class _Settling:
+class _Applying:
     """One process's work on one change. What it has read ahead is forgotten whenever a step is refused."""
 
-    def __init__(self, rows: Rows, tenant: str, pending: Pending) -> None:
+    def __init__(self, rows: Rows, tenant: str, change: LargeChange) -> None:
         self._rows = rows
         self._tenant = tenant
-        self._pending = pending
+        self._change = change
         self._part: tuple[int, Part] | None = None
         self._edges: list[Membership] = []
 
     async def run(self) -> None:
-        """The change has been carried out. Raises StorageBusy when its steps are refused over and over."""
-        mark, resource_id = self._pending.mark, self._pending.resource_id
-        current: Pending | None = self._pending
+        """The change is applied. Raises StorageBusy when its steps are refused over and over."""
+        change_id, resource_id = self._change.change_id, self._change.resource_id
+        current: LargeChange | None = self._change
         refusals = 0
-        while current is not None and current.mark == mark:
+        while current is not None and current.change_id == change_id:
             try:
                 following = await self._advance(current)
                 refusals = 0
             except (RowFailure, VersionConflict):
                 refusals += 1
                 if refusals > MAX_REFUSALS:
-                    raise StorageBusy("A large change of the resource is being carried out.") from None
+                    raise StorageBusy("A large change of the resource is being applied.") from None
                 await asyncio.sleep(REFUSED_SECONDS)
                 self._edges = []
                 following = await load(self._rows, self._tenant, resource_id)
@@ -207,7 +217,7 @@ class _Settling:
                     refusals = 0
             current = following
 
-    async def _advance(self, current: Pending) -> Pending | None:
+    async def _advance(self, current: LargeChange) -> LargeChange | None:
         """The next step is made; None after the last one. Raises RowFailure, VersionConflict when it is refused."""
         if current.kind is ChangeKind.DELETE:
             if edges := await self._next_edges(current):
@@ -217,11 +227,11 @@ class _Settling:
         await self._end(current)
         return None
 
-    async def _end(self, current: Pending) -> None:
+    async def _end(self, current: LargeChange) -> None:
         await self._rows.transact(self._tenant, current.ending())
-        await _delete(self._rows, keys.MARKERS, keys.marker(self._tenant, current.resource_id, current.mark))
+        await _delete(self._rows, keys.SWEEP, keys.sweep_entry(self._tenant, current.resource_id, current.change_id))
 
-    async def _edited(self, current: Pending, edits: MembershipEdits) -> Pending:
+    async def _edited(self, current: LargeChange, edits: MembershipEdits) -> LargeChange:
         count = len(edits.add) + len(edits.remove)
         try:
             [etag, *_] = await self._rows.transact(self._tenant, current.step(edits, count))
@@ -242,24 +252,24 @@ class _Settling:
             tuple(edge for edge in present if edge.member_id not in gone),
         )
 
-    async def _severed(self, current: Pending, edges: Sequence[Membership]) -> Pending:
+    async def _severed(self, current: LargeChange, edges: Sequence[Membership]) -> LargeChange:
         step, ends = current.severing_step(edges), changes.other_ends(current.resource_id, edges)
         [etag, *_] = await transact_touching(self._rows, self._tenant, step, ends)
         del self._edges[: len(edges)]
         return current.after(len(edges), etag)
 
-    async def _next_edits(self, current: Pending) -> MembershipEdits:
-        if (place := current.place) is None:
+    async def _next_edits(self, current: LargeChange) -> MembershipEdits:
+        if (next_part := current.next_part) is None:
             return NO_EDITS
-        number, start = place
+        number, start = next_part
         if self._part is None or self._part[0] != number:
             row = await self._rows.get(self._tenant, current.part_key(number))
-            if row is None:  # finished by another process, whose last transaction deleted head and parts alike
+            if row is None:  # applied by another process, whose last transaction deleted the parts, too
                 raise VersionConflict
             self._part = number, to_part(row.properties)
         return self._part[1].edits(current.resource_id, start, STEP)
 
-    async def _next_edges(self, current: Pending) -> list[Membership]:
+    async def _next_edges(self, current: LargeChange) -> list[Membership]:
         if not self._edges:
             for key_range in keys.memberships(current.resource_type, current.resource_id):
                 self._edges += await read_memberships(self._rows, self._tenant, key_range, limit=EDGES_AHEAD)

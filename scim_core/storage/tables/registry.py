@@ -15,7 +15,7 @@ from scim_core.registry import Credential, CredentialKind, Gone, Overtaken, Take
 from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing
-from scim_core.storage.tables.keys import MARKERS, REGISTRY, KeyRange
+from scim_core.storage.tables.keys import REGISTRY, SWEEP, KeyRange
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
 from scim_core.storage.tables.service_limits import MAX_OPERATIONS
@@ -84,8 +84,8 @@ class TableRegistry:
     async def erase(self, tenant_id: str) -> AsyncIterator[int]:
         """See Registry.erase."""
         # Until nothing is found: a sweep may be at work on a large change. Its steps demand the row of that change,
-        # so that none can happen when that is gone; what names the change in the markers' partition goes last.
-        for partition, key_range in ((tenant_id, keys.everything()), (MARKERS, keys.markers_of(tenant_id))):
+        # so that none can happen when that is gone; the sweep's entry of the change goes last.
+        for partition, key_range in ((tenant_id, keys.everything()), (SWEEP, keys.sweep_entries_of(tenant_id))):
             while found := await self._first_rows(partition, key_range):
                 for part in batched(found, MAX_OPERATIONS, strict=False):
                     yield await self._delete(partition, part)

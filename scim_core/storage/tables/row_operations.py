@@ -1,4 +1,4 @@
-"""What a change does to rows: plain values, planned in changes.py and carried out in rows.py."""
+"""What a change does to rows: plain values, planned in changes.py and sent by rows.py."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum, auto

@@ -23,22 +23,22 @@ from scim_core.storage.tables.changes import Change
 from scim_core.storage.tables.entities import ReadState
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing, Unanswered
 from scim_core.storage.tables.keys import KeyRange
-from scim_core.storage.tables.large_change import Pending, deleting, editing
+from scim_core.storage.tables.large_change import LargeChange, deleting, editing
 from scim_core.storage.tables.reading import ID, read_memberships, read_range, side_by_side
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
 from scim_core.storage.tables.service_limits import require_index_rows, require_transaction
 
 MAX_ATTEMPTS = 5
-"""How often an edit is planned anew because memberships it removes were removed by others in the meantime."""
+"""How often an edit is planned again because memberships it removes were removed by others in the meantime."""
 
-CARRY_OUT_SECONDS = 20
-"""How long a change that has been decided keeps its client waiting for its being carried out: half of what a request
-may take, and enough for some ten thousand members. The rest is left to whoever meets it, and to the sweep.
+APPLY_SECONDS = 20
+"""How long a large change keeps its client waiting, once it is decided, for being applied: half of what a request may
+take, and enough for some ten thousand members. The rest is left to whoever meets it, and to the sweep.
 """
 
 _PING = "ping"
-_MARK_BYTES = 12
+_CHANGE_ID_BYTES = 12
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class TableStorage:
     async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
         """See Storage.create."""
         require_index_rows(len(resource.index))
-        change = changes.creation(resource, members, _new_mark())
+        change = changes.creation(resource, members, _new_change_id())
         try:
             if change.fits:
                 await self.rows.transact(tenant, change.operations(change.edits))
@@ -127,29 +127,29 @@ class TableStorage:
     async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS) -> None:
         """See Storage.update."""
         require_index_rows(len(resource.index), len(ReadState.of(resource).index_keys))
-        await self._edit(tenant, changes.update(resource, edits, _new_mark()))
+        await self._edit(tenant, changes.update(resource, edits, _new_change_id()))
 
     async def edit_members(self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool) -> None:
         """See Storage.edit_members."""
-        await self._edit(tenant, changes.membership_change(group, edits, _new_mark(), guarded=guarded))
+        await self._edit(tenant, changes.membership_change(group, edits, _new_change_id(), guarded=guarded))
 
     async def delete(
         self, tenant: str, resource: StoredResource, memberships: Sequence[Membership], *, now: str
     ) -> None:
         """See Storage.delete."""
-        if resource.unsettled:
+        if resource.change_pending:
             raise VersionConflict
-        mark, own = _new_mark(), changes.departure(resource)
+        change_id, own = _new_change_id(), changes.departure(resource)
         try:
             if len(memberships) < MANY_MEMBERSHIPS and changes.fits(own, memberships):
                 await self._require_all(tenant, resource, memberships)
                 key, ends = changes.key_of(resource), changes.other_ends(resource.id, memberships)
-                rest = changes.severance(key, resource.id, memberships, mark=mark, version=mark, now=now)
+                rest = changes.severance(key, resource.id, memberships, change_id=change_id, version=change_id, now=now)
                 await large_change_runner.transact_touching(self.rows, tenant, [*own, *rest], ends)
             else:
-                head, parts = deleting(resource, mark, now)
-                await large_change_runner.decide(self.rows, tenant, head, parts, own)
-                await self._carry_out(tenant, head)
+                change, parts = deleting(resource, change_id, now)
+                await large_change_runner.decide(self.rows, tenant, change, parts, own)
+                await self._apply(tenant, change)
         except (RowChanged, RowExists):
             raise VersionConflict from None
         except RowMissing as failure:
@@ -157,11 +157,11 @@ class TableStorage:
             _require_index(failure.operation)
             raise VersionConflict from None
 
-    async def settle(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:
-        """See Storage.settle."""
-        if await large_change_runner.carry_out(self.rows, tenant, resource_id, seconds):
+    async def apply_pending(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:
+        """See Storage.apply_pending."""
+        if await large_change_runner.apply(self.rows, tenant, resource_id, seconds):
             return NO_EDITS
-        return await large_change_runner.left_to_do(self.rows, tenant, resource_id)
+        return await large_change_runner.left_to_apply(self.rows, tenant, resource_id)
 
     async def sweep(self, *, before: str, seconds: float) -> Swept:
         """See Storage.sweep."""
@@ -215,7 +215,7 @@ class TableStorage:
 
     async def _edit(self, tenant: str, change: Change) -> None:
         """The change has happened; removals that others were quicker with have been left out of it."""
-        if change.resource.unsettled:
+        if change.resource.change_pending:
             raise VersionConflict
         if not change.fits:
             return await self._decide_edits(tenant, change)
@@ -228,7 +228,7 @@ class TableStorage:
             except Unanswered:
                 if change.guarded:
                     raise
-                change = change.as_read()  # else what others have made of the group meanwhile would be undone
+                change = change.as_read()  # else what others have made of the group since would be undone
             except RowExists as conflict:
                 raise UniquenessConflict(conflict.operation.about) from None
             except RowMissing as failure:
@@ -254,23 +254,23 @@ class TableStorage:
             raise VersionConflict from None
 
     async def _decide(self, tenant: str, change: Change) -> None:
-        """A change beyond one transaction is decided, and carried out as far as there is time.
+        """A change beyond one transaction is decided, and applied as far as there is time.
 
         Raises NotFound when a member to add does not exist, TooLarge, and what a transaction raises.
         """
         opening = change.opening()
         require_transaction(opening)
-        head, parts = editing(change)
+        large, parts = editing(change)
         if missing := await self._missing_members(tenant, change.edits.add):
             raise NotFound(missing)
-        await large_change_runner.decide(self.rows, tenant, head, parts, opening)
-        await self._carry_out(tenant, head)
+        await large_change_runner.decide(self.rows, tenant, large, parts, opening)
+        await self._apply(tenant, large)
 
-    async def _carry_out(self, tenant: str, head: Pending) -> None:
-        """The change is carried out as far as the time and the storage allow: it has happened in any case."""
+    async def _apply(self, tenant: str, change: LargeChange) -> None:
+        """The change is applied as far as the time and the storage allow: it has happened in any case."""
         try:
-            if not await large_change_runner.carry_out(self.rows, tenant, head.resource_id, CARRY_OUT_SECONDS):
-                log.info("a large change goes on after its answer", extra={"tenant": tenant, "id": head.resource_id})
+            if not await large_change_runner.apply(self.rows, tenant, change.resource_id, APPLY_SECONDS):
+                log.info("a large change goes on after its answer", extra={"tenant": tenant, "id": change.resource_id})
         except StorageError as error:
             log.warning("a large change was interrupted and is left to the sweep", exc_info=error)
 
@@ -336,5 +336,5 @@ def _require_index(missing: RowOperation) -> None:
         raise StorageError("An index row of the resource is gone. Repair it as docs/storage.md says.")
 
 
-def _new_mark() -> str:
-    return secrets.token_hex(_MARK_BYTES)
+def _new_change_id() -> str:
+    return secrets.token_hex(_CHANGE_ID_BYTES)

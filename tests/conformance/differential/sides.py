@@ -32,6 +32,7 @@ from scim2_server.service import ScimService
 from scim_core import ScimRequest, Settings, build
 from scim_core.protocol.limits import DEFAULT_COUNT, MAX_COUNT
 from tests.memory_rows import memory_storage
+from tests.scim import UNLIMITED
 
 HOST = "https://scim.example.com"
 PATH = "/scim/v2"
@@ -81,6 +82,7 @@ class Ours:
         environment = {
             "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),
             "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
+            **UNLIMITED,
         }
         self._storage = _Storage()
         self._endpoint = build(Settings.from_environment(environment), storage=self._storage, clock=ticking())
