@@ -3,11 +3,15 @@ RUN := requirements.txt devhost/requirements.txt
 TEST := $(RUN) tests/requirements.txt
 
 INFRA := infra/requirements.txt
+LOCKED := requirements devhost/requirements devhost/requirements-node devhost/requirements-lock tests/requirements \
+	infra/requirements infra/requirements-release
+COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes
 # A file's tests stay together, so that what they share is started once; the files keep their order.
 WORKERS ?= 2
+PYTEST := -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 BICEPCHECK ?= ../shared/tools/bicepcheck.py
 
-.PHONY: help run test lint check check-storage check-infra package costs bench
+.PHONY: help run test test-quick coverage lint lint-fast check check-storage check-infra package sbom costs bench lock
 .DEFAULT_GOAL := help
 
 help:
@@ -19,13 +23,18 @@ help:
 	@echo "            TENANTS=one       registry: many tenants, which python -m scim_core.admin creates"
 	@echo "make test   all tests; ARGS='-k name' passes on arguments to pytest"
 	@echo "            WORKERS=2         processes that test side by side; 0: this one alone, as for ARGS=--pdb"
+	@echo "make test-quick  ruff, and the tests that start no process"
+	@echo "make coverage    all tests, and which branches of scim_core and devhost they reach: fewer than the limit fail"
 	@echo "make lint   ruff and mypy"
 	@echo "make check  lint, then test"
 	@echo "make check-storage  every invariant of a tenant's rows; ARGS='--tenant name --repair'. Where they are is said by"
 	@echo "            SCIM_STORAGE_CONNECTION or SCIM_STORAGE_ACCOUNT_URL: else Azurite on its usual port"
 	@echo "make check-infra  the Bicep files: syntax, names, types where BICEPCHECK is there, checkov, bicep where it is there"
 	@echo "make package  what is deployed, as dist/scim.zip"
+	@echo "make sbom     the package, and what it contains as dist/scim.cdx.json (CycloneDX)"
 	@echo "make costs  what a month costs, from measured storage calls; ARGS='--price always_ready=0' changes a price"
+	@echo "make lock   every requirements*.txt again, from the requirements*.in of the same name: with hashes, and with the"
+	@echo "            versions as they are. ARGS='--upgrade-package aiohttp' or ARGS=--upgrade takes newer ones"
 	@echo "make bench  the benchmarks; ARGS=--help lists them; ARGS='base --against COMMIT' compares with another commit"
 
 run:
@@ -34,13 +43,25 @@ run:
 
 test:
 	@sh devhost/environment.sh $(TEST)
-	@exec $(PYTHON) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
+	@exec $(PYTHON) $(PYTEST) $(ARGS)
 
-lint:
+test-quick: lint-fast
+	@HYPOTHESIS_EXAMPLES=10 $(PYTHON) $(PYTEST) -m "not processes" $(ARGS)
+
+coverage:
+	@sh devhost/environment.sh $(TEST)
+	@$(PYTHON) -m coverage erase
+	@$(PYTHON) -m coverage run $(PYTEST) $(ARGS)
+	@$(PYTHON) -m coverage combine --quiet
+	@$(PYTHON) -m coverage report
+
+lint: lint-fast
+	$(PYTHON) -m mypy
+
+lint-fast:
 	@sh devhost/environment.sh $(TEST)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy
 
 check:
 	@$(MAKE) --no-print-directory lint
@@ -59,6 +80,10 @@ package:
 	@sh devhost/environment.sh $(RUN)
 	@exec $(PYTHON) -m infra.package $(ARGS)
 
+sbom: package
+	@VENV=.venv-release sh devhost/environment.sh infra/requirements-release.txt
+	@exec $(PYTHON) -m infra.sbom
+
 costs:
 	@sh devhost/environment.sh $(TEST)
 	@exec $(PYTHON) -m infra.costs $(ARGS)
@@ -66,3 +91,10 @@ costs:
 bench:
 	@sh devhost/environment.sh $(TEST)
 	@exec $(PYTHON) -m bench $(ARGS)
+
+lock:
+	@VENV=.venv-lock sh devhost/environment.sh devhost/requirements-lock.txt
+	@for name in $(LOCKED); do \
+		.venv-lock/bin/$(COMPILE) --quiet --custom-compile-command "make lock, which calls $(COMPILE)" \
+			$(ARGS) --output-file $$name.txt $$name.in || exit 1; \
+	done

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes .venv (or the folder that VENV names), with Python 3.13, hold the packages of the requirement files given as
-# arguments. Does nothing when it does already: the stamp is a checksum of the files' content.
+# arguments. Does nothing when it does already: the stamp is a checksum of the files' content. Every file that pip fetches
+# must have a hash there: `make lock` writes them.
 set -eu
 venv=${VENV:-.venv}
 
@@ -41,7 +42,8 @@ wanted=$(cat "$@" | cksum)
 
 say "Installing Python packages (once, about half a minute) ..."
 set -- $(printf -- '-r %s ' "$@")
-if ! "$venv"/bin/python -m pip install --quiet --disable-pip-version-check --no-input "$@" >"$venv/pip.log" 2>&1; then
+if ! "$venv"/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes "$@" \
+    >"$venv/pip.log" 2>&1; then
     say "pip could not install the packages ($(grep ERROR "$venv/pip.log" | tail -n 1)):" \
         "check the network and pip's configuration, then run make again; $venv/pip.log has the whole story."
     exit 1

@@ -51,7 +51,7 @@ def _node_of_wheel() -> Node | None:
 def _install_wheel() -> Node:
     print("Installing Node.js for Azurite (once) ...", flush=True)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    done = subprocess.run([*pip, "-r", str(_WHEEL)], capture_output=True, text=True, check=False)
+    done = subprocess.run([*pip, "--require-hashes", "-r", str(_WHEEL)], capture_output=True, text=True, check=False)
     node = _node_of_wheel()
     if done.returncode or node is None:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]

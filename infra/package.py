@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-CONTENT = ("function_app.py", "host.json", "requirements.txt", "scim_core")
+CONTENT = ("function_app.py", "host.json", "requirements.txt", "scim_core", "LICENSE", "NOTICE")
 """What of this folder goes in; .funcignore keeps out the rest where other tools build the package."""
 
 REQUIREMENTS = Path(".python_packages", "lib", "site-packages")
@@ -79,9 +79,10 @@ def _copy(stage: Path) -> None:
 
 
 def _install(target: Path) -> None:
-    """Exactly what requirements.txt pins, each as a wheel: nothing is compiled here, and nothing else comes along."""
+    """Exactly what requirements.txt pins, each a wheel whose hash it has: nothing is built, and nothing else comes."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    command += ["--no-deps", "--no-compile", "--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"]
+    command += ["--require-hashes", "--no-deps", "--no-compile"]
+    command += ["--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"]
     command += [f"--platform={platform}" for platform in PLATFORMS]
     command += [f"--target={target}", "--requirement", str(ROOT / "requirements.txt")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

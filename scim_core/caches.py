@@ -26,10 +26,6 @@ class Bounded[K, V]:
         if len(self._values) > self._limit:
             self._values.popitem(last=False)
 
-    def drop(self, key: K) -> None:
-        """The key is forgotten, if it was known."""
-        self._values.pop(key, None)
-
 
 class Fresh[K, V]:
     """At most `limit` values by key, none older than `seconds` by the timer that is passed in. A value can be None."""

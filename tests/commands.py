@@ -30,7 +30,7 @@ async def run_here(rows: Rows, *given: object) -> Done:
 def run_process(environment: Mapping[str, str], *given: object) -> Done:
     """What the command does as an operator starts it, with these settings."""
     command = [sys.executable, "-m", "scim_core.admin", *map(str, given)]
-    surroundings = clean_environment() | environment
+    surroundings = {**clean_environment(), **environment}
     return subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
 
 

@@ -10,12 +10,15 @@ import pytest
 
 from devhost.azurite import Azurite
 from scim_core import composition
+from scim_core.protocol.schemas import load_catalogue
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import TableStorage, table_storage
 from tests.memory_rows import memory_storage
 from tests.running import RunningEndpoint, running_endpoint
 from tests.scim import Client, Clock, endpoint_over
 from tests.tables import new_table
+
+pytest_plugins = ["tests.starting"]
 
 # HYPOTHESIS_EXAMPLES=5000 searches longer than every run can.
 hypothesis.settings.register_profile(
@@ -33,7 +36,7 @@ hypothesis.settings.load_profile("ours")
 def _one_catalogue() -> Iterator[None]:
     """Building the models takes 20 ms and always comes to the same: once for all tests, not for each."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(composition, "load_catalogue", functools.cache(composition.load_catalogue))
+        patch.setattr(composition, "load_catalogue", functools.cache(load_catalogue))
         yield
 
 

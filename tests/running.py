@@ -118,7 +118,7 @@ def running_app(
         process = subprocess.Popen(
             command,
             cwd=root,
-            env=clean_environment(root) | dict(settings),
+            env={**clean_environment(root), **settings},
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
@@ -127,9 +127,14 @@ def running_app(
             yield RunningApp(_address(process, Path(output.name)), process, Path(output.name))
         finally:
             process.terminate()
-            if process.stdin is not None:
-                process.stdin.close()
+            close_input(process)
             process.wait(START_SECONDS)
+
+
+def close_input(process: subprocess.Popen[bytes]) -> None:
+    """A process that was started with a pipe to its standard input is told that this one is done."""
+    assert process.stdin is not None
+    process.stdin.close()
 
 
 def clean_environment(root: Path = ROOT) -> dict[str, str]:

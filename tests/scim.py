@@ -91,7 +91,7 @@ class Client:
     async def delete(self, url: str, **options: Any) -> Answer:
         return await self.send("DELETE", url, **options)
 
-    async def user(self, user_name: str = "bjensen@example.com", **attributes: Any) -> Json:
+    async def user(self, user_name: str = "bjensen@example.com", /, **attributes: Any) -> Json:
         """A user that is created with these attributes, as the answer shows it."""
         return await self._created("/Users", {"schemas": [USER], "userName": user_name, **attributes})
 
@@ -103,20 +103,23 @@ class Client:
     async def _created(self, url: str, body: Json) -> Json:
         answer = await self.post(url, body)
         assert answer.status == 201, answer.document
-        return answer.document
+        created: Json = answer.document
+        return created
 
     async def document(self, resource: Json | str) -> Json:
         """The resource as GET shows it now; it must be there."""
         answer = await self.get(path(resource))
         assert answer.status == 200, answer.document
-        return answer.document
+        shown: Json = answer.document
+        return shown
 
     async def found(self, url: str, filter_text: str, **query: Any) -> list[Json]:
         """The resources that the filter finds, which must all be on the page."""
         answer = await self.get(url, filter=filter_text, **query)
         assert answer.status == 200, answer.document
-        assert answer.document["totalResults"] == len(answer.document["Resources"])
-        return answer.document["Resources"]
+        resources: list[Json] = answer.document["Resources"]
+        assert answer.document["totalResults"] == len(resources)
+        return resources
 
     async def names(self, filter_text: str, url: str = "/Users") -> list[str]:
         """The user names, or display names of groups, that the filter finds, in order."""
@@ -125,7 +128,7 @@ class Client:
 
 def path(resource: Json | str) -> str:
     """The path of a resource, relative to the SCIM base."""
-    location = resource if isinstance(resource, str) else resource["meta"]["location"]
+    location: str = resource if isinstance(resource, str) else resource["meta"]["location"]
     return location.removeprefix(BASE)
 
 

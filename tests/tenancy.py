@@ -5,6 +5,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlencode
 
@@ -174,7 +175,11 @@ class Service:
         return await self.send("GET", "/scim/v2/Users?startIndex=1&count=1", token)
 
     async def ask_for_token(
-        self, fields: Mapping[str, str] | bytes | None = None, basic: tuple[str, str] | None = None, **headers: str
+        self,
+        fields: Mapping[str, str] | bytes | None = None,
+        basic: tuple[str, str] | None = None,
+        *,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> ScimResponse:
         """The answer to a token request with these fields beside grant_type, or with this body."""
         usual = {"content-type": FORM}
@@ -185,7 +190,7 @@ class Service:
             if isinstance(fields, bytes)
             else urlencode({"grant_type": "client_credentials", **(fields or {})}).encode()
         )
-        return await self.send("POST", "/oauth2/token", body=body, headers=usual | headers)
+        return await self.send("POST", "/oauth2/token", body=body, headers={**usual, **headers})
 
     async def access_token(self, issued: Issued) -> str:
         """An access token for the client of this credential, which has a secret."""

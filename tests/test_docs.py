@@ -11,7 +11,8 @@ import pytest
 from tests.running import ROOT
 from tests.test_architecture import MAY_USE, MODULES, tree
 
-PAGES = sorted([ROOT / "README.md", ROOT / "tests" / "README.md", *(ROOT / "docs").rglob("*.md")])
+OUTSIDE = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "tests/README.md")
+PAGES = sorted([*(ROOT / name for name in OUTSIDE), *(ROOT / "docs").rglob("*.md")])
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 

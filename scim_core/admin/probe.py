@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 
@@ -59,7 +59,7 @@ class Probe:
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
         """The answer. Raises Finding when there is none, or one that only says where else to go."""
-        host = urlsplit(url).netloc
+        host = split(url).netloc
         try:
             async with self._session.request(
                 method, url, headers=headers, data=body, allow_redirects=False
@@ -68,7 +68,7 @@ class Probe:
                 found = {name.lower(): value for name, value in response.headers.items()}
                 answer = Answer(response.status, found, content)
         except aiohttp.InvalidURL:
-            raise WrongAnswer("This is no URL: it must look like https://scim.example.com/scim/v2.") from None
+            raise WrongAnswer(_NO_URL) from None
         except aiohttp.ClientConnectorDNSError:
             raise WrongAnswer(f"There is no host {host}: check the Tenant URL for typing errors.") from None
         except aiohttp.ClientSSLError:
@@ -78,12 +78,20 @@ class Probe:
         except (aiohttp.ClientError, OSError) as error:
             raise WrongAnswer(f"Nothing answers at {host} ({type(error).__name__}): does the service run?") from None
         if 300 <= answer.status < 400:  # noqa: PLR2004 -- redirects
-            where = urlsplit(answer.headers.get("location", ""))
+            where = split(answer.headers.get("location", ""))
             raise WrongAnswer(
                 f"{host} redirects to {where.scheme}://{where.netloc}{where.path}, which Entra does not follow: "
                 "enter the address that answers itself."
             )
         return answer
+
+
+def split(url: str) -> SplitResult:
+    """The parts of a URL. Raises WrongAnswer when it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise WrongAnswer(_NO_URL) from None
 
 
 def explain(answer: Answer, what: str) -> WrongAnswer:  # noqa: PLR0911 -- a table of cases
@@ -108,4 +116,5 @@ def explain(answer: Answer, what: str) -> WrongAnswer:  # noqa: PLR0911 -- a tab
     return WrongAnswer(f"The service answered {answer.status} when it was to {what}.{said}")
 
 
+_NO_URL = "This is no URL: it must look like https://scim.example.com/scim/v2."
 _FORBIDDEN = "Access is forbidden (403), and not by the SCIM endpoint: does a firewall or gateway stand in front of it?"

@@ -6,13 +6,13 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from scim_core.access.oauth.access_tokens import SCOPE
 from scim_core.access.oauth.metadata import TOKEN_PATH
 from scim_core.access.oauth.token_request import ASSERTION_TYPE, GRANT_TYPE
-from scim_core.admin.probe import Answer, Probe, WrongAnswer, explain
+from scim_core.admin.probe import Answer, Probe, WrongAnswer, explain, split
 from scim_core.settings import MAX_TOKEN_MINUTES, MIN_TOKEN_MINUTES
 
 _USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -45,9 +45,7 @@ class SmokeTest:
     def __init__(
         self, probe: Probe, tenant_url: str, credential: GivenCredential, told: Callable[[Step], None]
     ) -> None:
-        parts = urlsplit(tenant_url)
-        self._base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"  # flags after ? are Entra's alone
-        self._host = f"{parts.scheme}://{parts.netloc}"
+        self._tenant_url = tenant_url
         self._probe = probe
         self._credential = credential
         self._told = told
@@ -79,6 +77,15 @@ class SmokeTest:
             return True
         finally:
             await self._clean_up()
+
+    @property
+    def _host(self) -> str:
+        parts = split(self._tenant_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def _base(self) -> str:
+        return self._host + split(self._tenant_url).path.rstrip("/")  # flags after ? are Entra's alone
 
     async def _get_access_token(self) -> None:
         """RFC 6749 section 4.4, in the way Entra was told to send the secret, or RFC 7523 section 2.2."""

@@ -56,6 +56,7 @@ async def one_of_many(request: pytest.FixtureRequest, entra: Misbehaving) -> InP
 @pytest.fixture(params=["core", "http", *KINDS])
 def target(request: pytest.FixtureRequest) -> Target:
     """The single tenant in this process and over HTTP; and one of many, by each kind of credential."""
-    if request.param in KINDS:
-        return request.getfixturevalue("one_of_many")
-    return in_process() if request.param == "core" else request.getfixturevalue("over_http")
+    if request.param == "core":
+        return in_process()
+    there: Target = request.getfixturevalue("one_of_many" if request.param in KINDS else "over_http")
+    return there

@@ -36,4 +36,5 @@ def _elements(attribute: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _canonical(attribute: dict[str, Any]) -> list[str]:
-    return attribute.get("canonicalValues", [])
+    values: list[str] = attribute.get("canonicalValues", [])
+    return values

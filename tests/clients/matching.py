@@ -17,7 +17,7 @@ def differences(expected: Any, actual: Any, where: str = "") -> list[str]:
 
 def same(expected: Any, actual: Any) -> bool:
     """Whether both are the same JSON value: true is neither 1 nor "true", and no member or element is extra."""
-    return _normal(expected) == _normal(actual)
+    return bool(_normal(expected) == _normal(actual))
 
 
 def _member_differences(name: str, expected: Any, actual: dict[str, Any], where: str) -> list[str]:

@@ -17,7 +17,7 @@ from tests.clients.targets import Answer, Request
 from tests.clients.template import fill
 
 SCIM_JSON = {"content-type": "application/scim+json"}
-USER = {
+USER: dict[str, Any] = {
     "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
     "id": "1",
     "active": True,

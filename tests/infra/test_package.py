@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from infra import package
+from tests.requirement_files import locked
 from tests.running import ROOT
 from tests.tables import new_table
 
@@ -69,9 +70,9 @@ def test_it_is_small(built):
 def test_it_holds_the_app_its_requirements_and_nothing_else(built):
     assert {name.partition("/")[0] for name in names(built)} == {*package.CONTENT, ".python_packages", "__pycache__"}
     pinned = {
-        line.partition("==")[0].lower().replace("-", "_")
-        for line in (ROOT / "requirements.txt").read_text().splitlines()
-        if line and not line.startswith("#")
+        requirement.name.lower().replace("-", "_")
+        for requirement in locked(ROOT / "requirements.txt")
+        if requirement.marker is None or requirement.marker.evaluate()
     }
     inside = {
         name.removeprefix(REQUIREMENTS).partition("/")[0].partition("-")[0].lower()

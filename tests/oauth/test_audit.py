@@ -63,10 +63,12 @@ async def failing(service: Service, entra: Misbehaving, contoso: Issued, how: st
             return [token]
         case "wrong secret" | "unknown client":
             secret = new_secret()
-            await service.ask_for_token(basic=(client_id if how == "wrong secret" else "nobody", secret), **headers)
+            await service.ask_for_token(
+                basic=(client_id if how == "wrong secret" else "nobody", secret), headers=headers
+            )
             return [secret]
     assertion = entra.assertion(ENTRA_TENANT, federation.credential.subject, "another", service.clock().timestamp())
-    await service.ask_for_token(assertion_fields(federation.credential.client_id, assertion), **headers)
+    await service.ask_for_token(assertion_fields(federation.credential.client_id, assertion), headers=headers)
     return [assertion]
 
 

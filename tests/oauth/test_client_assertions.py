@@ -123,7 +123,7 @@ async def test_a_minute_of_difference_between_clocks_is_forgiven(ask: Asking) ->
 
 async def test_case_14_alg_none_is_refused_before_a_key_is_fetched(ask: Asking) -> None:
     claims = jwt.decode(ask.assertion(), options={"verify_signature": False})
-    unsigned = jwt.encode(claims, None, algorithm="none", headers={"kid": "first"})
+    unsigned = jwt.encode(claims, "", algorithm="none", headers={"kid": "first"})
     assert is_error(await ask(unsigned), 401, "invalid_client")
     assert is_error(await ask(unsigned + "c2lnbmF0dXJl"), 401, "invalid_client")
     assert ask.entra.requests == 0

@@ -110,6 +110,6 @@ async def test_an_assertion_for_the_token_endpoint_opens_no_request(service: Ser
 @pytest.mark.usefixtures("turned_on")
 async def test_unsigned_and_forged_tokens_are_refused(service: Service, entra: Misbehaving) -> None:
     claims = jwt.decode(sent(service, entra), options={"verify_signature": False})
-    unsigned = jwt.encode(claims, None, algorithm="none", headers={"kid": "first"})
+    unsigned = jwt.encode(claims, "", algorithm="none", headers={"kid": "first"})
     shared = jwt.encode(claims, "a secret that is long enough for HS256", algorithm="HS256", headers={"kid": "first"})
     assert [(await service.users(item)).status for item in (unsigned, shared)] == [401, 401]

@@ -239,5 +239,5 @@ class Directory(RuleBasedStateMachine):
 
 
 @pytest.mark.usefixtures("_one_catalogue")
-class TestDirectory(Directory.TestCase):  # type: ignore[misc]
+class TestDirectory(Directory.TestCase):  # type: ignore[misc, valid-type]
     settings = settings(max_examples=settings().max_examples // 2, stateful_step_count=25)

@@ -87,7 +87,8 @@ BODY: Json = {
 async def device(client: Client) -> Json:
     answer = await client.post("/Devices", BODY)
     assert answer.status == 201
-    return answer.document
+    created: Json = answer.document
+    return created
 
 
 async def test_a_device_is_created_and_read(client: Client, device: Json) -> None:

@@ -1,6 +1,7 @@
 """What an operation costs: the round trips to Table Storage that wait for each other, whatever the hardware."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ class Directory:
     users: list[Json]
     groups: list[Json]
 
-    async def round_trips(self, method: str, url: str, body: Json | None = None, **query: object) -> tuple[int, int]:
+    async def round_trips(self, method: str, url: str, body: Json | None = None, /, **query: Any) -> tuple[int, int]:
         """The status of the answer and the round trips it took."""
         with transcript(self.storage) as recorded:
             answer = await self.client.send(method, url, body, **query)

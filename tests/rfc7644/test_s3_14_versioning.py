@@ -83,7 +83,7 @@ async def test_a_version_is_that_of_the_representation(client: Client, clock: Cl
 
 
 async def test_a_change_that_changes_nothing_still_needs_its_version(client: Client, user: Json) -> None:
-    no_change = {"Operations": []}
+    no_change: Json = {"Operations": []}
     answer = await client.send("PATCH", path(user), no_change, headers={"if-match": OTHER})
     assert answer.status == 412
     answer = await client.send("PATCH", path(user), no_change, headers={"if-match": user["meta"]["version"]})

@@ -285,7 +285,8 @@ async def test_nothing_is_created_when_the_named_attributes_cannot_be_read(clien
 
 class TestGroups:
     async def test_a_group_may_be_empty(self, client: Client) -> None:
-        for members in ([], None, [None], [{}]):
+        cases: list[list[Json | None] | None] = [[], None, [None], [{}]]
+        for members in cases:
             answer = await client.post("/Groups", {"displayName": f"g {members}", "members": members})
             assert answer.status == 201
             assert "members" not in answer.document

@@ -1,13 +1,12 @@
 """RFC 7644 section 3.4.2.2: filters."""
 
-from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 import pytest
 
 from scim_core import Endpoint
 from tests.memory_rows import memory_storage
-from tests.scim import ENTERPRISE, GLOBAL_RELAY, USER, Client, Clock, Json, endpoint_over, member_ids
+from tests.scim import ENTERPRISE, GLOBAL_RELAY, USER, Client, Clock, Json, endpoint_over, member_ids, without
 
 PEOPLE: tuple[Json, ...] = (
     {
@@ -45,12 +44,12 @@ BABS_JOHN, JOHN_PAT, ALL = [*BABS, *JOHN], [*JOHN, *PAT], [*BABS, *JOHN, *PAT]
 
 
 @pytest.fixture(scope="module")
-async def people() -> AsyncIterator[Client]:
+async def people() -> Client:
     """The three of them, created a minute apart from 2026-11-23T09:05 on."""
     clock = Clock()
     client = Client(_endpoint(clock))
     for person in PEOPLE:
-        await client.user(**{"user_name": person["userName"]} | {k: v for k, v in person.items() if k != "userName"})
+        await client.user(person["userName"], **without(person, "userName"))
         clock.advance(minutes=1)
     return client
 

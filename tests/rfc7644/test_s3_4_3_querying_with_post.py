@@ -22,7 +22,8 @@ async def directory(client: Client) -> Json:
 async def search(client: Client, url: str, **fields: Any) -> Json:
     answer = await client.post(url, MESSAGE | fields)
     assert answer.status == 200, answer.document
-    return answer.document
+    page: Json = answer.document
+    return page
 
 
 @pytest.mark.parametrize("url", ["/Users/.search", "/users/.SEARCH", "/Users/.search/"])

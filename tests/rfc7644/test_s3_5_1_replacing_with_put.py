@@ -52,7 +52,7 @@ async def test_the_answer_is_the_resource_as_it_can_be_read(client: Client, cloc
 
 
 async def test_what_is_omitted_null_or_empty_is_cleared(client: Client, babs: Json) -> None:
-    body = {"userName": "bjensen", "name": {"givenName": "Bab"}, "displayName": None, "emails": [], "active": ""}
+    body: Json = {"userName": "bjensen", "name": {"givenName": "Bab"}, "displayName": None, "emails": [], "active": ""}
     answer = await client.put(path(babs), body)
     assert without(answer.document, "id", "meta") == {
         "schemas": [USER],

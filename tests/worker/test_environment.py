@@ -1,9 +1,11 @@
 """devhost/environment.sh: what stands between a fresh clone and the first command."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -98,8 +100,29 @@ def test_half_an_environment_is_made_anew(clone):
     assert prepare(clone, PATH=f"{clone}/.venv/bin:{clone}/bin").returncode == 0
 
 
+def wheel(folder: Path) -> str:
+    """Puts a wheel of a package `sample` there. Returns the hash of it."""
+    path = folder / "sample-1-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("sample.py", "")
+        archive.writestr("sample-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: sample\nVersion: 1\n")
+        archive.writestr("sample-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("sample-1.dist-info/RECORD", "")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("kind", ["right", "wrong", "missing"])
+def test_only_a_file_whose_hash_is_locked_is_installed(clone, kind):
+    digest = {"right": wheel(clone), "wrong": "0" * 64, "missing": None}[kind]
+    (clone / "requirements.txt").write_text("sample==1" + (f" --hash=sha256:{digest}\n" if digest else "\n"))
+    done = prepare(clone, **NOWHERE, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(clone))
+
+    assert done.returncode == (0 if kind == "right" else 1)
+    assert bool(list((clone / ".venv" / "lib").glob("*/site-packages/sample.py"))) == (kind == "right")
+
+
 def test_without_a_network_a_sentence_says_what_to_do(clone):
-    (clone / "requirements.txt").write_text("no-such-package==1\n")
+    (clone / "requirements.txt").write_text(f"no-such-package==1 --hash=sha256:{'0' * 64}\n")
     done = prepare(clone, **NOWHERE)
 
     assert done.returncode == 1

@@ -1,0 +1,111 @@
+"""Marks the tests that start processes, as their code shows, and holds the others to starting none.
+
+A test is marked `processes` when its function or one of its fixtures reaches `subprocess` through functions and classes
+of this project, or when one of its parameters names what runs in a process of its own. `make test-quick` leaves the
+marked tests out.
+"""
+
+import subprocess
+import sys
+from asyncio import create_subprocess_exec
+from collections.abc import Iterator
+from functools import cache
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+
+OURS = ("tests", "devhost", "infra", "bench", "scim_core")
+PARAMETERS = ("azure", "azurite", "http")
+"""Parameters by which a fixture chooses an Azurite or a running endpoint, with request.getfixturevalue."""
+
+_running: list[pytest.Item] = []
+"""The test that runs now, if one does."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test that starts processes is marked."""
+    for item in items:
+        if isinstance(item, pytest.Function) and (_by_parameter(item) or _by_code(item)):
+            item.add_marker("processes")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """What starts processes from here on is this test."""
+    _running.append(item)
+    try:
+        return (yield)
+    finally:
+        _running.remove(item)
+
+
+def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    if event != "subprocess.Popen" or arguments[0] == "uname":  # which Python's own platform module asks, for a header
+        return
+    if _running and _running[-1].get_closest_marker("processes") is None:
+        raise AssertionError("This test starts a process, and has no mark `processes` that says so.")
+
+
+sys.addaudithook(_refuse)
+
+
+def _by_parameter(item: pytest.Function) -> bool:
+    call = getattr(item, "callspec", None)
+    return call is not None and any(value in PARAMETERS for value in call.params.values() if isinstance(value, str))
+
+
+def _by_code(item: pytest.Function) -> bool:
+    functions = [item.obj]
+    for definitions in item._fixtureinfo.name2fixturedefs.values():
+        functions.extend(definition.func for definition in definitions if not _chooses(definition.func))
+    return any(starts_processes(getattr(function, "__func__", function)) for function in functions)
+
+
+def _chooses(fixture: object) -> bool:
+    """Whether this fixture takes one of several others, as its parameter says."""
+    function = getattr(fixture, "__func__", fixture)
+    return isinstance(function, FunctionType) and "getfixturevalue" in _names(function.__code__)
+
+
+@cache
+def starts_processes(start: object) -> bool:
+    """Whether the code of this function or class reaches `subprocess`, through whatever of ours it names."""
+    seen: list[object] = []
+    waiting = [start]
+    while waiting:
+        value = waiting.pop()
+        if value is subprocess or value is create_subprocess_exec:
+            return True
+        if not any(value is other for other in seen):
+            seen.append(value)
+            waiting.extend(_named(value))
+    return False
+
+
+def _named(value: object) -> Iterator[object]:
+    """What the code of a function or class of ours names."""
+    if not str(getattr(value, "__module__", "")).startswith(OURS):
+        return
+    if isinstance(value, type):
+        for member in vars(value).values():
+            function = getattr(member, "__func__", getattr(member, "fget", member))
+            if isinstance(function, FunctionType):
+                yield function
+        return
+    function = getattr(value, "__wrapped__", value)
+    if isinstance(function, FunctionType):
+        names = set(_names(function.__code__))
+        for name in names & function.__globals__.keys():
+            named = function.__globals__[name]
+            yield named
+            if isinstance(named, ModuleType) and named.__name__.startswith(OURS):
+                yield from (vars(named)[other] for other in names & vars(named).keys())
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
