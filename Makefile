@@ -6,7 +6,7 @@ INFRA := infra/requirements.txt
 LOCKED := requirements devhost/requirements devhost/requirements-node devhost/requirements-lock tests/requirements \
 	infra/requirements infra/requirements-release
 COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes
-# A file's tests stay together, so that what they share is started once; the files keep their order.
+# A file's tests stay together, so that their shared processes start only once. The files keep their order.
 WORKERS ?= 2
 PYTEST := -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 BICEPCHECK ?= ../shared/tools/bicepcheck.py
@@ -16,25 +16,25 @@ BICEPCHECK ?= ../shared/tools/bicepcheck.py
 
 help:
 	@echo "make run    the SCIM endpoint on http://localhost:7071/scim/v2, with its tables in Azurite; Ctrl-C stops both"
-	@echo "            PORT=7071         its port; each port keeps its own directory and token in .azurite/"
-	@echo "            AZURITE=disk      memory: nothing is kept"
-	@echo "            AZURITE_PORT=     a port for Azurite: else 10002, or a free one where that is taken"
-	@echo "            SCIM_TOKEN=       the bearer token to accept: else one is generated and kept"
-	@echo "            TENANTS=one       registry: many tenants, which python -m scim_core.admin creates"
-	@echo "make test   all tests; ARGS='-k name' passes on arguments to pytest"
-	@echo "            WORKERS=2         processes that test side by side; 0: this one alone, as for ARGS=--pdb"
+	@echo "            PORT=7071         its port; each port has its own directory and token in .azurite/"
+	@echo "            AZURITE=disk      memory: data is lost at the end"
+	@echo "            AZURITE_PORT=     the port for Azurite (default: 10002, or a free one if 10002 is in use)"
+	@echo "            SCIM_TOKEN=       the bearer token to accept (default: one is made and kept)"
+	@echo "            TENANTS=one       registry: many tenants; create them with python -m scim_core.admin"
+	@echo "make test   all tests; ARGS='-k name' goes to pytest"
+	@echo "            WORKERS=2         test processes that run at the same time; 0: only this one, as ARGS=--pdb needs"
 	@echo "make test-quick  ruff, and the tests that start no process"
-	@echo "make coverage    all tests, and which branches of scim_core and devhost they reach: fewer than the limit fail"
+	@echo "make coverage    all tests, and the share of branches in scim_core and devhost that they reach; fails below the limit"
 	@echo "make lint   ruff and mypy"
 	@echo "make check  lint, then test"
-	@echo "make check-storage  every invariant of a tenant's rows; ARGS='--tenant name --repair'. Where they are is said by"
-	@echo "            SCIM_STORAGE_CONNECTION or SCIM_STORAGE_ACCOUNT_URL: else Azurite on its usual port"
-	@echo "make check-infra  the Bicep files: syntax, names, types where BICEPCHECK is there, checkov, bicep where it is there"
+	@echo "make check-storage  every invariant of a tenant's rows; ARGS='--tenant name --repair'. The rows are in"
+	@echo "            SCIM_STORAGE_CONNECTION or SCIM_STORAGE_ACCOUNT_URL (default: Azurite on port 10002)"
+	@echo "make check-infra  the Bicep files: syntax, names, checkov; types and bicep build if BICEPCHECK and bicep are there"
 	@echo "make package  what is deployed, as dist/scim.zip"
-	@echo "make sbom     the package, and what it contains as dist/scim.cdx.json (CycloneDX)"
+	@echo "make sbom     the package, and the list of its contents as dist/scim.cdx.json (CycloneDX)"
 	@echo "make costs  what a month costs, from measured storage calls; ARGS='--price always_ready=0' changes a price"
-	@echo "make lock   every requirements*.txt again, from the requirements*.in of the same name: with hashes, and with the"
-	@echo "            versions as they are. ARGS='--upgrade-package aiohttp' or ARGS=--upgrade takes newer ones"
+	@echo "make lock   write every requirements*.txt from its requirements*.in, with hashes; versions stay as they are."
+	@echo "            ARGS='--upgrade-package aiohttp' or ARGS=--upgrade takes newer versions"
 	@echo "make bench  the benchmarks; ARGS=--help lists them; ARGS='base --against COMMIT' compares with another commit"
 
 run:

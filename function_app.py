@@ -1,6 +1,6 @@
-"""The function app: hands every HTTP request to scim_core and its answer back, and calls its sweep by a timer.
+"""The function app: passes HTTP requests to scim_core and its answers back. Timers call the sweep and the backup.
 
-Nothing else knows Azure Functions.
+Only this module knows Azure Functions.
 """
 
 import logging
@@ -12,8 +12,8 @@ import azure.functions as func
 from scim_core import ScimRequest, Settings, back_up, build
 from scim_core.log_fields import FieldsInText
 
-# The host tries routes in the order of the functions' names: a literal must sort before the parameter it competes
-# with. A name is only what telemetry calls the request; scim_core decides by the path itself, also about methods.
+# The host tries routes in the order of the functions' names. So the name of a literal route must sort before the name
+# of a route with a parameter that also fits. Telemetry shows these names. scim_core decides by path and method itself.
 ROUTES = {
     "bulk": "scim/v2/Bulk",
     "groups": "scim/v2/Groups",
@@ -34,23 +34,23 @@ ROUTES = {
     "users": "scim/v2/Users",
     "users_search": "scim/v2/Users/.search",
     "users_with_id": "scim/v2/Users/{id}",
-    "zz_fallback": "{*path}",  # what is not there, and resource types that a deployment adds
+    "zz_fallback": "{*path}",  # unknown paths, and resource types that a deployment adds
 }
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
-# The host passes on the text of a record and none of its fields, among them the tenant.
+# The host passes on only the text of a record, so the text must contain the fields, such as the tenant.
 logging.setLogRecordFactory(FieldsInText)
-# Azure's SDK logs every URL it calls, and these hold user names.
+# Azure's SDK logs every URL that it calls, and these URLs hold user names.
 logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
 
 settings = Settings.from_environment(os.environ)
 endpoint = build(settings)
-# The bearer token is checked by scim_core: a function key would be a second credential, which Entra cannot send.
+# scim_core checks the bearer token. A function key would be a second credential, and Entra cannot send one.
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
 async def answer(req: func.HttpRequest) -> func.HttpResponse:
-    """What scim_core answers. Path and query are taken from the URL, for the host drops empty query values."""
+    """The answer of scim_core. Path and query come from the URL, because the host drops empty query values."""
     scheme, _, rest = req.url.partition("://")
     authority, _, target = rest.partition("/")
     path, _, query = target.partition("?")

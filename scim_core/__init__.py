@@ -1,10 +1,10 @@
 """A SCIM 2.0 service provider (RFC 7643, RFC 7644): transport-free, over a storage port.
 
-The folders are rooms; docs/architecture.md draws them. `composition` puts them together. The other modules are the
-ground that every room stands on.
+The folders are rooms, and docs/architecture.md draws them. `composition` puts them together. The other modules are the
+ground: every room may use them.
 
 Read first: `composition`, `messages` (a request, an answer, an HTTP error), `model` (what is at rest), `registry`
-(tenants and credentials). To add a setting go to `settings`. Time comes from `clock`, a resource's id from `ids`, a
+(tenants and credentials). To add a setting, go to `settings`. Time comes from `clock`, a resource's id from `ids`, a
 memory of bounded size from `caches`.
 """
 

@@ -1,4 +1,4 @@
-"""A memory of bounded size: what was used least recently is forgotten first. For caches that strangers can fill."""
+"""A memory of bounded size, for caches that strangers can fill. It first forgets what was used least recently."""
 
 from collections import OrderedDict
 
@@ -20,7 +20,7 @@ class Bounded[K, V]:
         return self._values.get(key)
 
     def put(self, key: K, value: V) -> None:
-        """The value is remembered, at the cost of the one that was used least recently."""
+        """The value is remembered. If the memory is full, the value that was used least recently is forgotten."""
         self._values[key] = value
         self._values.move_to_end(key)
         if len(self._values) > self._limit:
@@ -35,10 +35,10 @@ class Fresh[K, V]:
         self._values: Bounded[K, tuple[float, V]] = Bounded(limit)
 
     def get(self, key: K, now: float) -> tuple[V] | None:
-        """The value in a tuple of its own, or None when there is none that is fresh."""
+        """The value, in a tuple. None when there is no fresh one."""
         found = self._values.get(key)
         return (found[1],) if found is not None and now - found[0] < self._seconds else None
 
     def put(self, key: K, value: V, since: float) -> None:
-        """The value was true at `since`: the instant before it was asked for."""
+        """The value is remembered. `since` is the instant just before it was read."""
         self._values.put(key, (since, value))

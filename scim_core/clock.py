@@ -1,4 +1,4 @@
-"""The one clock, and the text of its instants. Everything that needs the time is given it."""
+"""The only clock, and the text of its instants. Code that needs the time gets a clock as an argument."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ type Clock = Callable[[], datetime]
 """Answers the current instant, in UTC."""
 
 type Timer = Callable[[], float]
-"""Seconds since some instant, never going back."""
+"""Seconds since some instant. They never go back."""
 
 
 def utc_now() -> datetime:

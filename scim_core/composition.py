@@ -1,4 +1,4 @@
-"""Puts the rooms together: settings in, an endpoint out."""
+"""Puts the rooms together: it makes an endpoint from settings."""
 
 import asyncio
 import time
@@ -35,10 +35,10 @@ def build(
     registry: TenantSource | None = None,
     timer: Timer = time.monotonic,
 ) -> Endpoint:
-    """The endpoint of these settings; nothing is read or written before its first request.
+    """The endpoint of these settings. It reads and writes no row before its first request.
 
-    Without a `storage` or a `registry` they are in the table that the settings name. Raises DefinitionError for
-    unusable schema files, SettingsError for unusable keys.
+    The default for `storage` and `registry` is the table that the settings name. Raises DefinitionError for unusable
+    schema files, SettingsError for unusable keys.
     """
     if storage is None:
         from scim_core.storage.tables import table_storage  # noqa: PLC0415 -- tests without Azure need not import its SDK
@@ -57,7 +57,7 @@ def build(
 
 
 def _tenancy(settings: Settings, registry: TenantSource | None, clock: Clock, timer: Timer) -> Tenancy:
-    """What registered credentials are authenticated with."""
+    """What is needed to authenticate registered credentials."""
     if registry is None:
         from scim_core.storage.tables import table_registry  # noqa: PLC0415 -- as above
 
@@ -92,7 +92,7 @@ def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer) -> Gate:
 
 
 async def back_up(settings: Settings, clock: Clock = utc_now) -> int:
-    """How many tenants were exported to the container that the settings name. Raises StorageError when one was not."""
-    from scim_core.storage.maintenance import backup  # noqa: PLC0415 -- nothing that a request needs
+    """The number of tenants exported to the container that the settings name. Raises StorageError if one export failed."""
+    from scim_core.storage.maintenance import backup  # noqa: PLC0415 -- no request needs it
 
     return await backup.back_up(settings.storage, settings.backup_container_url or "", clock)

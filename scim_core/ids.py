@@ -1,4 +1,4 @@
-"""Ids of resources: UUID version 7 (RFC 9562), whose text order is the order of creation."""
+"""Ids of resources: UUID version 7 (RFC 9562). Their text order is the order of creation."""
 
 import re
 import secrets
@@ -14,12 +14,12 @@ def uuid7(instant: datetime) -> str:
 
 
 def first_id(instant: datetime) -> str:
-    """The least id that can be given from this instant on: ids that are less are older."""
+    """The lowest id that can be given from this instant on. Lower ids are older."""
     return _uuid7(instant, 0)
 
 
 def is_id(text: str) -> bool:
-    """Whether this has the form of the ids we give; any other text can name no resource of ours (ids are caseExact)."""
+    """Whether the text has the form of our ids. Other texts cannot name a resource of ours (ids are caseExact)."""
     return UUID.fullmatch(text) is not None
 
 

@@ -1,4 +1,4 @@
-"""Log records whose text carries their fields: the Functions host takes from a record nothing but its text.
+"""Log records whose text contains their fields: the Functions host takes only the text of a record.
 
 `log.info("POST create -> 201", extra={"tenant": "contoso"})` reads `POST create -> 201 {"tenant": "contoso"}`, which a
 query in Log Analytics parses (infra/workbook.json, docs/operate.md).
@@ -9,16 +9,16 @@ import logging
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _HIDDEN = frozenset({"detail"})
-"""Fields that may quote what a client sent, and so a person's name: they are for handlers that ask for them."""
+"""Fields that may quote what a client sent, such as a person's name. The text never contains them."""
 
 _OURS = "scim_core"
 
 
 class FieldsInText(logging.LogRecord):
-    """A record of a logger of ours ends with its fields as JSON; others are as they were."""
+    """A record of one of our loggers ends with its fields as JSON. Other records stay unchanged."""
 
     def getMessage(self) -> str:  # noqa: N802 -- the standard library's name
-        """The text, with the fields that `extra` gave the record and that are set."""
+        """The text, followed by the fields that `extra` gave the record and that are not None."""
         text = super().getMessage()
         if self.name.partition(".")[0] != _OURS:
             return text

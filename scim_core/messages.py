@@ -1,4 +1,4 @@
-"""A request and a response without a transport: what the edge hands in and gets back."""
+"""A request and a response without a transport: what the edge passes in and gets back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 BASE_PATH = "/scim/v2"
 """Where the SCIM endpoint is, below the host."""
 
-SENT_IN_CHUNKS = "The body was sent in chunks; send it with a Content-Length header."
-"""Why a body is refused with 411: the Functions host does not hand such a body over."""
+SENT_IN_CHUNKS = "The body was sent in chunks. Send it with a Content-Length header."
+"""Why a body is refused with 411: the Functions host does not pass such a body on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class ScimRequest:
 
 @dataclass(frozen=True, slots=True)
 class ScimResponse:
-    """One HTTP response. Header values are ASCII; `body` is empty exactly when the status forbids one."""
+    """One HTTP response. Header values are ASCII. `body` is empty exactly when the status forbids one."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -36,9 +36,9 @@ class ScimResponse:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request, before it is known who that is: `source` for limits, `correlation_id` for the log.
+    """Where a request comes from, before it is authenticated. `source` is for limits, `correlation_id` for the log.
 
-    `base_url` is what the caller is to know this service by: the public one where it is set.
+    `base_url` is the service's address for the caller: the public one if it is set.
     """
 
     source: str
@@ -48,7 +48,7 @@ class Caller:
 
 
 class HttpError(Exception):
-    """A refusal that RFC 7644 gives an HTTP status but scim2-models no exception."""
+    """A refusal with an HTTP status of RFC 7644 for which scim2-models has no exception."""
 
     def __init__(self, status: int, detail: str, **headers: str) -> None:
         self.status = status

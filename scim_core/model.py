@@ -1,6 +1,6 @@
-"""What is at rest: resources, their index entries and memberships, as the service hands them to a storage and back.
+"""What is at rest: resources, index entries and memberships, in the form that service and storage exchange.
 
-Nothing here knows SCIM models, HTTP or Azure.
+This module knows no SCIM models, no HTTP and no Azure.
 """
 
 from collections.abc import Collection
@@ -14,7 +14,7 @@ GROUP = "Group"
 """The resource type that has members (RFC 7643 section 4.2)."""
 
 RESERVED_NAMES = frozenset({"member", "memberOf", "bookmark", "pending", "indexes"})
-"""Names of rows that the storage writes for itself. No resource type can have one of them, in any letter case."""
+"""Names of the storage's own rows. A resource type cannot have such a name, in any letter case."""
 
 Column = str | bool
 """A promoted value. Instants are UTC text of fixed width, so that text order is time order."""
@@ -22,7 +22,7 @@ Column = str | bool
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """One value of a resource by which it can be found: `key` is the comparable form of an `attribute` value."""
+    """One value by which a resource can be found. `key` is the comparable form of the value of `attribute`."""
 
     attribute: str
     key: str
@@ -31,9 +31,9 @@ class IndexEntry:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index as the file of a resource type declares it: resources of this type are found by an attribute.
+    """An index as a resource type's file declares it: it finds resources of this type by an attribute.
 
-    Uniqueness and letter case are part of it: each makes other keys of the same values.
+    Uniqueness and letter case are part of the index: with each of them, the same values have other keys.
     """
 
     resource_type: str
@@ -58,25 +58,24 @@ FIRST_INDEXES = frozenset(
         Index(GROUP, "externalId", case_exact=True),
     }
 )
-"""The indexes that the files of version 0.1 declare: they are complete for every tenant, without a record that says so.
+"""The indexes that the files of version 0.1 declare. They are complete for every tenant, and need no record.
 
-Every version has kept them from a tenant's first resource on. This list never grows: an index that comes later is
-complete for a tenant once its record says so.
+Every version has kept them since a tenant's first resource. This list never grows: a later index is complete for a
+tenant when the tenant's record says so.
 """
 
 FIRST_TYPES = frozenset(index.resource_type for index in FIRST_INDEXES)
-"""The resource types that every instance serves, whatever files a deployment adds."""
+"""The resource types that every instance serves, with or without files of the deployment's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredResource:
     """A resource at rest: its canonical JSON representation without `meta` and without memberships.
 
-    `etag` is the storage's own name of the state that was read; it is empty for a resource not stored yet.
-    `index` is what a change is to store, `indexes` are those that the writer keeps: a resource that was read comes with
-    none of either.
-    `base_version` is the version that a group got by its last change as a whole. Since then members have only joined or
-    left one by one, which moves `version` alone. The storage sets it; it is empty for what version 0.1 stored.
+    `etag` is the storage's own name for the state that was read. It is empty for a resource that is not stored yet.
+    `index` holds the entries to store, and `indexes` the indexes that the writer keeps. Both are empty after a read.
+    `base_version` is the version from a group's last change as a whole. Members who join or leave one by one change
+    only `version`. The storage sets `base_version`. It is empty in what version 0.1 stored.
     `change_pending` says that a large change of its memberships is decided and not applied yet: see apply_pending.
     """
 
@@ -98,7 +97,7 @@ class StoredResource:
 class Membership:
     """One edge: `member_id`, a resource of type `member_type`, is a member of the group `group_id`.
 
-    `change_id` is the storage's own name of the change that added the edge; it makes no difference between edges.
+    `change_id` is the storage's own name for the change that added the edge. Comparisons of edges ignore it.
     """
 
     group_id: str
@@ -119,7 +118,7 @@ class MembershipEdits:
         return bool(self.add or self.remove)
 
     def applied(self, memberships: Collection[Membership]) -> list[Membership]:
-        """The memberships as they are once these edits are made, in order."""
+        """The memberships after these edits, in order."""
         return sorted({*memberships, *self.add}.difference(self.remove))
 
 

@@ -1,7 +1,7 @@
-"""Tenants and their credentials, and the registry port: what is needed of a place that keeps them.
+"""Tenants and their credentials, and the registry port: what a store of them must be able to do.
 
-The credential names the tenant. A `pointer` is the text by which a credential is found when it arrives: the SHA-256 of
-a token, a client id, an Entra tenant with an audience. Secrets themselves are nowhere in here.
+The credential names the tenant. A `pointer` is the text that finds the credential of a request: the SHA-256 of a
+token, a client id, or an Entra tenant with an audience. No secret itself is stored.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -10,11 +10,11 @@ from enum import StrEnum
 from typing import Protocol
 
 MAX_CREDENTIALS = 40
-"""Credentials of one tenant, revoked and expired ones included: its registry rows fit one transaction."""
+"""Most credentials of one tenant, revoked and expired ones included: all its registry rows fit one transaction."""
 
 
 class CredentialKind(StrEnum):
-    """The ways in (docs/connect-entra.md)."""
+    """The kinds of credentials (docs/connect-entra.md)."""
 
     TOKEN = "token"  # noqa: S105 -- a name
     """A static bearer token."""
@@ -36,9 +36,9 @@ class TenantState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """One credential of a tenant. Instants are UTC text of fixed width; an empty one means never.
+    """One credential of a tenant. Instants are UTC text of fixed width. An empty one means never.
 
-    `sha256` is of the token or secret. `client_id` goes with secrets and federations. `entra_tenant`, `subject`,
+    `sha256` is that of the token or secret. `client_id` goes with secrets and federations. `entra_tenant`, `subject`,
     `audience` and `application` pin Entra's tokens. `reusable` lets an assertion be used more than once.
     """
 
@@ -59,7 +59,7 @@ class Credential:
 
     @property
     def pointer(self) -> str:
-        """The text by which this credential's tenant is found."""
+        """The text that finds this credential's tenant."""
         match self.kind:
             case CredentialKind.TOKEN:
                 return token_pointer(self.sha256)
@@ -69,7 +69,7 @@ class Credential:
                 return entra_pointer(self.entra_tenant, self.audience)
 
     def fault(self, now: str) -> str:
-        """Why the credential opens nothing at this instant, as the end of a sentence; empty when it does open."""
+        """Why the credential is not good at this instant, as the end of a sentence. Empty when it is good."""
         if self.revoked:
             return f"was revoked on {self.revoked[:10]}"
         if self.expires and now >= self.expires:
@@ -79,7 +79,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One customer. `since` is when its state began; `etag` is the registry's own mark of what was read."""
+    """One customer. `since` is when its state began. `etag` is the registry's own name for the state that was read."""
 
     id: str
     display_name: str
@@ -109,16 +109,16 @@ def client_pointer(client_id: str) -> str:
 
 
 def entra_pointer(entra_tenant: str, audience: str) -> str:
-    """The pointer of Entra's own tokens: they name no application, so a pair of these can open one tenant only."""
+    """The pointer of Entra's own tokens. They name no application, so such a pair can belong to one tenant only."""
     return f"entra:{entra_tenant}:{audience}"
 
 
 class RegistryError(Exception):
-    """A change of the registry that cannot be made; the text says why."""
+    """A change of the registry that cannot be made. The text says why."""
 
 
 class Taken(RegistryError):
-    """There is a tenant with this id, or a credential with this pointer, already."""
+    """A tenant with this id, or a credential with this pointer, exists already."""
 
 
 class Gone(RegistryError):
@@ -143,7 +143,7 @@ class TenantSource(Protocol):
 
 
 class Registry(TenantSource, Protocol):
-    """What the administration needs besides. Every change is all-or-nothing."""
+    """What the administration needs in addition. Every change happens completely or not at all."""
 
     def tenants(self) -> AsyncIterator[Tenant]:
         """All tenants with their credentials, ordered by id."""
@@ -152,22 +152,22 @@ class Registry(TenantSource, Protocol):
         """The tenant is registered, without credentials. Raises Taken."""
 
     async def change(self, tenant: Tenant) -> None:
-        """Display name, state and since are those of `tenant`, if it is as it was read. Raises Overtaken, Gone."""
+        """Stores display name, state and since, if the tenant is still as it was read. Raises Overtaken, Gone."""
 
     async def add(self, tenant: Tenant, credential: Credential, *, pointer_exists: bool) -> None:
         """The tenant has one more credential. Raises Taken (its pointer is another's), Overtaken, Gone."""
 
     async def put(self, tenant_id: str, credential: Credential) -> None:
-        """The credential, which exists, is as given; its pointer stays. Raises Gone."""
+        """An existing credential is now as given. Its pointer stays. Raises Gone."""
 
     async def remove(self, tenant_id: str, credential: Credential, *, keep_pointer: bool) -> None:
         """The credential is forgotten. Raises Gone."""
 
     def erase(self, tenant_id: str) -> AsyncIterator[int]:
-        """All that the tenant's directory holds is removed, part after part; yields the rows removed by each."""
+        """The tenant's whole directory is removed in parts. Yields the number of rows of each part."""
 
     async def forget(self, tenant: Tenant) -> None:
-        """The tenant, its credentials and their pointers are gone from the registry, provided it is as it was read."""
+        """The tenant, its credentials and their pointers are removed, if the tenant is still as it was read."""
 
 
 def pointers(credentials: Sequence[Credential]) -> list[str]:

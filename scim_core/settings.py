@@ -1,4 +1,4 @@
-"""What an operator sets: read once from the environment, checked, and then passed on as a value."""
+"""The operator's settings: read once from the environment, checked, and then passed on as a value."""
 
 import re
 from collections.abc import Mapping
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_SWEEP_SCHEDULE = "0 */5 * * * *"
-"""Every five minutes, in the six fields of the Functions host: what a process left unfinished waits no longer."""
+"""Every five minutes, in the six fields of the Functions host. Unfinished work waits no longer than that."""
 
 MIN_TENANT_REQUESTS = 25
-"""Requests a second that no tenant is refused: what Entra is known to send (entra.md)."""
+"""Requests a second that every tenant may send. Entra sends as many (entra.md)."""
 
 DEFAULT_TENANT_REQUESTS = 250
-"""Requests a second of one tenant where the operator says nothing: ten times as many."""
+"""Requests a second of one tenant, unless the operator says otherwise: ten times as many."""
 
 MIN_TOKEN_MINUTES, MAX_TOKEN_MINUTES = 60, 360
 """Lifetimes of an access token that Entra accepts."""
@@ -31,12 +31,12 @@ _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 
 
 class SettingsError(ValueError):
-    """A setting is missing or contradicts another; the text names it and says what to do."""
+    """A setting is missing, wrong, or contradicts another. The text names it and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class StorageSettings:
-    """Where the directory is: all that a command-line tool needs to know of a deployment."""
+    """Where the directory is. A command-line tool needs to know only this about a deployment."""
 
     table_name: str
     storage_connection: str | None
@@ -137,7 +137,7 @@ def _has_registry(text: str) -> bool:
 
 
 def _signing_keys(environment: Mapping[str, str], *, required: bool) -> tuple[str, ...]:
-    """The texts alone: whether they are keys is known where keys are."""
+    """The texts of the keys. Whether they are usable keys is checked by SigningKeys."""
     signing = environment.get("SCIM_SIGNING_KEY", "")
     other = environment.get("SCIM_SIGNING_KEY_OTHER", "")
     if not signing and (required or other):
@@ -149,7 +149,7 @@ def _signing_keys(environment: Mapping[str, str], *, required: bool) -> tuple[st
 
 
 def _authority(text: str) -> str:
-    """Keys come from there, so the way there must not be open to others; this machine's own addresses are not."""
+    """The authority's URL. Keys come from it, so it must be https. Only this machine's own addresses may be http."""
     if not re.fullmatch(r"https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1)(:\d{1,5})?", text):
         raise SettingsError(f"SCIM_ENTRA_AUTHORITY must look like {DEFAULT_ENTRA_AUTHORITY}: https, and a host alone.")
     return text
@@ -181,7 +181,7 @@ def _container_url(text: str) -> str | None:
 
 
 def base_url(text: str, *, required: bool) -> str | None:
-    """Scheme and host as clients see them, without a slash at the end; None where not set. Raises SettingsError."""
+    """Scheme and host as clients see them, without a slash at the end. None if not set. Raises SettingsError."""
     if not text and required:
         raise SettingsError(
             "SCIM_PUBLIC_BASE_URL is not set: with SCIM_TENANTS=registry access tokens are issued by it and for it. "

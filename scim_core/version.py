@@ -1,3 +1,3 @@
-"""The version, in one place: `/health`, the log, the package and the release say this one."""
+"""The version, in one place: `/health`, the log, the package and the release use it."""
 
 __version__ = "0.2.0"

@@ -3,6 +3,6 @@
 Read first: `authenticator` (the Authorization header to a tenant), `tenant_cache` (what an instance remembers of the
 registry for a minute), `administration` (what an operator does), `oauth/` (access tokens and what Entra signs).
 
-To add a kind of credential begin in scim_core/registry.py, at CredentialKind. How it is made is in `administration`,
-how it is checked in `authenticator` or `oauth/`. To change how often something may happen go to `rate_limits`.
+To add a kind of credential, begin in scim_core/registry.py, at CredentialKind. `administration` makes it;
+`authenticator` or `oauth/` checks it. To change how often something may happen, go to `rate_limits`.
 """

@@ -24,8 +24,8 @@ from scim_core.registry import (
 )
 
 DRAIN_SECONDS = 100
-"""How long after its refusal a tenant's requests can still be under way: 60 s in which it may not be known everywhere,
-and 40 s of a request."""
+"""A tenant's requests can run on for this long after the tenant is refused. Every instance knows of the refusal after
+60 s at most, and a request takes 40 s at most."""
 
 DEFAULT_DAYS = {
     CredentialKind.TOKEN: 365,
@@ -33,21 +33,21 @@ DEFAULT_DAYS = {
     CredentialKind.FEDERATION: 0,
     CredentialKind.ENTRA: 90,
 }
-"""Days until a credential of each kind expires where the operator says nothing; 0 is never. Entra's gallery asks for
-one to three years for client secrets; a federation has no secret that could leak; Entra's own tokens are for tests."""
+"""Days until a credential of each kind expires, unless the operator says otherwise. 0 is never. Entra's gallery asks
+for one to three years for client secrets. A federation has no secret to leak. Entra's own tokens are for tests."""
 
 MAX_DAYS = 3 * 366
 """Longest life of a credential that expires."""
 
 MAX_NAME_CHARACTERS = 80
-"""Longest display name or label: what fits a line."""
+"""Longest display name or label: it fits on one line."""
 
 _TENANT_ID = re.compile(r"[a-z0-9](?:-?[a-z0-9]){0,47}")
 _VALUE = re.compile(r"[!-~]{1,200}")
 
 
 class Refused(RegistryError):
-    """What the operator asks for cannot be; the text says what to ask for instead."""
+    """The operator's request cannot be met. The text says what to ask for instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A new credential with its secret, which nobody can be shown again; kinds that pin Entra's tokens have none."""
+    """A new credential with its secret, which is shown this one time. Kinds that pin Entra's tokens have no secret."""
 
     tenant: Tenant
     credential: Credential
@@ -78,7 +78,7 @@ class Issued:
 
 
 class Administration:
-    """The operations, over a registry. `correlation_id` is that of the command they belong to."""
+    """The operations on a registry. `correlation_id` is the one of the command that runs."""
 
     def __init__(
         self, registry: Registry, *, clock: Clock, pause: Callable[[float], Awaitable[None]], correlation_id: str
@@ -96,11 +96,11 @@ class Administration:
         """The tenant. Raises Gone."""
         found = await self._registry.load(tenant_id)
         if found is None:
-            raise Gone(f"There is no tenant {tenant_id!r}; `tenants list` shows those that there are.")
+            raise Gone(f"There is no tenant {tenant_id!r}; `tenants list` shows all of them.")
         return found
 
     async def create_tenant(self, display_name: str, tenant_id: str = "") -> Tenant:
-        """A tenant without credentials. Its id is made of the name where none is given. Raises Refused, Taken."""
+        """A tenant without credentials. Without a `tenant_id`, the name becomes its id. Raises Refused, Taken."""
         name = _line(display_name, "The display name")
         tenant_id = tenant_id or _slug(name)
         if not _TENANT_ID.fullmatch(tenant_id):
@@ -126,13 +126,13 @@ class Administration:
         return await self._set_state(tenant_id, TenantState.ACTIVE, "tenant resumed", "tenants resume")
 
     async def delete(self, tenant_id: str, progress: Callable[[str], None]) -> int:
-        """The tenant, its credentials and its whole directory are gone; how many rows that was.
+        """The tenant, its credentials and its whole directory are gone. Returns the number of rows removed.
 
-        It is refused first and forgotten last, so that a deletion that was interrupted is finished by the next.
+        The tenant is refused first and forgotten last. So the next deletion can finish one that was interrupted.
         """
         tenant = await self.tenant(tenant_id)
         if tenant.state is not TenantState.DELETING:
-            # What was refused for long already has no requests under way.
+            # A tenant that was suspended long ago has no requests under way any more.
             since = tenant.since if tenant.state is TenantState.SUSPENDED else self._now()
             await self._registry.change(replace(tenant, state=TenantState.DELETING, since=since))
             self._audit("tenant deletion began", "tenants delete", tenant_id)
@@ -152,29 +152,29 @@ class Administration:
         if tenant.state is TenantState.DELETING:
             raise Refused(f"The tenant {tenant_id} is being deleted.")
         if len(tenant.credentials) >= MAX_CREDENTIALS:
-            raise Refused(f"A tenant can have {MAX_CREDENTIALS} credentials; remove those that are revoked or expired.")
+            raise Refused(f"A tenant can have {MAX_CREDENTIALS} credentials. Remove the revoked and the expired ones.")
         credential, secret = self._made(_checked(wanted))
         exists = any(item.pointer == credential.pointer for item in tenant.credentials)
         if wanted.client_id and not exists:
             raise Refused(
-                f"The tenant {tenant_id} has no client {wanted.client_id!r}; without an id it gets a new one."
+                f"The tenant {tenant_id} has no client {wanted.client_id!r}. Leave the id out to make a new client."
             )
         await self._registry.add(tenant, credential, pointer_exists=exists)
         self._audit("credential created", f"credentials create {wanted.kind}", tenant_id, credential.label)
         return Issued(await self.tenant(tenant_id), credential, secret)
 
     async def rotate(self, tenant_id: str, credential_id: str, keep: timedelta, changes: Wanted) -> Issued:
-        """A new credential takes the place of one that stays good for `keep`. Raises Gone, Refused, Taken, Overtaken.
+        """A new credential replaces the old one, which stays good for `keep`. Raises Gone, Refused, Taken, Overtaken.
 
-        Where there is a secret it is a new one; where Entra's tokens are pinned, `changes` says what is new of them.
+        A kind with a secret gets a new secret. For a kind that pins Entra's tokens, `changes` holds the new values.
         """
         old = await self.credential(tenant_id, credential_id)
         if old.fault(self._now()):
-            raise Refused(f"The credential {old.fault(self._now())}: create another instead.")
+            raise Refused(f"The credential {old.fault(self._now())}. Create another one instead.")
         pinned = ("entra_tenant", "subject", "audience", "application")
         new = {name: getattr(changes, name) for name in pinned if getattr(changes, name)}
         if old.kind in (CredentialKind.FEDERATION, CredentialKind.ENTRA) and not new:
-            raise Refused("It has no secret to replace; say which of Entra's values is a new one.")
+            raise Refused("This credential has no secret to replace. Give the new value that Entra shows.")
         kept = {name: getattr(old, name) for name in pinned} | {"client_id": old.client_id, "reusable": old.reusable}
         wanted = Wanted(old.kind, changes.label or old.label, changes.days, **(kept | new))
         issued = await self.create_credential(tenant_id, wanted)
@@ -184,7 +184,7 @@ class Administration:
         return issued
 
     async def revoke(self, tenant_id: str, credential_id: str) -> Credential:
-        """The credential opens nothing any more, nor does an access token given for it. Raises Gone."""
+        """The credential, and every access token issued for it, is good no longer. Raises Gone."""
         credential = await self.credential(tenant_id, credential_id)
         revoked = replace(credential, revoked=credential.revoked or self._now())
         await self._registry.put(tenant_id, revoked)
@@ -192,7 +192,7 @@ class Administration:
         return revoked
 
     async def remove(self, tenant_id: str, credential_id: str) -> None:
-        """The credential is forgotten, which revokes it as well. Raises Gone."""
+        """The credential is revoked and forgotten. Raises Gone."""
         tenant = await self.tenant(tenant_id)
         credential = await self.credential(tenant_id, credential_id)
         others = [item for item in tenant.credentials if item.id != credential_id]
@@ -217,11 +217,11 @@ class Administration:
         return await self.tenant(tenant_id)
 
     async def _drain(self, tenant: Tenant, progress: Callable[[str], None]) -> None:
-        """Nobody is changing the directory any more: what is remembered of the tenant elsewhere says so by then."""
+        """Returns when no request changes the directory any more. By then every instance knows of the refusal."""
         refused = datetime.fromisoformat(tenant.since)
         left = DRAIN_SECONDS - (self._clock() - refused).total_seconds()
         if left > 0:
-            progress(f"waiting {left:.0f} seconds until no request of the tenant is under way")
+            progress(f"waiting {left:.0f} seconds for the tenant's last requests to end")
             await self._pause(left)
 
     def _made(self, wanted: Wanted) -> tuple[Credential, str]:
@@ -253,7 +253,7 @@ class Administration:
 def _checked(wanted: Wanted) -> Wanted:
     """The credential in its usual spelling. Raises Refused."""
     if wanted.days is not None and not 0 <= wanted.days <= MAX_DAYS:
-        raise Refused(f"A credential expires after 1 to {MAX_DAYS} days, or with 0 never.")
+        raise Refused(f"A credential expires after 1 to {MAX_DAYS} days. With 0 days it never expires.")
     label = _line(wanted.label, "The label") if wanted.label else ""
     if wanted.kind in (CredentialKind.TOKEN, CredentialKind.SECRET):
         return Wanted(wanted.kind, label, wanted.days, wanted.client_id)
@@ -263,7 +263,7 @@ def _checked(wanted: Wanted) -> Wanted:
     if wanted.kind is CredentialKind.ENTRA:
         audience = audience or CUSTOM_APPLICATIONS
     if not _VALUE.fullmatch(audience):
-        raise Refused("The audience must be what Entra shows: an application id, or api:// and that.")
+        raise Refused("The audience must be what Entra shows: an application id, or api:// and an application id.")
     if wanted.kind is CredentialKind.FEDERATION:
         if not _VALUE.fullmatch(wanted.subject):
             raise Refused("The subject must be what Entra shows: an object id.")
@@ -285,5 +285,5 @@ def _slug(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:48].rstrip("-")
     if not slug:
-        raise Refused("No id can be made of this name; give one with --id.")
+        raise Refused("This name gives no id. Choose one with --id.")
     return slug

@@ -10,7 +10,7 @@ from scim_core.messages import HttpError
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Who failed to prove itself how, as far as that is known. `reason` holds nothing of the credential."""
+    """Who failed to authenticate, and how, as far as that is known. `reason` holds no part of the credential."""
 
     method: str
     reason: str
@@ -20,18 +20,18 @@ class Failure:
 
 
 class FailureWatch:
-    """Records failures and counts them by source. Kept in the process, for it alone.
+    """Records failures and counts them by source. Each process counts for itself.
 
-    Only failures are held up, never a credential that is good: many customers' Entra comes from the same addresses.
+    Only failures are told to wait. A good credential always passes, for Entra serves many customers from one address.
     """
 
     def __init__(self, timer: Timer) -> None:
         self._limit = RateLimit(*FAILURES, timer)
 
     def failed(self, failure: Failure, source: str, correlation_id: str) -> int:
-        """0, or the seconds that this source is to wait. The failure is in the audit log either way.
+        """0, or the seconds that this source must wait. The failure is in the audit log in both cases.
 
-        Where the credential itself was good, as a suspended tenant's is, nobody is guessing: that does not count.
+        A good credential of a suspended tenant does not count, for its sender does not guess.
         """
         AuditEvent(
             event="authentication failed",
@@ -46,6 +46,6 @@ class FailureWatch:
 
 
 def held_up(seconds: int, reason: str) -> HttpError:
-    """The 429 for a source with too many failures; it learns why the last one failed."""
+    """The 429 for a source with too many failures. Its text says why the last one failed."""
     detail = f"Too many failed authentications from this address; wait. The last reason: {reason}"
     return HttpError(429, detail, Retry_After=str(seconds))

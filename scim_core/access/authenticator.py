@@ -1,4 +1,4 @@
-"""The Authorization header of a request -> the Principal that speaks (design: the credential names the tenant)."""
+"""From the Authorization header of a request to its Principal: the credential names the tenant."""
 
 import hmac
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ DEFAULT_TENANT = "default"
 """The tenant of a single-tenant deployment."""
 
 MAX_TOKEN_CHARACTERS = 4096
-"""Longest bearer token that is looked at. Ours are under a thousand characters, Entra's JWTs under three thousand."""
+"""Longest bearer token that is read. Ours have under a thousand characters, Entra's JWTs under three thousand."""
 
 MAX_CLAIM_CHARACTERS = 200
-"""Longest tenant id or audience of a token that is looked up: as long as the ones that can be registered."""
+"""Longest tenant id or audience of a token that is looked up. No longer one can be registered."""
 
 ACCESS_TOKEN = "access token"  # noqa: S105 -- the name of a method
 STATIC = "token"
 
-_UNKNOWN = "The bearer token is not known here; check the Secret Token."
+_UNKNOWN = "The bearer token is not known here. Check the Secret Token."
 _MISTYPED = "The bearer token is mistyped: characters of it are missing, added or wrong. Copy the Secret Token again."
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who speaks: the tenant, how it proved itself, and which credential it used (a name, never the secret).
+    """Who sends a request: the tenant, its method, and the name of its credential (never the secret).
 
     `use` is set when this is the credential's first use of the day.
     """
@@ -45,7 +45,7 @@ class Principal:
 
 
 class Denied(HttpError):
-    """An authentication that failed, with what the audit log is to say of it."""
+    """An authentication that failed, with its entry for the audit log."""
 
     def __init__(self, status: int, detail: str, failure: Failure, error: str = "") -> None:
         self.failure = failure
@@ -55,7 +55,7 @@ class Denied(HttpError):
 
 @dataclass(frozen=True, slots=True)
 class Tenancy:
-    """What authentication by registered credentials takes; a single-tenant deployment has none of it."""
+    """What is needed to authenticate registered credentials. A single-tenant deployment does without."""
 
     tenants: TenantCache
     access_tokens: AccessTokens
@@ -64,7 +64,7 @@ class Tenancy:
 
 
 class Authenticator:
-    """Authenticates requests: by the tokens of the settings, which are the default tenant's, or by the registry's."""
+    """Authenticates requests by the tokens of the settings, which belong to the default tenant, or by the registry."""
 
     def __init__(self, sha256: Sequence[str], tenancy: Tenancy | None, watch: FailureWatch) -> None:
         self._sha256 = tuple(sha256)
@@ -98,12 +98,12 @@ class Authenticator:
             raise _denied(_UNKNOWN, STATIC, "unknown")
         if looks_like_jwt(token):
             return await self._of_jwt(self._tenancy, token, caller)
-        if form(token) is Form.FOREIGN:  # no look-up can find what was not issued here
+        if form(token) is Form.FOREIGN:  # a look-up finds only what was issued here
             raise _denied(_UNKNOWN, STATIC, "unknown")
         return await self._of_token(self._tenancy, own, caller)
 
     async def _of_settings(self, sha256: str, caller: Caller) -> Principal:
-        """The default tenant, whether it is registered as well or not."""
+        """The default tenant. It can be registered, but need not be."""
         label = f"token {sha256[:8]}"
         if self._tenancy is not None:
             tenant = await self._tenancy.tenants.tenant(DEFAULT_TENANT, caller.source)
@@ -139,14 +139,14 @@ class Authenticator:
         credential = tenant.credential(grant.credential_id) if tenant else None
         if tenant is None or credential is None or credential.client_id != grant.client_id:
             raise _refused("was given for a credential that is not registered any more", ACCESS_TOKEN, grant.tenant_id)
-        if credential.revoked:  # one that expired meanwhile gives no new token; this one it gave in time
+        if credential.revoked:  # an expired credential gives no new token, but this one was issued in time
             _deny_fault(tenancy, tenant, credential, ACCESS_TOKEN)
         _check_state(tenant, ACCESS_TOKEN, credential.label)
         return Principal(tenant.id, ACCESS_TOKEN, credential.label)
 
     async def _of_entra_token(self, tenancy: Tenancy, token: str, said: Unverified, caller: Caller) -> Principal:
         tid, audience = said.text("tid"), said.text("aud")
-        if max(len(tid), len(audience)) > MAX_CLAIM_CHARACTERS:  # it would be remembered
+        if max(len(tid), len(audience)) > MAX_CLAIM_CHARACTERS:  # the cache would keep it
             raise TokenRefused("names a tenant or an audience that is too long to be one")
         tenant = await tenancy.tenants.holder(entra_pointer(tid, audience), caller.source) if tid and audience else None
         found = [
@@ -155,10 +155,10 @@ class Authenticator:
             if item.kind is CredentialKind.ENTRA and (item.entra_tenant, item.audience) == (tid, audience)
         ]
         if tenant is None or not found:
-            raise TokenRefused("was not issued here, and no customer has turned on tokens of its issuer and audience")
+            raise TokenRefused("was not issued here, and no customer accepts tokens of its issuer and audience")
         now = instant_text(tenancy.clock())
         good = [item for item in found if not item.fault(now)] or found[:1]
-        # Those of one pair differ in the application that they pin: the token fits one of them, or none.
+        # Credentials with the same pointer pin different applications. At most one of them fits the token.
         fitting = next((item for item in good if item.application == said.text("appid")), good[0])
         try:
             await tenancy.entra.request_token(token, said, fitting)
@@ -180,12 +180,12 @@ def _deny_fault(tenancy: Tenancy, tenant: Tenant, credential: Credential, method
     fault = credential.fault(instant_text(tenancy.clock()))
     failure = Failure(method, fault, tenant.id, credential.label)
     raise Denied(
-        401, f"The credential {fault}; ask the operator of this service for a new one.", failure, "invalid_token"
+        401, f"The credential {fault}. Ask the operator of this service for a new one.", failure, "invalid_token"
     )
 
 
 def _check_state(tenant: Tenant, method: str, credential: str) -> None:
-    """Raises Denied 403 when the tenant's requests are not answered, whatever its credential."""
+    """Raises Denied 403 when the tenant's requests are refused, even with a good credential."""
     sentence = refusal(tenant)
     if sentence:
         failure = Failure(method, f"the tenant is {tenant.state}", tenant.id, credential, credential_is_good=True)
@@ -193,14 +193,14 @@ def _check_state(tenant: Tenant, method: str, credential: str) -> None:
 
 
 def _bearer_token(header: str) -> str:
-    """The token (RFC 6750 section 2.1). Raises Denied before any work is done for what cannot be one."""
+    """The token (RFC 6750 section 2.1). Raises Denied at once for a header that cannot hold one."""
     if not header:
         failure = Failure("none", "no Authorization header")
-        raise Denied(401, "The request has no Authorization header; send Authorization: Bearer <token>.", failure)
+        raise Denied(401, "The request has no Authorization header. Send Authorization: Bearer <token>.", failure)
     if len(header) > MAX_TOKEN_CHARACTERS + len("Bearer "):
         raise Denied(401, "The Authorization header is too long for any token.", Failure("none", "too long"))
-    if "," in header:  # the host joins repeated headers with one, and no token holds any
-        detail = "The request has two Authorization headers, or a comma in one; send one Authorization: Bearer <token>."
+    if "," in header:  # the host joins repeated headers with a comma, and a token never holds one
+        detail = "The request has two Authorization headers, or a comma in one. Send one Authorization: Bearer <token>."
         raise Denied(400, detail, Failure("none", "two Authorization headers"), "invalid_request")
     scheme, _, token = header.partition(" ")
     token = token.strip()
@@ -219,7 +219,7 @@ def _refused(reason: str, method: str, tenant: str = "", credential: str = "") -
 
 
 def _challenge(error: str, base_url: str) -> str:
-    """WWW-Authenticate, which says where the protected resource describes itself (RFC 6750 section 3, RFC 9728 5.1)."""
+    """WWW-Authenticate, which names the metadata of the protected resource (RFC 6750 section 3, RFC 9728 5.1)."""
     parts = ['realm="scim"', f'error="{error}"' if error else "", f'resource_metadata="{_metadata_url(base_url)}"']
     return f"Bearer {', '.join(part for part in parts if part)}"
 

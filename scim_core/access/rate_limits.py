@@ -1,6 +1,6 @@
-"""How often something may happen: a bucket of permits for each tenant or source. Kept in the process, for it alone.
+"""How often something may happen: each tenant or source has a bucket of permits. Each process counts for itself.
 
-Azure runs several instances, each with limits of its own: what all let through together is so many times as much.
+Azure runs several instances, and each has limits of its own. Three instances together allow three times as much.
 """
 
 import ipaddress
@@ -11,24 +11,25 @@ from scim_core.caches import Bounded
 from scim_core.clock import Timer
 
 MAX_BUCKETS = 10_000
-"""Tenants or sources remembered. Forgetting one gives it a full bucket again."""
+"""Tenants or sources remembered. One that is forgotten gets a full bucket again."""
 
 TOKEN_REQUESTS = (10.0, 60)
-"""Requests of one source to the token endpoint: a second, and at once. Entra asks once an hour for each customer, and
-many customers come from the same few addresses."""
+"""Requests of one source to the token endpoint: how many a second, and how many at once. Entra asks once an hour for
+each customer, and sends for many customers from the same few addresses."""
 
 FAILURES = (0.5, 30)
-"""Failed authentications of one source that are told why; beyond, they are told to wait. A typing error takes a few."""
+"""Failed authentications of one source: how many a second, and how many at once, are told their reason. Further ones
+are told to wait. A person with a typing error needs a few."""
 
 LOOK_UPS = (10.0, 100)
-"""Look-ups in the registry that one source may cause with credentials not seen within a minute: they cost a round trip.
-Whoever repeats one and the same wrong token causes one a minute, so no customer's mistake keeps others out."""
+"""Look-ups in the registry that one source may cause: how many a second, and how many at once. A credential that was
+not seen within a minute costs one. A client that repeats one wrong token causes one a minute, and blocks no others."""
 
 BURST_SECONDS = 4
-"""How much of its time a tenant may have saved up, for a client that sends in waves."""
+"""Seconds of unused permits that a tenant can save up, for clients that send in waves."""
 
 UNKNOWN_SOURCE = "unknown"
-"""The source of requests that come without an address: all on a developer's machine."""
+"""The source of requests without an address, such as all requests on a developer's machine."""
 
 _IPV6_SOURCE = 64
 
@@ -43,7 +44,7 @@ class RateLimit:
         self._buckets: Bounded[str, tuple[float, float]] = Bounded(MAX_BUCKETS)
 
     def take(self, key: str) -> int:
-        """0 when there was a permit, which is taken; else the whole seconds after which there is one."""
+        """0 when there was a permit, which is now taken. Otherwise the whole seconds until there is one."""
         now = self._timer()
         left, since = self._buckets.get(key) or (self._burst, now)
         left = min(self._burst, left + (now - since) * self._rate)
@@ -57,8 +58,8 @@ class RateLimit:
 def source_of(headers: Mapping[str, str], proxies: int) -> str:
     """Where a request comes from: the address that the outermost of `proxies` trusted proxies saw.
 
-    Each appends one to X-Forwarded-For, so what the client itself writes there stands further left and counts for
-    nothing. Addresses of IPv6 count by their network of 64 bits, which one client has to itself.
+    Each proxy appends one address to X-Forwarded-For. What the client itself writes there stands further left, and is
+    ignored. An IPv6 address counts as its network of 64 bits, for one client can have a whole network.
     """
     hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",") if hop.strip()]
     return _address(hops[-proxies]) if 0 < proxies <= len(hops) else UNKNOWN_SOURCE

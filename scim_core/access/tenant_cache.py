@@ -1,7 +1,7 @@
 """The tenants as the endpoint knows them: read from the registry and remembered for a minute.
 
-Warm requests ask nobody, and what an administrator changes holds everywhere within CACHE_SECONDS. What is not there is
-remembered as well.
+A request whose tenant is remembered reads no registry. An administrator's change holds everywhere within CACHE_SECONDS.
+The cache also remembers that something is not there.
 """
 
 import logging
@@ -16,13 +16,13 @@ from scim_core.registry import Credential, Gone, Tenant, TenantSource, TenantSta
 from scim_core.storage.port import StorageError
 
 CACHE_SECONDS = 60
-"""Oldest knowledge that is acted on: how long a revoked credential or a suspended tenant can go on at most."""
+"""Greatest age of what is remembered. A revoked credential or a suspended tenant can go on for this long at most."""
 
 MAX_POINTERS = 10_000
-"""Credentials remembered, those that nobody has included: strangers can fill this, and gain nothing."""
+"""Credentials remembered, unknown ones included. Strangers can fill this memory, but gain no access by that."""
 
 MAX_TENANTS = 1_000
-"""Tenants remembered with their credentials: up to 40 of them, half a kilobyte each."""
+"""Tenants remembered. Each has up to 40 credentials of half a kilobyte."""
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Use:
 
 
 class TenantCache:
-    """Finds tenants by what their credentials are found by. Kept in the process, for it alone."""
+    """Finds the tenant of a pointer or of an id. Each process remembers for itself."""
 
     def __init__(self, source: TenantSource, timer: Timer) -> None:
         self._source = source
@@ -47,9 +47,9 @@ class TenantCache:
         self._used: Bounded[Use, str] = Bounded(MAX_POINTERS)
 
     async def holder(self, pointer: str, from_source: str) -> Tenant | None:
-        """The tenant whose credential has this pointer. Takes as many look-ups when there is none as when there is.
+        """The tenant whose credential has this pointer. Costs the same look-ups whether there is one or not.
 
-        Raises HttpError 429 when this source has caused too many look-ups, StorageBusy.
+        Raises HttpError 429 when this source has caused too many look-ups. Raises StorageBusy.
         """
         now = self._timer()
         known = self._pointers.get(pointer, now)
@@ -70,7 +70,7 @@ class TenantCache:
         return known[0]
 
     def first_use(self, tenant: Tenant, credential: Credential, day: str) -> Use | None:
-        """The use to note when it is, as far as this process knows, the first of the credential on this day."""
+        """The credential's use, if this process knows of no earlier one on this day; else None."""
         use = Use(tenant.id, credential.id)
         if credential.last_used >= day or self._used.get(use) == day:
             return None
@@ -78,7 +78,7 @@ class TenantCache:
         return use
 
     async def note(self, use: Use, day: str) -> None:
-        """The registry knows the day on which the credential was last used. A failure is logged, for no one waits."""
+        """The registry has the day on which the credential was last used. A failure is logged, and nobody waits."""
         try:
             await self._source.used(use.tenant_id, use.credential_id, day)
         except (StorageError, Gone) as error:
@@ -88,24 +88,24 @@ class TenantCache:
         wait = self._look_ups.take(from_source)
         if wait:
             raise HttpError(
-                429, "Too many different credentials were tried from this address; wait.", Retry_After=str(wait)
+                429, "Too many different credentials were tried from this address. Wait.", Retry_After=str(wait)
             )
 
 
 def refusal(tenant: Tenant) -> str:
-    """Why the tenant's requests are not answered, as a sentence; empty for an active one."""
+    """Why the tenant's requests are refused, as a sentence. Empty for an active tenant."""
     match tenant.state:
         case TenantState.ACTIVE:
             return ""
         case TenantState.SUSPENDED:
             return (
-                f"Provisioning for this customer is suspended since {tenant.since[:10]}. Nothing was read or changed; "
-                "ask the operator of this service to resume it."
+                f"Provisioning for this customer is suspended since {tenant.since[:10]}. Nothing was read or changed. "
+                "Ask the operator of this service to resume it."
             )
         case TenantState.DELETING:
             return "The directory of this customer is being deleted. Remove this provisioning job."
 
 
 def _nobody(pointer: str) -> str:
-    """An id that no tenant has, and that is another for each pointer."""
+    """An id that no tenant can have. Each pointer gives another one."""
     return f"?{digest(pointer)[:16]}"

@@ -1,9 +1,9 @@
-"""Static tokens and client secrets: how they are made, and what can be told of one without looking it up.
+"""Static tokens and client secrets: how they are made, and what their text alone tells.
 
     scim_<43 characters: 256 random bits><6 characters: CRC-32>      a token; scim_secret_... is a client secret
 
-Digits are base62. The prefix lets secret scanners find a leak, and the checksum tells a typing error from a token that
-is unknown, both without a look-up. The checksum protects nothing: the 256 bits do.
+Digits are base62. The prefix lets secret scanners find a leak. The checksum tells a typing error from an unknown token
+without a look-up. The checksum is no protection: the 256 bits are.
 """
 
 import hashlib
@@ -15,16 +15,16 @@ import zlib
 from enum import StrEnum
 
 RANDOM_BYTES = 32
-"""256 bits: nobody guesses one, so that a plain SHA-256 of it can be stored."""
+"""256 bits: nobody can guess them, so a plain SHA-256 of the token can be stored."""
 
-TOKEN_PREFIX = "scim_"  # noqa: S105 -- what is public of every token
+TOKEN_PREFIX = "scim_"  # noqa: S105 -- the public part of every token
 SECRET_PREFIX = "scim_secret_"  # noqa: S105 -- likewise
 
 MAX_SECRET_CHARACTERS = 200
-"""Longest client secret that is looked at; ours have 61 characters."""
+"""Longest client secret that is read. Ours have 61 characters."""
 
 NO_SHA256 = "0" * 64
-"""What a secret is compared with where there is nothing to compare it with, so that both take the same time."""
+"""What the secret of an unknown client is compared with, so that it takes the same time as a known client's."""
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM_DIGITS = 43  # 62 ** 43 > 2 ** 256
@@ -36,7 +36,7 @@ class Form(StrEnum):
     """What the text of a secret tells about itself."""
 
     OURS = "ours"
-    """It has our prefix and its checksum fits: it was issued here, or invented with care."""
+    """It has our prefix and its checksum fits. It was issued here, or somebody computed the checksum."""
     MISTYPED = "mistyped"
     """It has our prefix, and a character of it is missing, added or wrong."""
     FOREIGN = "foreign"
@@ -69,15 +69,15 @@ def form(text: str) -> Form:
 
 
 def digest(text: str) -> str:
-    """The SHA-256 of a token or secret, in hexadecimal: what is stored, and what it is looked up by."""
+    """The SHA-256 of a token or secret, in hexadecimal. It is stored, and the token is found by it."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def matching(text: str, known: list[str]) -> list[int]:
-    """The places of those SHA-256 values that are the text's. Compares with all, or with one that is nobody's."""
+    """The indexes of the known values that equal the SHA-256 of the text. It always compares with all of them."""
     own = digest(text)
     matches = [hmac.compare_digest(own, item) for item in known or [NO_SHA256]]
-    return [place for place, match in enumerate(matches) if match and known]
+    return [index for index, match in enumerate(matches) if match and known]
 
 
 def _new(prefix: str) -> str:

@@ -1,4 +1,4 @@
-"""`python -m scim_core.admin`: reads the arguments and the surroundings, runs one command, says what went wrong."""
+"""`python -m scim_core.admin`: reads arguments and environment, runs one command, says what went wrong."""
 
 import asyncio
 import getpass
@@ -30,11 +30,11 @@ ON_ROWS = {"check": check.run, "export": export.run, "import": import_.run, "rei
 """The commands that work on the rows of a tenant's directory."""
 
 CONTINUED = frozenset({"export", "import", "reindex"})
-"""The commands that go on where they were interrupted."""
+"""The commands that continue where they were interrupted."""
 
 
 class AuditFormatter(logging.Formatter):
-    """An audit record as a line of JSON, any other as its text."""
+    """Formats an audit record as a line of JSON, and any other record as its text."""
 
     FIELDS = ("event", "method", "tenant", "credential", "correlation_id")
 
@@ -45,8 +45,9 @@ class AuditFormatter(logging.Formatter):
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """The exit code: 0 when the command happened, 1 when it could not, or a check or a smoke test found something, with
-    a sentence on standard error; 2 for arguments that make no sense, or rows that could not be worked on.
+    """The exit code. 0: done. 1: the command failed, or a check or a smoke test found something. 130: interrupted.
+
+    2: the arguments are wrong, or the command could not work on the rows. A failure is told on standard error.
     """
     given = parser().parse_args(arguments)
     try:
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         return 2 if given.command in ON_ROWS else 1
     except KeyboardInterrupt:
         if given.command in CONTINUED:
-            print(f"admin {given.command}: interrupted; the same command continues it.", file=sys.stderr)
+            print(f"admin {given.command}: interrupted. Run the same command again to continue.", file=sys.stderr)
         return 130
 
 
@@ -91,7 +92,7 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
 
 
 def _chosen(given: Namespace, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment, in which the arguments have the last word."""
+    """The environment. An argument takes precedence over its variable."""
     chosen = dict(environment)
     if given.storage_account:
         account = given.storage_account
@@ -125,7 +126,7 @@ async def _smoke_test(given: Namespace, environment: Mapping[str, str]) -> int:
 
 
 def _secret(variable: str | None, environment: Mapping[str, str]) -> str:
-    """The credential, which nobody else on the machine can read. Raises SettingsError when there is none."""
+    """The credential, read so that no other user of the machine sees it. Raises SettingsError when there is none."""
     if variable:
         secret = environment.get(variable, "")
     elif sys.stdin.isatty():
@@ -133,12 +134,12 @@ def _secret(variable: str | None, environment: Mapping[str, str]) -> str:
     else:
         secret = sys.stdin.readline()
     if not secret.strip():
-        raise SettingsError(f"There is no credential in {variable or 'what came on standard input'}.")
+        raise SettingsError(f"There is no credential {f'in {variable}' if variable else 'on standard input'}.")
     return secret.strip()
 
 
 def log_to_standard_error() -> None:
-    """Audit records and warnings are lines of their own, beside what the command prints."""
+    """Audit records and warnings go to standard error, one line each. What a command prints goes to standard output."""
     handler = logging.StreamHandler()
     handler.setFormatter(AuditFormatter("%(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -1,4 +1,4 @@
-"""The arguments of `python -m scim_core.admin`. No secret is ever one of them: others can see a process's arguments."""
+"""The arguments of `python -m scim_core.admin`. They never hold a secret: others can see a process's arguments."""
 
 import argparse
 from pathlib import Path
@@ -8,14 +8,14 @@ from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
 from scim_core.registry import CredentialKind
 
 DEFAULT_KEEP_DAYS = 7
-"""How long a rotated credential stays good where the operator says nothing: time to paste the new one."""
+"""How long a rotated credential stays good, unless the operator says otherwise: time to paste the new one."""
 
 KINDS = [str(kind) for kind in CredentialKind]
 
 _ABOUT = """
-Tenants, their credentials and the rows of their directories. The table is the one that the settings name:
-SCIM_STORAGE_CONNECTION or SCIM_STORAGE_ACCOUNT_URL in the environment, as the function app has them, or
---storage-account with your Azure login. docs/connect-entra.md walks through tenants, docs/operate.md through the rest.
+Manages tenants, their credentials and the rows of their directories. Say where the table is: set
+SCIM_STORAGE_CONNECTION or SCIM_STORAGE_ACCOUNT_URL, as the function app has it, or give --storage-account to use your
+Azure login. Read docs/connect-entra.md about tenants, and docs/operate.md about the rest.
 """
 _KINDS_HELP = (
     "token: a static bearer token; secret: a client id and a client secret; federation: a workload identity of Entra, "
@@ -27,13 +27,13 @@ def parser() -> argparse.ArgumentParser:
     """All commands with all of their arguments."""
     main = argparse.ArgumentParser(prog="python -m scim_core.admin", description=_ABOUT)
     main.add_argument("--json", action="store_true", help="print JSON, for scripts")
-    main.add_argument("--storage-account", metavar="NAME", help="a storage account in Azure, reached with your login")
+    main.add_argument("--storage-account", metavar="NAME", help="a storage account in Azure, opened with your login")
     main.add_argument("--table", metavar="NAME", help="the table (default: SCIM_TABLE_NAME, or scim)")
     main.add_argument("--schemas", metavar="DIR", help="your own schema files (default: SCIM_SCHEMA_DIRECTORY)")
     main.add_argument("--url", metavar="URL", help="scheme and host of the service (default: SCIM_PUBLIC_BASE_URL)")
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _tenants(commands.add_parser("tenants", help="the customers"))
-    _credentials(commands.add_parser("credentials", help="the ways in of one customer"))
+    _credentials(commands.add_parser("credentials", help="the credentials of one customer"))
     _rows(commands)
     commands.add_parser("signing-key", help="make a key for SCIM_SIGNING_KEY")
     _smoke_test(commands.add_parser("smoke-test", help="try a Tenant URL with a credential, as Entra would"))
@@ -41,29 +41,31 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    check = commands.add_parser("check", help="whether a tenant's rows are as they must be, and their repair")
+    check = commands.add_parser("check", help="check whether a tenant's rows are correct, and repair them")
     check.add_argument("--tenant", default="default", help="the tenant to check (default: %(default)s)")
-    check.add_argument("--repair", action="store_true", help="mend what is found")
-    export = commands.add_parser("export", help="a tenant's directory as a file")
-    export.add_argument("file", type=Path, help="the file to write; FILE.part of an interrupted export is continued")
+    check.add_argument("--repair", action="store_true", help="repair what is found")
+    export = commands.add_parser("export", help="write a tenant's directory to a file")
+    export.add_argument("file", type=Path, help="the file to write; an interrupted export continues its FILE.part")
     export.add_argument("--tenant", default="default", help="the tenant to export (default: %(default)s)")
-    reindex = commands.add_parser("reindex", help="complete the indexes that your files declare, and record that")
+    reindex = commands.add_parser("reindex", help="complete the indexes that your files declare")
     reindex.add_argument("--tenant", default="default", help="the tenant (default: %(default)s)")
     restore = commands.add_parser("import", help="restore a tenant's directory from such a file")
-    restore.add_argument("file", type=Path, help="what an export wrote")
-    restore.add_argument("--tenant", help="the empty tenant to restore into (default: the one that was exported)")
+    restore.add_argument("file", type=Path, help="the file that an export wrote")
+    restore.add_argument("--tenant", help="the empty tenant to restore into (default: the exported one)")
 
 
 def _tenants(tenants: argparse.ArgumentParser) -> None:
     actions = tenants.add_subparsers(dest="action", required=True, metavar="ACTION")
-    create = actions.add_parser("create", help="a new tenant with a first credential; prints what to paste into Entra")
+    create = actions.add_parser(
+        "create", help="create a tenant with a first credential; prints what to paste into Entra"
+    )
     create.add_argument("name", help="its display name, such as 'Contoso Ltd'")
-    create.add_argument("--id", default="", dest="tenant", help="its id (default: made of the name)")
+    create.add_argument("--id", default="", dest="tenant", help="its id (default: made from the name)")
     create.add_argument("--kind", choices=[*KINDS, "none"], default=str(CredentialKind.TOKEN), help=_KINDS_HELP)
     _description(create)
-    actions.add_parser("list", help="all tenants")
+    actions.add_parser("list", help="list all tenants")
     for name, text in (
-        ("show", "one tenant with its credentials"),
+        ("show", "show one tenant with its credentials"),
         ("suspend", "answer its requests with 403"),
         ("resume", "answer its requests again"),
     ):
@@ -71,20 +73,22 @@ def _tenants(tenants: argparse.ArgumentParser) -> None:
     rename = actions.add_parser("rename", help="give it another display name")
     rename.add_argument("tenant", help="its id")
     rename.add_argument("name", help="the new display name")
-    delete = actions.add_parser("delete", help="remove it with its whole directory, for good")
+    delete = actions.add_parser("delete", help="delete it with its whole directory, for good")
     delete.add_argument("tenant", help="its id")
-    delete.add_argument("--confirm", metavar="ID", default="", help="the id once more: nothing brings it back")
+    delete.add_argument(
+        "--confirm", metavar="ID", default="", help="repeat the id: a deleted tenant cannot be restored"
+    )
 
 
 def _credentials(credentials: argparse.ArgumentParser) -> None:
     actions = credentials.add_subparsers(dest="action", required=True, metavar="ACTION")
-    create = actions.add_parser("create", help="one more; prints what to paste into Entra")
+    create = actions.add_parser("create", help="create one more; prints what to paste into Entra")
     create.add_argument("tenant", help="the tenant's id")
     create.add_argument("kind", choices=KINDS, help=_KINDS_HELP)
     create.add_argument("--client", default="", metavar="ID", help="add to this client (default: a new one)")
     _description(create)
-    actions.add_parser("list", help="those of a tenant").add_argument("tenant", help="the tenant's id")
-    rotate = actions.add_parser("rotate", help="a new one in place of one that ends soon")
+    actions.add_parser("list", help="list those of a tenant").add_argument("tenant", help="the tenant's id")
+    rotate = actions.add_parser("rotate", help="create a new one to replace one that ends soon")
     _existing(rotate)
     rotate.add_argument(
         "--keep-days",
@@ -93,7 +97,7 @@ def _credentials(credentials: argparse.ArgumentParser) -> None:
         help=f"how long both are good (default: {DEFAULT_KEEP_DAYS})",
     )
     _description(rotate)
-    _existing(actions.add_parser("revoke", help="end it, and access tokens given for it, within a minute"))
+    _existing(actions.add_parser("revoke", help="end it and its access tokens within a minute"))
     _existing(actions.add_parser("remove", help="revoke and forget it"))
 
 
@@ -104,32 +108,41 @@ def _existing(action: argparse.ArgumentParser) -> None:
 
 def _description(action: argparse.ArgumentParser) -> None:
     usual = ", ".join(f"{kind} {days or 'never'}" for kind, days in DEFAULT_DAYS.items())
-    action.add_argument("--label", default="", help="what you call it; shows in logs")
-    action.add_argument("--days", type=int, help=f"days until it expires, at most {MAX_DAYS}, 0 for never ({usual})")
-    entra = action.add_argument_group("of Entra, for federation and entra")
+    action.add_argument("--label", default="", help="your name for it, which logs show")
+    action.add_argument(
+        "--days", type=int, help=f"days until it expires, at most {MAX_DAYS}, 0 for never (default: {usual})"
+    )
+    entra = action.add_argument_group("values from Entra, for the kinds federation and entra")
     entra.add_argument("--entra-tenant", default="", metavar="GUID", help="the customer's Entra tenant id")
-    entra.add_argument("--subject", default="", help="federation: the Subject that Entra's Connectivity page shows")
+    entra.add_argument("--subject", default="", help="federation: the Subject on Entra's Connectivity page")
     entra.add_argument(
         "--audience",
         default="",
-        help=f"federation: the Audience that it shows; entra: the application's id (default: {CUSTOM_APPLICATIONS})",
+        help=f"federation: the Audience on that page; entra: the application's id (default: {CUSTOM_APPLICATIONS})",
     )
     entra.add_argument(
-        "--application", default="", metavar="GUID", help=f"entra: who sends it (default: {APPLICATION})"
+        "--application",
+        default="",
+        metavar="GUID",
+        help=f"entra: the application that sends the tokens (default: {APPLICATION})",
     )
     entra.add_argument("--reusable", action="store_true", help="federation: let an assertion be used more than once")
 
 
 def _smoke_test(smoke_test: argparse.ArgumentParser) -> None:
     smoke_test.description = (
-        "Does what Entra's Test Connection does, then creates, changes, disables and deletes a user. The credential is "
-        "read from standard input, or from an environment variable with --credential-from."
+        "Does what Entra's Test Connection does, then creates, changes, disables and deletes a user. Give the "
+        "credential on standard input, or name its environment variable with --credential-from."
     )
     smoke_test.add_argument("tenant_url", help="such as https://scim.example.com/scim/v2")
     smoke_test.add_argument("--credential-from", metavar="VARIABLE", help="the environment variable that holds it")
-    smoke_test.add_argument("--client-id", default="", help="get an access token first: the credential is a secret")
+    smoke_test.add_argument(
+        "--client-id", default="", help="get an access token first: the credential is this client's secret"
+    )
     smoke_test.add_argument("--assertion", action="store_true", help="the credential is a client assertion instead")
-    smoke_test.add_argument("--token-endpoint", default="", metavar="URL", help="(default: /oauth2/token on the host)")
+    smoke_test.add_argument(
+        "--token-endpoint", default="", metavar="URL", help="where to get it (default: /oauth2/token on the host)"
+    )
     smoke_test.add_argument(
         "--send",
         choices=["header", "body", "both"],

@@ -1,4 +1,4 @@
-"""`admin check`: whether a tenant's rows are as they must be. With --repair, they are afterwards."""
+"""`admin check`: whether a tenant's rows are correct. With --repair, it corrects them."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from scim_core.storage.tables import table_rows
 from scim_core.storage.tables.rows import Rows
 
 CLEAN, BROKEN = 0, 1
-"""Exit codes: nothing to mend (any more), something left."""
+"""Exit codes: every invariant holds, something is left."""
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
-    """The exit code; what was found is printed, a line each, and how far the check is goes to standard error.
+    """The exit code. Each finding is printed on a line. The progress goes to standard error.
 
     Raises DefinitionError, StorageError.
     """
@@ -40,7 +40,7 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
 
 
 async def _mended(rows: Rows, tenant: str, found: Sequence[Finding], declared: Declared) -> list[Finding]:
-    """What could not be mended. One repair may mend or show another finding, so the rows are checked once more."""
+    """What could not be repaired. A repair can solve or uncover another finding, so the rows are checked again."""
     for finding in tqdm(found, desc="repairs", disable=None):
         if await repair(rows, tenant, finding, declared):
             print(f"mended: {finding}")
@@ -51,5 +51,5 @@ def _summary(found: int, left: Sequence[Finding], *, mend: bool) -> str:
     if not found:
         return "Every invariant holds."
     if not mend:
-        return f"{found} break an invariant; --repair mends them."
-    return f"{found} broke an invariant; {len(left)} still do."
+        return f"{found} break an invariant. --repair corrects them."
+    return f"{found} broke an invariant. {len(left)} still do."

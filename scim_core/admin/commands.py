@@ -1,4 +1,4 @@
-"""The commands: what each asks of the administration, and what it prints of the answer."""
+"""The commands on tenants and credentials: each calls the administration and prints the result."""
 
 import json
 from argparse import Namespace
@@ -14,12 +14,12 @@ from scim_core.registry import CredentialKind, Tenant, TenantState
 _STATES = {
     TenantState.ACTIVE: "Its requests are answered.",
     TenantState.SUSPENDED: "Its requests are answered with 403, everywhere within a minute.",
-    TenantState.DELETING: "It is being deleted; `tenants delete` finishes that.",
+    TenantState.DELETING: "It is being deleted. `tenants delete` finishes that.",
 }
 
 
 class Commands:
-    """Runs one command. `tell` prints a line for people, `progress` one that is of the moment."""
+    """Runs one command. `tell` prints a line of the result, `progress` a line about work that goes on."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Commands:
         self._progress = progress
 
     async def run(self) -> None:
-        """The command has happened, and its result is printed. Raises RegistryError, StorageError."""
+        """The command is done, and its result is printed. Raises RegistryError, StorageError."""
         name = f"{self._arguments.command}_{self._arguments.action}"
         command: Callable[[], Any] = getattr(self, name)
         await command()
@@ -84,7 +84,7 @@ class Commands:
         if self._arguments.confirm != tenant_id:
             raise Refused(
                 f"This would delete {tenant.display_name} with its users, groups and credentials, for good. To do "
-                f"that, say it again with --confirm {tenant_id}"
+                f"that, run the command again with --confirm {tenant_id}"
             )
         rows = await self._administration.delete(tenant_id, self._progress)
         self._print({"id": tenant_id, "deleted": True, "rows": rows}, f"Tenant {tenant_id} is deleted.")
@@ -111,21 +111,19 @@ class Commands:
         keep = timedelta(days=self._arguments.keep_days)
         issued = await self._administration.rotate(self._arguments.tenant, old.id, keep, self._wanted(old.kind))
         old = await self._administration.credential(self._arguments.tenant, old.id)
-        said = (
-            f"Credential {issued.credential.id} takes the place of {old.id}, which is good until {old.expires[:16]}Z."
-        )
+        said = f"Credential {issued.credential.id} replaces {old.id}, which is good until {old.expires[:16]}Z."
         self._print_issued(issued, said)
 
     async def credentials_revoke(self) -> None:
-        """It opens nothing any more."""
+        """The credential is good no longer."""
         revoked = await self._administration.revoke(self._arguments.tenant, self._arguments.credential)
-        said = f"Credential {revoked.id} is revoked. Within a minute it opens nothing."
+        said = f"Credential {revoked.id} is revoked. It stops to work within a minute."
         self._print(credential_json(revoked, self._now), said)
 
     async def credentials_remove(self) -> None:
-        """It is forgotten."""
+        """The credential is revoked and forgotten."""
         await self._administration.remove(self._arguments.tenant, self._arguments.credential)
-        said = f"Credential {self._arguments.credential} is removed. Within a minute it opens nothing."
+        said = f"Credential {self._arguments.credential} is removed. It stops to work within a minute."
         self._print({"id": self._arguments.credential, "removed": True}, said)
 
     def _wanted(self, kind: CredentialKind, client_id: str = "") -> Wanted:
@@ -143,10 +141,10 @@ class Commands:
         )
 
     def _require_base_url(self) -> None:
-        """Raises Refused before anything is made: a secret that is shown once must be shown whole."""
+        """Raises Refused without a URL, before a secret is made: it is shown only once, with this URL."""
         if not self._base_url:
             raise Refused(
-                "Say what clients reach the service by: --url https://scim.example.com or SCIM_PUBLIC_BASE_URL."
+                "Give the service's own address: --url https://scim.example.com, or set SCIM_PUBLIC_BASE_URL."
             )
 
     async def _print_tenant(self, tenant: Tenant) -> None:

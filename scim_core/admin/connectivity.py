@@ -16,7 +16,7 @@ METHODS = {
 
 
 def fields(issued: Issued, base_url: str) -> dict[str, str]:
-    """The fields of the page, in its order, and what belongs into each. `base_url` is the service's."""
+    """The fields of the page, in its order, with the value of each. `base_url` is the service's."""
     tenant_url = {"Tenant URL": f"{base_url}{BASE_PATH}"}
     token_endpoint = f"{base_url}{TOKEN_PATH}"
     client_id = issued.credential.client_id
@@ -38,7 +38,7 @@ def fields(issued: Issued, base_url: str) -> dict[str, str]:
 
 
 def text(issued: Issued, base_url: str) -> str:
-    """The same for people, with what they must know of it."""
+    """The same as lines for people, with what they must know about the secret."""
     rows = {"Authentication method": METHODS[issued.credential.kind]} | fields(issued, base_url)
     width = max(len(name) for name in rows)
     lines = [f"  {name:{width}}  {value}" for name, value in rows.items()]
@@ -48,11 +48,9 @@ def text(issued: Issued, base_url: str) -> str:
 def _notes(issued: Issued) -> list[str]:
     notes = []
     if issued.secret:
-        notes.append("This secret is shown now and never again. Hand it over in confidence.")
+        notes.append("This secret is shown only now. Hand it over in confidence.")
     if issued.credential.expires:
         notes.append(f"It expires on {issued.credential.expires[:10]}.")
     if issued.credential.kind is CredentialKind.ENTRA:
-        notes.append(
-            "For testing only: such a token says which Entra tenant sent it, but not which of its applications."
-        )
+        notes.append("For testing only: such a token names the Entra tenant that sent it, but not the application.")
     return notes

@@ -20,11 +20,11 @@ class DeclaredIndexes:
         return frozenset(index for item in self._types.values() for index in item.indexes)
 
     def entries(self, resource_type: str, document: Json) -> frozenset[IndexEntry]:
-        """The index entries of a document of this type; none of a type that is not served."""
+        """The index entries of a document of this type. A type that is not served has none."""
         known = self._types.get(resource_type)
         return index_entries(known, document) if known else frozenset()
 
 
 def declared_indexes(schemas: str) -> DeclaredIndexes:
-    """What the built-in files and those of this folder declare; empty text for no folder. Raises DefinitionError."""
+    """What the built-in files declare, and the files of this folder unless it is empty. Raises DefinitionError."""
     return DeclaredIndexes(load_catalogue(Path(schemas) if schemas else None))

@@ -16,7 +16,7 @@ from scim_core.storage.tables import table_rows
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
-    """The exit code. The file appears under its name when it is whole; until then it is FILE.part.
+    """The exit code. The file gets its name when it is complete. Until then it is FILE.part.
 
     Raises ArchiveError, StorageError, OSError.
     """
@@ -55,11 +55,11 @@ async def _written(settings: StorageSettings, tenant: str, resumed: Resumed | No
 
 def _require_new(file: Path) -> None:
     if file.exists():
-        raise ArchiveError(f"{file} is there already: name another file.")
+        raise ArchiveError(f"{file} exists already. Name another file.")
 
 
 class _Count:
-    """Counts rows, beside the bar, which counts nothing where nobody looks at it."""
+    """Counts rows, and moves the progress bar. The bar itself does not count when it is switched off."""
 
     def __init__(self, rows: int, bar: "tqdm[None]") -> None:
         self.rows = rows
@@ -71,9 +71,9 @@ class _Count:
 
 
 def resume(part: Path, tenant: str) -> Resumed | None:
-    """Where the export stands that wrote this file, whose half last line is cut off; None where there is nothing.
+    """Where the export that wrote this file can continue. An incomplete last line is cut off. None without a file.
 
-    Raises ArchiveError for the file of another tenant, or of no export.
+    Raises ArchiveError for a file of another tenant, or a file that no export wrote.
     """
     if not part.exists():
         return None
@@ -86,7 +86,7 @@ def resume(part: Path, tenant: str) -> Resumed | None:
             if resumed is None:
                 header = parse_header(line)
                 if header.tenant != tenant:
-                    raise ArchiveError(f"{part} is of the tenant {header.tenant}: name another file.")
+                    raise ArchiveError(f"{part} belongs to the tenant {header.tenant}. Name another file.")
                 resumed = Resumed(header)
             elif not (row := parse_row(line, number)).again:
                 resumed.after = row.key

@@ -18,14 +18,14 @@ from scim_core.storage.tables import table_rows
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
-    """The exit code. The file is read whole, and checked, before anything is written.
+    """The exit code. The whole file is read and checked before the first row is written.
 
     Raises ArchiveError, DefinitionError, StorageError, OSError.
     """
     plan = _plan(given.file, declared_indexes(given.schemas))
     tenant = given.tenant or plan.tenant
     count = await _restored(settings, tenant, given.file, plan)
-    print(f"{count} rows of {given.file} are the tenant {tenant}, and were read again and compared.")
+    print(f"{count} rows of {given.file} are now the tenant {tenant}. They were read again and compared.")
     _tell(plan)
     return 0
 
@@ -65,11 +65,11 @@ def _tell(plan: ImportPlan) -> None:
     if plan.replaced:
         print(f"{plan.replaced} rows had changed while the export ran: their last state was taken.")
     if plan.dangling:
-        print(f"{plan.dangling} memberships were left out, for one of their ends is not in the file.")
+        print(f"{plan.dangling} memberships were left out: the file lacks their group or their member.")
     for key in plan.overtaken:
-        print(f"{key} was left out: another resource has its unique value since.")
+        print(f"{key} was left out: another resource now has its unique value.")
     for conflict in plan.conflicts:
-        print(f"{conflict}. The index is not complete: change one of them, then run `admin reindex`.")
+        print(f"{conflict}. The index is not complete. Change one of them, then run `admin reindex`.")
     for change in plan.pending():
         what = f"{change.resource_type} {change.resource_id}"
-        print(f"A large change of {what} was not finished when it was exported; it is now.")
+        print(f"A large change of {what} was not finished when it was exported. It is finished now.")

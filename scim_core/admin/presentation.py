@@ -9,7 +9,7 @@ _NEVER = "never"
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns under their names; a sentence where there are no rows."""
+    """Columns under their names. A sentence when there are no rows."""
     if not rows:
         return "There are none."
     widths = [max(len(row[place]) for row in (names, *rows)) for place in range(len(names))]
@@ -65,7 +65,7 @@ def tenant_json(tenant: Tenant, now: str) -> dict[str, Any]:
 
 
 def credential_json(credential: Credential, now: str) -> dict[str, Any]:
-    """A credential: what has no value is left out, and hashes are as well."""
+    """A credential without its hash and without empty values."""
     found: dict[str, Any] = {
         "id": credential.id,
         "kind": str(credential.kind),

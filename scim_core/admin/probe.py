@@ -1,4 +1,4 @@
-"""HTTP as a provisioning client meets it: an answer, or a sentence that says what is wrong with the way there."""
+"""HTTP as a provisioning client sees it: an answer, or a sentence that says why there is none."""
 
 import json
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from urllib.parse import SplitResult, urlsplit
 import aiohttp
 
 ANSWER_SECONDS = 30
-"""Longest wait for an answer. Entra gives up after 60 seconds; who answers in more than 30 will be late at times."""
+"""Longest wait for an answer. Entra gives up after 60 seconds. A service that needs over 30 is sometimes too late."""
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """Largest answer that is read."""
 
 
 class WrongAnswer(Exception):
-    """What is wrong, in a sentence or two that say what to do. Holds no credential."""
+    """What is wrong and what to do, in one or two sentences. They hold no credential."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Answer:
 
     @property
     def detail(self) -> str:
-        """What an error says of itself, in SCIM or OAuth; empty when it says nothing that can be read."""
+        """The text of a SCIM or OAuth error. Empty when there is no text to read."""
         document = self.document
         if not isinstance(document, dict):
             return ""
@@ -58,7 +58,7 @@ class Probe:
     async def send(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
-        """The answer. Raises Finding when there is none, or one that only says where else to go."""
+        """The answer. Raises WrongAnswer when there is none, or when it is a redirect."""
         host = split(url).netloc
         try:
             async with self._session.request(
@@ -70,9 +70,11 @@ class Probe:
         except aiohttp.InvalidURL:
             raise WrongAnswer(_NO_URL) from None
         except aiohttp.ClientConnectorDNSError:
-            raise WrongAnswer(f"There is no host {host}: check the Tenant URL for typing errors.") from None
+            raise WrongAnswer(f"There is no host {host}. Check the Tenant URL for typing errors.") from None
         except aiohttp.ClientSSLError:
-            raise WrongAnswer(f"{host} has no certificate that is trusted here, nor will Entra trust it.") from None
+            raise WrongAnswer(
+                f"The certificate of {host} is not trusted here. Entra will not trust it either."
+            ) from None
         except TimeoutError:
             raise WrongAnswer(f"{host} did not answer within {ANSWER_SECONDS} seconds.") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -80,8 +82,8 @@ class Probe:
         if 300 <= answer.status < 400:  # noqa: PLR2004 -- redirects
             where = split(answer.headers.get("location", ""))
             raise WrongAnswer(
-                f"{host} redirects to {where.scheme}://{where.netloc}{where.path}, which Entra does not follow: "
-                "enter the address that answers itself."
+                f"{host} redirects to {where.scheme}://{where.netloc}{where.path}, and Entra follows no redirect. "
+                "Enter the address that answers without one."
             )
         return answer
 
@@ -95,7 +97,7 @@ def split(url: str) -> SplitResult:
 
 
 def explain(answer: Answer, what: str) -> WrongAnswer:  # noqa: PLR0911 -- a table of cases
-    """The finding that an unexpected answer amounts to; `what` is what was tried."""
+    """What an unexpected answer means. `what` is what was tried."""
     said = f" It says: {answer.detail}" if answer.detail else ""
     match answer.status:
         case 401:
@@ -108,13 +110,13 @@ def explain(answer: Answer, what: str) -> WrongAnswer:  # noqa: PLR0911 -- a tab
             wait = answer.headers.get("retry-after", "some")
             return WrongAnswer(f"Too many requests (429): wait {wait} seconds and try again.{said}")
     if answer.status >= 500:  # noqa: PLR2004 -- the server's errors
-        return WrongAnswer(f"The service failed ({answer.status}) when it was to {what}.{said}")
+        return WrongAnswer(f"The service failed ({answer.status}) when asked to {what}.{said}")
     if "html" in answer.headers.get("content-type", ""):
         return WrongAnswer(
-            f"A web page came back ({answer.status}) and not SCIM: is this the address of a SCIM endpoint?"
+            f"The answer is a web page ({answer.status}) and not SCIM: is this the address of a SCIM endpoint?"
         )
-    return WrongAnswer(f"The service answered {answer.status} when it was to {what}.{said}")
+    return WrongAnswer(f"The service answered {answer.status} when asked to {what}.{said}")
 
 
 _NO_URL = "This is no URL: it must look like https://scim.example.com/scim/v2."
-_FORBIDDEN = "Access is forbidden (403), and not by the SCIM endpoint: does a firewall or gateway stand in front of it?"
+_FORBIDDEN = "Access is forbidden (403), but not by the SCIM endpoint: is a firewall or gateway in front of it?"

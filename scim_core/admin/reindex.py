@@ -16,7 +16,7 @@ COMPLETE, INCOMPLETE = 0, 1
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
-    """The exit code. What was done is printed; how far it is goes to standard error.
+    """The exit code. What was done is printed. The progress goes to standard error.
 
     Raises DefinitionError, StorageError.
     """
@@ -37,22 +37,24 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
 
 
 def told(done: Reindexed) -> list[str]:
-    """What an operator is to know, a sentence each."""
+    """What an operator must know, one sentence for each fact."""
     sentences = [f"{done.written} resources were written."]
     sentences += [f"{name} is complete: searches use it." for name in sorted(done.complete)]
     sentences += [f"{conflict}." for conflict in done.conflicts]
     if done.conflicts:
-        sentences.append("Change or delete one of each two, then run the command again. Until then nothing is hidden.")
+        sentences.append(
+            "Change or delete one of each two, then run the command again. Until then searches still find both."
+        )
     for name in sorted(done.given_up):
         sentences.append(
-            f"{name} was given up: an instance that does not declare it has written. Finish the roll-out, then run "
-            "the command again."
+            f"{name} was given up: an instance whose files do not declare it has written. Finish the roll-out, then "
+            "run the command again."
         )
     for name in sorted(done.still_written):
         sentences.append(
-            f"{name} is not complete: an instance of version 0.1, or with other files, still writes. Stop it, then "
-            "run the command again."
+            f"{name} is not complete: an instance of version 0.1, or one with other files, still writes. Stop it, "
+            "then run the command again."
         )
     if done == Reindexed():
-        sentences = ["The files declare no index beyond those that are always complete."]
+        sentences = ["Every index that the files declare is always complete."]
     return sentences

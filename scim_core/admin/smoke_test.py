@@ -1,4 +1,4 @@
-"""Tries a Tenant URL with a credential: Entra's Test Connection, then the life of a throw-away user, told in words."""
+"""Tries a Tenant URL with a credential: Entra's Test Connection, then the whole life of a test user."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ _MEDIA_TYPE = "application/scim+json"
 
 @dataclass(frozen=True, slots=True)
 class GivenCredential:
-    """What to prove oneself with. A `client_id` says that `secret` is a client's, or an assertion for it."""
+    """The credential to try. With a `client_id`, `secret` is that client's secret, or an assertion for it."""
 
     secret: str = field(repr=False)
     client_id: str = ""
@@ -40,7 +40,7 @@ class Step:
 
 
 class SmokeTest:
-    """The steps, in order, up to the first that goes wrong. The user is removed in any case."""
+    """The steps in order, up to the first that goes wrong. The user is removed in every case."""
 
     def __init__(
         self, probe: Probe, tenant_url: str, credential: GivenCredential, told: Callable[[Step], None]
@@ -54,10 +54,10 @@ class SmokeTest:
         self._user = ""
 
     async def run(self) -> bool:
-        """Whether all went well. Each step is told when it is over."""
+        """Whether all went well. `told` gets each step when it is over."""
         steps: list[tuple[str, Callable[[], Any]]] = [
             ("Test Connection", self._test_connection),
-            ("groups can be asked for", self._ask_for_groups),
+            ("groups can be searched", self._ask_for_groups),
             ("a user can be created", self._create),
             ("it can be found by its user name", self._find),
             ("it can be changed", self._change),
@@ -65,7 +65,7 @@ class SmokeTest:
             ("it can be deleted", self._delete),
         ]
         if self._credential.client_id:
-            steps.insert(0, ("an access token can be had", self._get_access_token))
+            steps.insert(0, ("an access token can be obtained", self._get_access_token))
         try:
             for name, step in steps:
                 try:
@@ -85,10 +85,10 @@ class SmokeTest:
 
     @property
     def _base(self) -> str:
-        return self._host + split(self._tenant_url).path.rstrip("/")  # flags after ? are Entra's alone
+        return self._host + split(self._tenant_url).path.rstrip("/")  # flags after ? are for Entra only
 
     async def _get_access_token(self) -> None:
-        """RFC 6749 section 4.4, in the way Entra was told to send the secret, or RFC 7523 section 2.2."""
+        """RFC 6749 section 4.4, with the secret where Entra is set to send it, or RFC 7523 section 2.2."""
         credential, headers = self._credential, {"Content-Type": "application/x-www-form-urlencoded"}
         form = {"grant_type": GRANT_TYPE, "scope": SCOPE}
         if credential.is_assertion:
@@ -115,7 +115,7 @@ class SmokeTest:
         """What Entra asks: for a user that cannot exist."""
         found = await self._list("/Users", f'userName eq "{_guid()}"')
         if found["totalResults"] != 0:
-            raise WrongAnswer("A user name that nobody can have was found: the filter is not applied.")
+            raise WrongAnswer("A search for a new random user name found a user: the filter is not applied.")
 
     async def _ask_for_groups(self) -> None:
         await self._list("/Groups", f'displayName eq "{_guid()}"', excludedAttributes="members")
@@ -130,7 +130,7 @@ class SmokeTest:
     async def _find(self) -> None:
         found = await self._list("/Users", f'userName eq "{self._name}"')
         if found["totalResults"] != 1:
-            raise WrongAnswer(f"{found['totalResults']} users were found by the name of the one that was just created.")
+            raise WrongAnswer(f"A search for the new user by its name found {found['totalResults']} users.")
 
     async def _change(self) -> None:
         await self._patch("displayName", "Smoke Test, changed")

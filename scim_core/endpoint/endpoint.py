@@ -23,7 +23,7 @@ from scim_core.protocol.schemas import Catalogue
 from scim_core.storage.port import Swept
 
 MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
-"""What a body may be declared as (RFC 7644 section 3.1); parameters such as charset do not matter."""
+"""The media types of a body (RFC 7644 section 3.1). Parameters such as charset are ignored."""
 
 _OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a request passes before a handler runs. Without `tenants` there is nothing to note of credentials."""
+    """What a request passes before a handler runs. Without `tenants`, the use of a credential is not recorded."""
 
     authenticator: Authenticator
     oauth: OAuthEndpoint
@@ -86,15 +86,15 @@ class Endpoint:
         return response
 
     async def _admitted(self, caller: Caller) -> Principal:
-        """The principal of the request, which its tenant's limit lets pass. Raises HttpError, StorageBusy."""
+        """The principal of the request, if its tenant is within its limit. Raises HttpError, StorageBusy."""
         principal = await self._gate.authenticator.authenticate(caller)
         wait = self._gate.requests.take(principal.tenant)
         if wait:
-            raise HttpError(429, "This customer sends more requests than its limit; wait.", Retry_After=str(wait))
+            raise HttpError(429, "This customer sends more requests than its limit. Wait.", Retry_After=str(wait))
         return principal
 
     async def _run(self, request: ScimRequest, target: Target, principal: Principal | None) -> ScimResponse:
-        """The handler's answer. At the same time, and not before, the first use of a credential on a day is noted."""
+        """The handler's answer. A credential's first use of the day is recorded while the handler runs."""
         _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
         tenants = self._gate.tenants
         if principal is None or principal.use is None or tenants is None:
@@ -126,7 +126,7 @@ class Endpoint:
         )
 
     async def sweep(self) -> Swept:
-        """Large changes that were left unfinished are finished; what was done is logged. Called by a timer."""
+        """Large changes that were left unfinished are finished, and their number is logged. A timer calls this."""
         swept = await self._handlers.sweep()
         log.log(
             logging.WARNING if swept.left else logging.INFO,
@@ -150,7 +150,7 @@ class Endpoint:
         )
 
     def _log(self, request: ScimRequest, principal: Principal | None, handler: str, response: ScimResponse) -> None:
-        """One line a request. Paths and queries hold identities and perhaps a key, so neither is logged."""
+        """One line for each request. Paths and queries are left out: they hold identities, and perhaps a key."""
         fields = {
             "method": request.method,
             "operation": handler,
@@ -170,13 +170,13 @@ def _names_members(target: Target) -> bool:
 
 
 def _check_body(request: ScimRequest, limit: int) -> None:
-    """Raises HttpError when a body is missing where one was announced, too large, or not declared to be JSON."""
+    """Raises HttpError for a body that is announced but missing, too large, or not declared as JSON."""
     if request.method.upper() not in ("POST", "PUT", "PATCH"):
         return
     if not request.body and "transfer-encoding" in request.headers:
         raise HttpError(411, SENT_IN_CHUNKS)
     if len(request.body) > limit:
-        raise HttpError(413, f"The body is larger than {limit} bytes, which is as much as this request may send.")
+        raise HttpError(413, f"The body is larger than {limit} bytes, the limit for this request.")
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type and media_type not in MEDIA_TYPES:
         raise HttpError(415, f"The body must be application/scim+json or application/json, not {media_type[:80]!r}.")

@@ -1,7 +1,7 @@
-"""The boundary between what a client is told and what stays inside: surface known errors, hide all others.
+"""Decides what a client learns of an error: a known error is shown, all others stay inside.
 
-A SCIM error goes out as an RFC 7644 section 3.12 Error body whose detail tells an administrator what to change.
-Anything unexpected becomes 500 with a correlation id, and its text goes to the log only.
+A SCIM error becomes an Error body (RFC 7644 section 3.12). Its detail tells an administrator what to change. An
+unexpected error becomes 500 with a correlation id, and only the log has its text.
 """
 
 import json
@@ -20,7 +20,7 @@ MEDIA_TYPE = "application/scim+json"
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 MAX_DETAIL_CHARACTERS = 500
-"""Longest detail: room for our sentences, none for a client's megabyte sent back to it."""
+"""Longest detail. It holds our sentences, and cuts a long value that a client sent."""
 
 _PYDANTIC_MARK = re.compile(r" \[type=\w+\]$")
 
@@ -42,7 +42,7 @@ def error_response(
 
 
 def response_for(error: Exception, new_id: Callable[[], str]) -> ScimResponse:  # noqa: PLR0911 -- a table of cases
-    """The answer to a request that failed with this error; an unexpected one is logged under a new correlation id."""
+    """The answer to a request that failed with this error. An unexpected error is logged under a new correlation id."""
     match error:
         case HttpError():
             return error_response(error.status, error.detail, headers=error.headers)
@@ -69,7 +69,7 @@ def _unexpected(error: Exception, correlation_id: str) -> ScimResponse:
 def _refused_by_storage(error: port.UniquenessConflict | port.NotFound | port.TooLarge) -> ScimResponse:
     match error:
         case port.UniquenessConflict(attribute=attribute):
-            detail = f"Another resource already has this {attribute}; it must be unique."
+            detail = f"Another resource already has this {attribute}. It must be unique."
             return error_response(409, detail, "uniqueness")
         case port.NotFound():
             return error_response(404, "The resource does not exist (any more).")
@@ -77,7 +77,7 @@ def _refused_by_storage(error: port.UniquenessConflict | port.NotFound | port.To
 
 
 def _busy(error: Exception) -> ScimResponse:
-    """The answer when time or attempts ran out: the client is to come back; the operator finds the reason logged."""
+    """The answer when time or attempts ran out. The client must try again later, and the log has the reason."""
     log.warning("the storage is busy", exc_info=error)
     wait = error.retry_after if isinstance(error, port.StorageBusy) else port.RETRY_AFTER_SECONDS
     detail = "The directory is busy. A change may have been made, or not. Send the request again."
@@ -98,11 +98,11 @@ _EXPECTED = {
     "datetime_parsing": "must be a dateTime such as 2026-11-23T09:05:00Z",
     "datetime_from_date_parsing": "must be a dateTime such as 2026-11-23T09:05:00Z",
 }
-"""What a value should have been, in JSON's words, by pydantic's name for the mistake."""
+"""What a value must be, in JSON's words, by pydantic's name for the mistake."""
 
 
 def _invalid(error: ValidationError) -> ScimResponse:
-    """A validation error as an answer: where, and what is wrong with the first mistake. Values are never repeated."""
+    """A validation error as an answer: the first mistake, and where it is. Values are never repeated."""
     first = error.errors(include_url=False, include_input=False)[0]
     context = first.get("ctx", {})
     return error_response(
@@ -118,5 +118,5 @@ def _mistake(error: ValidationError) -> str:
 
 
 def _detail(error: SCIMException) -> str:
-    """The detail of a SCIM error; one that repeats pydantic's report, as PATCH values do, is said in JSON's words."""
+    """The detail of a SCIM error. A report of pydantic, as for PATCH values, is put in JSON's words."""
     return _mistake(error.__cause__) if isinstance(error.__cause__, ValidationError) else error.detail

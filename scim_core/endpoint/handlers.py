@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Call:
-    """One authenticated request, read as far as every handler needs it."""
+    """One authenticated request, with the parts that every handler needs."""
 
     target: Target
     tenant: str
@@ -63,7 +63,7 @@ class Call:
 
     @property
     def address(self) -> Address:
-        """The resource that the path names. Raises NotFoundException when its id cannot be one of ours."""
+        """The resource that the path names. Raises NotFoundException for an id that we never give."""
         return Address(self.tenant, self.resource_type, self.target.id)
 
     @property
@@ -88,7 +88,7 @@ class Call:
 
 
 class Handlers:
-    """Runs the handler of a route: one method for each name in the route table."""
+    """Runs the handler of a route. Each name in the route table is a method here."""
 
     def __init__(
         self, catalogue: Catalogue, provider: ServiceProvider, search: Search, storage: Storage, *, version: str
@@ -106,7 +106,7 @@ class Handlers:
         return await handler(call)
 
     async def sweep(self) -> Swept:
-        """Large changes that were left unfinished are finished: no request asks for it, but a timer."""
+        """Large changes that were left unfinished are finished. A timer asks for this."""
         return await self._provider.sweep()
 
     async def create(self, call: Call) -> ScimResponse:
@@ -134,9 +134,9 @@ class Handlers:
         return _resource(200, call, outcome, projection)
 
     async def patch(self, call: Call) -> ScimResponse:
-        """PATCH (RFC 7644 section 3.5.2): 200 with the resource, but 204 for a group unless attributes are named.
+        """PATCH (RFC 7644 section 3.5.2): 200 with the resource. A group gets 204, unless the request names attributes.
 
-        A group's members may be many, and clients ask not to be sent them (Entra documents 204).
+        A group can have many members, and clients do not want them back (Entra documents 204).
         """
         is_group = call.resource_type.has_members
         chosen = call.projection.parameters is not None
@@ -189,15 +189,15 @@ class Handlers:
         return _json(200, self._discovery.schema(call.target.id, call.renderer.base_url))
 
     async def me(self, _: Call) -> ScimResponse:
-        """/Me (RFC 7644 section 3.11): a provisioning credential stands for no user."""
-        raise NotImplementedException(detail="/Me is not supported: the credential stands for no user.")
+        """/Me (RFC 7644 section 3.11). It is not supported: a provisioning credential is not a user."""
+        raise NotImplementedException(detail="/Me is not supported: the credential does not belong to a user.")
 
     async def bulk(self, _: Call) -> ScimResponse:
-        """/Bulk (RFC 7644 section 3.7): announced as unsupported."""
+        """/Bulk (RFC 7644 section 3.7). ServiceProviderConfig says that it is not supported."""
         raise NotImplementedException(detail="/Bulk is not supported; ServiceProviderConfig says so.")
 
     async def health(self, _: Call) -> ScimResponse:
-        """Whether the service runs and its storage answers. Nothing about tenants."""
+        """Whether the service runs and its storage answers. It does not show tenants."""
         try:
             await self._storage.ping()
             answers = True
@@ -226,13 +226,13 @@ class Handlers:
 
 
 def _discovered(call: Call, resources: list[Json]) -> ScimResponse:
-    """A discovery list; paging, sorting and projection are ignored (RFC 7644 section 4)."""
+    """A discovery list. Paging, sorting and projection are ignored (RFC 7644 section 4)."""
     _refuse_filter(call)
     return _list_response(len(resources), 1, resources)
 
 
 def _refuse_filter(call: Call) -> None:
-    """Raises ForbiddenException: a client must not take a discovery answer for a filtered one (RFC 7644 section 4)."""
+    """Raises ForbiddenException for a filter: an unfiltered answer looks like a filtered one (RFC 7644 section 4)."""
     if "filter" in call.fields:
         raise ForbiddenException(detail="Discovery endpoints cannot be filtered.")
 

@@ -1,4 +1,4 @@
-"""What is no part of SCIM: the token endpoint (RFC 6749 section 4.4) and the metadata that points to it."""
+"""The routes outside SCIM: the token endpoint (RFC 6749 section 4.4) and the metadata that points to it."""
 
 import json
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from scim_core.clock import Clock, Timer, instant_text
 from scim_core.messages import BASE_PATH, Caller, HttpError, ScimRequest, ScimResponse
 from scim_core.model import Json
 
-_NO_TOKENS = "This deployment issues no access tokens: it has one customer, whose Secret Token is the whole credential."
+_NO_TOKENS = "This deployment issues no access tokens: it has one customer, who sends the Secret Token itself."
 
 
 @dataclass(frozen=True, slots=True)
 class Issuing:
-    """What issuing access tokens takes; a single-tenant deployment has none of it."""
+    """What is needed to issue access tokens. A single-tenant deployment does without."""
 
     tenants: TenantCache
     clients: Clients
@@ -30,7 +30,7 @@ class Issuing:
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """An answer of the token endpoint, and for the log whom a token was issued to."""
+    """An answer of the token endpoint. For the log, it names who got the token."""
 
     response: ScimResponse
     tenant: str = ""
@@ -38,7 +38,7 @@ class TokenAnswer:
 
 
 class OAuthEndpoint:
-    """Answers the routes that are no part of SCIM, except /health."""
+    """Answers the routes outside SCIM, except /health."""
 
     def __init__(self, issuing: Issuing | None, watch: FailureWatch, timer: Timer) -> None:
         self._issuing = issuing
@@ -46,9 +46,9 @@ class OAuthEndpoint:
         self._requests = RateLimit(*TOKEN_REQUESTS, timer)
 
     async def token(self, request: ScimRequest, caller: Caller) -> TokenAnswer:
-        """The answer to a token request, its errors as RFC 6749 section 5.2 has them.
+        """The answer to a token request. Its errors follow RFC 6749 section 5.2.
 
-        Raises what the registry's look-ups raise: HttpError 429, StorageBusy.
+        Raises the errors of the registry's look-ups: HttpError 429, StorageBusy.
         """
         try:
             return await self._token(request, caller)
@@ -56,7 +56,7 @@ class OAuthEndpoint:
             return TokenAnswer(self._refused(error, caller))
 
     def authorization_server(self) -> ScimResponse:
-        """RFC 8414 metadata. Raises HttpError 404 where no access tokens are issued."""
+        """RFC 8414 metadata. Raises HttpError 404 for a deployment that issues no access tokens."""
         if self._issuing is None:
             raise HttpError(404, _NO_TOKENS)
         return _json(metadata.authorization_server(self._issuing.access_tokens.issuer))
@@ -72,7 +72,7 @@ class OAuthEndpoint:
             raise OAuthError(405, "invalid_request", "The token endpoint takes POST only.")
         wait = self._requests.take(caller.source)
         if wait:
-            raise HttpError(429, "Too many token requests from this address; wait.", Retry_After=str(wait))
+            raise HttpError(429, "Too many token requests from this address. Wait.", Retry_After=str(wait))
         asked = read_token_request(request.headers, request.body)
         client = await self._issuing.clients.authenticate(asked, caller.source)
         await self._note(self._issuing, client)

@@ -10,7 +10,7 @@ from scim_core.protocol.schemas import Catalogue, ResourceType
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row: `{type}` stands for the endpoint of any resource type, `{id}` for any one segment."""
+    """One row. `{type}` stands for the endpoint of any resource type, `{id}` for any single segment."""
 
     method: str
     segments: tuple[str, ...]
@@ -37,7 +37,7 @@ ROUTES = (
 )
 
 ANY = "*"
-"""Any method: the handler itself refuses those it does not have, in its own form of error."""
+"""Any method. The handler itself refuses methods that it lacks, for its errors have another form."""
 
 ROOT_ROUTES = (
     Route("GET", ("health",), "health", anonymous=True),
@@ -60,7 +60,7 @@ class Target:
 
 
 def match(catalogue: Catalogue, method: str, path: str) -> Target:
-    """The target of a request. Letter case of fixed segments, doubled and trailing slashes do not matter.
+    """The target of a request. Letter case of fixed segments, double slashes and a slash at the end do not matter.
 
     Raises HttpError 404 for an unknown path, 405 with Allow for a method that the path does not have.
     """
@@ -82,7 +82,7 @@ def match(catalogue: Catalogue, method: str, path: str) -> Target:
 
 
 def _fitting(catalogue: Catalogue, routes: Sequence[Route], segments: list[str]) -> list[tuple[Route, Target]]:
-    """The rows of the most specific pattern that fits these segments: a fixed segment goes before `{id}`."""
+    """The rows of the most specific pattern that fits these segments. A fixed segment wins over `{id}`."""
     found = [(route, target) for route in routes if (target := _fit(catalogue, route, segments)) is not None]
     fixed = [item for item in found if "{id}" not in item[0].segments]
     return fixed or found

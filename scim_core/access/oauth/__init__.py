@@ -3,6 +3,6 @@
 Read first: `clients` (who may have a token), `access_tokens` (what a token says), `entra` (what Entra signs),
 `verification` (every check of a signed token).
 
-To change what a token holds go to `access_tokens`, its keys, to `signing_keys`. What a client reads when it is refused
-is in `clients` and `answers`. The HTTP side is scim_core/endpoint/oauth_endpoint.py.
+To change what a token holds, go to `access_tokens`; to change its keys, go to `signing_keys`. The texts of refusals are
+in `clients` and `answers`. The HTTP side is scim_core/endpoint/oauth_endpoint.py.
 """

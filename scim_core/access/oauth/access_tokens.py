@@ -9,17 +9,17 @@ from scim_core.clock import Clock
 from scim_core.registry import Credential
 
 SCOPE = "scim"
-"""The only scope there is: everything of one tenant's directory."""
+"""The only scope: the whole directory of one tenant."""
 
 TYPE = "at+jwt"
-"""What tells an access token from every other JWT (RFC 9068 section 2.1)."""
+"""The `typ` that tells an access token from other JWTs (RFC 9068 section 2.1)."""
 
 _REQUIRED = ("sub", "client_id", "tenant", "credential", "scope", "jti")
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a verified access token says: whose it is, and which credential it was given for."""
+    """What a verified access token says: its tenant and client, and the credential that it was issued for."""
 
     tenant_id: str
     client_id: str
@@ -27,7 +27,7 @@ class Grant:
 
 
 class AccessTokens:
-    """Issues and verifies. `issuer` is the public base URL, `audience` that of SCIM; `seconds` is the lifetime."""
+    """Issues and verifies. `issuer` is the public base URL, `audience` the URL of SCIM, `seconds` the lifetime."""
 
     def __init__(
         self, keys: SigningKeys, *, issuer: str, audience: str, seconds: int, clock: Clock, new_id: Callable[[], str]
@@ -40,7 +40,7 @@ class AccessTokens:
         self._new_id = new_id
 
     def issue(self, tenant_id: str, credential: Credential) -> str:
-        """A token for this tenant, given because of this credential. Under 1 KB."""
+        """A token for this tenant, issued for this credential. It has less than 1 KB."""
         now = int(self._clock().timestamp())
         claims = {
             "iss": self.issuer,
@@ -58,7 +58,7 @@ class AccessTokens:
         return self._keys.sign(claims, TYPE)
 
     def verify(self, token: str, said: Unverified) -> Grant:
-        """What the token grants. Raises Refused: no look-up is needed to tell."""
+        """What the token grants. It needs no look-up. Raises TokenRefused."""
         key = self._keys.public(said.key_id)
         if key is None:
             raise TokenRefused("is signed with a key that is not in use (any more)")

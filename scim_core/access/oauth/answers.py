@@ -1,4 +1,4 @@
-"""Answers of the token endpoint: JSON that no cache keeps, and the errors of RFC 6749 section 5.2."""
+"""Answers of the token endpoint: JSON that caches must not keep, and the errors of RFC 6749 section 5.2."""
 
 import json
 from typing import Any
@@ -10,16 +10,14 @@ NO_STORE = {"Content-Type": "application/json", "Cache-Control": "no-store", "Pr
 """The headers of every answer of the token endpoint (RFC 6749 section 5.1)."""
 
 MAX_DESCRIPTION_CHARACTERS = 500
-"""Longest error_description, as of a SCIM error's detail."""
+"""Longest error_description. A SCIM error's detail has the same limit."""
 
 _CODES = {413: "invalid_request", 429: "temporarily_unavailable", 503: "temporarily_unavailable"}
 _OTHERWISE = "server_error"
 
 
 class OAuthError(Exception):
-    """A refusal: an error code of RFC 6749 and a sentence, with what the audit log is to say where it failed to prove
-    itself.
-    """
+    """A refusal: an error code of RFC 6749 and a sentence. A failed authentication comes with its audit log entry."""
 
     def __init__(self, status: int, error: str, description: str, failure: Failure | None = None) -> None:
         self.status = status
@@ -40,12 +38,12 @@ def success(body: dict[str, Any]) -> ScimResponse:
 
 
 def failure(error: OAuthError, **headers: str) -> ScimResponse:
-    """The error as an answer. One of 401 says which scheme the header may use (RFC 6749 section 5.2)."""
+    """The error as an answer. A 401 names the scheme for the Authorization header (RFC 6749 section 5.2)."""
     return _error(error.status, error.error, error.description, headers)
 
 
 def translated(response: ScimResponse) -> ScimResponse:
-    """A SCIM error as the error of the token endpoint that says the same."""
+    """The SCIM error as an error of the token endpoint with the same text."""
     detail = json.loads(response.body)["detail"]
     headers = {name: value for name, value in response.headers.items() if name != "Content-Type"}
     return _error(response.status, _CODES.get(response.status, _OTHERWISE), detail, headers)
@@ -59,6 +57,6 @@ def _error(status: int, code: str, description: str, headers: dict[str, str]) ->
 
 
 def _plain(text: str) -> str:
-    """The text in the characters that an error_description may hold: printable ASCII without quotes and backslashes."""
+    """The text in the characters of an error_description: printable ASCII without quotes and backslashes."""
     kept = text.replace('"', "'").replace("\\", "/")
     return "".join(c if " " <= c <= "~" else "?" for c in kept)[:MAX_DESCRIPTION_CHARACTERS]

@@ -13,7 +13,7 @@ from scim_core.clock import Clock, instant_text
 from scim_core.registry import Credential, CredentialKind, Tenant, client_pointer
 
 _WRONG = "The client id or the client secret is wrong."
-"""Said of an unknown client and of a wrong secret alike."""
+"""The same text for an unknown client and for a wrong secret, so that nobody learns which one it is."""
 
 _WRONG_ASSERTION = "The client id is wrong, or the client assertion is not one that was registered for it."
 _MISTYPED = "The client secret is mistyped: characters of it are missing, added or wrong. Copy it again."
@@ -21,7 +21,7 @@ _MISTYPED = "The client secret is mistyped: characters of it are missing, added 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client that has proved itself, and the credential it did so with."""
+    """A client that is authenticated, and the credential that it used."""
 
     tenant: Tenant
     credential: Credential
@@ -45,24 +45,24 @@ class Clients:
         if kind is CredentialKind.SECRET and form(request.secret) is Form.MISTYPED:
             raise _denied(_MISTYPED, kind, "mistyped")
         tenant = await self._tenants.holder(client_pointer(request.client_id), source)
-        candidates = tenant.of_client(request.client_id, kind) if tenant else []
+        registered = tenant.of_client(request.client_id, kind) if tenant else []
         if kind is CredentialKind.FEDERATION:
-            credential = await self._by_assertion(request.assertion, tenant, candidates)
+            credential = await self._by_assertion(request.assertion, tenant, registered)
         else:
-            credential = _by_secret(request.secret, tenant, candidates)
-        assert tenant is not None  # noqa: S101 -- one without candidates was refused
+            credential = _by_secret(request.secret, tenant, registered)
+        assert tenant is not None  # noqa: S101 -- an unknown client was refused above
         self._check(tenant, credential)
         return Client(tenant, credential)
 
-    async def _by_assertion(self, assertion: str, tenant: Tenant | None, candidates: list[Credential]) -> Credential:
-        """The federation that the assertion fits: the one of its Entra tenant and subject. Raises OAuthError."""
+    async def _by_assertion(self, assertion: str, tenant: Tenant | None, registered: list[Credential]) -> Credential:
+        """The federation with the Entra tenant and the subject of the assertion. Raises OAuthError."""
         try:
             said = read(assertion)
         except TokenRefused as refused:
             raise _denied(f"The client assertion {refused}.", CredentialKind.FEDERATION, str(refused)) from None
         named = [
             item
-            for item in candidates
+            for item in registered
             if (item.entra_tenant, item.subject) == (said.text("tid"), said.text("sub"))
             and not item.fault(instant_text(self._clock()))
         ]
@@ -83,7 +83,7 @@ class Clients:
     def _check(self, tenant: Tenant, credential: Credential) -> None:
         fault = credential.fault(instant_text(self._clock()))
         if fault:
-            detail = f"The client secret {fault}; ask the operator of this service for a new one."
+            detail = f"The client secret {fault}. Ask the operator of this service for a new one."
             raise _denied(detail, credential.kind, fault, tenant, credential.label)
         sentence = refusal(tenant)
         if sentence:
@@ -92,13 +92,13 @@ class Clients:
             raise OAuthError(403, "unauthorized_client", sentence, failure)
 
 
-def _by_secret(secret: str, tenant: Tenant | None, candidates: list[Credential]) -> Credential:
-    """The credential whose secret this is. Unknown clients cost the same comparisons. Raises OAuthError."""
-    places = matching(secret[:MAX_SECRET_CHARACTERS], [item.sha256 for item in candidates])
-    if not places or len(secret) > MAX_SECRET_CHARACTERS:
-        reason = "the secret is wrong" if candidates else "the client is unknown"
-        raise _denied(_WRONG, CredentialKind.SECRET, reason, tenant if candidates else None)
-    return candidates[places[0]]
+def _by_secret(secret: str, tenant: Tenant | None, registered: list[Credential]) -> Credential:
+    """The credential with this secret. An unknown client takes as many comparisons. Raises OAuthError."""
+    matches = matching(secret[:MAX_SECRET_CHARACTERS], [item.sha256 for item in registered])
+    if not matches or len(secret) > MAX_SECRET_CHARACTERS:
+        reason = "the secret is wrong" if registered else "the client is unknown"
+        raise _denied(_WRONG, CredentialKind.SECRET, reason, tenant if registered else None)
+    return registered[matches[0]]
 
 
 def _denied(

@@ -1,6 +1,6 @@
 """What Entra signs: client assertions of its workload identities, and its own tokens on requests (entra.md section 2).
 
-An assertion is a v2 token, `Authorization: Bearer` without a Secret Token brings a v1 token. Both are RS256.
+An assertion is a v2 token. Without a Secret Token, Entra sends a v1 token with each request. Both are RS256.
 """
 
 import hashlib
@@ -14,34 +14,34 @@ from scim_core.clock import Clock
 from scim_core.registry import Credential
 
 MAX_ASSERTION_SECONDS = 24 * 3600
-"""Longest lifetime of an assertion; Entra's live for 65 minutes. It bounds how long each is remembered."""
+"""Longest lifetime of an assertion, and so the longest time that one is remembered. Entra's live for 65 minutes."""
 
 MAX_ASSERTIONS = 1000
-"""Assertions remembered of one client. Entra needs one an hour."""
+"""Assertions remembered for one client. Entra needs one an hour."""
 
 MAX_CLIENTS = 1000
-"""Clients whose assertions are remembered: the ones seen most recently, by this process."""
+"""Clients whose assertions this process remembers: the most recent ones."""
 
 V1_ISSUER = "https://sts.windows.net"
-"""Who issues v1 tokens, whatever the authority."""
+"""The issuer of v1 tokens. It is the same for every authority."""
 
 APPLICATION = "00000014-0000-0000-c000-000000000000"
 """Microsoft.Azure.SyncFabric, Entra's provisioning service: the application that its v1 tokens name."""
 
 CUSTOM_APPLICATIONS = "8adf8e6e-67b2-4cf2-a259-e3dc5476c621"
-"""The audience of v1 tokens for every custom application in the world: it tells no two of them apart."""
+"""The audience of v1 tokens for all custom applications of the world: it is the same for each of them."""
 
 
 @dataclass(slots=True)
 class ReplayMemory:
-    """The assertions of each client that have been used and have not expired. Kept in the process, for it alone."""
+    """The assertions of each client that were used and have not expired. Each process remembers for itself."""
 
     _seen: Bounded[str, dict[bytes, float]] = field(default_factory=lambda: Bounded(MAX_CLIENTS))
 
     def use(self, client_id: str, assertion: str, expires: float, now: float) -> None:
-        """The assertion counts as used. Raises Refused when it was before, or too many are within their lifetime.
+        """The assertion counts as used. Raises TokenRefused when it was used before, or too many have not expired.
 
-        What is remembered is what was signed: another encoding of the same signature is no other assertion.
+        The signed part is remembered. So a second encoding of the same signature is still the same assertion.
         """
         digest = hashlib.sha256(assertion.rpartition(".")[0].encode()).digest()
         seen = {item: until for item, until in (self._seen.get(client_id) or {}).items() if until > now}
@@ -63,7 +63,7 @@ class EntraTokens:
         self._replays = ReplayMemory()
 
     async def assertion(self, token: str, said: Unverified, federation: Credential) -> None:
-        """The token is an assertion of this workload identity, and now used (RFC 7523 section 3). Raises Refused."""
+        """The token is an assertion of this workload identity, now used (RFC 7523 section 3). Raises TokenRefused."""
         tenant = federation.entra_tenant
         claims = await self._verified(
             token,
@@ -79,7 +79,7 @@ class EntraTokens:
             self._replays.use(federation.client_id, token, claims["exp"], self._clock().timestamp())
 
     async def request_token(self, token: str, said: Unverified, credential: Credential) -> None:
-        """The token is one that Entra's provisioning service sends for this tenant and audience. Raises Refused."""
+        """Entra's provisioning service sends this token for this tenant and audience. Raises TokenRefused."""
         tenant = credential.entra_tenant
         claims = await self._verified(
             token,
@@ -117,7 +117,7 @@ class EntraTokens:
 
 
 def audiences(configured: str) -> set[str]:
-    """The forms in which Entra's sources write the same audience: the application id, and URIs made of it."""
+    """The forms in which Entra writes one audience: the application id, and URIs made from it."""
     bare = bare_audience(configured)
     return {bare, f"api://{bare}", f"api://{bare}/.default"}
 

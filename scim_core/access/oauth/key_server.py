@@ -1,4 +1,4 @@
-"""The fetch of a JSON Web Key Set over HTTP, distrustful of the server: RFC 7517, RFC 8725 section 3.10."""
+"""Fetches a JSON Web Key Set over HTTP and trusts its server little: RFC 7517, RFC 8725 section 3.10."""
 
 import asyncio
 import json
@@ -7,21 +7,21 @@ from typing import Any
 import aiohttp
 
 FETCH_SECONDS = 5
-"""Longest time of a fetch, in all. Entra's key server answers within tenths of a second."""
+"""Longest time of a whole fetch. Entra's key server answers within tenths of a second."""
 
 MAX_KEY_SET_BYTES = 256 * 1024
 """Largest key set. Entra's has eight keys, in 12 KB."""
 
 
 class KeyServerError(Exception):
-    """The key server gave no key set. The text says why, and repeats nothing that it sent."""
+    """The key server gave no key set. The text says why. It repeats no content from the server."""
 
 
 async def fetch_key_set(url: str) -> Any:
     """The JSON document at this URL. No redirect is followed. Raises KeyServerError."""
     timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
     try:
-        # Fetches are hours apart: a session of its own for each keeps no connection, and belongs to no event loop.
+        # Fetches are hours apart. A new session for each one keeps no connection open and is tied to no event loop.
         async with (
             aiohttp.ClientSession(timeout=timeout, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
             session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as response,

@@ -16,19 +16,19 @@ from scim_core.caches import Bounded
 from scim_core.clock import Timer
 
 ALGORITHM = "RS256"
-"""The only algorithm that Entra signs with, and the only one that is accepted of it."""
+"""The only algorithm that Entra signs with, and the only one that is accepted from Entra."""
 
 COOLDOWN_SECONDS = 30
-"""Shortest time between two fetches of one key set, so that made-up key ids cannot be used to hammer the key server."""
+"""Shortest time between two fetches of one key set. Without it, invented key ids could flood the key server."""
 
 REFRESH_SECONDS = 3600
-"""Age at which a key set is fetched anew though the key id is known: a withdrawn key must not work for long."""
+"""Age at which a key set is fetched again even for a known key id: a withdrawn key must soon stop to work."""
 
 MAX_STALE_SECONDS = 24 * 3600
-"""Longest use of a key set while its server cannot be reached. An attacker who blocks the server wins a day at most."""
+"""Longest use of a key set whose server cannot be reached. An attacker who blocks the server gains one day at most."""
 
 MAX_KEY_SETS = 1000
-"""Key sets remembered: one for each Entra tenant that a credential names, for no stranger can add one."""
+"""Key sets remembered: one for each Entra tenant that a credential names. Strangers cannot add any."""
 
 MAX_KEYS = 100
 """Keys that one set may hold. Entra's has eight."""
@@ -48,7 +48,7 @@ class _KeySet:
 
 
 class PublicKeys:
-    """Key sets by their URL. Kept in the process, for it alone."""
+    """Key sets by their URL. Each process keeps its own."""
 
     def __init__(self, fetch: Fetch, timer: Timer) -> None:
         self._fetch = fetch
@@ -56,14 +56,14 @@ class PublicKeys:
         self._sets: Bounded[str, _KeySet] = Bounded(MAX_KEY_SETS)
 
     async def key(self, url: str, key_id: str) -> jwt.PyJWK:
-        """The public key of this id. Raises Refused when the set has none, or cannot be fetched."""
+        """The public key of this id. Raises TokenRefused when the set lacks it, or cannot be fetched."""
         key_set = self._sets.get(url) or _KeySet()
         self._sets.put(url, key_set)
         known = self._usable(key_set, key_id)
         if known is not None and (not self._due(key_set) or key_set.lock.locked()):
             return known
         async with key_set.lock:
-            # Others may have fetched it while this one waited.
+            # Another request may have fetched the set while this one waited.
             if self._due(key_set) or self._usable(key_set, key_id) is None:
                 await self._refresh(url, key_set)
         found = self._usable(key_set, key_id)
@@ -81,7 +81,7 @@ class PublicKeys:
         return key_set.fetched is None or self._timer() - key_set.fetched >= REFRESH_SECONDS
 
     async def _refresh(self, url: str, key_set: _KeySet) -> None:
-        """The set is as its server has it; as it was, when that does not answer or was asked just before."""
+        """The set as its server has it. If the server fails or was asked a moment ago, the set as it was."""
         now = self._timer()
         if key_set.tried is not None and now - key_set.tried < COOLDOWN_SECONDS:
             return
@@ -94,7 +94,7 @@ class PublicKeys:
 
 
 def _read(document: Any) -> dict[str, jwt.PyJWK]:
-    """The keys of a set that can verify (RFC 7517 section 5). Raises KeyServerError when it is none, or has none."""
+    """The usable keys of a set (RFC 7517 section 5). Raises KeyServerError for a set without one, or no set."""
     members = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(members, list) or len(members) > MAX_KEYS:
         raise KeyServerError("the key server answered with something that is no key set")
@@ -109,7 +109,7 @@ def _names_itself(item: Any) -> bool:
 
 
 def _key(item: dict[str, Any]) -> jwt.PyJWK | None:
-    """The public key, or None for one of another kind: sets may hold keys that are not for us."""
+    """The public key. None for a key of another kind: a set may hold keys that we cannot use."""
     if item.get("kty") != "RSA" or item.get("alg", ALGORITHM) != ALGORITHM:
         return None
     try:

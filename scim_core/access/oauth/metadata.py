@@ -1,4 +1,4 @@
-"""What the service says of its OAuth: RFC 8414 of the authorization server, RFC 9728 of the protected resource."""
+"""The OAuth metadata of the service: for the authorization server (RFC 8414), for the protected resource (RFC 9728)."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ TOKEN_PATH = "/oauth2/token"  # noqa: S105 -- a path
 
 
 def authorization_server(issuer: str) -> dict[str, Any]:
-    """Authorization server metadata (RFC 8414 section 2). No response type: there is no authorization endpoint."""
+    """Authorization server metadata (RFC 8414 section 2). Without an authorization endpoint: no response type."""
     return {
         "issuer": issuer,
         "token_endpoint": f"{issuer}{TOKEN_PATH}",

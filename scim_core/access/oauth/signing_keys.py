@@ -1,4 +1,4 @@
-"""The keys that sign access tokens: JSON Web Keys from the settings, of which the first signs and all verify."""
+"""The keys for access tokens: JSON Web Keys from the settings. The first one signs, and all of them verify."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ MIN_RSA_BITS = 2048
 """Shortest RSA key (RFC 7518 section 3.3)."""
 
 _PUBLIC = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n")}
-"""The public members that a key's thumbprint is made of, in their order (RFC 7638 section 3.2)."""
+"""The public members from which a key's thumbprint is made, in their order (RFC 7638 section 3.2)."""
 
 _WHAT_IT_MUST_BE = (
     "SCIM_SIGNING_KEY must hold a private JSON Web Key on one line: an elliptic curve key of P-256, or an RSA key of "
@@ -26,10 +26,10 @@ _WHAT_IT_MUST_BE = (
 
 
 class SigningKeys:
-    """A key that signs, and public keys by their id: its own, and that of the key before or of the next one."""
+    """A key that signs, and public keys by their id: its own, and the one of the previous or the next key."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        """Raises SettingsError for a text that is no usable key; its content is not repeated."""
+        """Raises SettingsError for a text that is no usable key. The error does not repeat the text."""
         private = [_private_key(text) for text in texts]
         self.key_id, self._signing = private[0]
         self.algorithm = self._signing.algorithm_name
@@ -46,7 +46,7 @@ class SigningKeys:
 
 
 def new_signing_key() -> str:
-    """A private key as SCIM_SIGNING_KEY takes it."""
+    """A private key in the form of SCIM_SIGNING_KEY."""
     members = ECAlgorithm.to_jwk(generate_private_key(SECP256R1()), as_dict=True)
     return json.dumps({name: members[name] for name in ("kty", "crv", "x", "y", "d")}, separators=(",", ":"))
 

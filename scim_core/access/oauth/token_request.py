@@ -1,4 +1,4 @@
-"""A token request: the form and the header in which a client proves itself (RFC 6749 sections 2.3.1 and 4.4.2)."""
+"""A token request: the form and the header that authenticate a client (RFC 6749 sections 2.3.1 and 4.4.2)."""
 
 import base64
 import binascii
@@ -18,13 +18,13 @@ MAX_FIELDS = 50
 """Most fields of a form; clients send fewer than ten."""
 
 MAX_ASSERTION_CHARACTERS = 8 * 1024
-"""Longest assertion that is looked at; Entra's have two thousand characters."""
+"""Longest assertion that is read. Entra's have two thousand characters."""
 
 MAX_CLIENT_ID_CHARACTERS = 100
-"""Longest client id that is looked up; ours have 21 characters."""
+"""Longest client id that is looked up. Ours have 21 characters."""
 
 MAX_HEADER_CHARACTERS = 1024
-"""Longest Authorization header that is looked at: twice an id and a secret of ours."""
+"""Longest Authorization header that is read: twice the length of our ids and secrets."""
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 """RFC 7523 section 2.2."""
@@ -39,7 +39,7 @@ _KNOWN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """Which client asks, and with what it proves itself: a secret, or an assertion where that is not empty."""
+    """The client that asks, and its proof: the assertion if there is one, else the secret."""
 
     client_id: str
     secret: str = field(repr=False)
@@ -47,18 +47,18 @@ class TokenRequest:
 
 
 def read_token_request(headers: Mapping[str, str], body: bytes) -> TokenRequest:
-    """The request. Fields that are not known are ignored: clients send baseAddress, resource and others.
+    """The request. Unknown fields are ignored: clients send baseAddress, resource and others.
 
-    Raises OAuthError: invalid_request, unsupported_grant_type, invalid_scope, and invalid_client when credentials in
-    header and body differ or are none.
+    Raises OAuthError: invalid_request, unsupported_grant_type, invalid_scope, and invalid_client when the credentials
+    in header and body differ or are missing.
     """
     fields = _fields(headers, body)
     if "grant_type" not in fields:
-        raise invalid_request("grant_type is missing; send grant_type=client_credentials.")
+        raise invalid_request("grant_type is missing. Send grant_type=client_credentials.")
     if fields["grant_type"] != GRANT_TYPE:
         raise OAuthError(400, "unsupported_grant_type", f"Only grant_type={GRANT_TYPE} is supported.")
     if SCOPE not in fields.get("scope", SCOPE).split():
-        raise OAuthError(400, "invalid_scope", f"The only scope is {SCOPE}; leave scope out, or send scope={SCOPE}.")
+        raise OAuthError(400, "invalid_scope", f"The only scope is {SCOPE}. Leave scope out, or send scope={SCOPE}.")
     basic = _basic(headers.get("authorization", ""))
     if "client_assertion" in fields or "client_assertion_type" in fields:
         return _with_assertion(fields, basic)
@@ -66,9 +66,9 @@ def read_token_request(headers: Mapping[str, str], body: bytes) -> TokenRequest:
 
 
 def _with_assertion(fields: Mapping[str, str], basic: tuple[str, str] | None) -> TokenRequest:
-    """RFC 7523 section 2.2: an assertion stands alone. The client id is needed, for Entra's subject is not ours."""
+    """RFC 7523 section 2.2: an assertion comes alone. It needs a client id, for Entra's subject is none of our ids."""
     if basic is not None or "client_secret" in fields:
-        raise invalid_request("A client assertion and a client secret were sent; send one of them.")
+        raise invalid_request("A client assertion and a client secret were sent. Send one of them.")
     if fields.get("client_assertion_type") != ASSERTION_TYPE:
         raise invalid_request(f"client_assertion_type must be {ASSERTION_TYPE}.")
     assertion, client_id = fields.get("client_assertion", ""), fields.get("client_id", "")
@@ -80,7 +80,7 @@ def _with_assertion(fields: Mapping[str, str], basic: tuple[str, str] | None) ->
 
 
 def _with_secret(fields: Mapping[str, str], basic: tuple[str, str] | None) -> TokenRequest:
-    """By header, by body, or by both when they say the same: Entra has a choice Both (entra.md section 2.2)."""
+    """From the header, the body, or both if they agree: Entra offers the choice Both (entra.md section 2.2)."""
     client_id, secret = fields.get("client_id", ""), fields.get("client_secret", "")
     if basic is None:
         if not client_id or not secret:
@@ -92,7 +92,7 @@ def _with_secret(fields: Mapping[str, str], basic: tuple[str, str] | None) -> To
 
 
 def _fields(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
-    """The known fields that have a value: one without counts as omitted, none may be repeated (RFC 6749 3.2)."""
+    """The known fields with a value. An empty field counts as omitted, a field may come once only (RFC 6749 3.2)."""
     if not body and "transfer-encoding" in headers:
         raise OAuthError(411, "invalid_request", SENT_IN_CHUNKS)
     if len(body) > MAX_FORM_BYTES:
@@ -103,19 +103,21 @@ def _fields(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
-        raise invalid_request("The body is no form of few fields in percent-encoded UTF-8.") from None
+        raise invalid_request(
+            f"The body must be a form of at most {MAX_FIELDS} fields in percent-encoded UTF-8."
+        ) from None
     known = [(name, value) for name, value in pairs if name in _KNOWN and value]
     if len({name for name, _ in known}) != len(known):
-        raise invalid_request("A field occurs more than once in the body.")
+        raise invalid_request("A field is in the body more than once. Send each field once.")
     return dict(known)
 
 
 def _basic(header: str) -> tuple[str, str] | None:
-    """Client id and secret of an Authorization header (RFC 6749 section 2.3.1, RFC 7617); None without a header."""
+    """Client id and secret of an Authorization header (RFC 6749 section 2.3.1, RFC 7617). None without a header."""
     if not header:
         return None
     if "," in header:  # the host joins repeated headers with one
-        raise invalid_request("Two Authorization headers were sent; send one.")
+        raise invalid_request("Two Authorization headers were sent. Send one.")
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic" or len(header) > MAX_HEADER_CHARACTERS:
         raise _not_a_client("The Authorization header must be: Basic <client id and client secret>.", "none")
@@ -124,9 +126,7 @@ def _basic(header: str) -> tuple[str, str] | None:
         client_id, colon, secret = text.partition(":")
         decoded = (unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict"))
     except (binascii.Error, ValueError):
-        raise _not_a_client(
-            "The Authorization header is not Basic: what follows is no base64 of text.", "none"
-        ) from None
+        raise _not_a_client("The Authorization header must hold base64 of text after the word Basic.", "none") from None
     if not colon or not all(decoded):
         raise _not_a_client("The Authorization header must hold a client id and a client secret.", "none")
     return decoded

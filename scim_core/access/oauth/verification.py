@@ -1,4 +1,4 @@
-"""Signed JSON Web Tokens, verified by one function with every option written out (RFC 7519, RFC 8725)."""
+"""Signed JSON Web Tokens. One function verifies them, and states every option (RFC 7519, RFC 8725)."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ VerifiedClaims = NewType("VerifiedClaims", dict[str, Any])
 """The claims of a token whose signature, times, issuer and audience have been verified."""
 
 CLOCK_SKEW_SECONDS = 60
-"""How far the clock of an issuer may differ from ours: virtual machines are kept within a second, others are not."""
+"""How far an issuer's clock may differ from ours. Clocks of virtual machines differ by a second, others by more."""
 
 MAX_KEY_ID_CHARACTERS = 200
-"""Longest key id that is looked for; Entra's and ours have 43 or fewer."""
+"""Longest key id that is looked up. Entra's and ours have at most 43 characters."""
 
 MAX_INSTANT = 2**53
-"""Beyond every instant. Python's JSON reads NaN and Infinity as numbers, and to NaN nothing compares."""
+"""Later than every real instant. Python's JSON reads NaN and Infinity as numbers, and comparisons with NaN fail."""
 
 _REQUIRED = ("iss", "aud", "iat", "nbf", "exp")
 
 
 class TokenRefused(Exception):
-    """The token is not good. The text ends a sentence for an administrator, and repeats nothing of the token."""
+    """The token is not good. The text ends a sentence for an administrator. It repeats no part of the token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unverified:
-    """What a token says before anything of it is verified: only to choose the key to verify it with."""
+    """What a token says before it is verified. Use it only to choose the key that verifies the token."""
 
     algorithm: str
     key_id: str
@@ -37,7 +37,7 @@ class Unverified:
     claims: dict[str, Any]
 
     def text(self, claim: str) -> str:
-        """The claim where it is a string, else an empty one."""
+        """The claim if it is a string, else an empty string."""
         value = self.claims.get(claim)
         return value if isinstance(value, str) else ""
 
@@ -48,7 +48,7 @@ def looks_like_jwt(token: str) -> bool:
 
 
 def read(token: str) -> Unverified:
-    """What the token says, unverified. Raises Refused when it is no JWT, is not signed or names no key."""
+    """What the token says, unverified. Raises TokenRefused when it is no JWT, is not signed or names no key."""
     try:
         header = jwt.get_unverified_header(token)
         claims = jwt.decode(token, options=_options(verify_signature=False, require=[]))
@@ -72,7 +72,7 @@ def verified(
 ) -> VerifiedClaims:
     """The claims of a token that this key signed with this algorithm, for one of the audiences, and valid now.
 
-    Raises Refused. `required` claims must be there besides iss, aud, iat, nbf and exp, and be text.
+    The claims iss, aud, iat, nbf and exp must be there. So must the `required` ones, as text. Raises TokenRefused.
     """
     try:
         claims: dict[str, Any] = jwt.decode(
@@ -103,14 +103,14 @@ def _options(*, verify_signature: bool, require: list[str]) -> Options:
         "verify_signature": verify_signature,
         "require": require,
         "verify_iss": verify_signature,
-        # These three by _check_times: PyJWT asks the machine's clock, and ours is an argument.
+        # _check_times checks these three: PyJWT reads the machine's clock, and our clock is an argument.
         "verify_exp": False,
         "verify_nbf": False,
         "verify_iat": False,
-        # By _check_audience: PyJWT's strict mode knows one audience only, and its lax mode accepts lists.
+        # _check_audience checks it: PyJWT's strict mode takes one audience only, its lax mode accepts lists.
         "verify_aud": False,
         "strict_aud": False,
-        # Each caller compares the subject with what it expects; jti is required to be text where it matters.
+        # Each caller compares the subject itself. A caller that needs jti requires it as text.
         "verify_sub": verify_signature,
         "verify_jti": verify_signature,
         "enforce_minimum_key_length": True,
