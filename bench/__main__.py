@@ -14,13 +14,13 @@ from bench.ratios import Verdict
 from bench.report import base_report, large_report, large_step, scale_report
 
 FAILED = 2
-"""The exit code for a comparison that could not be made, as for a wrong argument: 1 is taken by what became slower."""
+"""The exit code for a comparison that could not be made, and for a wrong argument. 1 means that something is slower."""
 
 
 def main() -> int:
     """The exit code: 1 when the comparison with another commit finds something slower, FAILED when it cannot be made.
 
-    Else 0: targets are printed as met or missed, and nothing fails for the speed of a machine.
+    0 in all other cases: targets are printed as met or missed, so that a slow machine is no failure.
     """
     arguments = _parser().parse_args(sys.argv[1:] or ["base"])
     logging.disable(logging.WARNING)
@@ -30,28 +30,30 @@ def main() -> int:
     except (CommitError, UnexpectedStatus) as error:
         print(f"bench: {error}", file=sys.stderr)
         return FAILED
-    print(f"\nAll of it took {time.monotonic() - started:.0f} s.")
+    print(f"\nThe whole run took {time.monotonic() - started:.0f} s.")
     return code
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Benchmarks over loopback and Azurite; docs/benchmarks.md says more. Without arguments: base.",
+        description="Benchmarks over loopback and Azurite. docs/benchmarks.md explains them. Without arguments: base.",
     )
     runs = parser.add_subparsers(dest="run", required=True, metavar="RUN")
-    one = runs.add_parser("base", help="what each operation costs beyond its storage calls, or against another commit")
+    one = runs.add_parser("base", help="compare each operation with its storage calls, or with another commit")
     one.add_argument(
-        "--against", metavar="COMMIT", help="run this commit in turns with the working tree; exit code 1: slower"
+        "--against",
+        metavar="COMMIT",
+        help="compare the working tree with this commit, request by request; exit code 1: slower",
     )
     for name, text in (
-        ("scale", "what stays flat in large directories and groups"),
-        ("large", "what one request takes that names many members"),
+        ("scale", "show what costs the same in small and large directories and groups"),
+        ("large", "time single requests that name many members"),
     ):
         sized = runs.add_parser(name, help=text)
-        sized.add_argument("--largest", type=int, default=max(scale.USERS), help="size at which to stop")
+        sized.add_argument("--largest", type=int, default=max(scale.USERS), help="the largest size to measure")
         sized.add_argument(
-            "--plain-azurite", action="store_true", help="over Azurite's own range reads, which look at every row"
+            "--plain-azurite", action="store_true", help="use Azurite's own range reads, which look at every row"
         )
     return parser
 

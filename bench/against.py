@@ -1,4 +1,4 @@
-"""This working tree and another commit, measured in turns over one Azurite, so that noise falls on both."""
+"""Compares this working tree with another commit. Both alternate over one Azurite, so that noise affects both."""
 
 import json
 import tempfile
@@ -20,19 +20,19 @@ from devhost.azurite import Azurite
 from tests.running import ROOT
 
 ROUNDS = 20
-"""Rounds of each operation. Of 20 ratios, those from the sixth lowest to the sixth highest have the true median among
-them with a certainty of 95 percent (binomial distribution). The spread, their middle half, is just as wide."""
+"""Rounds of each operation. With 20 ratios, the true median is between the sixth lowest and the sixth highest with a
+certainty of 95 percent (binomial distribution). The spread, their middle half, is just as wide."""
 
 REQUESTS = {1: 16, 16: 64}
-"""Requests of a round, by the number of connections: few, so that both have their turn within a second and find the
-machine as busy; enough for a median."""
+"""Requests of a round, by the number of connections. They are few, so that both are measured within a second, while the
+machine is equally busy. They are enough for a median."""
 
 STARTS = 12
-"""Rounds in which a new process of each is started: fewer, for a start takes a second or two, and enough that chance
-alone does not make three quarters of them slower."""
+"""Rounds in which a new process of each is started. They are fewer, for a start takes one or two seconds. They are
+enough: it is unlikely that chance alone makes three quarters of them slower."""
 
 _GROUPS = joining(WARM_UP + ROUNDS * sum(REQUESTS.values()))[0] + 1
-"""Groups that are there: as many as the users of all rounds join."""
+"""Groups that exist: enough for the users of all rounds to join."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class AgainstRun:
-    """All that was measured. Memory is resident megabytes; `other_versions` are requirements that were not met."""
+    """All that was measured. Memory is resident megabytes. `other_versions` are requirements that were not met."""
 
     names: Pair[str]
     other_versions: tuple[str, ...]
@@ -58,15 +58,15 @@ class AgainstRun:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """Those of the operations, and of the first answer of a new process."""
+        """The verdicts on the operations, and on the first answer of a new process."""
         return [*(measured.seconds.verdict for measured in self.operations), self.first_answers.verdict]
 
 
 async def run(commit: str, progress: Callable[[Measured], object]) -> AgainstRun:
-    """Every operation of this working tree against the same of the commit. `progress` is told of each as it is done.
+    """Compares every operation of this working tree and of the commit. `progress` gets each one when it is measured.
 
-    Raises CommitError for a commit that is not there or does not start, UnexpectedStatus when an endpoint answers an
-    operation otherwise than it must.
+    Raises CommitError for a commit that is not there or does not start. Raises UnexpectedStatus when an endpoint gives
+    a wrong answer to an operation.
     """
     names = Pair(commits.tree_name(ROOT), commits.short_name(ROOT, commit))
     with tempfile.TemporaryDirectory() as folder:
@@ -99,14 +99,14 @@ def _serving(azurite: Azurite, root: Path) -> Iterator[Endpoint]:
 
 @dataclass(frozen=True)
 class _Side:
-    """One of the two: its endpoint with a directory in it, and its working tree."""
+    """One of the two sides: its endpoint with a directory in it, and its working tree."""
 
     endpoint: Endpoint
     root: Path
 
     @classmethod
     async def seeded(cls, endpoint: Endpoint, root: Path) -> "_Side":
-        """The side, once users and groups were created over HTTP: how rows look is the affair of each commit."""
+        """The side, after users and groups were created over HTTP: each commit writes rows in its own form."""
         users: list[str] = []
         groups: list[str] = []
         client = replace(endpoint.client, user_id=users.__getitem__, group_id=groups.__getitem__)
@@ -133,7 +133,7 @@ class _Side:
 
 @dataclass(frozen=True)
 class _Turns:
-    """The two sides, which do the same in turns."""
+    """The two sides, which alternate and do the same."""
 
     this: _Side
     against: _Side

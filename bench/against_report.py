@@ -1,7 +1,7 @@
 """What the comparison with another commit found, as text for a terminal."""
 
 from bench.against import ROUNDS, STARTS, AgainstRun, Measured
-from bench.ratios import TOLERATED, Paired, Verdict
+from bench.ratios import SAME_SPEED, Paired, Verdict
 from bench.report import table
 
 _HEADINGS = (
@@ -9,10 +9,10 @@ _HEADINGS = (
     *("CPU this ms", "against ms", "ratio", "spread"),
 )
 _LEGEND = f"""\
-Milliseconds: the medians of {ROUNDS} rounds ({STARTS} for new processes), in which both answer the same requests in
-turns. "ratio" is this divided by against; "spread" is the range of the middle half of the ratios of the rounds.
-"slower", "faster": ratio and spread are beyond {TOLERATED} times. "same": they are within it. "unclear": the spread is
-too wide to say. CPU is the processor time of the serving process for each request."""
+Milliseconds: the medians of {ROUNDS} rounds ({STARTS} for new processes). In each round both answer the same requests,
+one after the other. "ratio" is this divided by against. "spread" is the range of the middle half of the rounds' ratios.
+"slower", "faster": ratio and spread are beyond {SAME_SPEED} times. "same": they are within it. "unclear": the spread
+is too wide to decide. CPU is the processor time of the serving process for each request."""
 
 
 def against_report(run: AgainstRun) -> str:
@@ -33,7 +33,7 @@ def _trees(run: AgainstRun) -> str:
     trees = f"this: the working tree at {run.names.this}; against: {run.names.against}"
     if not run.other_versions:
         return trees
-    return f"{trees}, which asks for {', '.join(run.other_versions)}: it ran with the versions of this tree instead"
+    return f"{trees}, which wants {', '.join(run.other_versions)}: it ran with the versions of this tree instead"
 
 
 def _row(measured: Measured) -> list[str]:

@@ -1,4 +1,4 @@
-"""The processes that are measured: where each is, what it costs, and the storage behind it."""
+"""The processes that are measured: the address of each, its costs, and the storage behind it."""
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +20,7 @@ BARE_APP = Path(__file__).parent / "bare_app"
 
 @dataclass(frozen=True)
 class App:
-    """A running app: where it is, what its process costs."""
+    """A running app: its address, and the costs of its process."""
 
     url: str
     meter: Meter
@@ -28,7 +28,7 @@ class App:
     async def serve(
         self, requests: Iterable[Request], connections: int, seen: Callable[[Response], None] = ignored
     ) -> tuple[Sample, float]:
-        """The requests are answered; how long that took, and the processor seconds of the app."""
+        """The requests are answered. Returns how long that took, and the processor seconds of the app."""
         before = self.meter.cpu_seconds()
         sample = await drive(self.url, requests, connections, seen)
         return sample, self.meter.cpu_seconds() - before
@@ -54,13 +54,13 @@ def environment(azurite: Azurite, table: str, token: str) -> dict[str, str]:
         "SCIM_TOKEN_SHA256": sha256(token.encode()).hexdigest(),
         "SCIM_STORAGE_CONNECTION": azurite.connection_string,
         "SCIM_TABLE_NAME": table,
-        "SCIM_TENANT_REQUESTS_PER_SECOND": "1000000",  # what is measured is the endpoint, not its limit
+        "SCIM_TENANT_REQUESTS_PER_SECOND": "1000000",  # the limit must not slow down what is measured
     }
 
 
 @contextmanager
 def serving(azurite: Azurite, table: str, root: Path = ROOT) -> Iterator[Endpoint]:
-    """The endpoint of this working tree, served by the devhost of that tree, over this table."""
+    """The endpoint of a working tree, served by the devhost of the same tree, over this table."""
     token = secrets.token_urlsafe(32)
     settings = environment(azurite, table, token)
     with running_app(root, settings, ("--quiet",), root=root) as running:
@@ -70,6 +70,6 @@ def serving(azurite: Azurite, table: str, root: Path = ROOT) -> Iterator[Endpoin
 
 @contextmanager
 def serving_bare(settings: dict[str, str]) -> Iterator[App]:
-    """The app that makes calls alone, with these settings."""
+    """The app that makes only the calls, with these settings."""
     with running_app(BARE_APP, settings, ("--quiet",)) as running:
         yield App(running.url, Meter(running.process.pid))

@@ -1,5 +1,5 @@
-// Preloaded into Azurite for the scale run. Azurite looks at every row of a table for every range read; Table Storage
-// keeps rows in the order of their keys and seeks. With this, a range read costs what lies in its range here as well.
+// Preloaded into Azurite for the scale run. Azurite looks at every row of a table for every range read. Table Storage
+// keeps rows in the order of their keys and seeks. With this file, Azurite also reads only the rows of the range.
 const path = require("node:path");
 
 const RANGE = /^\(?PartitionKey eq '([^']*)'\)? and \(?RowKey ge '([^']*)'\)? and \(?RowKey lt '([^']*)'\)?/;

@@ -1,7 +1,7 @@
-"""The calls to Table Storage that each operation consists of, made without a service provider around them.
+"""The calls to Table Storage of each operation, made without a service provider around them.
 
-Each takes the number of a request and prepares what it sends; what it returns makes the calls as the operation makes
-them, one after the other or side by side, and answers with what it read.
+Each function takes the number of a request and prepares what it sends. It returns a function that makes the same calls
+as the operation, one after the other or at the same time, and answers with what it read.
 """
 
 import asyncio
@@ -29,17 +29,17 @@ type Entry = tuple[str, dict[str, Any], dict[str, Any]]
 type Calls = Callable[[TableClient], Awaitable[str]]
 
 POPULATION = 1_000
-"""Users that are there when the measurement begins: a list of 100 is then one page of many, and storing them takes
-seconds. Requests of higher numbers begin with the first user again."""
+"""Users that exist when the measurement begins. With them a list of 100 is one page of many, and they are stored within
+seconds. Requests with higher numbers begin with the first user again."""
 
 MEMBERS = 100
-"""Members that a group has before others join it, the last users of the population: more than none, as most groups."""
+"""Members that a group has before others join it: the last of the users. Most groups have some, so this is not 0."""
 
 LIST_COUNT = 100
-"""Resources of a list page: what clients that synchronise ask for, and Entra's own page size."""
+"""Resources of a list page. Clients that synchronise ask for as many, and Entra does."""
 
 POSTED = 1_000_000
-"""The number of the first user that a POST creates: far above the population, so that none is there yet."""
+"""The number of the first user that a POST creates: far above the others, so that this user does not exist yet."""
 
 _EDGE = "group,member,type,edges"
 """The properties that the storage asks for where it reads a membership."""
@@ -49,11 +49,11 @@ _RANGE = "PartitionKey eq @partition and RowKey ge @low and RowKey lt @high"
 
 _PARTITION = keys.partition(TENANT)
 _CHANGE_ID = "0123456789abcdef01234567"
-"""As long as the storage's own, so that rows are of the same size."""
+"""As long as the storage's own, so that rows have the same size."""
 
 
 async def durations(table: TableClient, all_calls: Sequence[Calls], side_by_side: int) -> list[float]:
-    """How long each of these took, in seconds, so many being under way at a time."""
+    """How many seconds each of these took, with this number of them under way at the same time."""
     queue: Iterator[Calls] = iter(all_calls)
     seconds: list[float] = []
 
@@ -72,13 +72,13 @@ async def durations(table: TableClient, all_calls: Sequence[Calls], side_by_side
 def joining(number: int) -> tuple[int, int]:
     """The group that the request of this number changes, and the user that it adds.
 
-    It is another group when all users have joined: a user who is a member already would cost no write.
+    When all users have joined, the next group follows: a user who is a member already costs no write.
     """
     return divmod(number, POPULATION - MEMBERS)
 
 
 def get_user(number: int) -> Calls:
-    """GET of a user: its row and its memberships, side by side."""
+    """GET of a user: its row and its memberships, at the same time."""
     number %= POPULATION
 
     async def calls(table: TableClient) -> str:
@@ -89,7 +89,7 @@ def get_user(number: int) -> Calls:
 
 
 def match_none(number: int) -> Calls:
-    """A match query that finds nothing: the index row that is not there."""
+    """A match query that finds no user: a read of an index row that is not there."""
     key = _user_name_key(f"nobody.{number:06}@example.com")
 
     async def calls(table: TableClient) -> str:
@@ -110,7 +110,7 @@ def match_one(number: int) -> Calls:
 
 
 def list_page(_: int) -> Calls:
-    """The first page of a list: its rows beside the count of all; then the memberships beside the position."""
+    """The first page of a list: its rows and the total at once, then the memberships and the position at once."""
     users = keys.resources("User")
     position = page_position_properties(PagePosition(user_id(LIST_COUNT), POPULATION, "2026-11-23T12:10:00.000000Z"))
     entry = _entry(RowOperation(Verb.UPSERT, Role.RESOURCE, keys.bookmark("bare:101"), position))
@@ -135,7 +135,7 @@ def get_group(_: int) -> Calls:
 
 
 def patch_group(number: int) -> Calls:
-    """PATCH that adds a member: the group beside the edge that is not there; then one transaction."""
+    """PATCH that adds a member: the group and the missing edge at the same time, then one transaction."""
     group_number, member = joining(number)
     group = stored_group(group_number)
     edge = Membership(group.id, user_id(member))
@@ -153,7 +153,7 @@ def patch_group(number: int) -> Calls:
 
 
 def patch_user(number: int) -> Calls:
-    """PATCH or PUT of what is not indexed: what a GET reads; then the row, if it is still as it was read."""
+    """PATCH or PUT of what is not indexed: what a GET reads, then the row, if it is still as it was read."""
     number %= POPULATION
     user = stored_user(number)
     changed = replace(user, document=user.document | {"title": "Director"})
@@ -180,7 +180,7 @@ def post_user(number: int) -> Calls:
 
 
 def delete_user(number: int) -> Calls:
-    """DELETE of a user that a POST made: what a GET reads; then one transaction."""
+    """DELETE of a user that a POST made: what a GET reads, then one transaction."""
     user = _as_read(stored_user(POSTED + number))
     (kind, entity, options), *others = _entries(changes.departure(user))
 
@@ -215,7 +215,7 @@ def _user_name_key(name: str) -> str:
 
 
 def _as_read(resource: StoredResource) -> StoredResource:
-    """The resource with what a read adds: an ETag and the keys of its index rows."""
+    """The resource with the parts that a read adds: an ETag and the keys of its index rows."""
     read = from_entity(resource.resource_type, to_properties(resource, ""), 'W/"etag"')
     return replace(resource, etag=read.etag)
 

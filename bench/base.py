@@ -16,16 +16,16 @@ from scim_core import Settings
 from scim_core.storage.tables import table_storage
 
 USERS = 10_000
-"""Users in the directory when the memory of the process is read: a company of a size that is common."""
+"""Users in the directory when the memory of the process is read: a common size of a company."""
 
 LOAD_CONNECTIONS = 16
-"""Connections over which these users are created: as many as the operations are measured with at most."""
+"""Connections over which these users are created: the most that operations are measured with."""
 
 REPETITIONS = 5
-"""Starts of a process of which the best and the median are taken: the target holds for the best, which five show."""
+"""Starts of a process. The best and the median are reported. The target is for the best, and five starts show it."""
 
 _FIRST_LOADED = 200_000
-"""The number of the first of these users: above all numbers of the requests that were measured before."""
+"""The number of the first of these users: above the numbers of all requests measured before."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class BaseRun:
 
 
 async def run() -> BaseRun:
-    """The base run, over an endpoint and an Azurite of its own."""
+    """The base run, with its own endpoint and Azurite."""
     with Azurite.start() as azurite, serving(azurite, "scim") as endpoint:
         meter = endpoint.app.meter
         at_start = meter.resident_mb()
@@ -76,7 +76,7 @@ async def _measure(endpoint: Endpoint, bare_environment: dict[str, str]) -> tupl
 
 
 async def prepare(settings: Settings, population: int = POPULATION) -> None:
-    """The table holds so many users, and a group of its last users for each series of requests."""
+    """The table holds the users, and a group of the last of them for each series of requests."""
     storage = table_storage(settings.storage)
     await store_users(storage, range(population))
     for first in (0, CALLS_FIRST):

@@ -1,4 +1,4 @@
-"""Another commit of this repository as a working tree of its own."""
+"""Another commit of this repository, in its own working tree."""
 
 import re
 import subprocess
@@ -14,11 +14,11 @@ _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 class CommitError(Exception):
-    """The commit cannot be had: the text says why."""
+    """The commit cannot be used. The text says why."""
 
 
 def short_name(repository: Path, commit: str) -> str:
-    """The short hash of the commit that is named so. Raises CommitError."""
+    """The short hash of the commit with this name. Raises CommitError."""
     try:
         found = _git(repository, "rev-parse", "--short", "--verify", "--end-of-options", f"{commit}^{{commit}}")
     except CommitError as error:
@@ -27,7 +27,7 @@ def short_name(repository: Path, commit: str) -> str:
 
 
 def tree_name(repository: Path) -> str:
-    """The short hash of the commit that the working tree is at; and whether files differ from it."""
+    """The short hash of the working tree's commit, and whether files differ from it."""
     return _git(repository, "describe", "--always", "--exclude=*", "--dirty= with changes").decode().strip()
 
 
@@ -39,7 +39,7 @@ def export(repository: Path, commit: str, folder: Path) -> None:
 
 
 def other_versions(this: Path, other: Path) -> list[str]:
-    """The requirements of the other tree that this one has in another version, or has not: "name==version"."""
+    """The requirements of the other tree that this one lacks or has in another version: "name==version"."""
     return sorted(f"{name}=={version}" for name, version in (_pins(other) - _pins(this)))
 
 

@@ -1,4 +1,4 @@
-"""The people and groups that are measured with: numbered, so that every process can name them, and of a usual size."""
+"""The people and groups of the measurements: of usual size, and with numbers, so that every process can name them."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -17,13 +17,13 @@ ENTERPRISE_URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 
 _SIDE_BY_SIDE = 4
-"""Transactions under way at the same time: enough to keep Azurite busy, which uses one processor."""
+"""Transactions under way at the same time. They are enough to keep Azurite busy: it uses one processor."""
 
 _CHANGE_ID = "0123456789abcdef01234567"
-"""As long as the storage's own, so that rows are of the same size."""
+"""As long as the storage's own, so that rows have the same size."""
 
 _NOW = "2026-11-23T12:00:00.000000Z"
-"""When all that is stored here was created: every run has the same rows."""
+"""The creation time of all that is stored here, so that every run has the same rows."""
 
 _CATALOGUE = load_catalogue()
 
@@ -34,7 +34,7 @@ def user_type() -> ResourceType:
 
 
 def user_id(number: int) -> str:
-    """The id of this user; higher numbers come later in a list."""
+    """The id of this user. Higher numbers come later in a list."""
     return f"01900000-0000-7000-8000-{number:012x}"
 
 
@@ -110,12 +110,12 @@ def _stored(resource_type: ResourceType, resource_id: str, payload: dict[str, An
 
 
 async def store_users(storage: TableStorage, numbers: Iterable[int]) -> None:
-    """The users of these numbers are stored, several to a transaction, by the storage's own rows."""
+    """The users of these numbers are stored as the storage's own rows, several in one transaction."""
     await _transact(storage, ([*changes.creation(stored_user(number), (), "").own] for number in numbers))
 
 
 async def store_group(storage: TableStorage, number: int, members: Iterable[int]) -> None:
-    """The group of this number, with these users as members, is stored in the same way; the users stay untouched."""
+    """The group of this number, with these users as members, is stored in the same way. The users' rows stay."""
     group = stored_group(number)
     await storage.create(TENANT, group)
     await _transact(storage, (_edge_rows(group, member) for member in members))
@@ -128,7 +128,7 @@ def _edge_rows(group: StoredResource, member: int) -> list[RowOperation]:
 
 
 async def _transact(storage: TableStorage, parts: Iterable[list[RowOperation]]) -> None:
-    """Parts of a few operations each are made, as many to a transaction as it takes."""
+    """Parts of a few operations each are written, as many in one transaction as fit."""
     transactions = _filled(parts)
 
     async def work() -> None:

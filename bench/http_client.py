@@ -1,4 +1,4 @@
-"""An HTTP/1.1 client that costs as little as can be: it shares its processors with what is measured."""
+"""An HTTP/1.1 client that costs as little as possible: it shares its processors with what is measured."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: `target` is path and query as they are sent, `expect` the status that it must be answered with."""
+    """One request: `target` is path and query as they are sent, `expect` the status that the answer must have."""
 
     method: str
     target: str
@@ -27,11 +27,11 @@ class Response:
 
 
 class UnexpectedStatus(Exception):
-    """A request was answered otherwise than it must be: what was measured would mean nothing."""
+    """An answer has a wrong status, so the measurement is worthless."""
 
 
 class HttpClient:
-    """One connection, kept alive, to a server that says how long its bodies are."""
+    """One connection, kept alive, to a server that sends the length of its bodies."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)

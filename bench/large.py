@@ -1,4 +1,4 @@
-"""The large run: single requests that name many members. When they are answered, and when all of it is applied."""
+"""The large run: single requests that name many members, with the time of the answer and of the applied change."""
 
 import json
 import time
@@ -15,15 +15,15 @@ from devhost.azurite import Azurite
 from scim_core.storage.tables import TableStorage, table_storage
 
 SIZES = (1_000, 10_000, 100_000)
-"""Members that one request names: each ten times the one before, up to the largest group that is promised."""
+"""Members that one request names: each size is ten times the one before. The last is the largest group promised."""
 
 LONGEST_SECONDS = 1800
-"""How long a change may take: several times what one of 100,000 members takes over Azurite on a busy machine."""
+"""How long a change may take: several times as long as 100,000 members take over Azurite on a busy machine."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One request: seconds until its answer and until its change was applied, and the peak memory meanwhile."""
+    """One request: seconds until its answer and until its change was applied, and the peak memory until the answer."""
 
     title: str
     size: int
@@ -33,9 +33,9 @@ class Step:
 
 
 async def run(largest: int, *, plain_azurite: bool, progress: Callable[[Step], object]) -> list[Step]:
-    """The steps of each size that is at most `largest`, each size in a directory and a process of its own.
+    """The steps of each size up to `largest`. Each size has its own directory and process.
 
-    `progress` is told of each step as it is done: the largest ones take minutes.
+    `progress` gets each step when it is done: the largest ones take minutes.
     """
     steps: list[Step] = []
     with ExitStack() as stack:
@@ -54,7 +54,7 @@ async def run(largest: int, *, plain_azurite: bool, progress: Callable[[Step], o
 
 @dataclass(frozen=True)
 class _Directory:
-    """A directory of `size` users, behind an endpoint of its own."""
+    """A directory of `size` users, behind its own endpoint."""
 
     endpoint: Endpoint
     storage: TableStorage
@@ -77,7 +77,7 @@ class _Directory:
         yield (await self._timed("DELETE group", client.request("DELETE", path, 204)))[1]
 
     async def _timed(self, title: str, request: Request) -> tuple[Response, Step]:
-        """The answer, and what it took until the answer and until the change was applied."""
+        """The answer, the time until the answer, and the time until the change was applied."""
         meter = self.endpoint.app.meter
         meter.reset_peak()
         started = time.perf_counter()
@@ -91,7 +91,7 @@ class _Directory:
 
 
 def _require_members(answer: Response, size: int) -> None:
-    """Raises ValueError for an answer that shows anything else than the whole change."""
+    """Raises ValueError for an answer that does not show the whole change."""
     found = len(json.loads(answer.body).get("members", ()))
     if found != size:
         raise ValueError(f"The group shows {found} members instead of {size}.")

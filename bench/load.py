@@ -1,4 +1,4 @@
-"""Sends requests over a number of connections and notes how long each took."""
+"""Sends requests over a number of connections and records how long each took."""
 
 import asyncio
 import math
@@ -12,7 +12,7 @@ from bench.http_client import HttpClient, Request, Response
 
 @dataclass(frozen=True)
 class Sample:
-    """The latencies of requests that were sent alike, and the time that all of them took together."""
+    """The latencies of requests of one kind, and the time that all of them took together."""
 
     seconds: tuple[float, ...]
     elapsed: float
@@ -23,7 +23,7 @@ class Sample:
         return len(self.seconds) / self.elapsed
 
     def percentile(self, percent: int) -> float:
-        """The latency, in seconds, that so many percent of the requests do not exceed."""
+        """The latency, in seconds, of the request at this percentile."""
         return sorted(self.seconds)[max(0, math.ceil(len(self.seconds) * percent / 100) - 1)]
 
     def __add__(self, other: "Sample") -> "Sample":
@@ -41,7 +41,7 @@ def ignored(_: Response) -> None:
 async def drive(
     url: str, requests: Iterable[Request], connections: int, seen: Callable[[Response], None] = ignored
 ) -> Sample:
-    """All requests, each as soon as a connection is free; `seen` is told every answer. Raises UnexpectedStatus."""
+    """Sends each request as soon as a connection is free. `seen` gets every answer. Raises UnexpectedStatus."""
     queue = iter(requests)
     seconds: list[float] = []
     async with AsyncExitStack() as stack:
@@ -51,7 +51,7 @@ async def drive(
             async with asyncio.TaskGroup() as group:
                 for client in clients:
                     group.create_task(_send(client, queue, seconds, seen))
-        except ExceptionGroup as errors:  # several connections may fail at the same time: one error says enough
+        except ExceptionGroup as errors:  # several connections may fail at the same time: one error is enough
             raise errors.exceptions[0] from None
         return Sample(tuple(seconds), time.perf_counter() - started)
 

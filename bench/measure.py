@@ -1,4 +1,4 @@
-"""Measures one operation: at the endpoint, and as the calls it consists of made by an app of the same shape."""
+"""Measures one operation: at the endpoint, and as its storage calls alone, made by an app of the same shape."""
 
 import json
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from bench.operations import Client, Operation
 from bench.transcripts import Calls
 
 CALLS_FIRST = 100_000
-"""The number of the first request of which the calls alone are made: above all that the endpoint is asked."""
+"""The number of the first request for the calls alone: above the numbers of all requests to the endpoint."""
 
 WARM_UP = 20
-"""Requests before the measurement: connections are open then, and what is kept in memory is there."""
+"""Requests before the measurement. After them connections are open and caches are filled."""
 
 ROUNDS = 6
-"""Turns that each of the compared has: more than one, so that what else the machine does falls on all."""
+"""Rounds of each of the compared: more than one, so that other work of the machine affects all of them."""
 
 REQUESTS = {1: 24, 16: 80}
-"""Requests of a round, by the number of connections. One client alone shows the latency; 16 keep the process busy.
-All rounds together have enough for a p50 and a p95, and the whole run takes about two minutes."""
+"""Requests of a round, by the number of connections. One client alone shows the latency, and 16 keep the process busy.
+All rounds together give a p50 and a p95, and the whole run takes about two minutes."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """What a process answered at one number of connections, and the processor seconds that it took for a request."""
+    """The latencies of a process at one number of connections, and its processor seconds for each request."""
 
     sample: Sample
     cpu_seconds: float
@@ -33,7 +33,7 @@ class Served:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The operation, its calls behind HTTP and worker as the operation has them, and its calls with nothing around."""
+    """The operation, its calls alone behind the same HTTP and worker, and its calls alone without HTTP and worker."""
 
     connections: int
     endpoint: Served
@@ -41,13 +41,13 @@ class Comparison:
     calls: Served
 
     def ratio(self, other: Served) -> float:
-        """How many times as long as the other's the p50 of the operation is."""
+        """The p50 of the operation divided by the p50 of the other."""
         return self.endpoint.sample.percentile(50) / other.sample.percentile(50)
 
 
 @dataclass(frozen=True)
 class Result:
-    """All that is known of one operation."""
+    """All measurements of one operation."""
 
     title: str
     calls: Calls
@@ -69,14 +69,14 @@ class _Tally:
 
 @dataclass(frozen=True)
 class Bench:
-    """The two apps, and the client whose requests the endpoint answers."""
+    """The two apps, and the client that sends requests to the endpoint."""
 
     endpoint: App
     bare: App
     client: Client
 
     async def measure(self, operation: Operation, calls: Calls, first: int) -> Result:
-        """The operation at each number of connections; its requests are numbered from `first` on."""
+        """The operation at each number of connections. Its requests have numbers from `first` on."""
         at, calls_at = Numbers(first), Numbers(CALLS_FIRST)
         warm_up = at.take(WARM_UP)
         await self.endpoint.serve(operation.requests(self.client, warm_up), 1, self.client.note)
@@ -85,7 +85,7 @@ class Bench:
         return Result(operation.title, calls, tuple(comparisons))
 
     async def _compare(self, operation: Operation, connections: int, at: "Numbers", calls_at: "Numbers") -> Comparison:
-        """In turns, so that what else the machine does falls on all."""
+        """They alternate, so that other work of the machine affects all of them."""
         endpoint, same_shape, calls = _Tally(), _Tally(), _Tally()
         for _ in range(ROUNDS):
             requests_a_round = REQUESTS[connections] // operation.divisor
@@ -107,7 +107,7 @@ class Bench:
 
 
 class Numbers:
-    """Gives out the numbers of requests, each once: no request of a series is the same as one before."""
+    """Gives out the numbers of requests, each one once, so that each request of a series is new."""
 
     def __init__(self, first: int) -> None:
         self._next = first

@@ -21,9 +21,9 @@ PATCH_URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 @dataclass
 class Client:
-    """Writes requests for one endpoint, with its token, and keeps where the users are that a POST made.
+    """Writes requests for one endpoint, with its token. It keeps the addresses of users that a POST created.
 
-    `user_id` and `group_id` give the id of the resource of a number: ours, unless the endpoint chose the ids.
+    `user_id` and `group_id` give the id of the resource with a number: our own id, unless the endpoint chose it.
     """
 
     path: str
@@ -41,16 +41,16 @@ class Client:
         return Request(method, self.path + target, expect, headers | {"Content-Type": MEDIA_TYPE}, encoded)
 
     def note(self, response: Response) -> None:
-        """A user that was created can be deleted later."""
+        """Keeps the address of a created user, so that it can be deleted later."""
         if response.status == HTTPStatus.CREATED:
             self.posted.append(urlsplit(response.headers["location"]).path.removeprefix(self.path))
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation. `calls` names the bare calls that it consists of; `request` makes its request of a number.
+    """One operation. `calls` names its bare calls. `request` makes the request with a number.
 
-    What takes much longer than the others is asked for `divisor` times less often.
+    An operation that takes much longer than the others has `divisor` times fewer requests.
     """
 
     title: str
@@ -63,11 +63,11 @@ class Operation:
         return (self.request(client, number) for number in numbers)
 
     def bare_requests(self, numbers: range) -> Iterator[Request]:
-        """The requests of these numbers to the app that makes the calls alone."""
+        """The requests of these numbers to the app that makes only the calls."""
         return (Request("POST", f"/bare/{self.calls}/{number}", 200) for number in numbers)
 
     def calls_request(self, numbers: range, side_by_side: int) -> Request:
-        """The request to that app to make the calls of all these numbers by itself, and to time them."""
+        """The request that makes that app run and time the calls of all these numbers by itself."""
         return Request("POST", f"/bare/{self.calls}/{numbers.start}/{len(numbers)}/{side_by_side}", 200)
 
 
@@ -127,7 +127,7 @@ def _delete_user(client: Client, _: int) -> Request:
 
 
 GET_USER = Operation("GET user", "get_user", _get_user)
-"""It can be asked at any time, as often as one likes."""
+"""It can be sent at any time, and any number of times."""
 
 OPERATIONS = (
     Operation("list page of 100", "list_page", _list_page, divisor=4),
@@ -141,4 +141,4 @@ OPERATIONS = (
     Operation("POST user", "post_user", post_user),
     Operation("DELETE user", "delete_user", _delete_user),
 )
-"""The list first, while the directory is as large as it says; DELETE after POST, which makes what it deletes."""
+"""The list comes first, while the directory has its first size. DELETE comes after POST, which creates its users."""

@@ -13,19 +13,19 @@ from bench.http_client import HttpClient, Request
 from tests.running import ROOT, clean_environment, running_app
 
 _CPU_CLOCK = 2
-"""Linux: the clock (~pid << 3 | 2) is the processor time of a process, in nanoseconds. /proc counts hundredths of a
-second, which is too coarse for a round of a few requests."""
+"""On Linux the clock (~pid << 3 | 2) is the processor time of a process, in nanoseconds. /proc counts hundredths of a
+second, and that is too coarse for a round of a few requests."""
 
 _RESET_PEAK = "5"
-"""What Linux takes in clear_refs for: the peak is what is resident now."""
+"""The value for clear_refs that makes Linux set the peak to what is resident now."""
 
 _IMPORT = "import time; start = time.perf_counter(); import function_app; print(time.perf_counter() - start)"
-"""Times itself, because the start of an interpreter is no part of the import."""
+"""It times itself, because the start of the interpreter does not belong to the import."""
 
 
 @dataclass(frozen=True)
 class Meter:
-    """Reads the costs of one process from its clock and from /proc, so on Linux alone."""
+    """Reads the costs of one process from its clock and from /proc. It needs Linux."""
 
     pid: int
 
@@ -42,7 +42,7 @@ class Meter:
         return self._status("VmHWM")
 
     def reset_peak(self) -> None:
-        """The peak counts from here."""
+        """The peak starts again from here."""
         (Path("/proc") / str(self.pid) / "clear_refs").write_text(_RESET_PEAK)
 
     def _status(self, name: str) -> float:
@@ -58,17 +58,17 @@ class Durations:
 
     @property
     def best(self) -> float:
-        """The shortest: what the thing takes when nothing disturbs it."""
+        """The shortest time: that of an undisturbed run."""
         return min(self.seconds)
 
     @property
     def median(self) -> float:
-        """The middle one."""
+        """The middle time."""
         return median(self.seconds)
 
 
 def import_durations(settings: Mapping[str, str], times: int) -> Durations:
-    """How long a new interpreter takes to import function_app, its bytecode being there."""
+    """How long a new interpreter takes to import function_app from its bytecode."""
     return Durations(tuple(_import_seconds(settings) for _ in range(times + 1))[1:])
 
 
@@ -84,7 +84,7 @@ def _import_seconds(settings: Mapping[str, str]) -> float:
 
 
 def first_answer_durations(settings: Mapping[str, str], request: Request, times: int) -> Durations:
-    """From the start of the serving process to its answer to this request, which is the first; its storage is up."""
+    """The time from the start of the serving process to its first answer, to this request. The storage runs already."""
     return Durations(tuple(asyncio.run(first_answer_seconds(settings, request)) for _ in range(times)))
 
 

@@ -1,4 +1,4 @@
-"""Whether one of two is slower: from rounds in which both do the same, one right after the other."""
+"""Whether one of two is slower. In each round both do the same, one right after the other."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from enum import StrEnum
 from statistics import median, quantiles
 from typing import NamedTuple
 
-TOLERATED = 1.05
-"""How many times as long still counts as the same speed. Two processes of the same code differ by a few percent, for
-example by where their memory lies, and more rounds do not change that."""
+SAME_SPEED = 1.05
+"""Ratios up to this count as the same speed. Two processes of the same code differ by a few percent, for example
+because their memory lies elsewhere. More rounds do not change that."""
 
 
 class Pair[T](NamedTuple):
@@ -19,7 +19,7 @@ class Pair[T](NamedTuple):
 
 
 async def in_turns[S, T](this: S, against: S, rounds: Iterable[Callable[[S], Awaitable[T]]]) -> Pair[list[T]]:
-    """What each round gives with each of the two. Who is first changes with each round: this, other, other, this."""
+    """The results of both for each round. The order changes with each round: this, other, other, this."""
     taken = Pair[list[T]]([], [])
     order = [(this, taken.this), (against, taken.against)]
     for act in rounds:
@@ -60,27 +60,27 @@ class Paired:
 
     @property
     def ratio(self) -> float:
-        """How many times as long as the other this takes: the ratio of the medians."""
+        """The median of this divided by the median of the other."""
         this, against = self.medians
         return this / against
 
     @property
     def spread(self) -> Spread:
-        """The spread of the ratios that the rounds have by themselves."""
+        """The spread of the ratios of the single rounds."""
         low, _, high = quantiles([a / b for a, b in zip(self.this, self.against, strict=True)], n=4, method="inclusive")
         return Spread(low, high)
 
     @property
     def verdict(self) -> Verdict:
-        """A difference counts only when both the ratio and the whole spread are beyond what is tolerated.
+        """A difference counts only when both the ratio and the whole spread are beyond SAME_SPEED.
 
-        UNCLEAR: the spread is wider than what is tolerated, and the ratio may be chance.
+        UNCLEAR: the spread goes beyond SAME_SPEED, and the ratio can be chance.
         """
         values = (self.ratio, self.spread.low, self.spread.high)
-        if min(values) > TOLERATED:
+        if min(values) > SAME_SPEED:
             return Verdict.SLOWER
-        if max(values) < 1 / TOLERATED:
+        if max(values) < 1 / SAME_SPEED:
             return Verdict.FASTER
-        if max(values) <= TOLERATED and min(values) >= 1 / TOLERATED:
+        if max(values) <= SAME_SPEED and min(values) >= 1 / SAME_SPEED:
             return Verdict.SAME
         return Verdict.UNCLEAR

@@ -1,4 +1,4 @@
-"""Tables of what was measured, each figure that has a target with whether it was met."""
+"""Tables of the measurements. A figure with a target says whether the target was met."""
 
 from collections.abc import Sequence
 
@@ -9,19 +9,19 @@ from bench.process import Durations
 from bench.scale import Point
 
 MAX_RATIO = 1.8
-"""How many times as long as its storage calls an operation may take: storage stays the larger part of every request."""
+"""How many times as long as its storage calls an operation may take. So storage stays the larger part of a request."""
 
 MAX_RESIDENT_MB = 200
-"""A process with 10,000 users in its directory: less than half of the smallest instance, which has 512 MB for all."""
+"""Megabytes of a process with 10,000 users in its directory: less than half of the smallest instance (512 MB)."""
 
 MAX_IMPORT_SECONDS = 1.1
-"""The part of a cold start that is ours: a client waits for it when an instance is new."""
+"""Our part of a cold start: a client waits for it when an instance is new."""
 
 MAX_FIRST_ANSWER_SECONDS = 2.0
-"""What a client waits for when a process is new, the start of host and worker included."""
+"""How long a client waits for a new process, with the start of host and worker."""
 
 MAX_GROWTH = 1.3
-"""Flat: what a hundred times the size may add. A read of all rows would take many times as long."""
+"""Most growth that still counts as flat, at a hundred times the size. A read of all rows takes many times as long."""
 
 _HEADINGS = (
     *("operation", "conn", "req/s", "p50", "p95", "CPU"),
@@ -36,10 +36,10 @@ def base_report(run: BaseRun) -> str:
 
 
 _LEGEND = f"""\
-Milliseconds; CPU is processor time of the serving process for each request. "same shape" are the operation's calls to
-Table Storage, made by an app of the same host and worker, behind HTTP; "calls" are the same calls within that app, with
-neither HTTP nor worker around them. x is how many times as long the p50 of the operation is; the target is at most
-{MAX_RATIO} times. "trips" are the calls that wait for one before, and the last column is all calls."""
+Milliseconds. CPU is the processor time of the serving process for each request. "same shape" are the operation's calls
+to Table Storage alone, made by an app with the same HTTP, host and worker. "calls" are the same calls within that app,
+without HTTP and worker. x is the p50 of the operation divided by the p50 to its left. The target is at most
+{MAX_RATIO} times. "trips" are the calls that wait for an earlier one. The last column is all calls."""
 
 
 def scale_report(points: Sequence[Point]) -> str:
@@ -52,8 +52,8 @@ def scale_report(points: Sequence[Point]) -> str:
 
 
 _SCALE_LEGEND = f"""\
-p50 over one connection, or milliseconds for each user of a walk; size is that of the directory, or of the group. x is
-how many times as long it takes as with the smallest. Flat: at most {MAX_GROWTH} times. The peak is that of the process
+p50 over one connection, or milliseconds for each user of a walk. size is that of the directory, or of the group. x is
+the time divided by the time with the smallest size. Flat: at most {MAX_GROWTH} times. The peak is that of the process
 while it answered."""
 
 
@@ -73,8 +73,8 @@ def large_step(step: Step) -> str:
 
 
 _LARGE_LEGEND = """\
-One request each. A change has happened once it is answered, and reads of the group show it whole; its rows follow. The
-peak is that of the process until the answer."""
+One request each. When the answer comes, the change has happened, and reads of the group show all of it. Its rows are
+written later. The peak is that of the process until the answer."""
 
 
 def _curve(curve: Sequence[Point]) -> list[list[str]]:
@@ -93,7 +93,7 @@ def _curve(curve: Sequence[Point]) -> list[list[str]]:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The rows in columns: the first to the left, the others to the right."""
+    """The rows in columns. The first column is aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) if place == 0 else cell.rjust(width) for place, (cell, width) in pairs)
@@ -104,7 +104,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def verdict(*, met: bool) -> str:
-    """How a target turned out."""
+    """Whether a target was met, as a word."""
     return "pass" if met else "MISS"
 
 

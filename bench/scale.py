@@ -1,4 +1,4 @@
-"""The scale run: what an operation costs in directories and groups of very different sizes, measured side by side."""
+"""The scale run: what an operation costs in directories and groups of very different sizes, all measured in one run."""
 
 import os
 import random
@@ -17,41 +17,41 @@ from devhost.azurite import Azurite
 from scim_core.storage.tables import table_storage
 
 USERS = (1_000, 10_000, 100_000)
-"""Directories: each ten times the one before, so that what grows with the size cannot be taken for chance."""
+"""Sizes of directories: each is ten times the one before, so that growth is easy to tell from chance."""
 
 MEMBERS = (10, 1_000, 10_000, 100_000)
-"""Groups: from a team to everybody in the largest directory."""
+"""Sizes of groups: from a team to everybody in the largest directory."""
 
 ROUNDS = 6
-"""Turns that each size has: what else the machine does falls on all of them."""
+"""Rounds of each size: other work of the machine affects all sizes."""
 
 REQUESTS = 10
-"""Requests of a round, over one connection: few, so that the turns follow each other quickly."""
+"""Requests of a round, over one connection: few, so that the sizes alternate quickly."""
 
 PAGE = 100
-"""Resources of a list page: what clients that synchronise ask for."""
+"""Resources of a list page: clients that synchronise ask for as many."""
 
 _WARM_UP = 20
-"""Requests before the measurement: connections are open then, and what is kept in memory is there."""
+"""Requests before the measurement. After them connections are open and caches are filled."""
 
 _TURNS = 10
-"""Parts of a walk between which the sizes take turns."""
+"""Parts of a walk. The sizes alternate after each part."""
 
 _PAGES = 100
-"""The fewest pages of which the time of a walk is taken: ten a turn."""
+"""The fewest pages for the time of a walk: ten for each part."""
 
 _SEED = 7
-"""Which users are drawn: any number, and in every run the same."""
+"""The seed for the choice of users: any number, but the same in every run."""
 
 _NODE_OPTIONS = "NODE_OPTIONS"
-"""The variable in which Node finds what it loads before a program."""
+"""The variable that tells Node what to load before a program."""
 
 _SEEK = Path(__file__).parent / "azurite_seek.cjs"
 
 
 @dataclass(frozen=True)
 class Point:
-    """One operation at one size: its p50 or, for a walk, the time for each user; and the peak memory meanwhile."""
+    """One operation at one size: its p50 (for a walk, the time for each user), and the peak memory during it."""
 
     title: str
     size: int
@@ -61,7 +61,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """An operation at one size: the requests that it consists of there, and who answers them."""
+    """An operation at one size: its requests, and the endpoint that answers them."""
 
     size: int
     endpoint: Endpoint
@@ -69,10 +69,10 @@ class Series:
 
 
 async def run(largest: int, *, plain_azurite: bool) -> list[Point]:
-    """The curves, up to the largest of the sizes that are at most `largest`.
+    """The curves, for the sizes up to `largest`.
 
-    The Azurite seeks in the order of keys, as Table Storage does, unless it is to be plain: then each of its range
-    reads costs what the whole table costs.
+    Azurite is made to seek in the order of keys, as Table Storage does. With `plain_azurite` it is unchanged: then each
+    range read costs as much as a read of the whole table.
     """
     with ExitStack() as stack:
         stack.enter_context(nullcontext() if plain_azurite else preloaded())
@@ -89,8 +89,8 @@ async def run(largest: int, *, plain_azurite: bool) -> list[Point]:
 
 @contextmanager
 def preloaded() -> Iterator[None]:
-    """Azurite, where it starts within the block, seeks in the order of keys."""
-    options = os.environ.get(_NODE_OPTIONS, "")  # noqa: TID251 -- Azurite inherits it
+    """An Azurite that starts within the block seeks in the order of keys."""
+    options = os.environ.get(_NODE_OPTIONS, "")  # noqa: TID251 -- Azurite inherits the environment
     os.environ[_NODE_OPTIONS] = f"{options} --require {_SEEK}".strip()  # noqa: TID251
     try:
         yield
@@ -106,7 +106,7 @@ async def _store(endpoint: Endpoint, size: int) -> None:
 
 
 async def _store_groups(endpoint: Endpoint, users: int, sizes: Sequence[int]) -> None:
-    """A group of each size, of the first users; and users besides, who can join them."""
+    """A group of each size, with the first users as members, and further users who can join."""
     storage = table_storage(endpoint.settings.storage)
     await store_users(storage, _joining(users))
     for number, size in enumerate(sizes):
@@ -152,7 +152,7 @@ async def _groups(endpoint: Endpoint, users: int, sizes: Sequence[int]) -> Async
 
 
 async def _curve(title: str, all_series: Sequence[Series]) -> list[Point]:
-    """The p50 and the peak of each series, which take turns."""
+    """The p50 and the peak of each series. The series alternate."""
     samples = [NO_REQUESTS] * len(all_series)
     peaks = [0.0] * len(all_series)
     for series in all_series:
@@ -174,7 +174,7 @@ def _series(endpoint: Endpoint, size: int, targets: Sequence[str]) -> Series:
 
 
 async def _walks(all_series: Sequence[Series]) -> list[Point]:
-    """The time for each user of walks through all of them, which take turns, and their peaks."""
+    """The time for each user of walks through all users, and the peaks. The walks alternate."""
     seconds = [0.0] * len(all_series)
     for series in all_series:
         series.endpoint.app.meter.reset_peak()
@@ -192,7 +192,7 @@ async def _walks(all_series: Sequence[Series]) -> list[Point]:
 
 
 def _walk(size: int) -> list[str]:
-    """The pages of a walk by startIndex; of several walks where one is short."""
+    """The pages of a walk by startIndex. If one walk is short, the pages of several."""
     pages = [_page(start) for start in range(1, size + 1, PAGE)]
     return pages * max(1, _PAGES // len(pages))
 

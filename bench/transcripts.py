@@ -1,4 +1,4 @@
-"""What an operation asks of Table Storage: noted while the endpoint, in this process, carries it out once."""
+"""The calls of an operation to Table Storage, recorded while an endpoint in this process runs it once."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ class OtherCalls(Exception):
 
 @dataclass(frozen=True)
 class Calls:
-    """The calls of one operation, and how many of them wait for one before."""
+    """The calls of one operation, and how many of them wait for an earlier one."""
 
     round_trips: int
     kinds: tuple[str, ...]
 
 
 class CallCounter:
-    """Carries out operations in this process, each after its bare calls, over tables of the same content."""
+    """Runs operations in this process, each after its bare calls, over tables with the same content."""
 
     def __init__(self, settings: Settings, bare_settings: Settings) -> None:
         self._storage: TableStorage = table_storage(settings.storage)
@@ -37,7 +37,7 @@ class CallCounter:
         self._bare = connect(bare_settings.storage)
 
     async def calls(self, operation: Operation, client: Client, number: int) -> Calls:
-        """The operation's calls. Raises OtherCalls when its bare ones are not the same."""
+        """The operation's calls. Raises OtherCalls when its bare calls differ."""
         table = _NotingTable(self._bare.table)
         await bare.OPERATIONS[operation.calls](number)(cast("TableClient", table))
         with transcript(self._storage) as recorded:
@@ -47,7 +47,7 @@ class CallCounter:
         return Calls(recorded.round_trips, tuple(recorded.kinds))
 
     async def close(self) -> None:
-        """No connection is left open."""
+        """All connections are closed."""
         await self._storage.close()
         await self._bare.close()
 
@@ -64,7 +64,7 @@ class CallCounter:
 
 
 class _NotingTable:
-    """A table client that notes the kinds of its calls, under the names that a transcript has for them."""
+    """A table client that records the kinds of its calls, with the names of a transcript."""
 
     def __init__(self, table: TableClient) -> None:
         self._table = table

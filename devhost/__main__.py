@@ -1,4 +1,4 @@
-"""`python -m devhost`: the function app alone, as `func start` would run it; its settings come from outside."""
+"""`python -m devhost`: the function app alone, as `func start` runs it. Its settings come from the environment."""
 
 import argparse
 import logging
@@ -15,7 +15,7 @@ from devhost.errors import DevhostError
 def main() -> int:
     """The exit code: 0 after a signal, 1 when the app cannot run."""
     parser = argparse.ArgumentParser(prog="python -m devhost", description="Runs a function app on this machine.")
-    parser.add_argument("--port", type=int, default=7071, help="0 is any free port (default: 7071)")
+    parser.add_argument("--port", type=int, default=7071, help="the port; 0: any free one (default: 7071)")
     parser.add_argument("--directory", type=Path, default=Path.cwd(), help="where function_app.py is (default: here)")
     parser.add_argument("--quiet", action="store_true", help="log warnings and errors only")
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input closes")

@@ -1,6 +1,6 @@
-"""Entra's side of authentication, on this machine: an authority with keys of its own, which signs tokens as Entra does.
+"""Entra's side of authentication, on this machine: an authority with its own keys that signs tokens as Entra does.
 
-The service trusts it when SCIM_ENTRA_AUTHORITY names it. Key sets are served over HTTP, as Entra serves them.
+The service trusts it when SCIM_ENTRA_AUTHORITY names it. It serves key sets over HTTP, as Entra does.
 """
 
 import json
@@ -13,7 +13,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-ASSERTION_SECONDS = 3900  # as Entra's example has it
+ASSERTION_SECONDS = 3900  # as in Entra's example
 SYNC_FABRIC = "00000014-0000-0000-c000-000000000000"
 
 
@@ -32,7 +32,7 @@ class Key:
 
 
 class Authority:
-    """Signs with its newest key, and serves all of them. `url` is what SCIM_ENTRA_AUTHORITY is to be."""
+    """Signs with its newest key, and serves all of them. `url` is the value for SCIM_ENTRA_AUTHORITY."""
 
     def __init__(self, *keys: Key) -> None:
         self.keys = list(keys) or [Key("first")]
@@ -58,7 +58,7 @@ class Authority:
             self._runner = None
 
     def assertion(self, tenant: str, subject: str, audience: str, now: float | None = None, **changes: Any) -> str:
-        """A client assertion, with the claims of a v2 token. A claim that is changed to None is left out."""
+        """A client assertion with the claims of a v2 token. A claim that you set to None is left out."""
         application = audience.removeprefix("api://").removesuffix("/.default")
         issuer = f"{self.url}/{tenant}/v2.0"
         claims = {
@@ -91,7 +91,7 @@ class Authority:
         return self.sign(claims | _times(now) | changes)
 
     def sign(self, claims: dict[str, Any], **header: Any) -> str:
-        """These claims, those that are None left out, signed by the newest key, which the header names."""
+        """These claims without those that are None, signed by the newest key. The header names the key."""
         key = self.keys[-1]
         kept = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode(kept, key.private, algorithm="RS256", headers={"kid": key.id, **header})

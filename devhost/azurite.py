@@ -22,34 +22,34 @@ NPM = Path(__file__).parent / "npm"
 INSTALLED = Path(__file__).parents[1] / ".azurite" / "package"
 MAIN = Path("node_modules/azurite/dist/src/table/main.js")
 ACCOUNT = "devstoreaccount1"
-# Not a secret: every Azurite has this account with this key.
+# This is no secret: every Azurite has this account with this key.
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-START_SECONDS = 60  # starting takes one or two; a cold disk under load takes longer
+START_SECONDS = 60  # a start takes one or two, and more from a cold disk under load
 STOP_SECONDS = 10
 PORT_ATTEMPTS = 5
 PORTS = range(15_000, 32_000)
-"""Free ports are taken from these: systems give higher ones to clients, who would take one between choice and use."""
+"""Free ports come from this range. Clients get higher ports from the system, so none takes a port just chosen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Azurite:
-    """A running table service on 127.0.0.1. It ends with `stop`, or by itself when this process is gone."""
+    """A running table service on 127.0.0.1. It ends with `stop`, or when this process ends."""
 
     port: int
     process: subprocess.Popen[bytes]
 
     @classmethod
     def start(cls, port: int | None = None, data: Path | None = None, log: Path | None = None) -> Self:
-        """Azurite answers on `port`, or on a free one; it keeps its tables in the folder `data`, or in memory.
+        """Azurite answers on `port`, or on a free one. Its tables are in the folder `data`, or in memory.
 
-        Raises PortInUseError, and DevhostError when it cannot be installed or started or `data` is in use.
+        Raises PortInUseError. Raises DevhostError when Azurite cannot be installed or started, or `data` is in use.
         """
         node, folder = installed()
         main = folder / MAIN
         for _ in range(PORT_ATTEMPTS - 1 if port is None else 0):
             try:
                 return cls._start(node, main, free_port(), data, log)
-            except PortInUseError:  # someone took the free port before Azurite did
+            except PortInUseError:  # another process took the free port before Azurite did
                 continue
         return cls._start(node, main, port or free_port(), data, log)
 
@@ -62,7 +62,7 @@ class Azurite:
                 stdout=output,
                 stderr=output,
                 pass_fds=lock,
-                start_new_session=True,  # Ctrl-C must reach the app first, which then stops Azurite
+                start_new_session=True,  # Ctrl-C must reach only the app, which then stops Azurite
             )
             azurite = cls(port, process)
             try:
@@ -74,12 +74,12 @@ class Azurite:
 
     @property
     def connection_string(self) -> str:
-        """What the storage SDKs take."""
+        """The connection string for the storage SDKs."""
         endpoint = f"http://127.0.0.1:{self.port}/{ACCOUNT}"
         return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};TableEndpoint={endpoint};"
 
     def stop(self) -> None:
-        """Azurite has saved its data and its process is gone. Stopping again does nothing."""
+        """Azurite has saved its data, and its process has ended. A second stop does nothing."""
         if self.process.stdin is not None:
             self.process.stdin.close()
         try:
@@ -103,17 +103,17 @@ class Azurite:
             if self.process.poll() is not None:
                 if "EADDRINUSE" in said:
                     raise PortInUseError(
-                        f"Port {self.port} is in use: stop what listens there, or give Azurite another port."
+                        f"Port {self.port} is in use. Stop what listens there, or give Azurite another port."
                     )
-                raise DevhostError(f"Azurite ended at its start and said: {said.strip() or 'nothing'}")
+                raise DevhostError(f"Azurite ended while it started. It said: {said.strip() or 'nothing'}")
             time.sleep(0.02)
-        raise DevhostError(f"Azurite did not start within {START_SECONDS} seconds: try again when the machine is idle.")
+        raise DevhostError(f"Azurite did not start within {START_SECONDS} seconds. Try again when the machine is idle.")
 
 
 def installed() -> tuple[Node, Path]:
-    """Node.js, and the folder with the Azurite that package-lock.json names. The first time they are fetched.
+    """Node.js, and the folder with the Azurite that package-lock.json names. They are fetched once.
 
-    Of several processes that need them at the same time one fetches them, and the others wait. Raises DevhostError.
+    When several processes need them at the same time, one fetches them and the others wait. Raises DevhostError.
     """
     INSTALLED.mkdir(parents=True, exist_ok=True)
     with (INSTALLED / "lock").open("w") as lock:
@@ -128,7 +128,7 @@ def _install(node: Node) -> Path:
     if (folder / MAIN).exists():
         return folder
     print("Installing Azurite (once, about half a minute) ...", flush=True)
-    # Installed aside and then renamed: half an installation is never found.
+    # It is installed in another folder, which is then renamed: so nobody finds half an installation.
     with tempfile.TemporaryDirectory(dir=INSTALLED, ignore_cleanup_errors=True) as aside:
         fresh = Path(aside) / "azurite"
         fresh.mkdir()
@@ -141,7 +141,7 @@ def _install(node: Node) -> Path:
 
 def _npm_ci(node: Node, folder: Path) -> None:
     options = ["--ignore-scripts", "--engine-strict=false", "--no-audit", "--no-fund", "--loglevel=error"]
-    patience = ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]  # npm's own is over a minute
+    patience = ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]  # npm's default is over a minute
     command = [*node.npm, "ci", *options, *patience]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -152,7 +152,7 @@ def _npm_ci(node: Node, folder: Path) -> None:
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nothing listens on at this moment, and that no client will have by chance."""
+    """A port on 127.0.0.1 that is free at this moment. The system does not give it to clients."""
     while True:
         port = PORTS.start + secrets.randbelow(len(PORTS))
         with socket.socket() as probe:
@@ -181,7 +181,7 @@ def _open_log(log: Path | None) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _locked(data: Path | None) -> Iterator[tuple[int, ...]]:
-    """The folder, locked by an open file for as long as a process has it open: Azurite inherits it."""
+    """The folder, locked by an open file. Azurite inherits the file, so the lock holds until both processes end."""
     if data is None:
         yield ()
         return
@@ -190,5 +190,5 @@ def _locked(data: Path | None) -> Iterator[tuple[int, ...]]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DevhostError(f"Another Azurite keeps its tables in {data}: stop it, or use another folder.") from None
+            raise DevhostError(f"Another Azurite keeps its tables in {data}. Stop it, or use another folder.") from None
         yield (lock.fileno(),)

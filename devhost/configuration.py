@@ -1,4 +1,4 @@
-"""host.json and local.settings.json, read as the Functions host and its Core Tools read them."""
+"""Reads host.json and local.settings.json as the Functions host and its Core Tools do."""
 
 import json
 from collections.abc import MutableMapping
@@ -11,23 +11,23 @@ from devhost.errors import DevhostError
 
 @dataclass(frozen=True, slots=True)
 class HostConfiguration:
-    """What of host.json matters here: what stands before every route, and the headers on every response."""
+    """The part of host.json that matters here: the prefix of every route, and the headers of every response."""
 
     route_prefix: str
     custom_headers: dict[str, str]
 
 
 def read_host_json(directory: Path) -> HostConfiguration:
-    """The configuration of the app in this directory; the host's defaults where it says nothing."""
+    """The configuration of the app in this directory. The host's defaults fill what it leaves out."""
     http = _read(directory / "host.json").get("extensions", {}).get("http", {})
     return HostConfiguration(http.get("routePrefix", "api").strip("/"), http.get("customHeaders", {}))
 
 
 def apply_local_settings(directory: Path, environment: MutableMapping[str, str]) -> None:
-    """The values of local.settings.json are in the environment; a variable that was there already stays."""
+    """The values of local.settings.json are in the environment. A variable that was set before stays."""
     settings = _read(directory / "local.settings.json")
     if settings.get("IsEncrypted"):
-        raise DevhostError("local.settings.json is encrypted: decrypt it with `func settings decrypt`, then try again.")
+        raise DevhostError("local.settings.json is encrypted. Decrypt it with `func settings decrypt`, then try again.")
     for name, value in settings.get("Values", {}).items():
         environment.setdefault(name, str(value))
 

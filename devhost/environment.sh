@@ -1,14 +1,14 @@
 #!/bin/sh
-# Makes .venv (or the folder that VENV names), with Python 3.13, hold the packages of the requirement files given as
-# arguments. Does nothing when it does already: the stamp is a checksum of the files' content. Every file that pip fetches
-# must have a hash there: `make lock` writes them.
+# Installs the packages of the given requirement files into .venv (or the folder that VENV names), with Python 3.13. It
+# does nothing if they are there already: a stamp holds a checksum of the files. Every package that pip fetches must
+# have its hash in the files: `make lock` writes the hashes.
 set -eu
 venv=${VENV:-.venv}
 
 say() { echo "$*" >&2; }
 
-# The versions that this machine's pyenv and uv know need not be the default: look them up by their names.
-candidates() {
+# The default Python can be another version than 3.13. pyenv and uv may have 3.13, so their folders are listed, too.
+installed_pythons() {
     for name in python3.13 python3 python; do command -v "$name" || true; done
     for root in "${PYENV_ROOT:-}" "${HOME:-}/.pyenv"; do
         ls -d "$root"/versions/3.13*/bin/python3.13 2>/dev/null || true
@@ -16,17 +16,17 @@ candidates() {
     if command -v uv >/dev/null; then uv python find --system 3.13 2>/dev/null || true; fi
 }
 
-# A pyenv shim is found on PATH even where it has no such version behind it, so each one is tried.
+# PATH can have a pyenv shim without a Python of that version behind it. So each one is tried.
 works() { "$1" -c "import sys, $2; sys.exit(sys.version_info[:2] != (3, 13))" >/dev/null 2>&1; }
 
 find_python() {
-    candidates | while read -r python; do
+    installed_pythons | while read -r python; do
         if works "$python" "venv, ensurepip"; then echo "$python"; break; fi
     done
 }
 
 if ! works "$venv"/bin/python pip; then
-    rm -rf "$venv"  # first, lest an activated half of it be found as the Python to make it with
+    rm -rf "$venv"  # first: if the broken folder is activated, PATH would offer its Python
     python=$(find_python)
     if [ -z "$python" ]; then
         say "Python 3.13 with venv and pip is needed and was not found: install it (uv python install 3.13," \

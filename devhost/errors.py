@@ -1,5 +1,5 @@
 class DevhostError(Exception):
-    """Something the developer can put right. The text is for them: one sentence that says what to do."""
+    """Something that the developer can correct. The text tells them what to do."""
 
 
 class PortInUseError(DevhostError):

@@ -17,7 +17,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-DEFAULT_BODY_LIMIT = 104_857_600  # the host's; FUNCTIONS_REQUEST_BODY_SIZE_LIMIT lowers it
+DEFAULT_BODY_LIMIT = 104_857_600  # the host's limit; FUNCTIONS_REQUEST_BODY_SIZE_LIMIT lowers it
 _BODILESS = (204, 304)
 
 
@@ -33,12 +33,12 @@ class FunctionsHost:
 
     @classmethod
     async def start(cls, directory: Path, body_limit: int = DEFAULT_BODY_LIMIT) -> Self:
-        """The app in this directory, imported and indexed. Raises DevhostError when the host would not start it."""
+        """The app in this directory, imported and indexed. Raises DevhostError for an app that the host refuses."""
         configuration = read_host_json(directory)
         return cls(await worker.start(directory), configuration, body_limit)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """One request: what refuses it, the function that answers, what Kestrel makes of the answer."""
+        """Answers one request: refuses it or calls its function, then checks the answer as Kestrel does."""
         started = time.perf_counter()
         name = "-"
         try:
@@ -56,7 +56,7 @@ class FunctionsHost:
         await _send(send, scope["method"], response, self.custom_headers)
 
     async def _admit(self, scope: Message, receive: Receive) -> tuple[Function, FunctionRequest]:
-        """The function that is to answer, and the request as it will see it. Raises RefusedError."""
+        """The function for this request, and the request as the function sees it. Raises RefusedError."""
         raw_path, raw_query = scope["raw_path"], scope["query_string"]
         if len(scope["method"]) + len(raw_path) + len(raw_query) + len(" ? HTTP/1.1\r\n") > requests.MAX_REQUEST_LINE:
             raise RefusedError(414, "the request line is too long")
@@ -78,7 +78,7 @@ class FunctionsHost:
         )
 
     async def _read_body(self, headers: dict[str, str], receive: Receive) -> bytes:
-        """The body, which the worker gets only with a Content-Length. Raises RefusedError for a monstrous one."""
+        """The body. The worker gets it only with a Content-Length. Raises RefusedError for one that is too large."""
         if int(headers.get("content-length", 0)) > self.body_limit:
             raise RefusedError(413, "the body is too large")
         body = bytearray()
@@ -92,18 +92,18 @@ class FunctionsHost:
             if len(body) > self.body_limit:
                 raise RefusedError(413, "the body is too large")
         if body and "content-length" not in headers:
-            log.warning("The host passes no body on to the function, for the request has no Content-Length.")
+            log.warning("The function gets no body, because the request has no Content-Length.")
             return b""
         return bytes(body)
 
 
 def _sendable(response: FunctionResponse) -> FunctionResponse:
-    """The response, if Kestrel would send it. Raises InvocationError."""
+    """The response, if Kestrel can send it. Raises InvocationError."""
     if response.body and response.status in _BODILESS:
         raise InvocationError(f"a body with status {response.status}")
     for name, value in response.headers.items():
         if not (name.isascii() and value.isascii()) or any(ord(c) < ord(" ") for c in value):
-            raise InvocationError(f"the header {name} holds what is no printable ASCII character")
+            raise InvocationError(f"the header {name} holds a character that is not printable ASCII")
     return response
 
 
@@ -117,5 +117,5 @@ async def _send(send: Send, method: str, response: FunctionResponse, custom_head
 
 
 def _target(scope: Message) -> str:
-    """The path as it came, percent-encoded: a log line that no client can break. Queries can hold keys: left out."""
+    """The path as it came, percent-encoded: it cannot break a log line. A query is left out: it can hold keys."""
     return str(scope["raw_path"].decode("latin-1"))

@@ -1,4 +1,4 @@
-"""Node.js for Azurite: the one on PATH, or else the one that comes as a Python wheel."""
+"""Node.js for Azurite: the one on PATH, or the one from a Python wheel."""
 
 import importlib
 import importlib.util
@@ -11,20 +11,20 @@ from pathlib import Path
 
 from devhost.errors import DevhostError
 
-OLDEST_MAJOR = 20  # Azurite's table service runs on 20; its package asks for 22 and npm only warns
+OLDEST_MAJOR = 20  # Azurite's table service runs on 20. Its package asks for 22, but npm only warns
 _WHEEL = Path(__file__).with_name("requirements-node.txt")
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A Node.js: its executable, and the words that call its npm."""
+    """A Node.js: its executable, and the command words for its npm."""
 
     executable: str
     npm: tuple[str, ...]
 
 
 def find_node() -> Node:
-    """A Node.js that can run Azurite. Installs the wheel into this virtual environment where there is none."""
+    """A Node.js that can run Azurite. If there is none, the wheel is installed into this virtual environment."""
     return _node_on_path() or _node_of_wheel() or _install_wheel()
 
 
@@ -44,7 +44,7 @@ def _node_of_wheel() -> Node | None:
         return None
     root = Path(spec.origin).parent
     executable = str(root / "bin" / "node")
-    # The wheel's own npm and npx look for their code in the wrong folder.
+    # The wheel's own commands npm and npx look for their code in the wrong folder.
     return Node(executable, (executable, str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")))
 
 

@@ -1,7 +1,7 @@
-"""`python -m devhost.play_entra`: plays Entra's side of the four ways in, against an endpoint that runs.
+"""`python -m devhost.play_entra`: plays Entra against a running endpoint, with all four kinds of credentials.
 
-An operator's part is done by `python -m scim_core.admin`; what it prints for Entra's Connectivity page is all that this
-gets to know. Then it does what Entra does: Test Connection, and the life of a user and a group.
+`python -m scim_core.admin` does the operator's part. This program knows only what that prints for Entra's Connectivity
+page. Then it does what Entra does: Test Connection, and the life of a user and a group.
 """
 
 import argparse
@@ -35,7 +35,7 @@ _PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A customer of the service: its Entra tenant, and what was pasted into the Connectivity page."""
+    """A customer of the service: its Entra tenant, and the fields of its Connectivity page."""
 
     id: str
     kind: str
@@ -44,12 +44,12 @@ class Customer:
 
     @property
     def scim_url(self) -> str:
-        """The Tenant URL, by whichever name the page has for it."""
+        """The Tenant URL. The page has two names for it."""
         return self.pasted.get("Tenant URL") or self.pasted["SCIM URL"]
 
 
 async def onboarded(kind: str, url: str) -> Customer:
-    """A new customer with a credential of this kind; `url` is scheme and host of the service."""
+    """A new customer with a credential of this kind. `url` is scheme and host of the service."""
     entra_tenant, name = str(uuid4()), f"play-{kind}-{secrets.token_hex(4)}"
     pinned = {
         "federation": ["--subject", SUBJECT, "--audience", f"api://{WORKLOAD_IDENTITY}/.default"],
@@ -61,7 +61,7 @@ async def onboarded(kind: str, url: str) -> Customer:
 
 
 async def administer(*arguments: str) -> Any:
-    """What the administration prints. Raises DevhostError with the sentence that it says when it fails."""
+    """What the administration prints. If it fails, raises DevhostError with its sentence."""
     command = [sys.executable, "-m", "scim_core.admin", "--json", *arguments]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=os.environ)
@@ -72,7 +72,7 @@ async def administer(*arguments: str) -> Any:
 
 
 class Entra:
-    """The provisioning service, acting for one customer. `tell` is told of each exchange."""
+    """The provisioning service of one customer. `tell` gets a line for each exchange."""
 
     def __init__(self, http: aiohttp.ClientSession, customer: Customer, authority: Authority, *, quiet: bool) -> None:
         self._http = http
@@ -82,7 +82,7 @@ class Entra:
         self._bearer = ""
 
     async def bearer(self) -> str:
-        """The bearer token of the next requests, had in the way that the Connectivity page says."""
+        """The bearer token for the next requests, obtained as the Connectivity page says."""
         pasted = self._customer.pasted
         match self._customer.kind:
             case "token":
@@ -146,7 +146,7 @@ class Entra:
 
 
 async def play(kinds: list[str], url: str, authority: Authority, *, quiet: bool = False) -> list[Customer]:
-    """Each kind, with a customer of its own: the customers. Raises DevhostError."""
+    """Plays each kind, with one customer each. Returns the customers. Raises DevhostError."""
     customers = []
     async with aiohttp.ClientSession() as http:
         for kind in kinds:
@@ -160,14 +160,16 @@ async def play(kinds: list[str], url: str, authority: Authority, *, quiet: bool 
 
 
 def main() -> int:
-    """The exit code: 0 when all went as Entra expects, else 1 with a sentence."""
+    """The exit code: 0 when all went as Entra expects, 1 with a sentence when not."""
     parser = argparse.ArgumentParser(prog="python -m devhost.play_entra", description=__doc__)
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"any of {', '.join(KINDS)} (default: all)")
     parser.add_argument("--url", default="http://localhost:7071", help="scheme and host of the service")
-    parser.add_argument("--authority-port", type=int, default=DEFAULT_AUTHORITY_PORT, help="where keys are served")
+    parser.add_argument(
+        "--authority-port", type=int, default=DEFAULT_AUTHORITY_PORT, help="the port that serves the keys"
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.kinds) - set(KINDS):
-        parser.error(f"{', '.join(sorted(unknown))}: choose among {', '.join(KINDS)}")
+        parser.error(f"{', '.join(sorted(unknown))}: choose from {', '.join(KINDS)}")
     os.environ.setdefault("SCIM_STORAGE_CONNECTION", "UseDevelopmentStorage=true")
     try:
         asyncio.run(_play_alone(arguments.kinds or list(KINDS), arguments.url, arguments.authority_port))

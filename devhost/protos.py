@@ -1,7 +1,7 @@
-"""Stand-ins for the messages of the Functions RPC protocol, which azure_functions_runtime takes by injection.
+"""Stand-ins for the messages of the Functions RPC protocol. azure_functions_runtime gets them as an argument.
 
-As strict about types as protobuf is, because code that passes with a lenient double fails in Azure. Cookies, retry
-policies and streams, which no function here uses, have no stand-in.
+They are as strict about types as protobuf. Otherwise code could pass here and fail in Azure. Cookies, retry policies
+and streams are left out: no function here uses them.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 
 class Message:
-    """A message with the fields it was given; `ONE_OF` lists, per group, the fields of which one is set."""
+    """A message with the fields that it was given. `ONE_OF` has groups of fields: one field of each group is set."""
 
     ONE_OF: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
@@ -52,7 +52,7 @@ class RpcHttp(Message):
 
 
 class BindingInfo(Message):
-    """A binding of a function; the numbers are its directions."""
+    """A binding of a function. The numbers are its directions."""
 
     undefined, out, inout = 0, 1, 2
 

@@ -1,9 +1,9 @@
-"""What the Functions host makes of an HTTP request before the worker sees it."""
+"""How the Functions host changes an HTTP request before the worker sees it."""
 
 import re
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
-MAX_REQUEST_LINE = 8 * 1024  # Kestrel's; Azure's front end is stricter still
+MAX_REQUEST_LINE = 8 * 1024  # Kestrel's limit; Azure's front end has a lower one
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -11,7 +11,7 @@ _PATH_SAFE = "/%:@!$&'()*+,;=~"
 
 
 class RefusedError(Exception):
-    """The host answers with this status and an empty body, and no function hears of the request."""
+    """The host answers with this status and an empty body, without a call of the function."""
 
     def __init__(self, status: int, reason: str) -> None:
         self.status = status
@@ -19,7 +19,7 @@ class RefusedError(Exception):
 
 
 def decode_path(raw: bytes) -> str:
-    """The path as Kestrel has it: percent-decoded once, except %2F and what is not UTF-8; no dot segments."""
+    """The path as in Kestrel: percent-decoded once, except %2F and bytes that are not UTF-8. No dot segments."""
     decoded = _ESCAPES.sub(lambda run: _decode_escapes(run[0]), raw.decode("latin-1"))
     if "\0" in decoded:
         raise RefusedError(400, "a NUL in the path")
@@ -27,13 +27,13 @@ def decode_path(raw: bytes) -> str:
 
 
 def encode_url(scheme: str, host: str, path: str, query: str) -> str:
-    """The URL the function sees: the decoded path encoded again, the query as it came."""
+    """The URL that the function sees: the decoded path, encoded again, and the query as it came."""
     url = f"{scheme}://{host}{quote(_STRAY_PERCENT.sub('%25', path), safe=_PATH_SAFE)}"
     return f"{url}?{query}" if query else url
 
 
 def read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Lower-case names; the values of a repeated header joined by commas. Refuses values that are not UTF-8."""
+    """Headers by lower-case name. A repeated header has its values joined by commas. Refuses bytes beyond UTF-8."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in pairs:
         name = raw_name.decode("latin-1").lower()
@@ -48,7 +48,7 @@ def read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def read_query(query: str) -> dict[str, str]:
-    """Names in any letter case are one; repeated values are joined by commas; empty values are dropped."""
+    """Parameters by name, in any letter case. Repeated values are joined by commas, and empty values are dropped."""
     values: dict[str, tuple[str, list[str]]] = {}
     for name, value in parse_qsl(query):
         values.setdefault(name.lower(), (name, []))[1].append(value)

@@ -1,7 +1,7 @@
 """Which function answers a path: ASP.NET route templates, in the order of the Functions host.
 
-The host tries routes in the order of the functions' names, not of the templates' precision, and the first that fits
-path and method wins.
+The host tries routes in the order of the functions' names, even if a later template is more precise. The first one
+that fits path and method wins.
 """
 
 import re
@@ -30,7 +30,7 @@ class Route:
     pattern: re.Pattern[str]
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
-        """The route values of this path, such as {"id": "42"}; None when the route does not fit."""
+        """The route values of this path, such as {"id": "42"}. None when the route does not fit."""
         found = self.pattern.fullmatch(path)
         if found is None or (self.function.methods and method not in self.function.methods):
             return None
@@ -38,7 +38,7 @@ class Route:
 
 
 def arrange(functions: Iterable[Function], prefix: str) -> list[Route]:
-    """The routes in the order in which the host tries them. Raises DevhostError for what the host refuses."""
+    """The routes in the order in which the host tries them. Raises DevhostError for a route that the host refuses."""
     routes: list[Route] = []
     for function in sorted(functions, key=lambda item: item.name.upper()):
         template = f"{prefix}/{function.route}".strip("/")
@@ -64,7 +64,7 @@ def is_reserved(path: str) -> bool:
 def compile_template(template: str) -> re.Pattern[str]:
     """A pattern for {id}, {id?}, {id:int}, {*rest} and literals. Raises DevhostError for other templates.
 
-    Letter case and one slash at the end do not matter. An empty segment fits nothing but the middle of {*rest}.
+    Letter case and one slash at the end do not matter. An empty segment fits only inside {*rest}.
     """
     pattern = "".join(_segment(segment) for segment in filter(None, template.split("/")))
     return re.compile(f"(?i){pattern}/?")
@@ -75,7 +75,7 @@ def _segment(segment: str) -> str:
     if found is None:
         if "{" in segment:
             raise DevhostError(
-                f"The route segment {segment} is beyond the local host: make the parameter the whole of it."
+                f"The local host does not support the route segment {segment}: make the parameter the whole segment."
             )
         return "/" + re.escape(segment)
     if found["star"]:
@@ -84,7 +84,7 @@ def _segment(segment: str) -> str:
     for constraint in filter(None, found["constraints"].split(":")):
         if constraint not in _CONSTRAINTS:
             raise DevhostError(
-                f"The route constraint {constraint} is beyond the local host: use one of {[*_CONSTRAINTS]}."
+                f"The local host does not support the route constraint {constraint}: use one of {[*_CONSTRAINTS]}."
             )
         value = _CONSTRAINTS[constraint]
     piece = f"/(?P<{found['name']}>{value})"
@@ -101,4 +101,6 @@ def _refuse(function: Function, template: str, earlier: Iterable[Route]) -> None
     for route in earlier:
         same_methods = not (route.function.methods and function.methods) or route.function.methods & function.methods
         if route.template.lower() == template.lower() and same_methods:
-            raise DevhostError(f"{function.name}: the host refuses the route, which {route.function.name} has already.")
+            raise DevhostError(
+                f"{function.name}: the host refuses this route, because {route.function.name} has it already."
+            )

@@ -1,4 +1,4 @@
-"""`make run`: Azurite, a bearer token, and the function app that uses both; prints what to paste into Entra."""
+"""`make run`: Azurite, a bearer token, and the function app that uses both. It prints what to paste into Entra."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ DEFAULT_AZURITE_PORT = 10002  # where tools look for Azurite's tables
 _HIGHEST_PORT = 65_535
 
 _BANNER = """
-The SCIM endpoint answers. Entra needs, once a tunnel has given this port a public address:
+The SCIM endpoint answers. When a tunnel gives this port a public address, Entra needs:
 
   Tenant URL    {url}
   Secret Token  {token}
@@ -33,7 +33,7 @@ Tables: {tables}, Azurite on port {azurite_port}. Ctrl-C stops both.
 """
 
 _TENANTS_BANNER = """
-It serves many tenants; the token above is that of the tenant `default`. Others are made in another terminal:
+It serves many tenants. The token above belongs to the tenant `default`. Create others in another terminal:
 
   export SCIM_STORAGE_CONNECTION='{connection}'
   .venv/bin/python -m scim_core.admin --url {public_url} tenants create Contoso
@@ -42,7 +42,7 @@ It serves many tenants; the token above is that of the tenant `default`. Others 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the environment asks for: PORT, AZURITE_PORT, AZURITE=disk|memory, SCIM_TOKEN, TENANTS=one|registry."""
+    """What the environment sets: PORT, AZURITE_PORT, AZURITE=disk|memory, SCIM_TOKEN, TENANTS=one|registry."""
 
     port: int = DEFAULT_PORT
     azurite_port: int | None = None
@@ -52,22 +52,22 @@ class Options:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Raises DevhostError for a value that cannot be."""
+        """Raises DevhostError for a value that is not allowed."""
         port = _port(environment, "PORT") or DEFAULT_PORT
         kind = environment.get("AZURITE") or "disk"
         if kind not in ("disk", "memory"):
-            raise DevhostError(f"AZURITE is {kind}: set it to disk, which keeps what is provisioned, or to memory.")
-        # Each port has a folder of its own, so that several endpoints run side by side and keep apart.
+            raise DevhostError(f"AZURITE is {kind}. Set it to disk, which keeps the data, or to memory.")
+        # Each port has its own folder, so that several endpoints can run at the same time.
         data = Path(".azurite", str(port)) if kind == "disk" else None
         tenants = environment.get("TENANTS") or "one"
         if tenants not in ("one", "registry"):
-            raise DevhostError(f"TENANTS is {tenants}: set it to one, or to registry for many tenants.")
+            raise DevhostError(f"TENANTS is {tenants}. Set it to one, or to registry for many tenants.")
         token = environment.get("SCIM_TOKEN") or None
         return cls(port, _port(environment, "AZURITE_PORT"), data, token, tenants == "registry")
 
 
 def main() -> int:
-    """The exit code: 0 after Ctrl-C or SIGTERM, 1 with a sentence when the endpoint cannot run."""
+    """The exit code: 0 after Ctrl-C or SIGTERM. 1 with a sentence when the endpoint cannot run."""
     try:
         serve(Options.from_environment(os.environ))
     except DevhostError as error:
@@ -79,7 +79,7 @@ def main() -> int:
 
 
 def serve(options: Options) -> None:
-    """Azurite and the endpoint run until a signal; then neither does."""
+    """Azurite and the endpoint run until a signal. Then both have ended."""
     server.configure_logging()
     server.handle_signals()
     with server.listen(options.port) as listener, start_azurite(options) as azurite:
@@ -87,7 +87,7 @@ def serve(options: Options) -> None:
         os.environ |= {
             "SCIM_TOKEN_SHA256": hashlib.sha256(token.encode()).hexdigest(),
             "SCIM_STORAGE_CONNECTION": azurite.connection_string,
-            "SCIM_STORAGE_ACCOUNT_URL": "",  # an account in local.settings.json would contradict Azurite
+            "SCIM_STORAGE_ACCOUNT_URL": "",  # an account in local.settings.json contradicts Azurite
         }
         if options.has_registry:
             os.environ |= registry_settings(options, os.environ)
@@ -104,7 +104,7 @@ def serve(options: Options) -> None:
 
 
 def registry_settings(options: Options, environment: Mapping[str, str]) -> dict[str, str]:
-    """What many tenants need besides: a public URL and a key, the ones that are set or else ones of this machine."""
+    """What many tenants need in addition: a public URL and a key. If they are not set, this machine makes them."""
     usual = f"http://localhost:{options.port}"
     return {
         "SCIM_TENANTS": "registry",
@@ -114,11 +114,11 @@ def registry_settings(options: Options, environment: Mapping[str, str]) -> dict[
 
 
 def start_azurite(options: Options) -> Azurite:
-    """Azurite on the port that was asked for, else on its usual one, else on a free one."""
+    """Azurite on the port that the environment sets. Without one, on its usual port, or on a free one."""
     if options.azurite_port is not None:
         return Azurite.start(options.azurite_port, options.data)
     try:
-        server.listen(DEFAULT_AZURITE_PORT).close()  # costs nothing, where a start in vain costs a second
+        server.listen(DEFAULT_AZURITE_PORT).close()  # this look is free, but a start that fails costs a second
         return Azurite.start(DEFAULT_AZURITE_PORT, options.data)
     except PortInUseError:
         return Azurite.start(None, options.data)
@@ -130,7 +130,7 @@ def kept_token(folder: Path | None) -> str:
 
 
 def kept(folder: Path | None, name: str, make: Callable[[], str]) -> str:
-    """The secret of this folder, made the first time and readable by its owner alone; without a folder a new one."""
+    """The secret of this folder. It is made once, and only its owner can read it. Without a folder, a new one."""
     path = folder / name if folder else None
     if path and path.exists() and (text := path.read_text().strip()):
         return text
@@ -146,7 +146,7 @@ def _port(environment: Mapping[str, str], name: str) -> int | None:
     if not text:
         return None
     if not text.isdecimal() or not 0 < int(text) <= _HIGHEST_PORT:
-        raise DevhostError(f"{name} is {text}: set it to a number from 1 to {_HIGHEST_PORT}.")
+        raise DevhostError(f"{name} is {text}. Set it to a number from 1 to {_HIGHEST_PORT}.")
     return int(text)
 
 

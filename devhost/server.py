@@ -21,14 +21,14 @@ from devhost.host import DEFAULT_BODY_LIMIT, FunctionsHost
 log = logging.getLogger("devhost")
 
 ADDRESS = "127.0.0.1"
-KEEP_ALIVE_SECONDS = 130  # Kestrel's
+KEEP_ALIVE_SECONDS = 130  # Kestrel's limit
 SHUTDOWN_SECONDS = 5
-# One line a call, or several, of which none tells what the access line does not.
+# They write lines for each call. The access line has all that these lines tell.
 _QUIET_LOGGERS = ("azure.functions", "azure.core.pipeline.policies.http_logging_policy", "uvicorn.error")
 
 
 def listen(port: int) -> socket.socket:
-    """A socket that listens on this port, or on a free one for 0. Raises PortInUseError, DevhostError."""
+    """A socket that listens on this port. 0: on any free port. Raises PortInUseError, DevhostError."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -37,13 +37,13 @@ def listen(port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise PortInUseError(f"Port {port} is in use: stop what listens there, or choose another port.") from None
-        raise DevhostError(f"Port {port} cannot be used ({error.strerror}): choose another port.") from None
+            raise PortInUseError(f"Port {port} is in use. Stop what listens there, or choose another port.") from None
+        raise DevhostError(f"Port {port} cannot be used ({error.strerror}). Choose another port.") from None
     return listener
 
 
 def run(directory: Path, listener: socket.socket, started: Callable[[], None]) -> None:
-    """The app of this directory answers on the listener until SIGINT, SIGTERM or SIGHUP; `started` is told when.
+    """The app of this directory answers on the listener until SIGINT, SIGTERM or SIGHUP. It first calls `started`.
 
     Raises DevhostError when the app does not start.
     """
@@ -51,18 +51,18 @@ def run(directory: Path, listener: socket.socket, started: Callable[[], None]) -
     try:
         asyncio.run(_serve(directory, listener, started), loop_factory=auto_loop_factory())
     except KeyboardInterrupt:
-        return  # uvicorn has finished what was under way, and raised the signal that ended it once more
+        return  # uvicorn has finished its requests, and has raised the signal again
 
 
 def configure_logging(level: int = logging.INFO) -> None:
-    """Log records of this level and above go to standard error, a line each."""
+    """Log records of this level and above go to standard error, one line each."""
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
     for name in _QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def handle_signals() -> None:
-    """SIGTERM and SIGHUP end this process as Ctrl-C does: by KeyboardInterrupt, so that everything is stopped."""
+    """SIGTERM and SIGHUP end this process like Ctrl-C: with KeyboardInterrupt, so that everything is stopped."""
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
@@ -87,13 +87,13 @@ async def _serve(directory: Path, listener: socket.socket, started: Callable[[],
     finally:
         ticking.cancel()
         worker.stop()
-        # The worker ends without telling the app, so a connection that the app holds open to the end is no error.
+        # The worker ends without a word to the app. So a connection that the app still has open then is no error.
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
 
 
 def _tell_failure(ticking: asyncio.Task[None]) -> None:
     if not ticking.cancelled() and (error := ticking.exception()):
-        log.error("No timer is called any more", exc_info=error)
+        log.error("The timers have stopped", exc_info=error)
 
 
 class _Server(uvicorn.Server):

@@ -1,4 +1,4 @@
-"""Timer-triggered functions, called when their schedule says so. The host in Azure calls one instance of them all."""
+"""Calls timer-triggered functions on their schedule. The host in Azure calls each timer on one instance only."""
 
 import asyncio
 import logging
@@ -17,13 +17,13 @@ _FIELDS = 6
 
 
 def check(timers: Sequence[Timer]) -> None:
-    """Raises DevhostError for a schedule that the host would not take: six fields, of which the first is seconds."""
+    """Raises DevhostError for a schedule that the host refuses. It must have six fields, seconds first."""
     for timer in timers:
         _occurrences(timer)
 
 
 async def run(timers: Sequence[Timer]) -> None:
-    """Every timer is called at its times until this is cancelled. A call that fails is logged; the next one is made."""
+    """Every timer is called at its times until this is cancelled. A failed call is logged, and the timer goes on."""
     await asyncio.gather(*map(_run, timers))
 
 
@@ -39,9 +39,9 @@ async def _run(timer: Timer) -> None:
 
 
 def _occurrences(timer: Timer) -> CronSim:
-    if len(timer.schedule.split()) != _FIELDS:  # of five, cronsim would take the first for minutes
+    if len(timer.schedule.split()) != _FIELDS:  # with five fields, cronsim takes the first one as minutes
         raise DevhostError(f"The schedule {timer.schedule!r} of {timer.name} must have six fields, seconds first.")
     try:
         return CronSim(timer.schedule, datetime.now(UTC))
     except CronSimError as error:
-        raise DevhostError(f"The schedule {timer.schedule!r} of {timer.name} is none: {error}.") from None
+        raise DevhostError(f"The schedule {timer.schedule!r} of {timer.name} is wrong: {error}.") from None

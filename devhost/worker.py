@@ -1,7 +1,7 @@
 """Drives the real Python worker runtime of Azure Functions in this process.
 
-The worker in Azure hands every message of its host to azure_functions_runtime; so does this, without gRPC. The
-runtime keeps its state in module globals: one function app per process.
+The worker in Azure passes every message of its host to azure_functions_runtime. So does this module, without gRPC. The
+runtime keeps its state in module globals, so a process can run one function app only.
 """
 
 import json
@@ -22,11 +22,11 @@ _PLAIN = ("SettingsError", "DefinitionError")
 
 
 class IndexingError(DevhostError):
-    """The worker refuses the function app: in Azure no function of it would be found."""
+    """The worker refuses the function app. In Azure it would have no functions."""
 
 
 class InvocationError(Exception):
-    """The function raised, or returned what the worker cannot send."""
+    """The function raised an exception, or returned something that the worker cannot send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class FunctionRequest:
-    """An HTTP request as the host hands it to the worker: decoded, with what the host drops gone."""
+    """An HTTP request as the worker gets it: decoded, and without the parts that the host drops."""
 
     method: str
     url: str
@@ -72,7 +72,7 @@ class FunctionRequest:
 
 @dataclass(frozen=True, slots=True)
 class FunctionResponse:
-    """An HTTP response as the worker hands it to the host."""
+    """An HTTP response as the host gets it from the worker."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -101,12 +101,12 @@ async def start(directory: Path) -> App:
 
 
 def stop() -> None:
-    """The runtime's threads are gone."""
+    """The runtime's threads have ended."""
     runtime.stop_threadpool_executor()
 
 
 async def invoke(function: Function, request: FunctionRequest) -> FunctionResponse:
-    """What the function answers. Raises InvocationError."""
+    """The function's answer. Raises InvocationError."""
     http = protos.RpcHttp(
         method=request.method,
         url=request.url,
@@ -120,7 +120,7 @@ async def invoke(function: Function, request: FunctionRequest) -> FunctionRespon
 
 
 async def tick(timer: Timer) -> None:
-    """The timer's function is called as by the host when it is due. Raises InvocationError."""
+    """The timer's function is called, as the host does at its time. Raises InvocationError."""
     due = protos.TypedData(json=json.dumps({"Schedule": {"AdjustForDST": True}, "IsPastDue": False}))
     await _invoke(timer.id, protos.ParameterBinding(name=timer.parameter, data=due), {})
 
@@ -171,6 +171,6 @@ def _function(metadata: Any) -> Function | Timer | None:
 
 
 def _reason(exception: Any) -> str:
-    """The sentence alone of an error that is about a setting; any other needs its traceback too."""
+    """Only the sentence for an error about a setting. Any other error comes with its traceback."""
     name, _, text = exception.message.partition(": ")
     return str(text if name in _PLAIN else exception.stack_trace)

@@ -2,9 +2,9 @@
 
     a month = always-ready instances + executions of requests + storage calls + storage + logs + fixed parts
 
-How many storage calls a request makes is not assumed: MEASURED is asserted by tests/infra/test_costs.py on the
-transcript of the endpoint's calls to its tables. What identity providers do in a month is an assumption that `Activity`
-states; prices are parameters that stand for a region's list: put in your own.
+The number of storage calls of a request is measured: tests/infra/test_costs.py compares MEASURED with a transcript of
+the endpoint's calls to its tables. `Activity` states what identity providers are assumed to do in a month. The prices
+are those of one region: put in your own.
 """
 
 import argparse
@@ -18,7 +18,7 @@ CYCLE_SECONDS = 40 * 60
 
 CYCLES = MONTH_SECONDS // CYCLE_SECONDS
 LEAST_EXECUTION_SECONDS = 1.0
-"""The shortest time that an execution on demand is billed for."""
+"""The shortest time that is billed for an execution on demand."""
 
 USERS = (1_000, 10_000, 100_000)
 
@@ -32,7 +32,7 @@ class Calls:
 
     @property
     def billed(self) -> int:
-        """Billable transactions: a batch is reckoned by its operations, which is the most it can be billed."""
+        """Billable transactions: a batch counts as all its operations, the most that can be billed for it."""
         return self.reads + self.operations
 
 
@@ -46,18 +46,18 @@ MEASURED: Mapping[str, Calls] = {
     "DELETE user in one group": Calls(2, 7),
     "GET group without members": Calls(1, 0),
 }
-"""Storage calls of the requests of a cycle: counted by a test, for users with three index rows as Entra makes them."""
+"""Storage calls of each request of a cycle. A test counts them, for users with three index rows, as with Entra."""
 
 
 @dataclass(frozen=True)
 class Activity:
-    """What an identity provider does in a month, as shares of the users. Change them with --activity."""
+    """What an identity provider does in a month, as shares of the users. Change a share with --activity."""
 
     changed: float = 0.20
-    """Users of which an attribute changes: matched and patched."""
+    """Users with a changed attribute: matched and patched."""
 
     joined: float = 0.03
-    """Users who join: matched in vain, created, added to their groups."""
+    """Users who join: matched without a hit, created, added to their groups."""
 
     left: float = 0.02
     """Users who leave: disabled by a patch, and deleted a month later."""
@@ -69,21 +69,21 @@ class Activity:
     """Users who change a group: one membership added, one removed."""
 
     probes: float = 2.0
-    """Requests of a cycle in which nothing happens, such as those that test the credentials."""
+    """Requests of a cycle without changes, such as those that test the credentials."""
 
     listed: float = 1.0
     """Times a month that every user is read again, by a full cycle: matched."""
 
     execution_seconds: float = 0.05
-    """Time of a request in Azure. Below one second it makes no difference on demand; it does on always-ready ones."""
+    """Seconds of a request in Azure. On demand, all times below one second cost the same. Always-ready ones differ."""
 
     concurrency: float = 4.0
-    """Requests that run at the same time on an instance while a cycle is at work: they share its seconds."""
+    """Requests that run at the same time on an instance during a cycle: they share its seconds."""
 
 
 @dataclass(frozen=True)
 class Prices:
-    """US dollars, Flex Consumption and Standard storage, as the public list has them for West Europe. Yours differ."""
+    """US dollars for Flex Consumption and Standard storage: the public list for West Europe. Your prices differ."""
 
     always_ready_gb_second: float = 0.000004
     """Baseline of always-ready instances, per GB and second."""
@@ -92,10 +92,10 @@ class Prices:
     """Execution on always-ready instances, per GB and second."""
 
     on_demand_gb_second: float = 0.000026
-    """Execution on demand, per GB and second; 100,000 of them a month are free."""
+    """Execution on demand, per GB and second. 100,000 of them a month are free."""
 
     million_executions: float = 0.40
-    """A million executions on demand or always ready; 250,000 on demand a month are free."""
+    """A million executions on demand or always ready. 250,000 on demand a month are free."""
 
     million_table_transactions: float = 0.036
     """A million transactions of Table Storage: $0.00036 for 10,000."""
@@ -113,15 +113,15 @@ class Prices:
     """One private endpoint for an hour."""
 
     alerts: float = 8.0
-    """Six rules over logs, at $0.50 to $1.50 by how often they look, and two over metrics at $0.10."""
+    """Six rules over logs, at $0.50 to $1.50 depending on how often they run, and two over metrics at $0.10."""
 
     vault: float = 0.05
-    """References to secrets: 10,000 operations are $0.03, and instances ask when they start."""
+    """References to secrets: 10,000 operations cost $0.03, and each instance reads them when it starts."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """The parameters of infra/main.bicep that cost."""
+    """The parameters of infra/main.bicep that change the costs."""
 
     memory_gb: float = 2.0
     always_ready: int = 1
@@ -170,7 +170,7 @@ def costs(users: int, activity: Activity, prices: Prices, deployment: Deployment
 
 
 def _executions(total: float, sweeps: float, activity: Activity, prices: Prices, deployment: Deployment) -> float:
-    """Requests on the always-ready instances where there are some, the sweep on demand; free grants are deducted."""
+    """Requests run on the always-ready instances if there are some, the sweep on demand. Free grants are deducted."""
     sweep_seconds = sweeps * LEAST_EXECUTION_SECONDS
     if deployment.always_ready:
         busy = total * activity.execution_seconds / activity.concurrency
@@ -188,7 +188,7 @@ def _executions(total: float, sweeps: float, activity: Activity, prices: Prices,
 
 
 def table(activity: Activity, prices: Prices, deployment: Deployment) -> str:
-    """The costs for USERS, as a table in Markdown: docs/operate.md holds it."""
+    """The costs for USERS, as the Markdown table in docs/operate.md."""
     columns = {users: costs(users, activity, prices, deployment) for users in USERS}
     lines = ["| US$ a month | " + " | ".join(f"{users:,} users" for users in USERS) + " |"]
     lines += ["|---|" + "---:|" * len(USERS)]

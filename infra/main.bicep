@@ -1,7 +1,7 @@
-// Everything that the SCIM endpoint needs in Azure, in a resource group of its own. docs/deploy.md says how to deploy it.
+// Everything that the SCIM endpoint needs in Azure, in its own resource group. docs/deploy.md says how to deploy it.
 targetScope = 'subscription'
 
-@description('Names the deployment: azd\'s environment. Part of the names and tags of everything.')
+@description('The name of the deployment (azd\'s environment). It is part of all names and tags.')
 @minLength(1)
 @maxLength(40)
 param environmentName string
@@ -11,19 +11,19 @@ param environmentName string
 @minLength(1)
 param location string
 
-@description('prod: zone-redundant storage, delete locks, an instance always ready. dev: the least that works.')
+@description('prod: zone-redundant storage, delete locks, an instance that is always ready. dev: the least that works.')
 @allowed(['dev', 'prod'])
 param stage string = 'dev'
 
-@description('Redundancy of the directory. ZRS survives a zone, GZRS a region; RA variants would add nothing, nothing reads a second region.')
+@description('Redundancy of the directory. ZRS survives the loss of a zone, GZRS that of a region. RA variants do not help: the app never reads a second region.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GZRS'])
 param dataRedundancy string = stage == 'prod' ? 'Standard_ZRS' : 'Standard_LRS'
 
-@description('Memory of an instance, in MB. 2048 comes with one vCPU; 512 is a quarter of it and slow to start.')
+@description('Memory of an instance, in MB. 2048 comes with one vCPU. 512 has a quarter of that and starts slowly.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('Most instances that run at once: what a storm of requests can cost at most.')
+@description('Most instances that run at the same time. It limits the costs of a storm of requests.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40
@@ -33,7 +33,7 @@ param maximumInstanceCount int = 40
 @maxValue(20)
 param alwaysReadyInstances int = stage == 'prod' ? 1 : 0
 
-@description('Requests that an instance takes at once. Flex Consumption takes one for Python unless told otherwise; ours wait for storage and not for the processor.')
+@description('Requests that an instance takes at the same time. The default of Flex Consumption for Python is one, but our requests mostly wait for storage.')
 @minValue(1)
 @maxValue(1000)
 param perInstanceConcurrency int = 32
@@ -41,43 +41,43 @@ param perInstanceConcurrency int = 32
 @description('Spread the instances over zones. Needs alwaysReadyInstances of 2 or more.')
 param zoneRedundant bool = false
 
-@description('Scheme and host that clients use, such as https://scim.example.com, where a gateway or an own domain stands in front; else empty.')
+@description('Scheme and host that clients use, such as https://scim.example.com, if you have a gateway or your own domain. Else empty.')
 param publicBaseUrl string = ''
 
-@description('SHA-256, 64 hex digits, of the bearer token of a deployment with one tenant; two with a comma while a token is rotated. Empty leaves the secret in the vault as it is.')
+@description('SHA-256, as 64 hex digits, of the bearer token of a deployment with one tenant. While you rotate a token, give two with a comma. Empty leaves the secret in the vault as it is.')
 @secure()
 param tokenSha256 string = ''
 
-@description('The key that signs access tokens, as python -m scim_core.admin makes one. Empty leaves the secret in the vault as it is.')
+@description('The key that signs access tokens. python -m scim_core.admin signing-key makes one. Empty leaves the secret in the vault as it is.')
 @secure()
 param signingKey string = ''
 
-@description('While the key is rotated: the one before or the one to come. Empty leaves the secret in the vault as it is.')
+@description('While you rotate the key: the previous or the next one. Empty leaves the secret in the vault as it is.')
 @secure()
 param otherSigningKey string = ''
 
-@description('one: a single tenant, whose token tokenSha256 names. registry: tenants that python -m scim_core.admin makes; needs a signing key.')
+@description('one: a single tenant, whose token tokenSha256 names. registry: tenants that python -m scim_core.admin creates. It needs a signing key.')
 @allowed(['one', 'registry'])
 param tenants string = 'one'
 
-@description('Accept access tokens of the other signing key, too: while the key is rotated.')
+@description('Accept access tokens of the other signing key, too. Turn it on while you rotate the key.')
 param useOtherSigningKey bool = false
 
-@description('Minutes for which an access token holds.')
+@description('Lifetime of an access token, in minutes.')
 @minValue(60)
 @maxValue(360)
 param accessTokenMinutes int = 60
 
-@description('Requests a second of one tenant beyond which it is asked to wait. Entra sends 25.')
+@description('Most requests a second of one tenant. Further ones must wait. Entra sends 25.')
 @minValue(25)
 param tenantRequestsPerSecond int = 250
 
-@description('Proxies that append to X-Forwarded-For before the app: 1 is Azure\'s own front end, 2 with a gateway before it.')
+@description('Number of proxies in front of the app that append to X-Forwarded-For. 1: Azure\'s own front end. 2: a gateway in front of it, too.')
 @minValue(0)
 @maxValue(10)
 param trustedProxies int = 1
 
-@description('When the sweep finishes changes that were interrupted: NCRONTAB, six fields. More often than hourly, else the alert sweep-backlog is raised.')
+@description('When the sweep finishes interrupted changes: NCRONTAB, six fields. Let it run more often than once an hour, or the alert sweep-backlog is raised.')
 param sweepSchedule string = '0 */5 * * * *'
 
 @description('Whether the whole directory is exported to a container of immutable blobs on a schedule: tables have no soft delete.')
@@ -86,7 +86,7 @@ param backupEnabled bool = stage == 'prod'
 @description('When the backup runs: NCRONTAB, six fields, UTC.')
 param backupSchedule string = '0 15 2 * * *'
 
-@description('Days in which nobody can change or delete a backup.')
+@description('Days for which backups are immutable: they cannot be changed or deleted.')
 @minValue(1)
 @maxValue(365)
 param backupImmutableDays int = 14
@@ -96,16 +96,16 @@ param backupImmutableDays int = 14
 @maxValue(3650)
 param backupRetentionDays int = 35
 
-@description('Keep storage and vault off the Internet: a network, private endpoints, private DNS.')
+@description('Keep storage and vault off the Internet, with a network, private endpoints and private DNS.')
 param privateNetworking bool = false
 
-@description('Take requests from Microsoft Entra ID only (service tag AzureActiveDirectory). Leave it off where Okta or others provision as well.')
+@description('Take requests from Microsoft Entra ID only (service tag AzureActiveDirectory). Leave it off if Okta or others provision, too.')
 param restrictToEntra bool = false
 
-@description('Who gets alerts and the budget\'s warnings. Empty: alerts are raised and nobody is told.')
+@description('Who gets alerts and the budget\'s warnings. Empty: alerts are raised, but nobody gets a mail.')
 param alertEmail string = ''
 
-@description('Most GB a day that Log Analytics takes in; beyond it logs and log alerts stop until the next day.')
+@description('Most GB a day that Log Analytics takes in. After that, logs and log alerts stop until the next day.')
 @minValue(1)
 @maxValue(100)
 param logDailyCapGb int = stage == 'prod' ? 5 : 1
@@ -119,29 +119,29 @@ param logRetentionDays int = stage == 'prod' ? 90 : 30
 @minValue(0)
 param monthlyBudget int = 0
 
-@description('First day of the month in which the budget starts, as yyyy-MM-dd: Azure does not move it later. Empty: this month, for a first deployment.')
+@description('First day of the month in which the budget starts, as yyyy-MM-dd. Azure cannot move it later. Empty: this month, for a first deployment.')
 param budgetStart string = ''
 
-@description('Leave it alone: this month.')
+@description('This month. Do not set it.')
 param thisMonth string = utcNow('yyyy-MM-01')
 
-@description('Share of requests, in percent, that may fail with 5xx within 15 minutes before an alert.')
+@description('Alert when more than this share of requests, in percent, fails with 5xx within 15 minutes.')
 @minValue(1)
 @maxValue(100)
 param alertServerErrorPercent int = 2
 
-@description('p95 of the latency, in ms, over 15 minutes before an alert. Entra gives up after 60,000.')
+@description('Alert when the p95 of the latency over 15 minutes, in ms, is above this. Entra gives up after 60,000.')
 @minValue(100)
 param alertLatencyMs int = 3000
 
-@description('Requests within 15 minutes that may be refused for their credential before an alert.')
+@description('Alert when more than this number of requests within 15 minutes is refused for the credential.')
 @minValue(1)
 param alertAuthenticationFailures int = 50
 
 @description('Object id of the group or user that may read and write the directory from their own machine (export, import, administration). Empty: nobody.')
 param operatorPrincipalId string = ''
 
-@description('What operatorPrincipalId is.')
+@description('The kind of operatorPrincipalId.')
 @allowed(['Group', 'User', 'ServicePrincipal'])
 param operatorPrincipalType string = 'Group'
 
@@ -180,7 +180,7 @@ module network 'modules/network.bicep' = if (privateNetworking) {
   params: { token: token, location: location, tags: tags }
 }
 
-// The host's: its locks, its keys, and the package it runs. A loss of it costs a deployment.
+// The host's account: its locks, its keys, and the package that it runs. If it is lost, deploy again.
 module hostStorage 'modules/storage-account.bicep' = {
   name: 'host-storage'
   scope: group
@@ -195,7 +195,7 @@ module hostStorage 'modules/storage-account.bicep' = {
   }
 }
 
-// The directory's, and nothing else's.
+// The directory's account. It holds only the directory.
 module dataStorage 'modules/storage-account.bicep' = {
   name: 'data-storage'
   scope: group
@@ -210,8 +210,8 @@ module dataStorage 'modules/storage-account.bicep' = {
   }
 }
 
-// Backups, in an account of their own: neither a mistake with the directory's account nor a stolen identity of the app takes
-// them along. For some days nobody can change or delete one, then the lifecycle does.
+// Backups, in their own account. They survive a mistake with the directory's account, and a stolen identity of the app.
+// For some days they are immutable. Later the lifecycle deletes them.
 module backupStorage 'modules/storage-account.bicep' = if (backupEnabled) {
   name: 'backup-storage'
   scope: group
@@ -309,7 +309,7 @@ module app 'modules/function-app.bicep' = {
     zoneRedundant: zoneRedundant
     restrictToEntra: restrictToEntra
   }
-  // A first start without its roles or its names in DNS would fail and look like a broken package.
+  // The app needs its roles and its names in DNS at its first start. Without them it looks like a broken package.
   dependsOn: [access, endpoints]
 }
 
@@ -357,7 +357,7 @@ output AZURE_TENANT_ID string = tenant().tenantId
 output AZURE_RESOURCE_GROUP string = group.name
 output SERVICE_API_NAME string = app.outputs.name
 output SERVICE_API_URI string = app.outputs.uri
-@description('What goes into Entra\'s field Tenant URL.')
+@description('Paste this into Entra\'s field Tenant URL.')
 output TENANT_URL string = empty(publicBaseUrl) ? '${app.outputs.uri}/scim/v2' : '${publicBaseUrl}/scim/v2'
 output AZURE_KEY_VAULT_NAME string = vault.outputs.name
 output SCIM_STORAGE_ACCOUNT_URL string = dataStorage.outputs.tableEndpoint

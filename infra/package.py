@@ -1,7 +1,7 @@
-"""`make package`: what is deployed, as one zip: the app, its requirements for Azure's machines, all of it compiled.
+"""`make package`: one zip of all that is deployed: the app and its requirements for Azure's machines, compiled.
 
-The same sources give the same bytes. Without its bytecode the app takes three times as long to start, and the place it
-runs from cannot be written to; checked against nothing, the bytecode holds wherever and whenever the zip is unpacked.
+The same sources give the same bytes. Without bytecode the app takes three times as long to start, and Azure cannot add
+it: the folder is read-only. Python uses this bytecode unchecked, so it is valid at every place and time of unpacking.
 """
 
 import argparse
@@ -16,30 +16,30 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 CONTENT = ("function_app.py", "host.json", "requirements.txt", "scim_core", "LICENSE", "NOTICE")
-"""What of this folder goes in; .funcignore keeps out the rest where other tools build the package."""
+"""The parts of this folder that are packed. Where other tools build the package, .funcignore keeps out the rest."""
 
 REQUIREMENTS = Path(".python_packages", "lib", "site-packages")
-"""Where the Python worker looks for them in a package that was built elsewhere."""
+"""Where the Python worker looks for the requirements in a package that was built elsewhere."""
 
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 """Wheels that run on Flex Consumption's machines."""
 
 PYTHON = "3.13"
 RUNS_AT = "/home/site/wwwroot"
-"""Where Azure unpacks it: what tracebacks name, instead of a folder of the machine that built it."""
+"""Where Azure unpacks it. Tracebacks name this folder, and not one of the machine that built the package."""
 
 MAX_BYTES = 60 * 1024 * 1024
-"""The zip is fetched at each start of an instance: beyond this, starts are slow for no reason of ours."""
+"""Largest zip. An instance fetches it at each start, so a larger one makes starts slow."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 
 
 class PackageError(Exception):
-    """The package cannot be built; the text says why."""
+    """The package cannot be built. The text says why."""
 
 
 def main() -> int:
-    """The exit status; prints where the package is, its size and its digest."""
+    """The exit status. Prints where the package is, its size and its digest."""
     parser = argparse.ArgumentParser(prog="python -m infra.package", description="Builds what is deployed.")
     parser.add_argument("--output", type=Path, default=ROOT / "dist" / "scim.zip", help="default: dist/scim.zip")
     arguments = parser.parse_args()
@@ -63,7 +63,9 @@ def build(output: Path) -> None:
         fresh = Path(folder, "scim.zip")
         _zip(stage, fresh)
         if fresh.stat().st_size > MAX_BYTES:
-            raise PackageError(f"It has {fresh.stat().st_size} bytes; {MAX_BYTES} is the limit. What came in?")
+            raise PackageError(
+                f"The package has {fresh.stat().st_size} bytes. The limit is {MAX_BYTES}. Look for what was added."
+            )
         output.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(fresh, output)
 
@@ -79,7 +81,7 @@ def _copy(stage: Path) -> None:
 
 
 def _install(target: Path) -> None:
-    """Exactly what requirements.txt pins, each a wheel whose hash it has: nothing is built, and nothing else comes."""
+    """Exactly the wheels that requirements.txt pins by hash. No package is built, and no other one is fetched."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     command += ["--require-hashes", "--no-deps", "--no-compile"]
     command += ["--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"]
@@ -94,17 +96,19 @@ def _install(target: Path) -> None:
 
 def _compile(stage: Path) -> None:
     if sys.version_info[:2] != tuple(map(int, PYTHON.split("."))):
-        raise PackageError(f"Python {PYTHON} compiles for Python {PYTHON}; this is {sys.version.split()[0]}.")
-    # A few files of libraries are templates that no Python compiles; of ours each one must.
+        raise PackageError(
+            f"The package needs the bytecode of Python {PYTHON}, but this is Python {sys.version.split()[0]}."
+        )
+    # A few files of libraries are templates that cannot be compiled. Each file of ours must compile.
     _compiled(stage, [REQUIREMENTS])
     if not _compiled(stage, [Path("function_app.py"), Path("scim_core")]):
         raise PackageError("A module of the app does not compile: run make lint.")
 
 
 def _compiled(stage: Path, parts: list[Path]) -> bool:
-    """Whether all modules in these parts were compiled: by an interpreter of its own, one after the other.
+    """Whether all modules in these parts were compiled. A new interpreter compiles them, one after the other.
 
-    What else an interpreter has loaded shows in the bytes of the bytecode, not in what they mean.
+    Modules that an interpreter has loaded before can change the bytes of the bytecode, but not its meaning.
     """
     command = [sys.executable, "-m", "compileall", "-q", "-q", "-f", "--invalidation-mode", "unchecked-hash"]
     command += ["-s", str(stage), "-p", RUNS_AT, *(str(stage / part) for part in parts)]

@@ -12,12 +12,12 @@ from scim_core.version import __version__
 
 
 def main() -> int:
-    """The exit status: 0 when the tag fits. Prints the section of the changelog, for the notes of the release."""
+    """The exit status: 0 when the tag fits. Prints the changelog's section as the release notes."""
     parser = argparse.ArgumentParser(prog="python -m infra.release", description="Checks the tag of a release.")
     parser.add_argument("tag", help="v and the version, such as v1.2.3")
     tag = parser.parse_args().tag
     changelog = (ROOT / "CHANGELOG.md").read_text()
-    problem = fault(tag, __version__, changelog)
+    problem = tag_problem(tag, __version__, changelog)
     if problem:
         print(f"release: {problem}", file=sys.stderr)
         return 1
@@ -25,8 +25,8 @@ def main() -> int:
     return 0
 
 
-def fault(tag: str, version: str, changelog: str) -> str:
-    """Why this tag releases nothing, as a sentence; empty when it does release this version."""
+def tag_problem(tag: str, version: str, changelog: str) -> str:
+    """Why this tag cannot release this version, as a sentence. Empty when it can."""
     if tag != f"v{version}":
         return f"The tag is {tag}, but scim_core/version.py says {version}."
     newest = next(iter(released(changelog)), "none")

@@ -1,6 +1,6 @@
 """`make sbom`: what the package contains, as a software bill of materials in the form of CycloneDX.
 
-It is made of the package itself, not of what was asked for: the components are the libraries that lie in the zip.
+It is made from the package itself and not from the requirements: its components are the libraries in the zip.
 """
 
 import os
@@ -18,17 +18,17 @@ PACKAGE = ROOT / "dist" / "scim.zip"
 OUTPUT = ROOT / "dist" / "scim.cdx.json"
 
 TOOL = ROOT / ".venv-release" / "bin" / "cyclonedx-py"
-"""It lives in an environment of its own: infra/requirements-release.txt."""
+"""The tool has its own environment: infra/requirements-release.txt."""
 
 NAME = "scim-on-azure-functions"
 
 
 class SbomError(Exception):
-    """The bill of materials cannot be made; the text says why."""
+    """The bill of materials cannot be made. The text says why."""
 
 
 def main() -> int:
-    """The exit status; prints where the bill of materials is."""
+    """The exit status. Prints where the bill of materials is."""
     try:
         write(PACKAGE, OUTPUT)
     except SbomError as error:
@@ -41,9 +41,9 @@ def main() -> int:
 def write(package: Path, output: Path) -> None:
     """The bill of materials of this package is at `output`. Raises SbomError."""
     if not package.is_file():
-        raise SbomError(f"There is no package at {package}: run make package.")
+        raise SbomError(f"There is no package at {package}. Run make package.")
     if not TOOL.is_file():
-        raise SbomError("The tool that writes it is not installed: run make sbom.")
+        raise SbomError("The tool that writes it is not installed. Run make sbom.")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with zipfile.ZipFile(package) as archive:
@@ -60,7 +60,7 @@ def write(package: Path, output: Path) -> None:
 
 
 def _project() -> str:
-    """What the bill of materials is of, in the form in which the tool reads it (PEP 621)."""
+    """The project that the bill of materials describes, in the form that the tool reads (PEP 621)."""
     entries = (line.partition("#")[0].strip() for line in (ROOT / "requirements.in").read_text().splitlines())
     direct = ", ".join(f'"{entry}"' for entry in entries if entry)
     return f'[project]\nname = "{NAME}"\nversion = "{__version__}"\nlicense = "Apache-2.0"\ndependencies = [{direct}]\n'

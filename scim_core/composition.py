@@ -92,7 +92,7 @@ def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer) -> Gate:
 
 
 async def back_up(settings: Settings, clock: Clock = utc_now) -> int:
-    """The number of tenants exported to the container that the settings name. Raises StorageError if one export failed."""
+    """How many tenants were exported to the container of the settings. Raises StorageError if an export fails."""
     from scim_core.storage.maintenance import backup  # noqa: PLC0415 -- no request needs it
 
     return await backup.back_up(settings.storage, settings.backup_container_url or "", clock)

@@ -1,4 +1,4 @@
-"""The smallest function app that makes an operation's calls to Table Storage: what is left of it without SCIM."""
+"""The smallest function app that makes an operation's calls to Table Storage: the operation without SCIM."""
 
 import json
 import os
@@ -22,7 +22,7 @@ async def once(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("bare/{operation}/{first}/{count}/{side_by_side}", methods=["POST"])
 async def often(req: func.HttpRequest) -> func.HttpResponse:
-    """How long the operation's calls take for each of these numbers, with nothing else under way."""
+    """How long the operation's calls take for each of these numbers, while no other request is under way."""
     first, count = int(req.route_params["first"]), int(req.route_params["count"])
     all_calls = [bare.OPERATIONS[req.route_params["operation"]](number) for number in range(first, first + count)]
     seconds = await bare.durations(connection.table, all_calls, int(req.route_params["side_by_side"]))

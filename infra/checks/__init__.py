@@ -1,1 +1,1 @@
-"""Checks of the Bicep files that need neither Azure nor the Bicep CLI: `make check-infra`."""
+"""Checks of the Bicep files that run without Azure and without the Bicep CLI: `make check-infra`."""

@@ -1,4 +1,4 @@
-"""`python -m infra.checks`: every check of the Bicep files that can be made here. Exit status 1 for any finding."""
+"""`python -m infra.checks`: every check of the Bicep files that can run here. Exit status 1 for any finding."""
 
 import argparse
 import sys
@@ -10,10 +10,12 @@ from infra.checks.bicep import Finding
 
 
 def main() -> int:
-    """The exit status. Says of each check whether it was made, and what it found."""
+    """The exit status. Prints for each check whether it ran, and what it found."""
     parser = argparse.ArgumentParser(prog="python -m infra.checks", description="Checks of Bicep files, without Azure.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parents[1], help="default: infra/")
-    parser.add_argument("--types", type=Path, help="bicepcheck.py, which knows Azure's resource types; may be absent")
+    parser.add_argument(
+        "--types", type=Path, help="bicepcheck.py, which knows Azure's resource types; it may be missing"
+    )
     parser.add_argument("--no-checkov", action="store_true", help="leave out checkov, which takes most of the time")
     arguments = parser.parse_args()
     findings = _check(arguments.folder, arguments.types, checkov=not arguments.no_checkov)

@@ -1,4 +1,4 @@
-"""A Bicep file as a syntax tree, and what it declares. The grammar is tree-sitter's; nothing is evaluated."""
+"""A Bicep file as a syntax tree, and what it declares. The grammar is tree-sitter's. No expression is evaluated."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Declaration:
 
     @property
     def existing(self) -> bool:
-        """Whether it refers to a resource that something else makes."""
+        """Whether it refers to a resource that exists already (`existing`)."""
         return any(child.type == "existing" for child in self.node.children)
 
     @property
@@ -61,12 +61,12 @@ class Declaration:
 
     @property
     def value(self) -> Node:
-        """What stands after the equals sign of a variable or an output, or the default of a parameter."""
+        """The value of a variable or an output, or the default of a parameter."""
         return self.node.named_children[-1]
 
     @property
     def body(self) -> dict[str, Node]:
-        """The properties of a resource or a module, seen through its condition or its loop."""
+        """The properties of a resource or a module, also inside a condition or a loop."""
         found = _body(self.node)
         return properties(found) if found is not None else {}
 
@@ -80,7 +80,7 @@ class Source:
 
     @cached_property
     def declarations(self) -> tuple[Declaration, ...]:
-        """All of them, in their order; decorators stand before what they decorate."""
+        """All declarations, in their order. Decorators come before what they decorate."""
         found: list[Declaration] = []
         decorators: frozenset[str] = frozenset()
         for node in self.root.named_children:
@@ -97,14 +97,14 @@ class Source:
         return {item.name: item for item in self.declarations if item.kind == kind}
 
     def strings(self) -> Iterator[tuple[int, str]]:
-        """Every string without interpolation, decorators' aside, with its line."""
+        """Every string without interpolation and its line, except those in decorators."""
         for node in walk(self.root, skip=("decorators",)):
             if (found := literal(node)) is not None:
                 yield node.start_point[0] + 1, found
 
 
 def walk(node: Node, skip: tuple[str, ...] = ()) -> Iterator[Node]:
-    """The node and all below it, from the top, without nodes of the types to skip."""
+    """The node and all nodes below it, from the top, without the types to skip."""
     if node.type in skip:
         return
     yield node
@@ -118,7 +118,7 @@ def text(node: Node) -> str:
 
 
 def literal(node: Node) -> str | None:
-    """The value of a string; None for one with interpolation, and for everything else."""
+    """The value of a string. None for one with interpolation, and for other nodes."""
     if node.type != "string" or any(child.type == "interpolation" for child in node.named_children):
         return None
     return "".join(text(child) for child in node.named_children)

@@ -1,4 +1,4 @@
-"""The checks that other programs make: against Azure's resource types, for security, and by Bicep itself."""
+"""The checks by other programs: for Azure's resource types, for security, and by Bicep itself."""
 
 import json
 import re
@@ -16,36 +16,39 @@ UNKNOWN_TYPES = {
         "newer than its data; azure-mgmt-web has it as FunctionAppConfig.site_update_strategy"
     ),
 }
-"""What the type check says of what its data does not hold, and why that is right. An entry that no file needs fails."""
+"""Errors of the type check for types that its data lacks, and why the file is right. An entry without use fails."""
 
 BROKEN_CHECKS = {
-    "CKV_AZURE_189": "breaks, at times, on a value that is an expression; tests/infra holds what it would",
+    "CKV_AZURE_189": "sometimes fails on a value that is an expression; tests/infra checks the same",
 }
-"""Checks of checkov that raise exceptions on our files, and what stands in for each."""
+"""Checks of checkov that raise exceptions on our files, and what replaces each."""
 
 _LINE = re.compile(r"(?P<path>.+?):(?P<line>\d+):\d+ error (?P<text>.+)")
 _SKIP = re.compile(r"checkov:skip=(?P<id>\w+):(?P<reason>.*)")
 _FEWEST_WORDS = 4
-"""Words of a reason for a suppression: fewer explain nothing."""
+"""Fewest words of a reason for a suppression: a shorter one explains too little."""
 
 
 def types(tool: Path, paths: list[Path]) -> list[Finding]:
-    """What the type check finds in these files beside UNKNOWN_TYPES. `tool` is bicepcheck.py."""
+    """What the type check finds in these files, without the entries of UNKNOWN_TYPES. `tool` is bicepcheck.py."""
     done = _run([sys.executable, str(tool), *map(str, paths)])
     found = [Finding(Path(m["path"]), int(m["line"]), m["text"]) for m in map(_LINE.match, done.splitlines()) if m]
     if not re.search(r"^\d+ files, \d+ errors$", done, re.MULTILINE):
-        return [Finding(tool, 1, f"did not come to its end: {done.strip()[-500:]}")]
+        return [Finding(tool, 1, f"did not finish: {done.strip()[-500:]}")]
     stale = UNKNOWN_TYPES.keys() - {finding.text for finding in found}
     return [
         *(finding for finding in found if finding.text not in UNKNOWN_TYPES),
-        *(Finding(Path(__file__), 1, f"UNKNOWN_TYPES has what no file needs: {text}") for text in sorted(stale)),
+        *(
+            Finding(Path(__file__), 1, f"UNKNOWN_TYPES has an entry that no file needs: {text}")
+            for text in sorted(stale)
+        ),
     ]
 
 
 def security(folder: Path) -> tuple[int, list[Finding]]:
-    """How many checks checkov made in this folder, and what it found: failures, and suppressions that explain nothing.
+    """How many checks checkov ran in this folder, and what it found: failures, and suppressions without a good reason.
 
-    Files that it cannot read it would pass over in silence, and so it would what a check of its own breaks on.
+    checkov says nothing of files that it cannot read, or of checks of its own that fail. Both are findings here.
     """
     command = [str(Path(sys.executable).with_name("checkov")), "-d", str(folder), "--framework", "bicep"]
     command += ["--skip-download", "--compact", "-o", "json", "--skip-check", ",".join(BROKEN_CHECKS)]
@@ -67,7 +70,7 @@ def security(folder: Path) -> tuple[int, list[Finding]]:
 
 
 def bicep(command: str, path: Path) -> tuple[list[str], list[Finding]]:
-    """What the real compiler and linter say of this file and its modules: warnings, to be read, and errors."""
+    """What the real compiler and linter say about this file and its modules: warnings for people, and errors."""
     done = subprocess.run([command, "build", str(path), "--stdout"], capture_output=True, text=True, check=False)
     lines = done.stderr.splitlines()
     errors = [line for line in lines if ": Error " in line]
@@ -77,7 +80,7 @@ def bicep(command: str, path: Path) -> tuple[list[str], list[Finding]]:
 
 
 def bicep_command() -> str | None:
-    """The Bicep CLI, where there is one on the path."""
+    """The Bicep CLI, if there is one on the path."""
     return shutil.which("bicep")
 
 

@@ -1,4 +1,4 @@
-"""What must hold of Bicep files by themselves: syntax, names, modules with parameters and outputs, role ids."""
+"""The rules for Bicep files that need no other program: syntax, names, parameters and outputs of modules, role ids."""
 
 import json
 import re
@@ -17,9 +17,9 @@ ROLES = {
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
 }
-"""The only built-in roles that a file may assign: each was looked up, and no other is needed."""
+"""The only built-in roles that a file may assign. Each id was looked up, and no other role is needed."""
 
-# Names that need no declaration: functions, namespaces and constants of Bicep that our files use, or may well.
+# Names without a declaration: functions, namespaces and constants of Bicep that our files use or are likely to use.
 _KNOWN = frozenset(
     {
         *("any", "array", "bool", "concat", "contains", "deployment", "empty", "endsWith", "environment", "first"),
@@ -88,7 +88,7 @@ def _names(source: Source) -> Iterator[Finding]:
 
 
 def _references(node: Node, local: frozenset[str]) -> Iterator[tuple[Node, frozenset[str]]]:
-    """Every identifier that stands for a value, and the names that loops declare around it."""
+    """Every identifier for a value, with the names that the loops around it declare."""
     if node.type in ("decorators", "type", "diagnostic_comment", "using_statement"):
         return
     if node.type == "for_statement":

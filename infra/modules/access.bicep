@@ -1,14 +1,14 @@
-// Who may do what: every role assignment there is, each on one resource, each the least that does.
+// Who may do what: all role assignments. Each is on one resource, and each is the least that works.
 @description('Object id of the app\'s identity.')
 param principalId string
 param hostAccountName string
 param dataAccountName string
-@description('Empty where there is no backup.')
+@description('Empty without a backup.')
 param backupAccountName string
 param backupContainerName string
 param vaultName string
 param applicationInsightsName string
-@description('Empty where nobody operates the directory from their own machine.')
+@description('Empty if nobody operates the directory from their own machine.')
 param operatorPrincipalId string
 param operatorPrincipalType string
 
@@ -43,7 +43,8 @@ resource applicationInsights 'Microsoft.Insights/components@2020-02-02' existing
   name: applicationInsightsName
 }
 
-// The host's own: leases on blobs keep a timer to one instance, its keys and the package are blobs. No queue, no table.
+// The host's own: leases on blobs keep a timer on one instance, and its keys and the package are blobs. It needs no
+// queue and no table.
 resource hostBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(hostAccount.id, principalId, roles.storageBlobDataOwner)
   scope: hostAccount
@@ -104,7 +105,7 @@ resource operator 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (has
   }
 }
 
-// To fetch a backup; nobody but the app writes one.
+// To fetch a backup. Only the app writes backups.
 resource operatorBackups 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (hasOperator && hasBackup) {
   name: guid(backupContainer.id, operatorPrincipalId, roles.storageBlobDataReader)
   scope: backupContainer

@@ -2,7 +2,7 @@
 param token string
 param location string
 param tags object
-@description('Empty: alerts are raised and nobody is told.')
+@description('Empty: alerts are raised, but nobody gets a mail.')
 param email string
 param workspaceId string
 param dataAccountId string
@@ -14,10 +14,11 @@ param backupEnabled bool
 var receivers = empty(email) ? [] : [{ name: 'operators', emailAddress: email, useCommonAlertSchema: true }]
 // The functions that timers start are not SCIM requests.
 var requests = 'AppRequests | where Name !in ("sweep", "backup", "health")'
-// Fewer requests than these make a percentage of chance.
+// With fewer requests than this, a percentage is only chance.
 var fewest = 20
 
-// One entry an alert over logs: how often it looks, at how long a time, and above which value of its query it is raised.
+// One entry for each alert over logs: how often it runs, over how long a time, and above which value of its query it is
+// raised.
 var logAlerts = [
   {
     name: 'server-errors'
@@ -66,7 +67,7 @@ var logAlerts = [
   }
 ]
 
-// Two days are looked at, for a run may start late; one run a day must have succeeded.
+// The query covers two days, because a run may start late. One run a day must have succeeded.
 var backupQuery = 'AppRequests | where Name == "backup" and Success == true | summarize succeeded = count() | project measured = iff(succeeded == 0, 1, 0)'
 
 resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {

@@ -1,8 +1,8 @@
-// A budget of the resource group: it warns, and stops nothing.
+// A budget of the resource group. It only warns: it does not stop anything.
 param amount int
 @description('First day of a month, as yyyy-MM-dd.')
 param startDate string
-@description('Empty: only the action group is told.')
+@description('Empty: only the action group gets the warnings.')
 param email string
 param actionGroupId string
 

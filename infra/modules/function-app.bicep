@@ -1,26 +1,26 @@
-// The function app on Flex Consumption. What Flex refuses or ignores is not set: FUNCTIONS_WORKER_RUNTIME,
+// The function app on Flex Consumption. Settings that Flex refuses or ignores are left out: FUNCTIONS_WORKER_RUNTIME,
 // FUNCTIONS_EXTENSION_VERSION, WEBSITE_RUN_FROM_PACKAGE and the build settings, ftpsState, linuxFxVersion, alwaysOn.
 param token string
 param location string
 param tags object
 param identityId string
 param identityClientId string
-@description('Subnet of the app\'s outbound calls; empty without private networking.')
+@description('Subnet of the app\'s outbound calls. Empty without private networking.')
 param subnetId string
 param hostBlobEndpoint string
 param packageContainerName string
 param dataTableEndpoint string
 param tableName string
-@description('Where the backup writes; empty turns it off.')
+@description('Where the backup writes. Empty turns it off.')
 param backupContainerUrl string
 param backupSchedule string
 param sweepSchedule string
-@description('Secret with the hash of the single tenant\'s token; empty where tenants come from the registry.')
+@description('Secret with the hash of the single tenant\'s token. Empty if tenants come from the registry.')
 param tokenSecretUri string
 param tenants string
-@description('Secret with the key that signs access tokens; empty where there is one tenant.')
+@description('Secret with the key that signs access tokens. Empty with one tenant.')
 param signingKeySecretUri string
-@description('Secret with the key before or to come; empty while none is rotated.')
+@description('Secret with the previous or the next key. Empty unless a key is rotated.')
 param otherSigningKeySecretUri string
 param accessTokenMinutes int
 param tenantRequestsPerSecond int
@@ -36,7 +36,7 @@ param perInstanceConcurrency int
 param zoneRedundant bool
 param restrictToEntra bool
 
-// The host refuses what is larger before it reads it; scim_core/endpoint decides below that.
+// The host refuses larger bodies before it reads them. Below that, scim_core/endpoint decides.
 var largestBody = '16777216'
 var signIn = environment().authentication.loginEndpoint
 var entraOnly = [{ name: 'entra', description: 'Provisioning by Microsoft Entra ID', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureActiveDirectory' }]
@@ -85,12 +85,12 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
         alwaysReady: alwaysReadyInstances > 0 ? [{ name: 'http', instanceCount: alwaysReadyInstances }] : []
         triggers: { http: { perInstanceConcurrency: perInstanceConcurrency } }
       }
-      // Flex has no slots: instances are replaced one after the other, and requests under way end where they started.
+      // Flex has no slots. Instances are replaced one after the other, and a request ends on the instance where it started.
       #disable-next-line BCP037
       siteUpdateStrategy: { type: 'RollingUpdate' }
     }
     siteConfig: {
-      // Entra speaks TLS 1.2 only, with ECDHE suites that App Service offers: 1.3 as minimum would shut it out.
+      // Entra speaks only TLS 1.2, with ECDHE suites that App Service offers. A minimum of 1.3 would shut it out.
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
       http20Enabled: true
@@ -102,7 +102,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
   }
 }
 
-// A password for publishing would be a key that never ends: package and logs are reached with Entra's identities only.
+// A password for publishing is a key that never expires. So only Entra's identities can reach the package and the logs.
 resource noFtp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: site
   name: 'ftp'
@@ -115,7 +115,7 @@ resource noBasicPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolici
   properties: { allow: false }
 }
 
-// docs/settings.md explains each of ours; a test holds code, sample, this list and that page together.
+// docs/settings.md explains each of our settings. A test checks that code, sample, this list and that page agree.
 resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
   // checkov:skip=CKV_AZURE_13: the app authenticates requests itself, per tenant; the platform's sign-in knows no SCIM tokens
   // checkov:skip=CKV_AZURE_63: this is the list of application settings, not the site's configuration; requests are in Application Insights
@@ -145,7 +145,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     SCIM_STORAGE_ACCOUNT_URL: dataTableEndpoint
     SCIM_STORAGE_IDENTITY_CLIENT_ID: identityClientId
     SCIM_TABLE_NAME: tableName
-    // Named always: what a request says of its host would do, until somebody sends another host's name.
+    // It is always set. Otherwise the host name comes from the request, and a client can send the name of another host.
     SCIM_PUBLIC_BASE_URL: empty(publicBaseUrl) ? 'https://${site.properties.defaultHostName}' : publicBaseUrl
     SCIM_SCHEMA_DIRECTORY: ''
     SCIM_SWEEP_SCHEDULE: sweepSchedule

@@ -1,4 +1,4 @@
-// One identity, made before the app: its roles exist when the app first starts, and survive when the app is made anew.
+// One identity, made before the app. So its roles exist when the app first starts, and stay if the app is created again.
 param name string
 param location string
 param tags object

@@ -1,6 +1,6 @@
-// What must not be deleted by mistake. A lock binds owners, too: remove it first, on purpose.
+// Locks on what must not be deleted by mistake. A lock also stops owners: to delete the resource, first remove its lock.
 param dataAccountName string
-@description('Empty where there is no backup.')
+@description('Empty without a backup.')
 param backupAccountName string
 param vaultName string
 

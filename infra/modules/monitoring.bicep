@@ -1,4 +1,4 @@
-// Logs and telemetry. Nothing writes with a key: the app's identity does (role in access.bicep).
+// Logs and telemetry. The app writes with its identity and not with a key (its role is in access.bicep).
 param token string
 param location string
 param tags object
@@ -32,5 +32,5 @@ resource applicationInsights 'Microsoft.Insights/components@2020-02-02' = {
 
 output workspaceId string = workspace.id
 output applicationInsightsName string = applicationInsights.name
-// Names the place to send to. With local authentication off, the key within it opens nothing.
+// Where to send telemetry. It contains a key, but the key is useless because local authentication is off.
 output applicationInsightsConnectionString string = applicationInsights.properties.ConnectionString

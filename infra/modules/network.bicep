@@ -1,4 +1,4 @@
-// The private option: a network in which the app's outbound calls and the private endpoints meet.
+// The private option: a network for the app's outbound calls and the private endpoints.
 param token string
 param location string
 param tags object

@@ -1,4 +1,4 @@
-// One private endpoint of one service of one resource, and its name in a private zone.
+// A private endpoint for one service of one resource, and its name in a private zone.
 param name string
 param location string
 param tags object

@@ -1,11 +1,11 @@
-// The private endpoints of what the app calls, and the zones that resolve their names within the network.
+// Private endpoints for the services that the app calls, and the zones that resolve their names within the network.
 param location string
 param tags object
 param subnetId string
 param networkId string
 param hostAccountId string
 param dataAccountId string
-@description('Empty where there is no backup.')
+@description('Empty without a backup.')
 param backupAccountId string
 param vaultId string
 

@@ -5,20 +5,20 @@ param name string
 param location string
 param tags object
 param redundancy string
-@description('Enabled, or Disabled where private endpoints lead to it.')
+@description('Enabled, or Disabled with private endpoints.')
 param publicNetworkAccess string
-@description('A blob container in it; empty for none.')
+@description('A blob container in it. Empty: none.')
 param containerName string = ''
-@description('Days in which no blob of the container can be changed or deleted; 0 for none.')
+@description('Days for which blobs of the container cannot be changed or deleted. 0: none.')
 param immutableDays int = 0
-@description('Days after which blobs of the container are deleted, never before they may be; used with immutableDays.')
+@description('Days after which blobs of the container are deleted. It needs immutableDays, and must be more than them.')
 param retentionDays int = 0
-@description('A table in it; empty for none.')
+@description('A table in it. Empty: none.')
 param tableName string = ''
 param workspaceId string
 
 var recoverableDays = 7
-// Cool storage costs half; an access costs more, and a backup is read when all else is lost.
+// Cool storage costs half. Reads cost more, but a backup is read only in an emergency.
 var coolAfterDays = 1
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
@@ -100,7 +100,7 @@ resource table 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-0
   name: empty(tableName) ? 'none' : tableName
 }
 
-// Writes and deletes only: every SCIM request reads, and reads would cost more than all else in the logs.
+// Only writes and deletes. Every SCIM request reads, so reads would be the most expensive part of the logs.
 resource blobLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: blobs

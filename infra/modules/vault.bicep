@@ -1,10 +1,10 @@
-// The secrets that the app reads by reference. What is in the vault already stays unless a value is given.
+// The secrets that the app reads by reference. A secret in the vault stays as it is unless a value is given.
 @minLength(3)
 @maxLength(24)
 param name string
 param location string
 param tags object
-@description('Enabled, or Disabled where private endpoints lead to it.')
+@description('Enabled, or Disabled with private endpoints.')
 param publicNetworkAccess string
 @secure()
 param tokenSha256 string = ''
@@ -67,7 +67,7 @@ resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
 
 output id string = vault.id
 output name string = vault.name
-// Without a version: the platform takes a new one within a day, or at a restart.
+// The reference has no version, so the platform takes a new one within a day, or at a restart.
 output tokenSecretUri string = '${vault.properties.vaultUri}secrets/scim-token-sha256'
 output signingKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-signing-key'
 output otherSigningKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-signing-key-other'

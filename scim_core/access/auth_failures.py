@@ -47,5 +47,5 @@ class FailureWatch:
 
 def held_up(seconds: int, reason: str) -> HttpError:
     """The 429 for a source with too many failures. Its text says why the last one failed."""
-    detail = f"Too many failed authentications from this address; wait. The last reason: {reason}"
+    detail = f"Too many failed authentications from this address. Wait. The last reason: {reason}"
     return HttpError(429, detail, Retry_After=str(seconds))

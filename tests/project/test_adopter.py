@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.release import fault, released
+from infra.release import released, tag_problem
 from scim_core.version import __version__
 from tests.running import ROOT
 
@@ -42,8 +42,8 @@ def test_the_newest_release_of_the_changelog_is_the_version() -> None:
     ],
 )
 def test_a_tag_that_fits_releases(tag: str, version: str, changelog: str, said: str) -> None:
-    assert said in fault(tag, version, changelog)
-    assert bool(fault(tag, version, changelog)) == bool(said)
+    assert said in tag_problem(tag, version, changelog)
+    assert bool(tag_problem(tag, version, changelog)) == bool(said)
 
 
 def test_the_version_stands_in_one_place() -> None:

@@ -231,7 +231,7 @@ def test_an_interruption_by_hand_says_how_to_go_on(monkeypatch, capsys, file):
     monkeypatch.setattr(import_command, "_plan", interrupt)
     for command in ("export", "import"):
         assert main([command, str(file)], os.environ) == 130
-    assert capsys.readouterr().err.count("the same command continues it") == 2
+    assert capsys.readouterr().err.count("Run the same command again to continue") == 2
 
 
 async def test_what_is_of_all_tenants_together_is_kept_as_it_is(directory, monkeypatch):

@@ -67,7 +67,7 @@ CASES: dict[Alter, tuple[str, str]] = {
     ignores_filters: ("Test Connection", "the filter is not applied"),
     is_no_scim: ("Test Connection", "The answer is no SCIM ListResponse"),
     gives_no_id: ("a user can be created", "the answer has no id"),
-    finds_two: ("it can be found by its user name", "2 users were found"),
+    finds_two: ("it can be found by its user name", "found 2 users"),
     shows_no_change: ("it can be changed", "displayName was changed, but the user does not show it"),
 }
 
@@ -97,7 +97,7 @@ async def test_a_user_that_cannot_be_removed_is_named(storage: Any, clock: Clock
     *_, change, removal = await tried(clock, storage, deletes_nothing)
     assert change.name == "it can be changed"
     assert removal.name.startswith("the user smoke-test-")
-    assert "The service failed (500) when it was to delete the user." in removal.wrong
+    assert "The service failed (500) when asked to delete the user." in removal.wrong
 
 
 class Answering(Probe):
@@ -125,7 +125,7 @@ async def test_a_token_that_entra_would_not_take_is_found(document: Any, said: s
     answering = Answering(Answer(200, {}, json.dumps(document).encode()))
     assert not await SmokeTest(answering, BASE, GivenCredential("secret", "client"), steps.append).run()
     [step] = steps
-    assert step.name == "an access token can be had"
+    assert step.name == "an access token can be obtained"
     assert said in step.wrong
 
 
@@ -134,12 +134,12 @@ async def test_a_token_that_entra_would_not_take_is_found(document: Any, said: s
     [
         (Answer(401, {}, b'{"detail": "It has expired."}'), "was refused (401). It says: It has expired."),
         (Answer(403, {}, b'{"detail": "The tenant is suspended."}'), "it may not be used (403). It says: The tenant"),
-        (Answer(403), "does a firewall or gateway stand in front of it?"),
+        (Answer(403), "is a firewall or gateway in front of it?"),
         (Answer(404), "a Tenant URL ends with /scim/v2"),
         (Answer(429, {"retry-after": "12"}), "wait 12 seconds"),
-        (Answer(503, {}, b"<html>"), "The service failed (503) when it was to try."),
-        (Answer(200, {"content-type": "text/html"}, b"<html>"), "A web page came back (200)"),
-        (Answer(418, {}, b'{"error": "teapot"}'), "The service answered 418 when it was to try. It says: teapot"),
+        (Answer(503, {}, b"<html>"), "The service failed (503) when asked to try."),
+        (Answer(200, {"content-type": "text/html"}, b"<html>"), "The answer is a web page (200)"),
+        (Answer(418, {}, b'{"error": "teapot"}'), "The service answered 418 when asked to try. It says: teapot"),
     ],
 )
 def test_an_answer_is_explained(answer: Answer, said: str) -> None:

@@ -161,7 +161,7 @@ def test_a_port_in_use_is_named_with_what_to_do(tmp_path, name):
         port = taken.getsockname()[1]
         said = refused(tmp_path, **{"PORT": str(free_port()), "AZURITE": "memory", name: str(port)})
 
-    assert said.startswith(f"devhost: Port {port} is in use: stop what listens there, or ")
+    assert said.startswith(f"devhost: Port {port} is in use. Stop what listens there, or ")
 
 
 @pytest.mark.parametrize(

@@ -295,7 +295,7 @@ def test_the_smoke_test_of_a_client(tenants: Tenants, way: str) -> None:
     assert done.returncode == 0, done.stdout
     found = json.loads(done.stdout)
     assert found["good"] is True
-    assert [step["step"] for step in found["steps"]][:2] == ["an access token can be had", "Test Connection"]
+    assert [step["step"] for step in found["steps"]][:2] == ["an access token can be obtained", "Test Connection"]
 
 
 def test_the_smoke_test_of_an_assertion(tenants: Tenants) -> None:
