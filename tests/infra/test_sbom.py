@@ -57,7 +57,7 @@ def test_the_same_package_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_without_a_package_a_sentence_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(sbom.SbomError, match="run make package"):
+    with pytest.raises(sbom.SbomError, match="Run make package"):
         sbom.write(tmp_path / "scim.zip", tmp_path / "scim.cdx.json")
 
 
