@@ -28,10 +28,10 @@ DEVICE = "urn:example:params:scim:schemas:core:2.0:Device"
 
 
 def device_files(folder: Path, *indexed: str, unique: str = "", case_exact: str = "") -> Path:
-    """The files of a resource type Device that declares these attributes as indexed, one of them as unique."""
+    """The files of a resource type Device that declares these attributes as indexed; `unique` names the unique ones."""
     folder.mkdir(parents=True, exist_ok=True)
     plain = [
-        attribute(name, uniqueness="server" if name == unique else "none", caseExact=name == case_exact)
+        attribute(name, uniqueness="server" if name in unique.split() else "none", caseExact=name == case_exact)
         for name in ("displayName", "serialNumber", "site")
     ]
     schema: Json = {"id": DEVICE, "name": "Device", "description": "A device", "attributes": plain}

@@ -7,6 +7,7 @@ import pytest
 
 from scim_core.service import unique_values
 from scim_core.storage.tables.index_record import FORGOTTEN_AFTER, RECORD_SECONDS
+from tests.faults.disturbed_rows import Fault, FaultyRows
 from tests.faults.rollout import Rollout
 from tests.scim import path
 from tests.scim import replace as replacing
@@ -51,6 +52,15 @@ async def test_what_version_0_1_stored_is_found(rollout: Rollout) -> None:
     assert await newer.plan('userName eq "ann"', "/Users") == "index userName, exact"
     assert await newer.plan('externalId eq "7"', "/Users") == "index externalId, exact"
     assert (await newer.client.patch(path(user), replacing("title", "Director"))).status == 200
+
+
+async def test_a_type_whose_first_answer_is_empty_and_has_a_token_is_not_taken_for_empty(rollout: Rollout) -> None:
+    await rollout.instance("displayName", first=True).device("printer", site="Bonn")
+    await forgotten(rollout)
+    newer = rollout.instance("displayName", "site", rows=FaultyRows(rollout.rows, lambda *_: Fault.EMPTY_PAGE))
+    await newer.device("scanner", site="Bonn")
+    assert await newer.devices(BONN) == ["printer", "scanner"]
+    assert await rollout.complete() == set()
 
 
 async def test_a_new_type_of_an_empty_tenant_is_searched_by_its_indexes_at_once(rollout: Rollout) -> None:
@@ -211,6 +221,17 @@ async def test_what_had_one_value_twice_before_can_be_changed_otherwise(rollout:
     assert await rollout.findings() == []
     for twin in twins:
         assert (await newer.client.delete(path(twin))).status == 204
+    assert await rollout.findings() == []
+
+
+async def test_what_had_two_values_twice_before_can_be_changed_otherwise(rollout: Rollout) -> None:
+    """A device that was stored twice shares all of its values with its twin."""
+    before = rollout.instance()
+    twins = [await before.device(name, serialNumber="SN-1", site="Bonn") for name in ("one", "two")]
+    newer = rollout.instance("serialNumber", "site", unique="serialNumber site")
+    for twin in twins:
+        assert (await newer.client.patch(path(twin), replacing("displayName", "gone"))).status == 200
+    assert await newer.devices(f'serialNumber eq "SN-1" and {BONN}') == ["gone", "gone"]
     assert await rollout.findings() == []
 
 

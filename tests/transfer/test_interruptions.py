@@ -19,6 +19,7 @@ from scim_core.storage.tables import keys
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows
 from tests.commands import run_process
+from tests.faults.disturbed_rows import Fault, FaultyRows
 from tests.transfer.test_restore import answers, fill
 from tests.wrapped_rows import WrappedRows
 
@@ -132,6 +133,18 @@ async def test_a_tenant_with_rows_is_left_alone(directory, file):
     await source.client.user("a@example.com")
     await target.client.user("b@example.com")
     await source.run("export", file)
+    done = await target.run("import", file)
+
+    assert (done.returncode, "is not empty" in done.stderr) == (2, True)
+    assert await target.client.names("userName pr") == ["b@example.com"]
+
+
+async def test_a_tenant_whose_rows_come_after_an_empty_answer_is_left_alone(directory, file):
+    source, target = directory(), directory()
+    await source.client.user("a@example.com")
+    await target.client.user("b@example.com")
+    await source.run("export", file)
+    target.rows = FaultyRows(target.rows, lambda *_: Fault.EMPTY_PAGE)
     done = await target.run("import", file)
 
     assert (done.returncode, "is not empty" in done.stderr) == (2, True)

@@ -27,6 +27,7 @@ from scim_core.storage.tables.index_record import (
     record_properties,
     to_record,
 )
+from scim_core.storage.tables.reading import ID, read_range
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows, read_pages
 
@@ -146,8 +147,8 @@ class Completeness:
         what the first one wrote. A type that has resources already starts with no complete index.
         """
         now = self._clock()
-        first = await rows.page(tenant, keys.resources(resource_type), limit=1, select="id")
-        of_type = TypeRecord(now) if first.rows else TypeRecord(now).having(kept, IndexState.COMPLETE, now)
+        first = await read_range(rows, tenant, keys.resources(resource_type), limit=1, select=ID)
+        of_type = TypeRecord(now) if first else TypeRecord(now).having(kept, IndexState.COMPLETE, now)
 
         def entered(found: IndexRecord) -> IndexRecord:
             return found if resource_type in found.types else found.having(resource_type, of_type)
