@@ -2,10 +2,12 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from scim_core.service import unique_values
+from scim_core.storage.tables import index_completeness
 from scim_core.storage.tables.index_record import FORGOTTEN_AFTER, RECORD_SECONDS
 from tests.faults.disturbed_rows import Fault, FaultyRows
 from tests.faults.rollout import Rollout
@@ -173,6 +175,22 @@ async def test_after_hours_without_such_an_instance_only_late_creations_are_look
     assert (await rollout.record()).of("Device").verified > created
     await rollout.pause(RECORD_SECONDS)
     assert await newer.plan(BONN) == "index site, exact"
+
+
+async def test_of_many_creations_each_is_looked_at_for_a_few_minutes_only(
+    rollout: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_completeness, "MOST_LOOKED_AT", 3)
+    newer = rollout.instance("site")
+    for number in range(4):
+        await newer.device(f"device {number}", site="Bonn")
+    for _ in range(3):
+        await rollout.pause(RECORD_SECONDS)
+        await newer.devices(BONN)
+    assert rollout.clock.now - (await rollout.record()).of("Device").verified < timedelta(minutes=3)
+    await rollout.instance(first=True).device("printer", site="Bonn")
+    await rollout.pause(RECORD_SECONDS)
+    assert "printer" in await newer.devices(BONN)
 
 
 async def test_users_get_an_index_that_the_files_of_this_version_lack(rollout: Rollout) -> None:

@@ -45,6 +45,11 @@ seconds, and a call that is under way then may take 10 more.
 VERIFIED_AGAIN_AFTER = timedelta(hours=1)
 """Age at which `verified` is moved on, so that a new instance has no more than an hour's creations to look at."""
 
+MOST_LOOKED_AT = 1_000
+"""Creations beyond which `verified` is moved on earlier: one answer holds so many. A tenant that is being filled would
+else be read as far back as an hour, by every instance, once a minute.
+"""
+
 log = logging.getLogger(__name__)
 
 
@@ -185,12 +190,12 @@ class Completeness:
         complete = of_type.named(IndexState.COMPLETE)
         if not complete or self._verified.get((tenant, resource_type), since.timestamp()) is not None:
             return record
-        borne = await self._borne(rows, tenant, resource_type, of_type.verified, complete)
+        borne, looked_at = await self._borne(rows, tenant, resource_type, of_type.verified, complete)
         if borne != complete:
             record = await self._without(
                 rows, tenant, record, resource_type, lambda found: found.named(IndexState.COMPLETE) - borne
             )
-        elif since - of_type.verified > VERIFIED_AGAIN_AFTER:
+        elif looked_at > MOST_LOOKED_AT or since - of_type.verified > VERIFIED_AGAIN_AFTER:
             moved = replace(of_type, verified=since)
 
             def verified(found: IndexRecord) -> IndexRecord:
@@ -202,11 +207,16 @@ class Completeness:
 
     async def _borne(
         self, rows: Rows, tenant: str, resource_type: str, verified: datetime, names: frozenset[str]
-    ) -> frozenset[str]:
-        """Those of these indexes that every resource bears that may have been created since it was last looked at."""
+    ) -> tuple[frozenset[str], int]:
+        """Those of these indexes that every resource bears that may have been created since it was last looked at.
+
+        Likewise how many resources these are.
+        """
+        looked_at = 0
         after = first_id(verified - timedelta(seconds=WRITE_SECONDS + SKEW_SECONDS))
         lately = keys.resources(resource_type, after)
         async for page in read_pages(rows, tenant, lately, select="id,indexed"):
+            looked_at += len(page)
             for row in page:
                 names &= indexed(row.properties)
-        return names
+        return names, looked_at
