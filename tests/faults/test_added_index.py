@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from scim_core.protocol.limits import REQUEST_SECONDS
 from scim_core.service import unique_values
 from scim_core.storage.tables import index_completeness
 from scim_core.storage.tables.index_record import FORGOTTEN_AFTER, RECORD_SECONDS
@@ -14,6 +15,7 @@ from tests.faults.rollout import Rollout
 from tests.scim import path
 from tests.scim import replace as replacing
 from tests.transcript import transcript
+from tests.wrapped_rows import Call, WrappedRows
 
 BONN = 'site eq "Bonn"'
 
@@ -175,6 +177,39 @@ async def test_after_hours_without_such_an_instance_only_late_creations_are_look
     assert (await rollout.record()).of("Device").verified > created
     await rollout.pause(RECORD_SECONDS)
     assert await newer.plan(BONN) == "index site, exact"
+
+
+class SlowToFind(WrappedRows):
+    """Rows on which the next look into the index takes a while: until then `meanwhile` happens."""
+
+    meanwhile: Call[None] | None = None
+
+    async def _made[T](self, kind: str, about: tuple[str, ...], call: Call[T], *, repeatable: bool = True) -> T:
+        happens, is_look = self.meanwhile, about[0].startswith("Device.site:")
+        if happens is not None and is_look:
+            self.meanwhile = None
+            await happens()
+        return await super()._made(kind, about, call, repeatable=repeatable)
+
+
+async def test_a_search_that_was_planned_by_an_index_is_over_before_a_writer_gives_the_index_up(
+    rollout: Rollout,
+) -> None:
+    rows = SlowToFind(rollout.rows)
+    newer, older = rollout.instance("site", rows=rows), rollout.instance()
+    printer = await newer.device("printer", site="Bonn")
+    await rollout.pause(2 * RECORD_SECONDS)
+    await newer.devices(BONN)
+    assert (await older.client.patch(path(printer), replacing("displayName", "x"))).status == 503
+    await rollout.pause(RECORD_SECONDS - 1)
+
+    async def as_long_as_a_request_may_take() -> None:
+        await rollout.pause(REQUEST_SECONDS)
+        await older.client.patch(path(printer), replacing("displayName", "x"))
+
+    rows.meanwhile = as_long_as_a_request_may_take
+    assert await newer.devices(BONN) == ["printer"]
+    assert rows.meanwhile is None
 
 
 async def test_of_many_creations_each_is_looked_at_for_a_few_minutes_only(

@@ -1,7 +1,7 @@
 """Keeps the record of complete indexes true: who reads by it, who may write, what a newcomer finds. See ADR 0025.
 
 A record that was read is believed for RECORD_SECONDS. Whoever writes a resource of a type whose record names an index
-that the writer does not keep takes the index back first, and writes when nobody believes in it any more.
+that the writer does not keep takes the index back first, and writes when nobody uses it any more.
 """
 
 import logging
@@ -21,6 +21,7 @@ from scim_core.storage.tables.errors import RowFailure
 from scim_core.storage.tables.index_record import (
     RECORD_SECONDS,
     SKEW_SECONDS,
+    USED_SECONDS,
     IndexRecord,
     IndexState,
     TypeRecord,
@@ -36,11 +37,6 @@ TENANTS_REMEMBERED = 10_000
 
 MAX_ATTEMPTS = 10
 """How often a change of a record is tried while others change it."""
-
-WRITE_SECONDS = 60
-"""Longest time from a writer's look at a record to the last transaction that rests on it: a request is ended after 40
-seconds, and a call that is under way then may take 10 more.
-"""
 
 VERIFIED_AGAIN_AFTER = timedelta(hours=1)
 """Age at which `verified` is moved on, so that a new instance has no more than an hour's creations to look at."""
@@ -213,7 +209,7 @@ class Completeness:
         Likewise how many resources these are.
         """
         looked_at = 0
-        after = first_id(verified - timedelta(seconds=WRITE_SECONDS + SKEW_SECONDS))
+        after = first_id(verified - timedelta(seconds=USED_SECONDS + SKEW_SECONDS))
         lately = keys.resources(resource_type, after)
         async for page in read_pages(rows, tenant, lately, select="id,indexed"):
             looked_at += len(page)
