@@ -30,7 +30,7 @@ from tests.faults.model import Group, Model, Outcome, Request, User, explained
 from tests.faults.processes import Process, Processes, Trouble
 from tests.faults.test_death import FAR_FUTURE, TENANT
 from tests.faults.wishes import CreateGroup, CreateUser, Known, Wish, group_changes, numbers, wishes
-from tests.scim import group_ids, member_ids
+from tests.scim import Json, group_ids, member_ids
 
 SHORT_STEPS = 400
 STEPS = int(os.environ.get("MACHINE_STEPS", "0"))
@@ -235,17 +235,17 @@ def _tells_the_truth(outcome: Outcome, answer: Answer | BaseException, after: Mo
         return bool(answer.document["scimType"] == "uniqueness")
     if not isinstance(answer, Answer) or answer.status not in (200, 201):
         return True
-    found: dict[str, Any] = answer.document
+    found: Json = answer.document
     if "displayName" in found:
         return after.groups[found["id"]] == _group(found)
     return after.users[found["id"]] == _user(found)
 
 
-def _user(found: dict[str, Any]) -> User:
+def _user(found: Json) -> User:
     return User(found["userName"], active=found.get("active", True), external=found.get("externalId"))
 
 
-def _group(found: dict[str, Any]) -> Group:
+def _group(found: Json) -> Group:
     return Group(found["displayName"], frozenset(member_ids(found)))
 
 
