@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -125,9 +125,14 @@ class Rollout:
         """The clock of all instances moves on."""
         self.clock.advance(seconds=seconds)
 
-    async def reindexed(self, instance: Instance, **surroundings: Any) -> Reindexed:
+    async def reindexed(
+        self,
+        instance: Instance,
+        pause: Callable[[float], Awaitable[object]] | None = None,
+        progress: Callable[[int], object] = lambda _: None,
+    ) -> Reindexed:
         """What `admin reindex` with the files of this instance comes to."""
-        given = Surroundings(self.clock, surroundings.pop("pause", self.pause), **surroundings)
+        given = Surroundings(self.clock, pause or self.pause, progress)
         return await reindex(instance.storage.rows, TENANT, instance.declared, given)
 
     async def findings(self, declared: Declared = NOTHING) -> list[str]:

@@ -203,7 +203,10 @@ some_members = st.lists(numbers, max_size=MOST_MEMBERS).map(tuple)
 no_name: st.SearchStrategy[str | None] = st.none()
 perhaps_a_name = no_name | names
 
-group_changes: st.SearchStrategy[Wish] = st.one_of(
+type GroupChange = ChangeMembers | ChangeGroup | Delete
+"""Wishes about one group, `who`."""
+
+group_changes: st.SearchStrategy[GroupChange] = st.one_of(
     st.builds(ChangeMembers, numbers, st.booleans(), some_members.filter(bool), no_name),
     st.builds(ChangeMembers, numbers, st.booleans(), some_members.filter(bool), perhaps_a_name),
     st.builds(ChangeGroup, numbers, st.booleans(), perhaps_a_name, st.none() | some_members),
