@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 
 from scim_core.admin.reindex import told
-from scim_core.endpoint.endpoint import REQUEST_SECONDS
+from scim_core.protocol.limits import REQUEST_SECONDS
 from scim_core.storage.maintenance.reindexing import MAX_WALKS
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.client import CALL_SECONDS
 from scim_core.storage.tables.index_record import FORGOTTEN_AFTER, STORED_SECONDS, USED_SECONDS
+from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
-from scim_core.storage.tables.rows import Rows
+from scim_core.storage.tables.rows import RowPage, Rows
 from tests.commands import run_here
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
 from tests.faults.rollout import TENANT, Instance, Rollout
 from tests.memory_rows import MemoryRows
-from tests.scim import path, remove, replace
+from tests.scim import Json, path, remove, replace
 from tests.transcript import transcript
 from tests.wrapped_rows import Call, WrappedRows
 
@@ -85,7 +86,7 @@ async def test_what_an_instance_writes_that_does_not_know_yet_is_in_the_index(ro
     newer = await filled(rollout)
     older = rollout.instance("displayName")
     await older.device("remembers the record", site="Bonn")
-    written: list[Any] = []
+    written: list[Json] = []
 
     async def pause(seconds: float) -> None:
         if not written:
@@ -101,7 +102,7 @@ async def test_what_an_instance_writes_that_does_not_know_yet_is_in_the_index(ro
 async def test_an_instance_with_the_old_file_stops_the_building(rollout: Rollout) -> None:
     newer = await filled(rollout)
     older = rollout.instance("displayName")
-    written: list[Any] = []
+    written: list[Json] = []
 
     async def pause(seconds: float) -> None:
         await rollout.pause(seconds)
@@ -124,16 +125,16 @@ async def test_version_0_1_that_still_writes_keeps_the_index_from_being_complete
     [device] = await newer.client.found("/Devices", 'displayName eq "device 1"')
     page, walks = newer.storage.rows.page, 0
 
-    async def disturbed(*arguments: Any, **options: Any) -> Any:
+    async def disturbed(tenant: str, key_range: KeyRange, **options: Any) -> RowPage:
         nonlocal walks
         walks += 1
         changed = await first.client.patch(path(device), replace("serialNumber", f"SN-{walks}"))
         assert changed.status == 200
-        return await page(*arguments, **options)
+        return await page(tenant, key_range, **options)
 
-    newer.storage.rows.page = disturbed  # type: ignore[method-assign]
-    done = await rollout.reindexed(newer)
-    newer.storage.rows.page = page  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(newer.storage.rows, "page", disturbed)
+        done = await rollout.reindexed(newer)
     assert walks == MAX_WALKS + 1
     assert done.still_written == {"Device.site"}
     assert any("version 0.1" in sentence for sentence in told(done))
