@@ -1,7 +1,7 @@
 """Keeps the record of complete indexes true: who reads by it, who may write, what a newcomer finds. See ADR 0025.
 
 A record that was read is believed for RECORD_SECONDS. Whoever writes a resource of a type whose record names an index
-that the writer does not keep takes the index back first, and writes when nobody believes in it any more.
+that the writer does not keep takes the index back first, and writes when nobody uses it any more.
 """
 
 import logging
@@ -21,12 +21,14 @@ from scim_core.storage.tables.errors import RowFailure
 from scim_core.storage.tables.index_record import (
     RECORD_SECONDS,
     SKEW_SECONDS,
+    USED_SECONDS,
     IndexRecord,
     IndexState,
     TypeRecord,
     record_properties,
     to_record,
 )
+from scim_core.storage.tables.reading import ID, read_range
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows, read_pages
 
@@ -36,13 +38,13 @@ TENANTS_REMEMBERED = 10_000
 MAX_ATTEMPTS = 10
 """How often a change of a record is tried while others change it."""
 
-WRITE_SECONDS = 60
-"""Longest time from a writer's look at a record to the last transaction that rests on it: a request is ended after 40
-seconds, and a call that is under way then may take 10 more.
-"""
-
 VERIFIED_AGAIN_AFTER = timedelta(hours=1)
 """Age at which `verified` is moved on, so that a new instance has no more than an hour's creations to look at."""
+
+MOST_LOOKED_AT = 1_000
+"""Creations beyond which `verified` is moved on earlier: one answer holds so many. A tenant that is being filled would
+else be read as far back as an hour, by every instance, once a minute.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -146,8 +148,8 @@ class Completeness:
         what the first one wrote. A type that has resources already starts with no complete index.
         """
         now = self._clock()
-        first = await rows.page(tenant, keys.resources(resource_type), limit=1, select="id")
-        of_type = TypeRecord(now) if first.rows else TypeRecord(now).having(kept, IndexState.COMPLETE, now)
+        first = await read_range(rows, tenant, keys.resources(resource_type), limit=1, select=ID)
+        of_type = TypeRecord(now) if first else TypeRecord(now).having(kept, IndexState.COMPLETE, now)
 
         def entered(found: IndexRecord) -> IndexRecord:
             return found if resource_type in found.types else found.having(resource_type, of_type)
@@ -184,12 +186,12 @@ class Completeness:
         complete = of_type.named(IndexState.COMPLETE)
         if not complete or self._verified.get((tenant, resource_type), since.timestamp()) is not None:
             return record
-        borne = await self._borne(rows, tenant, resource_type, of_type.verified, complete)
+        borne, looked_at = await self._borne(rows, tenant, resource_type, of_type.verified, complete)
         if borne != complete:
             record = await self._without(
                 rows, tenant, record, resource_type, lambda found: found.named(IndexState.COMPLETE) - borne
             )
-        elif since - of_type.verified > VERIFIED_AGAIN_AFTER:
+        elif looked_at > MOST_LOOKED_AT or since - of_type.verified > VERIFIED_AGAIN_AFTER:
             moved = replace(of_type, verified=since)
 
             def verified(found: IndexRecord) -> IndexRecord:
@@ -201,11 +203,16 @@ class Completeness:
 
     async def _borne(
         self, rows: Rows, tenant: str, resource_type: str, verified: datetime, names: frozenset[str]
-    ) -> frozenset[str]:
-        """Those of these indexes that every resource bears that may have been created since it was last looked at."""
-        after = first_id(verified - timedelta(seconds=WRITE_SECONDS + SKEW_SECONDS))
+    ) -> tuple[frozenset[str], int]:
+        """Those of these indexes that every resource bears that may have been created since it was last looked at.
+
+        Likewise how many resources these are.
+        """
+        looked_at = 0
+        after = first_id(verified - timedelta(seconds=USED_SECONDS + SKEW_SECONDS))
         lately = keys.resources(resource_type, after)
         async for page in read_pages(rows, tenant, lately, select="id,indexed"):
+            looked_at += len(page)
             for row in page:
                 names &= indexed(row.properties)
-        return names
+        return names, looked_at

@@ -27,8 +27,15 @@ STORED_SECONDS = 10
 SKEW_SECONDS = 10
 """How far the clocks of two instances may be apart."""
 
-FORGOTTEN_AFTER = timedelta(seconds=RECORD_SECONDS + STORED_SECONDS + SKEW_SECONDS)
-"""From when on, after the instant that a change of a record names, no instance believes the record before it."""
+USED_SECONDS = 60
+"""Longest time from a request's look at a record to the end of its last call that rests on it: a request is ended after
+40 seconds, and a call that is under way then may take 10 more.
+"""
+
+FORGOTTEN_AFTER = timedelta(seconds=RECORD_SECONDS + STORED_SECONDS + SKEW_SECONDS + USED_SECONDS)
+"""From when on, after the instant that a change of a record names, nothing under way rests on the record before it: no
+search that was planned by it, and no write.
+"""
 
 
 class IndexState(StrEnum):
