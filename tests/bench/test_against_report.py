@@ -81,7 +81,7 @@ def test_the_report_names_both_and_shows_each_operation_with_ratio_spread_and_ve
     compare(a_run(operation=1.2, other_versions=("aiohttp==3.0.0",)))
     said = capsys.readouterr()
     lines = [" ".join(line.split()) for line in said.out.splitlines()]
-    assert "this: the working tree at 1111111 with changes; against: 2222222, which asks for aiohttp==3.0.0" in said.out
+    assert "this: the working tree at 1111111 with changes; against: 2222222, which wants aiohttp==3.0.0" in said.out
     assert "GET user 16 12.00 10.00 1.20 1.20-1.20 slower 10.00 10.00 1.00 1.00-1.00" in lines
     assert "first answer of a new process 10.00 10.00 1.00 1.00-1.00 same" in lines
     assert "before the rounds 90 100 0.90" in lines

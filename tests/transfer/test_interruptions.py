@@ -79,7 +79,7 @@ async def test_an_export_replaces_no_file_and_continues_no_other_tenants(
     line = json.dumps({"format": "scim-directory", "version": 1, "tenant": "b", "started": "x"}) + "\n"
     file.with_name("export.ndjson.part").write_text(line)
     done = await before.run("export", file)
-    assert (done.returncode, "is of the tenant b" in done.stderr) == (2, True)
+    assert (done.returncode, "belongs to the tenant b" in done.stderr) == (2, True)
 
 
 class DyingRows(WrappedRows):

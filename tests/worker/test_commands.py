@@ -180,7 +180,7 @@ def test_a_value_that_cannot_be_is_named(
 
     assert run.main() == 1
     [said] = capsys.readouterr().err.splitlines()
-    assert said.startswith(f"devhost: {name} is {value}: ")
+    assert said.startswith(f"devhost: {name} is {value}. ")
 
 
 def test_the_plain_host_names_a_port_in_use(tmp_path: Path) -> None:

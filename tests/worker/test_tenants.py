@@ -190,7 +190,7 @@ def test_the_life_of_a_tenant_in_words(tenants: Tenants) -> None:
     token = re.search(r"Secret Token +(scim_\S+)\n", created.stdout)
     assert token
     assert "Bearer authentication" in created.stdout
-    assert "never again" in created.stdout
+    assert "is shown only now" in created.stdout
     assert re.search(r"^wingtip-toys +Wingtip Toys +active ", tenants.run("tenants", "list").stdout, re.MULTILINE)
     shown = tenants.run("tenants", "show", "wingtip-toys").stdout
     assert "for Entra" in shown
@@ -236,7 +236,7 @@ def test_a_rotation_without_a_secret_needs_a_new_value(tenants: Tenants) -> None
     )
     refused = tenants.run("credentials", "rotate", made["tenant"], made["credential"]["id"])
     assert refused.returncode == 1
-    assert "say which" in refused.stderr
+    assert "Give the new value" in refused.stderr
 
 
 @pytest.mark.parametrize(
