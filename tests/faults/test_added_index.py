@@ -166,7 +166,7 @@ async def test_after_hours_without_such_an_instance_only_late_creations_are_look
 
 
 async def test_users_get_an_index_that_the_files_of_this_version_lack(rollout: Rollout) -> None:
-    """As a later version would add it: an instance of this version writes the same users without it."""
+    """A later version might add it: an instance of this version writes the same users without it."""
     later, now = rollout.instance(users_by=("nickName",)), rollout.instance()
     ann = await later.client.user("ann", nickName="Duke")
     assert await later.plan('nickName eq "duke"', "/Users") == "index nickName, exact"

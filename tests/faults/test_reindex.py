@@ -263,7 +263,7 @@ class Killed:
     rollout: Rollout
 
     async def at(self, call: int, *, after: bool) -> bool:
-        """Whether the run lived, which says that there are no more calls to die at."""
+        """Whether the run survived: then there are no more calls at which it can die."""
         rollout = Rollout(MemoryRows(), self.rollout.folder, self.rollout.plans)
         newer = await filled(rollout, 3)
         killed = rollout.instance("displayName", "site", rows=MortalRows(rollout.rows, Death(call, after)))
