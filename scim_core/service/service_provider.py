@@ -152,7 +152,7 @@ class ServiceProvider:
             try:
                 await self._storage.delete(address.tenant, stored, edges, now=instant_text(self._clock()))
             except NotFound:
-                log.info("a resource was gone when its deletion came to it", extra={"tenant": address.tenant})
+                log.info("a resource to delete was gone already", extra={"tenant": address.tenant})
 
         await self._retry.until_not_overtaken((address.tenant, address.id), attempt)
 

@@ -43,7 +43,7 @@ def _nobody_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def held(client: Client) -> dict[str, Any]:
-    """What a client finds in the directory, by name: users without `meta`'s times, groups with their members' names.
+    """What a client finds in the directory, by name: users without id, meta and groups; groups with members' names.
 
     The groups that users show must be those whose members they are.
     """

@@ -210,7 +210,7 @@ class _Attempts:
 
 
 async def index_resource(rows: Rows, tenant: str, row: Row, of_type: TypeIndexes) -> Indexed:
-    """The resource of this row, if it still exists, is in those of these indexes in which it can be.
+    """The resource of this row, if it still exists, is in each of these indexes in which it can be.
 
     Raises StorageBusy when others change it again and again.
     """

@@ -55,7 +55,7 @@ class ReadState:
 
 
 def index_keys(resource: StoredResource) -> dict[str, str]:
-    """The attribute of each index row that the resource is to have, by row key."""
+    """The attribute of each index row that the resource should have, by row key."""
     return {
         keys.index(resource.resource_type, entry, resource.id): entry.attribute
         for entry in sorted(resource.index, key=lambda entry: (entry.attribute, entry.key))

@@ -169,7 +169,7 @@ class Completeness:
             names = lost(of_type)
             return found.having(resource_type, of_type.without(names, self._clock())) if names else found
 
-        log.warning("an index is given up: an instance writes that does not keep it", extra={"tenant": tenant})
+        log.warning("an index is given up: an instance that does not keep it writes", extra={"tenant": tenant})
         return await self._changed(rows, tenant, record, without)
 
     async def _verified_record(self, rows: Rows, tenant: str, resource_type: str) -> IndexRecord:

@@ -89,7 +89,7 @@ async def existing(rows: Rows, tenant: str, resource_type: str, ids: Collection[
 
 
 async def gone(rows: Rows, tenant: str, resources: Iterable[tuple[str, str]]) -> set[str]:
-    """The ids of those of these resources, each a type and an id, that do not exist."""
+    """The ids of the resources that do not exist. Each resource is given as its type and its id."""
     by_type: dict[str, set[str]] = {}
     for resource_type, resource_id in resources:
         by_type.setdefault(resource_type, set()).add(resource_id)
