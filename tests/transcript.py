@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from scim_core.storage.tables import TableStorage
+from scim_core.storage.tables.registry import TableRegistry
 from scim_core.storage.tables.rows import Rows
 from tests.wrapped_rows import Call, WrappedRows
 
@@ -68,8 +69,8 @@ class RecordedRows(WrappedRows):
 
 
 @contextmanager
-def transcript(storage: TableStorage) -> Iterator[Transcript]:
-    """The calls that the storage makes in this block."""
+def transcript(storage: TableStorage | TableRegistry) -> Iterator[Transcript]:
+    """The calls that the storage or the registry makes in this block."""
     rows, recorded = storage.rows, Transcript()
     storage.rows = RecordedRows(rows, recorded)
     try:

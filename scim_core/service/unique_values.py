@@ -47,17 +47,18 @@ class UniqueValues:
         names it.
         """
         entries = await self._unguarded(tenant, resource_type, after)
-        kept = entries & index_entries(resource_type, before.document)
+        kept = entries & index_entries(resource_type, before.document) if entries else entries
         await self._require_unique(tenant, resource_type, after, entries - kept)
-        try:
-            await self._storage.update(tenant, after, edits)
-        except UniquenessConflict as conflict:
-            shared = frozenset(entry for entry in kept if entry.attribute == conflict.attribute)
-            if not shared:
-                raise
-            indexes = frozenset(item for item in after.indexes if item.attribute != conflict.attribute)
-            without = replace(after, index=after.index - shared, indexes=indexes)
-            await self._storage.update(tenant, without, edits)
+        while True:
+            try:
+                return await self._storage.update(tenant, after, edits)
+            except UniquenessConflict as conflict:
+                shared = frozenset(entry for entry in kept if entry.attribute == conflict.attribute)
+                if not shared:
+                    raise
+                kept -= shared
+                indexes = frozenset(item for item in after.indexes if item.attribute != conflict.attribute)
+                after = replace(after, index=after.index - shared, indexes=indexes)
 
     async def _unguarded(
         self, tenant: str, resource_type: ResourceType, stored: StoredResource

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,7 @@ def settings(connection: str, table: str) -> StorageSettings:
     return StorageSettings.from_environment({"SCIM_STORAGE_CONNECTION": connection, "SCIM_TABLE_NAME": table})
 
 
-FIRSTS: dict[str, Callable[[TableStorage], Awaitable[Any]]] = {
+FIRSTS: dict[str, Callable[[TableStorage], Awaitable[object]]] = {
     "a transaction": lambda storage: storage.create(TENANT, user(1)),
     "a point read": lambda storage: storage.read(TENANT, "User", [id_of(1)]),
     "a range read": lambda storage: storage.page(TENANT, "User", limit=1),

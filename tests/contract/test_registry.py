@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -180,8 +179,7 @@ async def test_a_tenant_with_all_the_credentials_it_can_have_is_forgotten_whole(
 
 async def test_a_look_up_and_a_tenant_are_a_round_trip_each(registry: TableRegistry) -> None:
     await created(registry, "contoso", token(1), secret(2))
-    holder: Any = registry
-    with transcript(holder) as seen:
+    with transcript(registry) as seen:
         await registry.find(token(1).pointer)
         await registry.load("contoso")
     assert seen.kinds == ["get", "page"]
@@ -195,22 +193,21 @@ async def test_a_warm_request_adds_no_round_trip_to_those_of_the_directory(
     service = Service(settings(), storage, registry)
     issued = await service.tenant("Contoso", kind)
     bearer = issued.secret if kind is CredentialKind.TOKEN else await service.access_token(issued)
-    holder: Any = registry
-    with transcript(holder) as cold:
+    with transcript(registry) as cold:
         created = await service.send("POST", "/scim/v2/Users", bearer, {"userName": "ann"})
         assert created.status == 201
-    with transcript(holder) as warm, transcript(storage) as directory:
+    with transcript(registry) as warm, transcript(storage) as directory:
         answer = await service.send("GET", f"/scim/v2/Users/{document(created)['id']}", bearer)
     assert answer.status == 200
     assert (warm.calls, directory.round_trips) == ([], 1)
     # The access token was given by this process just now, so that it knows the tenant.
     assert cold.kinds == (["get", "page", "transact"] if kind is CredentialKind.TOKEN else [])
     service.restart()
-    with transcript(holder) as cold:
+    with transcript(registry) as cold:
         assert (await service.users(bearer)).status == 200
     assert cold.kinds == (["get", "page"] if kind is CredentialKind.TOKEN else ["page"])
     service.pass_time(61)
-    with transcript(holder) as stale:
+    with transcript(registry) as stale:
         assert (await service.users(bearer)).status == 200
     assert stale.kinds == cold.kinds
 

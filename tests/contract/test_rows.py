@@ -47,7 +47,7 @@ def operation(verb: Verb, key: str, *, etag: str = "", **properties: Column) -> 
 
 
 def insert(key: str, **properties: Column) -> RowOperation:
-    return operation(Verb.INSERT, key, **properties)
+    return RowOperation(Verb.INSERT, Role.OTHER, key, properties)
 
 
 async def keys_of(rows: Rows, tenant: str, key_range: KeyRange = ALL) -> list[str]:
@@ -368,7 +368,7 @@ async def test_a_row_is_taken_up_to_its_limit_and_refused_beyond(rows: Rows, nam
         await rows.transact(TENANT, [insert("a", **too_large)])
     assert await rows.get(TENANT, "a") is None
     await rows.transact(TENANT, [insert("a", **fits)])
-    await rows.transact(TENANT, [operation(Verb.REPLACE, "a", **fits)])
+    await rows.transact(TENANT, [RowOperation(Verb.REPLACE, Role.OTHER, "a", fits)])
     assert own(await read(rows, TENANT, "a")) == fits
 
 

@@ -18,8 +18,9 @@ from scim_core.storage.port import (
 )
 from scim_core.storage.tables import TableStorage
 from scim_core.storage.tables.errors import RowExists
+from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
-from scim_core.storage.tables.rows import RowPage
+from scim_core.storage.tables.rows import RowPage, Token
 from tests.contract.builders import NOW, TENANT, adding, create, edge, edges_of, group, id_of, removing, stored, user
 from tests.transcript import transcript
 from tests.wrapped_rows import WrappedRows
@@ -30,7 +31,7 @@ class InterruptedRows(WrappedRows):
 
     def __init__(self, storage: TableStorage) -> None:
         super().__init__(storage.rows)
-        self.before: Callable[[], Awaitable[Any]] | None = None
+        self.before: Callable[[], Awaitable[object]] | None = None
         self.lose_answers = 0
 
     async def transact(self, tenant: str, operations: Sequence[RowOperation], **options: Any) -> list[str]:
@@ -46,22 +47,27 @@ class InterruptedRows(WrappedRows):
         return etags
 
 
+PAUSED = "paused"
+"""What a token of ShreddedRows has after an empty page."""
+
+
 class ShreddedRows(WrappedRows):
     """Rows whose answers have one row each, and come after an empty page: Table Storage may answer so."""
 
-    async def page(self, tenant: str, key_range: Any, *, token: Any = None, limit: int = 1, **options: Any) -> RowPage:
-        token = token or {"next": None, "pause": True}
-        if token["pause"]:
-            return RowPage([], {"next": token["next"], "pause": False})
+    async def page(
+        self, tenant: str, key_range: KeyRange, *, token: Token | None = None, limit: int = 1, **options: Any
+    ) -> RowPage:
+        rest = dict(token or {})
+        if not rest.pop(PAUSED, ""):
+            return RowPage([], {**rest, PAUSED: "yes"})
         assert limit > 0
-        page = await super().page(tenant, key_range, token=token["next"], limit=1, **options)
-        return RowPage(page.rows, page.token and {"next": page.token, "pause": True})  # type: ignore[arg-type, dict-item]
+        return await super().page(tenant, key_range, token=rest or None, limit=1, **options)
 
 
 class ShortRows(WrappedRows):
     """Rows of which one answer holds a hundred at most, as if they were large."""
 
-    async def page(self, tenant: str, key_range: Any, *, limit: int = 100, **options: Any) -> RowPage:
+    async def page(self, tenant: str, key_range: KeyRange, *, limit: int = 100, **options: Any) -> RowPage:
         return await super().page(tenant, key_range, limit=min(limit, 100), **options)
 
 
@@ -84,7 +90,7 @@ async def test_round_trips_are_those_of_the_design(storage: TableStorage) -> Non
     ids = [item.id for item in everyone]
     members = [edge(50, number) for number in range(1, 34)]
 
-    async def trips(*calls: Awaitable[Any]) -> int:
+    async def trips(*calls: Awaitable[object]) -> int:
         with transcript(storage) as recorded:
             for call in calls:
                 await call

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -10,10 +9,11 @@ from scim_core.service import group_snapshots, service_provider
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import TableStorage, changes, large_change, large_change_runner, table_rows
 from scim_core.storage.tables import storage as table_storage_module
+from scim_core.storage.tables.rows import Rows
 from tests.faults.directory import Directory
 from tests.faults.rollout import Rollout, searches_planned
 from tests.memory_rows import MemoryRows
-from tests.scim import Client
+from tests.scim import Client, Json
 from tests.tables import new_table
 
 
@@ -42,7 +42,7 @@ def _nobody_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service_provider, "WRITER_SECONDS", 0)
 
 
-async def held(client: Client) -> dict[str, Any]:
+async def held(client: Client) -> Json:
     """What a client finds in the directory, by name: users without id, meta and groups; groups with members' names.
 
     The groups that users show must be those whose members they are.
@@ -62,12 +62,16 @@ async def held(client: Client) -> dict[str, Any]:
     return {"users": plain, "groups": members}
 
 
+def _new_rows(request: pytest.FixtureRequest) -> Rows:
+    if getattr(request, "param", "memory") == "memory":
+        return MemoryRows()
+    return table_rows(StorageSettings.from_environment(new_table(request.getfixturevalue("azurite"))))
+
+
 @pytest.fixture
 async def rollout(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rollout]:
     """A table that nobody has used, in memory unless the test says azurite, for instances with files of their own."""
-    rows: Any = MemoryRows()
-    if getattr(request, "param", "memory") == "azurite":
-        rows = table_rows(StorageSettings.from_environment(new_table(request.getfixturevalue("azurite"))))
+    rows = _new_rows(request)
     with searches_planned() as plans:
         yield Rollout(rows, tmp_path, plans)
     await rows.close()

@@ -98,8 +98,9 @@ async def _made(session: ClientSession, azurite: Azurite, request: web.Request, 
     target = re.sub(rf"[&?]Next(PartitionKey|RowKey)={_RESUMED}", "", request.raw_path)
     url = URL(f"http://127.0.0.1:{azurite.port}{target}", encoded=True)
     headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
-    options = {"headers": headers, "data": body or None, "skip_auto_headers": ("Content-Type",)}
-    async with session.request(request.method, url, **options) as answer:
+    async with session.request(
+        request.method, url, headers=headers, data=body or None, skip_auto_headers=("Content-Type",)
+    ) as answer:
         kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP]
         response = web.Response(status=answer.status, body=await answer.read())
         for name, value in kept:

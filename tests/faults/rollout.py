@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 
 from scim_core import composition
 from scim_core.admin.declared import DeclaredIndexes
-from scim_core.model import Index, StoredResource
+from scim_core.model import NO_EDITS, Index, Membership, MembershipEdits, StoredResource
 from scim_core.protocol.schemas import Catalogue, load_catalogue
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.maintenance.indexing import NOTHING, Declared
@@ -28,10 +28,10 @@ DEVICE = "urn:example:params:scim:schemas:core:2.0:Device"
 
 
 def device_files(folder: Path, *indexed: str, unique: str = "", case_exact: str = "") -> Path:
-    """The files of a resource type Device that declares these attributes as indexed, one of them as unique."""
+    """The files of a resource type Device that declares these attributes as indexed; `unique` names the unique ones."""
     folder.mkdir(parents=True, exist_ok=True)
     plain = [
-        attribute(name, uniqueness="server" if name == unique else "none", caseExact=name == case_exact)
+        attribute(name, uniqueness="server" if name in unique.split() else "none", caseExact=name == case_exact)
         for name in ("displayName", "serialNumber", "site")
     ]
     schema: Json = {"id": DEVICE, "name": "Device", "description": "A device", "attributes": plain}
@@ -46,18 +46,18 @@ class FirstStorage(TableStorage):
         del tenant
         return indexes
 
-    async def create(self, tenant: str, resource: StoredResource, members: Any = ()) -> None:
+    async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(self._completeness, "permit_write", _permitted)
             await super().create(tenant, replace(resource, indexes=frozenset()), members)
 
-    async def update(self, tenant: str, resource: StoredResource, *options: Any) -> None:
+    async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(self._completeness, "permit_write", _permitted)
-            await super().update(tenant, replace(resource, indexes=frozenset()), *options)
+            await super().update(tenant, replace(resource, indexes=frozenset()), edits)
 
 
-async def _permitted(*_: Any) -> None:
+async def _permitted(*_: object) -> None:
     """Version 0.1 needs no permission."""
 
 
@@ -74,7 +74,8 @@ class Instance:
         """A device that is created."""
         answer = await self.client.post("/Devices", {"schemas": [DEVICE], "displayName": name, **attributes})
         assert answer.status == 201, answer.document
-        return answer.document
+        created: Json = answer.document
+        return created
 
     async def devices(self, filter_text: str) -> list[str]:
         """The names of the devices that the filter finds."""
@@ -124,9 +125,14 @@ class Rollout:
         """The clock of all instances moves on."""
         self.clock.advance(seconds=seconds)
 
-    async def reindexed(self, instance: Instance, **surroundings: Any) -> Reindexed:
+    async def reindexed(
+        self,
+        instance: Instance,
+        pause: Callable[[float], Awaitable[object]] | None = None,
+        progress: Callable[[int], object] = lambda _: None,
+    ) -> Reindexed:
         """The result of `admin reindex` with the files of this instance."""
-        given = Surroundings(self.clock, surroundings.pop("pause", self.pause), **surroundings)
+        given = Surroundings(self.clock, pause or self.pause, progress)
         return await reindex(instance.storage.rows, TENANT, instance.declared, given)
 
     async def findings(self, declared: Declared = NOTHING) -> list[str]:

@@ -2,15 +2,20 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from scim_core.protocol.limits import REQUEST_SECONDS
 from scim_core.service import unique_values
+from scim_core.storage.tables import index_completeness
 from scim_core.storage.tables.index_record import FORGOTTEN_AFTER, RECORD_SECONDS
+from tests.faults.disturbed_rows import Fault, FaultyRows
 from tests.faults.rollout import Rollout
 from tests.scim import path
 from tests.scim import replace as replacing
 from tests.transcript import transcript
+from tests.wrapped_rows import Call, WrappedRows
 
 BONN = 'site eq "Bonn"'
 
@@ -51,6 +56,15 @@ async def test_what_version_0_1_stored_is_found(rollout: Rollout) -> None:
     assert await newer.plan('userName eq "ann"', "/Users") == "index userName, exact"
     assert await newer.plan('externalId eq "7"', "/Users") == "index externalId, exact"
     assert (await newer.client.patch(path(user), replacing("title", "Director"))).status == 200
+
+
+async def test_a_type_whose_first_answer_is_empty_and_has_a_token_is_not_taken_for_empty(rollout: Rollout) -> None:
+    await rollout.instance("displayName", first=True).device("printer", site="Bonn")
+    await forgotten(rollout)
+    newer = rollout.instance("displayName", "site", rows=FaultyRows(rollout.rows, lambda *_: Fault.EMPTY_PAGE))
+    await newer.device("scanner", site="Bonn")
+    assert await newer.devices(BONN) == ["printer", "scanner"]
+    assert await rollout.complete() == set()
 
 
 async def test_a_new_type_of_an_empty_tenant_is_searched_by_its_indexes_at_once(rollout: Rollout) -> None:
@@ -165,6 +179,55 @@ async def test_after_hours_without_such_an_instance_only_late_creations_are_look
     assert await newer.plan(BONN) == "index site, exact"
 
 
+class SlowToFind(WrappedRows):
+    """Rows on which the next look into the index takes a while: until then `meanwhile` happens."""
+
+    meanwhile: Call[None] | None = None
+
+    async def _made[T](self, kind: str, about: tuple[str, ...], call: Call[T], *, repeatable: bool = True) -> T:
+        happens, is_look = self.meanwhile, about[0].startswith("Device.site:")
+        if happens is not None and is_look:
+            self.meanwhile = None
+            await happens()
+        return await super()._made(kind, about, call, repeatable=repeatable)
+
+
+async def test_a_search_that_was_planned_by_an_index_is_over_before_a_writer_gives_the_index_up(
+    rollout: Rollout,
+) -> None:
+    rows = SlowToFind(rollout.rows)
+    newer, older = rollout.instance("site", rows=rows), rollout.instance()
+    printer = await newer.device("printer", site="Bonn")
+    await rollout.pause(2 * RECORD_SECONDS)
+    await newer.devices(BONN)
+    assert (await older.client.patch(path(printer), replacing("displayName", "x"))).status == 503
+    await rollout.pause(RECORD_SECONDS - 1)
+
+    async def as_long_as_a_request_may_take() -> None:
+        await rollout.pause(REQUEST_SECONDS)
+        await older.client.patch(path(printer), replacing("displayName", "x"))
+
+    rows.meanwhile = as_long_as_a_request_may_take
+    assert await newer.devices(BONN) == ["printer"]
+    assert rows.meanwhile is None
+
+
+async def test_of_many_creations_each_is_looked_at_for_a_few_minutes_only(
+    rollout: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_completeness, "MOST_LOOKED_AT", 3)
+    newer = rollout.instance("site")
+    for number in range(4):
+        await newer.device(f"device {number}", site="Bonn")
+    for _ in range(3):
+        await rollout.pause(RECORD_SECONDS)
+        await newer.devices(BONN)
+    assert rollout.clock.now - (await rollout.record()).of("Device").verified < timedelta(minutes=3)
+    await rollout.instance(first=True).device("printer", site="Bonn")
+    await rollout.pause(RECORD_SECONDS)
+    assert "printer" in await newer.devices(BONN)
+
+
 async def test_users_get_an_index_that_the_files_of_this_version_lack(rollout: Rollout) -> None:
     """A later version might add it: an instance of this version writes the same users without it."""
     later, now = rollout.instance(users_by=("nickName",)), rollout.instance()
@@ -211,6 +274,17 @@ async def test_what_had_one_value_twice_before_can_be_changed_otherwise(rollout:
     assert await rollout.findings() == []
     for twin in twins:
         assert (await newer.client.delete(path(twin))).status == 204
+    assert await rollout.findings() == []
+
+
+async def test_what_had_two_values_twice_before_can_be_changed_otherwise(rollout: Rollout) -> None:
+    """A device that was stored twice shares all of its values with its twin."""
+    before = rollout.instance()
+    twins = [await before.device(name, serialNumber="SN-1", site="Bonn") for name in ("one", "two")]
+    newer = rollout.instance("serialNumber", "site", unique="serialNumber site")
+    for twin in twins:
+        assert (await newer.client.patch(path(twin), replacing("displayName", "gone"))).status == 200
+    assert await newer.devices(f'serialNumber eq "SN-1" and {BONN}') == ["gone", "gone"]
     assert await rollout.findings() == []
 
 

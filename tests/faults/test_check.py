@@ -1,7 +1,7 @@
 """The check finds every way in which the rows of a tenant can be broken, and the repair mends it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +70,7 @@ async def filled(place: Place) -> Place:
 MEMBER, MEMBER_OF = keys.member(id_of(10), id_of(1)), keys.member_of(id_of(1), id_of(10))
 NAME, ROW = "User.userName:user1@example.com", keys.resource("User", id_of(1))
 EDGE = {"group": id_of(10), "member": id_of(99), "type": "User", "edges": "m"}
-DAMAGE: dict[str, tuple[Callable[[Place], object], set[Problem]]] = {
+DAMAGE: dict[str, tuple[Callable[[Place], Awaitable[None]], set[Problem]]] = {
     "an index row is gone": (lambda p: p.write(Verb.DELETE, NAME), {Problem.INDEX_MISSING}),
     "an index row finds another": (
         lambda p: p.write(Verb.UPSERT, NAME, id=id_of(2)),
@@ -102,7 +102,7 @@ async def test_a_sound_directory_is_clean(place: Place) -> None:
 @pytest.mark.parametrize("name", DAMAGE)
 async def test_damage_is_found_and_mended(place: Place, name: str) -> None:
     damage, problems = DAMAGE[name]
-    await damage(place)  # type: ignore[misc]
+    await damage(place)
     assert set(await place.found()) == problems
     assert await place.mended() == []
     assert await place.storage.find(TENANT, "User", next(iter(user(2).index - user(1).index))) == [id_of(2)]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from devhost.azurite import Azurite
+from scim_core.model import Column
 from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.maintenance.invariants import Problem
@@ -18,6 +19,7 @@ from scim_core.storage.tables import TableStorage, keys, table_rows
 from scim_core.storage.tables.reading import read_range
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows
+from tests.clients.targets import Answer
 from tests.faults.conftest import held
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
 from tests.faults.transport import rows_until
@@ -55,7 +57,7 @@ class Directory:
 class Case:
     """An operation, and the request that touches what it is about."""
 
-    act: Callable[[Client, Directory], Awaitable[Any]]
+    act: Callable[[Client, Directory], Awaitable[Answer]]
     touch: Callable[[Directory], str]
 
 
@@ -125,7 +127,7 @@ class Start:
     """A directory as every run of a case finds it: its rows are copied into a table of the run's own."""
 
     directory: Directory
-    held: dict[str, Any]
+    held: Json
     rows: list[RowOperation]
     undisturbed: dict[str, Json] = field(default_factory=dict)
     """What the directory holds after a case in which nothing went wrong, for the cases that were tried."""
@@ -147,7 +149,7 @@ class Start:
         return rows
 
 
-def _own(properties: dict[str, Any]) -> dict[str, Any]:
+def _own(properties: dict[str, Any]) -> dict[str, Column]:
     return {name: value for name, value in properties.items() if name not in ("PartitionKey", "RowKey")}
 
 
@@ -156,7 +158,7 @@ async def start() -> Start:
     return await Start.made()
 
 
-type Outcome = tuple[bool, dict[str, Any]]
+type Outcome = tuple[bool, Json]
 """Whether the process survived, and what the directory holds once it has been healed."""
 
 

@@ -10,7 +10,6 @@ import random
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +18,7 @@ from scim_core.storage.tables.entities import from_entity
 from scim_core.storage.tables.reading import read_range
 from tests.faults.rollout import TENANT, Instance, Rollout, searches_planned
 from tests.memory_rows import MemoryRows
-from tests.scim import replace
+from tests.scim import Json, replace
 from tests.transcript import TURNS
 from tests.wrapped_rows import Call, WrappedRows
 
@@ -36,7 +35,7 @@ SLOWEST = 4
 class Stepped:
     """An operation that takes a step when it is told to."""
 
-    task: asyncio.Task[Any] | None = None
+    task: asyncio.Task[None] | None = None
     may_go: asyncio.Event = field(default_factory=asyncio.Event)
     waits: asyncio.Event = field(default_factory=asyncio.Event)
     aged: int = 0
@@ -167,7 +166,7 @@ class Run:
         done = await self.rollout.reindexed(self.chance.choice(self.newer), pause=pause)
         self.built += bool(done.complete)
 
-    async def documents(self) -> list[dict[str, Any]]:
+    async def documents(self) -> list[Json]:
         """What is stored, by the documents alone."""
         rows = await read_range(self.rollout.rows, TENANT, keys.resources("Device"))
         return [from_entity("Device", row.properties, row.etag).document for row in rows]

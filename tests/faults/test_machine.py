@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -29,8 +29,8 @@ from tests.faults.disturbed_rows import BREAKING, Death, ProcessDied
 from tests.faults.model import Group, Model, Outcome, Request, User, explained
 from tests.faults.processes import Process, Processes, Trouble
 from tests.faults.test_death import FAR_FUTURE, TENANT
-from tests.faults.wishes import CreateGroup, CreateUser, Known, Wish, group_changes, numbers, wishes
-from tests.scim import group_ids, member_ids
+from tests.faults.wishes import CreateGroup, CreateUser, GroupChange, Known, Wish, group_changes, numbers, wishes
+from tests.scim import Json, group_ids, member_ids
 
 SHORT_STEPS = 400
 STEPS = int(os.environ.get("MACHINE_STEPS", "0"))
@@ -57,11 +57,11 @@ observed = st.frozensets(st.sampled_from(["reads", "sweeps"]))
 type Observed = frozenset[str]
 """What else goes on while requests are under way: `reads`, `sweeps`."""
 
-type Crowd = Sequence[tuple[Any, int]]
+type Crowd[W: Wish] = Sequence[tuple[W, int]]
 """Wishes, each with the number of the process that is asked."""
 
 
-def crowds(of: st.SearchStrategy[Wish], least: int = 1) -> st.SearchStrategy[Crowd]:
+def crowds[W: Wish](of: st.SearchStrategy[W], least: int = 1) -> st.SearchStrategy[Crowd[W]]:
     return st.lists(st.tuples(of, which), min_size=least, max_size=AT_ONCE)
 
 
@@ -93,27 +93,27 @@ class Directory(RuleBasedStateMachine):
         self._all_at_once([(wish, self.processes.healthy[number])])
 
     @rule(crowd=crowds(wishes, least=2), observed=observed)
-    def requests_side_by_side(self, crowd: Crowd, observed: Observed) -> None:
+    def requests_side_by_side(self, crowd: Crowd[Wish], observed: Observed) -> None:
         self._all_at_once([(wish, self.processes.healthy[number]) for wish, number in crowd], observed=observed)
 
     @rule(crowd=crowds(group_changes, least=2), who=numbers, observed=observed)
-    def changes_of_one_group_side_by_side(self, crowd: Crowd, who: int, observed: Observed) -> None:
+    def changes_of_one_group_side_by_side(self, crowd: Crowd[GroupChange], who: int, observed: Observed) -> None:
         about_it = [(replace(wish, who=who), self.processes.healthy[number]) for wish, number in crowd]
         self._all_at_once(about_it, observed=observed)
 
     @rule(crowd=crowds(wishes), death=deaths, touched=st.booleans())
-    def a_process_dies(self, crowd: Crowd, death: Death, *, touched: bool) -> None:
+    def a_process_dies(self, crowd: Crowd[Wish], death: Death, *, touched: bool) -> None:
         self._disturbed(crowd, self.processes.mortal(death), touched=touched)
 
     @rule(crowd=crowds(wishes), trouble=troubles, touched=st.booleans())
-    def the_network_fails(self, crowd: Crowd, trouble: Trouble, *, touched: bool) -> None:
+    def the_network_fails(self, crowd: Crowd[Wish], trouble: Trouble, *, touched: bool) -> None:
         self._disturbed(crowd, self.processes.troubled(trouble), touched=touched)
 
     @rule(crowd=crowds(group_changes), who=numbers, trouble=troubles, touched=st.booleans())
     def the_network_fails_those_who_change_one_group(
-        self, crowd: Crowd, who: int, trouble: Trouble, *, touched: bool
+        self, crowd: Crowd[GroupChange], who: int, trouble: Trouble, *, touched: bool
     ) -> None:
-        about_it: Crowd = [(replace(wish, who=who), number) for wish, number in crowd]
+        about_it = [(replace(wish, who=who), number) for wish, number in crowd]
         self._disturbed(about_it, self.processes.troubled(trouble), touched=touched)
 
     @invariant()
@@ -123,7 +123,7 @@ class Directory(RuleBasedStateMachine):
         expected = None if self.swept else Problem.STRAY_PART
         self._require([finding for finding in checked.findings if finding.problem is not expected] == [], checked)
 
-    def _disturbed(self, crowd: Crowd, process: Process, *, touched: bool) -> None:
+    def _disturbed(self, crowd: Crowd[Wish], process: Process, *, touched: bool) -> None:
         """The first request goes to the process that is disturbed, others go there or to a healthy one."""
         self.swept = self.swept and not touched
         both = (process, self.processes.healthy[0])
@@ -235,17 +235,17 @@ def _tells_the_truth(outcome: Outcome, answer: Answer | BaseException, after: Mo
         return bool(answer.document["scimType"] == "uniqueness")
     if not isinstance(answer, Answer) or answer.status not in (200, 201):
         return True
-    found: dict[str, Any] = answer.document
+    found: Json = answer.document
     if "displayName" in found:
         return after.groups[found["id"]] == _group(found)
     return after.users[found["id"]] == _user(found)
 
 
-def _user(found: dict[str, Any]) -> User:
+def _user(found: Json) -> User:
     return User(found["userName"], active=found.get("active", True), external=found.get("externalId"))
 
 
-def _group(found: dict[str, Any]) -> Group:
+def _group(found: Json) -> Group:
     return Group(found["displayName"], frozenset(member_ids(found)))
 
 

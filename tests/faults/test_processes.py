@@ -4,11 +4,10 @@ import asyncio
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import cycle
-from typing import Any
 
 import httpx
 import pytest
@@ -34,15 +33,15 @@ class Service:
 
     clients: list[httpx.AsyncClient]
     storage: TableStorage
-    _turns: Any = field(init=False)
+    _turns: Iterator[httpx.AsyncClient] = field(init=False)
 
     def __post_init__(self) -> None:
         self._turns = cycle(self.clients)
 
     async def send(self, method: str, url: str, body: Json | None = None, **headers: str) -> httpx.Response:
         """The answer of the endpoint that comes next."""
-        content = {} if body is None else {"json": body, "headers": {"content-type": MEDIA_TYPE, **headers}}
-        answer: httpx.Response = await next(self._turns).request(method, f"/scim/v2{url}", **content)
+        given = {} if body is None else {"content-type": MEDIA_TYPE, **headers}
+        answer = await next(self._turns).request(method, f"/scim/v2{url}", json=body, headers=given)
         assert answer.status_code < 500 or answer.headers.get("retry-after"), answer.text
         return answer
 

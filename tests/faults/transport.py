@@ -10,7 +10,7 @@ from scim_core.storage.tables.client import Connection
 from tests.faults.disturbed_rows import Death
 
 
-class MortalTransport(AioHttpTransport):
+class MortalTransport(AioHttpTransport):  # type: ignore[misc]  # the SDK gives it no type
     """Sends as the real transport does, until the process dies."""
 
     def __init__(self, death: Death) -> None:

@@ -102,8 +102,9 @@ class ChangeUser:
         url = f"/Users/{(user_id := known.user(self.who))}"
         present = known.model.users.get(user_id, User("nobody"))
         named = self.put or (self.active, self.external) == (None, None)
-        changed = {"name": self.name or (present.name if named else None), "active": self.active}
-        changed = {key: value for key, value in (changed | {"external": self.external}).items() if value is not None}
+        wanted = {"name": self.name or (present.name if named else None), "active": self.active}
+        wanted |= {"external": self.external}
+        changed: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
         said = {_ATTRIBUTES[key]: value for key, value in changed.items()}
 
         def effect(model: Model, _: str) -> tuple[int, Model]:
@@ -115,7 +116,8 @@ class ChangeUser:
             return 200, model.with_user(user_id, after)
 
         operations = [scim.replace(attribute, value) for attribute, value in said.items()]
-        return Request(*("PUT", url, said) if self.put else ("PATCH", url, {"Operations": operations}), url, effect)
+        method, body = ("PUT", said) if self.put else ("PATCH", {"Operations": operations})
+        return Request(method, url, body, url, effect)
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,10 @@ some_members = st.lists(numbers, max_size=MOST_MEMBERS).map(tuple)
 no_name: st.SearchStrategy[str | None] = st.none()
 perhaps_a_name = no_name | names
 
-group_changes: st.SearchStrategy[Wish] = st.one_of(
+type GroupChange = ChangeMembers | ChangeGroup | Delete
+"""Wishes about one group, `who`."""
+
+group_changes: st.SearchStrategy[GroupChange] = st.one_of(
     st.builds(ChangeMembers, numbers, st.booleans(), some_members.filter(bool), no_name),
     st.builds(ChangeMembers, numbers, st.booleans(), some_members.filter(bool), perhaps_a_name),
     st.builds(ChangeGroup, numbers, st.booleans(), perhaps_a_name, st.none() | some_members),
@@ -219,7 +224,7 @@ wishes: st.SearchStrategy[Wish] = st.one_of(
 )
 
 
-def _members(ids: Sequence[str]) -> list[dict[str, Any]]:
+def _members(ids: Sequence[str]) -> list[scim.Json]:
     return scim.references(*({"id": id_} for id_ in ids))
 
 

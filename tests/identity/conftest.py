@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from devhost.azurite import ACCOUNT, MAIN, NPM, free_port, installed
+from tests.running import close_input
 from tests.worker.processes import PATIENCE_SECONDS, until
 
 CLIENT_ID = "0b5a0b1e-0000-4000-8000-00000000c11e"
@@ -97,7 +98,7 @@ def _azurite(service: str, certificate: Certificate, log: Path) -> Iterator[str]
         assert process.poll() is None, log.read_text(errors="replace")
         yield f"https://127.0.0.1:{port}/{ACCOUNT}"
     finally:
-        process.stdin.close()
+        close_input(process)
         process.wait(PATIENCE_SECONDS)
 
 

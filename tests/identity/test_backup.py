@@ -4,7 +4,7 @@ import hashlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,7 +103,7 @@ class Shelf:
         self.kept: dict[str, bytes] = {}
         self._failing = failing
 
-    async def put(self, name, content) -> None:
+    async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
         found = b"".join([piece async for piece in content])
         if name.startswith(self._failing):
             raise StorageError("full")
@@ -113,7 +113,7 @@ class Shelf:
         """Nothing is open."""
 
 
-async def test_a_tenant_that_fails_does_not_keep_the_others_from_theirs(caplog) -> None:
+async def test_a_tenant_that_fails_does_not_keep_the_others_from_theirs(caplog: pytest.LogCaptureFixture) -> None:
     rows = MemoryRows()
     for tenant in ("a", "b", "c"):
         await rows.transact(tenant, [RowOperation(Verb.INSERT, Role.OTHER, "User:1", {"id": "1"})])
@@ -121,4 +121,4 @@ async def test_a_tenant_that_fails_does_not_keep_the_others_from_theirs(caplog) 
     with pytest.raises(BackupFailed, match="1 of 3"):
         await export_all(rows, shelf, lambda: datetime(2026, 11, 25, 2, 15, tzinfo=UTC))
     assert sorted(shelf.kept) == ["a/2026-11-25T021500Z.ndjson", "c/2026-11-25T021500Z.ndjson"]
-    assert [record.tenant for record in caplog.records if record.levelname == "WARNING"] == ["b"]
+    assert [record.__dict__["tenant"] for record in caplog.records if record.levelname == "WARNING"] == ["b"]

@@ -51,7 +51,7 @@ def test_the_endpoint_keeps_its_directory_with_the_platforms_identity(
     assert "Every invariant holds" in run(environment, "check").stdout
 
 
-def test_a_token_for_something_else_is_refused_with_a_sentence(environment, platform) -> None:
+def test_a_token_for_something_else_is_refused_with_a_sentence(environment: dict[str, str], platform: Platform) -> None:
     platform.audience = "https://vault.azure.net"
     done = run(environment, "check")
 
@@ -60,7 +60,7 @@ def test_a_token_for_something_else_is_refused_with_a_sentence(environment, plat
     assert "Traceback" not in done.stderr
 
 
-def test_a_certificate_that_nobody_vouches_for_ends_the_call(environment) -> None:
+def test_a_certificate_that_nobody_vouches_for_ends_the_call(environment: dict[str, str]) -> None:
     del environment["SSL_CERT_FILE"]
     done = run(environment, "check")
 
@@ -68,7 +68,7 @@ def test_a_certificate_that_nobody_vouches_for_ends_the_call(environment) -> Non
     assert "did not answer" in done.stderr
 
 
-def test_without_the_platforms_header_there_is_no_token(environment, platform) -> None:
+def test_without_the_platforms_header_there_is_no_token(environment: dict[str, str], platform: Platform) -> None:
     done = run(environment | {"IDENTITY_HEADER": "wrong"}, "check")
 
     assert (done.returncode, platform.asked, "Traceback" in done.stderr) == (2, [], False)

@@ -11,14 +11,16 @@ import json
 import sys
 import time
 from pathlib import Path
+from types import CodeType
 
-compiled_here = []
+compiled_here: list[str] = []
 
 
 class Watch(importlib.machinery.SourceFileLoader):
     """Notes what had to be compiled, because there was no bytecode that holds."""
 
-    def source_to_code(self, data, path, *, _optimize=-1):
+    # The stubs know two methods of this name, one of them static: nothing fits both.
+    def source_to_code(self, data: bytes, path: str, *, _optimize: int = -1) -> CodeType:  # type: ignore[override]
         compiled_here.append(path)
         return super().source_to_code(data, path, _optimize=_optimize)
 

@@ -2,8 +2,10 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
+from tree_sitter import Node
 
 from infra.checks.bicep import Declaration, Source, literal, properties, text, walk
 from infra.checks.rules import ROLES
@@ -38,7 +40,7 @@ def resources(sources: dict[str, Source], kind: str) -> list[Declaration]:
     return [item for item in found if item.target.partition("@")[0] == kind and not item.existing]
 
 
-def at(item: Declaration, *path: str):
+def at(item: Declaration, *path: str) -> Node:
     """The node at this path of properties."""
     node = item.body[path[0]]
     for name in path[1:]:
@@ -53,7 +55,7 @@ def value(item: Declaration, *path: str) -> str:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_no_key_and_no_connection_string_is_anywhere(path) -> None:
+def test_no_key_and_no_connection_string_is_anywhere(path: Path) -> None:
     content = path.read_text().replace(TELEMETRY, "")
 
     assert not re.search(
@@ -63,7 +65,7 @@ def test_no_key_and_no_connection_string_is_anywhere(path) -> None:
     assert all(re.search("applicationInsights", line, re.IGNORECASE) for line in lines), lines
 
 
-def test_telemetry_is_sent_with_the_identity(sources) -> None:
+def test_telemetry_is_sent_with_the_identity(sources: dict[str, Source]) -> None:
     [component] = resources(sources, "Microsoft.Insights/components")
     [workspace] = resources(sources, "Microsoft.OperationalInsights/workspaces")
     [settings] = resources(sources, "Microsoft.Web/sites/config")
@@ -74,7 +76,7 @@ def test_telemetry_is_sent_with_the_identity(sources) -> None:
     assert "Authorization=AAD" in value(settings, "properties", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING")
 
 
-def test_nothing_is_permitted_by_a_star(sources) -> None:
+def test_nothing_is_permitted_by_a_star(sources: dict[str, Source]) -> None:
     """The only stars are the ports and addresses of the rule that refuses the rest, and ports that calls come from."""
     for name, source in sources.items():
         stars = [item for item in walk(source.root, skip=("decorators",)) if literal(item) == "*"]
@@ -86,19 +88,20 @@ def test_nothing_is_permitted_by_a_star(sources) -> None:
     for rule in at(rules, "properties", "securityRules").named_children:
         given = properties(properties(rule)["properties"])
         if literal(given["access"]) == "Allow":
-            stars = {key for key, node in given.items() if literal(node) == "*"}
-            assert stars == {"sourcePortRange"}
+            starred = {key for key, node in given.items() if literal(node) == "*"}
+            assert starred == {"sourcePortRange"}
 
 
-def test_every_role_assignment_is_scoped_least_and_says_whose_it_is(sources) -> None:
+def test_every_role_assignment_is_scoped_least_and_says_whose_it_is(sources: dict[str, Source]) -> None:
     assignments = resources(sources, "Microsoft.Authorization/roleAssignments")
-    scopes = {}
+    scopes: dict[str, tuple[str, str]] = {}
     for item in assignments:
         assert item.body.keys() >= {"name", "scope", "properties"}
         assert text(item.body["scope"]) not in ("resourceGroup()", "subscription()", "tenant()")
         assert value(item, "properties", "principalType") in ("ServicePrincipal", "operatorPrincipalType")
         assert text(item.body["name"]).startswith("guid(")
         role = re.search(r"roles\.(\w+)", value(item, "properties", "roleDefinitionId"))
+        assert role is not None
         scopes[item.name] = (text(item.body["scope"]), role[1])
     assert scopes == {
         "hostBlobs": ("hostAccount", "storageBlobDataOwner"),
@@ -111,7 +114,7 @@ def test_every_role_assignment_is_scoped_least_and_says_whose_it_is(sources) -> 
     }
 
 
-def test_the_roles_are_those_that_their_names_say(sources) -> None:
+def test_the_roles_are_those_that_their_names_say(sources: dict[str, Source]) -> None:
     named = properties(sources["access"].of_kind("var")["roles"].value)
 
     assert {literal(node): name for name, node in named.items()} == {
@@ -119,7 +122,7 @@ def test_the_roles_are_those_that_their_names_say(sources) -> None:
     }
 
 
-def test_every_storage_account_is_without_keys_and_without_public_blobs(sources) -> None:
+def test_every_storage_account_is_without_keys_and_without_public_blobs(sources: dict[str, Source]) -> None:
     accounts = resources(sources, "Microsoft.Storage/storageAccounts")
 
     assert accounts
@@ -137,7 +140,7 @@ def test_every_storage_account_is_without_keys_and_without_public_blobs(sources)
         assert value(item, "properties", "publicAccess") == "None"
 
 
-def test_host_directory_and_backup_are_accounts_of_their_own(sources) -> None:
+def test_host_directory_and_backup_are_accounts_of_their_own(sources: dict[str, Source]) -> None:
     modules = sources["main"].of_kind("module")
     names = {name: value(modules[name], "params", "name") for name in ("hostStorage", "dataStorage", "backupStorage")}
 
@@ -146,7 +149,7 @@ def test_host_directory_and_backup_are_accounts_of_their_own(sources) -> None:
     assert all(len(re.sub(r"\$\{token\}", "x" * 13, name).strip("'")) <= 24 for name in names.values())
 
 
-def test_what_is_private_is_so_everywhere(sources) -> None:
+def test_what_is_private_is_so_everywhere(sources: dict[str, Source]) -> None:
     main = sources["main"]
     assert text(main.of_kind("var")["publicNetworkAccess"].value) == "privateNetworking ? 'Disabled' : 'Enabled'"
     [vault] = resources(sources, "Microsoft.KeyVault/vaults")
@@ -158,7 +161,7 @@ def test_what_is_private_is_so_everywhere(sources) -> None:
     assert reached == {"hostAccountId", "dataAccountId", "backupAccountId", "vaultId"}
 
 
-def test_the_vault_keeps_what_is_deleted_and_knows_roles_only(sources) -> None:
+def test_the_vault_keeps_what_is_deleted_and_knows_roles_only(sources: dict[str, Source]) -> None:
     [vault] = resources(sources, "Microsoft.KeyVault/vaults")
 
     assert value(vault, "properties", "enablePurgeProtection") == "true"
@@ -167,7 +170,7 @@ def test_the_vault_keeps_what_is_deleted_and_knows_roles_only(sources) -> None:
     assert "accessPolicies" not in properties(vault.body["properties"])
 
 
-def test_secrets_are_secure_parameters_wherever_they_pass(sources) -> None:
+def test_secrets_are_secure_parameters_wherever_they_pass(sources: dict[str, Source]) -> None:
     secret = re.compile(r"^(tokenSha256|(other)?signingKey)$|password|secret(?!Uri)", re.IGNORECASE)
     found = set()
     for source in sources.values():
@@ -182,7 +185,7 @@ def test_secrets_are_secure_parameters_wherever_they_pass(sources) -> None:
     assert found == {"tokenSha256", "signingKey", "otherSigningKey"}
 
 
-def test_secrets_reach_the_app_by_reference(sources) -> None:
+def test_secrets_reach_the_app_by_reference(sources: dict[str, Source]) -> None:
     [settings] = resources(sources, "Microsoft.Web/sites/config")
     [site] = resources(sources, "Microsoft.Web/sites")
 
@@ -191,7 +194,7 @@ def test_secrets_reach_the_app_by_reference(sources) -> None:
     assert value(site, "properties", "keyVaultReferenceIdentity") == "identityId"
 
 
-def test_the_app_is_as_flex_consumption_wants_it(sources) -> None:
+def test_the_app_is_as_flex_consumption_wants_it(sources: dict[str, Source]) -> None:
     [site] = resources(sources, "Microsoft.Web/sites")
     [plan] = resources(sources, "Microsoft.Web/serverfarms")
     [settings] = resources(sources, "Microsoft.Web/sites/config")
@@ -214,7 +217,7 @@ def test_the_app_is_as_flex_consumption_wants_it(sources) -> None:
     assert FLEX_REFUSES & properties(at(site, "properties", "siteConfig")).keys() == set()
 
 
-def test_the_host_reaches_its_storage_with_the_identity(sources) -> None:
+def test_the_host_reaches_its_storage_with_the_identity(sources: dict[str, Source]) -> None:
     [settings] = resources(sources, "Microsoft.Web/sites/config")
     host = {name for name in properties(settings.body["properties"]) if name.startswith("AzureWebJobsStorage")}
 
@@ -222,7 +225,7 @@ def test_the_host_reaches_its_storage_with_the_identity(sources) -> None:
     assert value(settings, "properties", "AzureWebJobsStorage__credential") == "managedidentity"
 
 
-def test_entra_can_connect_and_passwords_cannot_publish(sources) -> None:
+def test_entra_can_connect_and_passwords_cannot_publish(sources: dict[str, Source]) -> None:
     """entra.md, transport: TLS 1.2 is the only version Entra accepts, so that 1.3 as a minimum would shut it out."""
     [site] = resources(sources, "Microsoft.Web/sites")
     policies = resources(sources, "Microsoft.Web/sites/basicPublishingCredentialsPolicies")
@@ -236,7 +239,7 @@ def test_entra_can_connect_and_passwords_cannot_publish(sources) -> None:
     }
 
 
-def test_only_entra_gets_in_where_that_is_asked_for(sources) -> None:
+def test_only_entra_gets_in_where_that_is_asked_for(sources: dict[str, Source]) -> None:
     [site] = resources(sources, "Microsoft.Web/sites")
     rule = sources["function-app"].of_kind("var")["entraOnly"].value
 
@@ -248,7 +251,7 @@ def test_only_entra_gets_in_where_that_is_asked_for(sources) -> None:
     assert (literal(given["tag"]), literal(given["ipAddress"])) == ("ServiceTag", "AzureActiveDirectory")
 
 
-def test_backups_cannot_be_changed_for_days_and_end_later(sources) -> None:
+def test_backups_cannot_be_changed_for_days_and_end_later(sources: dict[str, Source]) -> None:
     [policy] = resources(sources, "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies")
     [lifecycle] = resources(sources, "Microsoft.Storage/storageAccounts/managementPolicies")
 
@@ -256,14 +259,14 @@ def test_backups_cannot_be_changed_for_days_and_end_later(sources) -> None:
     assert "max(retentionDays, immutableDays + 1)" in text(lifecycle.node)
 
 
-def test_prod_is_locked(sources) -> None:
+def test_prod_is_locked(sources: dict[str, Source]) -> None:
     assert re.search(r"module locks 'modules/locks.bicep' = if \(stage == 'prod'\)", text(sources["main"].root))
     locks = resources(sources, "Microsoft.Authorization/locks")
     assert {text(item.body["scope"]) for item in locks} == {"dataAccount", "backupAccount", "vault"}
     assert {value(item, "properties", "level") for item in locks} == {"CanNotDelete"}
 
 
-def test_every_alert_tells_somebody(sources) -> None:
+def test_every_alert_tells_somebody(sources: dict[str, Source]) -> None:
     rules = resources(sources, "Microsoft.Insights/scheduledQueryRules") + resources(
         sources, "Microsoft.Insights/metricAlerts"
     )
@@ -276,7 +279,7 @@ def test_every_alert_tells_somebody(sources) -> None:
     assert names == {"server-errors", "latency", "authentication-failures", "sweep-backlog", "logs-stopped"}
 
 
-def test_every_alert_is_explained(sources) -> None:
+def test_every_alert_is_explained(sources: dict[str, Source]) -> None:
     page = (INFRA.parent / "docs" / "operate.md").read_text()
     alerts = sources["alerts"].of_kind("var")["logAlerts"].value
     names = [literal(properties(item)["name"]) for item in alerts.named_children if item.type == "object"]
@@ -285,7 +288,7 @@ def test_every_alert_is_explained(sources) -> None:
         assert f"`{name}`" in page
 
 
-def test_everything_that_takes_tags_has_azds(sources) -> None:
+def test_everything_that_takes_tags_has_azds(sources: dict[str, Source]) -> None:
     tagless = ("Microsoft.Authorization", "Microsoft.Insights/diagnosticSettings", "Microsoft.Consumption")
     children = re.compile(
         r"/(blobServices|tableServices|secrets|managementPolicies|config|basicPublishing|privateDnsZoneGroups)"
@@ -298,7 +301,7 @@ def test_everything_that_takes_tags_has_azds(sources) -> None:
     assert "'azd-service-name': 'api'" in text(sources["function-app"].root)
 
 
-def test_outputs_are_what_azd_and_entra_need(sources) -> None:
+def test_outputs_are_what_azd_and_entra_need(sources: dict[str, Source]) -> None:
     outputs = sources["main"].of_kind("output")
 
     assert outputs.keys() >= {
@@ -311,12 +314,12 @@ def test_outputs_are_what_azd_and_entra_need(sources) -> None:
     assert "/scim/v2" in text(outputs["TENANT_URL"].value)
 
 
-def test_every_parameter_is_described(sources) -> None:
+def test_every_parameter_is_described(sources: dict[str, Source]) -> None:
     for item in sources["main"].of_kind("param").values():
         assert "description" in item.decorators, item.name
 
 
-def test_no_module_comes_from_a_registry(sources) -> None:
+def test_no_module_comes_from_a_registry(sources: dict[str, Source]) -> None:
     for source in sources.values():
         for item in source.of_kind("module").values():
             assert (source.path.parent / item.target).is_file()

@@ -46,7 +46,7 @@ def found(folder: Path) -> list[str]:
     return [finding.text for finding in rules.check(sorted(folder.rglob("*.bicep")))]
 
 
-def test_the_files_themselves_are_right(copy):
+def test_the_files_themselves_are_right(copy: Path) -> None:
     assert found(copy) == []
 
 
@@ -69,7 +69,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("said", FAULTS)
-def test_a_fault_is_found(copy, said):
+def test_a_fault_is_found(copy: Path, said: str) -> None:
     sow(copy, *FAULTS[said])
 
     assert [text for text in found(copy) if said in text]
@@ -88,13 +88,13 @@ def test_a_fault_is_found(copy, said):
         ('"parameters"', '"parametres"', "is no file of parameters"),
     ],
 )
-def test_a_fault_in_parameters_is_found(copy, old, new, said):
+def test_a_fault_in_parameters_is_found(copy: Path, old: str, new: str, said: str) -> None:
     path = sow(copy, "prod.parameters.json", old, new)
 
     assert [finding for finding in rules.check_parameters(path, copy / "main.bicep") if said in finding.text]
 
 
-def test_parameters_of_azd_may_take_secrets_from_the_environment():
+def test_parameters_of_azd_may_take_secrets_from_the_environment() -> None:
     assert rules.check_parameters(INFRA / "main.parameters.json", INFRA / "main.bicep") == []
 
 
@@ -152,7 +152,9 @@ COMPILED = [
 ]
 
 
-def test_no_file_is_a_finding(tmp_path, monkeypatch, capsys):
+def test_no_file_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "argv", ["infra.checks", str(tmp_path)])
 
     assert main() == 1
@@ -160,7 +162,9 @@ def test_no_file_is_a_finding(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(("line", "code", "warnings", "errors"), COMPILED)
-def test_the_real_compiler_is_asked_where_it_is(tmp_path, line, code, warnings, errors):
+def test_the_real_compiler_is_asked_where_it_is(
+    tmp_path: Path, line: str, code: int, warnings: int, errors: int
+) -> None:
     """By a stand-in that says what the real one says."""
     fake = tmp_path / "bicep"
     fake.write_text(f"#!/bin/sh\necho '{line}' >&2\nexit {code}\n")

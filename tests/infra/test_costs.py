@@ -1,6 +1,6 @@
 """The costs: the calls that they rest on are counted, the arithmetic is checked, the documentation shows them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
 
 import pytest
@@ -29,9 +29,9 @@ async def test_the_storage_calls_of_a_cycle_are_those_that_are_reckoned_with(tab
     entra = {"externalId": "ann", "emails": [{"value": "ann@example.com", "type": "work", "primary": True}]}
     ann = await client.user("ann@example.com", **entra)
     group = await client.group("G")
-    counted = {}
+    counted: dict[str, Calls] = {}
 
-    async def count(kind: str, request) -> None:
+    async def count(kind: str, request: Awaitable[object]) -> None:
         with transcript(tables) as recorded:
             await request
         reads = sum(call.kind != "transact" for call in recorded.calls)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from devhost.azurite import Azurite
 from infra import package
 from tests.requirement_files import locked
 from tests.running import ROOT
@@ -63,11 +64,11 @@ def ignored(name: str) -> bool:
     return any(fnmatch(name, line) for line in lines if line and not line.startswith("#"))
 
 
-def test_it_is_small(built):
+def test_it_is_small(built: Path) -> None:
     assert built.stat().st_size < 60 * 1024 * 1024
 
 
-def test_it_holds_the_app_its_requirements_and_nothing_else(built):
+def test_it_holds_the_app_its_requirements_and_nothing_else(built: Path) -> None:
     assert {name.partition("/")[0] for name in names(built)} == {*package.CONTENT, ".python_packages", "__pycache__"}
     pinned = {
         requirement.name.lower().replace("-", "_")
@@ -82,7 +83,7 @@ def test_it_holds_the_app_its_requirements_and_nothing_else(built):
     assert inside == pinned
 
 
-def test_other_tools_take_the_same_files_along():
+def test_other_tools_take_the_same_files_along() -> None:
     """azd and Core Tools take everything that .funcignore does not name."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     top = {line.partition("/")[0] for line in listed.splitlines()}
@@ -92,7 +93,7 @@ def test_other_tools_take_the_same_files_along():
         assert ignored(name), name
 
 
-def test_there_is_bytecode_of_every_module_of_ours_and_it_holds_everywhere(built):
+def test_there_is_bytecode_of_every_module_of_ours_and_it_holds_everywhere(built: Path) -> None:
     sources = [name for name in names(built) if name.endswith(".py") and not name.startswith(".python_packages")]
     with zipfile.ZipFile(built) as archive:
         for source in sources:
@@ -103,14 +104,16 @@ def test_there_is_bytecode_of_every_module_of_ours_and_it_holds_everywhere(built
             assert str(ROOT).encode() not in compiled
 
 
-def test_the_same_sources_give_the_same_bytes(built, tmp_path):
+def test_the_same_sources_give_the_same_bytes(built: Path, tmp_path: Path) -> None:
     package.build(tmp_path / "again.zip")
 
     digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (built, tmp_path / "again.zip")}
     assert len(digests) == 1
 
 
-def test_it_starts_and_answers_with_nothing_but_python(python, unzipped, devhost_alone, azurite):
+def test_it_starts_and_answers_with_nothing_but_python(
+    python: Path, unzipped: Path, devhost_alone: Path, azurite: Azurite
+) -> None:
     environment = {
         "PATH": os.defpath,
         "SCIM_TOKEN_SHA256": hashlib.sha256(TOKEN.encode()).hexdigest(),
@@ -126,7 +129,7 @@ def test_it_starts_and_answers_with_nothing_but_python(python, unzipped, devhost
     assert told["compiled"] == []
 
 
-def test_without_a_network_a_sentence_says_so(tmp_path, monkeypatch):
+def test_without_a_network_a_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)

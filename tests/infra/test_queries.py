@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from infra.checks.bicep import literal, properties, walk
+from infra.checks.bicep import Source, literal, properties, text, walk
 from scim_core.log_fields import FieldsInText
 from tests.infra.conftest import INFRA
 from tests.running import ROOT
@@ -16,13 +16,20 @@ WORKBOOK = json.loads((INFRA / "workbook.json").read_text())
 FUNCTIONS = (ROOT / "function_app.py").read_text()
 
 
-def queries(sources) -> list[str]:
+def queries(sources: dict[str, Source]) -> list[str]:
     """All of them, of the alerts and of the workbook."""
     texts = [found for node in walk(sources["alerts"].root) if (found := literal(node)) and " | " in found]
     return [*texts, *(item["content"]["query"] for item in WORKBOOK["items"] if item["type"] == 3)]
 
 
-def test_functions_that_queries_name_exist(sources) -> None:
+def captured(pattern: str, content: str) -> str:
+    """What the group of the pattern matches."""
+    matched = re.search(pattern, content)
+    assert matched is not None
+    return matched[1]
+
+
+def test_functions_that_queries_name_exist(sources: dict[str, Source]) -> None:
     named = {
         name
         for query in queries(sources)
@@ -45,27 +52,27 @@ async def test_the_text_of_a_request_is_what_the_workbook_parses(
             await client.user("ann@example.com")
     finally:
         logging.setLogRecordFactory(before)
-    [text] = [record.getMessage() for record in caplog.records if " -> " in record.getMessage()]
+    [said] = [record.getMessage() for record in caplog.records if " -> " in record.getMessage()]
     [requests] = [item["content"]["query"] for item in WORKBOOK["items"] if item["name"] == "requests-per-tenant"]
-    matched = re.search(r"matches regex @'([^']+)'", requests)[1]
-    extracted = re.search(r"extract\(@'([^']+)'", requests)[1]
+    matched = captured(r"matches regex @'([^']+)'", requests)
+    extracted = captured(r"extract\(@'([^']+)'", requests)
 
-    assert re.search(matched, text)
-    fields = json.loads(re.search(extracted, text)[1])
+    assert re.search(matched, said)
+    fields = json.loads(captured(extracted, said))
     assert (fields["tenant"], fields["operation"], fields["status"]) == ("default", "create", 201)
 
 
-def test_the_texts_of_the_timers_are_what_queries_look_for(sources) -> None:
-    looked_for = {text for query in queries(sources) for text in re.findall(r'startswith "([^"]+)"', query)}
+def test_the_texts_of_the_timers_are_what_queries_look_for(sources: dict[str, Source]) -> None:
+    looked_for = {start for query in queries(sources) for start in re.findall(r'startswith "([^"]+)"', query)}
 
     assert looked_for == {"sweep: "}
     assert '"sweep: %s finished, %s left"' in (ROOT / "scim_core" / "endpoint" / "endpoint.py").read_text()
     assert '"backup: %s rows"' in (ROOT / "scim_core" / "storage" / "maintenance" / "backup.py").read_text()
 
 
-def test_alerts_measure_what_their_rule_reads(sources) -> None:
+def test_alerts_measure_what_their_rule_reads(sources: dict[str, Source]) -> None:
     alerts = sources["alerts"].of_kind("var")["logAlerts"].value
     for item in alerts.named_children:
         if item.type == "object":
-            query = properties(item)["query"].text.decode()
+            query = text(properties(item)["query"])
             assert re.search(r"(summarize|project) measured = ", query)

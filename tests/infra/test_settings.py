@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.checks.bicep import properties, text
+from infra.checks.bicep import Source, properties, text
 from tests.running import ROOT
 
 SAMPLE = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
@@ -33,7 +33,7 @@ def in_code() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def in_bicep(sources) -> dict[str, str]:
+def in_bicep(sources: dict[str, Source]) -> dict[str, str]:
     return {
         name: text(node)
         for name, node in properties(sources["function-app"].of_kind("resource")["settings"].body["properties"]).items()
@@ -44,34 +44,34 @@ def in_page() -> set[str]:
     return set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
 
 
-def test_the_code_reads_what_the_sample_names():
+def test_the_code_reads_what_the_sample_names() -> None:
     assert set(in_code()) == {name for name in SAMPLE if OURS.fullmatch(name)}
 
 
-def test_bicep_sets_what_the_code_reads(in_bicep):
+def test_bicep_sets_what_the_code_reads(in_bicep: dict[str, str]) -> None:
     ours = {name for name in in_bicep if OURS.fullmatch(name)}
 
     assert ours == set(in_code()) - LOCAL_ONLY
 
 
-def test_the_page_explains_what_the_code_reads_and_bicep_sets(in_bicep):
+def test_the_page_explains_what_the_code_reads_and_bicep_sets(in_bicep: dict[str, str]) -> None:
     expected = set(in_code()) | HOSTS | set(in_bicep)
 
     assert in_page() == expected
 
 
-def test_the_sample_holds_nothing_else():
+def test_the_sample_holds_nothing_else() -> None:
     assert SAMPLE.keys() == set(in_code()) | HOSTS | NOT_OURS
 
 
-def test_the_largest_body_is_the_same_everywhere(sources):
+def test_the_largest_body_is_the_same_everywhere(sources: dict[str, Source]) -> None:
     value = text(sources["function-app"].of_kind("var")["largestBody"].value).strip("'")
 
     assert value == SAMPLE["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"]
     assert f"{int(value) // 1024 // 1024} MiB" in PAGE
 
 
-def test_the_schedules_are_the_defaults_of_the_code(sources):
+def test_the_schedules_are_the_defaults_of_the_code(sources: dict[str, Source]) -> None:
     from scim_core import settings  # noqa: PLC0415
 
     parameters = sources["main"].of_kind("param")
@@ -79,5 +79,5 @@ def test_the_schedules_are_the_defaults_of_the_code(sources):
     assert text(parameters["backupSchedule"].value).strip("'") == settings.DEFAULT_BACKUP_SCHEDULE
 
 
-def test_the_readme_points_there():
+def test_the_readme_points_there() -> None:
     assert "docs/settings.md" in (ROOT / "README.md").read_text()

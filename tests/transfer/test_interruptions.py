@@ -3,13 +3,17 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scim_core.admin import export as export_command
 from scim_core.admin import import_ as import_command
 from scim_core.admin.__main__ import main
+from scim_core.model import Column
 from scim_core.storage.maintenance.archive import ArchiveError, Header, Line, Writer, read
 from scim_core.storage.maintenance.exporting import export, tenants
 from scim_core.storage.maintenance.import_plan import ImportPlan
@@ -19,6 +23,8 @@ from scim_core.storage.tables import keys
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows
 from tests.commands import run_process
+from tests.faults.disturbed_rows import Fault, FaultyRows
+from tests.transfer.conftest import Directory
 from tests.transfer.test_restore import answers, fill
 from tests.wrapped_rows import WrappedRows
 
@@ -27,17 +33,17 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-async def lines_of(rows) -> list[bytes]:
+async def lines_of(rows: Rows) -> list[bytes]:
     return [line async for line in export(rows, "default", now)]
 
 
-def content(lines: list[bytes]) -> dict[str, dict]:
+def content(lines: list[bytes]) -> dict[str, dict[str, Column]]:
     """The rows of an export, the last line of a key counting."""
     return {item.key: item.properties for item in read(lines) if isinstance(item, Line)}
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 9, 30])
-async def test_an_interrupted_export_is_continued(directory, file, kept):
+async def test_an_interrupted_export_is_continued(directory: Callable[[], Directory], file: Path, kept: int) -> None:
     """The file ends in the middle of a line, as that of a process does that was killed."""
     before = directory()
     await fill(before.client)
@@ -54,7 +60,7 @@ async def test_an_interrupted_export_is_continued(directory, file, kept):
         assert file.read_bytes().startswith(b"".join(whole[:kept]))
 
 
-def test_an_export_that_fails_leaves_its_part_and_no_file(file):
+def test_an_export_that_fails_leaves_its_part_and_no_file(file: Path) -> None:
     nowhere = {"SCIM_STORAGE_CONNECTION": "AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:9/a"}
     done = run_process(nowhere, "export", file)
 
@@ -63,7 +69,9 @@ def test_an_export_that_fails_leaves_its_part_and_no_file(file):
     assert "Traceback" not in done.stderr
 
 
-async def test_an_export_replaces_no_file_and_continues_no_other_tenants(directory, file):
+async def test_an_export_replaces_no_file_and_continues_no_other_tenants(
+    directory: Callable[[], Directory], file: Path
+) -> None:
     before = directory()
     file.write_text("kept")
     assert ((await before.run("export", file)).returncode, file.read_text()) == (2, "kept")
@@ -82,18 +90,20 @@ class DyingRows(WrappedRows):
         self.left = at
         self._before = before
 
-    async def transact(self, tenant, operations, **options):
+    async def transact(self, tenant: str, operations: Sequence[RowOperation], *, repeatable: bool = True) -> list[str]:
         self.left -= 1
         if self.left < 0 and self._before:
             raise StorageBusy("died before")
-        done = await super().transact(tenant, operations, **options)
+        done = await super().transact(tenant, operations, repeatable=repeatable)
         if self.left < 0:
             raise StorageBusy("died after")
         return done
 
 
 @pytest.mark.parametrize("before", [True, False])
-async def test_an_import_that_died_anywhere_is_continued(directory, monkeypatch, before):
+async def test_an_import_that_died_anywhere_is_continued(
+    directory: Callable[[], Directory], monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
     monkeypatch.setattr("scim_core.storage.maintenance.importing.MAX_OPERATIONS", 12)
     source = directory()
     await fill(source.client)
@@ -117,7 +127,7 @@ async def test_an_import_that_died_anywhere_is_continued(directory, monkeypatch,
     assert "Every invariant holds" in (await target.run("check")).stdout
 
 
-async def test_an_import_that_is_repeated_finds_all_done(directory, file):
+async def test_an_import_that_is_repeated_finds_all_done(directory: Callable[[], Directory], file: Path) -> None:
     source, target = directory(), directory()
     await fill(source.client)
     await source.run("export", file)
@@ -127,7 +137,7 @@ async def test_an_import_that_is_repeated_finds_all_done(directory, file):
     assert first.stdout == second.stdout
 
 
-async def test_a_tenant_with_rows_is_left_alone(directory, file):
+async def test_a_tenant_with_rows_is_left_alone(directory: Callable[[], Directory], file: Path) -> None:
     source, target = directory(), directory()
     await source.client.user("a@example.com")
     await target.client.user("b@example.com")
@@ -138,7 +148,21 @@ async def test_a_tenant_with_rows_is_left_alone(directory, file):
     assert await target.client.names("userName pr") == ["b@example.com"]
 
 
-async def test_a_tenant_that_is_half_restored_takes_only_the_same_file(directory):
+async def test_a_tenant_whose_rows_come_after_an_empty_answer_is_left_alone(
+    directory: Callable[[], Directory], file: Path
+) -> None:
+    source, target = directory(), directory()
+    await source.client.user("a@example.com")
+    await target.client.user("b@example.com")
+    await source.run("export", file)
+    target.rows = FaultyRows(target.rows, lambda *_: Fault.EMPTY_PAGE)
+    done = await target.run("import", file)
+
+    assert (done.returncode, "is not empty" in done.stderr) == (2, True)
+    assert await target.client.names("userName pr") == ["b@example.com"]
+
+
+async def test_a_tenant_that_is_half_restored_takes_only_the_same_file(directory: Callable[[], Directory]) -> None:
     source, target = directory(), directory()
     await source.client.user("a@example.com")
     lines = await lines_of(source.rows)
@@ -149,7 +173,7 @@ async def test_a_tenant_that_is_half_restored_takes_only_the_same_file(directory
         await restore(target.rows, "default", plan, "other", lambda: read(lines))
 
 
-async def test_rows_that_somebody_else_writes_meanwhile_are_noticed(directory):
+async def test_rows_that_somebody_else_writes_meanwhile_are_noticed(directory: Callable[[], Directory]) -> None:
     source, target = directory(), directory()
     await source.client.user("a@example.com")
     lines = await lines_of(source.rows)
@@ -162,7 +186,7 @@ async def test_rows_that_somebody_else_writes_meanwhile_are_noticed(directory):
         await restore(target.rows, "default", ImportPlan.of(read(lines)), "d", lambda: read(lines))
 
 
-DAMAGES = {
+DAMAGES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "no trailer": lambda lines: lines[:-1],
     "3 rows and should have 4": lambda lines: lines[:1] + lines[2:],
     "5 rows and should have 4": lambda lines: lines[:2] + lines[1:],
@@ -179,7 +203,9 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("said", DAMAGES)
-async def test_a_file_that_is_not_whole_is_refused_before_anything_is_written(directory, file, said):
+async def test_a_file_that_is_not_whole_is_refused_before_anything_is_written(
+    directory: Callable[[], Directory], file: Path, said: str
+) -> None:
     source, target = directory(), directory()
     for number in range(4):
         await source.client.user(f"u{number}@example.com")
@@ -199,16 +225,16 @@ def later() -> datetime:
     return datetime.now(UTC).replace(year=datetime.now(UTC).year + 1, day=1)
 
 
-async def test_a_foreign_value_in_the_table_is_named(directory):
+async def test_a_foreign_value_in_the_table_is_named(directory: Callable[[], Directory]) -> None:
     before = directory()
-    odd = RowOperation(Verb.UPSERT, Role.OTHER, "User:odd", {"id": "odd", "lastModified": 3})
-    await before.rows.transact("default", [odd])
+    foreign: dict[str, Any] = {"id": "odd", "lastModified": 3}
+    await before.rows.transact("default", [RowOperation(Verb.UPSERT, Role.OTHER, "User:odd", foreign)])
 
     with pytest.raises(StorageError, match="lastModified"):
         await lines_of(before.rows)
 
 
-async def test_the_tenants_are_found_and_what_belongs_to_none_is_not_one(directory):
+async def test_the_tenants_are_found_and_what_belongs_to_none_is_not_one(directory: Callable[[], Directory]) -> None:
     before = directory()
     operation = RowOperation(Verb.UPSERT, Role.OTHER, "User:1", {"id": "1"})
     for tenant in ("contoso", "fabrikam", keys.SWEEP):
@@ -220,7 +246,9 @@ async def test_the_tenants_are_found_and_what_belongs_to_none_is_not_one(directo
         [tenant async for tenant in tenants(before.rows)]
 
 
-def test_an_interruption_by_hand_says_how_to_go_on(monkeypatch, capsys, file):
+def test_an_interruption_by_hand_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: Path
+) -> None:
     monkeypatch.setenv("SCIM_STORAGE_CONNECTION", "UseDevelopmentStorage=true")
     monkeypatch.delenv("SCIM_STORAGE_ACCOUNT_URL", raising=False)
 
@@ -234,12 +262,16 @@ def test_an_interruption_by_hand_says_how_to_go_on(monkeypatch, capsys, file):
     assert capsys.readouterr().err.count("the same command continues it") == 2
 
 
-async def test_what_is_of_all_tenants_together_is_kept_as_it_is(directory, monkeypatch):
+async def test_what_is_of_all_tenants_together_is_kept_as_it_is(
+    directory: Callable[[], Directory], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The registry of tenants lies in a partition with a colon, and its rows are none of resources."""
     partition = keys.partition
     monkeypatch.setattr(keys, "partition", lambda tenant: tenant if tenant == ":registry" else partition(tenant))
     source, target = directory(), directory()
-    registered = {f"tenant:contoso:{number}": {"label": f"{number}", "active": True} for number in range(3)}
+    registered: dict[str, dict[str, Column]] = {
+        f"tenant:contoso:{number}": {"label": f"{number}", "active": True} for number in range(3)
+    }
     await source.rows.transact(
         ":registry", [RowOperation(Verb.UPSERT, Role.OTHER, key, row) for key, row in registered.items()]
     )
@@ -261,7 +293,7 @@ ODD_ROWS = {
 
 
 @pytest.mark.parametrize("said", ODD_ROWS)
-def test_a_row_that_no_export_writes_is_named(said):
+def test_a_row_that_no_export_writes_is_named(said: str) -> None:
     """Count and digest can be right and the content foreign all the same."""
     lines = [Writer().header(Header("default", "2026-11-25T02:15:00.000000Z")), f"{ODD_ROWS[said]}\n".encode()]
     trailer = {"rows": 1, "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
@@ -269,7 +301,7 @@ def test_a_row_that_no_export_writes_is_named(said):
         ImportPlan.of(read([*lines, json.dumps(trailer).encode() + b"\n"]))
 
 
-def test_a_part_of_no_export_is_not_continued(file):
+def test_a_part_of_no_export_is_not_continued(file: Path) -> None:
     file.write_text('{"format":"scim-directory","version":1,"tenant":"default","started":"yesterday"}\n')
     with pytest.raises(ArchiveError, match="when its export started"):
         export_command.resume(file, "default")

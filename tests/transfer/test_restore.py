@@ -11,7 +11,7 @@ from scim_core.storage.maintenance.exporting import export
 from scim_core.storage.tables import changes, large_change_runner
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.rows import RowPage, Rows
-from tests.scim import ENTERPRISE, GLOBAL_RELAY, Client, add, member_ids, references, remove, replace
+from tests.scim import ENTERPRISE, GLOBAL_RELAY, Client, Json, add, member_ids, references, remove, replace
 from tests.transfer.conftest import Directory, also_over_azurite
 from tests.wrapped_rows import WrappedRows
 
@@ -65,7 +65,9 @@ async def answers(client: Client) -> dict[str, tuple[int, str | None, bytes]]:
 
 
 @also_over_azurite
-async def test_a_restored_directory_answers_byte_for_byte_as_before(directory: Callable[[], Directory], file: Path):
+async def test_a_restored_directory_answers_byte_for_byte_as_before(
+    directory: Callable[[], Directory], file: Path
+) -> None:
     before, after = directory(), directory()
     await fill(before.client)
     expected = await answers(before.client)
@@ -80,7 +82,7 @@ async def test_a_restored_directory_answers_byte_for_byte_as_before(directory: C
     assert (checked.returncode, "Every invariant holds" in checked.stdout) == (0, True), checked.stdout
 
 
-async def test_a_restored_directory_lives_on(directory, file):
+async def test_a_restored_directory_lives_on(directory: Callable[[], Directory], file: Path) -> None:
     before, after = directory(), directory()
     await fill(before.client)
     await before.run("export", file)
@@ -97,7 +99,7 @@ async def test_a_restored_directory_lives_on(directory, file):
     assert "Every invariant holds" in (await after.run("check")).stdout
 
 
-async def test_a_tenant_can_be_restored_under_another_name(directory, file):
+async def test_a_tenant_can_be_restored_under_another_name(directory: Callable[[], Directory], file: Path) -> None:
     before, after = directory(), directory()
     await before.client.user("a@example.com")
     await before.run("export", file)
@@ -107,7 +109,7 @@ async def test_a_tenant_can_be_restored_under_another_name(directory, file):
     assert (await after.client.get("/Users")).document["totalResults"] == 0
 
 
-async def test_an_empty_directory_is_an_export_too(directory, file):
+async def test_an_empty_directory_is_an_export_too(directory: Callable[[], Directory], file: Path) -> None:
     before, after = directory(), directory()
 
     assert (await before.run("export", file)).returncode == 0
@@ -120,11 +122,14 @@ def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large_change_runner, "STEP", 3)
 
 
+type Die = Callable[[Client, Json, list[Json]], Awaitable[None]]
+
+
 @pytest.fixture
-def died(monkeypatch: pytest.MonkeyPatch):
+def died(monkeypatch: pytest.MonkeyPatch) -> Die:
     """Leaves a large change decided and not applied, as a process does that dies."""
 
-    async def die(client: Client, group: dict, users: list[dict]) -> None:
+    async def die(client: Client, group: Json, users: list[Json]) -> None:
         async def nothing(*_: object, **__: object) -> None:
             raise TimeoutError
 
@@ -136,7 +141,9 @@ def died(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.usefixtures("_small_steps")
-async def test_an_unfinished_change_is_finished_first(directory, file, died):
+async def test_an_unfinished_change_is_finished_first(
+    directory: Callable[[], Directory], file: Path, died: Die
+) -> None:
     before, after = directory(), directory()
     users = [await before.client.user(f"u{number}@example.com") for number in range(20)]
     group = await before.client.group("large")
@@ -149,7 +156,9 @@ async def test_an_unfinished_change_is_finished_first(directory, file, died):
 
 
 @pytest.mark.usefixtures("_small_steps")
-async def test_a_change_that_starts_while_the_export_runs_is_not_lost(directory, file, died):
+async def test_a_change_that_starts_while_the_export_runs_is_not_lost(
+    directory: Callable[[], Directory], file: Path, died: Die
+) -> None:
     """It is in the file as it lies in the table: decided, with its parts; the import finishes it."""
     before, after = directory(), directory()
     users = [await before.client.user(f"u{number}@example.com") for number in range(20)]
@@ -176,14 +185,16 @@ class OvertakenRows(WrappedRows):
         return await super().page(tenant, key_range, since=since, **options)
 
 
-async def exported_while(before: Directory, happening) -> bytes:
+async def exported_while(before: Directory, happening: Callable[[], Awaitable[None]]) -> bytes:
     """An export in whose middle something happens: after the walk, before rows that changed are read again."""
     rows = OvertakenRows(before.rows, happening)
     return b"".join([line async for line in export(rows, "default", lambda: datetime.now(UTC))])
 
 
 @also_over_azurite
-async def test_what_changes_while_the_export_runs_has_its_last_state(directory, file):
+async def test_what_changes_while_the_export_runs_has_its_last_state(
+    directory: Callable[[], Directory], file: Path
+) -> None:
     before, after = directory(), directory()
     first = await before.client.user("first@example.com")
     second = await before.client.user("second@example.com")
@@ -206,7 +217,9 @@ async def test_what_changes_while_the_export_runs_has_its_last_state(directory, 
     assert "Every invariant holds" in (await after.run("check")).stdout
 
 
-async def test_a_resource_that_was_deleted_meanwhile_gives_way_to_who_has_its_name(directory, file):
+async def test_a_resource_that_was_deleted_meanwhile_gives_way_to_who_has_its_name(
+    directory: Callable[[], Directory], file: Path
+) -> None:
     """The export has seen it before it went; its name is another's by now."""
     before, after = directory(), directory()
     gone = await before.client.user("name@example.com")

@@ -1,7 +1,6 @@
 """The boundary of the endpoint: it always answers, and its log holds neither identities nor credentials."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
@@ -62,7 +61,7 @@ async def test_a_request_that_takes_too_long_is_given_up(clock: Clock, monkeypat
     client = Client(endpoint_over(storage, clock))
     user = await client.user()
 
-    async def stalls(*_: Any) -> list[Any]:
+    async def stalls(*_: object) -> list[None]:
         await asyncio.sleep(60)
         return []
 
@@ -74,14 +73,16 @@ async def test_a_request_that_takes_too_long_is_given_up(clock: Clock, monkeypat
 
 
 @pytest.mark.parametrize("answers", [True, False])
-async def test_health_says_whether_the_storage_answers_and_no_more(clock: Clock, answers: bool) -> None:
+async def test_health_says_whether_the_storage_answers_and_no_more(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
     storage = memory_storage()
     if not answers:
 
         async def fails() -> None:
             raise StorageBusy("AccountKey=s3cr3t")
 
-        storage.ping = fails  # type: ignore[method-assign]
+        monkeypatch.setattr(storage, "ping", fails)
     response = await endpoint_over(storage, clock).handle(ScimRequest("GET", "/health"))
     assert response.status == 200
     assert (b'"storageAnswers": true' in response.body) is answers

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.model import IndexEntry, StoredResource
+from scim_core.model import Column, IndexEntry, StoredResource
 from scim_core.storage.port import TooLarge, VersionConflict
 from scim_core.storage.tables.changes import creation
 from scim_core.storage.tables.entities import ReadState, column_property, from_entity, to_properties
@@ -83,7 +83,7 @@ def test_columns_of_different_names_are_different_properties() -> None:
         ({f"p{number}": "é" * 32_000 for number in range(6)}, "1048576"),
     ],
 )
-def test_an_entity_beyond_a_limit_is_refused_by_name(properties: dict[str, Any], said: str) -> None:
+def test_an_entity_beyond_a_limit_is_refused_by_name(properties: dict[str, Column], said: str) -> None:
     with pytest.raises(TooLarge, match=said):
         require_entity(properties)
 

@@ -7,7 +7,7 @@ import pytest
 from scim_core.storage.port import StorageBusy, StorageError, VersionConflict
 from scim_core.storage.tables import TableStorage
 from tests.memory_rows import MemoryRows
-from tests.scim import Client, endpoint_over, path, replace
+from tests.scim import Client, Clock, Json, endpoint_over, path, replace
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,11 @@ from tests.scim import Client, endpoint_over, path, replace
         ({"emails": [{"value": {"x": 1}}]}, "emails.0.value must be a string."),
     ],
 )
-async def test_a_wrong_type_is_named_with_what_it_should_be(client, attributes, detail):
+async def test_a_wrong_type_is_named_with_what_it_should_be(
+    client: Client,
+    attributes: Json,
+    detail: str,
+) -> None:
     answer = await client.post("/Users", {"userName": "bjensen", **attributes})
 
     assert (answer.status, answer.document["detail"]) == (400, detail)
@@ -33,20 +37,20 @@ async def test_a_wrong_type_is_named_with_what_it_should_be(client, attributes, 
         ("userName", "", "userName is required: it can be replaced, but not removed."),
     ],
 )
-async def test_a_refused_patch_value_is_named_likewise(client, attribute, value, detail):
+async def test_a_refused_patch_value_is_named_likewise(client: Client, attribute: str, value: str, detail: str) -> None:
     answer = await client.patch(path(await client.user()), replace(attribute, value))
 
     assert (answer.status, answer.document["detail"]) == (400, detail)
 
 
-async def test_both_projections_at_once_are_refused_by_their_names(client):
+async def test_both_projections_at_once_are_refused_by_their_names(client: Client) -> None:
     answer = await client.get("/Users", attributes="id", excludedAttributes="emails")
 
     assert answer.status == 400
     assert "attributes and excludedAttributes exclude each other" in answer.document["detail"]
 
 
-async def test_a_group_that_does_not_exist_is_missing_before_it_is_its_own_member(client):
+async def test_a_group_that_does_not_exist_is_missing_before_it_is_its_own_member(client: Client) -> None:
     gone = await client.group()
     await client.delete(path(gone))
 
@@ -70,7 +74,9 @@ ID = "01a20ac2-6bcf-71af-9667-1dbb86bf7fe9"
 
 
 @pytest.mark.parametrize("error", [StorageBusy("throttled", retry_after=7), TimeoutError(), VersionConflict()])
-async def test_a_busy_storage_is_503_with_retry_after_and_logged(error, clock, caplog):
+async def test_a_busy_storage_is_503_with_retry_after_and_logged(
+    error: Exception, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     answer = await Client(endpoint_over(Failing(error), clock)).get(f"/Users/{ID}")
 
     assert answer.status == 503
@@ -79,10 +85,12 @@ async def test_a_busy_storage_is_503_with_retry_after_and_logged(error, clock, c
 
 
 @pytest.mark.parametrize("error", [StorageError("an index row is gone"), RuntimeError("secret=hunter2"), KeyError("x")])
-async def test_anything_unexpected_is_500_with_a_correlation_id_that_the_log_knows(error, clock, caplog):
+async def test_anything_unexpected_is_500_with_a_correlation_id_that_the_log_knows(
+    error: Exception, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     answer = await Client(endpoint_over(Failing(error), clock)).get(f"/Users/{ID}")
 
     assert answer.status == 500
     assert str(error) not in answer.document["detail"]
     [record] = [record for record in caplog.records if record.message == "request failed"]
-    assert record.correlation_id in answer.document["detail"]
+    assert vars(record)["correlation_id"] in answer.document["detail"]

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from itertools import batched
 from typing import Any
@@ -19,39 +19,37 @@ from scim_core.storage.tables import storage as storage_module
 from scim_core.storage.tables.entities import membership_properties
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
-from scim_core.storage.tables.rows import Row, RowPage, Rows
+from scim_core.storage.tables.rows import Row, RowPage
 from scim_core.storage.tables.service_limits import PAGE_ROWS
 from tests.contract.builders import NOW, TENANT, adding, create, edge, group, id_of, removing, stored, user
 from tests.memory_rows import MemoryRows
 from tests.scim import Client, Clock, add, endpoint_over, member_ids, path, references, remove
 from tests.scim import replace as replace_value
+from tests.wrapped_rows import WrappedRows
 
 GROUP_NUMBER = 1
 FIRST_JOINER = 500_000
 FOREVER = 1_000_000
 
 
-class DisturbedRows(Rows):
+class DisturbedRows(WrappedRows):
     """The rows as a reader calls them. `disturb` happens after each answer that holds members."""
 
     def __init__(self, rows: MemoryRows) -> None:
-        self._rows = rows
+        super().__init__(rows)
         self.calls = 0
         self.disturb: Callable[[], Awaitable[None]] | None = None
 
     async def get(self, tenant: str, key: str, **options: Any) -> Row | None:
         self.calls += 1
-        return await self._rows.get(tenant, key, **options)
+        return await super().get(tenant, key, **options)
 
     async def page(self, tenant: str, key_range: KeyRange, **options: Any) -> RowPage:
         self.calls += 1
-        answer = await self._rows.page(tenant, key_range, **options)
+        answer = await super().page(tenant, key_range, **options)
         if self.disturb is not None:
             await self.disturb()
         return answer
-
-    async def transact(self, tenant: str, operations: Sequence[RowOperation], **options: Any) -> list[str]:
-        return await self._rows.transact(tenant, operations, **options)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,7 +11,7 @@ from scim_core.log_fields import FieldsInText
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch):
+def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """What loggers say while records are ours, by a handler that formats as the Functions worker does."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
@@ -26,7 +27,7 @@ def said(monkeypatch: pytest.MonkeyPatch):
         logger.removeHandler(handler)
 
 
-def test_a_record_of_ours_ends_with_its_fields(said):
+def test_a_record_of_ours_ends_with_its_fields(said: io.StringIO) -> None:
     logging.getLogger("scim_core.anything").info("%s -> %s", "POST", 201, extra={"tenant": "contoso", "status": 201})
 
     text, _, fields = said.getvalue().partition(" {")
@@ -34,25 +35,25 @@ def test_a_record_of_ours_ends_with_its_fields(said):
     assert json.loads("{" + fields) == {"tenant": "contoso", "status": 201}
 
 
-def test_without_fields_the_text_is_all(said):
+def test_without_fields_the_text_is_all(said: io.StringIO) -> None:
     logging.getLogger("scim_core.anything").info("nothing more", extra={"tenant": None})
 
     assert said.getvalue() == "nothing more\n"
 
 
-def test_what_may_quote_a_client_is_left_out(said):
+def test_what_may_quote_a_client_is_left_out(said: io.StringIO) -> None:
     logging.getLogger("scim_core.anything").info("refused", extra={"detail": "ann@example.com is no such thing"})
 
     assert said.getvalue() == "refused\n"
 
 
-def test_records_of_others_are_as_they_were(said):
+def test_records_of_others_are_as_they_were(said: io.StringIO) -> None:
     logging.getLogger("elsewhere").info("theirs", extra={"tenant": "contoso"})
 
     assert said.getvalue() == "theirs\n"
 
 
-def test_a_traceback_is_kept_beside_the_fields(said):
+def test_a_traceback_is_kept_beside_the_fields(said: io.StringIO) -> None:
     try:
         int("broken")
     except ValueError:

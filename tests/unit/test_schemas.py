@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scim_core.model import FIRST_INDEXES
-from scim_core.protocol.schemas import DefinitionError, load_catalogue
+from scim_core.protocol.schemas import Catalogue, DefinitionError, load_catalogue
 
 URN = "urn:example:params:scim:schemas:core:2.0:Thing"
 EXTENSION = "urn:example:params:scim:schemas:extension:More:2.0:Thing"
@@ -23,7 +23,7 @@ def extension(**definition: Any) -> dict[str, Any]:
     return {**attribute(**definition), "id": EXTENSION, "name": "More"}
 
 
-def load(directory: Path, *documents: Any) -> Any:
+def load(directory: Path, *documents: Any) -> Catalogue:
     for number, document in enumerate(documents):
         folder = "resource-types" if isinstance(document, dict) and "endpoint" in document else "schemas"
         text = document if isinstance(document, str) else json.dumps(document)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.model import Membership
+from scim_core.model import Membership, StoredResource
 from scim_core.service import lookups, page_positions, search
 from scim_core.storage.port import Count, Page
 from scim_core.storage.tables import TableStorage
@@ -52,7 +52,7 @@ class Counting(TableStorage):
         self.calls.append("seek")
         return await super().seek(*args, **options)
 
-    async def read(self, *args: Any) -> list[Any]:
+    async def read(self, *args: Any) -> list[StoredResource | None]:
         found = await super().read(*args)
         self.handed_out += len(found)
         return found

@@ -1,9 +1,8 @@
 """Changes that come between: what was read is no longer what is stored."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
@@ -21,7 +20,7 @@ class Contended(TableStorage):
 
     def __init__(self) -> None:
         super().__init__(MemoryRows())
-        self.rivals: list[Any] = []
+        self.rivals: list[Awaitable[object]] = []
         self.calls: list[str] = []
 
     async def _rival(self, call: str) -> None:
@@ -53,7 +52,7 @@ class Overtaken(TableStorage):
 
     def __init__(self) -> None:
         super().__init__(MemoryRows())
-        self.rivals: list[Any] = []
+        self.rivals: list[Awaitable[object]] = []
         self._gone_by = asyncio.Event()
 
     async def read(self, tenant: str, resource_type: str, ids: Sequence[str]) -> list[StoredResource | None]:
@@ -245,7 +244,7 @@ async def test_what_never_settles_ends(
     attempts: list[str] = []
     waits: list[float] = []
 
-    async def fails(*_: Any, **__: Any) -> None:
+    async def fails(*_: object, **__: object) -> None:
         attempts.append("attempt")
         raise error
 

@@ -5,12 +5,13 @@ import hashlib
 import pytest
 
 from scim_core import Settings, SettingsError
+from tests.scim import Client
 
 TOKEN = hashlib.sha256(b"a token").hexdigest()
 GOOD = {"SCIM_TOKEN_SHA256": TOKEN, "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true;"}
 
 
-def test_usable_settings_are_read():
+def test_usable_settings_are_read() -> None:
     settings = Settings.from_environment(GOOD)
 
     assert settings.token_sha256 == (TOKEN,)
@@ -18,7 +19,7 @@ def test_usable_settings_are_read():
     assert settings.storage.table_name == "scim"
 
 
-def test_a_backup_is_reached_with_the_identity_that_reaches_the_tables():
+def test_a_backup_is_reached_with_the_identity_that_reaches_the_tables() -> None:
     urls = {
         "SCIM_STORAGE_CONNECTION": "",
         "SCIM_STORAGE_ACCOUNT_URL": "https://x.table.core.windows.net",
@@ -29,7 +30,7 @@ def test_a_backup_is_reached_with_the_identity_that_reaches_the_tables():
     assert Settings.from_environment(GOOD).backup_container_url is None
 
 
-def test_two_tokens_can_be_given_while_one_is_rotated():
+def test_two_tokens_can_be_given_while_one_is_rotated() -> None:
     other = hashlib.sha256(b"another").hexdigest()
 
     assert Settings.from_environment(GOOD | {"SCIM_TOKEN_SHA256": f"{TOKEN}, {other.upper()}"}).token_sha256 == (
@@ -55,7 +56,7 @@ def test_two_tokens_can_be_given_while_one_is_rotated():
         ({"SCIM_PUBLIC_BASE_URL": "https://scim.example.com?code=x"}, "SCIM_PUBLIC_BASE_URL"),
     ],
 )
-def test_an_unusable_setting_is_named_and_its_value_is_not_repeated(change, named):
+def test_an_unusable_setting_is_named_and_its_value_is_not_repeated(change: dict[str, str], named: str) -> None:
     with pytest.raises(SettingsError) as refused:
         Settings.from_environment(GOOD | change)
 
@@ -63,7 +64,7 @@ def test_an_unusable_setting_is_named_and_its_value_is_not_repeated(change, name
     assert "the-token-itself" not in str(refused.value)
 
 
-async def test_an_unknown_wrong_or_malformed_credential_is_refused_alike(client):
+async def test_an_unknown_wrong_or_malformed_credential_is_refused_alike(client: Client) -> None:
     answers = [
         await client.get("/Users", headers={"authorization": value})
         for value in (None, "", "non-token", "Bearer", "Bearer x", "Basic eDp5", f"Bearer {'x' * 100_000}")

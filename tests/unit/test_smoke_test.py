@@ -10,6 +10,7 @@ import pytest
 from scim_core.admin import probe as probe_module
 from scim_core.admin.probe import Answer, Probe, WrongAnswer, explain
 from scim_core.admin.smoke_test import GivenCredential, SmokeTest, Step
+from scim_core.storage.tables import TableStorage
 from tests.clients.targets import InProcess, Request
 from tests.scim import BASE, TOKEN, Client, Clock, endpoint_over
 
@@ -72,7 +73,7 @@ CASES: dict[Alter, tuple[str, str]] = {
 }
 
 
-async def tried(endpoint_clock: Clock, storage: Any, alter: Alter) -> list[Step]:
+async def tried(endpoint_clock: Clock, storage: TableStorage, alter: Alter) -> list[Step]:
     steps: list[Step] = []
     target = InProcess(endpoint_over(storage, endpoint_clock), BASE, TOKEN)
     good = await SmokeTest(Altered(target, alter), BASE, GivenCredential(TOKEN), steps.append).run()
@@ -81,19 +82,21 @@ async def tried(endpoint_clock: Clock, storage: Any, alter: Alter) -> list[Step]
 
 
 @pytest.mark.parametrize("alter", CASES, ids=lambda alter: alter.__name__)
-async def test_a_step_that_goes_wrong_is_the_last_and_says_why(storage: Any, clock: Clock, alter: Alter) -> None:
+async def test_a_step_that_goes_wrong_is_the_last_and_says_why(
+    storage: TableStorage, clock: Clock, alter: Alter
+) -> None:
     steps = await tried(clock, storage, alter)
     name, said = CASES[alter]
     assert [step.name for step in steps if step.wrong] == [steps[-1].name] == [name]
     assert said in steps[-1].wrong
 
 
-async def test_the_user_is_removed_whatever_goes_wrong(client: Client, storage: Any, clock: Clock) -> None:
+async def test_the_user_is_removed_whatever_goes_wrong(client: Client, storage: TableStorage, clock: Clock) -> None:
     assert (await tried(clock, storage, shows_no_change))[-1].wrong
     assert (await client.get("/Users")).document["totalResults"] == 0
 
 
-async def test_a_user_that_cannot_be_removed_is_named(storage: Any, clock: Clock) -> None:
+async def test_a_user_that_cannot_be_removed_is_named(storage: TableStorage, clock: Clock) -> None:
     *_, change, removal = await tried(clock, storage, deletes_nothing)
     assert change.name == "it can be changed"
     assert removal.name.startswith("the user smoke-test-")

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -12,11 +11,14 @@ from scim_core.settings import StorageSettings
 from scim_core.storage.port import PagePosition, StorageBusy, TooLarge
 from scim_core.storage.tables import TableStorage, client, table_storage
 
-BUSY = (503, {})
+type Reply = tuple[int, dict[str, str]]
+"""A status, 0 for none, and headers."""
+
+BUSY: Reply = (503, {})
 COME_LATER = (503, {"Retry-After": "60"})
 NO_ROW = (404, {"x-ms-error-code": "ResourceNotFound"})
 TOO_LARGE = (413, {"x-ms-error-code": "RequestBodyTooLarge"})
-HANG_UP = (0, {})
+HANG_UP: Reply = (0, {})
 POSITION = PagePosition("1", 1, "now")
 
 
@@ -25,7 +27,7 @@ def settings(**changes: str) -> StorageSettings:
 
 
 @asynccontextmanager
-async def answering(*answers: tuple[int, dict[str, str]]) -> AsyncIterator[tuple[TableStorage, Callable[[], int]]]:
+async def answering(*answers: Reply) -> AsyncIterator[tuple[TableStorage, Callable[[], int]]]:
     """A storage whose server gives these answers in turn, and how many it has given."""
     left = list(answers)
 
@@ -58,14 +60,14 @@ def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("failures", [[BUSY], [HANG_UP], [BUSY, HANG_UP, BUSY]])
-async def test_a_read_is_repeated_until_it_is_answered(failures: list[Any]) -> None:
+async def test_a_read_is_repeated_until_it_is_answered(failures: list[Reply]) -> None:
     async with answering(*failures, NO_ROW) as (storage, given):
         assert await storage.read("t", "User", ["1"]) == [None]
         assert given() == len(failures) + 1
 
 
 @pytest.mark.parametrize("failures", [[BUSY], [HANG_UP], [HANG_UP, BUSY, HANG_UP]])
-async def test_a_change_is_repeated_until_it_is_answered(failures: list[Any]) -> None:
+async def test_a_change_is_repeated_until_it_is_answered(failures: list[Reply]) -> None:
     async with answering(*failures, TOO_LARGE) as (storage, given):
         with pytest.raises(TooLarge):
             await storage.save_page_position("t", "key", POSITION)

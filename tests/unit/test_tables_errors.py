@@ -1,14 +1,20 @@
 """Every way Azure's SDK can fail, as an error of the port."""
 
-from typing import Any
-
 import aiohttp
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, DecodeError, HttpResponseError, ServiceRequestError
 from azure.data.tables import TableErrorCode, TableTransactionError
 
 from scim_core.storage.port import StorageBusy, StorageError, TooLarge, VersionConflict
-from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing, TableMissing, Unanswered, translated
+from scim_core.storage.tables.errors import (
+    RowChanged,
+    RowExists,
+    RowFailure,
+    RowMissing,
+    TableMissing,
+    Unanswered,
+    translated,
+)
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 
 SECRET = "https://account.table.core.windows.net/scim?sig=c2VjcmV0"
@@ -29,7 +35,7 @@ class Answer:
         return SECRET
 
 
-def failure(status: int, code: Any = None, **headers: str) -> HttpResponseError:
+def failure(status: int, code: str | None = None, **headers: str) -> HttpResponseError:
     error = HttpResponseError(message=SECRET, response=Answer(status, **headers))  # type: ignore[arg-type]
     error.error_code = code  # type: ignore[attr-defined]
     return error
@@ -37,7 +43,7 @@ def failure(status: int, code: Any = None, **headers: str) -> HttpResponseError:
 
 def refusal(status: int, code: str, message: str) -> TableTransactionError:
     error = TableTransactionError(message=message, response=Answer(status))
-    error.error_code = code  # type: ignore[assignment]
+    error.error_code = code  # type: ignore[attr-defined]
     return error
 
 
@@ -87,11 +93,11 @@ def test_a_failed_call_is_an_error_of_the_port_that_tells_no_secret(error: Excep
         (412, "UpdateConditionNotSatisfied", RowChanged),
     ],
 )
-def test_a_refused_transaction_names_the_operation(status: int, code: str, kind: type[Exception]) -> None:
+def test_a_refused_transaction_names_the_operation(status: int, code: str, kind: type[RowFailure]) -> None:
     for message, number in (("1:No.", 1), ("No.", 0), ("99:No.", 2)):
         found = translation(refusal(status, code, message), OPERATIONS)
         assert isinstance(found, kind)
-        assert found.operation is OPERATIONS[number]  # type: ignore[attr-defined]
+        assert found.operation is OPERATIONS[number]
         assert "userName:" not in str(found)
 
 

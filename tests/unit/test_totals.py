@@ -6,6 +6,7 @@ import pytest
 
 from scim_core.ids import uuid7
 from scim_core.service.totals import COUNTED_AT_ONCE, Totals
+from scim_core.storage.port import Count
 from scim_core.storage.tables import TableStorage
 from tests.contract.builders import NOW, TENANT, stored, user
 from tests.scim import Clock
@@ -51,16 +52,18 @@ async def test_what_is_deleted_counts_for_another_minute_at_most(large: TableSto
     assert await totals.of(TENANT, "User") == COUNTED_AT_ONCE
 
 
-async def test_it_is_counted_once_a_minute_for_all_processes(large: TableStorage, clock: Clock) -> None:
+async def test_it_is_counted_once_a_minute_for_all_processes(
+    large: TableStorage, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     counted: list[int] = []
     count = large.count
 
-    async def noted(tenant: str, resource_type: str, *, after: str | None = None, **options: Any) -> object:
+    async def noted(tenant: str, resource_type: str, *, after: str | None = None, **options: Any) -> Count:
         found = await count(tenant, resource_type, after=after, **options)
         counted.append(found.number)
         return found
 
-    large.count = noted  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(large, "count", noted)
     ours, others = Totals(large, clock), Totals(large, clock)
     for totals in (ours, ours, others, others):
         await totals.of(TENANT, "User")

@@ -27,7 +27,7 @@ def send(
     url: str,
     target: str,
     method: str = "GET",
-    headers: Mapping[str, str] | None = None,
+    headers: Mapping[str, str | bytes] | None = None,
     body: bytes | Iterable[bytes] | None = None,
 ) -> Answer:
     """The answer of the server at `url` to a request with exactly this target. An iterable is sent in chunks."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from azure.data.tables import TableServiceClient
@@ -34,7 +35,7 @@ def create_table(azurite: Azurite, name: str) -> None:
         service.create_table(name)
 
 
-def test_on_the_port_that_was_chosen_it_answers_until_it_is_stopped():
+def test_on_the_port_that_was_chosen_it_answers_until_it_is_stopped() -> None:
     port = free_port()
     with Azurite.start(port) as azurite:
         create_table(azurite, "things")
@@ -44,7 +45,7 @@ def test_on_the_port_that_was_chosen_it_answers_until_it_is_stopped():
     azurite.stop()
 
 
-def test_data_outlives_it_its_log_is_kept_and_two_never_share_a_folder(tmp_path):
+def test_data_outlives_it_its_log_is_kept_and_two_never_share_a_folder(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "azurite.log"
     with Azurite.start(data=tmp_path / "data", log=log) as azurite:
         create_table(azurite, "things")
@@ -56,12 +57,12 @@ def test_data_outlives_it_its_log_is_kept_and_two_never_share_a_folder(tmp_path)
     assert "successfully closed" in log.read_text()
 
 
-def test_a_port_in_use_is_named(azurite):
+def test_a_port_in_use_is_named(azurite: Azurite) -> None:
     with pytest.raises(PortInUseError, match=f"Port {azurite.port} is in use"):
         Azurite.start(azurite.port)
 
 
-def test_a_free_port_is_one_that_nothing_uses_and_no_client_gets_by_chance(monkeypatch):
+def test_a_free_port_is_one_that_nothing_uses_and_no_client_gets_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         port = taken.getsockname()[1]
         assert port in PORTS
@@ -69,10 +70,10 @@ def test_a_free_port_is_one_that_nothing_uses_and_no_client_gets_by_chance(monke
         assert {free_port() for _ in range(20)} == {port + 1}
 
 
-def test_of_two_that_need_it_at_the_same_time_one_fetches_it(tmp_path, monkeypatch):
+def test_of_two_that_need_it_at_the_same_time_one_fetches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched = []
 
-    def fetch(_, folder):
+    def fetch(_: node.Node, folder: Path) -> None:
         fetched.append(folder)
         time.sleep(0.1)  # long enough for another to begin
         (folder / MAIN).parent.mkdir(parents=True)
@@ -88,9 +89,10 @@ def test_of_two_that_need_it_at_the_same_time_one_fetches_it(tmp_path, monkeypat
     assert len(fetched) == 1
 
 
-def test_it_ends_when_its_starter_is_killed(tmp_path):
+def test_it_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", START_AND_WAIT, str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as starter:
+        assert starter.stdout is not None
         pid = int(starter.stdout.readline())
         assert is_running(pid)
         starter.kill()
@@ -98,7 +100,7 @@ def test_it_ends_when_its_starter_is_killed(tmp_path):
     assert until(lambda: not is_running(pid))
 
 
-def test_an_old_node_is_passed_over(tmp_path, monkeypatch):
+def test_an_old_node_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("node", "npm"):
         (tmp_path / name).write_text("#!/bin/sh\necho v18.20.1\n")
         (tmp_path / name).chmod(0o755)
@@ -109,7 +111,7 @@ def test_an_old_node_is_passed_over(tmp_path, monkeypatch):
     assert node.find_node() == wheel
 
 
-def test_where_node_cannot_be_had_a_sentence_says_so(monkeypatch):
+def test_where_node_cannot_be_had_a_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = subprocess.CompletedProcess([], 1, "", "ERROR: No matching distribution found\n")
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(node, "_node_of_wheel", lambda: None)

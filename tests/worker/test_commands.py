@@ -30,9 +30,11 @@ class Run:
     output: Path
     settings: dict[str, str]
 
-    def said(self, pattern: str) -> str | None:
+    def said(self, pattern: str) -> str:
+        """What it printed where the pattern has its group."""
         found = re.search(pattern, self.output.read_text())
-        return found[1] if found else None
+        assert found is not None, pattern
+        return found[1]
 
     @property
     def token(self) -> str:
@@ -59,7 +61,7 @@ def running(folder: Path, **settings: str) -> Iterator[Run]:
         )
     started = Run(folder, process, output, settings)
     try:
-        assert until(lambda: started.said("(Ctrl-C stops both)") or process.poll() is not None)
+        assert until(lambda: "Ctrl-C stops both" in output.read_text() or process.poll() is not None)
         assert process.poll() is None, output.read_text()
         yield started
     finally:
@@ -94,7 +96,7 @@ def fleeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_both(tmp_path, number):
+def test_a_signal_stops_both(tmp_path: Path, number: signal.Signals) -> None:
     with running(tmp_path, PORT=str(free_port()), AZURITE="memory") as both:
         assert both.users().status == 200
         assert both.azurite_answers()
@@ -106,7 +108,7 @@ def test_a_signal_stops_both(tmp_path, number):
     assert "Unclosed" not in both.output.read_text()
 
 
-def test_when_it_is_killed_azurite_ends_too(tmp_path):
+def test_when_it_is_killed_azurite_ends_too(tmp_path: Path) -> None:
     with running(tmp_path, PORT=str(free_port()), AZURITE="memory") as both:
         both.process.kill()
         both.process.wait(PATIENCE_SECONDS)
@@ -114,7 +116,7 @@ def test_when_it_is_killed_azurite_ends_too(tmp_path):
     assert until(lambda: not both.azurite_answers())
 
 
-def test_two_run_in_one_folder_and_keep_apart_and_after_a_restart_token_and_data_are_still_there(kept):
+def test_two_run_in_one_folder_and_keep_apart_and_after_a_restart_token_and_data_are_still_there(kept: Run) -> None:
     folder, port = kept.folder, str(free_port())
     assert kept.users(b'{"userName": "first"}').status == 201
     with running(folder, PORT=port) as other:
@@ -129,12 +131,12 @@ def test_two_run_in_one_folder_and_keep_apart_and_after_a_restart_token_and_data
     assert (folder / ".azurite" / port / "token").stat().st_mode & 0o777 == 0o600
 
 
-def test_in_memory_nothing_is_kept(fleeting):
+def test_in_memory_nothing_is_kept(fleeting: Run) -> None:
     assert fleeting.users(b'{"userName": "lost"}').status == 201
     assert [path.name for path in fleeting.folder.iterdir()] == [fleeting.output.name]
 
 
-def test_a_token_of_ones_own_is_used_and_not_kept(kept):
+def test_a_token_of_ones_own_is_used_and_not_kept(kept: Run) -> None:
     assert kept.token == "my-own-token"
     assert kept.users().status == 200
 
@@ -143,20 +145,20 @@ def test_a_token_of_ones_own_is_used_and_not_kept(kept):
     assert not any(b"my-own-token" in text for text in texts)
 
 
-def test_the_printed_curl_works(fleeting):
+def test_the_printed_curl_works(fleeting: Run) -> None:
     command = fleeting.said(r"\n  (curl .*)\n").replace("curl ", "curl --silent --fail ")
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
 
     assert json.loads(done.stdout)["totalResults"] == fleeting.users().json["totalResults"]
 
 
-def test_azurite_has_the_port_asked_for(fleeting):
+def test_azurite_has_the_port_asked_for(fleeting: Run) -> None:
     assert fleeting.said(r"Azurite on port (\d+)") == fleeting.settings["AZURITE_PORT"]
     assert fleeting.azurite_answers()
 
 
 @pytest.mark.parametrize("name", ["PORT", "AZURITE_PORT"])
-def test_a_port_in_use_is_named_with_what_to_do(tmp_path, name):
+def test_a_port_in_use_is_named_with_what_to_do(tmp_path: Path, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = refused(tmp_path, **{"PORT": str(free_port()), "AZURITE": "memory", name: str(port)})
@@ -168,7 +170,9 @@ def test_a_port_in_use_is_named_with_what_to_do(tmp_path, name):
     ("name", "value"),
     [("PORT", "http"), ("PORT", "65536"), ("AZURITE_PORT", "0"), ("AZURITE", "x"), ("TENANTS", "x")],
 )
-def test_a_value_that_cannot_be_is_named(monkeypatch, capsys, name, value):
+def test_a_value_that_cannot_be_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
     for other in UNSET:
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(name, value)
@@ -179,7 +183,7 @@ def test_a_value_that_cannot_be_is_named(monkeypatch, capsys, name, value):
     assert said.startswith(f"devhost: {name} is {value}: ")
 
 
-def test_the_plain_host_names_a_port_in_use(tmp_path):
+def test_the_plain_host_names_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         command = [sys.executable, "-m", "devhost", f"--port={taken.getsockname()[1]}"]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}

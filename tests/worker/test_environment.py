@@ -19,7 +19,7 @@ NOWHERE = {"PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_RETRIES": "0", "PIP_CONFI
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory):
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This Python, save that it copies a virtual environment where it would make one: that takes seconds."""
     folder = tmp_path_factory.mktemp("python")
     subprocess.run([PYTHON, "-m", "venv", str(folder / "venv")], check=True)
@@ -30,10 +30,12 @@ def python(tmp_path_factory):
 
 
 @pytest.fixture
-def clone(tmp_path, python):
+def clone(tmp_path: Path, python: Path) -> Path:
     (tmp_path / "bin").mkdir()
     for name in TOOLS:
-        (tmp_path / "bin" / name).symlink_to(Path(shutil.which(name)).resolve())
+        tool = shutil.which(name)
+        assert tool is not None, name
+        (tmp_path / "bin" / name).symlink_to(Path(tool).resolve())
     (tmp_path / "bin" / "python3.13").symlink_to(python)
     (tmp_path / "requirements.txt").write_text("# nothing\n")
     return tmp_path
@@ -50,7 +52,7 @@ def prepare(folder: Path, **environment: str) -> subprocess.CompletedProcess[str
     )
 
 
-def test_without_python_a_sentence_says_what_to_install(clone):
+def test_without_python_a_sentence_says_what_to_install(clone: Path) -> None:
     (clone / "bin" / "python3.13").unlink()
     done = prepare(clone)
 
@@ -58,7 +60,7 @@ def test_without_python_a_sentence_says_what_to_install(clone):
     assert done.stderr.startswith("Python 3.13 with venv and pip is needed and was not found: install it")
 
 
-def test_an_older_python_and_a_shim_with_nothing_behind_it_are_passed_over(clone):
+def test_an_older_python_and_a_shim_with_nothing_behind_it_are_passed_over(clone: Path) -> None:
     (clone / "bin" / "python3").write_text("#!/bin/sh\nexit 127\n")
     (clone / "bin" / "python3").chmod(0o755)
 
@@ -66,7 +68,7 @@ def test_an_older_python_and_a_shim_with_nothing_behind_it_are_passed_over(clone
     assert (clone / ".venv" / "bin" / "python").exists()
 
 
-def test_pyenvs_version_is_found_though_it_is_not_the_default(clone):
+def test_pyenvs_version_is_found_though_it_is_not_the_default(clone: Path) -> None:
     version = clone / ".pyenv" / "versions" / "3.13.9" / "bin"
     version.mkdir(parents=True)
     (clone / "bin" / "python3.13").rename(version / "python3.13")
@@ -74,7 +76,7 @@ def test_pyenvs_version_is_found_though_it_is_not_the_default(clone):
     assert prepare(clone).returncode == 0
 
 
-def test_uvs_version_is_found_though_it_is_not_on_the_path(clone):
+def test_uvs_version_is_found_though_it_is_not_on_the_path(clone: Path) -> None:
     (clone / "bin" / "python3.13").rename(clone / "python3.13")
     (clone / "bin" / "uv").write_text(
         f"#!/bin/sh\n[ \"$*\" = 'python find --system 3.13' ] && echo {clone}/python3.13\n"
@@ -84,7 +86,7 @@ def test_uvs_version_is_found_though_it_is_not_on_the_path(clone):
     assert prepare(clone).returncode == 0
 
 
-def test_once_installed_it_does_nothing_until_a_requirement_changes(clone):
+def test_once_installed_it_does_nothing_until_a_requirement_changes(clone: Path) -> None:
     (clone / "bin" / "python3.13").unlink()
     (clone / "bin" / "python3.13").symlink_to(PYTHON)
     assert "Installing" in prepare(clone).stderr
@@ -93,7 +95,7 @@ def test_once_installed_it_does_nothing_until_a_requirement_changes(clone):
     assert "Installing" in prepare(clone).stderr
 
 
-def test_half_an_environment_is_made_anew(clone):
+def test_half_an_environment_is_made_anew(clone: Path) -> None:
     assert prepare(clone).returncode == 0
     shutil.rmtree(next((clone / ".venv" / "lib").glob("*/site-packages/pip")))
 
@@ -112,7 +114,7 @@ def wheel(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("kind", ["right", "wrong", "missing"])
-def test_only_a_file_whose_hash_is_locked_is_installed(clone, kind):
+def test_only_a_file_whose_hash_is_locked_is_installed(clone: Path, kind: str) -> None:
     digest = {"right": wheel(clone), "wrong": "0" * 64, "missing": None}[kind]
     (clone / "requirements.txt").write_text("sample==1" + (f" --hash=sha256:{digest}\n" if digest else "\n"))
     done = prepare(clone, **NOWHERE, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(clone))
@@ -121,7 +123,7 @@ def test_only_a_file_whose_hash_is_locked_is_installed(clone, kind):
     assert bool(list((clone / ".venv" / "lib").glob("*/site-packages/sample.py"))) == (kind == "right")
 
 
-def test_without_a_network_a_sentence_says_what_to_do(clone):
+def test_without_a_network_a_sentence_says_what_to_do(clone: Path) -> None:
     (clone / "requirements.txt").write_text(f"no-such-package==1 --hash=sha256:{'0' * 64}\n")
     done = prepare(clone, **NOWHERE)
 

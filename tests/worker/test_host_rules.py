@@ -1,5 +1,7 @@
 """What the Functions host does to requests and answers, by an app that shows it: devhost does the same."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from http.client import HTTPConnection
 
 import pytest
@@ -10,38 +12,51 @@ from tests.worker.raw_http import Answer, send
 ALL_ROUTES = ["order/x", "rest/x", "boom", "nothing", "nowhere"]
 
 
+@dataclass(frozen=True)
+class Get:
+    """Calls the app at this URL, below its route prefix."""
+
+    url: str
+
+    def __call__(
+        self,
+        target: str,
+        method: str = "GET",
+        headers: Mapping[str, str | bytes] | None = None,
+        body: bytes | Iterable[bytes] | None = None,
+    ) -> Answer:
+        return send(self.url, f"/pre/fix/{target}", method, headers, body)
+
+
 @pytest.fixture
-def get(odd_app: RunningApp):
-    def get(target: str, *args: object, **kwargs: object) -> Answer:
-        return send(odd_app.url, f"/pre/fix/{target}", *args, **kwargs)
-
-    return get
+def get(odd_app: RunningApp) -> Get:
+    return Get(odd_app.url)
 
 
-def test_the_first_function_by_name_answers_even_where_another_is_more_precise(get):
+def test_the_first_function_by_name_answers_even_where_another_is_more_precise(get: Get) -> None:
     assert get("order/literal").json["function"] == "a_parameter"
 
 
-def test_a_method_without_a_function_is_404_without_a_body(get):
+def test_a_method_without_a_function_is_404_without_a_body(get: Get) -> None:
     answer = get("only-get", "POST")
 
     assert (answer.status, answer.body) == (404, b"")
 
 
-def test_a_path_without_a_function_is_404_without_a_body(odd_app, get):
+def test_a_path_without_a_function_is_404_without_a_body(odd_app: RunningApp, get: Get) -> None:
     for answer in (get("nowhere"), send(odd_app.url, "/order/x"), send(odd_app.url, "//pre/fix/order/x")):
         assert (answer.status, answer.body) == (404, b"")
 
 
-def test_the_host_keeps_its_own_paths(odd_app):
+def test_the_host_keeps_its_own_paths(odd_app: RunningApp) -> None:
     assert send(odd_app.url, "/admin/functions").status == 404
 
 
-def test_letter_case_and_a_trailing_slash_do_not_matter(odd_app):
+def test_letter_case_and_a_trailing_slash_do_not_matter(odd_app: RunningApp) -> None:
     assert send(odd_app.url, "/PRE/fix/Order/Xy/").json["route"] == {"id": "Xy"}
 
 
-def test_a_parameter_takes_one_segment_and_a_catch_all_the_rest(get):
+def test_a_parameter_takes_one_segment_and_a_catch_all_the_rest(get: Get) -> None:
     assert get("order/a/b").status == 404
     assert get("rest/a//b/").json["route"] == {"rest": "a//b/"}
     assert get("rest").json["route"] == {}
@@ -60,40 +75,40 @@ def test_a_parameter_takes_one_segment_and_a_catch_all_the_rest(get):
         ("./%2e%2E/order/y", "y"),
     ],
 )
-def test_the_path_is_decoded_once_except_for_slashes(get, sent, value):
+def test_the_path_is_decoded_once_except_for_slashes(get: Get, sent: str, value: str) -> None:
     assert get(f"order/{sent}").json["route"] == {"id": value}
 
 
 @pytest.mark.parametrize(
     ("sent", "path"), [("a%20b", "a%20b"), ("%C3%A9", "%C3%A9"), ("a:b%2Fc", "a:b%2Fc"), ("%41", "A")]
 )
-def test_the_url_holds_the_path_encoded_again(odd_app, get, sent, path):
+def test_the_url_holds_the_path_encoded_again(odd_app: RunningApp, get: Get, sent: str, path: str) -> None:
     assert get(f"order/{sent}").json["url"] == f"{odd_app.url}/pre/fix/order/{path}"
 
 
-def test_empty_query_values_are_dropped_but_stay_in_the_url(get):
+def test_empty_query_values_are_dropped_but_stay_in_the_url(get: Get) -> None:
     seen = get("order/x?filter=&a=1&A=2&b=c%20d").json
 
     assert seen["params"] == {"a": "1,2", "b": "c d"}
     assert seen["url"].endswith("/order/x?filter=&a=1&A=2&b=c%20d")
 
 
-def test_header_names_are_lower_case(get):
+def test_header_names_are_lower_case(get: Get) -> None:
     assert get("order/x", headers={"X-Mixed-Case": "Value"}).json["headers"]["x-mixed-case"] == "Value"
 
 
-def test_a_body_with_its_length_is_passed_on(get):
+def test_a_body_with_its_length_is_passed_on(get: Get) -> None:
     assert get("order/x", "POST", body=b"body").json["body"] == "body"
 
 
-def test_a_body_in_chunks_is_not_passed_on(odd_app, get):
+def test_a_body_in_chunks_is_not_passed_on(odd_app: RunningApp, get: Get) -> None:
     seen = get("order/x", "POST", body=[b"bo", b"dy"]).json
 
     assert (seen["body"], seen["headers"]["transfer-encoding"]) == ("", "chunked")
     assert "no Content-Length" in odd_app.said()
 
 
-def test_an_exception_is_500_without_a_body_and_tells_only_the_log(odd_app, get):
+def test_an_exception_is_500_without_a_body_and_tells_only_the_log(odd_app: RunningApp, get: Get) -> None:
     answer = get("boom")
 
     assert (answer.status, answer.body) == (500, b"")
@@ -101,19 +116,19 @@ def test_an_exception_is_500_without_a_body_and_tells_only_the_log(odd_app, get)
 
 
 @pytest.mark.parametrize("route", ["nothing", "no-content-with-body", "odd-header"])
-def test_what_cannot_be_sent_is_500(get, route):
+def test_what_cannot_be_sent_is_500(get: Get, route: str) -> None:
     answer = get(route)
 
     assert (answer.status, answer.body) == (500, b"")
 
 
-def test_text_is_200(get):
+def test_text_is_200(get: Get) -> None:
     answer = get("text")
 
     assert (answer.status, answer.headers["content-type"], answer.body) == (200, "text/plain; charset=utf-8", b"text")
 
 
-def test_204_has_neither_body_nor_length(get):
+def test_204_has_neither_body_nor_length(get: Get) -> None:
     answer = get("no-content")
 
     assert (answer.status, answer.body) == (204, b"")
@@ -121,7 +136,7 @@ def test_204_has_neither_body_nor_length(get):
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
 
 
-def test_head_has_the_headers_of_get_and_no_body(get):
+def test_head_has_the_headers_of_get_and_no_body(get: Get) -> None:
     answer = get("order/x", "HEAD")
 
     assert (answer.status, answer.body) == (200, b"")
@@ -129,15 +144,15 @@ def test_head_has_the_headers_of_get_and_no_body(get):
 
 
 @pytest.mark.parametrize("route", ALL_ROUTES)
-def test_custom_headers_are_on_every_answer(get, route):
+def test_custom_headers_are_on_every_answer(get: Get, route: str) -> None:
     assert get(route).headers["x-custom"] == "host"
 
 
-def test_a_functions_own_header_wins_over_a_custom_one(get):
+def test_a_functions_own_header_wins_over_a_custom_one(get: Get) -> None:
     assert get("order/x").headers["x-own"] == "function"
 
 
-def test_local_settings_are_in_the_environment_which_wins(get):
+def test_local_settings_are_in_the_environment_which_wins(get: Get) -> None:
     assert get("order/x").json["settings"] == {"ODD_ONE": "of the file", "ODD_TWO": "of the environment"}
 
 
@@ -151,17 +166,19 @@ def test_local_settings_are_in_the_environment_which_wins(get):
         ("order/x", {"X-Odd": b"\xff"}, 400),
     ],
 )
-def test_what_kestrel_refuses_reaches_no_function(get, target, headers, status):
+def test_what_kestrel_refuses_reaches_no_function(
+    get: Get, target: str, headers: dict[str, str | bytes], status: int
+) -> None:
     answer = get(target, headers=headers)
 
     assert (answer.status, answer.body) == (status, b"")
 
 
-def test_a_monstrous_body_is_refused_unread(get):
+def test_a_monstrous_body_is_refused_unread(get: Get) -> None:
     assert get("order/x", "POST", headers={"Content-Length": "999999999999"}).status == 413
 
 
-def test_a_connection_serves_many_requests(odd_app):
+def test_a_connection_serves_many_requests(odd_app: RunningApp) -> None:
     connection = HTTPConnection(odd_app.url.removeprefix("http://"))
     for _ in range(3):
         connection.request("GET", "/pre/fix/order/x")

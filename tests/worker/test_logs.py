@@ -5,7 +5,7 @@ from tests.worker.processes import until
 from tests.worker.raw_http import send
 
 
-def test_neither_a_code_in_the_url_nor_the_token_is_logged(endpoint: RunningEndpoint):
+def test_neither_a_code_in_the_url_nor_the_token_is_logged(endpoint: RunningEndpoint) -> None:
     headers = {"Authorization": f"Bearer {endpoint.token}"}
     for path in ("/Users", "/LoggedAfterwards"):
         send(

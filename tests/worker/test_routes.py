@@ -25,14 +25,14 @@ def function(name: str, route: str, *methods: str) -> Function:
         ("a.b", "/axb", None),
     ],
 )
-def test_templates(template, path, values):
+def test_templates(template: str, path: str, values: dict[str, str] | None) -> None:
     route = arrange([function("f", template)], "")[0]
 
     assert route.match("GET", path) == values
 
 
 @pytest.mark.parametrize("template", ["a/{id:regex(x)}", "a/x{id}y"])
-def test_a_template_beyond_the_local_host_is_refused(template):
+def test_a_template_beyond_the_local_host_is_refused(template: str) -> None:
     with pytest.raises(DevhostError, match="beyond the local host"):
         compile_template(template)
 
@@ -47,14 +47,14 @@ def test_a_template_beyond_the_local_host_is_refused(template):
         [function("f", "a"), function("g", "a", "PUT")],
     ],
 )
-def test_what_the_host_would_not_start_is_refused(functions):
+def test_what_the_host_would_not_start_is_refused(functions: list[Function]) -> None:
     with pytest.raises(DevhostError, match="host"):
         arrange(functions, "")
 
 
-def test_one_route_may_have_a_function_for_each_method():
+def test_one_route_may_have_a_function_for_each_method() -> None:
     assert len(arrange([function("f", "a", "GET"), function("g", "a", "PUT")], "")) == 2
 
 
-def test_names_are_ordered_without_regard_to_case():
+def test_names_are_ordered_without_regard_to_case() -> None:
     assert [route.function.name for route in arrange([function("b", "1"), function("A", "2")], "")] == ["A", "b"]

@@ -13,7 +13,7 @@ SAMPLE = json.loads((ROOT / "local.settings.sample.json").read_text())
 TOKEN = "throw-away-token-for-this-machine-only"
 
 
-def test_the_values_build_an_endpoint():
+def test_the_values_build_an_endpoint() -> None:
     settings = Settings.from_environment(SAMPLE["Values"])
 
     assert settings.token_sha256 == (hashlib.sha256(TOKEN.encode()).hexdigest(),)
@@ -21,7 +21,7 @@ def test_the_values_build_an_endpoint():
     assert build(settings)
 
 
-def test_every_setting_is_in_it():
+def test_every_setting_is_in_it() -> None:
     environment = MagicMock(**{"get.side_effect": SAMPLE["Values"].get})
     Settings.from_environment(environment)
 
@@ -30,5 +30,5 @@ def test_every_setting_is_in_it():
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLE["Values"] if name.startswith("SCIM_")])
-def test_every_setting_is_explained(name):
+def test_every_setting_is_explained(name: str) -> None:
     assert SAMPLE["Help"][name].endswith(".")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -74,7 +75,7 @@ class Tenants:
             code = main(["--url", self.url, *arguments], self.environment | environment)
         return Done(code, out.getvalue(), errors.getvalue())
 
-    def json(self, *arguments: str):
+    def json(self, *arguments: str) -> Any:
         done = self.run("--json", *arguments)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -381,7 +382,7 @@ async def test_the_smoke_test_of_what_is_no_scim_endpoint(tenants: Tenants) -> N
 # `make run` with many tenants
 
 
-def test_make_run_serves_many_tenants(tmp_path) -> None:
+def test_make_run_serves_many_tenants(tmp_path: Path) -> None:
     port = str(free_port())
     with running(tmp_path, PORT=port, TENANTS="registry") as run:
         url = f"http://localhost:{port}"

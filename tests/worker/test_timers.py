@@ -22,8 +22,8 @@ def test_a_schedule_that_is_none_stops_the_start(schedule: str) -> None:
 @pytest.fixture(scope="module")
 def often(azurite: Azurite) -> Iterator[RunningApp]:
     """An endpoint whose timers are due each second; for its backup a container is missing."""
-    schedules = {"SCIM_SWEEP_SCHEDULE": "* * * * * *", "SCIM_BACKUP_SCHEDULE": "* * * * * *"}
-    with running_endpoint(azurite, **schedules) as endpoint:
+    each_second = "* * * * * *"
+    with running_endpoint(azurite, SCIM_SWEEP_SCHEDULE=each_second, SCIM_BACKUP_SCHEDULE=each_second) as endpoint:
         yield endpoint.app
 
 

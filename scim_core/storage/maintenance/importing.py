@@ -19,6 +19,7 @@ from scim_core.storage.tables import keys, large_change_runner
 from scim_core.storage.tables.entities import listed_index_keys
 from scim_core.storage.tables.index_record import IndexRecord, record_properties
 from scim_core.storage.tables.keys import KeyRange
+from scim_core.storage.tables.reading import read_range
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows, read_pages
 from scim_core.storage.tables.service_limits import MAX_OPERATIONS, require_entity
@@ -194,7 +195,7 @@ class _Writer:
 
     async def _require_empty(self) -> None:
         for key_range in _DIRECTORY:
-            if (await self._rows.page(self._tenant, key_range, limit=1)).rows:
+            if await read_range(self._rows, self._tenant, key_range, limit=1):
                 raise NotEmpty(f"The tenant {self._tenant} is not empty: an import restores into an empty one only.")
 
     def _progress(self) -> RowOperation:

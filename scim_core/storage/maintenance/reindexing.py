@@ -7,19 +7,16 @@ It can be killed at any moment: what was written stays, and the next run goes on
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from scim_core.clock import Clock
 from scim_core.model import FIRST_INDEXES
 from scim_core.storage.maintenance.indexing import Conflict, Declared, IndexRows, by_type, index_resource
 from scim_core.storage.tables import keys
-from scim_core.storage.tables.index_completeness import WRITE_SECONDS, change_record, read_record
+from scim_core.storage.tables.index_completeness import change_record, read_record
 from scim_core.storage.tables.index_record import FORGOTTEN_AFTER, IndexRecord, IndexState, TypeRecord
 from scim_core.storage.tables.reading import side_by_side
 from scim_core.storage.tables.rows import Rows, read_pages
-
-EVERYBODY_KNOWS = FORGOTTEN_AFTER + timedelta(seconds=WRITE_SECONDS)
-"""So long after an index is recorded as being built, every write that is under way knows of it."""
 
 MAX_WALKS = 5
 """Walks after everybody knows. From the second on they find only what a writer without a record has written since."""
@@ -123,7 +120,7 @@ class _Run:
             for name, (state, when) in record.of(of_type.resource_type).states.items()
             if state is IndexState.BUILDING and name in of_type.names
         ]
-        return max(since) + EVERYBODY_KNOWS if since else None
+        return max(since) + FORGOTTEN_AFTER if since else None
 
     async def _wait_until(self, until: datetime) -> None:
         while (left := (until - self._given.clock()).total_seconds()) > 0:

@@ -1,7 +1,7 @@
 """Keeps the record of complete indexes true. ADR 0025 says how.
 
 An instance believes a record for RECORD_SECONDS after it has read it. A writer may find an index in the record that it
-does not keep. Then it withdraws the index first, and writes once no instance believes the old record any more.
+does not keep. Then it withdraws the index first, and writes once nobody uses the index any more.
 """
 
 import logging
@@ -21,12 +21,14 @@ from scim_core.storage.tables.errors import RowFailure
 from scim_core.storage.tables.index_record import (
     RECORD_SECONDS,
     SKEW_SECONDS,
+    USED_SECONDS,
     IndexRecord,
     IndexState,
     TypeRecord,
     record_properties,
     to_record,
 )
+from scim_core.storage.tables.reading import ID, read_range
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows, read_pages
 
@@ -36,13 +38,13 @@ TENANTS_REMEMBERED = 10_000
 MAX_ATTEMPTS = 10
 """How often a change of a record is tried while others change it."""
 
-WRITE_SECONDS = 60
-"""Longest time from a writer's look at a record to the last transaction that relies on it. A request ends after 40
-seconds. A call that has begun by then may take 10 more.
-"""
-
 VERIFIED_AGAIN_AFTER = timedelta(hours=1)
 """Age at which `verified` is moved on. So a new instance looks at the creations of an hour at most."""
+
+MOST_LOOKED_AT = 1_000
+"""With more creations than this `verified` is moved on earlier: one answer holds so many. While a tenant is being
+filled, every instance would otherwise read the creations of up to an hour, once a minute.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -146,8 +148,8 @@ class Completeness:
         one finds the entry of the first one. A type that has resources already starts without a complete index.
         """
         now = self._clock()
-        first = await rows.page(tenant, keys.resources(resource_type), limit=1, select="id")
-        of_type = TypeRecord(now) if first.rows else TypeRecord(now).having(kept, IndexState.COMPLETE, now)
+        first = await read_range(rows, tenant, keys.resources(resource_type), limit=1, select=ID)
+        of_type = TypeRecord(now) if first else TypeRecord(now).having(kept, IndexState.COMPLETE, now)
 
         def entered(found: IndexRecord) -> IndexRecord:
             return found if resource_type in found.types else found.having(resource_type, of_type)
@@ -184,12 +186,12 @@ class Completeness:
         complete = of_type.named(IndexState.COMPLETE)
         if not complete or self._verified.get((tenant, resource_type), since.timestamp()) is not None:
             return record
-        kept = await self._kept_lately(rows, tenant, resource_type, of_type.verified, complete)
+        kept, looked_at = await self._kept_lately(rows, tenant, resource_type, of_type.verified, complete)
         if kept != complete:
             record = await self._without(
                 rows, tenant, record, resource_type, lambda found: found.named(IndexState.COMPLETE) - kept
             )
-        elif since - of_type.verified > VERIFIED_AGAIN_AFTER:
+        elif looked_at > MOST_LOOKED_AT or since - of_type.verified > VERIFIED_AGAIN_AFTER:
             moved = replace(of_type, verified=since)
 
             def verified(found: IndexRecord) -> IndexRecord:
@@ -201,11 +203,16 @@ class Completeness:
 
     async def _kept_lately(
         self, rows: Rows, tenant: str, resource_type: str, verified: datetime, names: frozenset[str]
-    ) -> frozenset[str]:
-        """The ones of these indexes that are named by every resource which may have been created since `verified`."""
-        after = first_id(verified - timedelta(seconds=WRITE_SECONDS + SKEW_SECONDS))
+    ) -> tuple[frozenset[str], int]:
+        """The ones of these indexes that are named by every resource which may have been created since `verified`.
+
+        Also the number of these resources.
+        """
+        looked_at = 0
+        after = first_id(verified - timedelta(seconds=USED_SECONDS + SKEW_SECONDS))
         lately = keys.resources(resource_type, after)
         async for page in read_pages(rows, tenant, lately, select="id,indexed"):
+            looked_at += len(page)
             for row in page:
                 names &= indexed(row.properties)
-        return names
+        return names, looked_at

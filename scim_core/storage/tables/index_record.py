@@ -27,8 +27,15 @@ STORED_SECONDS = 10
 SKEW_SECONDS = 10
 """How far the clocks of two instances may be apart."""
 
-FORGOTTEN_AFTER = timedelta(seconds=RECORD_SECONDS + STORED_SECONDS + SKEW_SECONDS)
-"""So long after the instant that a change of a record names, no instance believes the older record any more."""
+USED_SECONDS = 60
+"""Longest time from a request's look at a record to the end of its last call that relies on it. A request ends after 40
+seconds. A call that has begun by then may take 10 more.
+"""
+
+FORGOTTEN_AFTER = timedelta(seconds=RECORD_SECONDS + STORED_SECONDS + SKEW_SECONDS + USED_SECONDS)
+"""So long after the instant that a change of a record names, nothing that is running relies on the older record: no
+search that was planned by it, and no write.
+"""
 
 
 class IndexState(StrEnum):

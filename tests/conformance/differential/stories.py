@@ -99,12 +99,12 @@ async def play(exchange: Exchange, side: Side) -> Observation:
     """What the side, empty at first, answers to the exchange after the requests before it."""
     side.empty()
     known = Known()
-    for request in exchange.before:
-        filled = _request(request, known)
+    for recorded in exchange.before:
+        filled = _request(recorded, known)
         answer = await side.send(filled)
-        if "as" in request and answer.status != 201:
-            raise AssertionError(f"{request['as']} was not created: {answer}")
-        known.note(answer.document, request.get("as"))
+        if "as" in recorded and answer.status != 201:
+            raise AssertionError(f"{recorded['as']} was not created: {answer}")
+        known.note(answer.document, recorded.get("as"))
         if filled.method == "PATCH":
             known.note((await side.send(Request("GET", filled.path))).document, None)
     request = _request(exchange.recorded, known)
