@@ -34,7 +34,7 @@ hypothesis.settings.load_profile("ours")
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_catalogue() -> Iterator[None]:
-    """Building the models takes 20 ms and always comes to the same: once for all tests, not for each."""
+    """Building the models takes 20 ms, always with the same result: so it is done once for all tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(composition, "load_catalogue", functools.cache(load_catalogue))
         yield
@@ -42,7 +42,7 @@ def _one_catalogue() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Azurite]:
-    """One for the whole run, in memory. Whoever uses it takes a table of its own: tests/tables.py."""
+    """One for the whole run, in memory. Each user has a table of its own: tests/tables.py."""
     with Azurite.start() as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""A bearer token of each kind of credential, for a tenant of its own: what clients are tried with."""
+"""A bearer token of each kind of credential, for a tenant of its own. The recorded clients are run with each."""
 
 from scim_core.registry import CredentialKind
 from tests.clients.targets import InProcess

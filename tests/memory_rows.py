@@ -1,6 +1,6 @@
 """The rows of a table in the memory of this process, with the limits and failures of Table Storage.
 
-All that is real above it runs in process: `TableStorage(MemoryRows())`, `TableRegistry(MemoryRows())`.
+Over it all the rest of the product runs in process: `TableStorage(MemoryRows())`, `TableRegistry(MemoryRows())`.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class _Partition:
 
 
 class MemoryRows:
-    """See Rows. A call happens at one moment, after others that are under way have had their turn."""
+    """See Rows. A call happens at one moment. Before that, other calls that are under way can go on."""
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._clock = clock

@@ -54,7 +54,7 @@ class RunningEndpoint:
 
 @contextmanager
 def running_endpoint(azurite: Azurite, *options: str, port: int = 0, **settings: str) -> Iterator[RunningEndpoint]:
-    """The endpoint on this or a free port, with a table of its own, and without limits that a fast machine would reach.
+    """The endpoint on this or a free port, with a table of its own. A fast machine does not reach its rate limits.
 
     `options` are passed to devhost, such as --quiet; `settings` are further settings, such as SCIM_SWEEP_SCHEDULE.
     """
@@ -82,7 +82,7 @@ def running_tenants(azurite: Azurite, *options: str, **settings: str) -> Iterato
 
 @contextmanager
 def running_authority() -> Iterator[Authority]:
-    """Entra's token issuer and key server, on an event loop of its own: tests may block theirs."""
+    """Entra's token issuer and key server, on an event loop of its own, because tests may block their event loop."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -132,7 +132,7 @@ def running_app(
 
 
 def close_input(process: subprocess.Popen[bytes]) -> None:
-    """A process that was started with a pipe to its standard input is told that this one is done."""
+    """Tells a process, by the pipe to its standard input, that this process is done."""
     assert process.stdin is not None
     process.stdin.close()
 

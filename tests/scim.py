@@ -35,7 +35,7 @@ type Json = dict[str, Any]
 
 @dataclass
 class Clock:
-    """A clock that moves a millisecond each time it is read, so that ids and times are in the order of creation."""
+    """A clock that moves a millisecond each time it is read. So ids and times are in the order of creation."""
 
     now: datetime = datetime(2026, 11, 23, 9, 5, tzinfo=UTC)
 
@@ -48,7 +48,7 @@ class Clock:
 
 
 def endpoint_over(storage: Storage, clock: Clock, **environment: str) -> Endpoint:
-    """An endpoint whose token is TOKEN, with these settings beside the usual ones."""
+    """An endpoint whose token is TOKEN, with the usual settings and these."""
     usual = {
         "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),
         "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
@@ -165,7 +165,7 @@ def remove(attribute: str, **more: Any) -> Json:
 
 
 def attribute(name: str, kind: str = "string", **characteristics: Any) -> Json:
-    """The definition of an attribute in a schema, of the usual characteristics where none are given."""
+    """The definition of an attribute in a schema. Characteristics that are not given are the usual ones."""
     usual = {"multiValued": False, "required": False, "mutability": "readWrite", "returned": "default"}
     return {"name": name, "type": kind} | usual | characteristics
 

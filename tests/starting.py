@@ -1,4 +1,4 @@
-"""Marks the tests that start processes, as their code shows, and holds the others to starting none.
+"""Marks the tests that start processes, as their code shows. Any other test fails if it starts one.
 
 A test is marked `processes` when its function or one of its fixtures reaches `subprocess` through functions and classes
 of this project, or when one of its parameters names what runs in a process of its own. `make test-quick` leaves the
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """What starts processes from here on is this test."""
+    """From here on, this test is the one that starts processes."""
     _running.append(item)
     try:
         return (yield)
@@ -45,7 +45,7 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     if event != "subprocess.Popen" or arguments[0] == "uname":  # which Python's own platform module asks, for a header
         return
     if _running and _running[-1].get_closest_marker("processes") is None:
-        raise AssertionError("This test starts a process, and has no mark `processes` that says so.")
+        raise AssertionError("This test starts a process, but does not have the mark `processes`.")
 
 
 sys.addaudithook(_refuse)
@@ -64,14 +64,14 @@ def _by_code(item: pytest.Function) -> bool:
 
 
 def _chooses(fixture: object) -> bool:
-    """Whether this fixture takes one of several others, as its parameter says."""
+    """Whether the parameter of this fixture says which of several other fixtures it takes."""
     function = getattr(fixture, "__func__", fixture)
     return isinstance(function, FunctionType) and "getfixturevalue" in _names(function.__code__)
 
 
 @cache
 def starts_processes(start: object) -> bool:
-    """Whether the code of this function or class reaches `subprocess`, through whatever of ours it names."""
+    """Whether the code of this function or class reaches `subprocess`, directly or by way of our other code."""
     seen: list[object] = []
     waiting = [start]
     while waiting:

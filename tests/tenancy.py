@@ -48,7 +48,7 @@ class Timer:
 
 
 class Misbehaving(Authority):
-    """An authority whose key server can be told to do something else than serve its keys."""
+    """An authority whose key server can be told to give other answers than its keys."""
 
     def __init__(self) -> None:
         super().__init__(KEYS[0])
@@ -113,7 +113,7 @@ def settings(authority: str = "https://login.microsoftonline.com", **environment
 
 @dataclass
 class Service:
-    """The endpoint with all that it stands on. Requests go in as the function app hands them over."""
+    """The endpoint with all that it needs. Requests have the form in which the function app hands them over."""
 
     settings: Settings
     storage: Storage = field(default_factory=memory_storage)
@@ -126,7 +126,7 @@ class Service:
         self.restart()
 
     def restart(self) -> None:
-        """The process has started anew: what it remembered is gone."""
+        """The process has started again: what it remembered is gone."""
         self.endpoint: Endpoint = scim_core.build(
             self.settings, self.storage, self.clock, registry=self.registry, timer=self.timer
         )
@@ -171,7 +171,7 @@ class Service:
         )
 
     async def users(self, token: str) -> ScimResponse:
-        """The answer to a request that the validator of Entra's gallery makes."""
+        """The answer to a request that the validator of Entra's gallery sends."""
         return await self.send("GET", "/scim/v2/Users?startIndex=1&count=1", token)
 
     async def ask_for_token(
@@ -181,7 +181,7 @@ class Service:
         *,
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> ScimResponse:
-        """The answer to a token request with these fields beside grant_type, or with this body."""
+        """The answer to a token request with grant_type and these fields, or with this body."""
         usual = {"content-type": FORM}
         if basic is not None:
             usual["authorization"] = basic_header(*basic)

@@ -65,7 +65,7 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
     "endpoint": {"scim2_models": set(), "pydantic": {"endpoint.error_responses"}},
     "admin": {"tqdm": set(), "aiohttp": {"admin.probe"}},
 }
-"""For each room, the libraries beside Python's own that it may import, and its parts that may (empty: all)."""
+"""For each room, the libraries outside Python's own that it may import, and the parts that may (empty: all)."""
 
 AMBIENT = {
     "datetime.now": {"clock"},

@@ -1,4 +1,4 @@
-"""README.md and docs/ say nothing of the code that is not so: paths, rooms, names and numbers are there as written."""
+"""What README.md and docs/ say of the code is true: paths, rooms, names and numbers are as written."""
 
 import ast
 import re
@@ -43,7 +43,7 @@ def links(page: Path) -> Iterator[str]:
 
 
 def paths(page: Path) -> Iterator[str]:
-    """What looks like a path of the repository: in backticks, below one of its folders or named like its files."""
+    """Texts that look like paths of the repository: in backticks, in one of its folders or named like its files."""
     folders = tuple(f"{item.name}/" for item in ROOT.iterdir() if item.is_dir())
     for text in CODE.findall(prose(page)):
         if PATH.fullmatch(text) and (text.startswith(folders) or text.endswith(SUFFIXES)) and not text.startswith(MADE):
@@ -97,7 +97,7 @@ def test_the_table_of_rooms_is_what_the_rooms_use() -> None:
 
 
 def test_the_picture_of_rooms_is_what_the_rooms_use() -> None:
-    """What is drawn names the rooms it leads from and to. The frame and the ground stand for many arrows."""
+    """Each arrow names the rooms it leads from and to. The frame and the ground stand for many arrows."""
     picture = ET.parse(ROOT / "docs" / "rooms.svg")
     drawn: dict[str, set[str]] = {name: set() for name in MAY_USE}
     for element in picture.iter():
@@ -187,5 +187,5 @@ def test_a_room_says_what_it_is_for_and_what_to_read_first(module: str) -> None:
     folder = MODULES[module].parent
     for name in CODE.findall(text):
         if re.fullmatch(r"[a-z_/]+", name):
-            candidates = (folder / name, folder / f"{name}.py", ROOT / name)
-            assert any(path.exists() for path in candidates), f"{module}: {name}"
+            paths = (folder / name, folder / f"{name}.py", ROOT / name)
+            assert any(path.exists() for path in paths), f"{module}: {name}"

@@ -1,4 +1,4 @@
-"""A transcript of the calls a storage makes to its tables: what was asked, in which order, what went side by side."""
+"""A transcript of the calls that a storage makes to its tables: what it asks, in which order, and what side by side."""
 
 import asyncio
 import itertools
@@ -17,7 +17,7 @@ TURNS = 10
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """One call: `kind` is get, page or transact. `start` and `end` are places in the order of all starts and ends."""
+    """One call: `kind` is get, page or transact. `start` and `end` number all starts and ends in their order."""
 
     kind: str
     keys: tuple[str, ...]
@@ -34,7 +34,7 @@ class Transcript:
 
     @property
     def round_trips(self) -> int:
-        """The length of the longest chain of calls of which each started after the one before had ended."""
+        """The length of the longest chain of calls. In a chain each call starts after the end of the one before."""
         length, last_end = 0, -1
         for call in self.calls:
             if call.start > last_end:
@@ -58,7 +58,7 @@ class Transcript:
 
 
 class RecordedRows(WrappedRows):
-    """Rows that note each call in a transcript and leave it to other rows."""
+    """Rows that note each call in a transcript and pass it to other rows."""
 
     def __init__(self, rows: Rows, recorded: Transcript) -> None:
         super().__init__(rows)

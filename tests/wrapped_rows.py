@@ -1,4 +1,4 @@
-"""Rows that leave their calls to other rows, after or before something of their own."""
+"""Rows that pass their calls to other rows, and do something of their own before or after."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ type Call[T] = Callable[[], Awaitable[T]]
 
 
 class WrappedRows:
-    """Every call goes through `_made`, with its kind, the keys it is about, and what makes it."""
+    """Every call goes through `_made`, with its kind, its keys, and the function that makes it."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows

@@ -4,6 +4,6 @@ Read first: `schemas` (resource types and schemas, as data in definitions/), `le
 the RFC's shape), `patch_operations` and `group_patch` (a PATCH as operations, and as membership edits),
 `representation` (a stored document as a client sees it).
 
-To change how a client may write a body go to `leniency`, a PATCH, to `patch_operations`, a filter, to
-`filter_leniency`; a limit, to `limits`; an attribute or a resource type, to definitions/.
+To change how a client may write a body go to `leniency`. For a PATCH go to `patch_operations`, for a filter to
+`filter_leniency`, for a limit to `limits`, for an attribute or a resource type to definitions/.
 """

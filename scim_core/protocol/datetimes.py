@@ -1,4 +1,4 @@
-"""The values of dateTime attributes (RFC 7643 section 2.3.5), which may leave out the offset, as clients write them."""
+"""The values of dateTime attributes (RFC 7643 section 2.3.5) as clients write them: the offset may be missing."""
 
 import re
 from datetime import datetime

@@ -1,7 +1,7 @@
 """A resource's document as POST, PUT and PATCH make it (RFC 7644 sections 3.3 and 3.5).
 
-The models of scim2-models validate and apply here, and nowhere else in a change: who asks has documents only. A change
-of a document is a function, to be applied again when another change came first.
+In a change, the models of scim2-models validate and apply only here: the caller has documents. A change of a document
+is a function. The caller applies it again when another change came first.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from scim_core.protocol.schemas import POLICY, ResourceType
 from scim_core.protocol.strict_json import check_text
 
 type DocumentChange = Callable[[Json], Json]
-"""From the stored document of a resource to what it becomes. The document that is given stays as it is."""
+"""From the stored document of a resource to the new one. The given document stays as it is."""
 
 
 def creation(resource_type: ResourceType, shaped: Json, resource_id: str) -> Json:
@@ -29,7 +29,7 @@ def creation(resource_type: ResourceType, shaped: Json, resource_id: str) -> Jso
 
 
 def replacement(resource_type: ResourceType, shaped: Json, resource_id: str) -> DocumentChange:
-    """The change that a PUT of this body makes. Applied, it raises what creation raises, and MutabilityException."""
+    """The change that a PUT of this body makes. When applied, it raises as creation, and MutabilityException."""
 
     def replaced(document: Json) -> Json:
         original = to_model(resource_type, document)
@@ -45,7 +45,7 @@ def modification(
 ) -> DocumentChange | None:
     """The change that these operations of a PATCH make, in order, all or none; None when there are none.
 
-    Raises ValidationError. Applied, it raises what creation raises, MutabilityException, NoTargetException,
+    Raises ValidationError. When applied, the change raises as creation, and MutabilityException, NoTargetException,
     InvalidPathException, InvalidFilterException.
     """
     if not operations:

@@ -1,8 +1,8 @@
 """Filter text as clients write it, brought into the grammar of RFC 7644 section 3.4.2.2.
 
-Entra sends values without quotes (`externalId eq jyoung`), may leave quotes inside a value unescaped, and compares
-`manager` with an id; a dateTime may lack the offset. The rest of the text is left alone. Text that already follows the
-grammar comes out with the same meaning.
+Entra sends values without quotes (`externalId eq jyoung`). It may leave quotes inside a value unescaped, and compares
+`manager` with an id. A dateTime may have no offset. The rest of the text stays as it is. Text that already follows the
+grammar keeps its meaning.
 """
 
 import json
@@ -123,7 +123,7 @@ def _match(pattern: re.Pattern[str], text: str, position: int) -> str:
 
 
 def _string_at(text: str, position: int) -> str:
-    """The quoted string that starts here: by the grammar, or else up to the quote that can only be the last one."""
+    """The quoted string that starts here: by the grammar, otherwise up to the quote that can only be the last one."""
     strict = _STRING.match(text, position)
     if strict is not None and _STRING_END.match(text, strict.end() - 1):
         return strict[0]
@@ -146,7 +146,7 @@ def _declared(resource_type: ResourceType, path: str) -> AttributeDefinition | N
 
 
 def _literal(attribute: AttributeDefinition | None, token: _Token) -> str:
-    """A value as JSON: without quotes a literal where its attribute's type has such, a string everywhere else."""
+    """A value as JSON. Without quotes it is a literal if its attribute's type has literals, otherwise a string."""
     text = token.text
     if token.kind is _Kind.STRING:
         return text if _STRING.fullmatch(text) else json.dumps(text[1:-1], ensure_ascii=False)
@@ -160,7 +160,7 @@ def _literal(attribute: AttributeDefinition | None, token: _Token) -> str:
 
 
 def _compared(attribute: AttributeDefinition | None, operator: str, literal: str) -> str:
-    """The literal, but with an offset where it is a dateTime: it could not be compared with those that have one.
+    """The literal; a dateTime gets an offset, because it is compared with dateTimes that have one.
 
     Raises InvalidFilterException for any other string that is compared with a dateTime.
     """
@@ -176,9 +176,9 @@ def _compared(attribute: AttributeDefinition | None, operator: str, literal: str
 
 
 def _qualified(resource_type: ResourceType, token: str, *, compared: bool) -> str:
-    """An attribute path with the URN of the extension that alone declares it.
+    """An attribute path, with the URN of an extension if only the extension declares it.
 
-    A comparison with a complex attribute that has a `value` (Entra's `manager eq`) compares that.
+    A comparison with a complex attribute that has a `value` (Entra's `manager eq`) compares this value.
     """
     urn, _, names = token.rpartition(":")
     name, _, sub_name = names.partition(".")

@@ -1,7 +1,7 @@
 """Splits a group's POST, PUT or PATCH into membership edits and the rest.
 
 Memberships are rows, so a PATCH that adds one member must never need the others. The operations on `members` are
-folded into one `MembershipPatch`, in order (RFC 7644 section 3.5.2), which knows whether the present members matter.
+folded, in order (RFC 7644 section 3.5.2), into one `MembershipPatch`. It knows whether the present members matter.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -22,10 +22,10 @@ MEMBERS = "members"
 
 @dataclass
 class MembershipPatch:
-    """What a request does to a group's members, as it stands after the operations folded so far.
+    """What the operations folded so far do to a group's members.
 
-    `replaces` says that the present members go unless added again; `conditions` are filters that only the present
-    members can answer, in so many `comparisons`. With neither, the edits follow from the ids alone.
+    With `replaces`, present members go if they are not added again. `conditions` are filters on the present members,
+    with so many `comparisons`. Without both, the edits follow from the ids alone.
     """
 
     replaces: bool = False
@@ -49,7 +49,7 @@ class MembershipPatch:
         return sorted({*self.added, *self.removed})
 
     def finds_done(self, present: Sequence[Membership]) -> bool:
-        """Whether a part of the request is done already: an id to add is a member, or an id to remove is none.
+        """Whether a part of the request is done already: an id to add is a member, or an id to remove is not a member.
 
         `present` are the memberships of the ids that the request names.
         """
@@ -74,7 +74,7 @@ class MembershipPatch:
     def edits(self, group_id: str, present: Sequence[Membership]) -> MembershipEdits:
         """The edits that bring the group from `present` to what the request asks.
 
-        `present` is every membership, or, where that suffices, those among the ids named.
+        `present` is every membership; if that is enough, only those of the ids that the request names.
         """
         by_id = {item.member_id: item for item in present}
         leaving = {
@@ -118,9 +118,9 @@ def split(
 
 
 def take_members(resource_type: ResourceType, shaped: Json) -> dict[str, str]:
-    """The `members` of a POST or PUT body, which are taken out of it: they are kept as rows. Raises as members_named.
+    """The `members` of a POST or PUT body. They are taken out of the body, because they are rows at rest.
 
-    The body of another resource type has none, and stays as it is.
+    The body of another resource type stays as it is. Raises as members_named.
     """
     return members_named(resource_type, shaped.pop(MEMBERS, None)) if resource_type.has_members else {}
 
@@ -130,7 +130,7 @@ def _fold(
 ) -> None:
     if target.sub_attribute is not None:
         raise MutabilityException(
-            detail=f"{target.path}: what is known of a member cannot change; remove the member and add another."
+            detail=f"{target.path}: the attributes of a member cannot change; remove the member and add another."
         )
     value = operation.value
     if operation.op == "remove":
@@ -144,7 +144,7 @@ def _fold(
 
 
 def _selected_member(resource_type: ResourceType, target: AttributeTarget, value: Any) -> dict[str, str]:
-    """The one member that a filter and a value name together."""
+    """The member that a filter and a value name together."""
     selected = _selected_ids(target.value_filter)
     if selected is None or len(selected) != 1:
         raise InvalidFilterException(detail=f'{target.path}: a member to add is named as members[value eq "id"].')
@@ -176,7 +176,7 @@ def _fold_removal(resource_type: ResourceType, patch: MembershipPatch, target: A
 
 
 def _selected_ids(node: Any) -> list[str] | None:
-    """The ids that a value filter names by equality alone; None when it asks for anything else."""
+    """The ids that a value filter names, if it has only comparisons `value eq`; None for any other filter."""
     if isinstance(node, LogicalExpr) and node.op == LogicalOperator.or_:
         parts = [_selected_ids(term) for term in node.terms]
         return None if any(part is None for part in parts) else [item for part in parts for item in part or ()]
@@ -186,7 +186,7 @@ def _selected_ids(node: Any) -> list[str] | None:
 
 
 def members_named(resource_type: ResourceType, value: Any) -> dict[str, str]:
-    """The ids in a `members` value with the resource type of each: User unless the client says otherwise.
+    """The ids in a `members` value, each with its resource type: User if the client does not say it.
 
     Raises InvalidValueException when an item names no id, RequestTooLarge for more than MAX_MEMBERS.
     """
@@ -202,7 +202,7 @@ def _named(resource_type: ResourceType, value: Any) -> Iterator[tuple[str, str]]
             raise InvalidValueException(
                 detail="Each of the members must be an object whose value is the id of a member."
             )
-        # What stands before the id: hosts may be called anything, and nothing says that it is a URL.
+        # Only the part before the id counts: a host may have any name, and the text need not be a URL.
         endpoint = "".join(str(item.get("$ref") or "").split("/")[-2:-1])
         hint = f"{item.get('type') or ''} {endpoint}".lower()
         yield member_id, next((kind for kind in kinds if kind != "User" and kind.lower() in hint), "User")

@@ -1,9 +1,9 @@
-"""Lenient clients' JSON, brought into the shape RFC 7643 and RFC 7644 give it before the models validate it.
+"""Clients' JSON, brought into the shape that RFC 7643 and RFC 7644 give it. After that the models validate it.
 
-Every rule asks the schema what an attribute is; none asks who the client is. Clients are known to send: attribute
-names in any case, "True" for true, a bare id for a complex reference, one value wrapped in an array and an array's only
-value bare, `displayName` for `display`, a role as JSON text, and "" for unassigned. Values are otherwise left exactly
-as they are. `patch_operations` builds on this for PATCH; docs/adr/0005 names every other place that is lenient.
+Every rule asks the schema what an attribute is. No rule asks who the client is. Clients are known to send: attribute
+names in any case, "True" for true, a bare id for a complex reference, one value in an array, the only value of an array
+without it, `displayName` for `display`, a role as JSON text, and "" for unassigned. All other values stay exactly as
+they are. `patch_operations` builds on this for PATCH. docs/adr/0005 names every other lenient module.
 """
 
 from collections.abc import Mapping
@@ -19,21 +19,21 @@ from scim_core.protocol.strict_json import parse_json, refuse_repeated_names
 
 
 class Absent(Enum):
-    """What stands where the client sent no value that can be kept."""
+    """What is returned if the client sent no value that can be kept."""
 
     UNASSIGNED = "unassigned"
     IGNORED = "ignored"
 
 
 UNASSIGNED = Absent.UNASSIGNED
-"""The client says that the attribute has no value: null, "", or an object of such."""
+"""The client says that the attribute has no value: null, "", or an object that holds only these."""
 
 IGNORED = Absent.IGNORED
-"""An object none of whose attributes is ours to write: the client says nothing about this attribute."""
+"""An object in which no attribute can be written: it says nothing about this attribute."""
 
 
 class Leniency:
-    """One request's reading of a client's JSON. `ignored` collects the names of attributes that nothing declares."""
+    """Reads a client's JSON, for one request. `ignored` collects the names of attributes that no schema declares."""
 
     def __init__(self, resource_type: ResourceType) -> None:
         self.resource_type = resource_type
@@ -43,7 +43,7 @@ class Leniency:
     def resource(self, payload: Any) -> Json:
         """A POST or PUT body as the model reads it: declared, writable attributes only.
 
-        Raises InvalidSyntaxException when the body is no object or names an attribute twice, InvalidValueException,
+        Raises InvalidSyntaxException when the body is not an object or names an attribute twice, InvalidValueException,
         RequestTooLarge.
         """
         if not isinstance(payload, dict):
@@ -79,7 +79,7 @@ class Leniency:
         target[attribute.name] = self._written(attribute, value)
 
     def value(self, attribute: AttributeDefinition, value: Any) -> Any:
-        """The value in the plurality that its attribute declares, as JSON; UNASSIGNED or IGNORED where it is none.
+        """The value as JSON: a list or a single value, as its attribute declares. Or UNASSIGNED, or IGNORED.
 
         Raises InvalidSyntaxException, RequestTooLarge.
         """
@@ -94,7 +94,7 @@ class Leniency:
         return [item for item in shaped if not isinstance(item, Absent)]
 
     def single(self, attribute: AttributeDefinition, value: Any) -> Any:
-        """One value in the type that its attribute declares, as `value` gives it."""
+        """One value in the type that its attribute declares, as `value` returns it."""
         while isinstance(value, list) and len(value) <= 1:
             value = value[0] if value else None
         if value is None or value == "":
@@ -108,7 +108,7 @@ class Leniency:
         return value
 
     def _complex(self, attribute: AttributeDefinition, value: Any) -> Any:
-        """An object's declared attributes: UNASSIGNED when none has a value, IGNORED when there was none among them."""
+        """An object's declared attributes. UNASSIGNED: none of them has a value. IGNORED: there are none."""
         if isinstance(value, str) and "value" in attribute.sub_attributes:
             value = {"value": value}
         if not isinstance(value, dict):
@@ -142,9 +142,9 @@ class Leniency:
 
 
 def _unpacked(element: Json) -> Json | None:
-    """What an element of nothing but a `value` says, where that is the JSON text of an object with a value.
+    """The object in an element that has only a `value`, if this is the JSON text of an object with a `value`.
 
-    Entra sends app roles so when they are mapped by AppRoleAssignmentsComplex; any other text is kept as it is.
+    Entra sends app roles in this way if AppRoleAssignmentsComplex maps them. Any other text stays as it is.
     """
     text = element.get("value") if len(element) == 1 else None
     if not isinstance(text, str) or not text.startswith("{"):

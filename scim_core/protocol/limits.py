@@ -1,7 +1,7 @@
-"""Every limit of a request: what one may ask for, counted while it is read and refused before it costs anything.
+"""Every limit of a request. It is counted while the request is read, and refused before it costs anything.
 
-Numbers of one mechanism (lookups at a time, how long a page position is known) stand with that mechanism. The token
-endpoint and bearer tokens have limits of their own, in access/, which knows nothing of SCIM.
+A number of one mechanism stands with that mechanism: how many lookups run at once, how long a page position is known.
+The token endpoint and bearer tokens have limits of their own, in access/, which knows nothing of SCIM.
 """
 
 from typing import Any
@@ -9,47 +9,47 @@ from typing import Any
 from scim2_models.path import LogicalExpr, Not
 
 REQUEST_SECONDS = 40
-"""Longest a request may take in all. Entra waits 60 seconds, and an answer that says come back is better than none."""
+"""Longest time of a request. Entra waits 60 seconds. An answer that says "come back" is better than no answer."""
 
 MAX_BODY_BYTES = 1024 * 1024
 """Largest body. A user with every mapped attribute is 6 KB; a storage entity holds 1 MiB at most."""
 
 MAX_GROUP_BODY_BYTES = 16 * 1024 * 1024
-"""Largest body that changes a group: the members that one request may name at 160 bytes each; Entra's have 60."""
+"""Largest body that changes a group: as many members as one request may name, at 160 bytes each. Entra's have 60."""
 
 MAX_DEPTH = 32
-"""Deepest nesting of a body. SCIM needs six levels; a deep tree would exhaust the stack of whatever walks it next."""
+"""Deepest nesting of a body. SCIM needs six levels. A very deep tree would exhaust the stack of code that walks it."""
 
 MAX_OPERATIONS = 1_000
-"""Operations of one PATCH. Entra's largest is one for each of its mapped attributes, fewer than a hundred."""
+"""Operations of one PATCH. Entra sends at most one for each mapped attribute, fewer than a hundred."""
 
 MAX_PATH_BYTES = 8 * 1024
-"""Longest path of an operation, as of a filter in a query."""
+"""Longest path of an operation: as long as a filter in a query."""
 
 MAX_VALUES = 500
-"""Values of an attribute, and of all attributes in one request; a group's members are rows and do not count. Users
-have a handful of each kind."""
+"""Values of one attribute, and of all attributes in one request. A group's members are rows, and do not count. Users
+have a few values of each kind."""
 
 MAX_SELECTIONS = 200
-"""Comparisons in the path filters of one PATCH, and values that its remove operations name. Each is made with every
-value of an attribute, again save for members; Entra's largest PATCH has thirty."""
+"""Comparisons in the path filters of one PATCH, and values that its remove operations name. Each of them is compared
+with every value of an attribute. Those of members do not count here. Entra's largest PATCH has thirty."""
 
 MAX_MEMBERS = 100_000
-"""Members that one request may name. A larger group grows by several requests; no client of ours sends more at once."""
+"""Members that one request may name. A larger group takes several requests. No known client sends more at once."""
 
 MAX_MEMBER_COMPARISONS = 10
-"""Comparisons, save for equality with an id, that the path filters of one PATCH make with each member of a group. Of
-100,000 members ten seconds of computing. Clients send none."""
+"""Comparisons that the path filters of one PATCH make with each member of a group. Equality with an id does not count.
+With 100,000 members ten comparisons take ten seconds of computing. Clients send none."""
 
 MAX_FILTER_BYTES = 8 * 1024
-"""Longest filter. Entra's are under 300 bytes, and parsing time grows with the text. How deep a filter or a path may
-nest is scim2-models' limit."""
+"""Longest filter. Entra's have fewer than 300 bytes. Parsing time grows with the text. scim2-models limits how deep a
+filter or a path may nest."""
 
 MAX_QUERY_FIELDS = 50
 """Most fields in a query string; SCIM defines seven."""
 
 MAX_ATTRIBUTE_NAMES = 200
-"""Most names in attributes or excludedAttributes: a user has about half as many, and each is looked for in each."""
+"""Most names in attributes or excludedAttributes. A user has about half as many, and each name is looked for in all."""
 
 DEFAULT_COUNT = 100
 """Resources in a page when the client names no count: what Okta asks for and standards drafts recommend."""
@@ -58,11 +58,11 @@ MAX_COUNT = 1_000
 """Most resources in a page: what one answer of Table Storage can hold. Announced as filter.maxResults."""
 
 MAX_SCAN = 10_000
-"""Resources one request may examine: at a tenth of a millisecond each, a second of computing on one core."""
+"""Resources that one request may examine. Each takes a tenth of a millisecond: a second of computing on one core."""
 
 
 class RequestTooLarge(Exception):
-    """A request asks for more than one request may; the text says what, and how much it may."""
+    """A request asks for too much. The text says of what, and how much is allowed."""
 
 
 def at_most(limit: int, number: int, what: str) -> None:

@@ -1,7 +1,7 @@
-"""A PATCH body as typed operations (RFC 7644 section 3.5.2), each path parsed once and its value in the schema's shape.
+"""A PATCH body as typed operations (RFC 7644 section 3.5.2): each path parsed once, each value in the schema's shape.
 
-Lenient as `leniency` is: `op` in any case, values without a path keyed by attributes or whole paths, read-only
-attributes ignored, "" and null for unassigned, a dot behind an extension's URN.
+Lenient as `leniency` is: `op` in any case; without a path, a value whose keys are attributes or whole paths; read-only
+attributes are ignored; "" and null mean unassigned; a dot after an extension's URN.
 """
 
 from collections.abc import Iterator
@@ -29,9 +29,9 @@ type Op = Literal["add", "replace", "remove"]
 
 @dataclass(frozen=True, slots=True)
 class AttributeTarget:
-    """What a path designates: an attribute, those of its values that a filter selects, or a sub-attribute of them.
+    """What a path names: an attribute, the values that a filter selects, or a sub-attribute of these.
 
-    `path` is the path spelt out in full, with the URN of the extension that declares the attribute.
+    `path` is the full path, with the URN of the extension that declares the attribute.
     """
 
     path: str
@@ -66,7 +66,7 @@ class ExtensionTarget:
 
 @dataclass(frozen=True, slots=True)
 class PatchOperation:
-    """One operation. `value` is UNASSIGNED where there is none: a replace then clears its target."""
+    """One operation. Without a value, `value` is UNASSIGNED: a replace then clears its target."""
 
     op: Op
     target: AttributeTarget | ExtensionTarget
@@ -94,7 +94,7 @@ class UnknownPath(InvalidPathException):
 
 
 def patch_operations(leniency: Leniency, payload: Any) -> list[PatchOperation]:
-    """The operations that a PATCH body stands for, in order. What nothing declares is in `leniency.ignored`.
+    """The operations that a PATCH body means, in order. Names that no schema declares are in `leniency.ignored`.
 
     Raises InvalidSyntaxException, InvalidPathException, InvalidValueException, NoTargetException,
     MutabilityException, RequestTooLarge.
@@ -112,7 +112,7 @@ def patch_operations(leniency: Leniency, payload: Any) -> list[PatchOperation]:
 
 
 class _Reading:
-    """One body's operations, read one after the other: what its filters select adds up."""
+    """Reads one body's operations, one after the other, and adds up what its filters select."""
 
     def __init__(self, leniency: Leniency) -> None:
         self._leniency = leniency
@@ -120,7 +120,7 @@ class _Reading:
         self._selections = 0
 
     def operation(self, operation: Any) -> Iterator[PatchOperation]:
-        """The operations that one of the body stands for: one for each attribute when it has no path."""
+        """The operations that one operation of the body means: without a path, one for each attribute."""
         if not isinstance(operation, dict):
             raise InvalidSyntaxException(detail="Each of the Operations must be an object with op, path and value.")
         members = by_lower_name(operation)
@@ -137,7 +137,7 @@ class _Reading:
             yield from self._attributes(op, value)
 
     def _attributes(self, op: Op, value: Json, prefix: str = "") -> Iterator[PatchOperation]:
-        """The operations for each attribute of an object, named behind `prefix`; what nothing declares is ignored."""
+        """The operations for each attribute of an object. Paths start with `prefix`; undeclared names are ignored."""
         refuse_repeated_names(value)
         at_most(MAX_OPERATIONS, len(value), "attributes in a value")
         for key, item in value.items():
@@ -181,7 +181,7 @@ class _Reading:
             raise InvalidValueException(detail=f"The value for {schema} must be an object of its attributes.")
 
     def _removal(self, target: AttributeTarget, value: Any) -> PatchOperation:
-        """A removal; a value given for several values names those to remove (Entra's form)."""
+        """A removal. If the attribute has several values, a given value names those to remove (Entra's form)."""
         if not (target.written.multi_valued and target.whole) or value is None:
             return PatchOperation("remove", target)
         named = [
@@ -205,10 +205,10 @@ def _op(given: Any) -> Op:
 
 
 def _unassigning(op: Op, target: AttributeTarget) -> Iterator[PatchOperation]:
-    """What a null or "" asks for: elements that a filter selects go, and so does a single value.
+    """What a null or "" asks for: elements that a filter selects are removed, and so is a single value.
 
-    A client's choice between add and replace is not predictable: adding nothing clears a single value, as replacing
-    does. To several values it adds nothing.
+    Clients choose freely between add and replace. So an add of nothing clears a single value, as a replace does. In an
+    attribute of several values it changes nothing.
     """
     _refuse_unassigning(target)
     if not target.whole:
@@ -231,8 +231,8 @@ def _target(resource_type: ResourceType, text: str) -> AttributeTarget:
         path: Path[Any] = Path(_with_colon(resource_type, text))
     except InvalidPathException as error:
         raise InvalidPathException(detail=f"The path {text[:200]!r} cannot be read: {error.detail}.") from error
-    head, *rest = path.parts
-    found = resource_type.attribute(head, path.schema)
+    name, *rest = path.parts
+    found = resource_type.attribute(name, path.schema)
     if found is None:
         raise UnknownPath(text)
     extension, attribute = found
@@ -249,7 +249,7 @@ def _target(resource_type: ResourceType, text: str) -> AttributeTarget:
 
 
 def _with_colon(resource_type: ResourceType, text: str) -> str:
-    """An extension's attribute separated from its URN by a dot, as old connectors write it, gets its colon."""
+    """The path, with a colon after an extension's URN where old connectors write a dot."""
     for urn in resource_type.extensions:
         if text.lower().startswith(f"{urn.lower()}."):
             return f"{text[: len(urn)]}:{text[len(urn) + 1 :]}"

@@ -11,14 +11,14 @@ _ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 @dataclass(frozen=True, slots=True)
 class Preconditions:
-    """The versions a client names in If-Match and If-None-Match; None where it sent no such header, * for any."""
+    """The versions that a client names in If-Match and If-None-Match. None: it sent no such header. *: any version."""
 
     match: frozenset[str] | None = None
     none_match: frozenset[str] | None = None
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> "Preconditions":
-        """The conditions of a request. Tags compare weakly, for SCIM's are weak by the RFC's own example."""
+        """The conditions of a request. Tags compare weakly, because SCIM's are weak in the RFC's own example."""
         return cls(match=_versions(headers.get("if-match")), none_match=_versions(headers.get("if-none-match")))
 
     def matches(self, version: str) -> bool:
@@ -28,7 +28,7 @@ class Preconditions:
     def require(self, version: str) -> None:
         """A resource of this version may be changed: If-Match names it, and If-None-Match does not.
 
-        Raises PreconditionFailedException where that is not so.
+        Raises PreconditionFailedException otherwise.
         """
         if not self.matches(version) or self.unchanged(version):
             raise PreconditionFailedException(
@@ -36,7 +36,7 @@ class Preconditions:
             )
 
     def unchanged(self, version: str) -> bool:
-        """Whether If-None-Match names this version, so that a GET is answered 304."""
+        """Whether If-None-Match names this version. A GET is then answered with 304."""
         return _holds(self.none_match, version, absent=False)
 
 

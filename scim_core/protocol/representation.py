@@ -1,7 +1,7 @@
 """The stored document and what a client sees of it: meta, references, memberships, projection.
 
-The document at rest is the canonical JSON representation without `meta` and memberships, so that a read builds no
-model: `document == model_validate(document).model_dump()` holds for every document (tests/properties).
+The document at rest is the canonical JSON representation without `meta` and memberships. So a read builds no model:
+`document == model_validate(document).model_dump()` holds for every document (tests/properties).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ MEMBERSHIP_ATTRIBUTES = {GROUP: "members", "User": "groups"}
 """The attribute in which a resource type shows its memberships. They are rows in storage, never in a document."""
 
 _LABELS = frozenset({"type", "primary"})
-"""Sub-attributes that say which element it is: an element with nothing else carries no value."""
+"""Sub-attributes that say which element it is. An element that has only these has no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def _names(path: Path[Any], attribute: str, *, whole: bool) -> bool:
 
 
 def shows_memberships(resource_type: ResourceType, projection: Projection) -> bool:
-    """Whether an answer shows the memberships of the resources of this type, if it has an attribute for them."""
+    """Whether the type has an attribute for memberships, and an answer shows it."""
     attribute = MEMBERSHIP_ATTRIBUTES.get(resource_type.name)
     return attribute is not None and projection.shows(attribute)
 
@@ -54,7 +54,7 @@ def shows_memberships(resource_type: ResourceType, projection: Projection) -> bo
 def to_document(resource_type: ResourceType, resource: Resource[Any]) -> Json:
     """The canonical document of a model: declared order, no nulls, no empty elements, equal values once.
 
-    `schemas` lists exactly the core schema and the extensions that carry data (RFC 7643 section 3).
+    `schemas` lists exactly the core schema and the extensions that have data (RFC 7643 section 3).
     """
     dumped = resource.model_dump(exclude={"meta", MEMBERSHIP_ATTRIBUTES.get(resource_type.name, "meta")})
     document: Json = {"schemas": [resource_type.schema], "id": dumped.get("id")}
@@ -76,9 +76,9 @@ def _assigned(attributes: Mapping[str, AttributeDefinition], value: Mapping[str,
 
 
 def _without_repetitions(attribute: AttributeDefinition | None, value: Any) -> Any:
-    """A multi-valued attribute without elements that carry nothing, and with equal (type, value) pairs merged.
+    """A multi-valued attribute without empty elements. Elements of equal type and value are merged.
 
-    A reference to one kind of resource goes without its `$ref`, which follows from its value and is ours to give.
+    A reference to one kind of resource loses its `$ref`: the service provider assigns it by the value.
     Raises RequestTooLarge for more than MAX_VALUES.
     """
     at_most(MAX_VALUES, len(value) if isinstance(value, list) else 0, "values of an attribute")
@@ -105,20 +105,20 @@ def index_entries(resource_type: ResourceType, document: Mapping[str, Any]) -> f
 
 
 def _values_at(document: Mapping[str, Any], path: Sequence[str]) -> Iterator[str]:
-    head = document.get(path[0])
-    for item in head if isinstance(head, list) else [head]:
+    first = document.get(path[0])
+    for item in first if isinstance(first, list) else [first]:
         value = item.get(path[1]) if len(path) > 1 and isinstance(item, dict) else item
         if isinstance(value, str):
             yield value
 
 
 def columns(document: Mapping[str, Any]) -> dict[str, Column]:
-    """The promoted values that storage can test without handing the document over."""
+    """Copies of values that the storage can test without returning the document."""
     return {"active": document["active"]} if isinstance(document.get("active"), bool) else {}
 
 
 def check_required(resource_type: ResourceType, document: Mapping[str, Any]) -> None:
-    """Raises InvalidValueException when a unique attribute is missing: nobody could find the resource by it."""
+    """Raises InvalidValueException when a unique attribute is missing: the resource could not be found by it."""
     for indexed in resource_type.indexed:
         if indexed.unique and not any(value.strip() for value in _values_at(document, indexed.path)):
             raise InvalidValueException(detail=f"{indexed.name} is required and must not be empty.")
@@ -136,7 +136,7 @@ class Renderer:
         return f"{self.base_url}{self.endpoints[resource_type]}/{resource_id}"
 
     def full(self, resource_type: ResourceType, stored: StoredResource, memberships: Sequence[Membership]) -> Json:
-        """The whole representation; the memberships are shown in the attribute the resource type has for them."""
+        """The whole representation. Memberships are in the attribute that the resource type has for them."""
         representation = dict(stored.document)
         self._fill_references(resource_type, representation)
         attribute = MEMBERSHIP_ATTRIBUTES.get(stored.resource_type)
@@ -179,7 +179,7 @@ class Renderer:
         }
 
     def _fill_references(self, resource_type: ResourceType, representation: Json) -> None:
-        """`$ref` of each single reference with a value (the manager) is ours to assign (RFC 7643 section 2.4)."""
+        """Assigns the `$ref` of each single reference that has a value, such as manager (RFC 7643 section 2.4)."""
         for urn, name, referenced in _references(resource_type):
             holder = representation if urn is None else representation.get(urn)
             value = holder.get(name, {}).get("value") if holder is not None else None
@@ -204,7 +204,7 @@ def _references(resource_type: ResourceType) -> Iterator[tuple[str | None, str, 
 
 
 def _referenced(attribute: AttributeDefinition) -> str | None:
-    """The one resource type that a single complex attribute refers to by `value` and `$ref`, as manager does a User."""
+    """The one resource type to which a single complex attribute refers by `value` and `$ref`: of manager, User."""
     reference = attribute.sub_attributes.get("$ref")
     if reference is None or attribute.multi_valued or len(reference.reference_types) != 1:
         return None
@@ -217,7 +217,7 @@ def entity_tag(version: str) -> str:
 
 
 def to_comparable(resource_type: ResourceType, document: Mapping[str, Any]) -> Resource[Any]:
-    """The model, of whose dateTimes each has an offset: what filters test and what is sorted."""
+    """The model, in which each dateTime has an offset. Filters test it, and it is sorted."""
     if resource_type.has_date_times:
         extensions = {
             urn: _with_offsets(resource_type.extensions[urn], document[urn])
@@ -242,5 +242,5 @@ def _with_offset(attribute: AttributeDefinition | None, value: Any) -> Any:
 
 
 def to_model(resource_type: ResourceType, document: Mapping[str, Any]) -> Resource[Any]:
-    """The model of a stored or rendered document; what a schema of today no longer declares is left out."""
+    """The model of a stored or rendered document. What no schema declares any more is left out."""
     return resource_type.model.model_validate(dict(document), scim_policy=POLICY)

@@ -1,7 +1,7 @@
 """Resource types and schemas, read from data: the built-in definitions and those a deployment adds.
 
-A schema whose URN holds `:extension:` and ends in the name of a resource type extends that type: one JSON file makes a
-vendor's extension known to every part of the service. A resource type is one JSON file next to that of its schema.
+A schema extends a resource type if its URN has `:extension:` and ends in the name of the type. So one JSON file makes a
+vendor's extension known to the whole service. A resource type is one JSON file; its schema is another one.
 """
 
 import json
@@ -28,7 +28,7 @@ POLICY = ScimPolicy(
     remove_value_as_filter=ScimPolicy.RemoveValue.apply,
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
 )
-"""How far clients may depart from the RFCs (docs/adr/0005: what Entra, Okta and OneLogin send must work)."""
+"""How far clients may depart from the RFCs. What Entra, Okta and OneLogin send must work (docs/adr/0005)."""
 
 
 class DefinitionError(ValueError):
@@ -111,13 +111,13 @@ COMMON = {
     ),
     "password": _read_only("password"),
 }
-"""What clients may send whatever the schema declares. Of these we take externalId alone (RFC 7643 section 3.1); the
-others are dropped. No schema of ours declares passwords: Okta sends them, and nothing may store or log one."""
+"""Attributes that clients may send for every schema. Only externalId is kept (RFC 7643 section 3.1); the others are
+ignored. None of our schemas declares passwords. Okta sends them, and nothing may store or log one."""
 
 
 @dataclass(frozen=True)
 class IndexedAttribute:
-    """An attribute whose values are found through index rows. `name` is such as userName or emails.value."""
+    """An attribute whose values are found through index rows. `name` is, for example, userName or emails.value."""
 
     name: str
     path: tuple[str, ...]
@@ -168,7 +168,7 @@ class ResourceType:
 
     @cached_property
     def indexes(self) -> frozenset[Index]:
-        """The indexes that the file of this type declares: every resource that is written has its rows in them."""
+        """The indexes that the file of this type declares. Every resource that is written gets its rows in them."""
         return frozenset(item.index for item in self.indexed)
 
     def _bound(self, name: str) -> IndexedAttribute:
@@ -181,13 +181,13 @@ class ResourceType:
         return IndexedAttribute(name, tuple(name.split(".")), binding, unique, index)
 
     def extension(self, urn: str) -> str | None:
-        """The declared spelling of an extension URN, whatever the case of `urn`; None when it is not ours."""
+        """The declared spelling of an extension URN, for `urn` in any letter case. None for a URN that is not ours."""
         return self.extension_urns.get(urn.lower())
 
     def attribute(self, name: str, urn: str | None = None) -> tuple[str | None, AttributeDefinition] | None:
         """The extension URN (None for the core schema) and definition of a named attribute.
 
-        An unqualified name that only an extension declares is found there (Entra's `manager`). None when unknown.
+        A name without a URN is also looked for in the extensions (Entra's `manager`). None when it is unknown.
         """
         key = name.lower()
         if urn is None or urn.lower() == self.schema.lower():
@@ -259,7 +259,7 @@ def _by_urn(documents: Iterable[Json]) -> dict[str, Json]:
 def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, Json]) -> ResourceType:
     name, urn = document["name"], document["schema"]
     if not name.isalnum() or not name.isascii() or name.lower() in _RESERVED:
-        raise DefinitionError(f"resource type {name}: a name is ASCII letters and digits, and none of ours")
+        raise DefinitionError(f"resource type {name}: a name is ASCII letters and digits, and not one that we use")
     if urn not in schemas:
         raise DefinitionError(f"resource type {name}: no file defines its schema {urn}")
     extensions = [item for item in schemas if ":extension:" in item and item.rsplit(":", 1)[-1] == name]
@@ -277,11 +277,11 @@ def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, Json]) -> 
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         urns = ", ".join([urn, *extensions])
-        raise DefinitionError(f"the attributes of {urns} are not as RFC 7643 section 7 has them: {error}") from error
+        raise DefinitionError(f"the attributes of {urns} are not as RFC 7643 section 7 says: {error}") from error
 
 
 def _checked(resource_type: ResourceType) -> ResourceType:
-    """The resource type, if the names of its attributes and their uniqueness can be kept as declared."""
+    """The resource type, if we can serve the names of its attributes and keep them unique as declared."""
     indexed = {item.name.lower() for item in resource_type.indexed}
     unique = [name for name, attribute in resource_type.attributes.items() if attribute.unique and name not in indexed]
     common = (COMMON.keys() - {"externalid"}) & resource_type.attributes.keys()
@@ -290,7 +290,7 @@ def _checked(resource_type: ResourceType) -> ResourceType:
         common |= COMMON.keys() & attributes.keys()
     if common:
         raise DefinitionError(
-            f"resource type {resource_type.name}: no schema of it can declare {', '.join(sorted(common))}"
+            f"resource type {resource_type.name}: its schemas cannot declare {', '.join(sorted(common))}"
         )
     if unique:
         raise DefinitionError(
@@ -301,7 +301,7 @@ def _checked(resource_type: ResourceType) -> ResourceType:
 
 
 def _check_all_used(schemas: Mapping[str, Json], resource_types: Sequence[ResourceType]) -> None:
-    """Raises DefinitionError for a second type of a name or at an endpoint, and for a schema without a type."""
+    """Raises DefinitionError for two types with one name or endpoint, and for a schema without a type."""
     for names in ([item.name.lower() for item in resource_types], [item.endpoint.lower() for item in resource_types]):
         if twice := {name for name in names if names.count(name) > 1}:
             raise DefinitionError(f"two resource types are called {', '.join(sorted(twice))}")
@@ -309,12 +309,12 @@ def _check_all_used(schemas: Mapping[str, Json], resource_types: Sequence[Resour
     if unused := schemas.keys() - used:
         raise DefinitionError(
             f"no resource type has the schema {', '.join(sorted(unused))}; "
-            "an extension's URN holds :extension: and ends in the name of the resource type"
+            "an extension's URN has :extension: and ends in the name of the resource type"
         )
 
 
 def _model(core: Mapping[str, Any], extensions: Sequence[Mapping[str, Any]]) -> type[Resource[Any]]:
-    """The model of a resource type. An extension's is named by its URN, for two extensions may have the same name."""
+    """The model of a resource type. An extension's model is named by its URN: two extensions may have the same name."""
     model = Resource.from_schema(_model_schema(core, core["name"]))
     models = [Extension.from_schema(_model_schema(item, _NO_NAME.sub("_", item["id"]))) for item in extensions]
     return model.__class_getitem__(reduce(or_, models)) if models else model
@@ -323,7 +323,7 @@ def _model(core: Mapping[str, Any], extensions: Sequence[Mapping[str, Any]]) -> 
 def _model_schema(document: Mapping[str, Any], name: str) -> Schema:
     """The schema the model is built from: externalId is common, and values stay text as sent.
 
-    A model of references and binaries would check URLs and re-encode base64; RFC 7643 has both compare case-exactly.
+    Otherwise a model would check URLs and encode base64 again. By RFC 7643 both compare case-exactly.
     """
     attributes = [_as_sent(item) for item in document["attributes"] if item["name"] != "externalId"]
     return Schema.model_validate({"id": document["id"], "name": name, "attributes": attributes})

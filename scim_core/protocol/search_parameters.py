@@ -21,7 +21,7 @@ _VALUE_FILTER = re.compile(r"\[[^\[\]]*\]")
 
 @dataclass(frozen=True, slots=True)
 class SearchParameters:
-    """RFC 7644 section 3.4.2, with startIndex and count already brought into their bounds."""
+    """RFC 7644 section 3.4.2. startIndex and count are within their bounds."""
 
     filter_text: str | None
     start_index: int
@@ -31,14 +31,16 @@ class SearchParameters:
 
 
 def query_fields(query: str) -> dict[str, str]:
-    """The fields of a raw query string by lower-case name: + is a space, and the last of equal names counts.
+    """The fields of a raw query string by lower-case name. A + is a space. Of equal names the last one counts.
 
-    Raises InvalidSyntaxException when it is no UTF-8 or has too many fields.
+    Raises InvalidSyntaxException when it is not UTF-8 or has too many fields.
     """
     try:
         fields = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS)
     except ValueError as error:
-        raise InvalidSyntaxException(detail="The query string is not percent-encoded UTF-8 of few fields.") from error
+        raise InvalidSyntaxException(
+            detail=f"The query string is not percent-encoded UTF-8, or has more than {MAX_QUERY_FIELDS} fields."
+        ) from error
     return {name.lower(): value for name, value in fields}
 
 
@@ -78,7 +80,7 @@ def projection(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]
 
 
 def _attribute_names(value: Any) -> list[str]:
-    """Attribute names; a value filter within one (Microsoft's test collection sends such) is left out."""
+    """Attribute names. A value filter in a name is left out: Microsoft's test collection sends such names."""
     texts = value if isinstance(value, list) else [value]
     if not all(isinstance(text, str) for text in texts):
         raise InvalidValueException(detail="attributes and excludedAttributes must hold names of attributes.")

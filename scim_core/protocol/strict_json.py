@@ -1,4 +1,4 @@
-"""A request body as JSON, with what hostile or broken JSON may do bounded: depth, duplicate names, numbers, text."""
+"""A request body as JSON. What hostile or broken JSON can do is limited: depth, duplicate names, numbers, text."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 def parse_json(body: bytes) -> Any:
     """The value of a JSON text in UTF-8 (RFC 8259).
 
-    Raises InvalidSyntaxException when it is none, nests too deeply, repeats a name, or holds NaN or half a character.
+    Raises InvalidSyntaxException when it is not JSON, nests too deeply, repeats a name, or has NaN or half a character.
     """
     try:
         value = json.loads(
@@ -53,7 +53,7 @@ def refuse_repeated_names(value: Json) -> None:
 
 
 def check_text(value: Any) -> None:
-    """Raises InvalidSyntaxException for half of a surrogate pair, which could be neither stored nor sent back."""
+    """Raises InvalidSyntaxException for half of a surrogate pair: it can be neither stored nor sent back."""
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:

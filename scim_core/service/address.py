@@ -1,4 +1,4 @@
-"""What an operation of RFC 7644 is about, and what it comes to."""
+"""The resource that an operation of RFC 7644 is about, and the result of the operation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ class Address:
             raise self.not_found()
 
     def not_found(self) -> NotFoundException:
-        """The 404 for this resource; the same whether it never was, is gone, or is another tenant's."""
+        """The 404 for this resource. It is the same if the id never existed, is deleted, or is another tenant's."""
         return NotFoundException(detail=f"There is no {self.resource_type.name} with the id {self.id[:80]!r}.")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A resource as it now is, with the memberships it shows where they were asked for."""
+    """A resource as it now is, with the memberships that it shows if they were asked for."""
 
     stored: StoredResource
     memberships: Sequence[Membership] = ()

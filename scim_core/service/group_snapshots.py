@@ -1,8 +1,8 @@
 """Groups with their members, both of one state, whatever happens while they are read (docs/adr/0013).
 
 A group's row and its memberships are many rows, and a large change is applied in steps. A reading is the group, then
-its members, then the group again. It is good when the group has not been changed as a whole in between. So the name of
-one state never goes out with the members of another, nor under a newer version.
+its members, then the group again. It is good when the group has not been changed as a whole in between. So a client
+never gets the name of one state with the members of another, and never members under a newer version.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ from scim_core.model import GROUP, Membership, StoredResource
 from scim_core.storage.port import READ_AS_ONE, Storage, StorageBusy
 
 READER_SECONDS = 2
-"""How long somebody who reads a group helps to apply its large change; what is left then is added in memory."""
+"""How long a reader of a group helps to apply its large change. What is left then is added in memory."""
 
 REREADING_SECONDS = 2
-"""How long groups that are changed while they are read are read again.
+"""How long a group that is changed while it is read is read again.
 
-That is hundreds of readings of a small group. A group of 100,000 members takes longer to read once.
+A small group can be read hundreds of times in it. A group of 100,000 members takes longer to read once.
 """
 
 MIN_READINGS = 2
-"""A group that takes long to read, and is changed as a whole on the way, is read again once at least."""
+"""A group that takes long to read, and is changed as a whole during that, is read again at least once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ class GroupSnapshot:
 
 
 async def group_snapshots(storage: Storage, tenant: str, groups: Sequence[StoredResource]) -> list[GroupSnapshot]:
-    """What these groups are by now, in this order, each with its members; those that are deleted by then are left out.
+    """These groups as they are now, in this order, each with its members. Groups that are deleted by now are left out.
 
-    The version of each is no newer than its members. Raises StorageBusy for a group that is changed as a whole all the
-    time.
+    The members of a group are never older than its version. Raises StorageBusy for a group that is changed as a whole
+    again and again.
     """
     read: dict[str, GroupSnapshot] = {}
     unread, readings = groups, 0
@@ -62,11 +62,11 @@ async def group_snapshots(storage: Storage, tenant: str, groups: Sequence[Stored
 
 
 def _is_good(before: StoredResource, after: StoredResource, members: Sequence[Membership], *, in_time: bool) -> bool:
-    """Whether these members, read between the two, go with the group as it was before.
+    """Whether these members, read between `before` and `after`, belong to the group as it was before.
 
-    When members have only joined or left one by one, members that are read as at one moment are a state that the group
-    had. Else each membership is as it was at some moment of the reading: good enough once there is no time to find a
-    moment at which the group stands still.
+    If members have only joined or left one by one, members that are read as at one moment are a state that the group
+    had. Otherwise each membership is as it was at some moment of the reading. That is good enough once the time is
+    over in which the group might stop changing.
     """
     if after.base_version != before.base_version:
         return False

@@ -1,4 +1,4 @@
-"""Input that was ignored, logged for whoever looks after a mapping: names and ids, never values."""
+"""Input that was ignored is logged, for the administrator of the mapping: names and ids, never values."""
 
 import logging
 from collections.abc import Sequence

@@ -12,7 +12,7 @@ from scim_core.service.query_plan import AnyOf, ById, ByIndex, Edge, GroupsOf, L
 from scim_core.storage.port import Storage
 
 LOOKUPS_AT_ONCE = 25
-"""Lookups of an `or` that are under way at a time: a filter may hold hundreds, and connections are for all requests."""
+"""Lookups of an `or` that run at the same time: a filter may hold hundreds, and all requests share the connections."""
 
 
 def require_few(examined: int) -> None:
@@ -25,9 +25,9 @@ def require_few(examined: int) -> None:
 
 
 async def look_up(storage: Storage, tenant: str, resource_type: str, lookup: Lookup) -> list[str]:
-    """The ids, ascending, of the resources of this type that the lookup finds; an id that it names may be nobody's.
+    """The ids, ascending, of the resources of this type that the lookup finds. No resource may have an id it names.
 
-    Raises TooManyException beyond MAX_SCAN of them, after reading little more than these.
+    Raises TooManyException beyond MAX_SCAN ids, and reads few more than these.
     """
     ids = await _found(storage, tenant, resource_type, lookup)
     require_few(len(ids))

@@ -1,4 +1,4 @@
-"""The memberships that an operation reads: as many as it shows or depends on, and no more."""
+"""The memberships that an operation reads: only those that it shows or depends on."""
 
 import asyncio
 from collections.abc import Sequence
@@ -27,14 +27,14 @@ class Memberships:
         return (await self._storage.groups_of(address.tenant, [address.id])).get(address.id, [])
 
     async def for_change(self, address: Address, members: MembershipPatch, *, shown: bool) -> list[Membership]:
-        """The memberships a change must know: all where it depends on them or shows them, else those it names."""
+        """The memberships that a change must know: all if it depends on them or shows them, else those it names."""
         if members.needs_present_members or (shown and not members):
             return await self.shown(address)
         named = [member_id for member_id in members.named if is_id(member_id)]
         return await self._storage.present(address.tenant, address.id, named) if named else []
 
     async def for_deletion(self, address: Address) -> list[Membership]:
-        """The memberships of a resource to delete; of the members of a group no more than a delete needs."""
+        """The memberships of a resource to delete; of a group only as many members as a delete needs."""
         as_group = (
             self._storage.members_of(address.tenant, address.id, limit=MANY_MEMBERSHIPS)
             if address.resource_type.has_members
@@ -44,7 +44,7 @@ class Memberships:
         return [*groups.get(address.id, []), *members]
 
     async def known(self, tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
-        """Those of well-formed edges whose members exist, each with its member's real type; others are logged."""
+        """Those of the well-formed edges whose members exist, each with its member's real type. Logs the others."""
         unknown = {edge.member_id for edge in edges}
         kinds: dict[str, str] = {}
         for resource_type in self._catalogue:
@@ -56,11 +56,11 @@ class Memberships:
 
 
 def well_formed(tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
-    """Those of the edges whose member ids can be ids of ours; others are logged."""
+    """The edges whose member ids have the form of our ids. Logs the others."""
     log_unknown(tenant, [edge.member_id for edge in edges if not is_id(edge.member_id)])
     return tuple(edge for edge in edges if is_id(edge.member_id))
 
 
 async def no_memberships() -> list[Membership]:
-    """None, where those of another resource would be awaited."""
+    """No memberships: awaited where another resource's would be read."""
     return []

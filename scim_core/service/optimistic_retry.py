@@ -1,7 +1,7 @@
-"""Changes that overtake each other: attempts until one is not overtaken, those of one process one behind the other.
+"""Changes that overtake each other are tried again. Those of one process wait in line.
 
-A change is read, applied and stored provided that nothing else came between. Where something did, it is applied
-again to what is there now, so that nobody's change is lost; with many rivals that would go on for long without a line.
+A change reads the resource, applies itself, and stores the result if no other change came between. If one did, it is
+applied again to what is there now. So no change is lost. With many rivals and no line, this would take long.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from scim_core.storage.port import StorageBusy, VersionConflict
 
 MAX_ATTEMPTS = 40
-"""How often a change is applied again when others came between; a client that is still unlucky is told to come back.
-Rivals within this process wait in line, so these are those of other processes, each of which wins at most one in two.
+"""How often a change is applied again when others came between. After that the client is told to come back.
+Rivals within this process wait in line. So only other processes are rivals, and each wins one time in two at most.
 """
 
 FIRST_WAIT_SECONDS = 0.02
-"""Longest wait before the next attempt. It doubles with each, and is drawn at random so that rivals part."""
+"""Longest wait before the second attempt. It doubles with each attempt. The wait is drawn at random: rivals part."""
 
 LONGEST_WAIT_SECONDS = 0.25
 """Longest single wait: all attempts together stay below 10 seconds, and Entra waits 60 for an answer."""
@@ -41,27 +41,26 @@ class OptimisticRetry:
         self._lines: dict[Hashable, _Line] = {}
 
     async def until_not_overtaken[T](self, key: Hashable, attempt: Callable[[], Awaitable[T]]) -> T:
-        """What the first attempt comes to that is not overtaken: one at once, the others in line.
+        """The result of the first attempt that is not overtaken. The first one starts at once, the others wait in line.
 
-        An attempt that was overtaken raises VersionConflict.
-        Raises StorageBusy after MAX_ATTEMPTS.
+        An attempt that was overtaken raises VersionConflict. Raises StorageBusy after MAX_ATTEMPTS.
         """
         try:
             return await attempt()
         except VersionConflict:
             log.debug("a change was overtaken")
-        async with self._taken(key):
+        async with self._first_in_line(key):
             for number in range(MAX_ATTEMPTS - 1):
                 try:
                     return await attempt()
                 except VersionConflict:
                     longest = min(FIRST_WAIT_SECONDS * 2**number, LONGEST_WAIT_SECONDS)
                     await self._pause(random.uniform(0, longest))  # noqa: S311 -- spreads rivals, keeps no secret
-        raise StorageBusy("the resource is being changed by too many others")
+        raise StorageBusy("too many others are changing the resource at the same time")
 
     @asynccontextmanager
-    async def _taken(self, key: Hashable) -> AsyncIterator[None]:
-        """Within the block it is the caller's turn, and nobody else's with this key."""
+    async def _first_in_line(self, key: Hashable) -> AsyncIterator[None]:
+        """Within the block the caller is first in the line of this key."""
         line = self._lines.setdefault(key, _Line())
         line.waiting += 1
         try:

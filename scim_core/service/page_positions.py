@@ -1,5 +1,6 @@
-"""Where walks by startIndex stand (ADR 0006), and how far totals are counted: in storage for all instances, and in this
-process, which saves a round trip.
+"""Where the next page of a walk by startIndex starts (ADR 0006), and how far totals are counted.
+
+Both are in the storage, for all instances, and in this process, which saves a round trip.
 """
 
 import hashlib
@@ -10,15 +11,15 @@ from scim_core.clock import Clock, instant_text
 from scim_core.storage.port import PagePosition, Storage
 
 POSITION_LIFETIME = timedelta(minutes=10)
-"""How long the end of a page is remembered: longer than a client needs between two pages, short enough that the
-totalResults of a walk, which is counted once, does not grow stale."""
+"""How long the end of a page is remembered: longer than a client needs between two pages. A walk counts its
+totalResults once; in this time the number does not become too old."""
 
 MAX_REMEMBERED_POSITIONS = 1_000
-"""Positions kept in process. Losing one costs a round trip when the next page is asked of the same instance."""
+"""Positions kept in process. A position that is lost costs a round trip when this instance is asked for the page."""
 
 
 class PagePositions:
-    """The page positions of all tenants, by a key that names what they are about."""
+    """The page positions of all tenants, by a key that names the search and the page."""
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
@@ -26,11 +27,11 @@ class PagePositions:
         self._remembered: Bounded[tuple[str, str], PagePosition] = Bounded(MAX_REMEMBERED_POSITIONS)
 
     def remembered(self, tenant: str, key: str) -> PagePosition | None:
-        """What this process knows under the key, until it expires; another instance may have replaced it."""
+        """The position that this process knows under the key, until it expires. Another one may know a newer one."""
         return self._fresh(self._remembered.get((tenant, key)))
 
     async def load(self, tenant: str, key: str) -> PagePosition | None:
-        """What is stored under the key, until it expires."""
+        """The position that is stored under the key, until it expires."""
         return self._fresh(await self._storage.load_page_position(tenant, key))
 
     def remember(self, tenant: str, key: str, position: PagePosition) -> None:
@@ -43,7 +44,7 @@ class PagePositions:
         await self._storage.save_page_position(tenant, key, position)
 
     async def save(self, tenant: str, key: str, last_id: str, total: int) -> None:
-        """The page that the key names starts after this id, in a walk over so many resources."""
+        """The page that the key names starts after this id. The walk is over `total` resources."""
         await self.put(tenant, key, PagePosition(last_id, total, instant_text(self._clock() + POSITION_LIFETIME)))
 
     def _fresh(self, position: PagePosition | None) -> PagePosition | None:
@@ -51,6 +52,6 @@ class PagePositions:
 
 
 def position_key(searched: str, filter_text: str, start_index: int) -> str:
-    """Names the page that starts there of the search of this resource type with this filter."""
+    """Names a page by its resource type, its filter and the index at which it starts."""
     text = f"{searched}\n{filter_text}".encode("utf-8", "surrogatepass")
     return f"{hashlib.blake2b(text, digest_size=12).hexdigest()}:{start_index}"

@@ -1,7 +1,7 @@
-"""A filter -> a lookup that finds its matches without reading everything, and whether it is already the answer.
+"""A filter -> a lookup that finds its matches without reading everything.
 
-An honest plan says what it leaves open: `exact` lookups need no further test, all others give a superset whose
-resources are matched against the whole filter. The plan of each request is logged.
+An `exact` lookup is the answer. Any other finds more, and each resource is tested by the whole filter. The plan of each
+request is logged.
 """
 
 from collections.abc import Collection, Iterable
@@ -30,7 +30,7 @@ from scim_core.protocol.schemas import ResourceType
 from scim_core.storage.port import ColumnTest
 
 MAX_TESTS = 8
-"""Tests handed to storage in one scan: Table Storage takes 15 comparisons in a filter, and the range takes some."""
+"""Tests that one scan gives to the storage: Table Storage takes 15 comparisons in a filter, and the range has some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class ByIndex:
 
     @property
     def rank(self) -> int:
-        """What finds fewer resources comes first."""
+        """The lower, the fewer resources it finds."""
         return 5 if self.prefix else 1 if self.entry.unique else 2
 
 
@@ -100,7 +100,7 @@ Lookup = ById | Edge | ByIndex | GroupsOf | MembersOf | AnyOf | Scan
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """What to look up; `exact` when it finds the answer and no more; whether the filter looks at memberships."""
+    """What to look up; whether this is `exact`, the answer itself; whether the filter looks at memberships."""
 
     lookup: Lookup
     exact: bool
@@ -108,11 +108,11 @@ class QueryPlan:
 
     @property
     def ids_suffice(self) -> bool:
-        """Whether the ids it finds are those of the answer: an id that a filter names may be nobody's."""
+        """Whether the ids that it finds are the answer. No resource may have an id that the filter names itself."""
         return self.exact and not _names_ids(self.lookup)
 
     def __str__(self) -> str:
-        """For the log: the kind of plan and the attributes it uses, never their values."""
+        """For the log: the kind of the plan, and the attributes that it uses. Never their values."""
         return f"{_named(self.lookup)}, {'exact' if self.exact else 'superset'}"
 
 
@@ -134,7 +134,7 @@ def _named(lookup: Lookup) -> str:
 
 
 def plan(resource_type: ResourceType, scim_filter: ScimFilter[Any] | None, complete: Collection[Index]) -> QueryPlan:
-    """The cheapest plan for a filter over resources of this type, by those of its indexes that are complete."""
+    """The cheapest plan for a filter over resources of this type. It uses only complete indexes."""
     if scim_filter is None:
         return QueryPlan(Scan(), exact=True)
     planner = _Planner(resource_type, scim_filter, complete)
@@ -169,7 +169,7 @@ class _Planner(FilterVisitor[QueryPlan]):
         return _any_of(plans) if node.op == LogicalOperator.or_ else _all_of(plans)
 
     def visit_value_path(self, node: ValuePath) -> QueryPlan:
-        """The most selective equality inside the brackets; only a lone one is the whole answer."""
+        """The most selective equality inside the brackets. It is exact only if it is the only term."""
         outer = self.filter.resolve(node.attr_path, strict=False)
         if outer is None:
             return _NOTHING
@@ -227,8 +227,7 @@ class _Planner(FilterVisitor[QueryPlan]):
 
 _SCAN = QueryPlan(Scan(), exact=False)
 _NOTHING = QueryPlan(AnyOf(()), exact=True)
-"""For an attribute that the resource type lacks: whatever it is compared with, and how, no resource matches (RFC 7644
-section 3.4.2.1)."""
+"""For an attribute that the resource type does not have: no comparison with it matches (RFC 7644 section 3.4.2.1)."""
 _INSTANTS = {"created": "created", "last_modified": "lastModified"}
 _TESTS = {CompareOperator.eq, CompareOperator.gt, CompareOperator.ge, CompareOperator.lt, CompareOperator.le}
 
@@ -240,7 +239,7 @@ def _instant(sub_attribute: str | None, op: CompareOperator, value: Any) -> Quer
         return _SCAN
     try:
         text = instant_text(datetime.fromisoformat(whole).astimezone(UTC))
-    except OverflowError:  # the first and the last hours that there are, in another time zone
+    except OverflowError:  # an instant at the very start or end of the calendar, in another time zone
         return _SCAN
     return QueryPlan(Scan((ColumnTest(column, op.value, text),)), exact=True)
 

@@ -1,6 +1,6 @@
-"""One PUT or PATCH of one resource: read, apply, store, and all of it again when something else came between.
+"""One PUT or PATCH of one resource: read, apply, store. It starts again when another change came between.
 
-A change of members only builds no model: the document stays as it is.
+If only members change, no model is built: the document stays as it is.
 """
 
 import asyncio
@@ -80,14 +80,14 @@ class ResourceChange:
         self._member_missing = False
 
     async def attempt(self) -> Outcome:
-        """The resource as the change left it; nothing is written where nothing changes.
+        """The resource after the change. If nothing changes, nothing is written.
 
-        Raises VersionConflict when something else came between: another attempt may succeed. Raises what the change
-        itself is refused with, and StorageBusy.
+        Raises VersionConflict when another change came between: another attempt may succeed. Raises StorageBusy, and
+        the error with which the change itself is refused.
         """
         address, conditions = self._requested.address, self._requested.conditions
         before, present = await self.read()
-        if before.version in self._made:  # the change was made, only the answer was lost on its way
+        if before.version in self._made:  # the change was made: only its answer was lost
             return await self._resources.get(address, memberships=self._requested.memberships)
         conditions.require(before.version)
         await self._resources.require_applied(address, before)
@@ -105,7 +105,7 @@ class ResourceChange:
     async def read(self) -> tuple[StoredResource, list[Membership]]:
         """The resource and the memberships that the change must know.
 
-        A guarded change of members reads them after the group: were they older, what came between would go unnoticed.
+        A guarded change of members reads them after the group. If they were older, a change in between could be missed.
         """
         address = self._requested.address
         if self._requested.guarded and self._requested.members:
@@ -113,7 +113,7 @@ class ResourceChange:
         return await asyncio.gather(self._resources.read(address), self._present())
 
     def apply(self, before: StoredResource) -> Json:
-        """The document that the change makes of the present one. Raises what the change is refused with."""
+        """The document that the change makes of the present one. Raises the error with which the change is refused."""
         if self._requested.address.id in self._requested.members.added:
             raise InvalidValueException(detail="A group cannot be a member of itself.")
         attributes = self._requested.attributes
@@ -149,7 +149,7 @@ class ResourceChange:
         if not members:
             return present, NO_EDITS
         if not self._requested.guarded and members.finds_done(present):
-            # Who is a member was read side by side with the group: it may be older than a large change of the group.
+            # The members were read at the same time as the group. They may be older than a large change of the group.
             present = await self._present()
         edits = members.edits(address.id, present)
         joining = well_formed(address.tenant, edits.add)

@@ -1,7 +1,7 @@
-"""A search over resource types one behind the other (RFC 7644 section 3.4.2.1).
+"""A search over several resource types, one after the other (RFC 7644 section 3.4.2.1).
 
-A page starts at a type and an offset in it. A walk that has come to a later type stays there: where its next page
-starts is remembered, and what happens to earlier types moves nothing.
+A page starts at a type and an offset in it. The start of the next page is remembered. So once a walk has reached a
+later type, changes of earlier types do not move it.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from scim_core.service.page_positions import position_key
 from scim_core.service.search import Found, Query, Search
 
 _ALL = "*"
-"""Stands where the key of a page position has the name of a resource type, which is letters and digits."""
+"""Stands for all types where the key of a page position names a resource type. A type's name has no asterisk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """A resource type, its filter, and whether its resources are to come with their memberships."""
+    """A resource type, its filter, and whether its resources are wanted with their memberships."""
 
     resource_type: ResourceType
     scim_filter: ScimFilter[Any] | None
@@ -66,7 +66,7 @@ class RootSearch:
         return Found(total, tuple(resources), edges)
 
     async def _start(self, start_index: int) -> _Start:
-        """Where the page starts that begins there: counted from the first type, unless a walk has come further."""
+        """Where this page starts: at the remembered place of a walk, else counted from the first type."""
         position = None
         if start_index > 1 and len(self._searched) > 1:
             position = await self._search.positions.load(self._tenant, self._key(start_index))
@@ -76,7 +76,7 @@ class RootSearch:
         return _Start(names.index(position.last_id), start_index - 1 - position.total_results)
 
     async def _remember(self, next_index: int, following: _Start) -> None:
-        """The page that starts at `next_index` is known to start there. At rest is what lies before its type."""
+        """The page at `next_index` is known to start there. What is stored is how many resources precede its type."""
         if len(self._searched) > 1:
             name = self._searched[following.type_number].resource_type.name
             before = next_index - 1 - following.offset

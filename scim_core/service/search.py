@@ -1,7 +1,7 @@
 """Runs a search (RFC 7644 section 3.4.2): ids by the lookup of the plan, the rest of the filter, order, one page.
 
-A list without sortBy is in id order, which is the order of creation, and is walked page by page: Table Storage
-cannot skip, so the end of each page is remembered under the startIndex that comes next.
+A list without sortBy is in id order, which is the order of creation, and is walked page by page. Table Storage cannot
+skip resources. So the end of each page is remembered under the startIndex that comes next.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to find and which part of it to return: `count` resources from the 1-based `start_index` on."""
+    """What to find, and which part to return: `count` resources from the 1-based `start_index` on."""
 
     scim_filter: ScimFilter[Any] | None
     start_index: int
@@ -61,7 +61,7 @@ class Search:
     async def page(
         self, tenant: str, resource_type: ResourceType, query: Query, renderer: Renderer, *, memberships: bool
     ) -> Found:
-        """The page of the search; with `memberships`, those of its resources too.
+        """The page of the search; with `memberships`, also the memberships of its resources.
 
         Raises TooManyException when more than MAX_SCAN resources would have to be examined.
         """
@@ -97,7 +97,7 @@ class Search:
         return [stored[str(model.id)] for model in sort.sort(models)]
 
     async def with_memberships(self, tenant: str, resources: Sequence[StoredResource]) -> Found:
-        """These resources with the memberships that they show; groups as they are by now, without deleted ones."""
+        """These resources with the memberships that they show. Groups are as they are now, without deleted ones."""
         groups = tuple(resource for resource in resources if resource.resource_type == GROUP)
         others = tuple(resource for resource in resources if resource.resource_type != GROUP)
         of_others, found = await asyncio.gather(
@@ -138,7 +138,7 @@ class Search:
         return replace(found, total_results=total, more=more)
 
     async def _listed(self, run: "_Run", part: "_Part", *, memberships: bool) -> Found:
-        """Of ids that are the answer, only the page's resources are read; one that is gone by then does not count."""
+        """These ids are the answer: only the page's resources are read. One that is deleted by then does not count."""
         wanted = part.of(part.ids)
         resources, edges = await asyncio.gather(
             run.load_matching(wanted), run.memberships(wanted) if memberships else _nothing()
@@ -146,7 +146,7 @@ class Search:
         return Found(len(part.ids) - (len(wanted) - len(resources)), tuple(resources), edges)
 
     async def _matched(self, run: "_Run", part: "_Part", *, memberships: bool) -> Found:
-        """Resources are read until enough of them match; the memberships of few at the same time."""
+        """Resources are read until enough of them match. If there are few, their memberships are read with them."""
         at_once = memberships and len(part.ids) <= part.count
         matches, edges = await asyncio.gather(
             run.first_matches(part.ids, part.enough), run.memberships(part.ids) if at_once else _nothing()
@@ -157,7 +157,7 @@ class Search:
         return Found(len(matches), tuple(page), edges)
 
     async def _from_edge(self, run: "_Run", edge: Edge, query: Query, *, memberships: bool) -> Found:
-        """The probe whether a group has a member: the edge and the group are read side by side."""
+        """Answers whether a group has a member: the edge and the group are read side by side."""
         ids = [edge.group_id]
         if not (is_id(edge.group_id) and is_id(edge.member_id)):
             return Found(0)
@@ -207,7 +207,7 @@ class Search:
         return total, resources, more
 
     async def _resumed(self, run: "_Run", query: Query) -> tuple[int, list[StoredResource], bool] | None:
-        """The page after a known position, read ahead while the position that this process remembers is confirmed."""
+        """The page after a known position. It is read while the storage confirms the position remembered here."""
         remembered = self.positions.remembered(run.tenant, run.position_key(query.start_index))
         ahead = asyncio.ensure_future(run.take(remembered.last_id, query.count)) if remembered else None
         try:
@@ -229,7 +229,7 @@ class Search:
         return None if start_index == 1 else await self.positions.load(run.tenant, run.position_key(start_index))
 
     async def _remember(self, run: "_Run", query: Query, total: int, page: Sequence[str], *, more: bool) -> None:
-        """The page of these ids leaves the position of the next one, if there are any more."""
+        """The position of the page after these ids is remembered, if more follow."""
         if page and more:
             key = run.position_key(query.start_index + len(page))
             await self.positions.save(run.tenant, key, page[-1], total)
@@ -289,12 +289,12 @@ class _Run:
         return await look_up(self.storage, self.tenant, self.resource_type.name, self.plan.lookup)
 
     async def load_matching(self, ids: Sequence[str]) -> list[StoredResource]:
-        """The stored resources with these ids that match the filter; ones that were deleted are left out."""
+        """The stored resources with these ids that match the filter. Deleted ones are left out."""
         loaded = await self.storage.read(self.tenant, self.resource_type.name, ids)
         return await self._matching([resource for resource in loaded if resource is not None])
 
     async def first_matches(self, ids: Sequence[str], enough: int) -> list[StoredResource]:
-        """The first `enough` of these resources that match. No more are read at once than have been read before."""
+        """The first `enough` of these resources that match. Each reading is as large as all before it together."""
         matches: list[StoredResource] = []
         begin, end = 0, enough
         while len(matches) < enough and begin < len(ids):
@@ -303,7 +303,7 @@ class _Run:
         return matches[:enough]
 
     async def memberships(self, ids: Sequence[str], *, contiguous: bool = False) -> dict[str, list[Membership]]:
-        """The memberships of these resources, which are no groups."""
+        """The memberships of these resources. They are not groups."""
         return await self.storage.groups_of(self.tenant, ids, contiguous=contiguous)
 
     async def count(self) -> int:

@@ -1,8 +1,8 @@
 """The operations of RFC 7644, one method per section, over the storage port. No HTTP, no clock of its own.
 
-Reads that do not depend on each other go side by side, so that an operation costs few round trips.
-A change is read, applied and stored provided nothing else came between; otherwise it is applied again to what is there
-now, and a client that named the version it wanted to change is refused.
+Reads that do not depend on each other run side by side, so an operation costs few round trips.
+A change reads the resource, applies itself, and stores the result if no other change came between. Otherwise it is
+applied again to what is there now. A client that sent If-Match is refused then.
 """
 
 import asyncio
@@ -30,16 +30,16 @@ from scim_core.service.unique_values import UniqueValues
 from scim_core.storage.port import NotFound, Storage, StorageBusy, Swept, VersionConflict
 
 WRITER_SECONDS = 10
-"""How long somebody who wants to change a resource helps to apply its large change, before being told to return."""
+"""How long a writer of a resource helps to apply its large change. After that it is told to come back."""
 
 SWEEP_AFTER = timedelta(minutes=2)
-"""Age of an unfinished change that the sweep takes up: every request that might be at it has ended long before."""
+"""Age from which the sweep finishes a change: every request that might work on it has ended long before."""
 
 SWEEP_SECONDS = 240
-"""Longest time of one sweep, which the next one follows after five minutes unless a deployment says otherwise."""
+"""Longest time of one sweep. By default a sweep starts every five minutes."""
 
 PENDING_RETRY_AFTER = 30
-"""Seconds after which to come back to a resource with a pending change: to apply it takes a minute or two."""
+"""Seconds after which a writer comes back to a resource with a pending change: it takes a minute or two to apply."""
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class ServiceProvider:
         return Outcome(stored, edges)
 
     async def replace(self, address: Address, payload: Any, conditions: Preconditions, *, memberships: bool) -> Outcome:
-        """The resource is what the body says; what the body omits is cleared (RFC 7644 section 3.5.1).
+        """The resource is what the body says. What the body leaves out is cleared (RFC 7644 section 3.5.1).
 
         Raises what create raises, NotFoundException, MutabilityException, PreconditionFailedException.
         """
@@ -152,7 +152,7 @@ class ServiceProvider:
             try:
                 await self._storage.delete(address.tenant, stored, edges, now=instant_text(self._clock()))
             except NotFound:
-                log.info("a resource was gone when its deletion came to it", extra={"tenant": address.tenant})
+                log.info("a resource to delete was gone already", extra={"tenant": address.tenant})
 
         await self._retry.until_not_overtaken((address.tenant, address.id), attempt)
 
@@ -180,18 +180,18 @@ class ServiceProvider:
         """The resource alone. Raises NotFoundException, StorageBusy."""
         [stored] = await self._storage.read(address.tenant, address.resource_type.name, [address.id])
         if stored is None:
-            # A deletion that was left unfinished is applied by whoever asks for what it deleted.
+            # The deletion of this resource may be pending: whoever asks for the resource helps to apply it.
             await self._storage.apply_pending(address.tenant, address.id, seconds=READER_SECONDS)
             raise address.not_found()
         return stored
 
     async def require_applied(self, address: Address, stored: StoredResource) -> None:
-        """Raises VersionConflict once a pending change of the resource is applied, StorageBusy when it stays pending.
+        """Returns if no change was pending. Raises VersionConflict once it is applied, StorageBusy if it stays pending.
 
-        What was read side by side with the resource may be older than that change.
+        VersionConflict, because what was read at the same time as the resource may be older than that change.
         """
         if not stored.change_pending:
             return
         if await self._storage.apply_pending(address.tenant, address.id, seconds=WRITER_SECONDS):
-            raise StorageBusy("a large change of the resource is being applied", PENDING_RETRY_AFTER)
+            raise StorageBusy("A large change of the resource is being applied.", PENDING_RETRY_AFTER)
         raise VersionConflict

@@ -1,8 +1,8 @@
-"""How many resources of a type a tenant has, at a cost that does not grow with them (totalResults of a list).
+"""How many resources of a type a tenant has (totalResults of a list). The cost does not grow with their number.
 
-Table Storage cannot count: all keys have to be read, a thousand at a time. What a large directory has is therefore
-counted once a minute, up to an id that is older than any request that still runs. What comes after it is counted each
-time, so that all creations show; deletions of what lies before it do not.
+Table Storage cannot count: all keys have to be read, a thousand at a time. So a large directory is counted once a
+minute, up to an id that is older than every request that still runs. What comes after this id is counted each time:
+all creations show. A deletion of a resource before the id shows with the next count.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ from scim_core.service.page_positions import PagePositions
 from scim_core.storage.port import PagePosition, Storage
 
 COUNTED_AT_ONCE = 1_000
-"""Resources that are counted each time: one read, at the same time as the page. Up to so many the total is exact."""
+"""Resources that are counted each time, in one read, at the same time as the page. Up to so many the total is exact."""
 
 LIFETIME = timedelta(minutes=1)
-"""How long a count is used. Beyond COUNTED_AT_ONCE resources, a deletion may show in the total as late as this."""
+"""How long a count is used. With more than COUNTED_AT_ONCE resources, a deletion may show in the total so late."""
 
 OLDER_THAN_REQUESTS = timedelta(minutes=1)
-"""A new resource with an id older than this can no longer appear. A request gets its id at once and has REQUEST_SECONDS
-to store it; the rest is for clocks of instances that differ."""
+"""No new resource with an id older than this can appear. A request makes its id at once, and has REQUEST_SECONDS to
+store the resource. The rest is for instances whose clocks differ."""
 
 
 class Totals:
@@ -47,7 +47,7 @@ class Totals:
         return known.total_results + new.number
 
     async def _counted(self, tenant: str, resource_type: str, number: int, last_id: str) -> int:
-        """The `number` up to `last_id` and all others, which are counted; every process may know of the old ones."""
+        """The `number` up to `last_id`, and all others, which are counted. All processes get to know the old ones."""
         now = self._clock()
         end = first_id(now - OLDER_THAN_REQUESTS)
         if end <= last_id:

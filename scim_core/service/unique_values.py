@@ -1,7 +1,7 @@
 """Writes resources so that no two have the same value of a unique attribute, also while its index is not complete.
 
-A complete index refuses the second holder by itself. Until then who else holds the value is looked for among all
-resources of the type, as far as one request may look.
+A complete index refuses a second resource with the value by itself. Until then all resources of the type are searched
+for the value, as far as one request may read.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ SCAN_PAGE = 1_000
 """Resources read at a time: what one answer of Table Storage holds at most."""
 
 REINDEX_RETRY_AFTER = 300
-"""Seconds after which to come back when nobody can tell whether a value is unique: `admin reindex` takes minutes."""
+"""Seconds after which a client comes back when nobody can tell if a value is unique: `admin reindex` takes minutes."""
 
 
 class UniqueValues:
@@ -28,7 +28,7 @@ class UniqueValues:
     async def create(
         self, tenant: str, resource_type: ResourceType, stored: StoredResource, members: tuple[Membership, ...]
     ) -> None:
-        """The resource is stored; nobody else has its unique values. Raises StorageBusy when that cannot be told."""
+        """The resource is stored. No other has its unique values. Raises StorageBusy when nobody can tell that."""
         entries = await self._unguarded(tenant, resource_type, stored)
         await self._require_unique(tenant, resource_type, stored, entries)
         await self._storage.create(tenant, stored, members)
@@ -41,9 +41,10 @@ class UniqueValues:
         after: StoredResource,
         edits: MembershipEdits,
     ) -> None:
-        """The resource's new state is stored; nobody else has a unique value that is new to it.
+        """The resource's new state is stored. No other resource has a unique value that is new to it.
 
-        A value that it shared with another before is left to `admin reindex` to name: it bars no other change.
+        It may have shared a value with another one before. Such a value does not stop other changes; `admin reindex`
+        names it.
         """
         entries = await self._unguarded(tenant, resource_type, after)
         kept = entries & index_entries(resource_type, before.document) if entries else entries
@@ -62,7 +63,7 @@ class UniqueValues:
     async def _unguarded(
         self, tenant: str, resource_type: ResourceType, stored: StoredResource
     ) -> frozenset[IndexEntry]:
-        """The unique entries of which the index does not know all holders."""
+        """The unique entries of indexes that are not complete."""
         unique = frozenset(index for index in resource_type.indexes if index.unique)
         if not unique:
             return frozenset()
@@ -84,7 +85,7 @@ class UniqueValues:
                 return
         if entries:
             raise StorageBusy(
-                f"Whether a value of {min(entry.attribute for entry in entries)} is unique can only be told once its "
-                "index is complete: `python -m scim_core.admin reindex` builds it.",
+                f"A value of {min(entry.attribute for entry in entries)} can be checked once its index is complete: "
+                "`python -m scim_core.admin reindex` builds it.",
                 REINDEX_RETRY_AFTER,
             )

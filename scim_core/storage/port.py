@@ -11,13 +11,13 @@ from typing import Protocol
 from scim_core.model import NO_EDITS, Column, Index, IndexEntry, Membership, MembershipEdits, StoredResource
 
 MANY_MEMBERSHIPS = 100
-"""From this many memberships on, a delete need not be given all that its resource takes part in."""
+"""A delete is given all memberships of its resource, or at least this many: the storage then looks for the others."""
 
 READ_AS_ONE = 1_000
-"""Fewer memberships of a group than this are read as at one moment: one answer of Table Storage holds them."""
+"""If a group has fewer memberships than this, one answer of Table Storage holds them: they are of one moment."""
 
 RETRY_AFTER_SECONDS = 5
-"""How long whoever met a busy storage is asked to wait: long enough for a throttled partition to recover."""
+"""How long a client is asked to wait when the storage is busy: a throttled partition recovers in this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class ColumnTest:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Resources in id order. `last_id` is where the next page starts after; None when nothing follows."""
+    """Resources in id order. The next page starts after `last_id`, which is None when nothing follows."""
 
     resources: tuple[StoredResource, ...]
     last_id: str | None
@@ -49,7 +49,7 @@ class Count:
 class PagePosition:
     """Where a walk by startIndex stands: the page that starts next comes after `last_id`. `expires` is UTC text.
 
-    Of a walk over all resource types `last_id` is the type it stands in, and `total_results` counts what lies before.
+    In a walk over all resource types `last_id` is the type that was reached, and `total_results` counts what is before.
     """
 
     last_id: str
@@ -94,7 +94,7 @@ class TooLarge(StorageError):
 
 
 class StorageBusy(StorageError):
-    """The storage did not answer in time or asked to come back; nothing is known to have happened."""
+    """The storage did not answer in time, or asked to come back. What was asked may have happened or not."""
 
     def __init__(self, reason: str, retry_after: int = RETRY_AFTER_SECONDS) -> None:
         self.retry_after = retry_after
@@ -105,15 +105,15 @@ class Storage(Protocol):
     """Keeps resources and memberships per tenant. Every change is all-or-nothing.
 
     A large change, of many memberships, is decided at once and may be applied in steps. Until then it is pending:
-    the resource says so by `change_pending`. The change itself returns when it is decided and has been given some time.
-    Returned values are the caller's own: changing them changes nothing stored. Ids order resources by creation.
+    the resource says so by `change_pending`. The call returns after the decision and some time of applying the change.
+    A caller may change returned values: what is stored stays as it is. Ids order resources by creation.
     """
 
     async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
         """The resource, its index entries and its first members are stored.
 
-        Repeating a create that did happen, with the same id, succeeds. A create or update by a writer that does not
-        keep an index that others use makes the index incomplete first, and may be StorageBusy until they know.
+        A create that has happened succeeds again with the same id. If others use an index that this writer does not
+        keep, a create or update first makes the index incomplete. It raises StorageBusy until the others know.
         Raises UniquenessConflict, NotFound (a member does not exist), TooLarge, StorageBusy.
         """
 
@@ -127,17 +127,17 @@ class Storage(Protocol):
         """Those of the ids that are resources of this type. Ids that lie close to each other are read together."""
 
     async def complete_indexes(self, tenant: str, indexes: frozenset[Index]) -> frozenset[Index]:
-        """Those of these indexes of one resource type in which every resource has its rows: what finds all there are.
+        """The complete ones of these indexes of one resource type: every resource of the type has its rows in them.
 
-        FIRST_INDEXES are, and cost no read; the others are read once a minute at most.
+        FIRST_INDEXES are complete, and cost no read. What is recorded of others is read once a minute at most.
         """
 
     async def find(
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
     ) -> list[str]:
-        """The ids, ascending, of the resources that hold this index entry; with `prefix`, whose key starts so.
+        """The ids, ascending, of the resources that hold this index entry; with `prefix`, one whose key starts with it.
 
-        Finds at most `limit` of them, in no order that counts; reads little more than these.
+        If there are more than `limit`, it finds `limit` of them: any. It reads few others.
         """
 
     async def page(
@@ -160,16 +160,16 @@ class Storage(Protocol):
         up_to: str | None = None,
         limit: int | None = None,
     ) -> Count:
-        """How many resources of this type come after an id, up to another one, which counts if it is there.
+        """How many resources of this type come after the id `after`, up to and including the id `up_to`.
 
-        No more than `limit` are counted. Costs a key each.
+        At most `limit` are counted. One key is read for each.
         """
 
     async def seek(self, tenant: str, resource_type: str, *, after: str | None, steps: int) -> str | None:
-        """The id `steps` (at least 1) places after the id `after`; None when the list ends before."""
+        """The id that comes `steps` (at least 1) after the id `after`; None when the list ends before it."""
 
     async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS) -> None:
-        """The resource's new state and the edits are stored, provided it still is in the state of `resource.etag`.
+        """The resource's new state and the edits are stored, if it still is in the state of `resource.etag`.
 
         Raises VersionConflict, UniquenessConflict, NotFound, TooLarge, StorageBusy.
         """
@@ -177,54 +177,54 @@ class Storage(Protocol):
     async def edit_members(self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool) -> None:
         """The edits are stored, and the group's version and last_modified become those of `group`.
 
-        The document stands as it is; with `guarded` the group must still be in the state of `group.etag`, and the
-        change is one as a whole: the group's base_version becomes that of `group`, too. So it does by a large change.
-        Edits are idempotent. The version of each member moves too, for its `groups` have changed.
+        The document stays as it is. With `guarded` the group must still be in the state of `group.etag`. A guarded or
+        large change is one as a whole: the version becomes the group's base_version, too. Edits are idempotent.
+        Each member gets a new version, because its `groups` have changed.
         Raises VersionConflict (guarded), NotFound (the group or a member to add), TooLarge, StorageBusy.
         """
 
     async def delete(
         self, tenant: str, resource: StoredResource, memberships: Sequence[Membership], *, now: str
     ) -> None:
-        """The resource, its index entries and `memberships`, all it takes part in, are gone.
+        """The resource, its index entries and all its memberships are gone. `memberships` are those that are known.
 
-        Given MANY_MEMBERSHIPS or more, the storage finds out itself which others there are.
-        Groups it was a member of get a new version and `now` as last_modified; members of it a new version.
+        They are all there are, or MANY_MEMBERSHIPS or more: then the storage looks for the others itself.
+        Groups that it was in get a new version and `now` as last_modified. Its members get a new version.
         Raises VersionConflict (it or its memberships have changed), NotFound, TooLarge, StorageBusy.
         """
 
     async def apply_pending(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:
-        """A pending change of this resource, which that change may have deleted, is applied for at most `seconds`.
+        """The pending change of this resource is applied, for at most `seconds`. It may have deleted the resource.
 
-        Returns the edits that are left then: none when it is applied, or is a deletion. Raises StorageBusy.
+        Returns the edits that are left: none if all is applied, or if it is a deletion. Raises StorageBusy.
         """
 
     async def sweep(self, *, before: str, seconds: float) -> Swept:
-        """The large changes of all tenants begun before an instant are applied, or abandoned if never decided."""
+        """Large changes of all tenants that began before this instant are applied; undecided ones are abandoned."""
 
     async def members_of(self, tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
         """All memberships of a group, or the first `limit`, ordered by member id.
 
-        Of READ_AS_ONE or more, each is as it was at some moment of the reading.
+        If there are READ_AS_ONE or more, each is as it was at some moment of the reading.
         """
 
     async def members_of_each(self, tenant: str, group_ids: Sequence[str]) -> dict[str, list[Membership]]:
-        """For each of these ids, all memberships of the group, ordered by member id. Some groups are read at a time."""
+        """For each of these ids, all memberships of the group, ordered by member id. Several are read at once."""
 
     async def groups_of(
         self, tenant: str, member_ids: Sequence[str], *, contiguous: bool = False
     ) -> dict[str, list[Membership]]:
         """For each of these ids, the memberships in which it is the member, ordered by group id.
 
-        Those of many members that lie close to each other are read together. `contiguous` says that no or few others
-        lie between the least and the greatest id: one range read.
+        Ids that lie close to each other are read together. `contiguous` says that few other ids, or none, lie between
+        the least and the greatest id: then all are read as one range.
         """
 
     async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:
-        """The memberships of those of the ids that are members, ordered; the cost is in proportion to the ids."""
+        """The memberships of those ids that are members, ordered. The cost grows with the number of ids."""
 
     async def load_page_position(self, tenant: str, key: str) -> PagePosition | None:
-        """The page position under this key, whatever its expiry; None where there is none."""
+        """The page position under this key, expired or not; None where there is none."""
 
     async def save_page_position(self, tenant: str, key: str, position: PagePosition) -> None:
         """The position replaces what was under this key."""

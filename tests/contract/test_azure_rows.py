@@ -1,4 +1,4 @@
-"""What only Table Storage can do to a storage, or a service that is not there: refusals, silence, a missing table."""
+"""What only Table Storage can do to a storage: refusals, silence, a missing table, a service that is not there."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What tells a reader of a group whether more has changed than single members: the version of its last whole change."""
+"""The version of a group's last change as a whole: it tells readers whether more than single members has changed."""
 
 from dataclasses import replace
 

@@ -29,7 +29,7 @@ EVERYBODY = [edge(500, number) for number in PEOPLE]
 
 @pytest.fixture
 async def populated(storage: Storage) -> Storage:
-    """Users 1 to 120; group 500 of nobody; group 501 of users 1 to 50."""
+    """Users 1 to 120; group 500 without members; group 501 of users 1 to 50."""
     await create(storage, *(user(number) for number in PEOPLE), group(500))
     await storage.create(TENANT, group(501), [edge(501, number) for number in range(1, 51)])
     return storage

@@ -1,4 +1,4 @@
-"""What every implementation of the storage port promises about pages, counts, places in a list, and page positions."""
+"""What every implementation of the storage port promises about pages, counts, seeking in a list, and page positions."""
 
 import asyncio
 from dataclasses import replace

@@ -32,7 +32,7 @@ async def edited(storage: Storage, number: int, edits: MembershipEdits, version:
 
 @pytest.fixture
 async def populated(storage: Storage) -> Storage:
-    """Users 1 to 5; group 10 of users 1 and 2, group 11 of user 2, group 12 of nobody."""
+    """Users 1 to 5; group 10 of users 1 and 2, group 11 of user 2, group 12 without members."""
     await create(storage, *(user(number) for number in range(1, 6)))
     await storage.create(TENANT, group(10), [edge(10, 1), edge(10, 2)])
     await storage.create(TENANT, group(11), [edge(11, 2)])

@@ -213,7 +213,7 @@ async def test_a_warm_request_adds_no_round_trip_to_those_of_the_directory(
 
 
 async def test_the_registry_is_no_tenants(registry: TableRegistry, storage: TableStorage) -> None:
-    """Not even of one whose id is the registry's name: its code holds no colon."""
+    """This is true even of a tenant whose id is the registry's name: its code has no colon."""
     await created(registry, "contoso", token())
     assert [row async for row in rows_of(storage.rows, REGISTRY.removeprefix(":"))] == []
     assert [row async for row in rows_of(storage.rows, ";3aregistry")] == []

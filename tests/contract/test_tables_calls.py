@@ -1,4 +1,4 @@
-"""What the table storage asks of Table Storage, and what it makes of interruptions, lost answers and refusals."""
+"""What the table storage asks of Table Storage, and what follows from interruptions, lost answers and refusals."""
 
 import asyncio
 from collections import Counter
@@ -52,7 +52,7 @@ PAUSED = "paused"
 
 
 class ShreddedRows(WrappedRows):
-    """Rows whose answers come one row at a time, each after an empty page, as Table Storage may answer."""
+    """Rows whose answers have one row each, and come after an empty page: Table Storage may answer so."""
 
     async def page(
         self, tenant: str, key_range: KeyRange, *, token: Token | None = None, limit: int = 1, **options: Any
@@ -65,7 +65,7 @@ class ShreddedRows(WrappedRows):
 
 
 class ShortRows(WrappedRows):
-    """Rows of which an answer holds a hundred at most, as one of large rows does."""
+    """Rows of which one answer holds a hundred at most, as if they were large."""
 
     async def page(self, tenant: str, key_range: KeyRange, *, limit: int = 100, **options: Any) -> RowPage:
         return await super().page(tenant, key_range, limit=min(limit, 100), **options)

@@ -21,7 +21,7 @@ from tests.tables import new_table
 def _small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Transactions plan for 13 operations, so that four memberships take more than one; a step makes three.
 
-    What is beyond ten memberships does not fit the deciding transaction, and is written before it.
+    More than ten memberships do not fit the deciding transaction, and are written before it.
     """
     monkeypatch.setattr(changes, "MAX_OPERATIONS", 13)
     monkeypatch.setattr(large_change_runner, "STEP", 3)
@@ -36,14 +36,14 @@ async def directory(storage: TableStorage) -> Directory:
 
 @pytest.fixture
 def _nobody_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Changes are decided, and neither who asked for them nor who meets them applies them."""
+    """Changes are decided, but nobody applies them: not the request itself, and not another one that meets them."""
     monkeypatch.setattr(table_storage_module, "APPLY_SECONDS", 0)
     monkeypatch.setattr(group_snapshots, "READER_SECONDS", 0)
     monkeypatch.setattr(service_provider, "WRITER_SECONDS", 0)
 
 
 async def held(client: Client) -> Json:
-    """What a client finds in the directory, by name: users without what says when, groups with their members' names.
+    """What a client finds in the directory, by name: users without id, meta and groups; groups with members' names.
 
     The groups that users show must be those whose members they are.
     """

@@ -1,4 +1,4 @@
-"""A small directory on a table of its own, for tests that look at one change from all sides."""
+"""A small directory on a table of its own, for tests that look at one change as different clients see it."""
 
 from dataclasses import dataclass
 
@@ -31,6 +31,6 @@ class Directory:
         return len(await read_memberships(self.storage.rows, TENANT, keys.members(self.group["id"])))
 
     async def swept(self) -> None:
-        """What was left unfinished is finished."""
+        """All large changes are finished."""
         swept = await self.storage.sweep(before=FAR_FUTURE, seconds=20)
         assert swept.left == 0

@@ -1,4 +1,4 @@
-"""Rows on which things go wrong, in this process: calls that fail as a network makes them fail, deaths, and pauses.
+"""Rows on which calls fail, in this process: as a network makes them fail, or because the process dies, or pauses.
 
 tests/faults/proxy.py and transport.py do the same to calls over HTTP.
 """
@@ -30,21 +30,21 @@ class Fault(StrEnum):
     REFUSED = auto()
     """The connection breaks before anything is sent."""
     RESET = auto()
-    """It is carried out, and the connection breaks before the answer."""
+    """It is made, and the connection breaks before the answer."""
     BUSY = auto()
-    """503 ServerBusy; nothing is carried out."""
+    """503 ServerBusy; nothing is done."""
     FAILED = auto()
-    """500 InternalError; nothing is carried out."""
+    """500 InternalError; nothing is done."""
     TIMED_OUT = auto()
-    """500 OperationTimedOut, though it is carried out: what Table Storage says when it is not sure itself."""
+    """500 OperationTimedOut, although it is made: Table Storage says this when it does not know itself."""
     SILENT = auto()
-    """It is carried out; no answer comes for a long time."""
+    """It is made; no answer comes for a long time."""
     SLOW = auto()
     """The answer takes a while."""
     EMPTY_PAGE = auto()
     """A range read is answered by an empty page and a token; other calls are made."""
     CONFLICT = auto()
-    """A transaction meets another one, and nothing of it is carried out; other calls are made."""
+    """A transaction meets another one, and nothing of it is done; other calls are made."""
 
 
 NOTHING_HAPPENS = frozenset({Fault.REFUSED, Fault.BUSY, Fault.FAILED})
@@ -55,10 +55,10 @@ BREAKING = sorted(NOTHING_HAPPENS | ANSWER_IS_LOST)
 
 
 class FaultyRows(WrappedRows):
-    """Rows behind a faulty network. What was not answered is sent again as `AzureRows` does it: `RETRIES` times.
+    """Rows behind a faulty network. A call without an answer is sent again as `AzureRows` does it: `RETRIES` times.
 
-    `fault` is asked for each attempt; None: the call is made. It is told the number of the attempt, and how many about
-    the same were before. `before` is awaited first, with the kind of the call.
+    `fault` is asked for each attempt; None: the call is made. It is told the number of the attempt, and how many
+    attempts with the same keys came before. `before` is awaited first, with the kind of the call.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class FaultyRows(WrappedRows):
 
 
 class StumblingRows(WrappedRows):
-    """Rows whose calls take now more and now fewer turns of the event loop, so that others come between."""
+    """Rows whose calls take a random number of turns of the event loop, so that other calls come between."""
 
     def __init__(self, rows: Rows, chance: Random) -> None:
         super().__init__(rows)
@@ -129,14 +129,14 @@ class StumblingRows(WrappedRows):
 
 
 class ProcessDied(BaseException):
-    """Nothing of ours may catch this: the process is no more."""
+    """No code of the product may catch this: the process is dead."""
 
 
 @dataclass
 class Death:
     """The process dies right before or right after this call, counted from 0; None: it lives.
 
-    `calls` are the calls it came to, of which each writes, or does not.
+    `calls` are the calls that it reached: whether each of them writes.
     """
 
     call: int | None = None

@@ -1,8 +1,8 @@
-"""What a directory should hold, and whether requests that were under way together explain what it does hold.
+"""What a directory should hold, and whether requests that ran at the same time explain what it does hold.
 
 The promise (docs/storage.md): a request happens whole, at one moment between its sending and its answer, with one
-exception. A PATCH that only adds or removes members demands nothing of the group's state, so that such requests do not
-contend: each of its memberships has a moment of its own.
+exception. A PATCH that only adds or removes members demands no state of the group, so such requests do not contend.
+Each of its memberships has a moment of its own.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -87,10 +87,10 @@ class Edges:
 
 @dataclass(frozen=True)
 class Request:
-    """A request with its effect. `touch` is the URL by which somebody comes across what it was about.
+    """A request with its effect. `touch` is the URL of the resource that it is about.
 
-    `creates` is the endpoint of what it creates, and `name` the name of that. Of a request with `edges` the effect is
-    that of its answer alone.
+    `creates` is the endpoint of what it creates, and `name` the name of that. If a request has `edges`, its effect is
+    only what its answer says.
     """
 
     method: str
@@ -105,7 +105,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A request and the status it was answered with; None when whoever asked does not know whether it happened."""
+    """A request and the status of its answer; None when the client does not know whether it happened."""
 
     request: Request
     status: int | None
@@ -114,7 +114,7 @@ class Outcome:
     def agrees(self, status: int, before: Model) -> bool:
         """Whether the request may have been answered as it was where it had to be answered with `status`.
 
-        Of several who delete the same resource, each may be told that it is gone.
+        If several requests delete the same resource, each of them may be told that it is gone.
         """
         if self.status is None:
             return status < 300
@@ -125,7 +125,7 @@ class Outcome:
 def explained(before: Model, outcomes: Sequence[Outcome], after: Model) -> bool:
     """Whether some order of the requests leads from one state to the other and gives the answers that were given.
 
-    Whoever got no answer may have happened whole, or not at all.
+    A request without an answer may have happened whole, or not at all.
     """
     named = [_with_id(outcome, before, after) for outcome in outcomes]
     certain = [item for item in named if item.status is not None]
@@ -138,7 +138,7 @@ def explained(before: Model, outcomes: Sequence[Outcome], after: Model) -> bool:
 
 
 def _with_id(outcome: Outcome, before: Model, after: Model) -> Outcome:
-    """The outcome with the id of what was created without the client's being told."""
+    """The outcome with the id of a resource that was created, although the client got no answer."""
     if outcome.request.creates is None or outcome.status is not None:
         return outcome
     kind: dict[str, User] | dict[str, Group] = after.users if outcome.request.creates == "/Users" else after.groups
@@ -151,7 +151,7 @@ def _subsets[T](items: list[T]) -> Iterator[tuple[T, ...]]:
 
 
 def _leads(before: Model, order: Sequence[Outcome], happened: Sequence[Outcome], after: Model) -> bool:
-    """Whether these requests in this order, with the edges of the others anywhere between, lead there."""
+    """Whether these requests, in this order, lead to the state. The edges of the others may come anywhere between."""
     states = [before]
     for outcome in order:
         status, state = outcome.request.effect(states[-1], outcome.new_id)
@@ -185,7 +185,7 @@ def _without_edges(model: Model, loose: Sequence[Outcome]) -> Model:
 def _finals(
     states: Sequence[Model], order: Sequence[Outcome], loose: Sequence[Outcome], group: str, member: str
 ) -> set[bool]:
-    """Whether the edge can be there in the end, and whether it can be absent, when all who add and remove it have."""
+    """Whether the edge can exist in the end, and whether it can be absent, after all requests that add or remove it."""
     every = [item.request.edges for item in loose if item.request.edges is not None]
     mine = frozenset(n for n, some in enumerate(every) if some.group == group and member in some.members)
     mine -= {n for n in mine if loose[n].status not in (204, None)}
@@ -208,7 +208,7 @@ def _after(state: Model, outcome: Outcome, group: str, member: str, *, there: bo
 def _joined(
     now: set[tuple[bool, frozenset[int]]], joins: Sequence[bool], *, exists: bool
 ) -> Iterator[tuple[bool, frozenset[int]]]:
-    """Each state of the edge, and those that any of the ones left to act can lead to, one after the other."""
+    """Each state of the edge, and the states to which the requests that are left can lead, one after the other."""
     for there, left in now:
         yield there, left
         for number in left:

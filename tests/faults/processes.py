@@ -31,7 +31,7 @@ class Trouble:
 
 
 class Processes:
-    """The processes that serve one new table. Chance says how long the calls of each take."""
+    """The processes that serve one new table. How long their calls take is random."""
 
     def __init__(self, seed: int) -> None:
         self._rows = MemoryRows()

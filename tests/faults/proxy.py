@@ -1,4 +1,4 @@
-"""An HTTP proxy before Azurite on which things go wrong: one function says what happens to which call."""
+"""An HTTP proxy before Azurite on which calls fail: one function says what happens to which call."""
 
 import asyncio
 import re
@@ -21,7 +21,7 @@ REFUSALS = {
     Fault.FAILED: (500, "InternalError"),
     Fault.CONFLICT: (409, "OperationAborted"),
 }
-"""What is said where nothing is carried out."""
+"""The answer to a call that is not made."""
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "host"}
 _RESUMED = "resumed"

@@ -40,7 +40,7 @@ def device_files(folder: Path, *indexed: str, unique: str = "", case_exact: str 
 
 
 class FirstStorage(TableStorage):
-    """The storage as version 0.1 has it: it knows no record, takes every declared index for complete."""
+    """The storage of version 0.1: it knows no record, and takes every declared index for complete."""
 
     async def complete_indexes(self, tenant: str, indexes: frozenset[Index]) -> frozenset[Index]:
         del tenant
@@ -58,7 +58,7 @@ class FirstStorage(TableStorage):
 
 
 async def _permitted(*_: object) -> None:
-    """Version 0.1 asks nobody."""
+    """Version 0.1 needs no permission."""
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Instance:
         return sorted(item["displayName"] for item in await self.client.found("/Devices", filter_text))
 
     async def plan(self, filter_text: str, url: str = "/Devices") -> str:
-        """How such a search is run, as the log says."""
+        """The plan of such a search, as the log says it."""
         self.plans.clear()
         await self.client.found(url, filter_text)
         return self.plans[-1]
@@ -131,7 +131,7 @@ class Rollout:
         pause: Callable[[float], Awaitable[object]] | None = None,
         progress: Callable[[int], object] = lambda _: None,
     ) -> Reindexed:
-        """What `admin reindex` with the files of this instance comes to."""
+        """The result of `admin reindex` with the files of this instance."""
         given = Surroundings(self.clock, pause or self.pause, progress)
         return await reindex(instance.storage.rows, TENANT, instance.declared, given)
 
@@ -163,7 +163,7 @@ def _indexing_users(catalogue: Catalogue, users_by: tuple[str, ...]) -> Catalogu
 
 @contextmanager
 def searches_planned() -> Iterator[list[str]]:
-    """The plans of all searches of the block, as the log names them."""
+    """The plans of all searches in the block, as the log names them."""
     log, handler = logging.getLogger("scim_core.service.search"), _PlanLog()
     level = log.level
     log.addHandler(handler)

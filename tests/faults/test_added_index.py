@@ -229,7 +229,7 @@ async def test_of_many_creations_each_is_looked_at_for_a_few_minutes_only(
 
 
 async def test_users_get_an_index_that_the_files_of_this_version_lack(rollout: Rollout) -> None:
-    """As a later version would add it: an instance of this version writes the same users without it."""
+    """A later version might add it: an instance of this version writes the same users without it."""
     later, now = rollout.instance(users_by=("nickName",)), rollout.instance()
     ann = await later.client.user("ann", nickName="Duke")
     assert await later.plan('nickName eq "duke"', "/Users") == "index nickName, exact"

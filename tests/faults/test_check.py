@@ -28,7 +28,7 @@ class Place:
     environment: dict[str, str] | None = None
 
     async def write(self, verb: Verb, key: str, **properties: str) -> None:
-        """One row, past all rules."""
+        """Writes one row, without any check."""
         await self.storage.rows.transact(TENANT, [RowOperation(verb, Role.INDEX, key, dict(properties))])
 
     async def found(self) -> list[Problem]:

@@ -35,7 +35,7 @@ MEMBERS = 10
 
 @dataclass
 class Directory:
-    """What every case starts with: twelve users; `full` has ten of them as members, `none` nobody.
+    """What every case starts with: twelve users; `full` has ten of them as members, `none` has no members.
 
     The first user is in four more groups.
     """
@@ -108,7 +108,7 @@ CASES = {
 
 
 async def survived(client: Client, case: Case, directory: Directory) -> bool:
-    """Whether the process lived through the operation, which then must have succeeded."""
+    """Whether the process survived the operation. Then the operation must have succeeded."""
     try:
         answer = await case.act(client, directory)
     except ProcessDied:
@@ -163,7 +163,7 @@ type Outcome = tuple[bool, Json]
 
 
 async def outcome(start: Start, case: Case, mortal: Rows, healthy: Rows, heals: str) -> Outcome:
-    """What comes of a case in a process that may die; every invariant holds afterwards."""
+    """The result of a case in a process that may die. Every invariant holds afterwards."""
     client = client_of(healthy)
     lived = await survived(client_of(mortal), case, start.directory)
     if heals == "touched":
@@ -180,14 +180,14 @@ async def outcome(start: Start, case: Case, mortal: Rows, healthy: Rows, heals: 
 async def deaths(
     start: Start, run: Callable[[Death], Awaitable[Outcome]], before_and_after: tuple[bool, ...] = (False, True)
 ) -> None:
-    """A process dies at each call of a run; what it was about has happened whole or not at all."""
+    """A process dies at each call of a run. Each time the operation has happened whole or not at all."""
     life = Death()
     lived, whole = await run(life)
     assert lived
     assert whole != start.held
     happened = []
     for number, writes in enumerate(life.calls):
-        # After a read the storage is as it was before it, and before a call as it was after the one before.
+        # A read changes nothing. And before a call the storage is as it was after the call before.
         for after in before_and_after if writes else before_and_after[:-1]:
             lived, found = await run(Death(number, after=after))
             assert not lived

@@ -42,18 +42,18 @@ class Stepped:
     sleeps: bool = False
 
     async def before_a_call(self) -> None:
-        """Waits for its turn."""
+        """Waits until the operation may take a step."""
         self.waits.set()
         await self.may_go.wait()
         self.may_go.clear()
 
     async def step(self) -> bool:
-        """Whether the operation has ended by one more call."""
+        """Makes one more call. Returns whether the operation has ended with it."""
         self.may_go.set()
         return await self.comes_to_a_call()
 
     async def comes_to_a_call(self) -> bool:
-        """Whether it ended instead. Afterwards all of it waits."""
+        """Whether the operation ended instead. Otherwise all of it waits afterwards."""
         assert self.task is not None
         self.waits.clear()
         waits = asyncio.ensure_future(self.waits.wait())
@@ -70,7 +70,7 @@ _current: ContextVar[Stepped | None] = ContextVar("current", default=None)
 
 
 class SteppedRows(WrappedRows):
-    """Rows whose calls wait for their operation's turn; what is no such operation goes on at once."""
+    """Rows whose calls wait until their operation may take a step. Calls of no operation go on at once."""
 
     async def _made[T](self, kind: str, about: tuple[str, ...], call: Call[T], *, repeatable: bool = True) -> T:
         if (operation := _current.get()) is not None:

@@ -235,7 +235,7 @@ async def test_a_member_change_does_not_take_for_done_what_a_large_change_before
 
 
 async def test_a_version_that_others_have_seen_does_not_come_back(directory: Directory) -> None:
-    """The answer to an addition is lost; meanwhile a reader sees the version and another client moves it on."""
+    """The answer to an addition is lost. Then a reader sees the version, and another client changes it."""
     client, group = directory.client, directory.group
     seen: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Whatever is asked, by however many at once, and whatever fails meanwhile, the directory is what a model says.
+"""The directory is what a model says, for all requests, any number of them at the same time, and all failures.
 
 Requests of every kind go to several processes that serve one table, on a network with faults; some of the processes
 die. Afterwards the directory holds what some order of the requests leads to, where those that were not answered
@@ -143,7 +143,7 @@ class Directory(RuleBasedStateMachine):
     async def _sent(
         self, wanted: Sequence[tuple[Wish, Process]], heals: str = "", observed: Observed = frozenset()
     ) -> Sequence[Answer | BaseException]:
-        """The requests are sent, what they may have left unfinished is healed, and they explain what is there now."""
+        """The requests are sent, and unfinished changes are finished. Then the requests explain what is there."""
         requests = [(wish.request(self.known), process) for wish, process in wanted]
         answered = asyncio.Event()
         observers = [asyncio.create_task(getattr(self, f"_{name}")(answered)) for name in sorted(observed)]
@@ -169,7 +169,7 @@ class Directory(RuleBasedStateMachine):
         return answers
 
     async def _reads(self, until: asyncio.Event) -> None:
-        """Readers are answered with what may be, while others write."""
+        """Readers get answers that are possible, while others write."""
         while not until.is_set():
             for url in ("/Groups", "/Users"):
                 answer = await self.processes.healthy[1].client.get(url, count=1000)
@@ -180,13 +180,13 @@ class Directory(RuleBasedStateMachine):
                     self._require(len(related) == len(set(related)), item)
 
     async def _sweeps(self, until: asyncio.Event) -> None:
-        """The sweep gives up what is not decided yet, and goes on with what is, while others are at it."""
+        """The sweep abandons undecided changes and applies decided ones, while requests work on the same changes."""
         while not until.is_set():
             await self.processes.healthy[1].storage.sweep(before=FAR_FUTURE, seconds=30)
             self.counted["sweeps"] += 1
 
     async def _heal(self, requests: Sequence[Request], heals: str) -> None:
-        """Somebody comes across what the requests were about, or the sweep runs."""
+        """A client asks for the resources that the requests were about, or the sweep runs."""
         healthy = self.processes.healthy[1]
         if heals == "touched":
             for request in requests:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("_small_transactions")
 
 
 async def replaced(directory: Directory, *, applied: bool = False) -> list[str]:
-    """The ids of the members after all but the first have joined and the first has left, as was decided."""
+    """The ids of the members by the decided change: the first one has left, all others have joined."""
     members = references(*directory.users[1:])
     answer = await directory.client.patch(path(directory.group), {"op": "replace", "path": "members", "value": members})
     assert answer.status == 204

@@ -29,7 +29,7 @@ MEDIA_TYPE = "application/scim+json"
 
 @dataclass
 class Service:
-    """Two endpoints of one directory, which requests go to in turn, and the storage behind them."""
+    """Two endpoints of one directory, and the storage behind them. Requests go to them alternately."""
 
     clients: list[httpx.AsyncClient]
     storage: TableStorage
@@ -39,7 +39,7 @@ class Service:
         self._turns = cycle(self.clients)
 
     async def send(self, method: str, url: str, body: Json | None = None, **headers: str) -> httpx.Response:
-        """The answer of the endpoint whose turn it is."""
+        """The answer of the endpoint that comes next."""
         given = {} if body is None else {"content-type": MEDIA_TYPE, **headers}
         answer = await next(self._turns).request(method, f"/scim/v2{url}", json=body, headers=given)
         assert answer.status_code < 500 or answer.headers.get("retry-after"), answer.text

@@ -212,7 +212,7 @@ async def test_a_resource_with_more_rows_than_it_may_have_is_named(
     done = await rollout.reindexed(newer)
     assert set(done.complete) == {"Device.displayName"}
     assert len(done.conflicts) == 4
-    assert "more values than it can be found by" in str(done.conflicts[0])
+    assert "more values than can be indexed" in str(done.conflicts[0])
     assert await newer.devices(BONN) == [f"device {number}" for number in range(4)]
 
 
@@ -263,7 +263,7 @@ class Killed:
     rollout: Rollout
 
     async def at(self, call: int, *, after: bool) -> bool:
-        """Whether the run lived, which says that there are no more calls to die at."""
+        """Whether the run survived: then there are no more calls at which it can die."""
         rollout = Rollout(MemoryRows(), self.rollout.folder, self.rollout.plans)
         newer = await filled(rollout, 3)
         killed = rollout.instance("displayName", "site", rows=MortalRows(rollout.rows, Death(call, after)))

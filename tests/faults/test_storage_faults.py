@@ -31,7 +31,7 @@ MANY = "many members are added"
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Repetitions come at once, and silence is borne for less than a second."""
+    """Repetitions come at once, and a call waits less than a second for an answer."""
     monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.001)
     monkeypatch.setattr(client, "READ_SECONDS", 0.3)
     monkeypatch.setattr(azure_rows, "CALL_SECONDS", 1)
@@ -44,7 +44,7 @@ async def start() -> Start:
 
 @dataclass(frozen=True)
 class Faulty:
-    """A client of a directory behind a network that fails, and a storage that reaches the same one past it."""
+    """A client of a directory behind a network that fails, and a storage that reaches the same directory without it."""
 
     between: FaultyRows | Proxy
     client: Client
@@ -141,7 +141,7 @@ async def test_so_it_does_where_the_service_says_409(start: Start, over_http: Fa
 
 
 async def stops_answering(start: Start, faulty: Faulty, fault: Fault, name: str, works: int) -> None:
-    """After some calls that work the storage answers no more: 503, or the operation has happened."""
+    """After some calls that work, the storage answers no more: the client gets 503, or the operation has happened."""
     faulty.between.fault = lambda number, _: fault if number >= works else None
     started = time.monotonic()
     answer = await CASES[name].act(faulty.client, start.directory)

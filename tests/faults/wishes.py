@@ -1,4 +1,4 @@
-"""Requests as Hypothesis draws them: before it is known which resources there are, these are numbers."""
+"""Requests as Hypothesis draws them. They name resources by numbers, because the resources are not known yet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -26,7 +26,7 @@ externals = st.sampled_from([None, "x1", "x2", "X2"])
 
 @dataclass
 class Known:
-    """The ids that numbers stand for: what there is, and now and then what is gone."""
+    """The ids that numbers stand for: of resources that exist, and sometimes of deleted ones."""
 
     model: Model = field(default_factory=Model)
     gone: list[str] = field(default_factory=lambda: [NEVER])
@@ -155,7 +155,7 @@ class ChangeGroup:
 
 @dataclass(frozen=True)
 class ChangeMembers:
-    """PATCH that adds or removes members; with a name, it renames the group as well, and all of that at once."""
+    """PATCH that adds or removes members. With a name it also renames the group, all at one moment."""
 
     who: int
     joins: bool

@@ -194,7 +194,7 @@ DAMAGES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "follows the trailer": lambda lines: [*lines, lines[1]],
     "no JSON object": lambda lines: [*lines[:1], b"[]\n", *lines[1:]],
     "is no row": lambda lines: [*lines[:1], b"{}\n", *lines[1:]],
-    "neither text nor true": lambda lines: [*lines[:1], b'{"key": "User:1", "row": {"id": 1}}\n', *lines[1:]],
+    "not text, true or false": lambda lines: [*lines[:1], b'{"key": "User:1", "row": {"id": 1}}\n', *lines[1:]],
     "does not end": lambda lines: [*lines[:-1], lines[-1][:-1]],
     "has version 2": lambda lines: [lines[0].replace(b'"version":1', b'"version":2'), *lines[1:]],
     "does not start with the header": lambda lines: lines[1:],

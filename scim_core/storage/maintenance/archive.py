@@ -1,12 +1,12 @@
-"""An export as a file: NDJSON, a line each for the header, every row, and the trailer that proves the file whole.
+"""An export as a file of NDJSON: a line for the header, a line for each row, and the trailer, which proves it whole.
 
     {"format": "scim-directory", "version": 1, "tenant": "default", "started": "2026-11-25T02:15:00.000000Z"}
     {"key": "User:0190...", "row": {"id": "0190...", "version": "...", "d0": "..."}}
     {"key": "member:0190...:0191...", "row": {...}, "again": true}
     {"rows": 2, "sha256": "..."}
 
-The digest is of all bytes before the trailer. `again` marks a row that changed while the export ran: it replaces what
-an earlier line says of the same key. Pure: bytes in, bytes out. docs/operate.md describes the format for people.
+The digest is of all bytes before the trailer. A line with `again` is of a row that changed while the export ran: it
+replaces an earlier line of the same key. Pure: bytes in, bytes out. docs/operate.md describes the format for people.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ from scim_core.model import Column
 
 FORMAT = "scim-directory"
 VERSION = 1
-"""Moves with the layout of rows (docs/storage.md): an import refuses what a later layout wrote."""
+"""Changes with the layout of rows (docs/storage.md): an import refuses the file of a later layout."""
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
-"""A row holds 1 MiB; as JSON with every character escaped, six times as much. A longer line is no line of ours."""
+"""A row holds 1 MiB: six times as much as JSON with every character escaped. A longer line is no line of an export."""
 
 
 class ArchiveError(Exception):
@@ -39,7 +39,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row, at its number in the file, the header being 0. With `again` it replaces an earlier line of its key."""
+    """One row and the number of its line; the header has 0. With `again` it replaces an earlier line of its key."""
 
     number: int
     key: str
@@ -65,11 +65,11 @@ class Writer:
         return self._noted({"key": key, "row": dict(properties)} | ({"again": True} if again else {}), rows=1)
 
     def trailer(self) -> bytes:
-        """The last line, without which the file is not whole."""
+        """The last line. A file without it is not whole."""
         return _line({"rows": self.rows, "sha256": self._digest.hexdigest()})
 
     def again(self, line: bytes) -> None:
-        """A line that an interrupted export has written already counts as written."""
+        """This line, which an interrupted export has written, counts as written."""
         self._digest.update(line)
         self.rows += "key" in _parsed(line, self.rows)
 
@@ -81,7 +81,7 @@ class Writer:
 
 
 def read(lines: Iterable[bytes]) -> Iterator[Header | Line]:
-    """The header, then every row. Raises ArchiveError for the first thing that is wrong, at the latest at the end."""
+    """The header, then every row. Raises ArchiveError for the first fault: some show only at the end of the file."""
     digest, rows, whole = hashlib.sha256(), 0, False
     for number, line in enumerate(lines):
         if whole:
@@ -98,7 +98,7 @@ def read(lines: Iterable[bytes]) -> Iterator[Header | Line]:
             rows += 1
         digest.update(line)
     if not whole:
-        raise ArchiveError("The file has no trailer: its export did not come to its end. Run the export again.")
+        raise ArchiveError("The file has no trailer: its export did not finish. Run the export again.")
 
 
 def header_of(content: Mapping[str, Any]) -> Header:
@@ -132,7 +132,7 @@ def _row(content: Mapping[str, Any], number: int) -> Line:
     if not isinstance(key, str) or not isinstance(properties, dict):
         raise ArchiveError(f"Line {number + 1} is no row.")
     if not all(isinstance(value, str | bool) for value in properties.values()):
-        raise ArchiveError(f"Line {number + 1} has a value that is neither text nor true nor false.")
+        raise ArchiveError(f"Line {number + 1} has a value that is not text, true or false.")
     return Line(number, key, properties, content.get("again") is True)
 
 

@@ -18,7 +18,7 @@ from scim_core.storage.tables.client import connect
 from scim_core.storage.tables.rows import Rows
 
 BLOCK_BYTES = 4 * 1024 * 1024
-"""Bytes that are kept in memory and sent at a time. A blob holds 50,000 blocks: 195 GiB, far beyond any tenant."""
+"""Bytes that are kept in memory and sent together. A blob holds 50,000 blocks: 195 GiB, far beyond any tenant."""
 
 _NAME = "%Y-%m-%dT%H%M%SZ.ndjson"
 
@@ -33,7 +33,7 @@ class Store(Protocol):
     """Where backups are kept."""
 
     async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
-        """There is a blob of this name with this content, or none when the content breaks off. Raises StorageError."""
+        """The blob of this name has this content. If the content breaks off, there is no blob. Raises StorageError."""
 
     async def close(self) -> None:
         """No connection is left open."""
@@ -43,7 +43,7 @@ class Container:
     """Blobs of one container, reached with the app's identity. A blob that is there is never replaced."""
 
     def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
-        # Imported here because it takes 100 ms that no start of an instance should pay for a nightly backup.
+        # Imported here because it takes 100 ms: only the nightly backup needs it, and not the start of an instance.
         from azure.storage.blob.aio import ContainerClient  # noqa: PLC0415
 
         self._client = ContainerClient.from_container_url(
@@ -70,7 +70,7 @@ class Container:
 async def back_up(settings: StorageSettings, container_url: str, clock: Callable[[], datetime]) -> int:
     """How many tenants were exported, each into a blob of its own: `{tenant}/{time}.ndjson`.
 
-    One that fails does not keep the others from theirs. Raises BackupFailed when any did, StorageError.
+    If one fails, the others are exported all the same. Raises BackupFailed when one failed, StorageError.
     """
     connection = connect(settings)
     if connection.credential is None:
@@ -107,7 +107,7 @@ async def _back_up(rows: Rows, store: Store, tenant: str, clock: Callable[[], da
 
 
 async def _blocks(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in pieces of BLOCK_BYTES at least, the last one aside: a line is too small to be sent alone."""
+    """The same bytes in pieces of at least BLOCK_BYTES, except the last one: a line is too small to be sent alone."""
     piece = bytearray()
     async for line in lines:
         piece += line

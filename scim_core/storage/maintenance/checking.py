@@ -1,4 +1,4 @@
-"""Looks at all rows of a tenant for what breaks an invariant, and mends it."""
+"""Looks at all rows of a tenant, finds what breaks an invariant, and mends it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ class Checked:
 async def check(
     rows: Rows, tenant: str, progress: Callable[[int], object] = lambda _: None, declared: Declared = NOTHING
 ) -> Checked:
-    """What the rows of this tenant break, in the order of their keys; `progress` is told of rows as they are read.
-    Then what is missing in the indexes that the files declare.
+    """What the rows of this tenant break, in key order; then what is missing in the indexes that the files declare.
 
-    The rows may change while they are read, so whatever was found is looked at again, in rows read together.
+    `progress` is told how many rows were read. Rows may change while they are read. So each finding is looked at
+    again, in rows that are read together.
     """
     snapshot: dict[str, dict[str, Any]] = {}
     async for page in read_pages(rows, tenant, keys.everything(), select=SELECTED):
@@ -44,10 +44,10 @@ async def check(
 
 
 async def repair(rows: Rows, tenant: str, finding: Finding, declared: Declared = NOTHING) -> bool:
-    """Whether the finding is mended: what is missing is written where all it rests on is there, the rest is deleted.
+    """Whether the finding is mended. A missing row is written if all that it needs exists; everything else is deleted.
 
-    False when it could not be: another resource holds the unique value, others change the same rows, or it is an index
-    to be completed, which `reindex` does.
+    False: another resource has the unique value, others change the same rows, or an index is not complete, which
+    `reindex` mends.
     """
     match finding.problem:
         case Problem.INDEX_INCOMPLETE:
@@ -98,7 +98,7 @@ def _unchanged(finding: Finding, row: Row, properties: dict[str, Column] | None 
 
 
 async def _complete(rows: Rows, tenant: str, finding: Finding, row: Row) -> None:
-    """The other half is written, if both ends are there: a membership was meant. Else this half goes."""
+    """If both ends exist, a membership was meant: the other half is written. Otherwise this half is deleted."""
     ends = (
         keys.resource(GROUP, row.properties["group"]),
         keys.resource(row.properties["type"], row.properties["member"]),
@@ -115,7 +115,7 @@ async def _complete(rows: Rows, tenant: str, finding: Finding, row: Row) -> None
 
 
 async def _sever(rows: Rows, tenant: str, properties: dict[str, Any]) -> None:
-    """Both rows of the membership are gone. One of them, or by now both, may not be there."""
+    """Both rows of the membership are gone. One of them, or both, may have been gone before."""
     group_id, member_id = properties["group"], properties["member"]
     both = (keys.member(group_id, member_id), keys.member_of(member_id, group_id))
     found = await side_by_side(rows.get(tenant, key, select="id") for key in both)
@@ -125,5 +125,5 @@ async def _sever(rows: Rows, tenant: str, properties: dict[str, Any]) -> None:
 
 
 def _told(properties: dict[str, Any]) -> dict[str, Any]:
-    """What the row says: a property that was asked for and is not there is answered as None."""
+    """What the row says, without None: that is the answer for a property that the row does not have."""
     return {name: value for name, value in properties.items() if value is not None}

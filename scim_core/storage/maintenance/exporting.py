@@ -1,9 +1,9 @@
-"""Reads a tenant's directory for an export. What follows from other rows is left out: index rows, the second row of
-each membership, bookmarks.
+"""Reads a tenant's directory for an export. Rows that an import can make are left out: index rows, the second row of
+each membership, page positions.
 
-Tables have no snapshots. Rows are walked in the order of their keys; rows that changed meanwhile are read again at the
-end, until a round finds none. So the export shows every resource as it was at a moment between its start and its end;
-an import makes the rest fit (importing.py).
+Tables have no snapshots. Rows are read in the order of their keys. Rows that changed during the export are read again
+at the end, until a round finds none. So the export shows each resource as it was at a moment between its start and its
+end. An import makes the rest fit (importing.py).
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -18,21 +18,21 @@ from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.rows import Row, Rows, Token, read_pages
 
 FOLLOWING = frozenset({"memberOf", "bookmark", "indexes"})
-"""Kinds of rows that an import makes of others or does without; so are all kinds with a full stop, the index rows."""
+"""Kinds of rows that an import makes, or does not need. All kinds with a full stop, the index rows, are such too."""
 
 SKEW = timedelta(seconds=10)
 """How far this machine's clock may be ahead of Table Storage's."""
 
 MAX_ROUNDS = 5
-"""How often rows that changed meanwhile are read again. Each round takes a fraction of the one before."""
+"""How often rows that changed during the export are read again. Each round takes a fraction of the one before."""
 
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 async def tenants(rows: Rows) -> AsyncIterator[str]:
-    """Every partition with a directory, or with what is of all tenants together; a colon tells these apart.
+    """Every partition with a directory, and those of all tenants together, whose names have a colon.
 
-    Raises StorageError for a partition whose tenant its name does not tell.
+    Raises StorageError for a partition whose name does not tell its tenant.
     """
     partition = await rows.partition_after("")
     while partition is not None:
@@ -53,8 +53,8 @@ async def export(
 ) -> AsyncGenerator[bytes]:
     """The lines of the export, from the first or from where an interrupted one ended.
 
-    `progress` is told of rows as they are walked. Changes that are pending are applied first.
-    Raises StorageError when one cannot be, StorageBusy.
+    `progress` is told how many rows were read. Pending changes are applied first.
+    Raises StorageError when one of them cannot be applied, StorageBusy.
     """
     writer = resumed.writer if resumed else Writer()
     started = resumed.started if resumed else clock()
@@ -72,7 +72,7 @@ async def export(
 
 
 class Resumed:
-    """Where an export that was interrupted stands, by the lines that it has written. Raises ArchiveError."""
+    """How far an interrupted export has come, as the lines that it has written tell. Raises ArchiveError."""
 
     def __init__(self, header: Header) -> None:
         self.writer = Writer()
@@ -89,7 +89,7 @@ def exported(row: Row) -> dict[str, Column]:
     properties = {name: value for name, value in row.properties.items() if name not in ("PartitionKey", "RowKey")}
     for name, value in properties.items():
         if not isinstance(value, str | bool):
-            raise StorageError(f"The property {name} of a row is neither text nor true nor false: no code of ours.")
+            raise StorageError(f"The property {name} of a row is not text, true or false: another program wrote it.")
     return properties
 
 
@@ -110,7 +110,7 @@ async def _apply_pending(rows: Rows, tenant: str) -> None:
 
 
 async def _walk(rows: Rows, tenant: str, after: str | None) -> AsyncIterator[list[tuple[str, dict[str, Column]]]]:
-    """The rows that are exported, page after page; kinds that are not are jumped over, not read."""
+    """The rows that are exported, page after page. Kinds that are not exported are jumped over."""
     whole = keys.everything()
     low = whole.low if after is None else after + BELOW_ALL
     while True:
@@ -137,7 +137,7 @@ def _until_skipped(page: list[Row]) -> tuple[list[tuple[str, dict[str, Column]]]
 async def _changed(
     rows: Rows, tenant: str, since: datetime, clock: Callable[[], datetime]
 ) -> AsyncIterator[list[tuple[str, dict[str, Column]]]]:
-    """The rows that changed since the walk began, round after round, each from where the one before began."""
+    """The rows that changed since the walk began. Each round reads what changed since the one before it began."""
     told: dict[str, str] = {}
     for _ in range(MAX_ROUNDS):
         begun, before = clock() - SKEW, len(told)

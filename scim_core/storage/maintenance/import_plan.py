@@ -1,7 +1,7 @@
-"""What of an export is written into an empty tenant. Pure: lines in, decisions out.
+"""Decides which lines of an export are written into an empty tenant. Pure: lines in, decisions out.
 
-Tables have no snapshots, so an export that ran beside changes can hold what does not fit together. A plan, made of the
-whole file, leaves out what cannot stand, and counts it.
+Tables have no snapshots. If the directory changed during the export, the lines may not fit together. A plan is made of
+the whole file. It leaves out what does not fit, and counts it.
 """
 
 from collections.abc import Iterable
@@ -55,7 +55,7 @@ class ImportPlan:
         return plan
 
     def has(self, line: Line) -> bool:
-        """Whether this line is written: it is the last one of its key, and what it rests on is written too."""
+        """Whether this line is written: it is the last one of its key, and the rows that it needs are written too."""
         if self._last.get(line.key, line.number) != line.number:
             return False
         if self._is_plain:
@@ -68,7 +68,7 @@ class ImportPlan:
         return line.key in self._resources
 
     def properties(self, line: Line) -> dict[str, Column]:
-        """The row of a line, with its index rows; one that waits for a change that is not there waits no longer."""
+        """The row of a line, with its index rows. If its pending change is not in the file, it has none any more."""
         properties = self._indexes.properties(line) if line.key in self._resources else line.properties
         change_id = line.properties.get("pending")
         change_key = f"pending:{line.key.partition(':')[2]}"
@@ -82,7 +82,7 @@ class ImportPlan:
 
     @property
     def conflicts(self) -> tuple[Conflict, ...]:
-        """Why declared indexes are not complete after the import."""
+        """Why some declared indexes are not complete after the import."""
         return self._indexes.conflicts
 
     def record(self, now: datetime) -> IndexRecord:
@@ -91,7 +91,7 @@ class ImportPlan:
 
     @property
     def _is_plain(self) -> bool:
-        """Whether these are rows of all tenants together, which rest on nothing and from which nothing follows."""
+        """Whether these are rows of all tenants together. They need no other rows, and no index rows follow."""
         return ":" in self.tenant
 
     def _note(self, line: Line) -> None:
@@ -119,9 +119,9 @@ class ImportPlan:
         return key in self._resources or key in self._large_changes
 
     def _overtake(self) -> None:
-        """Of two resources with one unique value, the one that was changed last has it.
+        """If two resources have one unique value, the one that was changed last keeps it.
 
-        The other had let go of it, or was deleted, while the export ran.
+        The other one had given it up, or was deleted, while the export ran.
         """
         holders: dict[str, str] = {}
         lost = set()
@@ -148,7 +148,7 @@ class ImportPlan:
 
 
 def _is_unique(index_key: str) -> bool:
-    """Whether one resource alone can have this index row: its key then does not end with an id."""
+    """Whether only one resource can have this index row: then its key does not end with an id."""
     return index_key.count(":") == 1
 
 

@@ -1,6 +1,6 @@
-"""The index rows that an import adds: those of declared indexes that the file's rows may not have been written for.
+"""The index rows that an import adds: rows in declared indexes that may not have existed at the time of the export.
 
-An index in which two resources of the file would have the same unique value is left out whole: nothing is merged.
+If two resources of the file have the same unique value, the whole index is left out: nothing is merged.
 """
 
 from collections.abc import Collection
@@ -16,7 +16,7 @@ from scim_core.storage.tables.service_limits import MAX_INDEX_ROWS
 
 
 class ImportedIndexes:
-    """First every resource of the file is noted, then it is decided which indexes are written."""
+    """First all resources of the file are noted. Then it is decided which indexes are written."""
 
     def __init__(self, declared: Declared) -> None:
         self._declared = declared
@@ -36,7 +36,7 @@ class ImportedIndexes:
         self._crowded[line.key] = frozenset(crowded)
 
     def decide(self, resources: Collection[str]) -> None:
-        """What stands against an index, among those resources that are written."""
+        """Finds what makes an index impossible, among the resources that are written."""
         holders: dict[str, str] = {}
         conflicts = []
         for resource in sorted(self._unique.keys() & set(resources)):

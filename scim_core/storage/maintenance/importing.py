@@ -1,7 +1,7 @@
-"""Writes an export into an empty tenant: every row as it was, and the rows that follow from them.
+"""Writes an export into an empty tenant: every row as it was, and the index rows and second rows that follow from it.
 
-An import that was interrupted goes on where it stood: a bookmark in the tenant's partition moves in the same
-transaction as the rows. Afterwards what is stored is read and compared with what was to be written.
+An interrupted import goes on where it ended: a row in the tenant's partition says how far it has come, and changes in
+the transaction that writes the lines. At the end all that is stored is read and compared with the file.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ from scim_core.storage.tables.rows import Rows, read_pages
 from scim_core.storage.tables.service_limits import MAX_OPERATIONS, require_entity
 
 MAX_BYTES = 3 * 1024 * 1024
-"""Bytes of rows in one transaction, which holds 4 MiB with all that stands around them."""
+"""Bytes of rows in one transaction. It holds 4 MiB, which includes what stands around the rows."""
 
-BOOKMARK = keys.bookmark("import")
+PROGRESS_ROW = keys.bookmark("import")
 """The row that says how far an import has come."""
 
 _DIRECTORY = (
@@ -35,7 +35,7 @@ _DIRECTORY = (
     KeyRange(keys.of_kind("bookmark").high, keys.of_kind("indexes").low),
     KeyRange(keys.of_kind("indexes").high, keys.everything().high),
 )
-"""All rows but bookmarks and the record of complete indexes: a tenant without any of these is empty."""
+"""All rows except page positions and the record of complete indexes: a tenant without such rows is empty."""
 _SPACE = 1 << 256
 
 
@@ -59,7 +59,7 @@ class Content:
     digest: int = 0
 
     def add(self, key: str, properties: dict[str, Column]) -> None:
-        """The row counts."""
+        """The row is in the content."""
         text = json.dumps([key, properties], sort_keys=True, separators=(",", ":"))
         self.rows += 1
         self.digest = (self.digest + int.from_bytes(hashlib.sha256(text.encode()).digest())) % _SPACE
@@ -75,7 +75,7 @@ async def restore(
     clock: Clock = utc_now,
     progress: Callable[[int], object] = lambda _: None,
 ) -> int:
-    """How many lines were written, now and before an interruption. `digest` names the file, `lines` reads it.
+    """How many lines were written, also before an interruption. `digest` identifies the file, `lines` reads it.
 
     Raises NotEmpty, HalfRestored, NotRestored, ArchiveError, StorageBusy.
     """
@@ -83,7 +83,7 @@ async def restore(
     try:
         await writer.begin()
     except NotEmpty:
-        # Perhaps it is all there: the import was interrupted between its last step and its exit.
+        # The import may be whole: it was interrupted between its last step and its exit.
         if (expected := _content(plan, lines())) != await stored(rows, tenant):
             raise
         return expected.rows
@@ -100,7 +100,7 @@ async def restore(
             await writer.add(item, properties)
     await writer.flush()
     if await stored(rows, tenant) != content:
-        raise NotRestored("The rows that are stored are not those of the file: was the tenant in use meanwhile?")
+        raise NotRestored("The stored rows are not those of the file: was the tenant in use during the import?")
     await writer.end(plan.record(clock()))
     for change in plan.pending():
         await large_change_runner.apply(rows, tenant, change.resource_id, large_change_runner.WHOLE_SECONDS)
@@ -136,7 +136,7 @@ def _operations(line: Line, properties: dict[str, Column]) -> Iterator[RowOperat
 
 
 class _Writer:
-    """Writes lines in their order, in transactions, each with the bookmark that says how far it comes."""
+    """Writes lines in their order, in transactions. Each of them writes how far the import has come."""
 
     def __init__(self, rows: Rows, tenant: str, digest: str) -> None:
         self._rows = rows
@@ -148,18 +148,21 @@ class _Writer:
         self._line = 0
 
     async def begin(self) -> None:
-        """The bookmark is there: of this import, interrupted, or a new one. Raises NotEmpty, HalfRestored."""
-        bookmark = await self._rows.get(self._tenant, BOOKMARK)
-        if bookmark is None:
+        """The progress row exists: that of this import before its interruption, or a new one.
+
+        Raises NotEmpty, HalfRestored.
+        """
+        progress = await self._rows.get(self._tenant, PROGRESS_ROW)
+        if progress is None:
             await self._require_empty()
-            await self._rows.transact(self._tenant, [self._bookmark(), *await self._old_record()])
-        elif bookmark.properties["archive"] != self._digest:
+            await self._rows.transact(self._tenant, [self._progress(), *await self._old_record()])
+        elif progress.properties["archive"] != self._digest:
             raise HalfRestored(f"The tenant {self._tenant} is half restored from another file: finish that import.")
         else:
-            self._done = int(bookmark.properties["line"])
+            self._done = int(progress.properties["line"])
 
     async def add(self, line: Line, properties: dict[str, Column]) -> None:
-        """The line will be written, unless it has been before the interruption."""
+        """The line will be written, if it was not written before the interruption."""
         if line.number <= self._done:
             return
         operations = list(_operations(line, properties))
@@ -171,22 +174,22 @@ class _Writer:
         self._line = line.number
 
     async def flush(self) -> None:
-        """All lines so far are written, and the bookmark moved; where it does not fit, the next one moves it."""
+        """All lines so far are written, and the progress row, if it fits: otherwise the next transaction writes it."""
         if self._operations:
-            moved = [self._bookmark()] if len(self._operations) < MAX_OPERATIONS else []
-            await self._rows.transact(self._tenant, [*self._operations, *moved])
+            progress = [self._progress()] if len(self._operations) < MAX_OPERATIONS else []
+            await self._rows.transact(self._tenant, [*self._operations, *progress])
         self._operations, self._bytes = [], 0
 
     async def end(self, record: IndexRecord) -> None:
-        """The bookmark is gone: the import has come to its end. The record says which indexes are complete by it."""
-        operations = [RowOperation(Verb.DELETE, Role.OTHER, BOOKMARK)]
+        """The import is finished: the progress row is gone. The record says which indexes are complete now."""
+        operations = [RowOperation(Verb.DELETE, Role.OTHER, PROGRESS_ROW)]
         if record.types:
             properties = record_properties(record)
             operations.append(RowOperation(Verb.UPSERT, Role.OTHER, keys.indexes(), properties))
         await self._rows.transact(self._tenant, operations)
 
     async def _old_record(self) -> list[RowOperation]:
-        """The record of what was in the tenant before says nothing of what will be."""
+        """The deletion of the tenant's old record: it says nothing of what is imported."""
         there = await self._rows.get(self._tenant, keys.indexes(), select="RowKey")
         return [RowOperation(Verb.DELETE, Role.OTHER, keys.indexes())] if there else []
 
@@ -195,5 +198,5 @@ class _Writer:
             if await read_range(self._rows, self._tenant, key_range, limit=1):
                 raise NotEmpty(f"The tenant {self._tenant} is not empty: an import restores into an empty one only.")
 
-    def _bookmark(self) -> RowOperation:
-        return RowOperation(Verb.UPSERT, Role.OTHER, BOOKMARK, {"archive": self._digest, "line": str(self._line)})
+    def _progress(self) -> RowOperation:
+        return RowOperation(Verb.UPSERT, Role.OTHER, PROGRESS_ROW, {"archive": self._digest, "line": str(self._line)})

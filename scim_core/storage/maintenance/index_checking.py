@@ -1,4 +1,4 @@
-"""What a check finds of the indexes that files declare: resources that are missing in one, and indexes to be built."""
+"""What a check finds in the indexes that the files declare: missing resources, and indexes that are not complete."""
 
 from collections.abc import AsyncIterator
 
@@ -15,7 +15,7 @@ from scim_core.storage.tables.rows import Rows, read_pages
 async def index_findings(rows: Rows, tenant: str, declared: Declared) -> AsyncIterator[Finding]:
     """Every resource that lacks a row in a complete index, and every index with resources that is not complete.
 
-    What is found is read once more before it is told: the service may be at work.
+    Each finding is read once more before it is reported, because the service may be running.
     """
     for of_type in by_type(declared, declared.indexes):
         complete = await _complete(rows, tenant, of_type)

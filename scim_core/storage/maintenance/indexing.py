@@ -1,6 +1,6 @@
-"""The index rows of one resource as the files of today ask for them: what is missing, and one transaction that adds it.
+"""The index rows that one resource needs by the files of today: which are missing, and one transaction that adds them.
 
-Which values a document has is known where schemas are; it is handed in as `Declared`.
+Only the schemas tell which values a document has. The caller hands in this knowledge as `Declared`.
 """
 
 import re
@@ -18,10 +18,10 @@ from scim_core.storage.tables.rows import Row, Rows
 from scim_core.storage.tables.service_limits import require_index_rows
 
 MAX_ATTEMPTS = 10
-"""How often one resource is tried while others change it."""
+"""How often one resource is tried again when others change it."""
 
 _FOLLOWING = re.compile(r"PartitionKey|RowKey|indexed|i[0-9]+")
-"""The properties of a resource's row that are made again: its keys, and what says where it is found."""
+"""The properties of a resource's row that are made again: its keys, and the list of its index rows."""
 
 
 class Declared(Protocol):
@@ -36,7 +36,7 @@ class Declared(Protocol):
 
 
 class NothingDeclared:
-    """The files of nobody: whoever looks at rows alone need not know any."""
+    """No files: for whoever looks at the rows only."""
 
     indexes: frozenset[Index] = frozenset()
 
@@ -77,7 +77,7 @@ def by_type(declared: Declared, indexes: frozenset[Index]) -> list[TypeIndexes]:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Why a resource cannot be in an index: `holder` has its unique value, or it has too many."""
+    """Why a resource cannot be in an index: `holder` has its unique value, or it has too many values."""
 
     index: str
     resource: str
@@ -87,12 +87,12 @@ class Conflict:
         """A sentence for an operator."""
         if self.holder:
             return f"{self.index}: {self.resource} has the same value as {self.holder}"
-        return f"{self.index}: {self.resource} has more values than it can be found by"
+        return f"{self.index}: {self.resource} has more values than can be indexed"
 
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """What became of one resource: whether rows were written, and what could not be."""
+    """The result for one resource: whether rows were written, and why others could not be."""
 
     written: bool = False
     conflicts: frozenset[Conflict] = frozenset()
@@ -100,7 +100,7 @@ class Indexed:
 
 @dataclass(frozen=True, slots=True)
 class IndexRows:
-    """The keys of the index rows that a resource's row lists, and of those that it is to list for these indexes."""
+    """The keys of the index rows that a resource's row lists, and of those that it should list for these indexes."""
 
     listed: frozenset[str]
     wanted: dict[str, Index]
@@ -110,7 +110,7 @@ class IndexRows:
 
     @classmethod
     def of(cls, row: Row, of_type: TypeIndexes) -> "IndexRows":
-        """What this row lists, and what it is to list."""
+        """What this row lists, and what it should list."""
         resource = entities.from_entity(of_type.resource_type, row.properties, row.etag)
         by_attribute = {index.attribute: index for index in of_type.indexes}
         wanted = {
@@ -128,26 +128,26 @@ class IndexRows:
 
     @property
     def missing(self) -> frozenset[str]:
-        """Keys that are to be listed and are not."""
+        """Keys that should be listed and are not."""
         return frozenset(self.wanted.keys() - self.listed)
 
     @property
     def stale(self) -> frozenset[str]:
-        """Keys of these indexes that are listed and are not to be."""
+        """Keys of these indexes that are listed and should not be."""
         return frozenset(key for key in self.listed - self.wanted.keys() if keys.kind_of(key) in self.kinds)
 
     @property
     def complete(self) -> bool:
-        """Whether the row is as it is to be."""
+        """Whether the row is as it should be."""
         return not self.missing and not self.stale and self.names <= self.names_listed
 
     @property
     def rows(self) -> int:
-        """How many index rows the resource has once its row is as it is to be."""
+        """How many index rows the resource has once its row is as it should be."""
         return len(self.listed - self.stale | self.missing)
 
     def properties(self, row: dict[str, Column]) -> dict[str, Column]:
-        """The row with what it is to list."""
+        """The row with what it should list."""
         kept = {name: value for name, value in row.items() if not _FOLLOWING.fullmatch(name) and value is not None}
         lines = "\n".join(sorted(self.listed - self.stale | self.missing))
         return kept | indexed_property(self.names_listed | self.names) | split("i", lines)
@@ -155,7 +155,7 @@ class IndexRows:
 
 @dataclass(slots=True)
 class _Attempts:
-    """One resource, tried until nobody comes between. `ours` are rows that are the resource's own and not listed."""
+    """One resource, tried until no other change comes between. `ours` are its own rows that its row does not list."""
 
     rows: Rows
     tenant: str
@@ -165,7 +165,7 @@ class _Attempts:
     conflicts: set[Conflict] = field(default_factory=set)
 
     def operations(self, row: Row, found: IndexRows) -> Iterator[RowOperation]:
-        """The transaction that makes the row and its index rows what they are to be."""
+        """The transaction that makes the row and its index rows as they should be."""
         key = row.properties["RowKey"]
         yield RowOperation(Verb.REPLACE, Role.RESOURCE, key, found.properties(row.properties), row.etag)
         for missing in sorted(found.missing):
@@ -176,7 +176,7 @@ class _Attempts:
             yield RowOperation(Verb.DELETE, Role.INDEX, stale)
 
     async def once(self, row: Row) -> Indexed | None:
-        """What became of the resource; None when it has to be read again."""
+        """The result for the resource; None when it has to be read again."""
         found = IndexRows.of(row, self.of_type)
         if found.complete:
             return Indexed(conflicts=frozenset(self.conflicts))
@@ -210,9 +210,9 @@ class _Attempts:
 
 
 async def index_resource(rows: Rows, tenant: str, row: Row, of_type: TypeIndexes) -> Indexed:
-    """The resource of this row, if it is still there, is in these indexes, as far as nothing stands against it.
+    """The resource of this row, if it still exists, is in each of these indexes in which it can be.
 
-    Raises StorageBusy when others change it all the time.
+    Raises StorageBusy when others change it again and again.
     """
     attempts = _Attempts(rows, tenant, of_type)
     current: Row | None = row
@@ -222,4 +222,4 @@ async def index_resource(rows: Rows, tenant: str, row: Row, of_type: TypeIndexes
         if (done := await attempts.once(current)) is not None:
             return done
         current = await rows.get(tenant, row.properties["RowKey"])
-    raise StorageBusy(f"{row.properties['RowKey']} is being changed by others all the time.")
+    raise StorageBusy(f"{row.properties['RowKey']} is changed by others again and again.")

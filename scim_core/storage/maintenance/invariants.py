@@ -1,7 +1,7 @@
-"""What must hold between the rows of one tenant, and what a set of rows breaks of it. Pure: rows in, findings out.
+"""What must hold between the rows of one tenant, and which rows break it. Pure: rows in, findings out.
 
-A resource and its index rows name each other, the two rows of a membership stand together, both its ends exist, and
-no change waits to be applied.
+A resource and its index rows name each other. A membership has both its rows, and both its ends exist. No change waits
+to be applied.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ Snapshot = Mapping[str, Mapping[str, Any]]
 """Rows by row key, each with at least the properties in SELECTED that it has."""
 
 SELECTED = "RowKey,id,i0,i1,i2,i3,pending,group,member,type,mark,kind"
-"""What is read of each row. Four parts hold the index keys of any resource: one transaction had to write them all."""
+"""What is read of each row. Four parts hold the index keys of any resource, because one transaction writes them all."""
 
 
 class Problem(StrEnum):
@@ -49,7 +49,7 @@ class Finding:
 
 
 def findings(rows: Snapshot) -> Iterator[Finding]:
-    """Everything that these rows, taken to be all there are, break."""
+    """Everything that these rows break, if they are all rows that there are."""
     for key, properties in rows.items():
         kind = keys.kind_of(key)
         if kind == "member":
@@ -65,7 +65,7 @@ def findings(rows: Snapshot) -> Iterator[Finding]:
 
 
 def concerned(finding: Finding, rows: Snapshot) -> set[str]:
-    """The keys of all rows on which this finding rests: those that would have to be read to look at it again."""
+    """The keys of all rows on which this finding depends: whoever looks at it again reads them."""
     concerned = {finding.row}
     if finding.other:
         concerned.add(finding.other)

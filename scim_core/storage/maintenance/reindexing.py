@@ -1,8 +1,8 @@
-"""Completes the indexes that files declare and a tenant lacks, while the service runs. Why it holds: ADR 0025.
+"""Completes the indexes that the files declare and a tenant lacks, while the service runs. ADR 0025 says why it works.
 
-Each index is recorded as being built. Once every instance that writes knows that, all resources are walked; what is
-missing is written, one transaction a resource. After a walk that found nothing missing the index is complete.
-It can be killed anywhere: what was written stays, and the next run goes on.
+Each index is recorded as being built. Once every writing instance knows that, all resources are walked. What is missing
+is written, one transaction for each resource. After a walk that found nothing missing the index is complete.
+It can be killed at any moment: what was written stays, and the next run goes on.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,17 +19,17 @@ from scim_core.storage.tables.reading import side_by_side
 from scim_core.storage.tables.rows import Rows, read_pages
 
 MAX_WALKS = 5
-"""Walks after everybody knows. Each but the first one finds only what a writer without a record has written since."""
+"""Walks after everybody knows. From the second on they find only what a writer without a record has written since."""
 
 WAIT_SECONDS = 5
-"""How long a wait lasts that is shown as one step."""
+"""How long one step of a wait lasts, as it is shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reindexed:
-    """How many index rows' resources were written, which indexes are complete now, and why others are not.
+    """How many resources got index rows, which indexes are complete now, and why others are not.
 
-    `given_up` were taken back by an instance that does not keep them; `still_written` lost rows while they were built.
+    `given_up`: an instance that does not keep them has given them up. `still_written`: they lost rows during the run.
     """
 
     written: int = 0
@@ -46,7 +46,7 @@ class Reindexed:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a run is given: the time, a pause of so many seconds, and who is told of rows read and seconds waited."""
+    """What a run needs: the time, a pause of so many seconds, and what is told of rows read and seconds waited."""
 
     clock: Clock
     pause: Callable[[float], Awaitable[object]]
@@ -61,7 +61,7 @@ class _Walked:
 
 
 async def reindex(rows: Rows, tenant: str, declared: Declared, surroundings: Surroundings) -> Reindexed:
-    """What became of the declared indexes of this tenant. Raises StorageBusy."""
+    """Completes the declared indexes of this tenant, and returns the result. Raises StorageBusy."""
     run = _Run(rows, tenant, declared, surroundings)
     return await run.run() if run.indexes else Reindexed()
 
@@ -90,9 +90,9 @@ class _Run:
         return await self._ended(record, begun, written, walked, still_written=still_written)
 
     async def _begun(self) -> IndexRecord:
-        """The record, once each index that is not complete is recorded as being built.
+        """The record, in which each index that is not complete is recorded as being built.
 
-        An index that was given up has to be forgotten first, for one that is being built keeps no writer waiting.
+        All instances must first have forgotten an index that was given up: no writer waits for one that is being built.
         """
         while True:
             record = await read_record(self._rows, self._tenant)
@@ -113,7 +113,7 @@ class _Run:
         return record
 
     def _known_by_everybody(self, record: IndexRecord) -> datetime | None:
-        """When everybody knows of the indexes that are being built; None when none is."""
+        """When everybody knows of the indexes that are being built; None when there are no such indexes."""
         since = [
             when
             for of_type in self._types
@@ -129,7 +129,7 @@ class _Run:
             self._given.waiting(seconds)
 
     async def _walk(self) -> _Walked:
-        """Every resource has been looked at, and is in the indexes as far as nothing stands against it."""
+        """Every resource has been looked at, and is in the indexes in which it can be."""
         written, conflicts = 0, list[Conflict]()
         for of_type in self._types:
             async for page in read_pages(self._rows, self._tenant, keys.resources(of_type.resource_type)):
@@ -180,5 +180,5 @@ def _known(of_type: TypeRecord) -> frozenset[str]:
 
 
 def _built(before: TypeRecord, now: TypeRecord) -> frozenset[str]:
-    """The indexes that nobody has given up since: they are being built, and since when has not changed."""
+    """The indexes that nobody has given up since: they are being built, since the same instant as before."""
     return frozenset(name for name in now.named(IndexState.BUILDING) if before.states.get(name) == now.states[name])

@@ -113,7 +113,7 @@ async def _within_time[T](call: Awaitable[T], operations: Sequence[RowOperation]
 
 
 async def _create(table: TableClient) -> None:
-    with suppress(ResourceExistsError):  # another call met the absence as well
+    with suppress(ResourceExistsError):  # another call was first
         await table.create_table()
 
 

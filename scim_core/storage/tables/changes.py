@@ -1,8 +1,9 @@
 """The row operations of each change of the port. Pure: what is written is decided here, how and when in storage.py.
 
 A membership is two rows, one seen from the group and one from the member. A change of memberships also touches the row
-at the other end with a merge that needs it to exist: so no membership can name a missing resource, and a delete of that
-resource, which is guarded by its ETag, notices. `change_id` is a text no other change has; see `accounts_for`.
+of the resource at the other end. This merge fails if there is no row, so no membership can name a missing resource. It
+changes the row's ETag, so a delete of that resource notices it. No two changes have the same `change_id`; see
+`accounts_for`.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -27,7 +28,7 @@ OPERATIONS_EACH = 3
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happens to a resource's own rows, of which the first is its document's, and to its memberships."""
+    """What happens to a resource's own rows and to its memberships. The first of the own rows has the document."""
 
     resource: StoredResource
     change_id: str
@@ -36,11 +37,11 @@ class Change:
 
     @property
     def guarded(self) -> bool:
-        """Whether it happens in one state of the resource only, so that it cannot happen twice."""
+        """Whether it demands one state of the resource. Such a change cannot happen twice."""
         return bool(self.own[0].etag)
 
     def as_read(self) -> "Change":
-        """The same change, guarded: provided that the resource still is in the state in which it was read."""
+        """The same change, guarded: it demands the state in which the resource was read."""
         row, *others = self.own
         return replace(self, own=(replace(row, etag=ReadState.of(self.resource).etag), *others))
 
@@ -50,18 +51,18 @@ class Change:
         return fits(self.own, self.edits.add + self.edits.remove)
 
     def operations(self, edits: MembershipEdits, gone: Collection[str] = ()) -> list[RowOperation]:
-        """The whole change, with these edits, as one transaction. The members `gone` have no row to touch any more."""
+        """The whole change, with these edits, as one transaction. The members `gone` have no row to touch."""
         return [*self.own, *without_touches(edge_operations(key_of(self.resource), edits, self.change_id), gone)]
 
     def opening(self) -> list[RowOperation]:
-        """The change without its edits, which follow: until then the resource's row names this change as pending."""
+        """The change without its edits, which follow later. Until then the resource's row names it as pending."""
         row, *others = self.own
         whole = base_property(self.resource.version) | pending_property(self.change_id)
         return [replace(row, properties=row.properties | whole), *others]
 
 
 def fits(own: Sequence[RowOperation], memberships: Collection[Membership]) -> bool:
-    """Whether these operations and those of the memberships are no more than a transaction takes."""
+    """Whether one transaction can hold these operations and those of the memberships."""
     return len(own) + OPERATIONS_EACH * len(memberships) <= MAX_OPERATIONS
 
 
@@ -86,7 +87,7 @@ def update(resource: StoredResource, edits: MembershipEdits, change_id: str) -> 
 
 
 def membership_change(group: StoredResource, edits: MembershipEdits, change_id: str, *, guarded: bool) -> Change:
-    """The group's version and last_modified, and the edits. Unguarded, changes side by side do not contend."""
+    """The group's version and last_modified, and the edits. Unguarded changes at the same time do not contend."""
     properties: dict[str, Column] = {
         "version": group.version,
         "lastModified": group.last_modified,
@@ -109,7 +110,7 @@ def departure(resource: StoredResource) -> list[RowOperation]:
 def severance(
     own_key: str, resource_id: str, memberships: Iterable[Membership], *, change_id: str, version: str, now: str
 ) -> list[RowOperation]:
-    """The rows of a deleted resource's memberships are deleted; the other ends get `version`, which nobody had yet."""
+    """The rows of a deleted resource's memberships are deleted. The resources at their other ends get `version`."""
     touches: dict[str, RowOperation] = {}
     rows: list[RowOperation] = []
     for edge in memberships:
@@ -118,19 +119,18 @@ def severance(
             touch = _touch(GROUP, edge.group_id, {"version": version, "lastModified": now, "edges": change_id})
         else:
             touch = _touch(edge.member_type, edge.member_id, {"version": version, "edges": change_id})
-        # Two groups can be members of each other: one row, one operation, and the touch of a group says more.
+        # Two groups can be members of each other. A row takes one operation: the touch of a group, which says more.
         touches[touch.key] = max(touch, touches.get(touch.key, touch), key=lambda item: len(item.properties))
     touches.pop(own_key, None)
     return [*rows, *touches.values()]
 
 
 def accounts_for(resource: StoredResource, memberships: Sequence[Membership]) -> bool:
-    """Whether `memberships`, read at the same time as the resource, are certain to be all it had when it was read.
+    """Whether `memberships`, read at the same time as the resource, certainly are all that it had when it was read.
 
-    Its row carries the id of the last change of its memberships. None: it never had one. Borne by an edge that was
-    read: the edges were read after that change, hence they show all changes up to the state of the row. A group's
-    edges come from two reads, of which one may be older than that change, and so may one page of many edges; after a
-    removal no edge bears the id.
+    Its row has the id of the last change of its memberships; no id: it never had any. If an edge has this id, the
+    edges were read after that change, so they are complete. After a removal no edge has it. A group's edges come from
+    two reads, and many edges come in pages: one of these may be older than the change.
     """
     change_id = ReadState.of(resource).change_id
     if not change_id:
@@ -152,7 +152,7 @@ def edge_operations(own_key: str, edits: MembershipEdits, change_id: str) -> Ite
 
 
 def without_touches(operations: Iterable[RowOperation], gone: Collection[str]) -> list[RowOperation]:
-    """The operations without the touches of resources that are gone, while the deletion of one is being applied."""
+    """The operations without the touches of the resources `gone`, whose own deletion is being applied."""
     return [item for item in operations if item.role is not Role.OTHER or item.about not in gone]
 
 

@@ -10,22 +10,22 @@ from azure.data.tables.aio import TableClient
 from scim_core.settings import StorageSettings
 
 CALL_SECONDS = 10
-"""Longest time of one call, repetitions included: a request that makes three ends well before its client's 60 s."""
+"""Longest time of one call with its repetitions. Three such calls end well before a client gives up, after 60 s."""
 
 CONNECT_SECONDS = 2
 """Longest time of one attempt to connect."""
 
 READ_SECONDS = 5
-"""Longest silence of the service, which answers in milliseconds, within one attempt: it leaves time for a second."""
+"""Longest silence of the service within one attempt. It usually answers in milliseconds. A second attempt has time."""
 
 RETRIES = 3
 """Repetitions of an attempt that failed."""
 
 BACKOFF_SECONDS = 0.2
-"""The first repetition comes at once, the next ones after this times 2 and 4."""
+"""The first repetition comes at once. The second one waits 2 times this, the third one 4 times."""
 
 REPEATED_METHODS = ["GET", "POST"]
-"""The SDK would not repeat a transaction whose connection broke. Most of ours are safe to repeat: docs/storage.md."""
+"""By itself the SDK does not repeat a transaction whose connection broke. Most of ours can be: docs/storage.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,10 @@ def connect(settings: StorageSettings) -> Connection:
 
 
 def _identity(client_id: str | None) -> AsyncTokenCredential:
-    # Imported here because it takes 200 ms, which no start with a connection string should pay.
+    # Imported here because it takes 200 ms: a start with a connection string does without it.
     from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
 
-    # Not a setting: the mark by which the platform says that it provides an identity.
+    # Not a setting: the platform sets this variable where it provides an identity.
     if "IDENTITY_ENDPOINT" in os.environ:  # noqa: TID251
         return ManagedIdentityCredential(client_id=client_id)
     return DefaultAzureCredential(managed_identity_client_id=client_id)

@@ -11,7 +11,7 @@ where the character itself would, so that comparing codes compares texts:
     U+007B to U+FFFF   {hhhh      above z
     beyond             |hhhhhh
 
-The colon, which separates the parts of a row key, never occurs; nor does } except to mark a text that was cut.
+The colon never occurs: it separates the parts of a row key. The } occurs only where a text was cut.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ ABOVE_ALL = "~"
 
 _PLAIN = re.compile(r"[-.0-9@A-Z_a-z]*")
 _CUT = "}"
-_DIGEST_DIGITS = 32  # 128 bits of SHA-256: no two keys meet by chance, nor by an attacker's work
+_DIGEST_DIGITS = 32  # 128 bits of SHA-256: neither chance nor an attacker makes two keys equal
 
 
 def encode(text: str) -> str:
@@ -41,7 +41,7 @@ def fit(code: str, limit: int) -> str:
 
 
 def fit_prefix(code: str, limit: int) -> str:
-    """The longest beginning of `code` that every code starting with it keeps when `fit` cuts it."""
+    """The longest beginning of `code` that `fit` leaves in every code which starts with `code`."""
     return code if len(code) <= _head_limit(limit) else _head(code, limit)
 
 
@@ -51,7 +51,7 @@ def _head_limit(limit: int) -> int:
 
 def _head(code: str, limit: int) -> str:
     end = _head_limit(limit)
-    # Left alone, the . of a / at the cut would pass for a full stop.
+    # The code of / has two characters. A cut between them would leave a . that looks like a full stop.
     return code[: end - 1] if code[end - 1 : end + 1] == ".~" else code[:end]
 
 

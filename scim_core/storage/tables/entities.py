@@ -35,7 +35,7 @@ class ReadState:
     """The state of a row when it was read: its ETag, the id of its last membership change, the names of the indexes
     beyond FIRST_INDEXES that its writer kept, its index row keys.
 
-    As text it is the `etag` of the port, so that a change knows what there is to replace without reading it again.
+    As text it is the `etag` of the port. So a change knows what it replaces without another read.
     """
 
     etag: str
@@ -45,7 +45,7 @@ class ReadState:
 
     @classmethod
     def of(cls, resource: StoredResource) -> "ReadState":
-        """The state in which this resource was read. Raises VersionConflict for one that never was."""
+        """The state in which this resource was read. Raises VersionConflict for one that was never read."""
         if not resource.etag:
             raise VersionConflict
         etag, _, rest = resource.etag.partition("\n")
@@ -55,7 +55,7 @@ class ReadState:
 
 
 def index_keys(resource: StoredResource) -> dict[str, str]:
-    """The attribute of each index row that the resource is to have, by row key."""
+    """The attribute of each index row that the resource should have, by row key."""
     return {
         keys.index(resource.resource_type, entry, resource.id): entry.attribute
         for entry in sorted(resource.index, key=lambda entry: (entry.attribute, entry.key))
@@ -98,7 +98,7 @@ def indexed(entity: Mapping[str, Any]) -> frozenset[str]:
 
 
 def base_property(version: str) -> dict[str, Column]:
-    """The version that a group gets by a change as a whole: readers see by it that more moved than single members."""
+    """The version that a group gets by a change as a whole: it tells readers that more than single members moved."""
     return {"base": version}
 
 
@@ -161,13 +161,13 @@ def _to_json(document: dict[str, Any]) -> str:
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     try:
         text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair: JSON can say it, UTF-8 cannot
+    except UnicodeEncodeError:  # half a surrogate pair: JSON can hold it, UTF-8 cannot
         return json.dumps(document, separators=(",", ":"))
     return text
 
 
 def split(prefix: str, text: str) -> dict[str, Column]:
-    """A text as properties prefix0, prefix1, ... that are short enough each."""
+    """A text as properties prefix0, prefix1, ..., each of them short enough."""
     # Without characters beyond U+FFFF a character is a unit; with some, half as many characters always fit.
     step = MAX_PROPERTY_UNITS if units(text) == len(text) else MAX_PROPERTY_UNITS // 2
     return {f"{prefix}{number}": text[start : start + step] for number, start in enumerate(range(0, len(text), step))}

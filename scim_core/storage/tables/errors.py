@@ -1,6 +1,6 @@
-"""Every way a call to Table Storage can fail, as an error of ours: the only place that looks at Azure's exceptions.
+"""Every way a call to Table Storage can fail, as an error of ours: the only module that looks at Azure's exceptions.
 
-Texts name status and error code only: what the SDK and aiohttp say may hold a URL with a signature.
+Texts name only status and error code: what the SDK and aiohttp say may hold a URL with a signature.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ class TableMissing(Exception):
 
 
 class RowFailure(Exception):
-    """A transaction was refused, and nothing of it happened, because of one operation."""
+    """A transaction was refused because of one operation. Nothing of it happened."""
 
     def __init__(self, operation: RowOperation) -> None:
         self.operation = operation
@@ -35,11 +35,11 @@ class RowFailure(Exception):
 
 
 class RowExists(RowFailure):
-    """There is a row already where one was to be inserted."""
+    """The row that was to be inserted exists already."""
 
 
 class RowMissing(RowFailure):
-    """There is no row where one was to be changed or deleted."""
+    """The row that was to be changed or deleted does not exist."""
 
 
 class RowChanged(RowFailure):
@@ -52,7 +52,7 @@ class Unanswered(StorageBusy):
 
 @contextmanager
 def translated(operations: Sequence[RowOperation] = ()) -> Iterator[None]:
-    """Raises StorageError's family, RowFailure's (for `operations` sent as a transaction) or TableMissing only."""
+    """Every failure leaves as StorageError's family, as RowFailure's (of a transaction) or as TableMissing."""
     try:
         yield
     except HttpResponseError as error:

@@ -1,7 +1,7 @@
-"""Keeps the record of complete indexes true: who reads by it, who may write, what a newcomer finds. See ADR 0025.
+"""Keeps the record of complete indexes true. ADR 0025 says how.
 
-A record that was read is believed for RECORD_SECONDS. Whoever writes a resource of a type whose record names an index
-that the writer does not keep takes the index back first, and writes when nobody uses it any more.
+An instance believes a record for RECORD_SECONDS after it has read it. A writer may find an index in the record that it
+does not keep. Then it withdraws the index first, and writes once nobody uses the index any more.
 """
 
 import logging
@@ -39,11 +39,11 @@ MAX_ATTEMPTS = 10
 """How often a change of a record is tried while others change it."""
 
 VERIFIED_AGAIN_AFTER = timedelta(hours=1)
-"""Age at which `verified` is moved on, so that a new instance has no more than an hour's creations to look at."""
+"""Age at which `verified` is moved on. So a new instance looks at the creations of an hour at most."""
 
 MOST_LOOKED_AT = 1_000
-"""Creations beyond which `verified` is moved on earlier: one answer holds so many. A tenant that is being filled would
-else be read as far back as an hour, by every instance, once a minute.
+"""With more creations than this `verified` is moved on earlier: one answer holds so many. While a tenant is being
+filled, every instance would otherwise read the creations of up to an hour, once a minute.
 """
 
 log = logging.getLogger(__name__)
@@ -58,9 +58,9 @@ async def read_record(rows: Rows, tenant: str) -> IndexRecord:
 async def change_record(
     rows: Rows, tenant: str, record: IndexRecord, change: Callable[[IndexRecord], IndexRecord]
 ) -> IndexRecord:
-    """The record as stored once it says what `change` makes of it, whatever others make of it at the same time.
+    """The record as stored after `change`. If others change it at the same time, `change` is made again to theirs.
 
-    Nothing is written where the change changes nothing. Raises StorageBusy.
+    If it changes nothing, nothing is written. Raises StorageBusy.
     """
     for _ in range(MAX_ATTEMPTS):
         changed = change(record)
@@ -87,7 +87,7 @@ class Completeness:
         self._verified: Fresh[tuple[str, str], None] = Fresh(TENANTS_REMEMBERED, RECORD_SECONDS)
 
     async def complete(self, rows: Rows, tenant: str, indexes: frozenset[Index]) -> frozenset[Index]:
-        """Those of these indexes of one resource type that searches may use. FIRST_INDEXES cost no read."""
+        """The ones of these indexes of one resource type that searches may use. FIRST_INDEXES cost no read."""
         if indexes <= FIRST_INDEXES:
             return indexes
         [resource_type] = {index.resource_type for index in indexes}
@@ -96,9 +96,9 @@ class Completeness:
         return frozenset(index for index in indexes if index in FIRST_INDEXES or index.name in complete)
 
     async def permit_write(self, rows: Rows, tenant: str, resource: StoredResource) -> None:
-        """Returns when the resource can be written without hiding it from a search by an index that is not kept.
+        """Returns when this write hides the resource from no search that uses an index.
 
-        What keeps the first indexes only, and was written so, costs no read. Raises StorageBusy when it has to wait.
+        A resource with the first indexes only, now and before, costs no read. Raises StorageBusy when it has to wait.
         """
         kept = frozenset(index.name for index in resource.indexes - FIRST_INDEXES)
         kept_so_far = ReadState.of(resource).indexed if resource.etag else frozenset[str]()
@@ -119,7 +119,7 @@ class Completeness:
         until, now = record.of(name).waits_until(kept), self._clock()
         if until is not None and until > now:
             raise StorageBusy(
-                "Another version of the resource type's file is in use, whose index is being given up.",
+                "Another instance has a resource type's file with an index that is unknown here; it is being given up.",
                 math.ceil((until - now).total_seconds()),
             )
 
@@ -142,10 +142,10 @@ class Completeness:
     async def _entered(
         self, rows: Rows, tenant: str, record: IndexRecord, resource_type: str, kept: frozenset[str]
     ) -> IndexRecord:
-        """The record once it says something of the type: the indexes of a type without resources are complete.
+        """The record with an entry for the type. If the type has no resource yet, its indexes are complete.
 
-        Whoever is about to create the first resource of a type writes this first. Of two that do, the second one finds
-        what the first one wrote. A type that has resources already starts with no complete index.
+        A writer stores this entry before it creates the first resource of the type. If two writers do so, the second
+        one finds the entry of the first one. A type that has resources already starts without a complete index.
         """
         now = self._clock()
         first = await read_range(rows, tenant, keys.resources(resource_type), limit=1, select=ID)
@@ -164,21 +164,21 @@ class Completeness:
         resource_type: str,
         lost: Callable[[TypeRecord], frozenset[str]],
     ) -> IndexRecord:
-        """The record once it names those indexes of the type no longer that `lost` finds in it."""
+        """The record after the indexes of the type that `lost` finds in it are given up."""
 
         def without(found: IndexRecord) -> IndexRecord:
             of_type = found.of(resource_type)
             names = lost(of_type)
             return found.having(resource_type, of_type.without(names, self._clock())) if names else found
 
-        log.warning("an index is given up: an instance writes that does not keep it", extra={"tenant": tenant})
+        log.warning("an index is given up: an instance that does not keep it writes", extra={"tenant": tenant})
         return await self._changed(rows, tenant, record, without)
 
     async def _verified_record(self, rows: Rows, tenant: str, resource_type: str) -> IndexRecord:
-        """The record, once a minute held against the resources that were created lately.
+        """The record. Once a minute it is compared with the resources that were created lately.
 
-        A writer that knows of no record (version 0.1, or one that declares the first indexes only) has written those
-        that lack what the record promises: the indexes are given up.
+        If one of these is missing in a complete index, its writer knows of no record: it is version 0.1, or declares
+        the first indexes only. Then the index is given up.
         """
         since = self._clock()
         record = await self._record(rows, tenant)
@@ -186,10 +186,10 @@ class Completeness:
         complete = of_type.named(IndexState.COMPLETE)
         if not complete or self._verified.get((tenant, resource_type), since.timestamp()) is not None:
             return record
-        borne, looked_at = await self._borne(rows, tenant, resource_type, of_type.verified, complete)
-        if borne != complete:
+        kept, looked_at = await self._kept_lately(rows, tenant, resource_type, of_type.verified, complete)
+        if kept != complete:
             record = await self._without(
-                rows, tenant, record, resource_type, lambda found: found.named(IndexState.COMPLETE) - borne
+                rows, tenant, record, resource_type, lambda found: found.named(IndexState.COMPLETE) - kept
             )
         elif looked_at > MOST_LOOKED_AT or since - of_type.verified > VERIFIED_AGAIN_AFTER:
             moved = replace(of_type, verified=since)
@@ -201,12 +201,12 @@ class Completeness:
         self._verified.put((tenant, resource_type), None, since.timestamp())
         return record
 
-    async def _borne(
+    async def _kept_lately(
         self, rows: Rows, tenant: str, resource_type: str, verified: datetime, names: frozenset[str]
     ) -> tuple[frozenset[str], int]:
-        """Those of these indexes that every resource bears that may have been created since it was last looked at.
+        """The ones of these indexes that are named by every resource which may have been created since `verified`.
 
-        Likewise how many resources these are.
+        Also the number of these resources.
         """
         looked_at = 0
         after = first_id(verified - timedelta(seconds=USED_SECONDS + SKEW_SECONDS))

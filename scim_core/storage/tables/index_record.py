@@ -1,11 +1,11 @@
 """Which indexes beyond the first ones are complete for a tenant: the record, a row of its partition. Pure.
 
-An index is in one of these states; docs/adr/0025 says why a record that is read so stays true.
+An index is in one of these states. docs/adr/0025 says how the record stays true.
 
 absent     nothing is known of it: it is not used
-building   `admin reindex` writes what is missing; whoever writes a resource without it takes the state away first
+building   `admin reindex` writes what is missing; a writer that does not keep it removes this state first
 complete   every resource has its rows in it: searches use it
-withdrawn  it was complete, and a writer that does not keep it has said so: that one writes once all have forgotten
+withdrawn  it was complete; a writer that does not keep it has withdrawn it, and writes once all have forgotten it
 """
 
 import json
@@ -28,12 +28,12 @@ SKEW_SECONDS = 10
 """How far the clocks of two instances may be apart."""
 
 USED_SECONDS = 60
-"""Longest time from a request's look at a record to the end of its last call that rests on it: a request is ended after
-40 seconds, and a call that is under way then may take 10 more.
+"""Longest time from a request's look at a record to the end of its last call that relies on it. A request ends after 40
+seconds. A call that has begun by then may take 10 more.
 """
 
 FORGOTTEN_AFTER = timedelta(seconds=RECORD_SECONDS + STORED_SECONDS + SKEW_SECONDS + USED_SECONDS)
-"""From when on, after the instant that a change of a record names, nothing under way rests on the record before it: no
+"""So long after the instant that a change of a record names, nothing that is running relies on the older record: no
 search that was planned by it, and no write.
 """
 
@@ -65,14 +65,14 @@ class TypeRecord:
         return replace(self, states={**self.states, **dict.fromkeys(names, (state, now))})
 
     def without(self, names: Collection[str], now: datetime) -> "TypeRecord":
-        """The same once these indexes are used no more: what nobody used is forgotten, the rest is withdrawn."""
+        """The same, but these indexes are given up: complete ones are withdrawn, ones being built are forgotten."""
         used = self.named(IndexState.COMPLETE) & set(names)
         forgotten = self.named(IndexState.BUILDING) & set(names)
-        left = {name: standing for name, standing in self.states.items() if name not in forgotten}
+        left = {name: state for name, state in self.states.items() if name not in forgotten}
         return replace(self, states=left).having(used, IndexState.WITHDRAWN, now)
 
     def waits_until(self, kept: Collection[str]) -> datetime | None:
-        """When a writer may write that keeps these indexes only: once nobody uses those that were withdrawn."""
+        """When a writer that keeps only these indexes may write: nobody uses the withdrawn ones any more. None: now."""
         since = [
             when for name, (state, when) in self.states.items() if state is IndexState.WITHDRAWN and name not in kept
         ]
@@ -90,11 +90,11 @@ class IndexRecord:
     etag: str = ""
 
     def of(self, resource_type: str) -> TypeRecord:
-        """What is said of the type; nothing is said of a type without an entry."""
+        """What is recorded of the type: of a type without an entry, nothing."""
         return self.types.get(resource_type, _NOTHING)
 
     def having(self, resource_type: str, of_type: TypeRecord) -> "IndexRecord":
-        """The same with this said of the type."""
+        """The same with this entry for the type."""
         return replace(self, types={**self.types, resource_type: of_type})
 
 

@@ -17,7 +17,7 @@ KEY_LIMIT = 400
 """Characters of an index key; longer keys are cut with a digest."""
 
 ID_LIMIT = 48
-"""Characters of an id. Ours have 36; a longer one, which only a client can make up, is cut and finds nothing."""
+"""Characters of an id. Ours have 36. Only a client can invent a longer one: it is cut, and finds nothing."""
 
 TENANT_LIMIT = 400
 """Characters of a partition key, which may hold 512 as well."""
@@ -53,14 +53,14 @@ def resource(resource_type: str, resource_id: str) -> str:
 
 
 def resources(resource_type: str, after: str | None = None, up_to: str | None = None) -> KeyRange:
-    """The rows of all resources of a type, or of those after an id, up to another one and with it."""
+    """The rows of the resources of a type: all, or those after the id `after`, up to and including the id `up_to`."""
     low = f"{_kind(resource_type)}:" if after is None else resource(resource_type, after) + BELOW_ALL
     high = f"{_kind(resource_type)}{_AFTER_COLON}" if up_to is None else resource(resource_type, up_to) + BELOW_ALL
     return KeyRange(low, high)
 
 
 def index(resource_type: str, entry: IndexEntry, resource_id: str) -> str:
-    """The row by which an entry finds its resource; a unique one does not name it, so that a second insert fails."""
+    """The row by which an entry finds its resource. The key of a unique entry has no id, so a second insert fails."""
     return (
         unique_index(resource_type, entry)
         if entry.unique
@@ -84,7 +84,7 @@ def holders(resource_type: str, entry: IndexEntry) -> KeyRange:
 
 
 def holders_of_prefix(resource_type: str, entry: IndexEntry) -> KeyRange:
-    """The rows of all resources with a key that starts with the entry's; of more when that is longer than a cut key."""
+    """The rows of all resources whose key starts with the entry's; of more if this is longer than a cut key."""
     low = f"{_kind(resource_type, entry.attribute)}:{fit_prefix(encode(entry.key), KEY_LIMIT)}"
     return KeyRange(low, low + ABOVE_ALL)
 
@@ -160,7 +160,7 @@ def pending_parts(resource_id: str, change_id: str) -> KeyRange:
 
 
 def change_of(part_key: str) -> tuple[str, str]:
-    """The id of the resource and the id of the large change that a part belongs to: its key keeps ids as they are."""
+    """The id of the resource and the id of the large change that a part belongs to: its key has ids as they are."""
     _, resource_id, change_id, *_ = part_key.split(":")
     return resource_id, change_id
 
@@ -201,6 +201,6 @@ def _id(text: str) -> str:
 @lru_cache(maxsize=1024)  # as many as there are resource types and indexed attributes
 def _kind(resource_type: str, attribute: str | None = None) -> str:
     if resource_type in RESERVED_NAMES or "." in resource_type:
-        raise ValueError(f"A resource type cannot be named {resource_type!r}: rows of another kind are.")
+        raise ValueError(f"A resource type cannot have the name {resource_type!r}: rows of another kind have it.")
     name = resource_type if attribute is None else f"{resource_type}.{attribute}"
     return fit(encode(name), KIND_LIMIT)

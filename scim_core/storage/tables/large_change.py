@@ -2,8 +2,8 @@
 
 Its parts, which are numbered, are written first and name its memberships. The transaction that decides it writes the
 resource's own new state and the row `pending:{resource id}`: from then on the change is pending. Steps apply it. Each
-is a transaction that counts on how many ids are done and demands the ETag of that row, so that no step happens twice.
-The last transaction deletes the row and the parts.
+step is a transaction that updates this row: it writes how many ids are done, and demands the row's ETag. So no step
+happens twice. The last transaction deletes the row and the parts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ PART_IDS = 10_000
 """Member ids in one part: 37 characters each come to 740 KB of the 1 MiB that a row holds."""
 
 MAX_PARTS = 80
-"""Parts of a change, all of which the last transaction deletes, with room to spare. 800,000 memberships."""
+"""Parts of a change: 800,000 memberships. The last transaction deletes them all, and could take some more."""
 
 PARTS_AT_ONCE = 4
 """Parts of one transaction: 3 MB of the 4 MiB it holds."""
@@ -95,7 +95,7 @@ class LargeChange:
         return self._row(Verb.INSERT, properties)
 
     def step(self, edits: MembershipEdits, count: int) -> list[RowOperation]:
-        """The edits are made, and `count` ids more are done."""
+        """The edits are made, and `count` more ids are done."""
         own_key = keys.resource(self.resource_type, self.resource_id)
         return [self._counted(count), *changes.edge_operations(own_key, edits, self.change_id)]
 
@@ -106,7 +106,7 @@ class LargeChange:
             self.resource_id,
             memberships,
             change_id=self.change_id,
-            version=f"{self.change_id}-{self.done}",  # two groups can be members of each other, in steps of their own
+            version=f"{self.change_id}-{self.done}",  # two groups can be members of each other: two steps touch one
             now=self.now,
         )
         return [self._counted(len(memberships)), *severed]
@@ -134,7 +134,7 @@ class LargeChange:
             )
 
     def decision(self) -> list[RowOperation]:
-        """The row is inserted, provided that the first part still exists: to abandon a change is to delete that first.
+        """The row is inserted if the first part still exists. Whoever abandons a change deletes that part first.
 
         So a decision that is repeated, or comes late, fails once the change has been applied or abandoned.
         """
@@ -163,9 +163,9 @@ def editing(change: changes.Change) -> tuple[LargeChange, list[Part]]:
 
 
 def deleting(resource: StoredResource, change_id: str, now: str) -> tuple[LargeChange, list[Part]]:
-    """The large change that removes all memberships of a resource that is deleted, and a part without ids.
+    """The large change that removes all memberships of a deleted resource, and its one part, which has no ids.
 
-    Which memberships these are, is found out on the way.
+    The steps find out which memberships these are.
     """
     large = LargeChange(resource.resource_type, resource.id, change_id, ChangeKind.DELETE, now, lengths=(0,))
     return large, [Part(joins=False, member_type=GROUP, ids=())]

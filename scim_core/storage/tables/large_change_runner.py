@@ -1,6 +1,6 @@
-"""Decides and applies large changes: right after the decision, when somebody meets one, or by the sweep.
+"""Decides large changes, and applies them: right after the decision, when a request meets one, or in the sweep.
 
-Nothing here keeps state between calls but what the rows say, so that any process can go on where another one died.
+All state is in the rows. So any process can go on where another one died.
 """
 
 import asyncio
@@ -30,16 +30,16 @@ EDGES_AHEAD = PAGE_ROWS // STEP * STEP
 """Memberships of a deleted resource that are read at a time: what one answer of Table Storage holds, in whole steps."""
 
 MAX_REFUSALS = 10
-"""How often in a row a step may be refused. Then the change is left to others: they apply it now, or will."""
+"""How often in a row a step may be refused. Then the change is left to others, who apply it now or later."""
 
 REFUSED_SECONDS = 0.1
-"""The pause after a refusal: another process applies the same change, and is to have the time for it."""
+"""The pause after a refusal: another process applies the same change, and gets the time for it."""
 
 ENTRIES_AT_ONCE = 1_000
-"""Changes that one sweep takes up; the next one finds the others."""
+"""Changes that one sweep works on. The next sweep finds the others."""
 
 WHOLE_SECONDS = 600
-"""How long a tool, for which nobody waits, works on one unfinished change: the largest ones take a few minutes."""
+"""How long a tool works on one unfinished change. No client waits for it, and large changes take a few minutes."""
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +47,9 @@ log = logging.getLogger(__name__)
 async def decide(
     rows: Rows, tenant: str, change: LargeChange, parts: Sequence[Part], opening: list[RowOperation]
 ) -> None:
-    """The change is decided: from now on it happens, whoever applies it. Raises what a transaction raises.
+    """The change is decided: from now on it holds, whoever applies it. Raises what a transaction raises.
 
-    An entry is written first, by which the sweep finds what may be left behind; then the parts.
+    The entry for the sweep is written first, so that the sweep finds what a crash leaves. Then come the parts.
     """
     await write_sweep_entry(rows, tenant, change)
     for some in batched(change.part_insertions(parts), PARTS_AT_ONCE, strict=False):
@@ -57,7 +57,7 @@ async def decide(
     try:
         await rows.transact(tenant, [*opening, *change.decision()])
     except (RowFailure, VersionConflict):
-        # The answer to a decision that did happen may have been lost, and its repetition refused.
+        # The decision may have happened: its answer was lost, and its repetition refused.
         if await abandon(rows, tenant, change.resource_id, change.change_id):
             raise
 
@@ -65,9 +65,9 @@ async def decide(
 async def transact_touching(
     rows: Rows, tenant: str, operations: list[RowOperation], ends: Sequence[tuple[str, str]]
 ) -> list[str]:
-    """The transaction that takes memberships away, but for the touches of those `ends` of theirs that are gone.
+    """The memberships are removed. `ends` are the resources at their other ends; those that are gone are not touched.
 
-    Such an end has been deleted itself, and its own deletion has not come as far as this membership.
+    Such a resource has been deleted itself, and its own deletion has not reached this membership yet.
     """
     try:
         return await rows.transact(tenant, operations)
@@ -79,7 +79,7 @@ async def transact_touching(
 
 
 async def write_sweep_entry(rows: Rows, tenant: str, change: LargeChange) -> None:
-    """The sweep will come across this change, whether it is decided or not."""
+    """The sweep will find this change, decided or not."""
     entry: dict[str, Column] = {
         "tenant": tenant,
         "id": change.resource_id,
@@ -97,9 +97,9 @@ async def load(rows: Rows, tenant: str, resource_id: str) -> LargeChange | None:
 
 
 async def apply(rows: Rows, tenant: str, resource_id: str, seconds: float) -> bool:
-    """Whether the change that was pending, if any was, is applied, after at most so many seconds of work on it.
+    """Whether nothing is pending any more, after at most so many seconds of work on the pending change.
 
-    Raises StorageBusy when its steps are refused over and over.
+    Raises StorageBusy when its steps are refused again and again.
     """
     change = await load(rows, tenant, resource_id)
     if change is not None:
@@ -130,7 +130,7 @@ async def left_to_apply(rows: Rows, tenant: str, resource_id: str) -> Membership
 
 
 async def sweep(rows: Rows, before: str, seconds: float) -> Swept:
-    """Every change that was begun before an instant is applied or, if it was never decided, abandoned.
+    """Every change that began before this instant is applied or, if it was never decided, abandoned.
 
     A change that cannot be finished now, or in the time there is, is counted as left.
     """
@@ -149,10 +149,10 @@ async def sweep(rows: Rows, before: str, seconds: float) -> Swept:
 
 
 async def abandon(rows: Rows, tenant: str, resource_id: str, change_id: str) -> bool:
-    """Whether the change is not pending and never will be: it was not decided, or it is applied.
+    """Deletes what is left of a change that was never decided, or is applied. False: it is pending, or just decided.
 
-    Nothing of it is left then. Its first part is deleted first, in the state that it had before the pending change was
-    looked for. A decision touches that part: it either came before and is noticed, or it fails.
+    Its first part is deleted first, in the state that it had before the pending change was looked for. A decision
+    touches that part. So an earlier decision is noticed, and a later one fails.
     """
     parts = await read_range(rows, tenant, keys.pending_parts(resource_id, change_id), select="RowKey")
     pending = await load(rows, tenant, resource_id)
@@ -198,7 +198,7 @@ class _Applying:
         self._edges: list[Membership] = []
 
     async def run(self) -> None:
-        """The change is applied. Raises StorageBusy when its steps are refused over and over."""
+        """The change is applied. Raises StorageBusy when its steps are refused again and again."""
         change_id, resource_id = self._change.change_id, self._change.resource_id
         current: LargeChange | None = self._change
         refusals = 0

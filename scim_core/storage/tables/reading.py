@@ -14,32 +14,32 @@ from scim_core.storage.tables.rows import Row, Rows, read_pages
 from scim_core.storage.tables.service_limits import PAGE_ROWS
 
 SIDE_BY_SIDE = 50
-"""Reads that one operation has under way at a time: half the transport's connections, and enough for the members that
-fit one transaction, so that no operation waits for itself and no operation keeps the others out.
+"""Reads of one operation that run at the same time. It is enough for the members that fit one transaction, so no
+operation waits for itself. It is half the transport's connections, so the others get theirs.
 """
 
 FEW = 50
-"""Names that are looked up one by one. Of more, those that lie together are found by range reads."""
+"""Up to so many names are looked up one by one. If there are more, names close to each other are read as a range."""
 
 ROWS_WORTH_A_READ = 10
-"""Rows of a range read that cost what one point read does: to bring one wanted row in so many is worth it."""
+"""So many rows of a range read cost as much as one point read. One of them must be a wanted one."""
 
 MEMBERS_TOGETHER = 100
-"""Members whose groups are looked for together. Each has ten or so, so that one answer holds them."""
+"""Members whose groups are looked for together. Each is in about ten, so one answer holds them."""
 
 ID = "id"
 EDGE = "group,member,type,edges"
 
 
 async def side_by_side[T](reads: Iterable[Awaitable[T]]) -> list[T]:
-    """The answers, in the order of the reads, of which SIDE_BY_SIDE are under way at a time."""
-    places = asyncio.Semaphore(SIDE_BY_SIDE)
+    """The answers, in the order of the reads. SIDE_BY_SIDE of them run at the same time."""
+    permits = asyncio.Semaphore(SIDE_BY_SIDE)
 
-    async def in_place(read: Awaitable[T]) -> T:
-        async with places:
+    async def with_permit(read: Awaitable[T]) -> T:
+        async with permits:
             return await read
 
-    return await asyncio.gather(*map(in_place, reads))
+    return await asyncio.gather(*map(with_permit, reads))
 
 
 async def read_range(
@@ -65,7 +65,7 @@ async def read_memberships(
 
 
 async def edges_present(rows: Rows, tenant: str, edges: Sequence[Membership]) -> list[Membership]:
-    """Those of these memberships that are there, in their order, each as its row says."""
+    """The ones of these memberships that exist, in their order, each as its row says."""
     by_key = [keys.member(edge.group_id, edge.member_id) for edge in edges]
     found = await among(rows, tenant, by_key, select=f"RowKey,{EDGE}")
     return [entities.to_membership(found[key].properties) for key in by_key if key in found]
@@ -89,7 +89,7 @@ async def existing(rows: Rows, tenant: str, resource_type: str, ids: Collection[
 
 
 async def gone(rows: Rows, tenant: str, resources: Iterable[tuple[str, str]]) -> set[str]:
-    """The ids of those of these resources, each a type and an id, that do not exist."""
+    """The ids of the resources that do not exist. Each resource is given as its type and its id."""
     by_type: dict[str, set[str]] = {}
     for resource_type, resource_id in resources:
         by_type.setdefault(resource_type, set()).add(resource_id)
@@ -98,7 +98,7 @@ async def gone(rows: Rows, tenant: str, resources: Iterable[tuple[str, str]]) ->
 
 
 async def among(rows: Rows, tenant: str, wanted: Collection[str], *, select: str | None = None) -> dict[str, Row]:
-    """The rows with these keys that are there, by key; a `select` has to name RowKey."""
+    """The rows with these keys that exist, by key; a `select` has to name RowKey."""
     lookup = _Lookup(lambda first, last: KeyRange(first, last + BELOW_ALL), _key, PAGE_ROWS, select)
     found, others = await _together(rows, tenant, wanted, lookup)
     left = await side_by_side(rows.get(tenant, key, select=select) for key in others)
@@ -116,7 +116,7 @@ class _Lookup:
 
 
 async def _together(rows: Rows, tenant: str, wanted: Collection[str], lookup: _Lookup) -> tuple[list[Row], list[str]]:
-    """All rows of some of the wanted names, and the other names, which are few or too far apart to be read together."""
+    """All rows of some of the wanted names. The other names are few, or too far apart to be read together."""
     ordered = sorted(set(wanted))
     if len(ordered) <= FEW:
         return [], ordered
@@ -126,9 +126,9 @@ async def _together(rows: Rows, tenant: str, wanted: Collection[str], lookup: _L
 
 
 async def _window(rows: Rows, tenant: str, names: list[str], lookup: _Lookup) -> tuple[list[Row], list[str]]:
-    """Range reads, from the first name to the last, as long as these bring enough of the wanted rows.
+    """Range reads, from the first name to the last, as long as they bring enough of the wanted rows.
 
-    So the cost is in proportion to the names, however many other rows there are.
+    So the cost grows with the names, and other rows add little to it.
     """
     found: list[Row] = []
     wanted = set(names)

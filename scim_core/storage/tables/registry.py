@@ -1,8 +1,8 @@
-"""The registry port in the directory's table: a partition of its own, whose key no tenant's can be.
+"""The registry port in the directory's table: a partition of its own, whose key no tenant can have.
 
 tenant:{id}:                  a tenant
 tenant:{id}:{credential id}   one of its credentials; with the row above, one range read
-pointer:{...}                 the tenant's id, by what a credential is found by: inserted, so that no one else has it
+pointer:{...}                 the tenant's id, under the text that finds a credential: an insert, so nobody else has it
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -21,7 +21,7 @@ from scim_core.storage.tables.rows import Row, Rows, read_pages
 from scim_core.storage.tables.service_limits import MAX_OPERATIONS
 
 MAX_ATTEMPTS = 5
-"""How often one part of an erasure is planned anew because another erasure took rows of it first."""
+"""How often one part of an erasure is planned again because another erasure has removed rows of it."""
 
 _ROW_KEY = "PartitionKey,RowKey"
 
@@ -83,8 +83,8 @@ class TableRegistry:
 
     async def erase(self, tenant_id: str) -> AsyncIterator[int]:
         """See Registry.erase."""
-        # Until nothing is found: a sweep may be at work on a large change. Its steps demand the row of that change,
-        # so that none can happen when that is gone; the sweep's entry of the change goes last.
+        # It is repeated until nothing is found, because a sweep may be applying a large change. Its steps demand the
+        # row of that change, and fail once the row is gone. The sweep's entry of the change goes last.
         for partition, key_range in ((tenant_id, keys.everything()), (SWEEP, keys.sweep_entries_of(tenant_id))):
             while found := await self._first_rows(partition, key_range):
                 for part in batched(found, MAX_OPERATIONS, strict=False):
@@ -120,12 +120,12 @@ class TableRegistry:
 
     async def _first_rows(self, partition: str, key_range: KeyRange) -> list[str]:
         async for rows in read_pages(self.rows, partition, key_range, select=_ROW_KEY):
-            if rows:  # an answer may be empty and yet not be the last
+            if rows:  # an answer may be empty although more follow
                 return [row.properties["RowKey"] for row in rows]
         return []
 
     async def _delete(self, partition: str, row_keys: Sequence[str]) -> int:
-        """These rows are gone; how many of them this call removed. Others may be removing them as well."""
+        """These rows are gone. Returns how many of them this call removed: others may remove them at the same time."""
         left = list(row_keys)
         for _ in range(MAX_ATTEMPTS):
             try:
@@ -144,11 +144,11 @@ class TableRegistry:
         try:
             await self.rows.transact(REGISTRY, operations)
         except RowExists:
-            raise Taken("The id, or what the credential is found by, is in use.") from None
+            raise Taken("The id, or the text that identifies the credential, is in use.") from None
         except RowMissing:
             raise Gone("The tenant or the credential is not registered (any more).") from None
         except (RowChanged, VersionConflict):
-            raise Overtaken("The tenant was changed by someone else meanwhile; look again.") from None
+            raise Overtaken("Someone else has changed the tenant at the same time; look again.") from None
 
 
 def _operation(verb: Verb, key: str, properties: dict[str, Column] | None = None, etag: str = "") -> RowOperation:

@@ -17,7 +17,7 @@ class Verb(StrEnum):
 
 
 class Role(StrEnum):
-    """What a row is to its change, which says what a failure there means."""
+    """What a row is for its change. So a failure at this row has a meaning."""
 
     RESOURCE = auto()
     INDEX = auto()

@@ -1,7 +1,7 @@
 """The rows of one table: what the storage and the registry need of it, one method call for one round trip.
 
-`AzureRows` keeps these promises over Table Storage, `MemoryRows` of the tests in a dictionary: so all else in this
-folder runs without a service. tests/contract/test_rows.py holds both to the same promises.
+`AzureRows` keeps these promises over Table Storage. The tests' `MemoryRows` keeps them in a dictionary, so all the rest
+of this folder runs without a service. tests/contract/test_rows.py tests the same promises of both.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -27,14 +27,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RowPage:
-    """One answer to a range read. It may be empty and yet have a token, with which the rest is read."""
+    """One answer to a range read. It may be empty and still have a token, which reads the rest."""
 
     rows: list[Row]
     token: Token | None
 
 
 class Rows(Protocol):
-    """The calls. A table that does not exist is created by the first call that meets its absence.
+    """The calls. The first call that finds no table creates it.
 
     `select` names the properties that are wanted, with commas; RowKey counts as one. `limit` is at most PAGE_ROWS.
     """
@@ -53,7 +53,7 @@ class Rows(Protocol):
         select: str | None = None,
         token: Token | None = None,
     ) -> RowPage:
-        """The first rows of the range, in key order, from the token on; of these the ones that pass all tests.
+        """The rows of the range that pass all tests, in key order: the first ones, or those after the token.
 
         With `since`, only rows that were written at this instant or later, by the clock of the table.
         Raises TooLarge (more tests than the service takes), StorageBusy.
@@ -65,7 +65,7 @@ class Rows(Protocol):
     async def transact(self, tenant: str, operations: Sequence[RowOperation], *, repeatable: bool = True) -> list[str]:
         """All of the operations happen, or none; the ETags of the rows afterwards, empty for rows that are gone.
 
-        They are sent again when no answer comes, unless it would do harm if others came between: then Unanswered.
+        If no answer comes, they are sent again. Not so if they are not `repeatable`: then it raises Unanswered.
         Raises RowFailure's family, VersionConflict, TooLarge, StorageBusy.
         """
 

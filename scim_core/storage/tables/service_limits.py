@@ -1,7 +1,7 @@
-"""What Table Storage and Azurite refuse, refused by us beforehand: with a reason, and before half a change is planned.
+"""The limits of Table Storage and Azurite. We refuse first: with a reason, and before half a change is planned.
 
 Azure counts UTF-16, two bytes for a character of most scripts; Azurite counts the bytes of the JSON it is sent, where a
-character that is not ASCII takes six. The stricter of the two holds, so that what works here works there.
+character that is not ASCII takes six. The stricter limit holds, so what works with one works with the other.
 """
 
 import json
@@ -15,7 +15,7 @@ MAX_PROPERTY_UNITS = 32_000
 """UTF-16 units of one string. The service takes 64 KiB, which is 32,768."""
 
 MAX_PROPERTIES = 252
-"""Properties of one entity, besides its keys and its timestamp: the service's own limit."""
+"""Properties of one entity, without its keys and its timestamp: the service's own limit."""
 
 MAX_ENTITY_BYTES = 1024 * 1024
 """Bytes of one entity, in UTF-16 (Azure) as in JSON (Azurite): the limit of both."""
@@ -24,7 +24,7 @@ MAX_OPERATIONS = 100
 """Operations of one transaction: the service's own limit."""
 
 MAX_INDEX_ROWS = MAX_OPERATIONS - 3
-"""Index rows of one resource: one transaction deletes them, the resource's own row, and decides what follows."""
+"""Index rows of one resource: one transaction deletes them and the resource's row, and decides the rest."""
 
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 """Bytes of one transaction's request body: the service's own limit."""
@@ -53,14 +53,14 @@ def require_entity(properties: dict[str, Column]) -> int:
             raise TooLarge(f"The value of {name} has more than {MAX_PROPERTY_UNITS} UTF-16 units.")
     size = _json_bytes(properties)
     if max(size, _utf16_bytes(properties)) > MAX_ENTITY_BYTES:
-        raise TooLarge(f"The resource is larger than {MAX_ENTITY_BYTES} bytes, which is as much as one can take.")
+        raise TooLarge(f"The resource is larger than {MAX_ENTITY_BYTES} bytes, the most that one can have.")
     return size
 
 
 def require_index_rows(number: int, before: int = 0) -> None:
-    """Raises TooLarge when a resource would have more index rows than before, and too many ever to be deleted."""
+    """Raises TooLarge when the number of index rows grows beyond what one transaction can delete."""
     if number > MAX_INDEX_ROWS and number > before:
-        raise TooLarge(f"The resource has {number} values that it can be found by; {MAX_INDEX_ROWS} is the limit.")
+        raise TooLarge(f"The resource has {number} indexed values; {MAX_INDEX_ROWS} is the limit.")
 
 
 def require_transaction(operations: Sequence[RowOperation]) -> None:

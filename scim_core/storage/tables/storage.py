@@ -32,11 +32,11 @@ from scim_core.storage.tables.rows import Row, Rows, read_pages
 from scim_core.storage.tables.service_limits import require_index_rows, require_transaction
 
 MAX_ATTEMPTS = 5
-"""How often an edit is planned again because memberships it removes were removed by others in the meantime."""
+"""How often an edit is planned again because others have removed memberships that it removes."""
 
 APPLY_SECONDS = 20
-"""How long a large change keeps its client waiting, once it is decided, for being applied: half of what a request may
-take, and enough for some ten thousand members. The rest is left to whoever meets it, and to the sweep.
+"""How long the request of a large change applies it after the decision: half of what a request may take, and enough
+for some ten thousand members. The rest is left to whoever meets the change, and to the sweep.
 """
 
 _PING = "ping"
@@ -223,7 +223,7 @@ class TableStorage:
         await self.rows.close()
 
     async def _edit(self, tenant: str, change: Change) -> None:
-        """The change has happened; removals that others were quicker with have been left out of it."""
+        """The change has happened. Removals that others have made already are left out."""
         if change.resource.change_pending:
             raise VersionConflict
         if not change.fits:
@@ -237,7 +237,7 @@ class TableStorage:
             except Unanswered:
                 if change.guarded:
                     raise
-                change = change.as_read()  # else what others have made of the group since would be undone
+                change = change.as_read()  # a repetition must not undo what others have done since
             except RowExists as conflict:
                 raise UniquenessConflict(conflict.operation.about) from None
             except RowMissing as failure:
@@ -276,7 +276,7 @@ class TableStorage:
         await self._apply(tenant, large)
 
     async def _apply(self, tenant: str, change: LargeChange) -> None:
-        """The change is applied as far as the time and the storage allow: it has happened in any case."""
+        """The change is applied as far as the time and the storage allow. It holds in any case."""
         try:
             if not await large_change_runner.apply(self.rows, tenant, change.resource_id, APPLY_SECONDS):
                 log.info("a large change goes on after its answer", extra={"tenant": tenant, "id": change.resource_id})
@@ -284,10 +284,10 @@ class TableStorage:
             log.warning("a large change was interrupted and is left to the sweep", exc_info=error)
 
     async def _still_possible(self, tenant: str, edits: MembershipEdits) -> tuple[MembershipEdits, set[str]]:
-        """The edits without the removals of what is gone, and the members that are gone themselves.
+        """The edits without removals of memberships that are gone, and the members that are gone themselves.
 
-        These have been deleted, which takes their memberships along: at once, or soon. Raises NotFound when a member to
-        add does not exist.
+        Such a member has been deleted, and its memberships go with it, at once or soon. Raises NotFound when a member
+        to add does not exist.
         """
         missing, there = await asyncio.gather(
             self._missing_members(tenant, edits.add), reading.edges_present(self.rows, tenant, edits.remove)
@@ -303,7 +303,7 @@ class TableStorage:
         """Whether this create has happened before: its answer was lost, and it was sent again."""
         if existing.role in (Role.RESOURCE, Role.PENDING):
             return True
-        # The resource's row comes first, but nothing promises that the first of two failures is the one we are told.
+        # The resource's row comes first. But of two failures, Table Storage may report the second one.
         return (await self.read(tenant, resource.resource_type, [resource.id])) != [None]
 
     async def _require_all(self, tenant: str, resource: StoredResource, memberships: Sequence[Membership]) -> None:
@@ -340,7 +340,7 @@ def _require_resource(missing: RowOperation, resource: StoredResource) -> None:
 
 
 def _require_index(missing: RowOperation) -> None:
-    """Raises StorageError for an index row that the resource lists and that is gone: only a hand can have done that."""
+    """Raises StorageError for an index row that the resource lists and that is gone: somebody deleted it by hand."""
     if missing.role is Role.INDEX:
         raise StorageError("An index row of the resource is gone. Repair it as docs/storage.md says.")
 
