@@ -81,7 +81,7 @@ class InProcess:
 
 
 class OverHttp:
-    """A running endpoint. The client adds no header of its own beside Host and Content-Length."""
+    """A running endpoint. The client adds no header of its own but Host and Content-Length."""
 
     def __init__(self, client: httpx.AsyncClient, base: str, token: str) -> None:
         self.base = base

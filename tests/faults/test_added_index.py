@@ -180,14 +180,14 @@ async def test_after_hours_without_such_an_instance_only_late_creations_are_look
 
 
 class SlowToFind(WrappedRows):
-    """Rows on which the next look into the index takes a while: until then `meanwhile` happens."""
+    """Rows on which the next look into the index takes a while: until then `until_then` happens."""
 
-    meanwhile: Call[None] | None = None
+    until_then: Call[None] | None = None
 
     async def _made[T](self, kind: str, about: tuple[str, ...], call: Call[T], *, repeatable: bool = True) -> T:
-        happens, is_look = self.meanwhile, about[0].startswith("Device.site:")
+        happens, is_look = self.until_then, about[0].startswith("Device.site:")
         if happens is not None and is_look:
-            self.meanwhile = None
+            self.until_then = None
             await happens()
         return await super()._made(kind, about, call, repeatable=repeatable)
 
@@ -207,9 +207,9 @@ async def test_a_search_that_was_planned_by_an_index_is_over_before_a_writer_giv
         await rollout.pause(REQUEST_SECONDS)
         await older.client.patch(path(printer), replacing("displayName", "x"))
 
-    rows.meanwhile = as_long_as_a_request_may_take
+    rows.until_then = as_long_as_a_request_may_take
     assert await newer.devices(BONN) == ["printer"]
-    assert rows.meanwhile is None
+    assert rows.until_then is None
 
 
 async def test_of_many_creations_each_is_looked_at_for_a_few_minutes_only(

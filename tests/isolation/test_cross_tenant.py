@@ -1,7 +1,7 @@
 """Nobody sees another's directory: every route, with tenant B's credential and tenant A's ids, values and references.
 
 The requests are made from the route table. B's answer about something of A's must be the answer about something that
-nobody has, save for what is new in every answer; and A's directory must be as it was.
+nobody has, except for what is new in every answer; and A's directory must be as it was.
 """
 
 import itertools

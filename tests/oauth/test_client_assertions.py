@@ -37,7 +37,7 @@ async def federated(service: Service) -> Issued:
 
 
 class Asking:
-    """Asks for tokens with assertions that are good save for what a test changes."""
+    """Asks for tokens with assertions that are good except for what a test changes."""
 
     def __init__(self, service: Service, entra: Misbehaving, federated: Issued) -> None:
         self.service = service

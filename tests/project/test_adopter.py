@@ -47,7 +47,7 @@ def test_a_tag_that_fits_releases(tag: str, version: str, changelog: str, said: 
 
 
 def test_the_version_stands_in_one_place() -> None:
-    """Other files of ours name it nowhere, save for the changelog."""
+    """Other files of ours name it nowhere; only the changelog does."""
     sources = [name for name in GIT_FILES if name.endswith((".py", ".toml", ".bicep", ".yml"))]
     holding = [name for name in sources if f'"{__version__}"' in (ROOT / name).read_text()]
 

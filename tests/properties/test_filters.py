@@ -25,7 +25,7 @@ IDS = "IDS"
 
 
 class World:
-    """A handful of users and groups with overlapping values, for each test anew the same."""
+    """A handful of users and groups with overlapping values, the same for each test."""
 
     def __init__(self) -> None:
         self.client = Client(endpoint_over(memory_storage(), Clock()))

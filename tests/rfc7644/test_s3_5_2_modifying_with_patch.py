@@ -1,4 +1,4 @@
-"""RFC 7644 section 3.5.2: PATCH, with its examples, and what clients are known to send beside it."""
+"""RFC 7644 section 3.5.2: PATCH, with its examples, and what clients send besides."""
 
 from typing import Any
 

@@ -42,7 +42,7 @@ class Done:
 
 
 def outside(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command as an operator runs it, in an environment without settings save for these."""
+    """The command as an operator runs it, in an environment without settings except these."""
     command = [sys.executable, "-m", "scim_core.admin", *arguments]
     settings = clean_environment() | environment
     return subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)

@@ -1,6 +1,6 @@
 """Exchanges recorded as data, one JSON file for each subject, and how one of them is played to one side.
 
-A file has a `setup`, requests that make the state from which each of its `exchanges` starts anew. A request has `send`,
+A file has a `setup`, requests that make the state from which each of its `exchanges` starts. A request has `send`,
 a method and a path, and perhaps `query`, `headers`, and a `body` or, where that is to be no JSON, a `text`; in a setup
 `as` names the resource it creates: $name is its id from then on and $name.version its entity tag as last seen. An
 exchange has an `id` besides, and perhaps `after`: requests that come between the setup and itself.
