@@ -9,7 +9,7 @@ from scim_core.protocol.representation import columns, index_entries, to_documen
 from scim_core.protocol.schemas import ResourceType, load_catalogue
 from scim_core.storage.tables import TableStorage, changes
 from scim_core.storage.tables.row_operations import Role, RowOperation
-from scim_core.storage.tables.service_limits import MAX_OPERATIONS
+from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS
 
 TENANT = "default"
 USER_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -143,7 +143,7 @@ async def _transact(storage: TableStorage, parts: Iterable[list[RowOperation]]) 
 def _filled(parts: Iterable[list[RowOperation]]) -> Iterator[list[RowOperation]]:
     operations: list[RowOperation] = []
     for part in parts:
-        if len(operations) + len(part) > MAX_OPERATIONS:
+        if len(operations) + len(part) > TRANSACTION_OPERATIONS:
             yield operations
             operations = []
         operations += part

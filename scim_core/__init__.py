@@ -3,7 +3,7 @@
 The folders are rooms, and docs/architecture.md draws them. `composition` puts them together. The other modules are the
 ground: every room may use them.
 
-Read first: `composition`, `messages` (a request, an answer, an HTTP error), `model` (what is at rest), `registry`
+Read first: `composition`, `messages` (a request, an answer, an HTTP error), `model` (what is stored), `registry`
 (tenants and credentials). To add a setting, go to `settings`. Time comes from `clock`, a resource's id from `ids`, a
 memory of bounded size from `caches`.
 """

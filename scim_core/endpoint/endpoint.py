@@ -76,7 +76,9 @@ class Endpoint:
                 if handler in _OUTSIDE_SCIM:
                     response, principal = await self._outside_scim(handler, request, caller)
                 else:
-                    principal = None if target.anonymous else await self._admitted(caller)
+                    if not target.anonymous:
+                        principal = await self._gate.authenticator.authenticate(caller)
+                        self._require_rate(principal)
                     response = await self._run(request, target, principal)
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
             response = response_for(error, self._new_id)
@@ -85,13 +87,11 @@ class Endpoint:
         self._log(request, principal, handler, response)
         return response
 
-    async def _admitted(self, caller: Caller) -> Principal:
-        """The principal of the request, if its tenant is within its limit. Raises HttpError, StorageBusy."""
-        principal = await self._gate.authenticator.authenticate(caller)
+    def _require_rate(self, principal: Principal) -> None:
+        """Raises HttpError when the tenant is beyond its limit."""
         wait = self._gate.requests.take(principal.tenant)
         if wait:
             raise HttpError(429, "This customer sends more requests than its limit. Wait.", Retry_After=str(wait))
-        return principal
 
     async def _run(self, request: ScimRequest, target: Target, principal: Principal | None) -> ScimResponse:
         """The handler's answer. A credential's first use of the day is recorded while the handler runs."""

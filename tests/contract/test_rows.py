@@ -21,7 +21,7 @@ from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.odata import MAX_COMPARISONS
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
-from scim_core.storage.tables.service_limits import MAX_OPERATIONS, PAGE_ROWS
+from scim_core.storage.tables.service_limits import PAGE_ROWS, TRANSACTION_OPERATIONS
 from tests.memory_rows import MemoryRows
 from tests.tables import new_table
 
@@ -117,8 +117,8 @@ async def test_a_range_is_in_the_order_of_its_keys_from_the_low_one_up_to_the_hi
 
 async def test_an_answer_holds_a_thousand_rows_and_a_token_for_the_rest(rows: Rows) -> None:
     named = [f"{number:05}" for number in range(MANY)]
-    for start in range(0, MANY, MAX_OPERATIONS):
-        await rows.transact(TENANT, [insert(key) for key in named[start : start + MAX_OPERATIONS]])
+    for start in range(0, MANY, TRANSACTION_OPERATIONS):
+        await rows.transact(TENANT, [insert(key) for key in named[start : start + TRANSACTION_OPERATIONS]])
     first = await rows.page(TENANT, ALL)
     assert len(first.rows) == PAGE_ROWS
     assert first.token is not None
@@ -322,11 +322,11 @@ async def test_the_longest_key_is_taken(rows: Rows) -> None:
 
 
 async def test_a_transaction_holds_a_hundred_operations(rows: Rows) -> None:
-    many = [insert(f"{number:03}") for number in range(MAX_OPERATIONS + 1)]
+    many = [insert(f"{number:03}") for number in range(TRANSACTION_OPERATIONS + 1)]
     with pytest.raises(TooLarge, match="101 row operations; one transaction holds 100"):
         await rows.transact(TENANT, many)
     assert await keys_of(rows, TENANT) == []
-    assert len(await rows.transact(TENANT, many[:MAX_OPERATIONS])) == MAX_OPERATIONS
+    assert len(await rows.transact(TENANT, many[:TRANSACTION_OPERATIONS])) == TRANSACTION_OPERATIONS
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp's own

@@ -23,7 +23,7 @@ def _small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
 
     More than ten memberships do not fit the deciding transaction, and are written before it.
     """
-    monkeypatch.setattr(changes, "MAX_OPERATIONS", 13)
+    monkeypatch.setattr(changes, "TRANSACTION_OPERATIONS", 13)
     monkeypatch.setattr(large_change_runner, "STEP", 3)
     monkeypatch.setattr(large_change_runner, "PARTS_AT_ONCE", 2)
     monkeypatch.setattr(large_change, "PART_IDS", 5)

@@ -70,6 +70,16 @@ async def test_a_second_of_entra_is_never_refused(service: Service, contoso: Iss
         limited.timer.now += 1
 
 
+async def test_the_line_of_a_request_beyond_the_limit_names_its_tenant(
+    service: Service, contoso: Issued, caplog: pytest.LogCaptureFixture
+) -> None:
+    limited = Service(settings(SCIM_TENANT_REQUESTS_PER_SECOND="25"), registry=service.registry)
+    with caplog.at_level("INFO", logger="scim_core.endpoint.endpoint"):
+        assert [(await limited.users(contoso.secret)).status for _ in range(101)][-1] == 429
+    line = caplog.records[-1].__dict__
+    assert (line["status"], line["tenant"], line["credential"]) == (429, contoso.tenant.id, contoso.credential.label)
+
+
 async def test_too_many_failures_of_a_source_are_429_and_a_good_credential_passes(
     service: Service, contoso: Issued
 ) -> None:

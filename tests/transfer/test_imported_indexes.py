@@ -112,7 +112,7 @@ async def test_a_tenant_with_nothing_but_a_record_is_empty_and_its_record_goes(
 async def test_an_import_that_is_killed_anywhere_records_what_it_wrote(
     source: Rollout, target: Rollout, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
-    monkeypatch.setattr("scim_core.storage.maintenance.importing.MAX_OPERATIONS", 12)
+    monkeypatch.setattr("scim_core.storage.maintenance.importing.TRANSACTION_OPERATIONS", 12)
     before = source.instance("displayName")
     for name in NAMES:
         await before.device(name, site="Bonn")

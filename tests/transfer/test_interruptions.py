@@ -104,7 +104,7 @@ class DyingRows(WrappedRows):
 async def test_an_import_that_died_anywhere_is_continued(
     directory: Callable[[], Directory], monkeypatch: pytest.MonkeyPatch, before: bool
 ) -> None:
-    monkeypatch.setattr("scim_core.storage.maintenance.importing.MAX_OPERATIONS", 12)
+    monkeypatch.setattr("scim_core.storage.maintenance.importing.TRANSACTION_OPERATIONS", 12)
     source = directory()
     await fill(source.client)
     expected = await answers(source.client)

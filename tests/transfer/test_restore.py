@@ -118,7 +118,7 @@ async def test_an_empty_directory_is_an_export_too(directory: Callable[[], Direc
 
 @pytest.fixture
 def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changes, "MAX_OPERATIONS", 13)
+    monkeypatch.setattr(changes, "TRANSACTION_OPERATIONS", 13)
     monkeypatch.setattr(large_change_runner, "STEP", 3)
 
 

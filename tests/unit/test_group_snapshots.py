@@ -231,7 +231,7 @@ async def test_who_joined_by_a_large_change_and_left_since_is_not_shown_beside_w
     world = await World.made(3)
     await create(world.writer, *(user(number) for number in range(10, 20)))
     with monkeypatch.context() as patch:
-        patch.setattr(changes_module, "MAX_OPERATIONS", 13)
+        patch.setattr(changes_module, "TRANSACTION_OPERATIONS", 13)
         patch.setattr(storage_module, "APPLY_SECONDS", 0)
         await world.change(adding(*(edge(GROUP_NUMBER, number) for number in range(10, 20))))
     monkeypatch.setattr(module, "READER_SECONDS", 0)

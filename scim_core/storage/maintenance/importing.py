@@ -22,7 +22,7 @@ from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.reading import read_range
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows, read_pages
-from scim_core.storage.tables.service_limits import MAX_OPERATIONS, require_entity
+from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS, require_entity
 
 MAX_BYTES = 3 * 1024 * 1024
 """Bytes of rows in one transaction. It holds 4 MiB, which includes what stands around the rows."""
@@ -167,7 +167,7 @@ class _Writer:
             return
         operations = list(_operations(line, properties))
         size = sum(require_entity(operation.properties) for operation in operations)
-        if self._bytes + size > MAX_BYTES or len(self._operations) + len(operations) >= MAX_OPERATIONS:
+        if self._bytes + size > MAX_BYTES or len(self._operations) + len(operations) >= TRANSACTION_OPERATIONS:
             await self.flush()
         self._operations += operations
         self._bytes += size
@@ -176,7 +176,7 @@ class _Writer:
     async def flush(self) -> None:
         """All lines so far are written, and the progress row, if it fits: otherwise the next transaction writes it."""
         if self._operations:
-            progress = [self._progress()] if len(self._operations) < MAX_OPERATIONS else []
+            progress = [self._progress()] if len(self._operations) < TRANSACTION_OPERATIONS else []
             await self._rows.transact(self._tenant, [*self._operations, *progress])
         self._operations, self._bytes = [], 0
 

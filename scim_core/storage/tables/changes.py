@@ -20,7 +20,7 @@ from scim_core.storage.tables.entities import (
     to_properties,
 )
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
-from scim_core.storage.tables.service_limits import MAX_OPERATIONS, PAGE_ROWS
+from scim_core.storage.tables.service_limits import PAGE_ROWS, TRANSACTION_OPERATIONS
 
 OPERATIONS_EACH = 3
 """Row operations that one membership takes: its two rows, and the touch of the resource at the other end."""
@@ -63,7 +63,7 @@ class Change:
 
 def fits(own: Sequence[RowOperation], memberships: Collection[Membership]) -> bool:
     """Whether one transaction can hold these operations and those of the memberships."""
-    return len(own) + OPERATIONS_EACH * len(memberships) <= MAX_OPERATIONS
+    return len(own) + OPERATIONS_EACH * len(memberships) <= TRANSACTION_OPERATIONS
 
 
 def creation(resource: StoredResource, members: Sequence[Membership], change_id: str) -> Change:

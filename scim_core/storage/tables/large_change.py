@@ -17,9 +17,9 @@ from scim_core.storage.port import TooLarge
 from scim_core.storage.tables import changes, keys
 from scim_core.storage.tables.entities import joined, pending_property, split
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
-from scim_core.storage.tables.service_limits import MAX_OPERATIONS
+from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS
 
-STEP = (MAX_OPERATIONS - 1) // changes.OPERATIONS_EACH
+STEP = (TRANSACTION_OPERATIONS - 1) // changes.OPERATIONS_EACH
 """Memberships of one step: as many as fit a transaction together with the row of the change."""
 
 PART_IDS = 10_000

@@ -18,7 +18,7 @@ from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing
 from scim_core.storage.tables.keys import REGISTRY, SWEEP, KeyRange
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
-from scim_core.storage.tables.service_limits import MAX_OPERATIONS
+from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS
 
 MAX_ATTEMPTS = 5
 """How often one part of an erasure is planned again because another erasure has removed rows of it."""
@@ -87,7 +87,7 @@ class TableRegistry:
         # row of that change, and fail once the row is gone. The sweep's entry of the change goes last.
         for partition, key_range in ((tenant_id, keys.everything()), (SWEEP, keys.sweep_entries_of(tenant_id))):
             while found := await self._first_rows(partition, key_range):
-                for part in batched(found, MAX_OPERATIONS, strict=False):
+                for part in batched(found, TRANSACTION_OPERATIONS, strict=False):
                     yield await self._delete(partition, part)
 
     async def forget(self, tenant: Tenant) -> None:

@@ -20,10 +20,10 @@ MAX_PROPERTIES = 252
 MAX_ENTITY_BYTES = 1024 * 1024
 """Bytes of one entity, in UTF-16 (Azure) as in JSON (Azurite): the limit of both."""
 
-MAX_OPERATIONS = 100
+TRANSACTION_OPERATIONS = 100
 """Operations of one transaction: the service's own limit."""
 
-MAX_INDEX_ROWS = MAX_OPERATIONS - 3
+MAX_INDEX_ROWS = TRANSACTION_OPERATIONS - 3
 """Index rows of one resource: one transaction deletes them and the resource's row, and decides the rest."""
 
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
@@ -65,8 +65,9 @@ def require_index_rows(number: int, before: int = 0) -> None:
 
 def require_transaction(operations: Sequence[RowOperation]) -> None:
     """Raises TooLarge when these operations do not fit one transaction, or an entity of theirs is too large."""
-    if len(operations) > MAX_OPERATIONS:
-        raise TooLarge(f"The change takes {len(operations)} row operations; one transaction holds {MAX_OPERATIONS}.")
+    if len(operations) > TRANSACTION_OPERATIONS:
+        number = len(operations)
+        raise TooLarge(f"The change takes {number} row operations; one transaction holds {TRANSACTION_OPERATIONS}.")
     size = sum(_OPERATION_BYTES + require_entity(operation.properties) for operation in operations)
     if size > MAX_TRANSACTION_BYTES:
         raise TooLarge(f"The change takes {size} bytes; one transaction holds {MAX_TRANSACTION_BYTES}.")
