@@ -15,7 +15,7 @@ from tests.starting import starts_processes
 def test_a_test_without_the_mark_can_start_no_process(request: pytest.FixtureRequest) -> None:
     hidden = importlib.import_module("sub" + "process")
     assert request.node.get_closest_marker("processes") is None
-    with pytest.raises(AssertionError, match="has no mark"):
+    with pytest.raises(AssertionError, match="does not have the mark"):
         hidden.run([sys.executable, "-c", ""], check=True)
 
 
