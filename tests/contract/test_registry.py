@@ -377,5 +377,5 @@ async def test_rows_go_only_when_no_request_can_be_under_way(registry: Registry,
 
 async def test_a_tenant_has_at_most_so_many_credentials(registry: Registry, clock: Clock) -> None:
     await created(registry, "contoso", *(token(number) for number in range(MAX_CREDENTIALS)))
-    with pytest.raises(Refused, match="remove those"):
+    with pytest.raises(Refused, match="Remove the revoked"):
         await administration(registry, clock).create_credential("contoso", Wanted(CredentialKind.TOKEN))

@@ -149,7 +149,7 @@ async def test_the_command_says_what_it_found_and_mends_it(place: Place) -> None
     assert f"{ROW} is not found by {NAME}" in broken.stdout
     assert "--repair" in broken.stdout
     mended = await place.command("--repair")
-    assert (mended.returncode, "1 broke an invariant; 0 still do" in mended.stdout) == (0, True)
+    assert (mended.returncode, "1 broke an invariant. 0 still do" in mended.stdout) == (0, True)
     assert (await place.command()).returncode == 0
 
 
