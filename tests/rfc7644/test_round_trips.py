@@ -58,7 +58,7 @@ async def test_a_resource_is_read_in_one(directory: Directory) -> None:
     assert await directory.round_trips("GET", f"{path(user)}?attributes=id") == (200, 1)
     assert await directory.round_trips("GET", f"{path(group)}?excludedAttributes=members") == (200, 1)
     assert await directory.round_trips("GET", f"{path(group)}?attributes=id") == (200, 1)
-    # The second one finds out whether a deletion of it is still being carried out, and if so goes on with it.
+    # The second one finds out whether a deletion of it is still pending, and applies it.
     assert await directory.round_trips("GET", "/Users/018f0000-0000-7000-8000-000000000000") == (404, 2)
     assert await directory.round_trips("GET", "/Users/nobody") == (404, 0)
 
