@@ -222,8 +222,13 @@ class Catalogue:
 def load_catalogue(additional: FilePath | None = None) -> Catalogue:
     """The built-in definitions and those of the folder `additional`, which holds `schemas` and `resource-types`.
 
-    Raises DefinitionError for a file that is not JSON, a URN given twice, or a type whose schema is missing.
+    Raises DefinitionError for a folder that is missing, a file that is not JSON, a URN given twice, or a type whose
+    schema is missing.
     """
+    if additional and not additional.is_dir():
+        raise DefinitionError(
+            f"There is no folder {additional}, which is to hold further schemas (SCIM_SCHEMA_DIRECTORY)."
+        )
     folders = [DEFINITIONS, *([additional] if additional else [])]
     schemas = _by_urn(document for folder in folders for document in _documents(folder / "schemas"))
     types = [document for folder in folders for document in _documents(folder / "resource-types")]

@@ -252,8 +252,8 @@ async def test_the_command_says_what_it_did(rollout: Rollout) -> None:
     assert done.returncode == 0, done.stderr
     assert "Device.site is complete: searches use it." in done.stdout
     wrong = await run_here(rollout.rows, "--schemas", rollout.folder / "nowhere", "reindex")
-    assert wrong.returncode == 0
-    assert "is always complete" in wrong.stdout
+    assert wrong.returncode == 2
+    assert "There is no folder" in wrong.stderr
 
 
 @dataclass

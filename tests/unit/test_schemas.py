@@ -31,6 +31,11 @@ def load(directory: Path, *documents: Any) -> Catalogue:
     return load_catalogue(directory)
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DefinitionError, match=r"There is no folder .*nowhere"):
+        load_catalogue(tmp_path / "nowhere")
+
+
 def test_a_folder_adds_to_what_is_built_in(schema_directory: Path) -> None:
     catalogue = load(schema_directory, SCHEMA, RESOURCE_TYPE, extension(name="size"))
     assert list(catalogue.resource_types) == ["groups", "users", "things"]
