@@ -8,7 +8,7 @@ from datetime import datetime
 
 from scim_core.model import FIRST_INDEXES, Column, Index
 from scim_core.storage.maintenance.archive import ArchiveError, Line
-from scim_core.storage.maintenance.indexing import Conflict, Declared, IndexRows, TypeIndexes
+from scim_core.storage.maintenance.indexing import Conflict, Declared, IndexRows, by_type
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.index_record import IndexRecord, IndexState, TypeRecord
 from scim_core.storage.tables.rows import Row
@@ -19,9 +19,7 @@ class ImportedIndexes:
     """First all resources of the file are noted. Then it is decided which indexes are written."""
 
     def __init__(self, declared: Declared) -> None:
-        self._declared = declared
-        self._later = frozenset(declared.indexes - FIRST_INDEXES)
-        self._types = frozenset(index.resource_type for index in self._later)
+        self._types = {item.resource_type: item for item in by_type(declared, declared.indexes - FIRST_INDEXES)}
         self._unique: dict[str, dict[str, Index]] = {}
         self._crowded: dict[str, frozenset[Index]] = {}
         self.conflicts: tuple[Conflict, ...] = ()
@@ -47,7 +45,8 @@ class ImportedIndexes:
                     conflicts.append(Conflict(index.name, resource, holder))
         self.conflicts = tuple(sorted(conflicts, key=str))
         faulty = {conflict.index for conflict in conflicts}
-        self._later = frozenset(index for index in self._later if index.name not in faulty)
+        for name, of_type in self._types.items():
+            self._types[name] = of_type.without(frozenset(item for item in of_type.indexes if item.name in faulty))
 
     def properties(self, line: Line) -> dict[str, Column]:
         """The row of a resource with the rows of all indexes that are written."""
@@ -58,15 +57,12 @@ class ImportedIndexes:
     def record(self, now: datetime) -> IndexRecord:
         """All indexes that are written are complete."""
         record = IndexRecord()
-        for name in sorted(self._types):
-            complete = {index.name for index in self._later if index.resource_type == name}
-            record = record.having(name, TypeRecord(now).having(complete, IndexState.COMPLETE, now))
+        for name, of_type in self._types.items():
+            record = record.having(name, TypeRecord(now).having(of_type.names, IndexState.COMPLETE, now))
         return record
 
     def _rows_of(self, line: Line) -> IndexRows:
-        name = keys.kind_of(line.key)
-        indexes = frozenset(index for index in self._later if index.resource_type == name)
         try:
-            return IndexRows.of(Row(dict(line.properties), ""), TypeIndexes(name, indexes, self._declared))
+            return IndexRows.of(Row(dict(line.properties), ""), self._types[keys.kind_of(line.key)])
         except (KeyError, ValueError) as error:
             raise ArchiveError(f"Line {line.number + 1} is no resource of ours: {error}.") from None
