@@ -10,10 +10,10 @@ from typing import Any
 from scim2_models import Context, PatchOp, Resource
 
 from scim_core.model import Json
+from scim_core.protocol.json_text import check_text
 from scim_core.protocol.patch_operations import PatchOperation
 from scim_core.protocol.representation import check_required, to_document, to_model
 from scim_core.protocol.schemas import POLICY, ResourceType
-from scim_core.protocol.strict_json import check_text
 
 type DocumentChange = Callable[[Json], Json]
 """From the stored document of a resource to the new one. The given document stays as it is."""

@@ -13,7 +13,7 @@ from typing import Any
 from scim2_models import InvalidSyntaxException, InvalidValueException
 
 from scim_core.model import Json
-from scim_core.protocol.limits import MAX_VALUES, at_most
+from scim_core.protocol.limits import MAX_TEXT_NODES, MAX_VALUES, RequestTooLarge, at_most
 from scim_core.protocol.schemas import AttributeDefinition, ResourceType
 from scim_core.protocol.strict_json import parse_json, refuse_repeated_names
 
@@ -150,7 +150,7 @@ def _unpacked(element: Json) -> Json | None:
     if not isinstance(text, str) or not text.startswith("{"):
         return None
     try:
-        unpacked = parse_json(text.encode())
-    except InvalidSyntaxException:
+        unpacked = parse_json(text.encode(), MAX_TEXT_NODES)
+    except (InvalidSyntaxException, RequestTooLarge):
         return None
     return unpacked if isinstance(unpacked, dict) and "value" in unpacked else None

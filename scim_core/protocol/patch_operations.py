@@ -20,7 +20,14 @@ from scim2_models.path import FilterNode
 
 from scim_core.model import Json
 from scim_core.protocol.leniency import IGNORED, UNASSIGNED, Leniency
-from scim_core.protocol.limits import MAX_OPERATIONS, MAX_PATH_BYTES, MAX_SELECTIONS, at_most, comparisons
+from scim_core.protocol.limits import (
+    MAX_OPERATIONS,
+    MAX_PATH_BYTES,
+    MAX_PATHS_BYTES,
+    MAX_SELECTIONS,
+    at_most,
+    comparisons,
+)
 from scim_core.protocol.schemas import AttributeDefinition, ResourceType
 from scim_core.protocol.strict_json import by_lower_name, refuse_repeated_names
 
@@ -118,6 +125,7 @@ class _Reading:
         self._leniency = leniency
         self._resource_type = leniency.resource_type
         self._selections = 0
+        self._path_bytes = 0
 
     def operation(self, operation: Any) -> Iterator[PatchOperation]:
         """The operations that one operation of the body means: without a path, one for each attribute."""
@@ -151,6 +159,8 @@ class _Reading:
         if extension is not None or text.lower() == self._resource_type.schema.lower():
             yield from self._whole_schema(op, extension, value)
             return
+        self._path_bytes += len(text.encode())
+        at_most(MAX_PATHS_BYTES, self._path_bytes, "bytes of paths")
         target = _target(self._resource_type, text)
         if target.read_only:
             return
