@@ -155,12 +155,11 @@ class _Reading:
                 self._leniency.ignored.append(f"{prefix}{key}")
 
     def _at_path(self, op: Op, text: str, value: Any, *, given: bool) -> Iterator[PatchOperation]:
+        self._require_short(text)
         extension = self._resource_type.extension(text)
         if extension is not None or text.lower() == self._resource_type.schema.lower():
             yield from self._whole_schema(op, extension, value)
             return
-        self._path_bytes += len(text.encode())
-        at_most(MAX_PATHS_BYTES, self._path_bytes, "bytes of paths")
         target = _target(self._resource_type, text)
         if target.read_only:
             return
@@ -201,6 +200,13 @@ class _Reading:
         self._select(0 if self._resource_type.is_membership(target.written) else len(named))
         return PatchOperation("remove", target, named)
 
+    def _require_short(self, path: str) -> None:
+        size = len(path.encode())
+        if size > MAX_PATH_BYTES:
+            raise InvalidPathException(detail=f"The path is longer than {MAX_PATH_BYTES} bytes.")
+        self._path_bytes += size
+        at_most(MAX_PATHS_BYTES, self._path_bytes, "bytes of paths")
+
     def _select(self, number: int) -> None:
         self._selections += number
         at_most(MAX_SELECTIONS, self._selections, "comparisons that select values")
@@ -235,8 +241,6 @@ def _refuse_unassigning(target: AttributeTarget) -> None:
 
 def _target(resource_type: ResourceType, text: str) -> AttributeTarget:
     """The target of a path. Raises InvalidPathException, UnknownPath when no schema declares what it names."""
-    if len(text.encode()) > MAX_PATH_BYTES:
-        raise InvalidPathException(detail=f"The path is longer than {MAX_PATH_BYTES} bytes.")
     try:
         path: Path[Any] = Path(_with_colon(resource_type, text))
     except InvalidPathException as error:
