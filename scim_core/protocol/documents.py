@@ -30,7 +30,6 @@ class DocumentChange:
     apply: Callable[[Json], Json]
 
 
-
 def creation(resource_type: ResourceType, shaped: Json, resource_id: str) -> Json:
     """The document of a new resource, from a body that leniency has shaped.
 

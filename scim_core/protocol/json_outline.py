@@ -168,7 +168,7 @@ class Outline:
                 found = _LAST_ENTRY.match(self._text, entries.end, limit)
             if found is None:
                 if len(self._text) > MAX_BODY_BYTES:  # probably too large, unless it is no JSON
-                    self._json_text.require_entries(entries.end, limit)
+                    self._json_text.require_entries(entries.end, limit, first=entries.end == start)
                 return None
             values = self._json_text.entries(entries.end, found.end() if last else found.end() - 1)
             entries.end = found.end()
