@@ -21,6 +21,7 @@ from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQU
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
 from scim_core.storage.port import Swept
+from scim_core.work import UNITS_PER_REQUEST, Shares, Work
 
 MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
 """The media types of a body (RFC 7644 section 3.1). Parameters such as charset are ignored."""
@@ -39,6 +40,7 @@ class Gate:
     requests: RateLimit
     tenants: TenantCache | None
     trusted_proxies: int
+    shares: Shares
 
 
 class Endpoint:
@@ -79,7 +81,9 @@ class Endpoint:
                     if not target.anonymous:
                         principal = await self._gate.authenticator.authenticate(caller)
                         self._require_rate(principal)
-                    response = await self._run(request, target, principal)
+                    with self._gate.shares.work(principal.tenant if principal else f":{handler}") as work:
+                        await work.spend(UNITS_PER_REQUEST, "a request")
+                        response = await self._run(request, target, principal, work)
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
             response = response_for(error, self._new_id)
             if handler == "token":
@@ -93,15 +97,17 @@ class Endpoint:
         if wait:
             raise HttpError(429, "This customer sends more requests than its limit. Wait.", Retry_After=str(wait))
 
-    async def _run(self, request: ScimRequest, target: Target, principal: Principal | None) -> ScimResponse:
+    async def _run(
+        self, request: ScimRequest, target: Target, principal: Principal | None, work: Work
+    ) -> ScimResponse:
         """The handler's answer. A credential's first use of the day is recorded while the handler runs."""
         _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
         tenants = self._gate.tenants
         if principal is None or principal.use is None or tenants is None:
-            return await self._handlers.run(self._call(request, target, principal))
+            return await self._handlers.run(self._call(request, target, principal, work))
         noting = asyncio.create_task(tenants.note(principal.use, instant_text(self._clock())[:10]))
         try:
-            return await self._handlers.run(self._call(request, target, principal))
+            return await self._handlers.run(self._call(request, target, principal, work))
         finally:
             await noting
 
@@ -137,7 +143,7 @@ class Endpoint:
         )
         return swept
 
-    def _call(self, request: ScimRequest, target: Target, principal: Principal | None) -> Call:
+    def _call(self, request: ScimRequest, target: Target, principal: Principal | None, work: Work) -> Call:
         base_url = f"{self._public_base_url or request.base_url}{BASE_PATH}"
         endpoints = {item.name: item.endpoint for item in self._catalogue}
         return Call(
@@ -147,6 +153,7 @@ class Endpoint:
             query=request.query,
             body=request.body,
             renderer=Renderer(base_url, endpoints),
+            work=work,
         )
 
     def _log(self, request: ScimRequest, principal: Principal | None, handler: str, response: ScimResponse) -> None:

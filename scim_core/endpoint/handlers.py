@@ -33,6 +33,7 @@ from scim_core.service.listing import Listing
 from scim_core.service.search import Found, Search
 from scim_core.service.service_provider import ServiceProvider
 from scim_core.storage.port import Storage, StorageError, Swept
+from scim_core.work import Work
 
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 
@@ -49,6 +50,7 @@ class Call:
     query: str
     body: bytes
     renderer: Renderer
+    work: Work
 
     @cached_property
     def fields(self) -> dict[str, str]:
