@@ -43,6 +43,10 @@ MAX_WAITING = 32
 MAX_THREADS = 2
 """Computations in threads at a time. Each one makes the event loop wait five milliseconds longer for its turn."""
 
+MAX_LARGE_READERS = 4
+"""Requests of one tenant at a time that read many resources or members. Each may hold an answer of MAX_ANSWER_BYTES, or
+100,000 members, in several forms: about 100 MB."""
+
 MAX_SHARES = 10_000
 """Tenants whose use is remembered. One that is forgotten starts with all that a tenant can save up."""
 
@@ -61,6 +65,7 @@ class Work:
         self._share = share
         self._in_turn = 0
         self._waits = False
+        self._reads_much = False
         self.spent = 0
 
     def __enter__(self) -> Self:
@@ -72,6 +77,9 @@ class Work:
         if self._waits:
             self._share.waiting -= 1
             self._waits = False
+        if self._reads_much:
+            self._share.large_readers.release()
+            self._reads_much = False
 
     def require(self, units: int, what: str) -> None:
         """Raises TooMuchWork when so many more units are beyond the budget. `what` completes "for ..."."""
@@ -105,6 +113,22 @@ class Work:
             return function()
         self._in_turn = 0
         return await self._share.in_thread(function)
+
+    async def expect_much(self) -> None:
+        """Returns when few other requests of the tenant read much. Raises HttpError 429 when too many wait for that.
+
+        The request counts as one that reads much until it ends.
+        """
+        if self._reads_much:
+            return
+        if self._share.large_readers.locked():
+            self._take_place()
+        await self._share.large_readers.acquire()
+        self._reads_much = True
+
+    def portion(self) -> asyncio.Lock:
+        """Held while one portion is read and cut down to what is kept: the tenant's requests do so one by one."""
+        return self._share.portions
 
     async def _count(self, units: int) -> None:
         self.spent += units
@@ -152,6 +176,8 @@ class _Share:
 
     def __init__(self, timer: Timer, pause: Pause, rate: float | None, threads: asyncio.Semaphore) -> None:
         self.waiting = 0
+        self.large_readers = asyncio.Semaphore(MAX_LARGE_READERS)
+        self.portions = asyncio.Lock()
         self._timer = timer
         self._pause = pause
         self._rate = rate

@@ -183,20 +183,21 @@ class Outline:
     def _role(self, parent: _Role | None, found: re.Match[str], bracket: str) -> _Role:
         """What begins with this bracket. In an object, the string before it is its name."""
         name = _decoded(found[1]) if (found[2] or "").strip() == ":" else ""
+        role = _Role.OTHER
         match parent, bracket:
             case None, "{" if self._form is not Form.NONE:
-                return _Role.MESSAGE if self._form is Form.PATCH else _Role.ATTRIBUTES
+                role = _Role.MESSAGE if self._form is Form.PATCH else _Role.ATTRIBUTES
             case _Role.MESSAGE, "[" if name.lower() == "operations":
-                return _Role.OPERATIONS
+                role = _Role.OPERATIONS
             case _Role.OPERATIONS, "{":
-                return _Role.OPERATION
+                role = _Role.OPERATION
             case _Role.OPERATION, _ if name.lower() == "value":
-                return _Role.MEMBERS if bracket == "[" else _Role.ATTRIBUTES
+                role = _Role.MEMBERS if bracket == "[" else _Role.ATTRIBUTES
             case _Role.ATTRIBUTES, "[" if names_members(name):
-                return _Role.MEMBERS
+                role = _Role.MEMBERS
             case _Role.ATTRIBUTES, "{" if ":" in name:
-                return _Role.ATTRIBUTES
-        return _Role.OTHER
+                role = _Role.ATTRIBUTES
+        return role
 
 
 def _decoded(string: str) -> str:

@@ -45,7 +45,7 @@ class JsonText:
         return values
 
     def require_entries(self, start: int, end: int, *, first: bool) -> None:
-        """Raises InvalidSyntaxException if the list of values that goes on here is no JSON, as far as `end` shows it."""
+        """Raises InvalidSyntaxException if the list of values that goes on here is no JSON, as far as `end` shows."""
         opening = "[" if first else "[0,"
         piece = f"{opening}{self.text[start:end]}"
         try:
