@@ -14,25 +14,34 @@ from scim_core.protocol.json_outline import NODES, NODES_OF_A_UNIT, Form, Outlin
 from scim_core.protocol.json_text import JsonText
 from scim_core.protocol.limits import MAX_NODES, at_most, require_body_size
 
-NODE_UNITS = 2
-"""Units of work in which a value or a name of a body becomes a part of a model, and an operation is read."""
+TAKEN_UP = 15
+"""Units of work in which the smallest body becomes a model."""
 
-MEMBER_UNITS = 1
-"""Units of work in which one of the members becomes a part of a change."""
+NODES_TAKEN_UP = 2
+"""Values and names of a body that become a part of a model in one unit of work."""
+
+BYTES_TAKEN_UP = 5_000
+"""Bytes of a body that leniency and models look at in one unit of work."""
+
+QUOTES_TAKEN_UP = 4
+"""Quotation marks within texts, of an app role's JSON text, that are read in one unit of work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body that was read: its value, how many nodes it has without members, and how many members it names."""
+    """A body that was read: its value, how many members it names, and without these its nodes, size and quotes."""
 
     value: Any
     nodes: int
+    size: int
+    quotes: int
     members: int
 
     @property
     def units(self) -> int:
         """The units of work in which leniency and models take up the value."""
-        return 1 + NODE_UNITS * self.nodes + MEMBER_UNITS * self.members
+        texts = self.size // BYTES_TAKEN_UP + self.quotes // QUOTES_TAKEN_UP
+        return TAKEN_UP + self.nodes // NODES_TAKEN_UP + texts + self.members
 
 
 def parse_json(body: bytes, max_nodes: int = MAX_NODES) -> Any:
@@ -72,7 +81,8 @@ def reading(body: bytes, form: Form, max_nodes: int = MAX_NODES) -> Generator[in
             nodes, size = nodes + entries.nodes, size + text.size(entries.start, entries.end)
             _require_small(nodes, max_nodes, size)
         holder[name] = entries.values
-    return Body(value, nodes, members)
+    quotes = sum(text.text.count('\\"', start, end) for start, end in outline.rest)
+    return Body(value, nodes, size, quotes, members)
 
 
 def _require_small(nodes: int, max_nodes: int, size: int) -> None:
