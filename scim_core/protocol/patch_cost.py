@@ -71,8 +71,8 @@ def _parsing_units(path: str) -> int:
     """A path with a filter has words and parentheses. Each of them is a token for the parser."""
     if "[" not in path:
         return PATH_UNITS
-    tokens = len(path[:MAX_PATH_BYTES].split()) + path.count("(")
-    return PATH_UNITS + TOKEN_UNITS * tokens + len(path) // LITERAL_CHARACTERS
+    read = path[:MAX_PATH_BYTES]  # a longer one is refused
+    return PATH_UNITS + TOKEN_UNITS * (len(read.split()) + read.count("(")) + len(read) // LITERAL_CHARACTERS
 
 
 def patch_units(operations: Sequence[PatchOperation], document: Mapping[str, Any]) -> int:
