@@ -97,9 +97,7 @@ class Endpoint:
         if wait:
             raise HttpError(429, "This customer sends more requests than its limit. Wait.", Retry_After=str(wait))
 
-    async def _run(
-        self, request: ScimRequest, target: Target, principal: Principal | None, work: Work
-    ) -> ScimResponse:
+    async def _run(self, request: ScimRequest, target: Target, principal: Principal | None, work: Work) -> ScimResponse:
         """The handler's answer. A credential's first use of the day is recorded while the handler runs."""
         _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
         tenants = self._gate.tenants
