@@ -66,6 +66,7 @@ class Work:
         self._in_turn = 0
         self._waits = False
         self._reads_much = False
+        self._admission = asyncio.Lock()
         self.spent = 0
 
     def __enter__(self) -> Self:
@@ -102,13 +103,18 @@ class Work:
         """Counts as `spend` does, and refuses nothing: for the answer to a change that is stored already."""
         await self._count(units)
 
-    async def run[T](self, units: int, what: str, function: Callable[[], T]) -> T:
+    async def run[T](self, units: int, what: str | None, function: Callable[[], T]) -> T:
         """What the pure function returns. It is computed at once if it fits a turn, otherwise in a thread.
+
+        Counts as `spend` does, or as `conclude` if `what` is None.
 
         A function for a thread is Python code: one call into C does not let others run. It must not log. It goes on
         after the request's deadline, and the units bound it. Raises what spend raises.
         """
-        await self.spend(units, what)
+        if what is None:
+            await self.conclude(units)
+        else:
+            await self.spend(units, what)
         if units <= UNITS_PER_TURN:
             return function()
         self._in_turn = 0
@@ -119,12 +125,13 @@ class Work:
 
         The request counts as one that reads much until it ends.
         """
-        if self._reads_much:
-            return
-        if self._share.large_readers.locked():
-            self._take_place()
-        await self._share.large_readers.acquire()
-        self._reads_much = True
+        async with self._admission:
+            if self._reads_much:
+                return
+            if self._share.large_readers.locked():
+                self._take_place()
+            await self._share.large_readers.acquire()
+            self._reads_much = True
 
     def portion(self) -> asyncio.Lock:
         """Held while one portion is read and cut down to what is kept: the tenant's requests do so one by one."""

@@ -57,7 +57,7 @@ def extent(value: Any) -> Extent:
         item = rest.pop()
         if isinstance(item, dict):
             rest.extend(item.values())
-        elif isinstance(item, list):
+        elif isinstance(item, list | tuple):
             rest.extend(item)
         else:
             values += 1
