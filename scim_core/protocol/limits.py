@@ -32,7 +32,7 @@ MAX_OPERATIONS = 1_000
 """Operations of one PATCH. Entra sends at most one for each mapped attribute, fewer than a hundred."""
 
 MAX_PATH_BYTES = 8 * 1024
-"""Longest path of an operation: as long as a filter in a query."""
+"""Longest path of an operation, and longest sortBy: as long as a filter in a query."""
 
 MAX_PATHS_BYTES = 128 * 1024
 """All paths of one PATCH together: a thousand paths of 128 bytes. The names in a value without path count, too."""
@@ -61,6 +61,9 @@ MAX_QUERY_FIELDS = 50
 
 MAX_ATTRIBUTE_NAMES = 200
 """Most names in attributes or excludedAttributes. A user has about half as many, and each name is looked for in all."""
+
+MAX_ATTRIBUTES_CHARACTERS = 32 * 1024
+"""All these names together: 200 names of 160 characters. A URN with a name has a hundred."""
 
 DEFAULT_COUNT = 100
 """Resources in a page when the client names no count: what Okta asks for and standards drafts recommend."""

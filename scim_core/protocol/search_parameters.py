@@ -11,7 +11,14 @@ from urllib.parse import parse_qsl
 from scim2_models import InvalidSyntaxException, InvalidValueException, ResponseParameters, SearchRequest
 
 from scim_core.model import Json
-from scim_core.protocol.limits import DEFAULT_COUNT, MAX_ATTRIBUTE_NAMES, MAX_COUNT, MAX_QUERY_FIELDS
+from scim_core.protocol.limits import (
+    DEFAULT_COUNT,
+    MAX_ATTRIBUTE_NAMES,
+    MAX_ATTRIBUTES_CHARACTERS,
+    MAX_COUNT,
+    MAX_PATH_BYTES,
+    MAX_QUERY_FIELDS,
+)
 from scim_core.protocol.representation import Projection
 from scim_core.protocol.schemas import ResourceType
 from scim_core.protocol.strict_json import by_lower_name
@@ -84,6 +91,10 @@ def _attribute_names(value: Any) -> list[str]:
     texts = value if isinstance(value, list) else [value]
     if not all(isinstance(text, str) for text in texts):
         raise InvalidValueException(detail="attributes and excludedAttributes must hold names of attributes.")
+    if sum(map(len, texts)) > MAX_ATTRIBUTES_CHARACTERS:
+        raise InvalidValueException(
+            detail=f"attributes and excludedAttributes have at most {MAX_ATTRIBUTES_CHARACTERS} characters."
+        )
     names = [name for text in texts for part in _VALUE_FILTER.sub("", text).split(",") if (name := part.strip())]
     if len(names) > MAX_ATTRIBUTE_NAMES:
         raise InvalidValueException(detail=f"More than {MAX_ATTRIBUTE_NAMES} attributes are named.")
@@ -93,6 +104,8 @@ def _attribute_names(value: Any) -> list[str]:
 def _sort(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]) -> SearchRequest[Any] | None:
     if not fields.get("sortby"):
         return None
+    if len(str(fields["sortby"])) > MAX_PATH_BYTES:
+        raise InvalidValueException(detail=f"sortBy is longer than {MAX_PATH_BYTES} characters.")
     order = str(fields.get("sortorder") or "ascending").lower()
     request: Any = SearchRequest[_union(resource_types)]  # type: ignore[misc]
     return request.model_validate({"sortBy": fields["sortby"], "sortOrder": order})  # type: ignore[no-any-return]
