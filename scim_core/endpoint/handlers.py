@@ -20,7 +20,7 @@ from scim_core.endpoint.routes import Target
 from scim_core.messages import ScimResponse
 from scim_core.model import Json, StoredResource
 from scim_core.protocol.discovery import Discovery
-from scim_core.protocol.json_outline import Form
+from scim_core.protocol.json_outline import BodyForm
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import Projection, Renderer, entity_tag, shows_memberships
 from scim_core.protocol.schemas import Catalogue, ResourceType
@@ -70,7 +70,7 @@ class Call:
         """The resource that the path names. Raises NotFoundException for an id that we never give."""
         return Address(self.tenant, self.resource_type, self.target.id)
 
-    async def read_body(self, form: Form = Form.NONE) -> Body:
+    async def read_body(self, form: BodyForm = BodyForm.NONE) -> Body:
         """The body as JSON, which may name members where the form says. Raises as `reading`, and as Work.spend."""
         steps = reading(self.body, form)
         while True:
@@ -82,9 +82,9 @@ class Call:
             await self.work.spend(units, BODY)
 
     @property
-    def form(self) -> Form:
+    def form(self) -> BodyForm:
         """Where the body of a new or a replaced resource names members."""
-        return Form.GROUP if self.resource_type.has_members else Form.NONE
+        return BodyForm.GROUP if self.resource_type.has_members else BodyForm.NONE
 
     @cached_property
     def conditions(self) -> Preconditions:
@@ -157,7 +157,7 @@ class Handlers:
         """
         is_group = call.resource_type.has_members
         chosen = call.projection.parameters is not None
-        address, body = call.address, await call.read_body(Form.PATCH if is_group else Form.NONE)
+        address, body = call.address, await call.read_body(BodyForm.PATCH if is_group else BodyForm.NONE)
         memberships = call.shows_memberships and not is_group
         outcome = await self._provider.patch(address, body, call.conditions, call.work, memberships=memberships)
         if not is_group:

@@ -50,7 +50,7 @@ _WHOLE_STRINGS = re.compile(_STRING, re.DOTALL)
 _BRACKETS = frozenset("[]{}")
 
 
-class Form(Enum):
+class BodyForm(Enum):
     """Where a body may name members."""
 
     NONE = auto()
@@ -93,7 +93,7 @@ class Outline:
     were left where they are.
     """
 
-    def __init__(self, json_text: JsonText, form: Form, max_nodes: int) -> None:
+    def __init__(self, json_text: JsonText, form: BodyForm, max_nodes: int) -> None:
         self._json_text = json_text
         self._text = json_text.text
         self._form = form
@@ -185,8 +185,8 @@ class Outline:
         name = _decoded(found[1]) if (found[2] or "").strip() == ":" else ""
         role = _Role.OTHER
         match parent, bracket:
-            case None, "{" if self._form is not Form.NONE:
-                role = _Role.MESSAGE if self._form is Form.PATCH else _Role.ATTRIBUTES
+            case None, "{" if self._form is not BodyForm.NONE:
+                role = _Role.MESSAGE if self._form is BodyForm.PATCH else _Role.ATTRIBUTES
             case _Role.MESSAGE, "[" if name.lower() == "operations":
                 role = _Role.OPERATIONS
             case _Role.OPERATIONS, "{":

@@ -10,7 +10,7 @@ from typing import Any
 from scim2_models import InvalidSyntaxException
 
 from scim_core.model import Json
-from scim_core.protocol.json_outline import NODES, NODES_OF_A_UNIT, Form, Outline, names_members
+from scim_core.protocol.json_outline import NODES, NODES_OF_A_UNIT, BodyForm, Outline, names_members
 from scim_core.protocol.json_text import JsonText
 from scim_core.protocol.limits import MAX_NODES, at_most, require_body_size
 
@@ -46,7 +46,7 @@ class Body:
 
 def parse_json(body: bytes, max_nodes: int = MAX_NODES) -> Any:
     """The value of a JSON text that names no members, all at once. Raises as `reading`."""
-    steps = reading(body, Form.NONE, max_nodes)
+    steps = reading(body, BodyForm.NONE, max_nodes)
     while True:
         try:
             next(steps)
@@ -54,7 +54,7 @@ def parse_json(body: bytes, max_nodes: int = MAX_NODES) -> Any:
             return end.value.value
 
 
-def reading(body: bytes, form: Form, max_nodes: int = MAX_NODES) -> Generator[int, None, Body]:
+def reading(body: bytes, form: BodyForm, max_nodes: int = MAX_NODES) -> Generator[int, None, Body]:
     """Reads a JSON text in UTF-8 (RFC 8259), and returns it. Yields the units of work that each step took.
 
     Raises InvalidSyntaxException when it is not JSON, nests too deeply, repeats a name, or has NaN or half a character;
@@ -90,11 +90,11 @@ def _require_small(nodes: int, max_nodes: int, size: int) -> None:
     require_body_size(size)
 
 
-def _member_arrays(value: Any, form: Form) -> Iterator[tuple[Json, str, bool]]:
+def _member_arrays(value: Any, form: BodyForm) -> Iterator[tuple[Json, str, bool]]:
     """The arrays that an outline has, in the same order: the object, the name in it, whether it has members."""
-    if form is Form.GROUP:
+    if form is BodyForm.GROUP:
         yield from _among_attributes(value)
-    if form is not Form.PATCH or not isinstance(value, dict):
+    if form is not BodyForm.PATCH or not isinstance(value, dict):
         return
     for name, operations in value.items():
         if name.lower() == "operations" and isinstance(operations, list):

@@ -116,6 +116,25 @@ NAMES = {
 }
 
 
+TOO_LONG = {
+    "a sortBy with a filter": {"sortBy": f"emails[{' or '.join(['value pr'] * 10_000)}]"},
+    "a long sortBy": {"sortBy": "x" * 9_000},
+    "long names": {"attributes": ["x" * 5_000] * 10},
+    "long names to leave out": {"excludedAttributes": "a" * 40_000},
+    "filters in names": {"attributes": f"emails[{'x' * 40_000}]"},
+}
+
+
+@pytest.mark.parametrize("fields", TOO_LONG.values(), ids=TOO_LONG)
+@pytest.mark.parametrize("url", ["/.search", "/Users/.search"])
+async def test_names_have_a_limit_together(client: Client, user: Json, url: str, fields: Json) -> None:
+    """A sortBy of a mebibyte took five seconds to parse."""
+    assert user
+    answer = await client.post(url, fields)
+    assert (answer.status, answer.document["scimType"]) == (400, "invalidValue")
+    assert len(answer.body) < 1000
+
+
 @pytest.mark.parametrize("text", NAMES.values(), ids=NAMES)
 @pytest.mark.parametrize("name", ["attributes", "excludedAttributes", "sortBy"])
 async def test_hostile_names_are_refused_briefly_or_name_nothing(

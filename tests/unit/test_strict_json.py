@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scim2_models import InvalidSyntaxException
 
 from scim_core.protocol import json_outline
-from scim_core.protocol.json_outline import Form
+from scim_core.protocol.json_outline import BodyForm
 from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, MAX_MEMBERS, MAX_NODES, RequestTooLarge
 from scim_core.protocol.strict_json import Body, parse_json, reading
 from scim_core.work import UNITS_PER_TURN
@@ -56,7 +56,7 @@ def test_a_refusal_says_what_is_wrong(body: bytes, said: str) -> None:
     assert said in caught.value.detail
 
 
-def read(body: bytes, form: Form) -> tuple[Body, list[int]]:
+def read(body: bytes, form: BodyForm) -> tuple[Body, list[int]]:
     """The body, and the units of each step of its reading."""
     steps, units = reading(body, form), []
     while True:
@@ -91,43 +91,45 @@ bodies = anything | st.fixed_dictionaries(
 )
 
 
-def outcome(body: bytes, form: Form) -> Any:
+def outcome(body: bytes, form: BodyForm) -> Any:
     try:
         return repr(read(body, form)[0].value)
     except InvalidSyntaxException as error:
         return error.detail
 
 
-@given(bodies, st.sampled_from(Form), st.sampled_from([None, 1]), st.booleans())
-def test_members_in_pieces_are_what_they_are_at_once(value: Any, form: Form, indent: int | None, escaped: bool) -> None:
+@given(bodies, st.sampled_from(BodyForm), st.sampled_from([None, 1]), st.booleans())
+def test_members_in_pieces_are_what_they_are_at_once(
+    value: Any, form: BodyForm, indent: int | None, escaped: bool
+) -> None:
     body = json.dumps(value, indent=indent, ensure_ascii=escaped).encode()
     found, _ = read(body, form)
     assert repr(found.value) == repr(value)
 
 
-@given(bodies, st.sampled_from(Form), st.data())
-def test_what_is_broken_is_refused_at_the_same_place(value: Any, form: Form, data: st.DataObject) -> None:
+@given(bodies, st.sampled_from(BodyForm), st.data())
+def test_what_is_broken_is_refused_at_the_same_place(value: Any, form: BodyForm, data: st.DataObject) -> None:
     text = json.dumps(value, ensure_ascii=False)
     at = data.draw(st.integers(0, len(text)))
     put = data.draw(
         st.sampled_from(["", ",", "]", "[", "}", "{", '"', ":", "\\", " ", "x", "NaN", "1", "\x00", "\\ud800"])
     )
     broken = (text[:at] + put + text[at + data.draw(st.integers(0, 2)) :]).encode()
-    whole, pieces = outcome(broken, Form.NONE), outcome(broken, form)
+    whole, pieces = outcome(broken, BodyForm.NONE), outcome(broken, form)
     if not pieces.startswith("The body is not JSON") or not whole.startswith("The body is not JSON"):
         assert pieces == whole
 
 
-def members(number: int, form: Form) -> bytes:
+def members(number: int, form: BodyForm) -> bytes:
     some = [
         {"value": f"{n:036}", "$ref": f"https://scim.example.com/Users/{n:036}", "display": "x"} for n in range(number)
     ]
-    body = {"members": some} if form is Form.GROUP else {"Operations": [{"path": "members", "value": some}]}
+    body = {"members": some} if form is BodyForm.GROUP else {"Operations": [{"path": "members", "value": some}]}
     return json.dumps(body).encode()
 
 
-@pytest.mark.parametrize("form", [Form.GROUP, Form.PATCH])
-def test_a_step_is_short_whatever_the_length(form: Form, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("form", [BodyForm.GROUP, BodyForm.PATCH])
+def test_a_step_is_short_whatever_the_length(form: BodyForm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_outline, "PIECE_CHARACTERS", 64 * 1024)
     body = members(MAX_MEMBERS, form)
     found, units = read(body, form)
@@ -137,13 +139,13 @@ def test_a_step_is_short_whatever_the_length(form: Form, monkeypatch: pytest.Mon
 
 
 def test_the_limits_are_exact() -> None:
-    least = read(b"[" + b",".join([b"1"] * (MAX_NODES - 2)) + b"]", Form.NONE)[0]
+    least = read(b"[" + b",".join([b"1"] * (MAX_NODES - 2)) + b"]", BodyForm.NONE)[0]
     assert least.nodes == MAX_NODES - 1
     with pytest.raises(RequestTooLarge, match="20000 values and names"):
-        read(b"[" + b",".join([b"1"] * (MAX_NODES + 1)) + b"]", Form.NONE)
-    assert read(b'"' + b"," * (MAX_BODY_BYTES - 2) + b'"', Form.NONE)
+        read(b"[" + b",".join([b"1"] * (MAX_NODES + 1)) + b"]", BodyForm.NONE)
+    assert read(b'"' + b"," * (MAX_BODY_BYTES - 2) + b'"', BodyForm.NONE)
     with pytest.raises(RequestTooLarge, match="1048576 bytes"):
-        read(b'"' + b"," * (MAX_BODY_BYTES - 1) + b'"', Form.GROUP)
+        read(b'"' + b"," * (MAX_BODY_BYTES - 1) + b'"', BodyForm.GROUP)
 
 
 HOSTILE = {
@@ -164,6 +166,6 @@ def test_a_hostile_text_is_refused_after_a_few_steps(text: bytes, monkeypatch: p
     monkeypatch.setattr(json_outline, "PIECE_CHARACTERS", 64 * 1024)
     steps = 0
     with pytest.raises((RequestTooLarge, InvalidSyntaxException)):  # noqa: PT012
-        for _ in reading(text, Form.GROUP):
+        for _ in reading(text, BodyForm.GROUP):
             steps += 1
     assert steps < 200
