@@ -32,6 +32,9 @@ FULL_MEMBERSHIP = 0.05
 JSON_VALUE, JSON_CHARACTERS = 0.03, 4_000
 """JSON text of a representation: for each value, and how many characters take a unit. Measured: 0.015 and 6,800."""
 
+READ_ROW, READ_CHARACTERS = 6, 1_700
+"""A resource that is read: at least, and how many characters take a unit more. Measured: 6.3, and 1,800."""
+
 FILTER_CHARACTERS = 2.5
 """Characters of a filter that are read for one unit. Measured: 2.7, with 1,000 terms in 8,000 characters."""
 
@@ -78,6 +81,11 @@ def projection_units(document: Mapping[str, Any], names: int) -> int:
 def full_units(memberships: int) -> int:
     """Units to make the representation of a stored document with its memberships."""
     return math.ceil(1 + FULL_MEMBERSHIP * memberships)
+
+
+def read_units(resources: int, characters: int) -> int:
+    """Units that it took to read so many resources, of so many characters together."""
+    return math.ceil(READ_ROW * resources + characters / READ_CHARACTERS)
 
 
 def json_units(value: Any) -> int:

@@ -19,7 +19,7 @@ from scim_core.model import GROUP, Membership, StoredResource
 from scim_core.protocol.schemas import ResourceType
 from scim_core.service.group_snapshots import one_by_one
 from scim_core.service.page_positions import PagePositions
-from scim_core.service.portions import Window, fits, size_of
+from scim_core.service.portions import Portions, Window, fits, size_of
 from scim_core.service.query_plan import Edge, Scan, plan
 from scim_core.service.search_run import Requester, SearchRun
 from scim_core.service.totals import Totals
@@ -58,6 +58,7 @@ class Search:
         self._storage = storage
         self._totals = Totals(storage, clock)
         self.positions = PagePositions(storage, clock)
+        self.portions = Portions()
 
     async def page(
         self, requester: Requester, resource_type: ResourceType, query: Query, *, memberships: bool
@@ -94,7 +95,9 @@ class Search:
             else ()
         )
         planned = plan(resource_type, scim_filter, complete)
-        return SearchRun(self._storage, self._totals, requester, resource_type, scim_filter, planned=planned)
+        return SearchRun(
+            self._storage, self._totals, requester, resource_type, scim_filter, planned=planned, portions=self.portions
+        )
 
     async def shown(self, requester: Requester, found: Found, room: int, *, members: bool) -> Found:
         """The part of the page that fits the room with its memberships. With `members`, those of groups are read.

@@ -14,7 +14,7 @@ from scim_core.service.filter_test import FilterTest
 from scim_core.service.group_snapshots import one_by_one
 from scim_core.service.lookups import look_up, require_few
 from scim_core.service.page_positions import position_key
-from scim_core.service.portions import Window, in_portions, slices
+from scim_core.service.portions import Portions, Window, slices
 from scim_core.service.query_plan import QueryPlan, Scan
 from scim_core.service.totals import Totals
 from scim_core.storage.port import Storage
@@ -45,6 +45,7 @@ class SearchRun:
         scim_filter: ScimFilter[Any] | None,
         *,
         planned: QueryPlan,
+        portions: Portions,
     ) -> None:
         self.requester = requester
         self.storage = storage
@@ -54,6 +55,8 @@ class SearchRun:
         self.filter = scim_filter
         self.plan = planned
         self._totals = totals
+        self._portions = portions
+        self._key = (requester.tenant, resource_type.name)
         self._renderer = requester.renderer
         self._test = FilterTest(scim_filter, self.work) if scim_filter is not None else None
 
@@ -81,7 +84,7 @@ class SearchRun:
             some = following(number)
             return await self.storage.read(self.tenant, self.resource_type.name, some) if some else ()
 
-        async for resources, number in in_portions(self.work, len(ids), read, first):
+        async for resources, number in self._portions.read(self.work, self._key, len(ids), read, first=first):
             yield number, await self._matching(resources)
 
     async def first_matches(self, ids: Sequence[str], window: Window, enough: int | None) -> Window:
@@ -150,7 +153,7 @@ class SearchRun:
             after, may_follow = page.last_id, page.last_id is not None
             return page.resources
 
-        async for resources, number in in_portions(self.work, wanted, read, wanted):
+        async for resources, number in self._portions.read(self.work, self._key, wanted, read, first=wanted):
             examined += number
             yield await self._matching(resources), may_follow
             if not may_follow:

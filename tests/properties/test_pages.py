@@ -47,7 +47,7 @@ def _small_answers() -> Iterator[None]:
             patch.setattr(module, "MAX_ANSWER_BYTES", ROOM)
         patch.setattr(sorted_search, "MAX_KEPT_CHARACTERS", ROOM)
         patch.setattr(portions, "FIRST_PORTION", 3)
-        patch.setattr(portions, "PORTION_BYTES", ROOM)
+        patch.setattr(portions, "PORTION_CHARACTERS", ROOM)
         yield
 
 
