@@ -41,7 +41,11 @@ MAX_WAITING = 32
 """Requests of one tenant that wait for its share. Each keeps what it has read. Further ones are refused with 429."""
 
 MAX_THREADS = 2
-"""Computations in threads at a time. Each one makes the event loop wait five milliseconds longer for its turn."""
+"""Computations in threads at a time. Each one makes the event loop wait SWITCH_SECONDS longer for its turn."""
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread computes before another one that waits may go on. The event loop waits so long many times in a
+request, whenever it has called the system. Python's own five milliseconds made such a request take seconds."""
 
 MAX_LARGE_READERS = 4
 """Requests of one tenant at a time that read many resources or members. Each may hold an answer of MAX_ANSWER_BYTES, or

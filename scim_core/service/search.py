@@ -19,7 +19,7 @@ from scim_core.model import GROUP, Membership, StoredResource
 from scim_core.protocol.schemas import ResourceType
 from scim_core.service.group_snapshots import one_by_one
 from scim_core.service.page_positions import PagePositions
-from scim_core.service.portions import Window, fits, size_of
+from scim_core.service.portions import Portions, Window, fits, size_of
 from scim_core.service.query_plan import Edge, Scan, plan
 from scim_core.service.search_run import Requester, SearchRun
 from scim_core.service.totals import Totals
@@ -58,6 +58,7 @@ class Search:
         self._storage = storage
         self._totals = Totals(storage, clock)
         self.positions = PagePositions(storage, clock)
+        self.portions = Portions()
 
     async def page(
         self, requester: Requester, resource_type: ResourceType, query: Query, *, memberships: bool
@@ -94,38 +95,41 @@ class Search:
             else ()
         )
         planned = plan(resource_type, scim_filter, complete)
-        return SearchRun(self._storage, self._totals, requester, resource_type, scim_filter, planned=planned)
+        return SearchRun(
+            self._storage, self._totals, requester, resource_type, scim_filter, planned=planned, portions=self.portions
+        )
 
     async def shown(self, requester: Requester, found: Found, room: int, *, members: bool) -> Found:
         """The part of the page that fits the room with its memberships. With `members`, those of groups are read.
 
         Groups are as they are now, without deleted ones. No more of them is read than is shown.
         """
-        groups: dict[str, StoredResource | None] = {}
         memberships = dict(found.memberships)
-        if members:
+        groups = [resource for resource in found.resources if members and resource.resource_type == GROUP]
+        current: dict[str, StoredResource | None] = {resource.id: None for resource in groups}
+        last, left = "", room
+        if groups:
             await requester.work.expect_much()
-            wanted = [resource for resource in found.resources if resource.resource_type == GROUP]
-            left = room
-            groups = dict.fromkeys(resource.id for resource in wanted)
-            async for group in one_by_one(self._storage, requester.tenant, wanted):
-                groups[group.stored.id] = group.stored
-                memberships[group.stored.id] = group.members
-                left -= size_of(group.stored, memberships)
-                if left < 0:
-                    break
-        resources, ended = list[StoredResource](), False
-        for resource in found.resources:
-            current = groups.get(resource.id, resource)
-            if current is None:  # it is deleted by now, or comes after the last one that fits
+        async for group in one_by_one(self._storage, requester.tenant, groups):
+            current[group.stored.id], memberships[group.stored.id] = group.stored, group.members
+            left -= size_of(group.stored, memberships)
+            if left < 0:  # no later resource fits
+                last = group.stored.id
+                break
+        page, ended = list[StoredResource](), False
+        for number, resource in enumerate(found.resources, 1):
+            now = current.get(resource.id, resource)
+            if now is None:  # it is deleted by now
                 continue
-            size = size_of(current, memberships)
-            if not fits(size, room):
+            if not fits(size_of(now, memberships), room):
                 ended = True
                 break
-            room -= size
-            resources.append(current)
-        return replace(found, resources=tuple(resources), memberships=memberships, more=found.more or ended)
+            page.append(now)
+            room -= size_of(now, memberships)
+            if now.id == last:
+                ended = number < len(found.resources)
+                break
+        return replace(found, resources=tuple(page), memberships=memberships, more=found.more or ended)
 
     async def groups_of(self, tenant: str, resources: Sequence[StoredResource]) -> dict[str, list[Membership]]:
         """The memberships of these resources. They are not groups."""

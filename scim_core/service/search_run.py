@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scim2_models import ScimFilter
+from scim2_models import Resource, ScimFilter
 
 from scim_core.model import Membership, StoredResource
-from scim_core.protocol.costs import FilterCost
-from scim_core.protocol.representation import MEMBERSHIP_ATTRIBUTES, Renderer, to_comparable
+from scim_core.protocol.representation import Renderer, to_comparable
 from scim_core.protocol.schemas import ResourceType
+from scim_core.service.filter_test import FilterTest
 from scim_core.service.group_snapshots import one_by_one
 from scim_core.service.lookups import look_up, require_few
 from scim_core.service.page_positions import position_key
-from scim_core.service.portions import Window, in_portions, slices
+from scim_core.service.portions import Portions, Window, slices
 from scim_core.service.query_plan import QueryPlan, Scan
 from scim_core.service.totals import Totals
 from scim_core.storage.port import Storage
@@ -45,6 +45,7 @@ class SearchRun:
         scim_filter: ScimFilter[Any] | None,
         *,
         planned: QueryPlan,
+        portions: Portions,
     ) -> None:
         self.requester = requester
         self.storage = storage
@@ -54,8 +55,10 @@ class SearchRun:
         self.filter = scim_filter
         self.plan = planned
         self._totals = totals
+        self._portions = portions
+        self._key = (requester.tenant, resource_type.name)
         self._renderer = requester.renderer
-        self._cost = FilterCost(scim_filter) if scim_filter is not None else None
+        self._test = FilterTest(scim_filter, self.work) if scim_filter is not None else None
 
     @property
     def unfiltered(self) -> bool:
@@ -81,7 +84,7 @@ class SearchRun:
             some = following(number)
             return await self.storage.read(self.tenant, self.resource_type.name, some) if some else ()
 
-        async for resources, number in in_portions(self.work, len(ids), read, first):
+        async for resources, number in self._portions.read(self.work, self._key, len(ids), read, first=first):
             yield number, await self._matching(resources)
 
     async def first_matches(self, ids: Sequence[str], window: Window, enough: int | None) -> Window:
@@ -150,7 +153,7 @@ class SearchRun:
             after, may_follow = page.last_id, page.last_id is not None
             return page.resources
 
-        async for resources, number in in_portions(self.work, wanted, read, wanted):
+        async for resources, number in self._portions.read(self.work, self._key, wanted, read, first=wanted):
             examined += number
             yield await self._matching(resources), may_follow
             if not may_follow:
@@ -169,12 +172,10 @@ class SearchRun:
         return [resource for resource in resources if await self._matches(resource, edges.get(resource.id, ()))]
 
     async def _matches(self, resource: StoredResource, memberships: Sequence[Membership]) -> bool:
-        assert self._cost is not None  # noqa: S101 -- only called with a filter
-        attribute = MEMBERSHIP_ATTRIBUTES.get(self.resource_type.name)
-        units = self._cost.units(resource.document, attribute, len(memberships))
-        return await self.work.run(units, "its filter", lambda: self._test(resource, memberships))
+        assert self._test is not None  # noqa: S101 -- only called with a filter
 
-    def _test(self, resource: StoredResource, memberships: Sequence[Membership]) -> bool:
-        assert self.filter is not None  # noqa: S101 -- only called with a filter
-        representation = self._renderer.full(self.resource_type, resource, memberships)
-        return self.filter.match(to_comparable(self.resource_type, representation))
+        def model() -> Resource[Any]:
+            representation = self._renderer.full(self.resource_type, resource, memberships)
+            return to_comparable(self.resource_type, representation)
+
+        return await self._test.matches(resource, memberships, model)

@@ -12,7 +12,7 @@ from scim_core.model import Json, StoredResource
 from scim_core.protocol.costs import SORTED_RESOURCE, extent, model_units
 from scim_core.protocol.representation import to_comparable
 from scim_core.protocol.schemas import ResourceType
-from scim_core.service.portions import MAX_ANSWER_BYTES, Window, in_portions, slices
+from scim_core.service.portions import MAX_ANSWER_BYTES, Window, slices
 from scim_core.service.root_search import Searched
 from scim_core.service.search import Found, Search
 from scim_core.service.search_run import Requester
@@ -91,7 +91,9 @@ class SortedSearch:
         async def read(number: int) -> Sequence[StoredResource | None]:
             return await self._search.read(self._requester.tenant, following(number))
 
-        async for resources, _ in in_portions(self._requester.work, len(wanted), read, len(wanted)):
+        key = (self._requester.tenant, wanted[0][0])
+        portions = self._search.portions.read(self._requester.work, key, len(wanted), read, first=len(wanted))
+        async for resources, _ in portions:
             for resource in resources:
                 window.add(resource)
             if window.full:
