@@ -56,6 +56,9 @@ MAX_FILTER_BYTES = 8 * 1024
 """Longest filter. Entra's have fewer than 300 bytes. Parsing time grows with the text. scim2-models limits how deep a
 filter or a path may nest."""
 
+MAX_QUERY_CHARACTERS = 128 * 1024
+"""Longest query string. The Functions host takes 8 KiB; another host may take more."""
+
 MAX_QUERY_FIELDS = 50
 """Most fields in a query string; SCIM defines seven."""
 

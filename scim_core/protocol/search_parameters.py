@@ -17,6 +17,7 @@ from scim_core.protocol.limits import (
     MAX_ATTRIBUTES_CHARACTERS,
     MAX_COUNT,
     MAX_PATH_BYTES,
+    MAX_QUERY_CHARACTERS,
     MAX_QUERY_FIELDS,
 )
 from scim_core.protocol.representation import Projection
@@ -40,8 +41,10 @@ class SearchParameters:
 def query_fields(query: str) -> dict[str, str]:
     """The fields of a raw query string by lower-case name. A + is a space. Of equal names the last one counts.
 
-    Raises InvalidSyntaxException when it is not UTF-8 or has too many fields.
+    Raises InvalidSyntaxException when it is not UTF-8, is too long, or has too many fields.
     """
+    if len(query) > MAX_QUERY_CHARACTERS:
+        raise InvalidSyntaxException(detail=f"The query string is longer than {MAX_QUERY_CHARACTERS} characters.")
     try:
         fields = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS)
     except ValueError as error:

@@ -85,6 +85,7 @@ QUERIES = {
     "an encoded surrogate": "filter=userName%20eq%20%22%ed%a0%80%22",
     "an overlong slash": "filter=%c0%af",
     "51 fields": "&".join(f"a{number}=1" for number in range(51)),
+    "more than 128 KiB": "filter=" + "%41" * 50_000,
     "10,000 fields": "&".join(["filter=x"] * 10_000),
 }
 
