@@ -36,10 +36,10 @@ REQUEST_SECONDS. 10,000 users of 6 KB that are tested by an ordinary filter and 
 UNITS_PER_REQUEST = 100
 """What a request costs apart from what it counts: routes, credentials, and the calls of the storage."""
 
-UNITS_OF_A_TENANT = UNITS_PER_SECOND / 2
+UNITS_OF_A_TENANT = 50_000
 """Units of one tenant in a second when there are others: half of a core, which is half of an instance."""
 
-BURST_UNITS = 4 * UNITS_OF_A_TENANT
+BURST_UNITS = 200_000
 """Unused units that a tenant can save up: those of four seconds, as with its requests."""
 
 MAX_WAITING = 32
