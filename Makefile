@@ -53,7 +53,7 @@ test-quick: lint-fast
 
 fuzz:
 	@sh devhost/environment.sh $(TEST)
-	@HYPOTHESIS_EXAMPLES=$(EXAMPLES) $(PYTHON) $(PYTEST) tests/hostile/test_work.py tests/hostile/test_fuzz.py $(ARGS)
+	@HYPOTHESIS_EXAMPLES=$(EXAMPLES) $(PYTHON) $(PYTEST) tests/hostile/test_units_of_work.py tests/hostile/test_fuzz.py $(ARGS)
 
 coverage:
 	@sh devhost/environment.sh $(TEST)

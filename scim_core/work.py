@@ -21,8 +21,13 @@ UNITS_PER_SECOND = 100_000
 """Units that one core computes in a second: a unit is ten microseconds. What costs how many units was measured, and
 stands with each cost. A slower core makes turns longer, and refuses nothing more."""
 
-UNITS_PER_TURN = 2_000
-"""Most units between two moments at which other requests run: 20 milliseconds."""
+UNITS_PER_TURN = 500
+"""Most units between two moments at which other requests run: five milliseconds. A GET of another tenant goes on in
+about ten steps, and each of them may have to wait for a turn."""
+
+UNITS_AT_ONCE = 2_000
+"""Most units that are computed on the event loop without a pause, where no piece is smaller: 20 milliseconds. What
+takes longer goes to a thread. That disturbs others less than such a pause, and more than many turns."""
 
 MAX_UNITS = 1_000_000
 """Most units of one request: ten seconds of one core. At a tenant's share these are 20 seconds, half of
@@ -31,10 +36,10 @@ REQUEST_SECONDS. 10,000 users of 6 KB that are tested by an ordinary filter and 
 UNITS_PER_REQUEST = 100
 """What a request costs apart from what it counts: routes, credentials, and the calls of the storage."""
 
-UNITS_OF_A_TENANT = UNITS_PER_SECOND / 2
+UNITS_OF_A_TENANT = 50_000
 """Units of one tenant in a second when there are others: half of a core, which is half of an instance."""
 
-BURST_UNITS = 4 * UNITS_OF_A_TENANT
+BURST_UNITS = 200_000
 """Unused units that a tenant can save up: those of four seconds, as with its requests."""
 
 MAX_WAITING = 32
@@ -108,7 +113,7 @@ class Work:
         await self._count(units)
 
     async def run[T](self, units: int, what: str | None, function: Callable[[], T]) -> T:
-        """What the pure function returns. It is computed at once if it fits a turn, otherwise in a thread.
+        """What the pure function returns. It is computed in a thread if it takes more than UNITS_AT_ONCE.
 
         Counts as `spend` does, or as `conclude` if `what` is None.
 
@@ -119,7 +124,7 @@ class Work:
             await self.conclude(units)
         else:
             await self.spend(units, what)
-        if units <= UNITS_PER_TURN:
+        if units <= UNITS_AT_ONCE:
             return function()
         self._in_turn = 0
         return await self._share.in_thread(function)
