@@ -26,6 +26,7 @@ from scim_core.protocol.representation import Projection, Renderer, entity_tag, 
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.protocol.search_parameters import (
     body_fields,
+    parameter_units,
     projection,
     query_fields,
     search_parameters,
@@ -232,6 +233,7 @@ class Handlers:
     async def _list(
         self, call: Call, resource_types: Sequence[ResourceType], fields: Mapping[str, Any]
     ) -> ScimResponse:
+        await call.work.spend(parameter_units(fields), "the parameters of the search")
         parameters = search_parameters(resource_types, fields)
         requester = Requester(call.tenant, call.renderer, call.work)
         found = await self._listing.page(requester, resource_types, parameters)
