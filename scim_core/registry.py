@@ -26,6 +26,23 @@ class CredentialKind(StrEnum):
     """Entra's own token on each request. For testing."""
 
 
+class Access(StrEnum):
+    """What a credential may do. An access token never allows more than its credential does now."""
+
+    READ = "read"
+    """GET and searches."""
+    WRITE = "write"
+    """Everything."""
+
+    def allows(self, needed: "Access") -> bool:
+        """Whether a request that needs this access is answered."""
+        return self is Access.WRITE or needed is Access.READ
+
+    def at_most(self, other: "Access") -> "Access":
+        """The lower one of the two."""
+        return self if other.allows(self) else other
+
+
 class TenantState(StrEnum):
     """Whether a tenant's requests are answered: only those of an active one."""
 
@@ -39,7 +56,8 @@ class Credential:
     """One credential of a tenant. Instants are UTC text of fixed width. An empty one means never.
 
     `sha256` is that of the token or secret. `client_id` goes with secrets and federations. `entra_tenant`, `subject`,
-    `audience` and `application` pin Entra's tokens. `reusable` lets an assertion be used more than once.
+    `audience` and `application` pin Entra's tokens. `reusable` lets an assertion be used more than once. Without
+    `networks` (CIDR, one space between two) it may come from anywhere. `last_source` is the newest address of its use.
     """
 
     id: str
@@ -56,6 +74,9 @@ class Credential:
     audience: str = ""
     application: str = ""
     reusable: bool = False
+    access: Access = Access.WRITE
+    networks: str = ""
+    last_source: str = ""
 
     @property
     def pointer(self) -> str:
@@ -138,8 +159,8 @@ class TenantSource(Protocol):
     async def load(self, tenant_id: str) -> Tenant | None:
         """The tenant with all its credentials."""
 
-    async def used(self, tenant_id: str, credential_id: str, day: str) -> None:
-        """The credential was last used on this day. Raises Gone."""
+    async def used(self, tenant_id: str, credential_id: str, day: str, source: str) -> None:
+        """The credential was last used on this day, from this address. Raises Gone."""
 
 
 class Registry(TenantSource, Protocol):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from scim_core.access.audit import AuditEvent
 from scim_core.access.rate_limits import FAILURES, RateLimit
 from scim_core.clock import Timer
-from scim_core.messages import HttpError
+from scim_core.messages import Caller, HttpError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class FailureWatch:
     def __init__(self, timer: Timer) -> None:
         self._limit = RateLimit(*FAILURES, timer)
 
-    def failed(self, failure: Failure, source: str, correlation_id: str) -> int:
+    def failed(self, failure: Failure, caller: Caller) -> int:
         """0, or the seconds that this source must wait. The failure is in the audit log in both cases.
 
         A good credential of a suspended tenant does not count, for its sender does not guess.
@@ -36,13 +36,13 @@ class FailureWatch:
         AuditEvent(
             event="authentication failed",
             method=failure.method,
-            correlation_id=correlation_id,
+            correlation_id=caller.correlation_id,
             tenant=failure.tenant,
             credential=failure.credential,
             reason=failure.reason,
-            source=source,
+            source=caller.address,
         ).record()
-        return 0 if failure.credential_is_good else self._limit.take(source)
+        return 0 if failure.credential_is_good else self._limit.take(caller.source)
 
 
 def held_up(seconds: int, reason: str) -> HttpError:

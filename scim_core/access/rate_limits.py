@@ -56,10 +56,19 @@ class RateLimit:
 
 
 def source_of(headers: Mapping[str, str], proxies: int) -> str:
+    """The source that a request counts for. An IPv6 address counts as its network of 64 bits.
+
+    For one client can have a whole network.
+    """
+    address = address_of(headers, proxies)
+    return str(ipaddress.ip_network((address, _IPV6_SOURCE), strict=False)) if ":" in address else address
+
+
+def address_of(headers: Mapping[str, str], proxies: int) -> str:
     """Where a request comes from: the address that the outermost of `proxies` trusted proxies saw.
 
     Each proxy appends one address to X-Forwarded-For. What the client itself writes there stands further left, and is
-    ignored. An IPv6 address counts as its network of 64 bits, for one client can have a whole network.
+    ignored. `::ffff:a.b.c.d` is a.b.c.d.
     """
     hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",") if hop.strip()]
     return _address(hops[-proxies]) if 0 < proxies <= len(hops) else UNKNOWN_SOURCE
@@ -73,6 +82,6 @@ def _address(hop: str) -> str:
         address = ipaddress.ip_address(text)
     except ValueError:
         return UNKNOWN_SOURCE
-    if address.version == 6:  # noqa: PLR2004
-        return str(ipaddress.ip_network((address, _IPV6_SOURCE), strict=False))
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(address.ipv4_mapped or ipaddress.IPv6Address(int(address)))  # without the name of an interface
     return str(address)

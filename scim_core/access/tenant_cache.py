@@ -24,15 +24,28 @@ MAX_POINTERS = 10_000
 MAX_TENANTS = 1_000
 """Tenants remembered. Each has up to 40 credentials of half a kilobyte."""
 
+MAX_NOTES = 5
+"""Most addresses that a process writes down for one credential on one day. Each is a write to the registry. The line of
+each request has the address, too."""
+
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A credential that was good for a request."""
+    """A credential that was good for a request, and the address that the request came from."""
 
     tenant_id: str
     credential_id: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """The addresses that a credential was used from on a day, as far as the registry was told."""
+
+    day: str
+    addresses: tuple[str, ...] = ()
 
 
 class TenantCache:
@@ -44,7 +57,7 @@ class TenantCache:
         self._look_ups = RateLimit(*LOOK_UPS, timer)
         self._pointers: Fresh[str, str | None] = Fresh(MAX_POINTERS, CACHE_SECONDS)
         self._tenants: Fresh[str, Tenant | None] = Fresh(MAX_TENANTS, CACHE_SECONDS)
-        self._used: Bounded[Use, str] = Bounded(MAX_POINTERS)
+        self._noted: Bounded[tuple[str, str], _Noted] = Bounded(MAX_POINTERS)
 
     async def holder(self, pointer: str, from_source: str) -> Tenant | None:
         """The tenant whose credential has this pointer. Costs the same look-ups whether there is one or not.
@@ -69,18 +82,25 @@ class TenantCache:
             self._tenants.put(tenant_id, known[0], now)
         return known[0]
 
-    def first_use(self, tenant: Tenant, credential: Credential, day: str) -> Use | None:
-        """The credential's use, if this process knows of no earlier one on this day; else None."""
-        use = Use(tenant.id, credential.id)
-        if credential.last_used >= day or self._used.get(use) == day:
+    def first_use(self, tenant: Tenant, credential: Credential, day: str, address: str) -> Use | None:
+        """The credential's use, if this process knows of none on this day from this address; else None.
+
+        A process gives at most MAX_NOTES uses of a credential on one day.
+        """
+        key = (tenant.id, credential.id)
+        noted = self._noted.get(key)
+        if noted is None or noted.day != day:
+            noted = _Noted(day)
+        is_known = credential.last_used >= day and credential.last_source == address
+        if is_known or address in noted.addresses or len(noted.addresses) >= MAX_NOTES:
             return None
-        self._used.put(use, day)
-        return use
+        self._noted.put(key, _Noted(day, (*noted.addresses, address)))
+        return Use(tenant.id, credential.id, address)
 
     async def note(self, use: Use, day: str) -> None:
-        """The registry has the day on which the credential was last used. A failure is logged, and nobody waits."""
+        """The registry has the day and the address of the credential's last use. A failure is logged, not raised."""
         try:
-            await self._source.used(use.tenant_id, use.credential_id, day)
+            await self._source.used(use.tenant_id, use.credential_id, day, use.address)
         except (StorageError, Gone) as error:
             log.warning("the day a credential was used on was not noted", exc_info=error)
 

@@ -3,13 +3,14 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from scim_core.access.audit import correlation_id
-from scim_core.access.authenticator import Authenticator, Principal
+from scim_core.access.authenticator import Authenticator, Principal, require_access
 from scim_core.access.oauth.answers import translated
-from scim_core.access.rate_limits import RateLimit, source_of
+from scim_core.access.rate_limits import RateLimit, address_of, source_of
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, instant_text
 from scim_core.endpoint.error_responses import response_for
@@ -75,11 +76,14 @@ class Endpoint:
             async with asyncio.timeout(REQUEST_SECONDS):
                 if handler in _OUTSIDE_SCIM:
                     response, principal = await self._outside_scim(handler, request, caller)
+                elif target.needs is None:
+                    response = await self._run(request, target, None)
                 else:
-                    if not target.anonymous:
-                        principal = await self._gate.authenticator.authenticate(caller)
+                    principal = await self._gate.authenticator.authenticate(caller)
+                    async with self._noted(principal):
                         self._require_rate(principal)
-                    response = await self._run(request, target, principal)
+                        require_access(principal, target.needs, caller.base_url)
+                        response = await self._run(request, target, principal)
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
             response = response_for(error, self._new_id)
             if handler == "token":
@@ -94,14 +98,20 @@ class Endpoint:
             raise HttpError(429, "This customer sends more requests than its limit. Wait.", Retry_After=str(wait))
 
     async def _run(self, request: ScimRequest, target: Target, principal: Principal | None) -> ScimResponse:
-        """The handler's answer. A credential's first use of the day is recorded while the handler runs."""
+        """The handler's answer."""
         _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
+        return await self._handlers.run(self._call(request, target, principal))
+
+    @asynccontextmanager
+    async def _noted(self, principal: Principal) -> AsyncIterator[None]:
+        """While the block runs, the use of the credential is recorded: also of one that the block refuses."""
         tenants = self._gate.tenants
-        if principal is None or principal.use is None or tenants is None:
-            return await self._handlers.run(self._call(request, target, principal))
+        if principal.use is None or tenants is None:
+            yield
+            return
         noting = asyncio.create_task(tenants.note(principal.use, instant_text(self._clock())[:10]))
         try:
-            return await self._handlers.run(self._call(request, target, principal))
+            yield
         finally:
             await noting
 
@@ -120,6 +130,7 @@ class Endpoint:
     def _caller(self, request: ScimRequest) -> Caller:
         return Caller(
             source=source_of(request.headers, self._gate.trusted_proxies),
+            address=address_of(request.headers, self._gate.trusted_proxies),
             correlation_id=correlation_id(request.headers, self._new_id()),
             base_url=self._public_base_url or request.base_url,
             headers=request.headers,
@@ -157,6 +168,7 @@ class Endpoint:
             "status": response.status,
             "tenant": principal.tenant if principal else None,
             "credential": principal.credential if principal else None,
+            "source": address_of(request.headers, self._gate.trusted_proxies),
         }
         if response.status >= 400:  # noqa: PLR2004
             body = json.loads(response.body)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scim_core.access.auth_failures import FailureWatch, held_up
 from scim_core.access.oauth import answers, metadata
-from scim_core.access.oauth.access_tokens import SCOPE, AccessTokens
+from scim_core.access.oauth.access_tokens import SCOPES, AccessTokens
 from scim_core.access.oauth.answers import OAuthError
 from scim_core.access.oauth.clients import Client, Clients
 from scim_core.access.oauth.token_request import read_token_request
@@ -74,26 +74,27 @@ class OAuthEndpoint:
         if wait:
             raise HttpError(429, "Too many token requests from this address. Wait.", Retry_After=str(wait))
         asked = read_token_request(request.headers, request.body)
-        client = await self._issuing.clients.authenticate(asked, caller.source)
-        await self._note(self._issuing, client)
-        token = self._issuing.access_tokens.issue(client.tenant.id, client.credential)
+        client = await self._issuing.clients.authenticate(asked, caller)
+        await self._note(self._issuing, client, caller)
+        access = asked.access.at_most(client.credential.access)
+        token = self._issuing.access_tokens.issue(client.tenant.id, client.credential, access)
         body = {
             "access_token": token,
             "token_type": "Bearer",
             "expires_in": self._issuing.access_tokens.seconds,
-            "scope": SCOPE,
+            "scope": SCOPES[access],
         }
         return TokenAnswer(answers.success(body), client.tenant.id, client.credential.label)
 
-    async def _note(self, issuing: Issuing, client: Client) -> None:
+    async def _note(self, issuing: Issuing, client: Client, caller: Caller) -> None:
         day = instant_text(issuing.clock())[:10]
-        use = issuing.tenants.first_use(client.tenant, client.credential, day)
+        use = issuing.tenants.first_use(client.tenant, client.credential, day, caller.address)
         if use:
             await issuing.tenants.note(use, day)
 
     def _refused(self, error: OAuthError, caller: Caller) -> ScimResponse:
         if error.failure is not None:
-            wait = self._watch.failed(error.failure, caller.source, caller.correlation_id)
+            wait = self._watch.failed(error.failure, caller)
             if wait:
                 raise held_up(wait, error.description)
         allow = {"Allow": "POST"} if error.status == 405 else {}  # noqa: PLR2004

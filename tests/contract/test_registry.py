@@ -150,7 +150,7 @@ async def test_a_change_of_what_is_gone_says_so(registry: Registry) -> None:
         registry.change(read),
         registry.put("contoso", token()),
         registry.remove("contoso", token(), keep_pointer=False),
-        registry.used("contoso", token().id, "2026-11-23"),
+        registry.used("contoso", token().id, "2026-11-23", "192.0.2.1"),
         registry.forget(read),
     ):
         with pytest.raises(Gone):
@@ -162,10 +162,10 @@ async def test_a_change_of_what_is_gone_says_so(registry: Registry) -> None:
 async def test_a_credential_can_be_changed_and_marked_as_used(registry: Registry) -> None:
     await created(registry, "contoso", token(1), token(2))
     await registry.put("contoso", replace(token(1), revoked=NOW))
-    await registry.used("contoso", token(2).id, "2026-11-24")
+    await registry.used("contoso", token(2).id, "2026-11-24", "192.0.2.1")
     found = {item.id: item for item in (await loaded(registry)).credentials}
     assert found[token(1).id] == replace(token(1), revoked=NOW)
-    assert found[token(2).id] == replace(token(2), last_used="2026-11-24")
+    assert found[token(2).id] == replace(token(2), last_used="2026-11-24", last_source="192.0.2.1")
 
 
 @also_on_azurite

@@ -11,7 +11,7 @@ from itertools import batched
 from typing import Any
 
 from scim_core.model import Column
-from scim_core.registry import Credential, CredentialKind, Gone, Overtaken, Taken, Tenant, TenantState, pointers
+from scim_core.registry import Access, Credential, CredentialKind, Gone, Overtaken, Taken, Tenant, TenantState, pointers
 from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing
@@ -42,9 +42,10 @@ class TableRegistry:
         found = [tenant async for tenant in self._read(keys.registered(tenant_id))]
         return found[0] if found else None
 
-    async def used(self, tenant_id: str, credential_id: str, day: str) -> None:
+    async def used(self, tenant_id: str, credential_id: str, day: str, source: str) -> None:
         """See TenantSource.used."""
-        await self._transact([_merge(keys.credential(tenant_id, credential_id), {"last_used": day})])
+        properties: dict[str, Column] = {"last_used": day, "last_source": source}
+        await self._transact([_merge(keys.credential(tenant_id, credential_id), properties)])
 
     async def tenants(self) -> AsyncIterator[Tenant]:
         """See Registry.tenants."""
@@ -185,4 +186,6 @@ def _column(value: str | bool) -> Column:
 
 def _credential(row: Row) -> Credential:
     named = {item.name: row.properties[item.name] for item in fields(Credential) if item.name in row.properties}
-    return Credential(**named | {"kind": CredentialKind(named["kind"])})
+    # Rows of version 0.2 have no access: they may write. A value of a later version allows no more than reading.
+    access = Access.WRITE if named.get("access", Access.WRITE) == Access.WRITE else Access.READ
+    return Credential(**named | {"kind": CredentialKind(named["kind"]), "access": access})
