@@ -3,17 +3,19 @@
 import logging
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from scim_core.access.audit import AuditEvent
+from scim_core.access.networks import canonical
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
 from scim_core.access.token_format import digest, new_identifier, new_secret, new_token
 from scim_core.clock import Clock, instant_text
 from scim_core.ids import UUID
 from scim_core.registry import (
     MAX_CREDENTIALS,
+    Access,
     Credential,
     CredentialKind,
     Gone,
@@ -55,6 +57,7 @@ class Wanted:
     """A credential as the operator describes it. `days` until it expires: None is the kind's usual number, 0 never.
 
     `client_id` adds to a client that exists; `entra_tenant`, `subject`, `audience`, `application` pin Entra's tokens.
+    `access` and `networks` are None for the usual ones: those of the old credential, otherwise write and anywhere.
     """
 
     kind: CredentialKind
@@ -66,6 +69,8 @@ class Wanted:
     audience: str = ""
     application: str = ""
     reusable: bool = False
+    access: Access | None = None
+    networks: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +181,30 @@ class Administration:
         if old.kind in (CredentialKind.FEDERATION, CredentialKind.ENTRA) and not new:
             raise Refused("This credential has no secret to replace. Give the new value that Entra shows.")
         kept = {name: getattr(old, name) for name in pinned} | {"client_id": old.client_id, "reusable": old.reusable}
+        kept |= {"access": changes.access or old.access}
+        kept |= {"networks": tuple(old.networks.split()) if changes.networks is None else changes.networks}
         wanted = Wanted(old.kind, changes.label or old.label, changes.days, **(kept | new))
         issued = await self.create_credential(tenant_id, wanted)
         until = instant_text(self._clock() + keep)
         await self._registry.put(tenant_id, replace(old, expires=min(until, old.expires or until)))
         self._audit("credential rotated", f"credentials rotate {old.kind}", tenant_id, old.label)
         return issued
+
+    async def change_credential(
+        self, tenant_id: str, credential_id: str, *, access: Access | None, networks: Sequence[str] | None
+    ) -> Credential:
+        """The credential has this access and these networks, everywhere within a minute. None keeps what is there.
+
+        Its access tokens follow: none allows more than the credential. Raises Gone, Refused, NetworkError.
+        """
+        if access is None and networks is None:
+            raise Refused("Say what to change: the access, the networks, or both.")
+        old = await self.credential(tenant_id, credential_id)
+        allowed = old.networks if networks is None else canonical(networks)
+        changed = replace(old, access=access or old.access, networks=allowed)
+        await self._registry.put(tenant_id, changed)
+        self._audit("credential changed", f"credentials change {old.kind}", tenant_id, old.label)
+        return changed
 
     async def revoke(self, tenant_id: str, credential_id: str) -> Credential:
         """The credential, and every access token issued for it, is good no longer. Raises Gone."""
@@ -241,6 +264,8 @@ class Administration:
             audience=wanted.audience,
             application=wanted.application,
             reusable=wanted.reusable,
+            access=wanted.access or Access.WRITE,
+            networks=canonical(wanted.networks or ()),
         ), secret
 
     def _now(self) -> str:
@@ -255,8 +280,9 @@ def _checked(wanted: Wanted) -> Wanted:
     if wanted.days is not None and not 0 <= wanted.days <= MAX_DAYS:
         raise Refused(f"A credential expires after 1 to {MAX_DAYS} days. With 0 days it never expires.")
     label = _line(wanted.label, "The label") if wanted.label else ""
+    usual = Wanted(wanted.kind, label, wanted.days, access=wanted.access, networks=wanted.networks)
     if wanted.kind in (CredentialKind.TOKEN, CredentialKind.SECRET):
-        return Wanted(wanted.kind, label, wanted.days, wanted.client_id)
+        return replace(usual, client_id=wanted.client_id)
     tenant, audience = wanted.entra_tenant.lower(), wanted.audience
     if not UUID.fullmatch(tenant):
         raise Refused("The Entra tenant id must be a GUID, as Entra's overview page shows it.")
@@ -271,7 +297,7 @@ def _checked(wanted: Wanted) -> Wanted:
     application = wanted.application.lower() or APPLICATION
     if not UUID.fullmatch(application):
         raise Refused("The application that sends the tokens must be a GUID.")
-    return Wanted(wanted.kind, label, wanted.days, entra_tenant=tenant, audience=audience, application=application)
+    return replace(usual, entra_tenant=tenant, audience=audience, application=application)
 
 
 def _line(text: str, what: str) -> str:

@@ -32,7 +32,12 @@ class NetworkError(RegistryError):
 
 
 def canonical(texts: Sequence[str]) -> str:
-    """These networks as a credential holds them: each once, one space between two. Raises NetworkError."""
+    """These networks as a credential holds them: each once, one space between two. Raises NetworkError.
+
+    ANYWHERE alone stands for none.
+    """
+    if list(texts) == [ANYWHERE]:
+        return ""
     found = list(dict.fromkeys(str(_network(text.strip())) for text in texts))
     if len(found) > MAX_NETWORKS:
         raise NetworkError(f"A credential can have {MAX_NETWORKS} networks. Join some of them to larger ones.")

@@ -114,6 +114,15 @@ class Commands:
         said = f"Credential {issued.credential.id} replaces {old.id}, which is good until {old.expires[:16]}Z."
         self._print_issued(issued, said)
 
+    async def credentials_change(self) -> None:
+        """Another access, or other networks."""
+        given = self._arguments
+        changed = await self._administration.change_credential(
+            given.tenant, given.credential, access=given.access, networks=given.networks
+        )
+        said = f"Credential {changed.id} is changed. Every instance knows of it within a minute."
+        self._print(credential_json(changed, self._now), f"{said}\n\n{credentials_table([changed], self._now)}")
+
     async def credentials_revoke(self) -> None:
         """The credential is good no longer."""
         revoked = await self._administration.revoke(self._arguments.tenant, self._arguments.credential)
@@ -138,6 +147,8 @@ class Commands:
             audience=given.audience,
             application=given.application,
             reusable=given.reusable,
+            access=given.access,
+            networks=None if given.networks is None else tuple(given.networks),
         )
 
     def _require_base_url(self) -> None:

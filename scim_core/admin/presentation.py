@@ -41,15 +41,17 @@ def credentials_table(credentials: Sequence[Credential], now: str) -> str:
         (
             item.id,
             str(item.kind),
+            str(item.access),
             item.label,
             item.fault(now) or "good",
             item.expires[:10] or _NEVER,
             item.last_used or _NEVER,
+            item.last_source,
             _details(item),
         )
         for item in credentials
     ]
-    return table(("ID", "KIND", "LABEL", "STATE", "EXPIRES", "LAST USED", "DETAILS"), rows)
+    return table(("ID", "KIND", "ACCESS", "LABEL", "STATE", "EXPIRES", "LAST USED", "LAST SOURCE", "DETAILS"), rows)
 
 
 def tenant_json(tenant: Tenant, now: str) -> dict[str, Any]:
@@ -69,17 +71,20 @@ def credential_json(credential: Credential, now: str) -> dict[str, Any]:
     found: dict[str, Any] = {
         "id": credential.id,
         "kind": str(credential.kind),
+        "access": str(credential.access),
         "label": credential.label,
         "good": not credential.fault(now),
         "created": credential.created,
         "expires": credential.expires,
         "revoked": credential.revoked,
         "lastUsed": credential.last_used,
+        "lastSource": credential.last_source,
         "clientId": credential.client_id,
         "entraTenant": credential.entra_tenant,
         "subject": credential.subject,
         "audience": credential.audience,
         "application": credential.application,
+        "networks": credential.networks.split() or "",
     }
     return {name: value for name, value in found.items() if value != ""}
 
@@ -91,5 +96,6 @@ def _details(credential: Credential) -> str:
         "subject": credential.subject,
         "audience": credential.audience,
         "application": credential.application,
+        "networks": credential.networks.replace(" ", ","),
     }
     return " ".join(f"{name}={value}" for name, value in pinned.items() if value)
