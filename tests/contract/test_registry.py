@@ -10,6 +10,7 @@ from scim_core.access.administration import DRAIN_SECONDS, Administration, Refus
 from scim_core.model import IndexEntry, Membership, StoredResource
 from scim_core.registry import (
     MAX_CREDENTIALS,
+    Access,
     Credential,
     CredentialKind,
     Gone,
@@ -84,6 +85,10 @@ async def test_what_was_registered_is_read_back(registry: Registry) -> None:
         subject="s",
         audience="a",
         reusable=True,
+        access=Access.READ,
+        networks="192.0.2.0/24 2001:db8::/32",
+        last_used="2026-11-23",
+        last_source="2001:db8::1",
     )
     there = await created(registry, "contoso", token(), federation)
     assert replace(there, etag="", credentials=()) == tenant()
