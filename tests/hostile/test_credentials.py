@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from scim_core.access.oauth.signing_keys import SigningKeys
 from scim_core.access.oauth.token_request import ASSERTION_TYPE
+from scim_core.registry import Access, CredentialKind
 from tests.tenancy import FORM, SIGNING_KEY, Service, document, settings
 
 TEXT = st.text(max_size=60)
@@ -71,3 +72,37 @@ async def test_any_assertion_is_refused(assertion: str) -> None:
     body = urlencode({"grant_type": "client_credentials", **fields}, errors="replace").encode()
     answer = await Service(settings()).ask_for_token(body)
     assert answer.status in (400, 401)
+
+
+METHODS = st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "post", "Delete", "é", ""])
+SEGMENTS = st.sampled_from(["Users", "USERS", "groups", ".search", ".SEARCH", "Bulk", "Me", "", "{id}", "x", "*"])
+BODIES = st.sampled_from(
+    [
+        b"",
+        b"{",
+        b'{"userName": "eve"}',
+        b'{"displayName": "eve"}',
+        b'{"Operations": [{"op": "replace", "path": "active", "value": false}]}',
+        b'{"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "count": 1}',
+    ]
+)
+OVERRIDES = st.dictionaries(
+    st.sampled_from(["x-http-method-override", "x-method-override", "content-type", "x-original-url"]),
+    st.sampled_from(["POST", "DELETE", "application/scim+json", "/scim/v2/Users"]),
+    max_size=2,
+)
+
+
+@given(METHODS, st.lists(SEGMENTS, max_size=3), BODIES, OVERRIDES)
+async def test_who_may_only_read_changes_nothing_whatever_is_sent(
+    method: str, segments: list[str], body: bytes, headers: dict[str, str]
+) -> None:
+    service = Service(settings())
+    writer = await service.tenant("Contoso")
+    reader = await service.credential("contoso", CredentialKind.TOKEN, access=Access.READ)
+    user = document(await service.send("POST", "/scim/v2/Users", writer.secret, {"userName": "ann"}))
+    path = "/scim/v2/" + "/".join(segments).replace("{id}", user["id"])
+    answer = await service.send(method, path, reader.secret, body, headers)
+    assert answer.status < 500 or answer.status == 501
+    assert document(await service.send("GET", "/scim/v2/Users", writer.secret))["Resources"] == [user]
+    assert document(await service.send("GET", "/scim/v2/Groups", writer.secret))["totalResults"] == 0
