@@ -1,6 +1,7 @@
 """Whatever arrives as a credential is refused with an answer: no text brings the service down or makes it say 500."""
 
 import base64
+import itertools
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -74,18 +75,13 @@ async def test_any_assertion_is_refused(assertion: str) -> None:
     assert answer.status in (400, 401)
 
 
-METHODS = st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "post", "Delete", "é", ""])
-SEGMENTS = st.sampled_from(["Users", "USERS", "groups", ".search", ".SEARCH", "Bulk", "Me", "", "{id}", "x", "*"])
-BODIES = st.sampled_from(
-    [
-        b"",
-        b"{",
-        b'{"userName": "eve"}',
-        b'{"displayName": "eve"}',
-        b'{"Operations": [{"op": "replace", "path": "active", "value": false}]}',
-        b'{"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "count": 1}',
-    ]
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "patch", "Delete", "é")
+BODIES = (
+    b"",
+    b'{"userName": "eve", "displayName": "eve"}',
+    b'{"Operations": [{"op": "replace", "path": "active", "value": false}]}',
 )
+SPELLINGS = st.sampled_from(["Users", "USERS", "/users/", "Groups", "Users/{id}", "users//{id}/", "Users/.SEARCH", "*"])
 OVERRIDES = st.dictionaries(
     st.sampled_from(["x-http-method-override", "x-method-override", "content-type", "x-original-url"]),
     st.sampled_from(["POST", "DELETE", "application/scim+json", "/scim/v2/Users"]),
@@ -93,16 +89,15 @@ OVERRIDES = st.dictionaries(
 )
 
 
-@given(METHODS, st.lists(SEGMENTS, max_size=3), BODIES, OVERRIDES)
-async def test_who_may_only_read_changes_nothing_whatever_is_sent(
-    method: str, segments: list[str], body: bytes, headers: dict[str, str]
-) -> None:
+@given(SPELLINGS, OVERRIDES)
+async def test_who_may_only_read_changes_nothing_whatever_is_sent(spelling: str, headers: dict[str, str]) -> None:
     service = Service(settings())
     writer = await service.tenant("Contoso")
     reader = await service.credential("contoso", CredentialKind.TOKEN, access=Access.READ)
     user = document(await service.send("POST", "/scim/v2/Users", writer.secret, {"userName": "ann"}))
-    path = "/scim/v2/" + "/".join(segments).replace("{id}", user["id"])
-    answer = await service.send(method, path, reader.secret, body, headers)
-    assert answer.status < 500 or answer.status == 501
+    path = f"/scim/v2/{spelling.replace('{id}', user['id'])}"
+    for method, body in itertools.product(METHODS, BODIES):
+        answer = await service.send(method, path, reader.secret, body, headers)
+        assert answer.status in (200, 400, 403, 404, 405, 415)
     assert document(await service.send("GET", "/scim/v2/Users", writer.secret))["Resources"] == [user]
     assert document(await service.send("GET", "/scim/v2/Groups", writer.secret))["totalResults"] == 0
