@@ -113,8 +113,7 @@ def _existing(action: argparse.ArgumentParser) -> None:
 def _limits(action: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--access",
-        type=Access,
-        choices=list(Access),
+        choices=[str(access) for access in Access],
         help="what it may do: read is GET and searches (a new one has write, otherwise it stays as it is)",
     )
     action.add_argument(

@@ -9,7 +9,7 @@ from typing import Any
 from scim_core.access.administration import Administration, Issued, Refused, Wanted
 from scim_core.admin import connectivity
 from scim_core.admin.presentation import credential_json, credentials_table, tenant_json, tenants_table
-from scim_core.registry import CredentialKind, Tenant, TenantState
+from scim_core.registry import Access, CredentialKind, Tenant, TenantState
 
 _STATES = {
     TenantState.ACTIVE: "Its requests are answered.",
@@ -118,7 +118,7 @@ class Commands:
         """Another access, or other networks."""
         given = self._arguments
         changed = await self._administration.change_credential(
-            given.tenant, given.credential, access=given.access, networks=given.networks
+            given.tenant, given.credential, access=self._access, networks=given.networks
         )
         said = f"Credential {changed.id} is changed. Every instance knows of it within a minute."
         self._print(credential_json(changed, self._now), f"{said}\n\n{credentials_table([changed], self._now)}")
@@ -147,9 +147,13 @@ class Commands:
             audience=given.audience,
             application=given.application,
             reusable=given.reusable,
-            access=given.access,
+            access=self._access,
             networks=None if given.networks is None else tuple(given.networks),
         )
+
+    @property
+    def _access(self) -> Access | None:
+        return Access(self._arguments.access) if self._arguments.access else None
 
     def _require_base_url(self) -> None:
         """Raises Refused without a URL, before a secret is made: it is shown only once, with this URL."""
