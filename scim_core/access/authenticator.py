@@ -180,7 +180,7 @@ def _admitted(
     """The principal of a credential that is good. It may do what its token grants and the credential has now."""
     if not admits(credential, caller.address):
         reason = elsewhere(caller.address)
-        raise Denied(403, REFUSAL, Failure(method, reason, tenant.id, credential.label, credential_is_good=True))
+        raise Denied(403, REFUSAL, Failure(method, reason, tenant.id, credential.label))
     _check_state(tenant, method, credential.label)
     day = instant_text(tenancy.clock())[:10]
     use = tenancy.tenants.first_use(tenant, credential, day, caller.address)

@@ -88,10 +88,13 @@ class Clients:
             detail = f"The client secret {fault}. Ask the operator of this service for a new one."
             raise _denied(detail, credential.kind, fault, tenant, credential.label)
         if not admits(credential, address):
-            raise _unauthorized(REFUSAL, elsewhere(address), tenant, credential)
+            failure = Failure(credential.kind, elsewhere(address), tenant.id, credential.label)
+            raise OAuthError(403, "unauthorized_client", REFUSAL, failure)
         sentence = refusal(tenant)
         if sentence:
-            raise _unauthorized(sentence, f"the tenant is {tenant.state}", tenant, credential)
+            reason = f"the tenant is {tenant.state}"
+            failure = Failure(credential.kind, reason, tenant.id, credential.label, credential_is_good=True)
+            raise OAuthError(403, "unauthorized_client", sentence, failure)
 
 
 def _by_secret(secret: str, tenant: Tenant | None, registered: list[Credential]) -> Credential:
@@ -101,11 +104,6 @@ def _by_secret(secret: str, tenant: Tenant | None, registered: list[Credential])
         reason = "the secret is wrong" if registered else "the client is unknown"
         raise _denied(_WRONG, CredentialKind.SECRET, reason, tenant if registered else None)
     return registered[matches[0]]
-
-
-def _unauthorized(description: str, reason: str, tenant: Tenant, credential: Credential) -> OAuthError:
-    failure = Failure(credential.kind, reason, tenant.id, credential.label, credential_is_good=True)
-    return OAuthError(403, "unauthorized_client", description, failure)
 
 
 def _denied(
