@@ -38,8 +38,7 @@ class Clients:
     async def authenticate(self, request: TokenRequest, source: str) -> Client:
         """The client of the request.
 
-        Raises OAuthError: 401 invalid_client, 403 unauthorized_client for a suspended tenant. Raises HttpError 429 and
-        StorageBusy.
+        Raises OAuthError: 401 invalid_client, 403 unauthorized_client for a suspended tenant. Raises StorageBusy.
         """
         kind = CredentialKind.FEDERATION if request.assertion else CredentialKind.SECRET
         if kind is CredentialKind.SECRET and form(request.secret) is Form.MISTYPED:
