@@ -2,10 +2,9 @@
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from scim_core.counted_log import CountedLog
-from scim_core.ids import is_id
 
 MAX_LOGGED_NAMES = 50
 """Names or ids in one log record: enough to find a mistaken mapping, and no way to fill the log."""
@@ -19,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class IgnoredInput:
-    """Logs what was ignored, once a minute for each tenant. In between it is counted."""
+    """Logs what was ignored, at once and then as numbers, for each tenant."""
 
     def __init__(self, counted: CountedLog) -> None:
         self._counted = counted
@@ -27,26 +26,28 @@ class IgnoredInput:
     def attributes(self, tenant: str, resource_type: str, names: Sequence[str]) -> None:
         """Names of attributes that no schema declares are in the log. What lacks the form of a name is counted."""
         if names:
-            fields = {"tenant": tenant, "resource_type": resource_type, **_excerpt("ignored", names, _is_name)}
-            self._note("attributes that no schema declares were ignored", fields)
+            distinct = set(names)
+            shown = sorted(filter(_is_name, distinct))[:MAX_LOGGED_NAMES]
+            fields = {"resource_type": resource_type, "ignored": shown, "others": len(distinct) - len(shown)}
+            self._note("attributes that no schema declares were ignored", tenant, fields)
 
-    def members(self, tenant: str, ids: Sequence[str]) -> None:
-        """Ids of members that do not exist are in the log. What lacks the form of our ids is counted."""
+    def absent_members(self, tenant: str, ids: Sequence[str]) -> None:
+        """Ids of members that do not exist are in the log. They have the form of our ids."""
         if ids:
-            self._note("members that do not exist were skipped", {"tenant": tenant, **_excerpt("ids", ids, is_id)})
+            shown = sorted(ids)[:MAX_LOGGED_NAMES]
+            fields = {"ids": shown, "others": len(ids) - len(shown)}
+            self._note("members that do not exist were skipped", tenant, fields)
 
-    def _note(self, said: str, fields: dict[str, object]) -> None:
+    def malformed_members(self, tenant: str, members: int) -> None:
+        """The log says that so many members are named by something that is no id of ours: a secret, an address."""
+        if members:
+            self._note("members that are named by no id of ours were skipped", tenant, {"members": members})
+
+    def _note(self, said: str, tenant: str, fields: dict[str, object]) -> None:
         def write(count: int, _: str) -> None:
-            log.warning(said, extra={**fields, "count": count})
+            log.warning(said, extra={"tenant": tenant, **fields, "count": count})
 
-        self._counted.note((said, fields["tenant"], fields.get("resource_type")), "", write)
-
-
-def _excerpt(field: str, texts: Sequence[str], is_ours: Callable[[str], bool]) -> dict[str, object]:
-    """Texts of a known form, and the number of the others. A client can write anything into them."""
-    distinct = set(texts)
-    shown = sorted(text for text in distinct if is_ours(text))
-    return {field: shown[:MAX_LOGGED_NAMES], "others": len(distinct) - len(shown[:MAX_LOGGED_NAMES])}
+        self._counted.note((said, tenant, fields.get("resource_type")), "", write)
 
 
 def _is_name(text: str) -> bool:

@@ -52,13 +52,14 @@ class Memberships:
             found = await self._storage.existing(tenant, resource_type.name, unknown)
             kinds |= dict.fromkeys(found, resource_type.name)
             unknown -= found
-        self._ignored.members(tenant, list(unknown))
+        self._ignored.absent_members(tenant, list(unknown))
         return tuple(replace(edge, member_type=kinds[edge.member_id]) for edge in edges if edge.member_id in kinds)
 
     def well_formed(self, tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
         """The edges whose member ids have the form of our ids. Logs that there were others."""
-        self._ignored.members(tenant, [edge.member_id for edge in edges if not is_id(edge.member_id)])
-        return tuple(edge for edge in edges if is_id(edge.member_id))
+        formed = tuple(edge for edge in edges if is_id(edge.member_id))
+        self._ignored.malformed_members(tenant, len(edges) - len(formed))
+        return formed
 
 
 async def no_memberships() -> list[Membership]:
