@@ -77,7 +77,9 @@ def _tenancy(settings: Settings, registry: TenantSource | None, clock: Clock, ti
         new_id=lambda: uuid7(clock()),
     )
     entra = EntraTokens(settings.entra_authority, PublicKeys(fetch_key_set, timer), clock)
-    return Tenancy(TenantCache(registry, timer), access_tokens, entra, clock)
+    return Tenancy(
+        TenantCache(registry, timer), access_tokens, entra, clock, allows_entra_tokens=settings.allows_entra_tokens
+    )
 
 
 def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer, counted: CountedLog) -> Gate:

@@ -28,6 +28,10 @@ ACCESS_TOKEN = "access token"  # noqa: S105 -- the name of a method
 STATIC = "token"
 
 _UNKNOWN = "The bearer token is not known here. Check the Secret Token."
+_NO_ENTRA_TOKENS = (
+    "The bearer token was not issued here, and this service does not accept tokens that Entra sends when the field "
+    "Secret Token is blank. Ask the operator of this service for a Secret Token, or for a client id."
+)
 _MISTYPED = "The bearer token is mistyped: characters of it are missing, added or wrong. Copy the Secret Token again."
 
 
@@ -55,12 +59,16 @@ class Denied(HttpError):
 
 @dataclass(frozen=True, slots=True)
 class Tenancy:
-    """What is needed to authenticate registered credentials. A single-tenant deployment does without."""
+    """What is needed to authenticate registered credentials. A single-tenant deployment does without.
+
+    Without `allows_entra_tokens`, credentials of the kind `entra` open nothing.
+    """
 
     tenants: TenantCache
     access_tokens: AccessTokens
     entra: EntraTokens
     clock: Clock
+    allows_entra_tokens: bool
 
 
 class Authenticator:
@@ -129,6 +137,8 @@ class Authenticator:
             if said.text("iss") == tenancy.access_tokens.issuer:
                 return await self._of_access_token(tenancy, token, said)
             method = CredentialKind.ENTRA
+            if not tenancy.allows_entra_tokens:
+                raise _denied(_NO_ENTRA_TOKENS, method, "SCIM_ENTRA_TOKENS is not allow: Entra's own tokens are off")
             return await self._of_entra_token(tenancy, token, said, caller)
         except TokenRefused as refused:
             raise _refused(str(refused), method) from None

@@ -53,4 +53,5 @@ def _notes(issued: Issued) -> list[str]:
         notes.append(f"It expires on {issued.credential.expires[:10]}.")
     if issued.credential.kind is CredentialKind.ENTRA:
         notes.append("For testing only: such a token names the Entra tenant that sent it, but not the application.")
+        notes.append("It opens the service only where SCIM_ENTRA_TOKENS is set to allow.")
     return notes
