@@ -4,7 +4,7 @@ The credential names the tenant. A `pointer` is the text that finds the credenti
 token, a client id, or an Entra tenant with an audience. No secret itself is stored.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -155,6 +155,9 @@ class TenantSource(Protocol):
 
     async def find(self, pointer: str) -> str | None:
         """The id of the tenant whose credential has this pointer."""
+
+    async def pointers(self) -> Container[str]:
+        """All pointers that `find` finds now."""
 
     async def load(self, tenant_id: str) -> Tenant | None:
         """The tenant with all its credentials."""

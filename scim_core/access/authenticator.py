@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from scim_core.access.auth_failures import Failure, FailureWatch, held_up
+from scim_core.access.auth_failures import Failure, FailureWatch
 from scim_core.access.networks import REFUSAL, admits, elsewhere, preferred
 from scim_core.access.oauth.access_tokens import SCOPE, SCOPES, AccessTokens
 from scim_core.access.oauth.entra import EntraTokens
@@ -29,6 +29,10 @@ ACCESS_TOKEN = "access token"  # noqa: S105 -- the name of a method
 STATIC = "token"
 
 _UNKNOWN = "The bearer token is not known here. Check the Secret Token."
+_NO_ENTRA_TOKENS = (
+    "The bearer token was not issued here, and this service does not accept tokens that Entra sends when the field "
+    "Secret Token is blank. Ask the operator of this service for a Secret Token, or for a client id."
+)
 _MISTYPED = "The bearer token is mistyped: characters of it are missing, added or wrong. Copy the Secret Token again."
 
 
@@ -57,12 +61,16 @@ class Denied(HttpError):
 
 @dataclass(frozen=True, slots=True)
 class Tenancy:
-    """What is needed to authenticate registered credentials. A single-tenant deployment does without."""
+    """What is needed to authenticate registered credentials. A single-tenant deployment does without.
+
+    Without `allows_entra_tokens`, credentials of the kind `entra` open nothing.
+    """
 
     tenants: TenantCache
     access_tokens: AccessTokens
     entra: EntraTokens
     clock: Clock
+    allows_entra_tokens: bool
 
 
 class Authenticator:
@@ -82,9 +90,9 @@ class Authenticator:
         try:
             return await self._authenticate(caller)
         except Denied as denied:
-            wait = self._watch.failed(denied.failure, caller)
-            if wait:
-                raise held_up(wait, denied.detail) from None
+            held_up = self._watch.failed(denied.failure, caller, denied.detail)
+            if held_up:
+                raise held_up from None
             if denied.status != 403:  # noqa: PLR2004 -- no other credential would help there
                 denied.headers["WWW-Authenticate"] = challenge(denied.error, caller.base_url)
             raise
@@ -93,7 +101,7 @@ class Authenticator:
         token = _bearer_token(caller.headers.get("authorization", ""))
         own = digest(token)
         if any([hmac.compare_digest(own, known) for known in self._sha256]):  # noqa: C419 -- all are compared
-            return await self._of_settings(own, caller)
+            return await self._of_settings(own)
         if form(token) is Form.MISTYPED:
             raise _denied(_MISTYPED, STATIC, "mistyped")
         if self._tenancy is None:
@@ -104,11 +112,11 @@ class Authenticator:
             raise _denied(_UNKNOWN, STATIC, "unknown")
         return await self._of_token(self._tenancy, own, caller)
 
-    async def _of_settings(self, sha256: str, caller: Caller) -> Principal:
+    async def _of_settings(self, sha256: str) -> Principal:
         """The default tenant. It can be registered, but need not be."""
         label = f"token {sha256[:8]}"
         if self._tenancy is not None:
-            tenant = await self._tenancy.tenants.tenant(DEFAULT_TENANT, caller.source)
+            tenant = await self._tenancy.tenants.tenant(DEFAULT_TENANT)
             if tenant is not None:
                 _check_state(tenant, STATIC, label)
         return Principal(DEFAULT_TENANT, STATIC, label, Access.WRITE)
@@ -131,13 +139,15 @@ class Authenticator:
             if said.text("iss") == tenancy.access_tokens.issuer:
                 return await self._of_access_token(tenancy, token, said, caller)
             method = CredentialKind.ENTRA
+            if not tenancy.allows_entra_tokens:
+                raise _denied(_NO_ENTRA_TOKENS, method, "SCIM_ENTRA_TOKENS is not allow: Entra's own tokens are off")
             return await self._of_entra_token(tenancy, token, said, caller)
         except TokenRefused as refused:
             raise _refused(str(refused), method) from None
 
     async def _of_access_token(self, tenancy: Tenancy, token: str, said: Unverified, caller: Caller) -> Principal:
         grant = tenancy.access_tokens.verify(token, said)
-        tenant = await tenancy.tenants.tenant(grant.tenant_id, caller.source)
+        tenant = await tenancy.tenants.tenant(grant.tenant_id)
         credential = tenant.credential(grant.credential_id) if tenant else None
         if tenant is None or credential is None or credential.client_id != grant.client_id:
             raise _refused("was given for a credential that is not registered any more", ACCESS_TOKEN, grant.tenant_id)

@@ -14,16 +14,16 @@ MAX_BUCKETS = 10_000
 """Tenants or sources remembered. One that is forgotten gets a full bucket again."""
 
 TOKEN_REQUESTS = (10.0, 60)
-"""Requests of one source to the token endpoint: how many a second, and how many at once. Entra asks once an hour for
-each customer, and sends for many customers from the same few addresses."""
+"""Access tokens of one tenant: how many a second, and how many at once. Entra asks once an hour for each customer. The
+source does not count: Entra sends for many customers from the same few addresses."""
 
 FAILURES = (0.5, 30)
 """Failed authentications of one source: how many a second, and how many at once, are told their reason. Further ones
 are told to wait. A person with a typing error needs a few."""
 
-LOOK_UPS = (10.0, 100)
-"""Look-ups in the registry that one source may cause: how many a second, and how many at once. A credential that was
-not seen within a minute costs one. A client that repeats one wrong token causes one a minute, and blocks no others."""
+LOOK_UPS = (5.0, 50)
+"""Look-ups of one source in the registry that find nothing: how many a second, and how many at once. Each one is two
+reads. Beyond that, the list of all credentials says what a look-up would say. So nobody is refused by this limit."""
 
 BURST_SECONDS = 4
 """Seconds of unused permits that a tenant can save up, for clients that send in waves."""
@@ -53,6 +53,12 @@ class RateLimit:
             return max(1, math.ceil((1 - left) / self._rate))
         self._buckets.put(key, (left - 1, now))
         return 0
+
+    def give_back(self, key: str) -> None:
+        """The permit that was taken last counts as not taken."""
+        found = self._buckets.get(key)
+        if found is not None:
+            self._buckets.put(key, (min(self._burst, found[0] + 1), found[1]))
 
 
 def source_of(headers: Mapping[str, str], proxies: int) -> str:

@@ -57,4 +57,5 @@ def _notes(issued: Issued) -> list[str]:
         notes.append(f"It can be used from {issued.credential.networks.replace(' ', ', ')} only.")
     if issued.credential.kind is CredentialKind.ENTRA:
         notes.append("For testing only: such a token names the Entra tenant that sent it, but not the application.")
+        notes.append("It opens the service only where SCIM_ENTRA_TOKENS is set to allow.")
     return notes

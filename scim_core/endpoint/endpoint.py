@@ -8,11 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from scim_core.access.audit import correlation_id
+from scim_core.access.auth_failures import BEYOND_ITS_REQUESTS, FailureWatch
 from scim_core.access.authenticator import Authenticator, Principal, require_access
 from scim_core.access.oauth.answers import translated
 from scim_core.access.rate_limits import RateLimit, address_of, source_of
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, instant_text
+from scim_core.counted_log import CountedLog
 from scim_core.endpoint.error_responses import response_for
 from scim_core.endpoint.handlers import Call, Handlers
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
@@ -28,6 +30,9 @@ MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
 
 _OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
 
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+"""The methods that the function app takes. The log names no other."""
+
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +42,9 @@ class Gate:
 
     authenticator: Authenticator
     oauth: OAuthEndpoint
+    watch: FailureWatch
     requests: RateLimit
+    counted: CountedLog
     tenants: TenantCache | None
     trusted_proxies: int
 
@@ -81,21 +88,22 @@ class Endpoint:
                 else:
                     principal = await self._gate.authenticator.authenticate(caller)
                     async with self._noted(principal):
-                        self._require_rate(principal)
+                        self._require_rate(principal, caller)
                         require_access(principal, target.needs, caller.base_url)
                         response = await self._run(request, target, principal)
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
-            response = response_for(error, self._new_id)
+            response = response_for(error, self._new_id, self._gate.counted)
             if handler == "token":
                 response = translated(response)
         self._log(request, principal, handler, response)
+        self._gate.counted.catch_up()
         return response
 
-    def _require_rate(self, principal: Principal) -> None:
+    def _require_rate(self, principal: Principal, caller: Caller) -> None:
         """Raises HttpError when the tenant is beyond its limit."""
-        wait = self._gate.requests.take(principal.tenant)
-        if wait:
-            raise HttpError(429, "This customer sends more requests than its limit. Wait.", Retry_After=str(wait))
+        self._gate.watch.require_permit(
+            self._gate.requests, principal.tenant, principal.credential, caller, BEYOND_ITS_REQUESTS
+        )
 
     async def _run(self, request: ScimRequest, target: Target, principal: Principal | None) -> ScimResponse:
         """The handler's answer."""
@@ -161,9 +169,10 @@ class Endpoint:
         )
 
     def _log(self, request: ScimRequest, principal: Principal | None, handler: str, response: ScimResponse) -> None:
-        """One line for each request. Paths and queries are left out: they hold identities, and perhaps a key."""
+        """One line for each request, without a client's own texts: paths, queries and details hold identities."""
+        method = request.method.upper() if request.method.upper() in _METHODS else "other"
         fields = {
-            "method": request.method,
+            "method": method,
             "operation": handler,
             "status": response.status,
             "tenant": principal.tenant if principal else None,
@@ -172,8 +181,8 @@ class Endpoint:
         }
         if response.status >= 400:  # noqa: PLR2004
             body = json.loads(response.body)
-            fields["detail"] = body.get("detail") or body.get("error_description")
-        log.info("%s %s -> %s", request.method, handler, response.status, extra=fields)
+            fields["error"] = body.get("scimType") or body.get("error")
+        log.info("%s %s -> %s", method, handler, response.status, extra=fields)
 
 
 def _names_members(target: Target) -> bool:

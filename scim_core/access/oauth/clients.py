@@ -41,7 +41,7 @@ class Clients:
         """The client of the request.
 
         Raises OAuthError: 401 invalid_client, 403 unauthorized_client for a suspended tenant or an address that the
-        credential does not admit. Raises HttpError 429 and StorageBusy.
+        credential does not admit. Raises StorageBusy.
         """
         kind = CredentialKind.FEDERATION if request.assertion else CredentialKind.SECRET
         if kind is CredentialKind.SECRET and form(request.secret) is Form.MISTYPED:

@@ -5,8 +5,8 @@ tenant:{id}:{credential id}   one of its credentials; with the row above, one ra
 pointer:{...}                 the tenant's id, under the text that finds a credential: an insert, so nobody else has it
 """
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import fields, replace
+from collections.abc import AsyncIterator, Container, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import batched
 from typing import Any
 
@@ -26,6 +26,16 @@ MAX_ATTEMPTS = 5
 _ROW_KEY = "PartitionKey,RowKey"
 
 
+@dataclass(frozen=True, slots=True)
+class _Pointers:
+    """The keys of the pointers' rows: a long pointer is cut in its key."""
+
+    row_keys: frozenset[str]
+
+    def __contains__(self, pointer: object) -> bool:
+        return isinstance(pointer, str) and keys.pointer(pointer) in self.row_keys
+
+
 class TableRegistry:
     """All of the registry port. It belongs to the event loop that uses it first; `close` it there."""
 
@@ -36,6 +46,11 @@ class TableRegistry:
         """See TenantSource.find."""
         row = await self.rows.get(REGISTRY, keys.pointer(pointer))
         return row.properties["tenant"] if row else None
+
+    async def pointers(self) -> Container[str]:
+        """See TenantSource.pointers."""
+        pages = read_pages(self.rows, REGISTRY, keys.of_kind("pointer"), select=_ROW_KEY)
+        return _Pointers(frozenset([row.properties["RowKey"] async for rows in pages for row in rows]))
 
     async def load(self, tenant_id: str) -> Tenant | None:
         """See TenantSource.load."""
