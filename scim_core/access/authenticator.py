@@ -40,7 +40,8 @@ _MISTYPED = "The bearer token is mistyped: characters of it are missing, added o
 class Principal:
     """Who sends a request: the tenant, its method, the name of its credential (never the secret), what it may do.
 
-    `use` is set when this is the credential's first use of the day from this address.
+    `use` is set when this is the credential's first use of the day from this address. `credential_id` is empty for one
+    of the settings.
     """
 
     tenant: str
@@ -48,6 +49,7 @@ class Principal:
     credential: str
     access: Access = Access.READ
     use: Use | None = None
+    credential_id: str = ""
 
 
 class Denied(HttpError):
@@ -194,7 +196,8 @@ def _admitted(
     _check_state(tenant, method, credential.label)
     day = instant_text(tenancy.clock())[:10]
     use = tenancy.tenants.first_use(tenant, credential, day, caller.address)
-    return Principal(tenant.id, method, credential.label, granted.at_most(credential.access), use)
+    access = granted.at_most(credential.access)
+    return Principal(tenant.id, method, credential.label, access, use, credential_id=credential.id)
 
 
 def _deny_fault(tenancy: Tenancy, tenant: Tenant, credential: Credential, method: str) -> None:
