@@ -34,10 +34,22 @@ def parser() -> argparse.ArgumentParser:
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _tenants(commands.add_parser("tenants", help="the customers"))
     _credentials(commands.add_parser("credentials", help="the credentials of one customer"))
+    _audit(commands.add_parser("audit", help="read the audit trail: who changed what in the registry"))
     _rows(commands)
     commands.add_parser("signing-key", help="make a key for SCIM_SIGNING_KEY")
     _smoke_test(commands.add_parser("smoke-test", help="try a Tenant URL with a credential, as Entra would"))
     return main
+
+
+def _audit(audit: argparse.ArgumentParser) -> None:
+    audit.description = "Prints one record a line, oldest first. With --json, one object a line."
+    audit.add_argument("--tenant", default="", metavar="ID", help="only records about this tenant")
+    audit.add_argument(
+        "--since", default="", metavar="TIME", help="only records from this day or instant on, in UTC: 2026-11-26"
+    )
+    audit.add_argument(
+        "--verify", action="store_true", help="check that no record was changed, removed or put in; 1 if one was"
+    )
 
 
 def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from scim_core.access.audit_trail import Deed
 from scim_core.admin.declared import declared_indexes
+from scim_core.audit_records import AuditEntry
 from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.archive import Header, Line, read
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.maintenance.importing import restore
 from scim_core.storage.maintenance.indexing import Declared
 from scim_core.storage.tables import table_rows
+from scim_core.storage.tables.keys import REGISTRY
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
@@ -24,7 +27,12 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     """
     plan = _plan(given.file, declared_indexes(given.schemas))
     tenant = given.tenant or plan.tenant
-    count = await _restored(settings, tenant, given.file, plan)
+    if tenant == REGISTRY:  # its own record is in the transaction that ends the import
+        async with given.trail.concluding(Deed("registry restored", "import", tenant)) as entry:
+            count = await _restored(settings, tenant, given.file, plan, entry)
+    else:
+        async with given.trail.recorded("import", "import", tenant):
+            count = await _restored(settings, tenant, given.file, plan)
     print(f"{count} rows of {given.file} are now the tenant {tenant}. They were read again and compared.")
     _tell(plan)
     return 0
@@ -35,12 +43,13 @@ def _plan(file: Path, declared: Declared) -> ImportPlan:
         return ImportPlan.of(_noted(_read(file), bar), declared)
 
 
-async def _restored(settings: StorageSettings, tenant: str, file: Path, plan: ImportPlan) -> int:
+async def _restored(settings: StorageSettings, tenant: str, file: Path, plan: ImportPlan, *entries: AuditEntry) -> int:
     digest = _digest(file)
     rows = table_rows(settings)
     try:
         with tqdm(desc=f"rows of {tenant}", total=plan.lines, unit=" rows", disable=None) as bar:
-            return await restore(rows, tenant, plan, digest, partial(_read, file), progress=bar.update)
+            lines = partial(_read, file)
+            return await restore(rows, tenant, plan, digest, lines, progress=bar.update, entries=entries)
     finally:
         await rows.close()
 

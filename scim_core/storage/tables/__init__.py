@@ -12,12 +12,12 @@ from functools import partial
 from scim_core.clock import Clock, utc_now
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables.azure_rows import AzureRows
-from scim_core.storage.tables.client import connect
+from scim_core.storage.tables.client import connect, signed_in
 from scim_core.storage.tables.registry import TableRegistry
 from scim_core.storage.tables.rows import Rows
 from scim_core.storage.tables.storage import TableStorage
 
-__all__ = ["TableRegistry", "TableStorage", "table_registry", "table_rows", "table_storage"]
+__all__ = ["TableRegistry", "TableStorage", "signed_in", "table_registry", "table_rows", "table_storage"]
 
 
 def table_rows(settings: StorageSettings) -> Rows:
