@@ -105,9 +105,10 @@ class Administration:
         return found
 
     async def create_tenant(self, display_name: str, tenant_id: str = "", *, reopen: bool = False) -> Tenant:
-        """A tenant without credentials. Without a `tenant_id`, the name becomes its id. Raises Refused, Taken, NotReopened.
+        """A tenant without credentials. Without a `tenant_id`, the name becomes its id. Raises Refused, Taken.
 
         The tenant `default`, once deleted, is created again only with `reopen`: the settings' token opens it then.
+        Else raises NotReopened.
         """
         name = _line(display_name, "The display name")
         tenant_id = tenant_id or _slug(name)

@@ -25,7 +25,7 @@ def remains(deleted: Tenant, now: str) -> Tenant | None:
 
 
 def reopened(tenant: Tenant, wanted: Tenant, *, agreed: bool) -> Planned:
-    """The deleted tenant with the name and the instant of `wanted`, active. Raises NotReopened unless it is `agreed`."""
+    """The deleted tenant, active, with the name and the instant of `wanted`. Raises NotReopened unless `agreed`."""
     if not tenant.deleted:
         raise NotReopened(f"The tenant {tenant.id} was not deleted. Leave --reopen out.")
     if not agreed:
