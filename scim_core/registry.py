@@ -14,6 +14,10 @@ from scim_core.audit_records import AuditEntry, NumberedRecord, Position
 MAX_CREDENTIALS = 40
 """Most credentials of one tenant, revoked and expired ones included: all its registry rows fit one transaction."""
 
+MAX_CREDENTIAL_ROWS = 90
+"""Most rows of the credentials of one tenant and of their pointers. One transaction takes 100, and also holds the
+tenant's row and audit records. Thirty federations reach it, which have three rows each."""
+
 
 class CredentialKind(StrEnum):
     """The kinds of credentials (docs/connect-entra.md)."""
@@ -60,7 +64,8 @@ class Credential:
     `sha256` is that of the token or secret. `client_id` goes with secrets and federations. `entra_tenant`, `subject`,
     `audience` and `application` pin Entra's tokens. `reusable` lets an assertion be used more than once. Without
     `networks` (CIDR, one space between two) it may come from anywhere. `last_source` is the newest address of its use.
-    `etag` is the registry's own name for the state that was read.
+    `etag` is the registry's own name for the state that was read. `exclusive` says that a pointer keeps other tenants
+    from the same workload identity. Version 0.2 wrote none.
     """
 
     id: str
@@ -80,6 +85,7 @@ class Credential:
     access: Access = Access.WRITE
     networks: str = ""
     last_source: str = ""
+    exclusive: bool = False
     etag: str = field(default="", compare=False, repr=False)
 
     @property
@@ -93,6 +99,16 @@ class Credential:
             case CredentialKind.ENTRA:
                 return entra_pointer(self.entra_tenant, self.audience)
 
+    @property
+    def identity(self) -> str:
+        """The pointer of a federation's workload identity, the same for every form of its audience. Else empty.
+
+        No request is looked up by it. It makes sure that one tenant alone has the identity.
+        """
+        if self.kind is not CredentialKind.FEDERATION:
+            return ""
+        return f"identity:{self.entra_tenant}:{self.subject}:{bare_audience(self.audience)}".lower()
+
     def fault(self, now: str) -> str:
         """Why the credential is not good at this instant, as the end of a sentence. Empty when it is good."""
         if self.revoked:
@@ -104,7 +120,10 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One customer. `since` is when its state began. `etag` is the registry's own name for the state that was read."""
+    """One customer. `since` is when its state began. `etag` is the registry's own name for the state that was read.
+
+    `deleted` is when its deletion ended. Only the tenant that the settings open keeps its row then.
+    """
 
     id: str
     display_name: str
@@ -113,6 +132,7 @@ class Tenant:
     since: str = ""
     credentials: tuple[Credential, ...] = ()
     etag: str = ""
+    deleted: str = ""
 
     def credential(self, credential_id: str) -> Credential | None:
         """Its credential of this id."""
@@ -145,6 +165,11 @@ def client_pointer(client_id: str) -> str:
 def entra_pointer(entra_tenant: str, audience: str) -> str:
     """The pointer of Entra's own tokens. They name no application, so such a pair can belong to one tenant only."""
     return f"entra:{entra_tenant}:{audience}"
+
+
+def bare_audience(audience: str) -> str:
+    """The application id, from any of the forms in which Entra writes an audience."""
+    return audience.removeprefix("api://").removesuffix("/.default")
 
 
 class RegistryError(Exception):
@@ -214,7 +239,8 @@ class Registry(TenantSource, Protocol):
 
 def pointers(credentials: Sequence[Credential]) -> list[str]:
     """The pointers of these credentials, each once."""
-    return list(dict.fromkeys(item.pointer for item in credentials))
+    identities = (item.identity for item in credentials if item.exclusive)
+    return list(dict.fromkeys([*(item.pointer for item in credentials), *identities]))
 
 
 _NOT_STORED = frozenset({"etag", "credentials"})

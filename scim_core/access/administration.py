@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 
 from scim_core.access.audit_trail import Alteration, AuditTrail, Deed
 from scim_core.access.networks import canonical
+from scim_core.access.no_return import Planned, ending, remains, reopened, require_unused
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
 from scim_core.access.token_format import digest, new_identifier, new_secret, new_token
 from scim_core.clock import Clock, instant_text
 from scim_core.ids import UUID
 from scim_core.registry import (
+    MAX_CREDENTIAL_ROWS,
     MAX_CREDENTIALS,
     Access,
     Credential,
@@ -85,10 +87,6 @@ class Issued:
     secret: str = field(default="", repr=False)
 
 
-type Planned = tuple[Tenant, Sequence[Deed]]
-"""The tenant as a change wants it, and what is recorded of the change."""
-
-
 class Administration:
     """The operations on a registry. `trail` records what the command that runs has changed."""
 
@@ -111,14 +109,21 @@ class Administration:
             raise Gone(f"There is no tenant {tenant_id!r}; `tenants list` shows all of them.")
         return found
 
-    async def create_tenant(self, display_name: str, tenant_id: str = "") -> Tenant:
-        """A tenant without credentials. Without a `tenant_id`, the name becomes its id. Raises Refused, Taken."""
+    async def create_tenant(self, display_name: str, tenant_id: str = "", *, reopen: bool = False) -> Tenant:
+        """A tenant without credentials. Without a `tenant_id`, the name becomes its id. Raises Refused, Taken.
+
+        The tenant `default`, once deleted, is created again only with `reopen`: the settings' token opens it then.
+        Else raises NotReopened.
+        """
         name = _line(display_name, "The display name")
         tenant_id = tenant_id or _slug(name)
         if not _TENANT_ID.fullmatch(tenant_id):
             raise Refused("A tenant id has up to 48 lower-case letters and digits, and single hyphens between them.")
         now = self._now()
         created = Tenant(tenant_id, name, now, TenantState.ACTIVE, now)
+        there = await self._registry.load(tenant_id)
+        if reopen or (there is not None and there.deleted):
+            return await self._change(tenant_id, lambda tenant: reopened(tenant, created, agreed=reopen))
 
         async def attempt() -> Alteration[Tenant]:
             return None, created, [Deed("tenant created", "tenants create", tenant_id, None, created)]
@@ -151,6 +156,8 @@ class Administration:
         Raises Gone, Overtaken.
         """
         tenant = await self.tenant(tenant_id)
+        if tenant.deleted:
+            raise Gone(f"The tenant {tenant_id} was deleted on {tenant.deleted[:10]}.")
         if tenant.state is not TenantState.DELETING:
             tenant = await self._change(tenant_id, self._doomed)
         await self._drain(tenant, progress)
@@ -165,6 +172,7 @@ class Administration:
     async def create_credential(self, tenant_id: str, wanted: Wanted) -> Issued:
         """The tenant has one more way in. Raises Gone, Refused, Taken, Overtaken."""
         credential, secret = self._made(_checked(wanted))
+        await require_unused(self._registry, tenant_id, credential)
 
         def plan(tenant: Tenant) -> Planned:
             _require_room(tenant, wanted, credential)
@@ -180,6 +188,9 @@ class Administration:
         A kind with a secret gets a new secret. For a kind that pins Entra's tokens, `changes` holds the new values.
         """
         until = instant_text(self._clock() + keep)
+        old = await self.credential(tenant_id, credential_id)
+        wanted = _checked(_successor(old, changes, self._now()))
+        await require_unused(self._registry, tenant_id, self._made(wanted)[0])
         issued: list[tuple[Credential, str]] = []
 
         def plan(tenant: Tenant) -> Planned:
@@ -243,7 +254,7 @@ class Administration:
     async def _set_state(self, tenant_id: str, state: TenantState, event: str, method: str) -> Tenant:
         def plan(tenant: Tenant) -> Planned:
             if tenant.state is TenantState.DELETING:
-                raise Refused(f"The tenant {tenant_id} is being deleted; `tenants delete` finishes that.")
+                raise Refused(ending(tenant) + ("" if tenant.deleted else " `tenants delete` finishes that."))
             changed = tenant if tenant.state is state else replace(tenant, state=state, since=self._now())
             return changed, [Deed(event, method, tenant_id, tenant, changed)]
 
@@ -256,9 +267,10 @@ class Administration:
         return doomed, [Deed("tenant deletion began", "tenants delete", tenant.id, tenant, doomed)]
 
     async def _forget(self, tenant: Tenant) -> None:
-        async def attempt() -> Alteration[None]:
+        async def attempt() -> Alteration[Tenant | None]:
             there = await self._still_deleting(tenant)
-            return there, None, [Deed("tenant deleted", "tenants delete", tenant.id, there, None)]
+            left = remains(there, self._now())
+            return there, left, [Deed("tenant deleted", "tenants delete", tenant.id, there, left)]
 
         await self._trail.alter(attempt)
 
@@ -305,6 +317,7 @@ class Administration:
             reusable=wanted.reusable,
             access=wanted.access or Access.WRITE,
             networks=canonical(wanted.networks or ()),
+            exclusive=wanted.kind is CredentialKind.FEDERATION,
         ), secret
 
     def _now(self) -> str:
@@ -321,13 +334,23 @@ def _credential_of(tenant: Tenant, credential_id: str) -> Credential:
 def _require_room(tenant: Tenant, wanted: Wanted, credential: Credential) -> None:
     """Raises Refused when the tenant cannot have this credential."""
     if tenant.state is TenantState.DELETING:
-        raise Refused(f"The tenant {tenant.id} is being deleted.")
-    if len(tenant.credentials) >= MAX_CREDENTIALS:
+        raise Refused(ending(tenant))
+    if len(tenant.credentials) >= MAX_CREDENTIALS or _rows(tenant.with_credentials(credential)) > MAX_CREDENTIAL_ROWS:
         raise Refused(f"A tenant can have {MAX_CREDENTIALS} credentials. Remove the revoked and the expired ones.")
     if wanted.client_id and credential.pointer not in pointers(tenant.credentials):
         raise Refused(
             f"The tenant {tenant.id} has no client {wanted.client_id!r}. Leave the id out to make a new client."
         )
+
+
+def _rows(tenant: Tenant) -> int:
+    return len(tenant.credentials) + len(pointers(tenant.credentials))
+
+
+def _ending(tenant: Tenant) -> str:
+    if tenant.deleted:
+        return f"The tenant {tenant.id} was deleted on {tenant.deleted[:10]}."
+    return f"The tenant {tenant.id} is being deleted."
 
 
 def _successor(old: Credential, changes: Wanted, now: str) -> Wanted:

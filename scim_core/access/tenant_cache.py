@@ -150,7 +150,8 @@ def refusal(tenant: Tenant) -> str:
                 "Ask the operator of this service to resume it."
             )
         case TenantState.DELETING:
-            return "The directory of this customer is being deleted. Remove this provisioning job."
+            ending = "was" if tenant.deleted else "is being"
+            return f"The directory of this customer {ending} deleted. Remove this provisioning job."
 
 
 def _nobody(pointer: str) -> str:

@@ -75,6 +75,11 @@ def _tenants(tenants: argparse.ArgumentParser) -> None:
     create.add_argument("name", help="its display name, such as 'Contoso Ltd'")
     create.add_argument("--id", default="", dest="tenant", help="its id (default: made from the name)")
     create.add_argument("--kind", choices=[*KINDS, "none"], default=str(CredentialKind.TOKEN), help=_KINDS_HELP)
+    create.add_argument(
+        "--reopen",
+        action="store_true",
+        help="create the tenant default again after its deletion: the token of SCIM_TOKEN_SHA256 opens it then",
+    )
     _description(create)
     actions.add_parser("list", help="list all tenants")
     for name, text in (

@@ -19,13 +19,18 @@ def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def shown_state(tenant: Tenant) -> str:
+    """The state of the tenant, which can be `deleted` for the tenant of the settings."""
+    return "deleted" if tenant.deleted else str(tenant.state)
+
+
 def tenants_table(tenants: Sequence[Tenant], now: str) -> str:
     """One line for each tenant."""
     rows = [
         (
             tenant.id,
             tenant.display_name,
-            str(tenant.state),
+            shown_state(tenant),
             tenant.created[:10],
             str(sum(not item.fault(now) for item in tenant.credentials)),
             max((item.last_used for item in tenant.credentials), default="") or _NEVER,
@@ -59,7 +64,7 @@ def tenant_json(tenant: Tenant, now: str) -> dict[str, Any]:
     return {
         "id": tenant.id,
         "displayName": tenant.display_name,
-        "state": str(tenant.state),
+        "state": shown_state(tenant),
         "since": tenant.since,
         "created": tenant.created,
         "credentials": [credential_json(item, now) for item in tenant.credentials],

@@ -34,6 +34,7 @@ _OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 """The methods that the function app takes. The log names no other."""
+
 CHANGES = frozenset({"create", "replace", "patch", "delete"})
 """The handlers that change a resource. Their lines in the log say what became of it."""
 

@@ -2,7 +2,8 @@
 
 tenant:{id}:                  a tenant
 tenant:{id}:{credential id}   one of its credentials; with the row above, one range read
-pointer:{...}                 the tenant's id, under the text that finds a credential: an insert, so nobody else has it
+pointer:{...}                 the tenant's id, under the text that finds a credential: an insert, so nobody else has it;
+                              of a federation also under its workload identity
 audit:{number}                a record of an administrative change; audit.end: notes the last one (audit_chain.py)
 """
 

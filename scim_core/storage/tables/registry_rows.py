@@ -52,6 +52,7 @@ def to_tenant(row: Row) -> Tenant:
         created=found["created"],
         state=TenantState(found["state"]),
         since=found["since"],
+        deleted=found.get("deleted", ""),
         etag=row.etag,
     )
 
