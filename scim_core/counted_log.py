@@ -16,6 +16,10 @@ MAX_SOURCES = 200
 """Causes with their sources that have records of their own within a minute. Further sources share one record for each
 cause: whoever has many addresses must not fill the log."""
 
+MAX_CAUSES = 400
+"""Records of their own within a minute, those for several sources included. Beyond that, causes share a record if their
+first words are the same. It shows the last of them."""
+
 SEVERAL_SOURCES = "several"
 """The source of a record that counts further sources."""
 
@@ -31,7 +35,7 @@ class _Counted:
 
 
 class CountedLog:
-    """Counts for one process. A cause must be one of few: a client's own texts are none."""
+    """Counts for one process. The first word of a cause is a text of ours, such as the record's."""
 
     def __init__(self, timer: Timer) -> None:
         self._timer = timer
@@ -46,6 +50,8 @@ class CountedLog:
         key = (cause, source)
         if key not in self._counted and len(self._counted) >= MAX_SOURCES:
             key = (cause, SEVERAL_SOURCES)
+        if key not in self._counted and len(self._counted) >= MAX_CAUSES:
+            key = (cause[:1], SEVERAL_SOURCES)
         counted = self._counted.setdefault(key, _Counted(write))
         counted.write = write
         counted.total += 1

@@ -171,16 +171,14 @@ class Administration:
 
     async def create_credential(self, tenant_id: str, wanted: Wanted) -> Issued:
         """The tenant has one more way in. Raises Gone, Refused, Taken, Overtaken."""
-        credential, secret = self._made(_checked(wanted))
-        await require_unused(self._registry, tenant_id, credential)
+        made: list[tuple[Credential, str]] = []
 
         def plan(tenant: Tenant) -> Planned:
-            _require_room(tenant, wanted, credential)
+            new = self._added(tenant, wanted, made)
             method = f"credentials create {wanted.kind}"
-            deed = Deed("credential created", method, tenant_id, None, credential)
-            return tenant.with_credentials(credential), [deed]
+            return tenant.with_credentials(new), [Deed("credential created", method, tenant_id, None, new)]
 
-        return Issued(await self._change(tenant_id, plan), credential, secret)
+        return Issued(await self._change(tenant_id, plan), *made[-1])
 
     async def rotate(self, tenant_id: str, credential_id: str, keep: timedelta, changes: Wanted) -> Issued:
         """A new credential replaces the old one, which stays good for `keep`. Raises Gone, Refused, Taken, Overtaken.
@@ -188,24 +186,17 @@ class Administration:
         A kind with a secret gets a new secret. For a kind that pins Entra's tokens, `changes` holds the new values.
         """
         until = instant_text(self._clock() + keep)
-        old = await self.credential(tenant_id, credential_id)
-        wanted = _checked(_successor(old, changes, self._now()))
-        await require_unused(self._registry, tenant_id, self._made(wanted)[0])
-        issued: list[tuple[Credential, str]] = []
+        made: list[tuple[Credential, str]] = []
 
         def plan(tenant: Tenant) -> Planned:
             old = _credential_of(tenant, credential_id)
-            wanted = _successor(old, changes, self._now())
-            issued[:] = [self._made(_checked(wanted))]
-            new = issued[0][0]
-            _require_room(tenant, wanted, new)
+            new = self._added(tenant, _successor(old, changes, self._now()), made)
             ending = replace(old, expires=min(until, old.expires or until))
             created = Deed("credential created", f"credentials create {old.kind}", tenant_id, None, new)
             rotated = Deed("credential rotated", f"credentials rotate {old.kind}", tenant_id, old, ending)
             return tenant.with_credentials(ending, new), [created, rotated]
 
-        tenant = await self._change(tenant_id, plan)
-        return Issued(tenant, *issued[0])
+        return Issued(await self._change(tenant_id, plan), *made[-1])
 
     async def change_credential(
         self, tenant_id: str, credential_id: str, *, access: Access | None, networks: Sequence[str] | None
@@ -286,7 +277,9 @@ class Administration:
 
         async def attempt() -> Alteration[Tenant]:
             before = await self.tenant(tenant_id)
-            return before, *plan(before)
+            after, deeds = plan(before)
+            await require_unused(self._registry, before, after)
+            return before, after, deeds
 
         return await self._trail.alter(attempt)
 
@@ -297,6 +290,24 @@ class Administration:
         if left > 0:
             progress(f"waiting {left:.0f} seconds for the tenant's last requests to end")
             await self._pause(left)
+
+    def _added(self, tenant: Tenant, wanted: Wanted, made: list[tuple[Credential, str]]) -> Credential:
+        """A credential that the tenant can have in addition. With its secret it is appended to `made`. Raises Refused.
+
+        A plan that is made again makes another one: the last one is the one that is stored.
+        """
+        if tenant.state is TenantState.DELETING:
+            raise Refused(ending(tenant))
+        credential, secret = self._made(_checked(wanted))
+        rows = len(tenant.credentials) + len(pointers(tenant.with_credentials(credential).credentials)) + 1
+        if len(tenant.credentials) >= MAX_CREDENTIALS or rows > MAX_CREDENTIAL_ROWS:
+            raise Refused(f"A tenant can have {MAX_CREDENTIALS} credentials. Remove the revoked and the expired ones.")
+        if wanted.client_id and credential.pointer not in pointers(tenant.credentials):
+            raise Refused(
+                f"The tenant {tenant.id} has no client {wanted.client_id!r}. Leave the id out to make a new client."
+            )
+        made.append((credential, secret))
+        return credential
 
     def _made(self, wanted: Wanted) -> tuple[Credential, str]:
         secret = {CredentialKind.TOKEN: new_token, CredentialKind.SECRET: new_secret}.get(wanted.kind, str)()
@@ -329,28 +340,6 @@ def _credential_of(tenant: Tenant, credential_id: str) -> Credential:
     if found is None:
         raise Gone(f"The tenant {tenant.id} has no credential {credential_id!r}; `credentials list` shows them.")
     return found
-
-
-def _require_room(tenant: Tenant, wanted: Wanted, credential: Credential) -> None:
-    """Raises Refused when the tenant cannot have this credential."""
-    if tenant.state is TenantState.DELETING:
-        raise Refused(ending(tenant))
-    if len(tenant.credentials) >= MAX_CREDENTIALS or _rows(tenant.with_credentials(credential)) > MAX_CREDENTIAL_ROWS:
-        raise Refused(f"A tenant can have {MAX_CREDENTIALS} credentials. Remove the revoked and the expired ones.")
-    if wanted.client_id and credential.pointer not in pointers(tenant.credentials):
-        raise Refused(
-            f"The tenant {tenant.id} has no client {wanted.client_id!r}. Leave the id out to make a new client."
-        )
-
-
-def _rows(tenant: Tenant) -> int:
-    return len(tenant.credentials) + len(pointers(tenant.credentials))
-
-
-def _ending(tenant: Tenant) -> str:
-    if tenant.deleted:
-        return f"The tenant {tenant.id} was deleted on {tenant.deleted[:10]}."
-    return f"The tenant {tenant.id} is being deleted."
 
 
 def _successor(old: Credential, changes: Wanted, now: str) -> Wanted:

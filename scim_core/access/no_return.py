@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from scim_core.access.audit_trail import Deed
 from scim_core.access.authenticator import DEFAULT_TENANT
-from scim_core.registry import Credential, Registry, RegistryError, Taken, Tenant, TenantState
+from scim_core.registry import Registry, RegistryError, Taken, Tenant, TenantState
 
 type Planned = tuple[Tenant, Sequence[Deed]]
 """The tenant as a change wants it, and what is recorded of the change."""
@@ -44,14 +44,19 @@ def ending(tenant: Tenant) -> str:
     return f"The tenant {tenant.id} is being deleted."
 
 
-async def require_unused(registry: Registry, tenant_id: str, credential: Credential) -> None:
-    """Raises Taken when another tenant has the credential's workload identity, also without a pointer that says so."""
-    if not credential.identity:
+async def require_unused(registry: Registry, before: Tenant, after: Tenant) -> None:
+    """Raises Taken when another tenant has a workload identity that is new here, even without a pointer for it."""
+    new = _identities(after) - _identities(before)
+    if not new:
         return
     async for other in registry.tenants():
-        if other.id != tenant_id and credential.identity in [item.identity for item in other.credentials]:
+        if other.id != after.id and new & _identities(other):
             raise Taken(
                 f"The tenant {other.id} has a federation with the same Entra tenant, subject and audience. One "
                 "workload identity can open one tenant only. Remove that credential first, or let Entra use another "
                 "workload identity."
             )
+
+
+def _identities(tenant: Tenant) -> set[str]:
+    return {item.identity for item in tenant.credentials if item.identity}

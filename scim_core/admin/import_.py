@@ -12,7 +12,7 @@ from scim_core.access.audit_trail import Deed
 from scim_core.admin.declared import declared_indexes
 from scim_core.audit_records import AuditEntry
 from scim_core.settings import StorageSettings
-from scim_core.storage.maintenance.archive import Header, Line, read
+from scim_core.storage.maintenance.archive import ArchiveError, Header, Line, read
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.maintenance.importing import restore
 from scim_core.storage.maintenance.indexing import Declared
@@ -27,6 +27,8 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     """
     plan = _plan(given.file, declared_indexes(given.schemas))
     tenant = given.tenant or plan.tenant
+    if (tenant == REGISTRY) != (plan.tenant == REGISTRY):
+        raise ArchiveError("The registry is restored as :registry, and nothing else is. Leave out --tenant.")
     if tenant == REGISTRY:  # its own record is in the transaction that ends the import
         async with given.trail.concluding(Deed("registry restored", "import", tenant)) as entry:
             count = await _restored(settings, tenant, given.file, plan, entry)

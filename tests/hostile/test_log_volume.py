@@ -9,7 +9,7 @@ import pytest
 from scim_core.access.administration import Issued
 from scim_core.access.audit import AuditEvent
 from scim_core.access.token_format import new_token
-from scim_core.counted_log import COUNTING_SECONDS, MAX_SOURCES, SEVERAL_SOURCES, CountedLog
+from scim_core.counted_log import COUNTING_SECONDS, MAX_CAUSES, MAX_SOURCES, SEVERAL_SOURCES, CountedLog
 from scim_core.registry import CredentialKind
 from scim_core.storage.port import StorageBusy
 from tests.memory_rows import MemoryRows, memory_storage
@@ -204,6 +204,19 @@ def test_what_is_kept_of_counts_is_bounded_and_new_every_minute() -> None:
     assert sum(count for count, _ in made) == MAX_SOURCES * 10
     log.note(("a cause",), "again", lambda count, source: made.append((count, source)))
     assert (made[-1], len(log._counted)) == ((1, "again"), 1)
+
+
+def test_causes_without_number_are_counted_together() -> None:
+    timer = Timer()
+    log = CountedLog(timer)
+    made: list[int] = []
+    for number in range(MAX_CAUSES * 10):
+        log.note(("refused", f"reason {number}"), str(number), lambda count, _: made.append(count))
+    assert len(log._counted) == MAX_CAUSES + 1
+    assert len(made) <= MAX_CAUSES + 5
+    timer.now += COUNTING_SECONDS
+    log.catch_up()
+    assert sum(made) == MAX_CAUSES * 10
 
 
 async def test_a_storage_that_does_not_answer_is_in_the_log_at_once_and_then_counted(
