@@ -10,10 +10,11 @@ from bench.attacks import FAT, GROUPS, PERSONS, WIDE
 from bench.bare import POPULATION
 from bench.directory import store_group, store_users, user
 from bench.operations import Client
-from scim_core.access.administration import Administration, Wanted
+from scim_core.access.administration import Wanted
 from scim_core.clock import utc_now
 from scim_core.registry import CredentialKind
 from scim_core.storage.tables import table_registry, table_storage
+from tests.tenancy import administration_of
 
 NEIGHBOUR = "neighbour"
 """The tenant that does nothing wrong."""
@@ -51,7 +52,7 @@ async def store(endpoint: Endpoint, tenants: Collection[str]) -> dict[str, Clien
 
 async def _register(endpoint: Endpoint, tenants: Collection[str]) -> dict[str, Client]:
     registry = table_registry(endpoint.settings.storage)
-    administration = Administration(registry, clock=utc_now, pause=asyncio.sleep, correlation_id="bench")
+    administration = administration_of(registry, utc_now, asyncio.sleep)
     clients = {}
     for tenant in tenants:
         await administration.create_tenant(tenant)
