@@ -1,10 +1,12 @@
 """`python -m scim_core.admin`: reads arguments and environment, runs one command, says what went wrong."""
 
 import asyncio
+import base64
 import getpass
 import json
 import logging
 import os
+import secrets
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -21,8 +23,9 @@ from scim_core.clock import instant_text, utc_now
 from scim_core.ids import uuid7
 from scim_core.protocol.schemas import DefinitionError
 from scim_core.registry import RegistryError
-from scim_core.settings import SettingsError, StorageSettings, base_url
+from scim_core.settings import MIN_BACKUP_KEY_BYTES, SettingsError, StorageSettings, backup_key, base_url
 from scim_core.storage.maintenance.archive import ArchiveError
+from scim_core.storage.maintenance.signing import BackupKey
 from scim_core.storage.port import StorageError
 from scim_core.storage.tables import table_registry
 
@@ -66,12 +69,17 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
         case "signing-key":
             print(new_signing_key())
             return 0
+        case "backup-key":
+            print(base64.urlsafe_b64encode(secrets.token_bytes(MIN_BACKUP_KEY_BYTES)).decode())
+            return 0
         case "smoke-test":
             return await _smoke_test(given, environment)
     chosen = _chosen(given, environment)
     settings = StorageSettings.from_environment(chosen)
     if given.command in ON_ROWS:
         given.schemas = chosen.get("SCIM_SCHEMA_DIRECTORY", "")
+        secret = backup_key(chosen)
+        given.backup_key = BackupKey(secret) if secret else None
         return await ON_ROWS[given.command](given, settings)
     registry = table_registry(settings)
     now = utc_now()

@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     _credentials(commands.add_parser("credentials", help="the credentials of one customer"))
     _rows(commands)
     commands.add_parser("signing-key", help="make a key for SCIM_SIGNING_KEY")
+    commands.add_parser("backup-key", help="make a key for SCIM_BACKUP_KEY")
     _smoke_test(commands.add_parser("smoke-test", help="try a Tenant URL with a credential, as Entra would"))
     return main
 
@@ -52,6 +53,11 @@ def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     restore = commands.add_parser("import", help="restore a tenant's directory from such a file")
     restore.add_argument("file", type=Path, help="the file that an export wrote")
     restore.add_argument("--tenant", help="the empty tenant to restore into (default: the exported one)")
+    restore.add_argument(
+        "--unsigned",
+        action="store_true",
+        help="take a file that is not signed, or with an unknown key: nothing proves that nobody has changed it",
+    )
 
 
 def _tenants(tenants: argparse.ArgumentParser) -> None:

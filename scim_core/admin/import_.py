@@ -1,6 +1,7 @@
 """`admin import`: restores a tenant's directory from a file that `admin export` wrote."""
 
 import hashlib
+import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from functools import partial
@@ -14,40 +15,57 @@ from scim_core.storage.maintenance.archive import Header, Line, read
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.maintenance.importing import restore
 from scim_core.storage.maintenance.indexing import Declared
+from scim_core.storage.maintenance.signing import BackupKey, lines_of, verify
 from scim_core.storage.tables import table_rows
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
-    """The exit code. The whole file is read and checked before the first row is written.
+    """The exit code. The whole file is verified, read and checked before the first row is written.
 
     Raises ArchiveError, DefinitionError, StorageError, OSError.
     """
-    plan = _plan(given.file, declared_indexes(given.schemas))
+    verified = _verified(given.file, given.backup_key, unsigned=given.unsigned)
+    plan = _plan(given.file, verified, declared_indexes(given.schemas))
     tenant = given.tenant or plan.tenant
-    count = await _restored(settings, tenant, given.file, plan)
+    count = await _restored(settings, tenant, given.file, verified, plan)
     print(f"{count} rows of {given.file} are now the tenant {tenant}. They were read again and compared.")
     _tell(plan)
     return 0
 
 
-def _plan(file: Path, declared: Declared) -> ImportPlan:
+def _verified(file: Path, key: BackupKey | None, *, unsigned: bool) -> str:
+    """The digest of the file's content. Raises ArchiveError for a file that nothing proves, unless it may be unsigned.
+
+    Then a warning says so.
+    """
+    with file.open("rb") as content:
+        verified = verify(lines_of(content), key, unsigned=unsigned)
+    if verified.doubt:
+        warning = f"WARNING {verified.doubt} Whoever could write to it decides what is restored."
+        print(warning, file=sys.stderr)
+    whose = f"the tenant {verified.header.tenant}, begun {verified.header.started[:16]}Z"
+    print(f"{file} is an export of {whose}, {'with a good signature' if verified.digest else 'unproven'}.")
+    return verified.digest
+
+
+def _plan(file: Path, verified: str, declared: Declared) -> ImportPlan:
     with tqdm(desc="reading", unit=" rows", disable=None) as bar:
-        return ImportPlan.of(_noted(_read(file), bar), declared)
+        return ImportPlan.of(_noted(_read(file, verified), bar), declared)
 
 
-async def _restored(settings: StorageSettings, tenant: str, file: Path, plan: ImportPlan) -> int:
+async def _restored(settings: StorageSettings, tenant: str, file: Path, verified: str, plan: ImportPlan) -> int:
     digest = _digest(file)
     rows = table_rows(settings)
     try:
         with tqdm(desc=f"rows of {tenant}", total=plan.lines, unit=" rows", disable=None) as bar:
-            return await restore(rows, tenant, plan, digest, partial(_read, file), progress=bar.update)
+            return await restore(rows, tenant, plan, digest, partial(_read, file, verified), progress=bar.update)
     finally:
         await rows.close()
 
 
-def _read(file: Path) -> Iterator[Header | Line]:
-    with file.open("rb") as lines:
-        yield from read(lines)
+def _read(file: Path, verified: str) -> Iterator[Header | Line]:
+    with file.open("rb") as content:
+        yield from read(lines_of(content), verified)
 
 
 def _noted(content: Iterator[Header | Line], bar: "tqdm[None]") -> Iterator[Header | Line]:
