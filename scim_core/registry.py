@@ -5,9 +5,11 @@ token, a client id, or an Entra tenant with an audience. No secret itself is sto
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
+
+from scim_core.audit_records import AuditEntry, NumberedRecord, Position
 
 MAX_CREDENTIALS = 40
 """Most credentials of one tenant, revoked and expired ones included: all its registry rows fit one transaction."""
@@ -39,7 +41,8 @@ class Credential:
     """One credential of a tenant. Instants are UTC text of fixed width. An empty one means never.
 
     `sha256` is that of the token or secret. `client_id` goes with secrets and federations. `entra_tenant`, `subject`,
-    `audience` and `application` pin Entra's tokens. `reusable` lets an assertion be used more than once.
+    `audience` and `application` pin Entra's tokens. `reusable` lets an assertion be used more than once. `etag` is the
+    registry's own name for the state that was read.
     """
 
     id: str
@@ -56,6 +59,7 @@ class Credential:
     audience: str = ""
     application: str = ""
     reusable: bool = False
+    etag: str = field(default="", compare=False, repr=False)
 
     @property
     def pointer(self) -> str:
@@ -93,6 +97,15 @@ class Tenant:
         """Its credential of this id."""
         return next((item for item in self.credentials if item.id == credential_id), None)
 
+    def with_credentials(self, *credentials: Credential) -> "Tenant":
+        """The tenant with these credentials in addition. One that it has under the same id gives way."""
+        items = {item.id: item for item in (*self.credentials, *credentials)}
+        return replace(self, credentials=tuple(items.values()))
+
+    def without_credential(self, credential_id: str) -> "Tenant":
+        """The tenant without its credential of this id."""
+        return replace(self, credentials=tuple(item for item in self.credentials if item.id != credential_id))
+
     def of_client(self, client_id: str, kind: CredentialKind) -> list[Credential]:
         """The credentials of this kind that belong to one of its clients."""
         return [item for item in self.credentials if item.kind is kind and item.client_id == client_id]
@@ -129,6 +142,14 @@ class Overtaken(RegistryError):
     """The tenant has changed since it was read."""
 
 
+class Unalterable(RegistryError):
+    """A field that never changes was to be changed, or a revocation was to be taken back."""
+
+
+class Moved(RegistryError):
+    """The registry is in another table, or on its way there. It cannot be changed here."""
+
+
 class TenantSource(Protocol):
     """What the endpoint needs. Every method raises StorageBusy when the registry does not answer."""
 
@@ -143,33 +164,59 @@ class TenantSource(Protocol):
 
 
 class Registry(TenantSource, Protocol):
-    """What the administration needs in addition. Every change happens completely or not at all."""
+    """What the administration needs in addition. Every change happens completely or not at all, and so does its record.
+
+    `entries` become the next records of the audit chain, in the transaction that makes the change.
+    """
 
     def tenants(self) -> AsyncIterator[Tenant]:
         """All tenants with their credentials, ordered by id."""
 
-    async def create(self, tenant: Tenant) -> None:
-        """The tenant is registered, without credentials. Raises Taken."""
+    async def alter(self, before: Tenant | None, after: Tenant | None, entries: Sequence[AuditEntry]) -> None:
+        """The tenant and its credentials are as `after` says, if they are still as they were read as `before`.
 
-    async def change(self, tenant: Tenant) -> None:
-        """Stores display name, state and since, if the tenant is still as it was read. Raises Overtaken, Gone."""
-
-    async def add(self, tenant: Tenant, credential: Credential, *, pointer_exists: bool) -> None:
-        """The tenant has one more credential. Raises Taken (its pointer is another's), Overtaken, Gone."""
-
-    async def put(self, tenant_id: str, credential: Credential) -> None:
-        """An existing credential is now as given. Its pointer stays. Raises Gone."""
-
-    async def remove(self, tenant_id: str, credential: Credential, *, keep_pointer: bool) -> None:
-        """The credential is forgotten. Raises Gone."""
+        Without `before` the tenant is registered; without `after` it is forgotten. Only fields that differ are written.
+        Raises Taken (the id, or the pointer of a new credential), Overtaken (read again), Gone, Unalterable.
+        """
 
     def erase(self, tenant_id: str) -> AsyncIterator[int]:
         """The tenant's whole directory is removed in parts. Yields the number of rows of each part."""
 
-    async def forget(self, tenant: Tenant) -> None:
-        """The tenant, its credentials and their pointers are removed, if the tenant is still as it was read."""
+    async def append(self, entries: Sequence[AuditEntry]) -> None:
+        """The audit chain has these entries, about a change that is made elsewhere. Raises Overtaken: do it again."""
+
+    async def audit_end(self) -> Position:
+        """Where the audit chain ends, as the registry has noted it: number and hash of the last record."""
+
+    def audit_records(self) -> AsyncIterator[NumberedRecord]:
+        """All records of the audit chain, in the order in which they were made."""
 
 
 def pointers(credentials: Sequence[Credential]) -> list[str]:
     """The pointers of these credentials, each once."""
     return list(dict.fromkeys(item.pointer for item in credentials))
+
+
+_NOT_STORED = frozenset({"etag", "credentials"})
+_FIXED = ("id", "kind", "pointer", "created")
+
+
+def field_values(item: Tenant | Credential | None) -> dict[str, Any]:
+    """What the row of a tenant or of a credential holds, by the names of the fields. Nothing for None."""
+    if item is None:
+        return {}
+    return {of.name: getattr(item, of.name) for of in fields(item) if of.name not in _NOT_STORED}
+
+
+def changed_fields(before: Tenant | Credential | None, after: Tenant | Credential | None) -> dict[str, Any]:
+    """The fields that have another value afterwards, with this value."""
+    old = field_values(before)
+    return {name: value for name, value in field_values(after).items() if name not in old or old[name] != value}
+
+
+def require_alterable(before: Credential, after: Credential) -> None:
+    """Raises Unalterable. A revoked credential stays revoked: the instant of its revocation never changes."""
+    if before.revoked not in ("", after.revoked):
+        raise Unalterable(f"The credential {before.id} is revoked. That cannot be taken back.")
+    if any(getattr(before, name) != getattr(after, name) for name in _FIXED):
+        raise Unalterable(f"The id, the kind, the pointer and the creation of the credential {before.id} never change.")

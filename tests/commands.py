@@ -7,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -25,10 +27,13 @@ NOWHERE = {"SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true", **SIGNING}
 Done = subprocess.CompletedProcess[str]
 
 
-async def run_here(rows: Rows, *given: object, **settings: str) -> Done:
-    """What the command does with these rows and these further settings, on an event loop of its own."""
+async def run_here(rows: Rows | Mapping[str, Rows], *given: object, **settings: str) -> Done:
+    """What the command does with these rows and these further settings, on an event loop of its own.
+
+    Several tables are given by their names.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "AzureRows", lambda _: rows)
+        patch.setattr(tables, "AzureRows", lambda connect: _table(rows, connect))
         return await asyncio.to_thread(_run, list(map(str, given)), NOWHERE | settings)
 
 
@@ -37,6 +42,10 @@ def run_process(environment: Mapping[str, str], *given: object) -> Done:
     command = [sys.executable, "-m", "scim_core.admin", *map(str, given)]
     surroundings = {**clean_environment(), **environment}
     return subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
+
+
+def _table(rows: Rows | Mapping[str, Rows], connect: partial[Any]) -> Rows:
+    return rows[connect.args[0].table_name] if isinstance(rows, Mapping) else rows
 
 
 def _run(given: list[str], settings: dict[str, str]) -> Done:

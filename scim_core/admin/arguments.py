@@ -34,11 +34,23 @@ def parser() -> argparse.ArgumentParser:
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _tenants(commands.add_parser("tenants", help="the customers"))
     _credentials(commands.add_parser("credentials", help="the credentials of one customer"))
+    _audit(commands.add_parser("audit", help="read the audit trail: who changed what in the registry"))
     _rows(commands)
     commands.add_parser("signing-key", help="make a key for SCIM_SIGNING_KEY")
     commands.add_parser("backup-key", help="make a key for SCIM_BACKUP_KEY")
     _smoke_test(commands.add_parser("smoke-test", help="try a Tenant URL with a credential, as Entra would"))
     return main
+
+
+def _audit(audit: argparse.ArgumentParser) -> None:
+    audit.description = "Prints one record a line, oldest first. With --json, one object a line."
+    audit.add_argument("--tenant", default="", metavar="ID", help="only records about this tenant")
+    audit.add_argument(
+        "--since", default="", metavar="TIME", help="only records from this day or instant on, in UTC: 2026-11-26"
+    )
+    audit.add_argument(
+        "--verify", action="store_true", help="check that no record was changed, removed or put in; 1 if one was"
+    )
 
 
 def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -50,6 +62,12 @@ def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     export.add_argument("--tenant", default="default", help="the tenant to export (default: %(default)s)")
     reindex = commands.add_parser("reindex", help="complete the indexes that your files declare")
     reindex.add_argument("--tenant", default="default", help="the tenant (default: %(default)s)")
+    registry = commands.add_parser("registry", help="move the registry of tenants to SCIM_REGISTRY_TABLE_NAME")
+    actions = registry.add_subparsers(dest="action", required=True, metavar="ACTION")
+    move = actions.add_parser("move", help="copy it there, and compare; run it again if it was interrupted")
+    move.add_argument("--cancel", action="store_true", help="give up a move that has not ended")
+    old = actions.add_parser("remove-old", help="remove it from SCIM_TABLE_NAME after the move")
+    old.add_argument("--confirm", metavar="TABLE", default="", help="repeat the name of the old table")
     restore = commands.add_parser("import", help="restore a tenant's directory from such a file")
     restore.add_argument("file", type=Path, help="the file that an export wrote")
     restore.add_argument("--tenant", help="the empty tenant to restore into (default: the exported one)")

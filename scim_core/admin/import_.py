@@ -9,7 +9,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from scim_core.access.audit_trail import Deed
 from scim_core.admin.declared import declared_indexes
+from scim_core.audit_records import AuditEntry
 from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.archive import Header, Line, read
 from scim_core.storage.maintenance.import_plan import ImportPlan
@@ -17,6 +19,7 @@ from scim_core.storage.maintenance.importing import restore
 from scim_core.storage.maintenance.indexing import Declared
 from scim_core.storage.maintenance.signing import BackupKey, lines_of, verify
 from scim_core.storage.tables import table_rows
+from scim_core.storage.tables.keys import REGISTRY
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
@@ -27,7 +30,12 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     verified = _verified(given.file, given.backup_key, unsigned=given.unsigned)
     plan = _plan(given.file, verified, declared_indexes(given.schemas))
     tenant = given.tenant or plan.tenant
-    count = await _restored(settings, tenant, given.file, verified, plan)
+    if tenant == REGISTRY:  # its own record is in the transaction that ends the import
+        async with given.trail.concluding(Deed("registry restored", "import", tenant)) as entry:
+            count = await _restored(settings, tenant, given.file, verified, plan, entry)
+    else:
+        async with given.trail.recorded("import", "import", tenant):
+            count = await _restored(settings, tenant, given.file, verified, plan)
     print(f"{count} rows of {given.file} are now the tenant {tenant}. They were read again and compared.")
     _tell(plan)
     return 0
@@ -53,12 +61,15 @@ def _plan(file: Path, verified: str, declared: Declared) -> ImportPlan:
         return ImportPlan.of(_noted(_read(file, verified), bar), declared)
 
 
-async def _restored(settings: StorageSettings, tenant: str, file: Path, verified: str, plan: ImportPlan) -> int:
+async def _restored(
+    settings: StorageSettings, tenant: str, file: Path, verified: str, plan: ImportPlan, *entries: AuditEntry
+) -> int:
     digest = _digest(file)
     rows = table_rows(settings)
     try:
         with tqdm(desc=f"rows of {tenant}", total=plan.lines, unit=" rows", disable=None) as bar:
-            return await restore(rows, tenant, plan, digest, partial(_read, file, verified), progress=bar.update)
+            lines = partial(_read, file, verified)
+            return await restore(rows, tenant, plan, digest, lines, progress=bar.update, entries=entries)
     finally:
         await rows.close()
 

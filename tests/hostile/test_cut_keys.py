@@ -5,13 +5,14 @@ Such texts cost an attacker who chooses both 2 to the power of 64 attempts. Here
 
 import pytest
 
-from scim_core.access.administration import Administration, Wanted
+from scim_core.access.administration import Wanted
 from scim_core.model import IndexEntry
 from scim_core.registry import CredentialKind, Taken
 from scim_core.storage.port import WHOLE_KEY_CHARACTERS
 from scim_core.storage.tables import TableRegistry, codec, keys
 from tests.memory_rows import MemoryRows
 from tests.scim import Client, Clock, replace
+from tests.tenancy import administration_of
 
 SAME = "x" * 400
 ONE, OTHER = f"{SAME}one@example.com", f"{SAME}other@example.com"
@@ -75,7 +76,7 @@ async def test_a_credential_with_the_pointer_of_another_tenants_is_refused() -> 
         raise AssertionError
 
     registry = TableRegistry(MemoryRows())
-    administration = Administration(registry, clock=Clock(), pause=pause, correlation_id="c")
+    administration = administration_of(registry, Clock(), pause)
     for tenant in ("one", "other"):
         await administration.create_tenant(tenant)
 

@@ -13,6 +13,7 @@ from scim_core.settings import StorageSettings
 from scim_core.storage.tables import TableRegistry
 from tests.memory_rows import MemoryRows
 from tests.scim import Clock
+from tests.tenancy import administration_of
 
 ENTRA_TENANT = "ce5f061f-abe6-4e40-9615-301f87bcb7f0"
 
@@ -22,7 +23,7 @@ def administration(clock: Clock) -> Administration:
     async def pause(seconds: float) -> None:
         clock.advance(seconds=seconds)
 
-    return Administration(TableRegistry(MemoryRows()), clock=clock, pause=pause, correlation_id="c")
+    return administration_of(TableRegistry(MemoryRows()), clock, pause)
 
 
 @pytest.fixture

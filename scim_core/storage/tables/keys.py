@@ -32,6 +32,7 @@ REGISTRY = ":registry"
 """The partition of the tenants' own rows and their credentials. No tenant's code holds a colon."""
 
 _AFTER_COLON = ";"
+_AUDIT = "audit:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,36 @@ def registered(tenant_id: str) -> KeyRange:
 def pointer(text: str) -> str:
     """The row, in the partition REGISTRY, by which a credential's tenant is found."""
     return f"pointer:{fit(encode(text), KEY_LIMIT)}"
+
+
+def audit_record(number: int) -> str:
+    """The row of a record of the audit chain, in the partition REGISTRY. Later records have greater keys."""
+    return f"{_AUDIT}{number:012}"
+
+
+def is_audit_record(key: str) -> bool:
+    """Whether this row of the partition REGISTRY is a record of the audit chain."""
+    return key.startswith(_AUDIT)
+
+
+def audit_number(key: str) -> int:
+    """The number of a record of the audit chain."""
+    return int(key.removeprefix(_AUDIT))
+
+
+def audit_records(after: int = 0) -> KeyRange:
+    """The rows of the audit chain after the one with this number."""
+    return KeyRange(audit_record(after + 1), of_kind("audit").high)
+
+
+def audit_end() -> str:
+    """The row, in the partition REGISTRY, that notes where the audit chain ends. An export leaves it out."""
+    return "audit.end:"
+
+
+def registry_move() -> str:
+    """The row, in the partition REGISTRY, that says that the registry is moved. An export leaves it out."""
+    return "registry.move:"
 
 
 def pending(resource_id: str) -> str:
