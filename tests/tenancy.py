@@ -5,6 +5,7 @@ import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlencode
@@ -107,7 +108,7 @@ USELESS: list[Any] = [
 
 def administration_of(
     registry: Registry,
-    clock: Clock,
+    clock: Callable[[], datetime],
     pause: Callable[[float], Awaitable[None]],
     correlation_id: str = "test",
     actor: Actor = ACTOR,
