@@ -55,10 +55,10 @@ async def _remove_old(given: Namespace, table: str, move: RegistryMove) -> None:
             f"This would remove the registry from the table {table}. An instance without SCIM_REGISTRY_TABLE_NAME "
             f"would then refuse every request. If none is left, run the command again with --confirm {table}"
         )
-    async with given.trail.recorded("removal of the old registry", "registry remove-old", REGISTRY):
-        removed = await move.remove_old()
+    async with given.trail.concluding(_deed("old registry removed", "registry remove-old")) as removal:
+        removed = await move.remove_old(removal)
     print(f"{removed} rows were removed from the table {table}.")
 
 
-def _deed(event: str) -> Deed:
-    return Deed(event, "registry move", REGISTRY)
+def _deed(event: str, method: str = "registry move") -> Deed:
+    return Deed(event, method, REGISTRY)

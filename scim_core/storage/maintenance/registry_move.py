@@ -7,6 +7,7 @@ place that the settings of their instance name.
 
 import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from scim_core.audit_records import AuditEntry
@@ -15,6 +16,7 @@ from scim_core.model import Column
 from scim_core.storage.maintenance.exporting import exported
 from scim_core.storage.port import StorageBusy, StorageError
 from scim_core.storage.tables import audit_chain, keys
+from scim_core.storage.tables.errors import RowMissing
 from scim_core.storage.tables.keys import REGISTRY
 from scim_core.storage.tables.registry_marker import Marker, MoveState, read_marker
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
@@ -99,11 +101,12 @@ class RegistryMove:
         removed = 0
         if new is not None:
             removed = await _remove(self._new)
-            await self._new.rows.transact(REGISTRY, [_NO_MARKER])
+            with suppress(RowMissing):
+                await self._new.rows.transact(REGISTRY, [_NO_MARKER])
         await audit_chain.transact_recorded(self._old.rows, [_NO_MARKER], [cancelled])
         return removed
 
-    async def remove_old(self) -> int:
+    async def remove_old(self, removal: AuditEntry) -> int:
         """The old place has no rows of the registry any more, except the marker. How many were removed.
 
         Raises MoveRefused unless the registry has arrived in the new place.
@@ -112,6 +115,7 @@ class RegistryMove:
         self._require_ours(old, new)
         if old is None or old.state is not MoveState.LEFT or new is not None or await self._new.is_empty():
             raise MoveRefused(f"The registry is not in the table {self._new.table} yet: run `registry move` first.")
+        await audit_chain.transact_recorded(self._new.rows, [], [removal])
         return await _remove(self._old)
 
     def _require_ours(self, old: Marker | None, new: Marker | None) -> None:
@@ -134,7 +138,7 @@ class RegistryMove:
             leaving = Marker(MoveState.LEAVING, self._new.table, since)
             await audit_chain.transact_recorded(self._old.rows, [leaving.written(Verb.INSERT)], [began])
         arriving = Marker(MoveState.ARRIVING, self._old.table, since)
-        await self._new.rows.transact(REGISTRY, [arriving.written(Verb.INSERT)])
+        await self._new.rows.transact(REGISTRY, [arriving.written(Verb.UPSERT)])
 
     async def _copy(self, progress: Callable[[int], object]) -> None:
         for _ in range(MAX_ROUNDS):
@@ -142,7 +146,8 @@ class RegistryMove:
             if not operations:
                 return
             for part in _transactions(operations):
-                await self._new.rows.transact(REGISTRY, part)
+                with suppress(RowMissing):  # the answer was lost, and the rows are gone
+                    await self._new.rows.transact(REGISTRY, part)
                 progress(len(part))
         raise StorageBusy("Others are still changing the registry in the old place. Stop them, then run it again.")
 
@@ -181,7 +186,14 @@ def _transactions(operations: Sequence[RowOperation]) -> list[list[RowOperation]
 
 
 async def _remove(place: Place) -> int:
-    found = [key async for key, _ in place.read()]
-    for part in itertools.batched(found, TRANSACTION_OPERATIONS, strict=False):
-        await place.rows.transact(REGISTRY, [RowOperation(Verb.DELETE, Role.OTHER, key) for key in part])
-    return len(found)
+    """All rows but the marker are gone. How many there were. Rows that are gone already are no fault."""
+    removed = 0
+    for _ in range(MAX_ROUNDS):
+        found = [key async for key, _ in place.read()]
+        if not found:
+            return removed
+        removed = max(removed, len(found))
+        for part in itertools.batched(found, TRANSACTION_OPERATIONS, strict=False):
+            with suppress(RowMissing):
+                await place.rows.transact(REGISTRY, [RowOperation(Verb.DELETE, Role.OTHER, key) for key in part])
+    raise StorageBusy(f"Others are writing to the registry in the table {place.table}.")

@@ -10,6 +10,8 @@ from enum import StrEnum
 from scim_core.registry import Moved
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.keys import REGISTRY
+from scim_core.storage.tables.reading import read_range
+from scim_core.storage.tables.registry_apart import RegistryApart
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows
 
@@ -51,14 +53,23 @@ async def read_marker(rows: Rows) -> Marker | None:
 async def require_here(rows: Rows) -> None:
     """Raises Moved unless the registry is in these rows and stays there. Call it after the chain's end was read."""
     marker = await read_marker(rows)
-    if marker is None:
-        return
-    if marker.state is MoveState.LEFT:
+    if marker is not None and marker.state is MoveState.LEFT:
         raise Moved(
             f"The registry is in the table {marker.other_table} since {marker.since[:10]}. "
             "Set SCIM_REGISTRY_TABLE_NAME to this name."
         )
-    raise Moved(
-        "The registry is being moved, so nothing in it can be changed. `registry move` finishes that, "
-        "`registry move --cancel` gives it up."
-    )
+    if marker is not None:
+        raise Moved(
+            "The registry is being moved, so nothing in it can be changed. `registry move` finishes that, "
+            "`registry move --cancel` gives it up."
+        )
+    if isinstance(rows, RegistryApart) and await _is_left_behind(rows.directory):
+        raise Moved("The registry is still in the table that SCIM_TABLE_NAME names. `registry move` moves it.")
+
+
+async def _is_left_behind(directory: Rows) -> bool:
+    """Whether the directory's table has a registry that was never moved."""
+    marker = await read_marker(directory)
+    if marker is not None:
+        return marker.state is not MoveState.LEFT
+    return bool(await read_range(directory, REGISTRY, keys.everything(), limit=1, select="RowKey"))
