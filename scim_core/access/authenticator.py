@@ -35,13 +35,14 @@ _MISTYPED = "The bearer token is mistyped: characters of it are missing, added o
 class Principal:
     """Who sends a request: the tenant, its method, and the name of its credential (never the secret).
 
-    `use` is set when this is the credential's first use of the day.
+    `use` is set when this is the credential's first use of the day. `credential_id` is empty for one of the settings.
     """
 
     tenant: str
     method: str
     credential: str
     use: Use | None = None
+    credential_id: str = ""
 
 
 class Denied(HttpError):
@@ -142,7 +143,7 @@ class Authenticator:
         if credential.revoked:  # an expired credential gives no new token, but this one was issued in time
             _deny_fault(tenancy, tenant, credential, ACCESS_TOKEN)
         _check_state(tenant, ACCESS_TOKEN, credential.label)
-        return Principal(tenant.id, ACCESS_TOKEN, credential.label)
+        return Principal(tenant.id, ACCESS_TOKEN, credential.label, credential_id=credential.id)
 
     async def _of_entra_token(self, tenancy: Tenancy, token: str, said: Unverified, caller: Caller) -> Principal:
         tid, audience = said.text("tid"), said.text("aud")
@@ -173,7 +174,7 @@ def _principal(tenancy: Tenancy, tenant: Tenant, credential: Credential, method:
         _deny_fault(tenancy, tenant, credential, method)
     _check_state(tenant, method, credential.label)
     use = tenancy.tenants.first_use(tenant, credential, now[:10])
-    return Principal(tenant.id, method, credential.label, use)
+    return Principal(tenant.id, method, credential.label, use, credential_id=credential.id)
 
 
 def _deny_fault(tenancy: Tenancy, tenant: Tenant, credential: Credential, method: str) -> None:

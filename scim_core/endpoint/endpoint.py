@@ -3,8 +3,9 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from scim_core.access.audit import correlation_id
 from scim_core.access.authenticator import Authenticator, Principal
@@ -16,6 +17,7 @@ from scim_core.endpoint.error_responses import response_for
 from scim_core.endpoint.handlers import Call, Handlers
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
 from scim_core.endpoint.routes import Target, match
+from scim_core.ids import is_id
 from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, ScimRequest, ScimResponse
 from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
@@ -34,6 +36,9 @@ SAME_FOR_EVERYBODY = frozenset(
 """The handlers whose answers hold no data of a customer: discovery. Caches may keep these, and no others."""
 
 _OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
+
+CHANGES = frozenset({"create", "replace", "patch", "delete"})
+"""The handlers that change a resource. Their lines in the log say what became of it."""
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +80,8 @@ class Endpoint:
         At the token endpoint it becomes an error of RFC 6749 section 5.2.
         """
         principal: Principal | None = None
+        target: Target | None = None
+        caller: Caller | None = None
         handler = "unknown"
         try:
             target = match(self._catalogue, request.method.upper(), request.path)
@@ -94,7 +101,7 @@ class Endpoint:
                 response = translated(response)
         if response.status != 200 or handler not in SAME_FOR_EVERYBODY:  # noqa: PLR2004
             response = replace(response, headers={**response.headers, "Cache-Control": "no-store"})
-        self._log(request, principal, handler, response)
+        self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
         return response
 
     def _require_rate(self, principal: Principal) -> None:
@@ -159,7 +166,14 @@ class Endpoint:
             renderer=Renderer(base_url, endpoints),
         )
 
-    def _log(self, request: ScimRequest, principal: Principal | None, handler: str, response: ScimResponse) -> None:
+    def _log(
+        self,
+        request: ScimRequest,
+        principal: Principal | None,
+        handler: str,
+        response: ScimResponse,
+        more: Mapping[str, Any],
+    ) -> None:
         """One line for each request. Paths and queries are left out: they hold identities, and perhaps a key."""
         fields = {
             "method": request.method,
@@ -167,11 +181,35 @@ class Endpoint:
             "status": response.status,
             "tenant": principal.tenant if principal else None,
             "credential": principal.credential if principal else None,
+            **more,
         }
         if response.status >= 400:  # noqa: PLR2004
             body = json.loads(response.body)
             fields["detail"] = body.get("detail") or body.get("error_description")
         log.info("%s %s -> %s", request.method, handler, response.status, extra=fields)
+
+
+def _of_change(
+    target: Target | None, caller: Caller | None, principal: Principal | None, response: ScimResponse
+) -> dict[str, Any]:
+    """Who was to change which resource, and what became of it. Nothing for other requests.
+
+    A text of the client is no id of ours, so it does not get into the log.
+    """
+    if target is None or caller is None or target.handler not in CHANGES:
+        return {}
+    effect = response.effect
+    named = target.id if is_id(target.id) else None
+    return {
+        "resource": effect.resource_id if effect else named,
+        "result": str(effect.result) if effect else None,
+        "changed": list(effect.changed) if effect else None,
+        "version_before": (effect.version_before or None) if effect else None,
+        "version_after": (effect.version_after or None) if effect else None,
+        "source": caller.source,
+        "credential_id": (principal.credential_id or None) if principal else None,
+        "correlation_id": caller.correlation_id,
+    }
 
 
 def _names_members(target: Target) -> bool:

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -146,14 +146,14 @@ class Handlers:
         if not is_group:
             return _resource(200, call, outcome, call.projection)
         if not chosen:
-            return ScimResponse(204, {"ETag": entity_tag(outcome.stored.version)})
+            return ScimResponse(204, {"ETag": entity_tag(outcome.stored.version)}, effect=outcome.effect)
         changed = await self._provider.get(call.address, memberships=call.shows_memberships)
-        return _resource(200, call, changed, call.projection)
+        return _resource(200, call, replace(changed, effect=outcome.effect), call.projection)
 
     async def delete(self, call: Call) -> ScimResponse:
         """DELETE (RFC 7644 section 3.6)."""
-        await self._provider.delete(call.address, call.conditions)
-        return ScimResponse(204)
+        effect = await self._provider.delete(call.address, call.conditions)
+        return ScimResponse(204, effect=effect)
 
     async def search(self, call: Call) -> ScimResponse:
         """GET of a resource type's endpoint (RFC 7644 section 3.4.2)."""
@@ -252,7 +252,8 @@ def _list_response(total_results: int, start_index: int, resources: Sequence[Jso
 
 def _resource(status: int, call: Call, outcome: Outcome, chosen: Projection, **headers: str) -> ScimResponse:
     body = call.renderer.projected(call.resource_type, outcome.stored, outcome.memberships, chosen)
-    return _json(status, body, ETag=entity_tag(outcome.stored.version), **headers)
+    answer = _json(status, body, ETag=entity_tag(outcome.stored.version), **headers)
+    return replace(answer, effect=outcome.effect)
 
 
 def _json(status: int, body: Any, **headers: str) -> ScimResponse:

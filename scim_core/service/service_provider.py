@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from scim_core.clock import Clock, instant_text
+from scim_core.messages import Effect, Result
 from scim_core.model import Membership, StoredResource
 from scim_core.protocol import documents
 from scim_core.protocol.group_patch import MembershipPatch, split, take_members
@@ -21,6 +22,7 @@ from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.service.address import Address, Outcome
+from scim_core.service.effects import created
 from scim_core.service.group_snapshots import READER_SECONDS, group_snapshots
 from scim_core.service.ignored_input import log_ignored
 from scim_core.service.memberships import Memberships, no_memberships, well_formed
@@ -96,7 +98,7 @@ class ServiceProvider:
             except NotFound as error:
                 joining = await self._memberships.known(tenant, edges)
                 raise VersionConflict from error
-            return Outcome(stored, joining)
+            return Outcome(stored, joining, created(resource_type, stored, joining))
 
         return await self._retry.until_not_overtaken((tenant, resource_id), attempt)
 
@@ -139,13 +141,13 @@ class ServiceProvider:
             Requested(address, members, attributes, conditions, atomic=atomic, memberships=memberships)
         )
 
-    async def delete(self, address: Address, conditions: Preconditions) -> None:
+    async def delete(self, address: Address, conditions: Preconditions) -> Effect:
         """The resource and all memberships it took part in are gone (RFC 7644 section 3.6).
 
         Raises NotFoundException, PreconditionFailedException, StorageBusy.
         """
 
-        async def attempt() -> None:
+        async def attempt() -> Effect:
             stored, edges = await asyncio.gather(self.read(address), self._memberships.for_deletion(address))
             conditions.require(stored.version)
             await self.require_applied(address, stored)
@@ -153,8 +155,9 @@ class ServiceProvider:
                 await self._storage.delete(address.tenant, stored, edges, now=instant_text(self._clock()))
             except NotFound:
                 log.info("a resource to delete was gone already", extra={"tenant": address.tenant})
+            return Effect(stored.id, Result.DELETED, version_before=stored.version)
 
-        await self._retry.until_not_overtaken((address.tenant, address.id), attempt)
+        return await self._retry.until_not_overtaken((address.tenant, address.id), attempt)
 
     async def sweep(self) -> Swept:
         """The large changes that have been unfinished for SWEEP_AFTER are finished; raises StorageBusy."""
