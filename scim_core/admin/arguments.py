@@ -6,6 +6,7 @@ from pathlib import Path
 from scim_core.access.administration import DEFAULT_DAYS, MAX_DAYS
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
 from scim_core.registry import CredentialKind
+from scim_core.storage.maintenance.revocations import Revoked
 
 DEFAULT_KEEP_DAYS = 7
 """How long a rotated credential stays good, unless the operator says otherwise: time to paste the new one."""
@@ -71,6 +72,18 @@ def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     restore = commands.add_parser("import", help="restore a tenant's directory from such a file")
     restore.add_argument("file", type=Path, help="the file that an export wrote")
     restore.add_argument("--tenant", help="the empty tenant to restore into (default: the exported one)")
+    restore.add_argument(
+        "--revoked",
+        choices=[str(choice) for choice in Revoked],
+        default=str(Revoked.STAY),
+        help="of :registry: what becomes of credentials that were revoked since the export (default: %(default)s)",
+    )
+    restore.add_argument(
+        "--registry-of",
+        metavar="TABLE",
+        default="",
+        help="of :registry: a table whose registry knows what was revoked since (default: the one restored into)",
+    )
     restore.add_argument(
         "--unsigned",
         action="store_true",

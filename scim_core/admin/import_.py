@@ -3,7 +3,8 @@
 import hashlib
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from scim_core.access.audit_trail import Deed
 from scim_core.admin.declared import declared_indexes
 from scim_core.audit_records import AuditEntry
 from scim_core.settings import StorageSettings
-from scim_core.storage.maintenance.archive import Header, Line, read
+from scim_core.storage.maintenance.archive import ArchiveError, Header, Line, read
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.maintenance.importing import restore
 from scim_core.storage.maintenance.indexing import Declared
+from scim_core.storage.maintenance.revocations import FileRegistry, Revocations, Revoked, revocations
 from scim_core.storage.maintenance.signing import BackupKey, lines_of, verify
-from scim_core.storage.tables import table_rows
+from scim_core.storage.tables import directory_rows, table_rows
 from scim_core.storage.tables.keys import REGISTRY
 
 
@@ -30,12 +32,17 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     verified = _verified(given.file, given.backup_key, unsigned=given.unsigned)
     plan = _plan(given.file, verified, declared_indexes(given.schemas))
     tenant = given.tenant or plan.tenant
+    if REGISTRY in (tenant, plan.tenant) and tenant != plan.tenant:
+        raise ArchiveError(f"The file is of {plan.tenant}, not of {tenant}: a registry is restored as a registry.")
+    digest = _digest(given.file)
     if tenant == REGISTRY:  # its own record is in the transaction that ends the import
+        plan.revocations = await _revocations(given, settings, verified)
+        digest = f"{digest} {given.revoked} {given.registry_of}"  # with other options it is another import
         async with given.trail.concluding(Deed("registry restored", "import", tenant)) as entry:
-            count = await _restored(settings, tenant, given.file, verified, plan, entry)
+            count = await _restored(settings, tenant, partial(_read, given.file, verified), digest, plan, entry)
     else:
         async with given.trail.recorded("import", "import", tenant):
-            count = await _restored(settings, tenant, given.file, verified, plan)
+            count = await _restored(settings, tenant, partial(_read, given.file, verified), digest, plan)
     print(f"{count} rows of {given.file} are now the tenant {tenant}. They were read again and compared.")
     _tell(plan)
     return 0
@@ -61,14 +68,30 @@ def _plan(file: Path, verified: str, declared: Declared) -> ImportPlan:
         return ImportPlan.of(_noted(_read(file, verified), bar), declared)
 
 
+async def _revocations(given: Namespace, settings: StorageSettings, verified: str) -> Revocations:
+    """What becomes of the credentials in the file. Raises NotKnown, StorageError."""
+    file = FileRegistry.of(_read(given.file, verified))
+    target = table_rows(settings)
+    other = directory_rows(replace(settings, table_name=given.registry_of)) if given.registry_of else None
+    try:
+        return await revocations(file, target, other, Revoked(given.revoked))
+    finally:
+        await target.close()
+        if other is not None:
+            await other.close()
+
+
 async def _restored(
-    settings: StorageSettings, tenant: str, file: Path, verified: str, plan: ImportPlan, *entries: AuditEntry
+    settings: StorageSettings,
+    tenant: str,
+    lines: Callable[[], Iterator[Header | Line]],
+    digest: str,
+    plan: ImportPlan,
+    *entries: AuditEntry,
 ) -> int:
-    digest = _digest(file)
     rows = table_rows(settings)
     try:
         with tqdm(desc=f"rows of {tenant}", total=plan.lines, unit=" rows", disable=None) as bar:
-            lines = partial(_read, file, verified)
             return await restore(rows, tenant, plan, digest, lines, progress=bar.update, entries=entries)
     finally:
         await rows.close()
@@ -91,6 +114,8 @@ def _digest(file: Path) -> str:
 
 
 def _tell(plan: ImportPlan) -> None:
+    for said in plan.revocations.told:
+        print(said)
     if plan.replaced:
         print(f"{plan.replaced} rows had changed while the export ran: their last state was taken.")
     if plan.dangling:

@@ -104,17 +104,7 @@ async def restore(
         return expected.rows
     for change in plan.pending():
         await large_change_runner.write_sweep_entry(rows, tenant, change)
-    content = Content()
-    for item in lines():
-        if isinstance(item, Header):
-            continue
-        progress(1)
-        if plan.has(item):
-            properties = plan.properties(item)
-            if _is_compared(tenant, item.key):
-                content.add(item.key, properties)
-            await writer.add(item, properties)
-    await writer.flush()
+    content = await writer.write(plan, lines(), progress)
     if await stored(rows, tenant) != content:
         raise NotRestored("The stored rows are not those of the file: was the tenant in use during the import?")
     await writer.end(plan.record(clock()), entries)
@@ -184,6 +174,25 @@ class _Writer:
         else:
             self._done = int(progress.properties["line"])
             self._keeps_chain = bool(progress.properties.get("keepsChain"))
+
+    async def write(
+        self, plan: ImportPlan, lines: Iterable[Header | Line], progress: Callable[[int], object]
+    ) -> Content:
+        """All lines that the plan has are written. What is compared of them at the end."""
+        content = Content()
+        for item in lines:
+            if isinstance(item, Header):
+                continue
+            progress(1)
+            if plan.has(item):
+                properties = plan.properties(item)
+                if _is_compared(self._tenant, item.key):
+                    content.add(item.key, properties)
+                await self.add(item, properties)
+        await self.flush()
+        if self._is_registry:
+            await plan.revocations.enforce(self._rows)
+        return content
 
     async def add(self, line: Line, properties: dict[str, Column]) -> None:
         """The line will be written, if it was not written before the interruption."""
