@@ -73,7 +73,8 @@ def as_line(record: NumberedRecord) -> str:
     values = f"{text('before') or _NOTHING} -> {text('after') or _NOTHING}" if text("before") or text("after") else ""
     who = f"by {text('identity')} ({text('user')} on {text('host')}, {text('tool')})"
     parts = (f"{text('time')[:19]}Z", text("outcome"), text("event"), text("tenant"), credential, values, who)
-    return "  ".join((str(record.number), *filter(None, parts), text("correlation_id")))
+    line = "  ".join((str(record.number), *filter(None, parts), text("correlation_id")))
+    return line if line.isprintable() else line.encode("unicode_escape").decode()  # nothing steers the terminal
 
 
 def _instant(text: str) -> str:

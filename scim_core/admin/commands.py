@@ -110,7 +110,7 @@ class Commands:
         old = await self._administration.credential(self._arguments.tenant, self._arguments.credential)
         keep = timedelta(days=self._arguments.keep_days)
         issued = await self._administration.rotate(self._arguments.tenant, old.id, keep, self._wanted(old.kind))
-        old = await self._administration.credential(self._arguments.tenant, old.id)
+        old = issued.tenant.credential(old.id) or old
         said = f"Credential {issued.credential.id} replaces {old.id}, which is good until {old.expires[:16]}Z."
         self._print_issued(issued, said)
 

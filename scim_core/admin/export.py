@@ -11,7 +11,7 @@ from tqdm import tqdm
 from scim_core.admin.private_files import open_private
 from scim_core.clock import utc_now
 from scim_core.settings import StorageSettings
-from scim_core.storage.maintenance.archive import ArchiveError, parse_header, parse_row
+from scim_core.storage.maintenance.archive import ArchiveError, is_trailer, parse_header, parse_row
 from scim_core.storage.maintenance.exporting import Resumed, export
 from scim_core.storage.maintenance.signing import BackupKey, lines_of
 from scim_core.storage.tables import table_rows
@@ -79,7 +79,8 @@ class _Count:
 
 
 def resume(file: BinaryIO, part: Path, tenant: str, key: BackupKey | None = None) -> Resumed | None:
-    """Where the export that wrote this file can continue. An incomplete last line is cut off. None for an empty file.
+    """Where the export that wrote this file can continue. An incomplete last line is cut off, and the trailer: rows
+    may have changed since. None for an empty file.
 
     Raises ArchiveError for a file of another tenant or with another key, or a file that no export wrote.
     """
@@ -87,7 +88,7 @@ def resume(file: BinaryIO, part: Path, tenant: str, key: BackupKey | None = None
     end = 0
     file.seek(0)
     for number, line in enumerate(lines_of(file)):
-        if not line.endswith(b"\n"):
+        if not line.endswith(b"\n") or is_trailer(line):
             break
         if resumed is None:
             header = parse_header(line)

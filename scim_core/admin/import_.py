@@ -32,8 +32,8 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     verified = _verified(given.file, given.backup_key, unsigned=given.unsigned)
     plan = _plan(given.file, verified, declared_indexes(given.schemas))
     tenant = given.tenant or plan.tenant
-    if REGISTRY in (tenant, plan.tenant) and tenant != plan.tenant:
-        raise ArchiveError(f"The file is of {plan.tenant}, not of {tenant}: a registry is restored as a registry.")
+    if (tenant == REGISTRY) != (plan.tenant == REGISTRY):
+        raise ArchiveError("The registry is restored as :registry, and nothing else is. Leave out --tenant.")
     digest = _digest(given.file)
     if tenant == REGISTRY:  # its own record is in the transaction that ends the import
         plan.revocations = await _revocations(given, settings, verified)

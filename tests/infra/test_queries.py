@@ -84,9 +84,8 @@ async def test_the_fields_that_the_operators_page_asks_for_are_in_the_line_of_a_
     fields = json.loads(captured(parsed, said))
 
     asked = set(re.findall(r"fields\.(\w+)", page))
-    assert (
-        {"resource", "changed", "result", "version_before", "version_after", "credential_id"} <= asked <= fields.keys()
-    )
+    assert {"resource", "changed", "result", "version_before", "version_after", "credential_id"} <= asked
+    assert asked <= fields.keys()
     assert (fields["resource"], fields["changed"], fields["result"]) == (user["id"], ["userName"], "changed")
     assert fields["credential_id"] == issued.credential.id
 

@@ -302,6 +302,23 @@ async def test_a_lost_note_of_the_end_does_not_stop_the_chain(rows: MemoryRows, 
     assert (await verified(rows)).returncode == 0
 
 
+async def test_a_row_of_another_program_between_the_records_stops_nobody(rows: MemoryRows, service: Service) -> None:
+    await service.administration.create_tenant("Contoso")
+    odd = [RowOperation(Verb.INSERT, Role.OTHER, key, {"hash": "x"}) for key in ("audit:x", "audit:5", "audit:~")]
+    await rows.transact(REGISTRY, odd)
+    await service.administration.suspend("contoso")
+    assert [item["number"] for item in await printed(rows)] == [1, 2]
+    assert (await verified(rows)).returncode == 0
+
+
+async def test_no_record_steers_the_terminal(rows: MemoryRows, service: Service) -> None:
+    await service.administration.create_tenant("Contoso")
+    await put(rows, 1, event="\x1b[2J\u202egone")
+    done = await run_here(rows, "audit")
+    assert done.stdout.removesuffix("\n").isprintable()
+    assert r"\x1b[2J\u202egone" in done.stdout
+
+
 async def test_a_record_of_a_later_version_is_read_and_checked(rows: MemoryRows, service: Service) -> None:
     await service.administration.create_tenant("Contoso")
     row = await rows.get(REGISTRY, keys.audit_record(1))

@@ -64,6 +64,18 @@ async def test_an_interrupted_export_is_continued(directory: Callable[[], Direct
         assert file.read_bytes().startswith(b"".join(whole[:kept]))
 
 
+async def test_an_export_that_died_before_its_file_got_its_name_is_continued(
+    directory: Callable[[], Directory], file: Path
+) -> None:
+    before = directory()
+    await fill(before.client)
+    file.with_name("export.ndjson.part").write_bytes(b"".join(await lines_of(before.rows, KEY)))
+    later = await before.client.user("later@example.com")
+    done = await before.run("export", file)
+    assert done.returncode == 0, done.stderr
+    assert f"User:{later['id']}" in content(file.read_bytes().splitlines(keepends=True))
+
+
 def test_an_export_that_fails_leaves_its_part_and_no_file(file: Path) -> None:
     nowhere = {"SCIM_STORAGE_CONNECTION": "AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:9/a"}
     done = run_process(nowhere, "export", file)

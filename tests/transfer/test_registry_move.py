@@ -1,17 +1,21 @@
 """The registry moves to a table of its own. No change of an operator is lost, and every command finds it there."""
 
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+import scim_core
 from devhost.azurite import Azurite
 from scim_core.audit_records import AuditEntry, ChainCheck
+from scim_core.messages import ScimRequest
 from scim_core.model import Column
 from scim_core.registry import Moved, RegistryError
 from scim_core.settings import StorageSettings
+from scim_core.storage import tables
+from scim_core.storage.maintenance import backup
 from scim_core.storage.maintenance.exporting import tenants
 from scim_core.storage.maintenance.registry_move import MoveRefused, Place, RegistryMove
 from scim_core.storage.port import StorageBusy
@@ -27,6 +31,7 @@ from tests.faults.test_registry_interleavings import IntrudedRows
 from tests.memory_rows import MemoryRows
 from tests.scim import Client, Clock, endpoint_over
 from tests.tables import new_table
+from tests.tenancy import settings as tenancy_settings
 from tests.transfer.test_restored_registry import administration, events, registered, tenant_ids
 from tests.wrapped_rows import WrappedRows
 
@@ -119,6 +124,48 @@ async def test_requests_are_answered_from_the_old_place_until_their_instance_has
         found = await registry.load("contoso")
         assert found is not None
         assert found.credentials[0].last_used == "2026-11-26"
+
+
+async def test_an_instance_with_the_setting_knows_only_the_new_place(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await registered(deployment.old), await registered(deployment.old, "Fabrikam")
+    await deployment.moved()
+    await administration(deployment.whole).revoke("fabrikam", other.credential.id)
+    tables_by_name = {"scim": deployment.old, "registry": deployment.new}
+    monkeypatch.setattr(tables, "AzureRows", lambda connect: tables_by_name[connect.args[0].table_name])
+    headers = [{"authorization": f"Bearer {issued.secret}"} for issued in (one, other)]
+    for environment, expected in ((APART, [200, 401]), ({}, [200, 200])):
+        endpoint = scim_core.build(tenancy_settings(**environment), clock=Clock())
+        answers = [await endpoint.handle(ScimRequest("GET", "/scim/v2/Users", headers=item)) for item in headers]
+        assert [answer.status for answer in answers] == expected
+
+
+async def test_a_backup_holds_the_registry_of_the_new_place(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await registered(deployment.old)
+    await deployment.moved()
+    await administration(deployment.whole).suspend("contoso")
+    kept: dict[str, bytes] = {}
+
+    class Shelf:
+        def __init__(self, *_: object) -> None:
+            """Any container."""
+
+        async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
+            kept[name.partition("/")[0]] = b"".join([piece async for piece in content])
+
+        async def close(self) -> None:
+            """Nothing is open."""
+
+    tables_by_name = {"scim": deployment.old, "registry": deployment.new}
+    monkeypatch.setattr(tables, "AzureRows", lambda connect: tables_by_name[connect.args[0].table_name])
+    monkeypatch.setattr(backup, "Container", Shelf)
+    url = {"SCIM_STORAGE_ACCOUNT_URL": "https://x.table.core.windows.net", **APART}
+    settings = StorageSettings.from_environment(url)
+    assert await backup.back_up(settings, "https://x/exports", None, Clock()) == 1
+    assert b'"tenant suspended"' in kept["_registry"]
 
 
 async def test_the_old_rows_go_only_by_an_explicit_step(deployment: Deployment) -> None:

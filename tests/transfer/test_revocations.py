@@ -275,15 +275,6 @@ async def test_what_an_operator_revokes_in_the_new_place_is_not_written_over(bac
     assert await contoso(target) == there
 
 
-async def test_a_directory_is_not_restored_as_the_registry_nor_the_other_way_round(backup: Backup) -> None:
-    done = await run_here(MemoryRows(), "import", backup.file, "--tenant", "contoso")
-    assert (done.returncode, "a registry is restored as a registry" in done.stderr) == (2, True)
-    backup.file.unlink()
-    await run_here(MemoryRows(), "export", backup.file, "--tenant", "default")
-    done = await run_here(MemoryRows(), "import", backup.file, "--tenant", REGISTRY)
-    assert (done.returncode, "a registry is restored as a registry" in done.stderr) == (2, True)
-
-
 async def test_a_registry_without_tenants_knows_nothing_of_an_old_export() -> None:
     with pytest.raises(NotKnown):
         await revocations(FileRegistry(), MemoryRows(), MemoryRows(), Revoked.STAY)

@@ -106,6 +106,7 @@ async def test_a_rotated_credential_ends_after_its_grace_or_before_when_it_was_t
         assert new.secret != old.secret
         kept = await administration.credential("contoso-ltd", old.credential.id)
         assert kept.expires[:10] == day
+        assert new.tenant.credential(old.credential.id) == kept
 
 
 async def test_what_has_ended_is_not_rotated(administration: Administration, issued: Issued) -> None:

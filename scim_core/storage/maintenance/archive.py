@@ -161,6 +161,11 @@ def parse_trailer(line: bytes, number: int) -> dict[str, Any]:
     return content
 
 
+def is_trailer(line: bytes) -> bool:
+    """Whether this is the last line of an export."""
+    return b'"sha256":' in line and "sha256" in _parsed(line, 0)
+
+
 def parse_row(line: bytes, number: int) -> Line:
     """The row of a line. Raises ArchiveError."""
     return _row(_parsed(line, number), number)

@@ -14,7 +14,7 @@ from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.exporting import export, tenants
 from scim_core.storage.maintenance.signing import BackupKey
 from scim_core.storage.port import StorageError
-from scim_core.storage.tables.azure_rows import AzureRows
+from scim_core.storage.tables import table_rows
 from scim_core.storage.tables.client import connect
 from scim_core.storage.tables.rows import Rows
 
@@ -82,12 +82,13 @@ async def back_up(
         await connection.close()
         raise StorageError("A backup needs an identity: set SCIM_STORAGE_ACCOUNT_URL.")
     store = Container(container_url, connection.credential)
-    rows = AzureRows(lambda: connection)
+    rows = table_rows(settings)
     try:
         return await export_all(rows, store, key, clock)
     finally:
         await store.close()
         await rows.close()
+        await connection.close()
 
 
 async def export_all(rows: Rows, store: Store, key: BackupKey | None, clock: Callable[[], datetime]) -> int:

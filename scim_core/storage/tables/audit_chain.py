@@ -12,7 +12,7 @@ from scim_core.storage.tables import keys
 from scim_core.storage.tables.errors import RowFailure
 from scim_core.storage.tables.keys import REGISTRY
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
-from scim_core.storage.tables.rows import Rows, read_pages
+from scim_core.storage.tables.rows import Row, Rows, read_pages
 
 MAX_ATTEMPTS = 40
 """How often a transaction is made again because others append to the chain. Each time, one of them has succeeded."""
@@ -27,7 +27,7 @@ async def noted_end(rows: Rows) -> Position:
 async def records(rows: Rows) -> AsyncIterator[NumberedRecord]:
     """All records, in their order."""
     async for page in read_pages(rows, REGISTRY, keys.audit_records()):
-        for row in page:
+        for row in filter(_is_record, page):
             found = {name: value for name, value in row.properties.items() if name not in ("PartitionKey", "RowKey")}
             yield NumberedRecord(keys.audit_number(row.properties["RowKey"]), found)
 
@@ -65,10 +65,15 @@ async def has(rows: Rows, insertion: RowOperation) -> bool:
     return row is not None and row.properties.get(HASH) == insertion.properties[HASH]
 
 
+def _is_record(row: Row) -> bool:
+    """Whether the row is a record. Somebody else may have written another one between the records."""
+    return keys.is_audit_record(row.properties["RowKey"])
+
+
 async def _last(rows: Rows) -> Position:
     """The last record. The note may be older than it, or missing: an import writes the records only."""
     last = await noted_end(rows)
     async for page in read_pages(rows, REGISTRY, keys.audit_records(last.number), select=f"RowKey,{HASH}"):
-        for row in page:
+        for row in filter(_is_record, page):
             last = Position(keys.audit_number(row.properties["RowKey"]), row.properties[HASH])
     return last

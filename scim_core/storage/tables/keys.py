@@ -4,6 +4,7 @@ A row key holds at most 512 characters (1 KiB in UTF-16, which is also what Azur
 with their separators stay below.
 """
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -33,6 +34,7 @@ REGISTRY = ":registry"
 
 _AFTER_COLON = ";"
 _AUDIT = "audit:"
+_AUDIT_RECORD = re.compile(r"audit:[0-9]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ def audit_record(number: int) -> str:
 
 def is_audit_record(key: str) -> bool:
     """Whether this row of the partition REGISTRY is a record of the audit chain."""
-    return key.startswith(_AUDIT)
+    return _AUDIT_RECORD.fullmatch(key) is not None
 
 
 def audit_number(key: str) -> int:
