@@ -288,6 +288,47 @@ async def test_a_move_that_died_anywhere_is_given_up_and_the_registry_can_be_cha
     assert call > 4
 
 
+@pytest.mark.parametrize("side", ["old", "new"])
+@pytest.mark.parametrize("other", ["moved and changed", "cancelled"])
+async def test_a_slow_run_writes_nothing_once_another_has_ended_the_move(side: str, other: str) -> None:
+    """A revocation in the new place is not written over by a copy of the old one."""
+    for call in itertools.count():
+        deployment = Deployment()
+        issued = await registered(deployment.old)
+
+        revoked: list[str] = []
+
+        async def happening(
+            deployment: Deployment = deployment, credential: str = issued.credential.id, done: list[str] = revoked
+        ) -> None:
+            if other == "cancelled":
+                with suppress(MoveRefused):
+                    await deployment.move().cancel(CANCELLED)
+                return
+            with suppress(MoveRefused):
+                await deployment.moved()
+                await administration(deployment.whole).revoke("contoso", credential)
+                done.append(credential)
+
+        intruded = IntrudedRows(deployment.old if side == "old" else deployment.new, call, happening)
+        with suppress(MoveRefused, StorageBusy):
+            await deployment.moved(**{side: intruded})
+        if not intruded.has_happened:
+            break
+        if other == "cancelled" and await read_marker(deployment.old) is None:
+            assert await rows_of(deployment.new) == {}
+            assert await deployment.moved()
+        else:
+            await deployment.moved()
+        await require_good_chain(deployment.new)
+        done = await events(deployment.new)
+        assert "ended" in done
+        tenant = await TableRegistry(deployment.new).load("contoso")
+        assert tenant is not None
+        assert bool(tenant.credentials[0].revoked) == ("credential revoked" in done) == bool(revoked)
+    assert call > 4
+
+
 async def test_a_move_whose_answers_are_lost_is_whole(deployment: Deployment) -> None:
     await registered(deployment.old)
 

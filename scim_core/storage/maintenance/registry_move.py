@@ -8,7 +8,7 @@ place that the settings of their instance name.
 import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scim_core.audit_records import AuditEntry
 from scim_core.clock import Clock, instant_text
@@ -16,7 +16,7 @@ from scim_core.model import Column
 from scim_core.storage.maintenance.exporting import exported
 from scim_core.storage.port import StorageBusy, StorageError
 from scim_core.storage.tables import audit_chain, keys
-from scim_core.storage.tables.errors import RowMissing
+from scim_core.storage.tables.errors import RowChanged, RowMissing
 from scim_core.storage.tables.keys import REGISTRY
 from scim_core.storage.tables.registry_marker import Marker, MoveState, read_marker
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
@@ -30,6 +30,7 @@ MAX_ROUNDS = 5
 """How often the two places are compared and made equal. Only a command of version 0.2 still writes to the old one."""
 
 _MARKER = keys.registry_move()
+_OVERTAKEN = "Another run has ended or given up this move at the same time."
 _NO_MARKER = RowOperation(Verb.DELETE, Role.OTHER, _MARKER)
 _NOT_COMPARED = frozenset({"last_used"})
 """Requests go on, and write the day of a credential's last use to the old place. A day that is lost is told again."""
@@ -75,17 +76,15 @@ class RegistryMove:
 
         The entries become records of the chain. Raises MoveRefused, StorageBusy.
         """
-        old, new = await self._old.marker(), await self._new.marker()
-        self._require_ours(old, new)
-        if old is not None and old.state is MoveState.LEFT:
-            if new is None:
-                return False
-        else:
-            if new is None:
-                await self._begin(began, begun=old is not None)
-            await self._copy(progress)
-            left = Marker(MoveState.LEFT, self._new.table, instant_text(self._clock()))
-            await self._old.rows.transact(REGISTRY, [left.written(Verb.REPLACE)])
+        old, new = await self._markers()
+        if old is not None and old.state is MoveState.RETURNING:
+            raise MoveRefused("The move is being given up: `registry move --cancel` finishes that.")
+        if old is not None and old.state is MoveState.LEFT and new is None:
+            return False
+        if old is None or old.state is MoveState.LEAVING:
+            leaving, arriving = await self._begun(old, new, began)
+            await self._copy(arriving, progress)
+            await self._turn(leaving, MoveState.LEFT)
         await audit_chain.transact_recorded(self._new.rows, [_NO_MARKER], [ended])
         return True
 
@@ -94,15 +93,14 @@ class RegistryMove:
 
         Raises MoveRefused once it has arrived, or when nothing is being moved.
         """
-        old, new = await self._old.marker(), await self._new.marker()
-        self._require_ours(old, new)
-        if old is None or old.state is not MoveState.LEAVING:
+        old, new = await self._markers()
+        if old is None or old.state is MoveState.LEFT:
             raise MoveRefused("No move of the registry is under way.")
-        removed = 0
-        if new is not None:
-            removed = await _remove(self._new)
+        await self._turn(old, MoveState.RETURNING)
+        if new is not None:  # without it, a run that still copies stops
             with suppress(RowMissing):
                 await self._new.rows.transact(REGISTRY, [_NO_MARKER])
+        removed = await _remove(self._new)
         await audit_chain.transact_recorded(self._old.rows, [_NO_MARKER], [cancelled])
         return removed
 
@@ -111,43 +109,72 @@ class RegistryMove:
 
         Raises MoveRefused unless the registry has arrived in the new place.
         """
-        old, new = await self._old.marker(), await self._new.marker()
-        self._require_ours(old, new)
+        old, new = await self._markers()
         if old is None or old.state is not MoveState.LEFT or new is not None or await self._new.is_empty():
             raise MoveRefused(f"The registry is not in the table {self._new.table} yet: run `registry move` first.")
         await audit_chain.transact_recorded(self._new.rows, [], [removal])
         return await _remove(self._old)
 
-    def _require_ours(self, old: Marker | None, new: Marker | None) -> None:
+    async def _markers(self) -> tuple[Marker | None, Marker | None]:
+        """What both places say. Raises MoveRefused for a move from or to another table."""
+        old, new = await self._old.marker(), await self._new.marker()
         for marker, other in ((old, self._new.table), (new, self._old.table)):
             if marker is not None and marker.other_table != other:
-                raise MoveRefused(
-                    f"A move of the registry has begun with the table {marker.other_table}: name that one."
-                )
+                raise MoveRefused(f"A move of the registry began with the table {marker.other_table}: name that one.")
+        return old, new
 
-    async def _begin(self, began: AuditEntry, *, begun: bool) -> None:
+    async def _begun(self, old: Marker | None, new: Marker | None, began: AuditEntry) -> tuple[Marker, Marker]:
         """Both places refuse changes from here on. The marker and the record of the old place are one transaction."""
+        if new is None:
+            await self._require_movable()
+        since = instant_text(self._clock())
+        if old is None:
+            leaving = Marker(MoveState.LEAVING, self._new.table, since)
+            await audit_chain.transact_recorded(self._old.rows, [leaving.written(Verb.INSERT)], [began])
+        if new is None:
+            arriving = Marker(MoveState.ARRIVING, self._old.table, since)
+            await self._new.rows.transact(REGISTRY, [arriving.written(Verb.UPSERT)])
+        old, arrived = await self._markers()
+        if old is not None and old.state is MoveState.LEAVING and arrived is not None:
+            return old, arrived
+        if new is None:  # the move has ended since, and no marker is left in the new place but this one
+            with suppress(RowMissing):
+                await self._new.rows.transact(REGISTRY, [_NO_MARKER])
+        raise MoveRefused(_OVERTAKEN)
+
+    async def _require_movable(self) -> None:
         if await self._old.is_empty():
             raise MoveRefused(f"The table {self._old.table} has no registry: there is nothing to move.")
         if await self._old.rows.get(REGISTRY, keys.bookmark("import")):
             raise MoveRefused("The registry is half restored: finish that import first.")
         if not await self._new.is_empty():
             raise MoveRefused(f"The table {self._new.table} has a registry already.")
-        since = instant_text(self._clock())
-        if not begun:
-            leaving = Marker(MoveState.LEAVING, self._new.table, since)
-            await audit_chain.transact_recorded(self._old.rows, [leaving.written(Verb.INSERT)], [began])
-        arriving = Marker(MoveState.ARRIVING, self._old.table, since)
-        await self._new.rows.transact(REGISTRY, [arriving.written(Verb.UPSERT)])
 
-    async def _copy(self, progress: Callable[[int], object]) -> None:
+    async def _turn(self, marker: Marker, state: MoveState) -> None:
+        """The old place's marker has this state, if it is as it was read. Raises MoveRefused."""
+        if marker.state is state:
+            return
+        turned = replace(marker, state=state, since=instant_text(self._clock()))
+        try:
+            await self._old.rows.transact(REGISTRY, [turned.written(Verb.REPLACE)])
+        except (RowMissing, RowChanged):
+            now = await self._old.marker()
+            if now is None or now.state is not state:  # otherwise only the answer was lost
+                raise MoveRefused(_OVERTAKEN) from None
+
+    async def _copy(self, arriving: Marker, progress: Callable[[int], object]) -> None:
+        """Both places are equal. Nothing is written once another run has ended the move: its marker is gone then."""
+        touched = replace(arriving, etag="").written(Verb.MERGE)
         for _ in range(MAX_ROUNDS):
             operations = [item async for item in self._differences()]
             if not operations:
                 return
             for part in _transactions(operations):
-                with suppress(RowMissing):  # the answer was lost, and the rows are gone
-                    await self._new.rows.transact(REGISTRY, part)
+                try:
+                    await self._new.rows.transact(REGISTRY, [touched, *part])
+                except RowMissing as failure:  # otherwise the answer was lost, and the rows are gone
+                    if failure.operation.key == _MARKER:
+                        raise MoveRefused(_OVERTAKEN) from None
                 progress(len(part))
         raise StorageBusy("Others are still changing the registry in the old place. Stop them, then run it again.")
 
@@ -172,12 +199,12 @@ def _compared(properties: dict[str, Column]) -> dict[str, Column]:
 
 
 def _transactions(operations: Sequence[RowOperation]) -> list[list[RowOperation]]:
-    """In parts that one transaction holds."""
+    """In parts that one transaction holds, together with the marker."""
     parts: list[list[RowOperation]] = []
     size = 0
     for operation in operations:
         own = require_entity(operation.properties)
-        if not parts or len(parts[-1]) == TRANSACTION_OPERATIONS or size + own > MAX_BYTES:
+        if not parts or len(parts[-1]) == TRANSACTION_OPERATIONS - 1 or size + own > MAX_BYTES:
             parts.append([])
             size = 0
         parts[-1].append(operation)

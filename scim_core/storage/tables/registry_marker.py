@@ -23,22 +23,25 @@ class MoveState(StrEnum):
     """The registry is being copied from here."""
     LEFT = "left"
     """The registry is in the other table. What is here is what it was at the time of the move."""
+    RETURNING = "returning"
+    """The move is given up: the copy is being removed."""
     ARRIVING = "arriving"
     """The registry is being copied to here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What a table says of a move: its own part, the name of the other table, and since when."""
+    """What a table says of a move: its own part, the name of the other table, and since when. `etag` as it was read."""
 
     state: MoveState
     other_table: str
     since: str
+    etag: str = ""
 
     def written(self, verb: Verb) -> RowOperation:
-        """What writes it."""
+        """What writes it. With an ETag, the row must still be as it was read."""
         properties = {"state": str(self.state), "table": self.other_table, "since": self.since}
-        return RowOperation(verb, Role.OTHER, keys.registry_move(), dict(properties))
+        return RowOperation(verb, Role.OTHER, keys.registry_move(), dict(properties), self.etag)
 
 
 async def read_marker(rows: Rows) -> Marker | None:
@@ -47,7 +50,7 @@ async def read_marker(rows: Rows) -> Marker | None:
     if row is None:
         return None
     found = row.properties
-    return Marker(MoveState(found["state"]), str(found["table"]), str(found["since"]))
+    return Marker(MoveState(found["state"]), str(found["table"]), str(found["since"]), row.etag)
 
 
 async def require_here(rows: Rows) -> None:
