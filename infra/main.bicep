@@ -56,9 +56,16 @@ param signingKey string = ''
 @secure()
 param otherSigningKey string = ''
 
+@description('The key that signs backups. python -m scim_core.admin backup-key makes one. Keep it in a second place, too. Empty leaves the secret in the vault as it is.')
+@secure()
+param backupKey string = ''
+
 @description('one: a single tenant, whose token tokenSha256 names. registry: tenants that python -m scim_core.admin creates. It needs a signing key.')
 @allowed(['one', 'registry'])
 param tenants string = 'one'
+
+@description('A table of its own for the registry of tenants, such as scimregistry. Empty: the registry is in the directory\'s table. docs/operate.md says how to move it.')
+param registryTableName string = ''
 
 @description('Accept access tokens of the other signing key, too. Turn it on while you rotate the key.')
 param useOtherSigningKey bool = false
@@ -86,6 +93,9 @@ param sweepSchedule string = '0 */5 * * * *'
 
 @description('Whether the whole directory is exported to a container of immutable blobs on a schedule: tables have no soft delete.')
 param backupEnabled bool = stage == 'prod'
+
+@description('Sign backups with the key in the vault. Give backupKey once before, or together with this.')
+param signBackups bool = false
 
 @description('When the backup runs: NCRONTAB, six fields, UTC.')
 param backupSchedule string = '0 15 2 * * *'
@@ -230,6 +240,7 @@ module dataStorage 'modules/storage-account.bicep' = {
     redundancy: dataRedundancy
     publicNetworkAccess: publicNetworkAccess
     tableName: tableName
+    registryTableName: registryTableName
     workspaceId: monitoring.outputs.workspaceId
   }
 }
@@ -263,6 +274,7 @@ module vault 'modules/vault.bicep' = {
     tokenSha256: tokenSha256
     signingKey: signingKey
     otherSigningKey: otherSigningKey
+    backupKey: backupKey
     workspaceId: monitoring.outputs.workspaceId
   }
 }
@@ -312,6 +324,7 @@ module app 'modules/function-app.bicep' = {
     packageContainerName: hostStorage.outputs.containerName
     dataTableEndpoint: dataStorage.outputs.tableEndpoint
     tableName: tableName
+    registryTableName: registryTableName
     backupContainerUrl: backupEnabled ? backupStorage!.outputs.containerUrl : ''
     backupSchedule: backupSchedule
     sweepSchedule: sweepSchedule
@@ -319,6 +332,7 @@ module app 'modules/function-app.bicep' = {
     tokenSecretUri: tenants == 'one' ? vault.outputs.tokenSecretUri : ''
     signingKeySecretUri: tenants == 'registry' ? vault.outputs.signingKeySecretUri : ''
     otherSigningKeySecretUri: useOtherSigningKey ? vault.outputs.otherSigningKeySecretUri : ''
+    backupKeySecretUri: backupEnabled && signBackups ? vault.outputs.backupKeySecretUri : ''
     accessTokenMinutes: accessTokenMinutes
     tenantRequestsPerSecond: tenantRequestsPerSecond
     entraTokens: entraTokens
@@ -391,4 +405,5 @@ output TENANT_URL string = empty(publicBaseUrl) ? '${app.outputs.uri}/scim/v2' :
 output AZURE_KEY_VAULT_NAME string = vault.outputs.name
 output SCIM_STORAGE_ACCOUNT_URL string = dataStorage.outputs.tableEndpoint
 output SCIM_TABLE_NAME string = tableName
+output SCIM_REGISTRY_TABLE_NAME string = registryTableName
 output SCIM_BACKUP_CONTAINER_URL string = backupEnabled ? backupStorage!.outputs.containerUrl : ''

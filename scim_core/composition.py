@@ -103,6 +103,7 @@ def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer, counted: Co
 
 async def back_up(settings: Settings, clock: Clock = utc_now) -> int:
     """How many tenants were exported to the container of the settings. Raises StorageError if an export fails."""
-    from scim_core.storage.maintenance import backup  # noqa: PLC0415 -- no request needs it
+    from scim_core.storage.maintenance import backup, signing  # noqa: PLC0415 -- no request needs it
 
-    return await backup.back_up(settings.storage, settings.backup_container_url or "", clock)
+    key = signing.BackupKey(settings.backup_key) if settings.backup_key else None
+    return await backup.back_up(settings.storage, settings.backup_container_url or "", key, clock)

@@ -192,6 +192,10 @@ class Unalterable(RegistryError):
     """A field that never changes was to be changed, or a revocation was to be taken back."""
 
 
+class Moved(RegistryError):
+    """The registry is in another table, or on its way there. It cannot be changed here."""
+
+
 class TenantSource(Protocol):
     """What the endpoint needs. Every method raises StorageBusy when the registry does not answer."""
 

@@ -11,6 +11,8 @@ param hostBlobEndpoint string
 param packageContainerName string
 param dataTableEndpoint string
 param tableName string
+@description('The registry\'s own table. Empty: it is in the directory\'s.')
+param registryTableName string
 @description('Where the backup writes. Empty turns it off.')
 param backupContainerUrl string
 param backupSchedule string
@@ -22,6 +24,8 @@ param tenants string
 param signingKeySecretUri string
 @description('Secret with the previous or the next key. Empty unless a key is rotated.')
 param otherSigningKeySecretUri string
+@description('Secret with the key that signs backups. Empty: they are not signed.')
+param backupKeySecretUri string
 param accessTokenMinutes int
 param tenantRequestsPerSecond int
 @description('allow: Entra\'s own tokens are accepted. Empty: they are refused.')
@@ -161,12 +165,14 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     SCIM_STORAGE_ACCOUNT_URL: dataTableEndpoint
     SCIM_STORAGE_IDENTITY_CLIENT_ID: identityClientId
     SCIM_TABLE_NAME: tableName
+    SCIM_REGISTRY_TABLE_NAME: registryTableName
     // It is always set. Otherwise the host name comes from the request, and a client can send the name of another host.
     SCIM_PUBLIC_BASE_URL: empty(publicBaseUrl) ? 'https://${site.properties.defaultHostName}' : publicBaseUrl
     SCIM_SCHEMA_DIRECTORY: ''
     SCIM_SWEEP_SCHEDULE: sweepSchedule
     SCIM_BACKUP_CONTAINER_URL: backupContainerUrl
     SCIM_BACKUP_SCHEDULE: backupSchedule
+    SCIM_BACKUP_KEY: empty(backupKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${backupKeySecretUri})'
   }
 }
 

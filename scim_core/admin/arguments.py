@@ -7,6 +7,7 @@ from scim_core.access.administration import DEFAULT_DAYS, MAX_DAYS
 from scim_core.access.networks import ANYWHERE, MAX_NETWORKS
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
 from scim_core.registry import Access, CredentialKind
+from scim_core.storage.maintenance.revocations import Revoked
 
 DEFAULT_KEEP_DAYS = 7
 """How long a rotated credential stays good, unless the operator says otherwise: time to paste the new one."""
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     _audit(commands.add_parser("audit", help="read the audit trail: who changed what in the registry"))
     _rows(commands)
     commands.add_parser("signing-key", help="make a key for SCIM_SIGNING_KEY")
+    commands.add_parser("backup-key", help="make a key for SCIM_BACKUP_KEY")
     _smoke_test(commands.add_parser("smoke-test", help="try a Tenant URL with a credential, as Entra would"))
     return main
 
@@ -62,9 +64,32 @@ def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     export.add_argument("--tenant", default="default", help="the tenant to export (default: %(default)s)")
     reindex = commands.add_parser("reindex", help="complete the indexes that your files declare")
     reindex.add_argument("--tenant", default="default", help="the tenant (default: %(default)s)")
+    registry = commands.add_parser("registry", help="move the registry of tenants to SCIM_REGISTRY_TABLE_NAME")
+    actions = registry.add_subparsers(dest="action", required=True, metavar="ACTION")
+    move = actions.add_parser("move", help="copy it there, and compare; run it again if it was interrupted")
+    move.add_argument("--cancel", action="store_true", help="give up a move that has not ended")
+    old = actions.add_parser("remove-old", help="remove it from SCIM_TABLE_NAME after the move")
+    old.add_argument("--confirm", metavar="TABLE", default="", help="repeat the name of the old table")
     restore = commands.add_parser("import", help="restore a tenant's directory from such a file")
     restore.add_argument("file", type=Path, help="the file that an export wrote")
     restore.add_argument("--tenant", help="the empty tenant to restore into (default: the exported one)")
+    restore.add_argument(
+        "--revoked",
+        choices=[str(choice) for choice in Revoked],
+        default=str(Revoked.STAY),
+        help="of :registry: what becomes of credentials that were revoked since the export (default: %(default)s)",
+    )
+    restore.add_argument(
+        "--registry-of",
+        metavar="TABLE",
+        default="",
+        help="of :registry: a table whose registry knows what was revoked since (default: the one restored into)",
+    )
+    restore.add_argument(
+        "--unsigned",
+        action="store_true",
+        help="take a file that is not signed, or with an unknown key: nothing proves that nobody has changed it",
+    )
 
 
 def _tenants(tenants: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scim_core.access.audit import correlation_id
@@ -29,6 +29,14 @@ from scim_core.storage.port import Swept
 
 MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
 """The media types of a body (RFC 7644 section 3.1). Parameters such as charset are ignored."""
+
+SAME_FOR_EVERYBODY = frozenset(
+    {
+        *("service_provider_config", "resource_types", "resource_type", "schemas", "schema"),
+        *("authorization_server", "protected_resource"),
+    }
+)
+"""The handlers whose answers hold no data of a customer: discovery. Caches may keep these, and no others."""
 
 _OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
 
@@ -102,6 +110,8 @@ class Endpoint:
             response = response_for(error, self._new_id, self._gate.counted)
             if handler == "token":
                 response = translated(response)
+        if response.status != 200 or handler not in SAME_FOR_EVERYBODY:  # noqa: PLR2004
+            response = replace(response, headers={**response.headers, "Cache-Control": "no-store"})
         self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
         self._gate.counted.catch_up()
         return response

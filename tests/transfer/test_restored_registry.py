@@ -60,7 +60,7 @@ async def test_a_restored_registry_has_its_tenants_and_its_chain_which_goes_on(
     await administration(before.rows).revoke("contoso", issued.credential.id)
     old = await audited(before)
     assert (await before.run("export", file, "--tenant", REGISTRY)).returncode == 0
-    imported = await after.run("import", file)
+    imported = await after.run("import", file, "--revoked", "as-in-file")
     assert imported.returncode == 0, imported.stderr
     [*chain, restored] = await audited(after)
     assert chain == old
@@ -82,7 +82,7 @@ async def test_a_chain_that_is_there_goes_on_and_the_one_in_the_file_is_left_out
     await registered(after.rows, "Fabrikam")
     await administration(after.rows).delete("fabrikam", lambda _: None)
     there = await audited(after)
-    imported = await after.run("import", file)
+    imported = await after.run("import", file, "--revoked", "as-in-file")
     assert imported.returncode == 0, imported.stderr
     assert [item["event"] for item in (await audited(after))[len(there) :]] == ["registry restored"]
     assert (await audited(after))[: len(there)] == there
@@ -94,6 +94,7 @@ async def test_a_registry_with_tenants_is_not_restored_into(directory: Callable[
     issued = await registered(here.rows)
     await here.run("export", file, "--tenant", REGISTRY)
     await administration(here.rows).revoke("contoso", issued.credential.id)
+    await registered(here.rows, "Fabrikam")
     there = await audited(here)
     done = await here.run("import", file)
     assert "is not empty" in done.stderr

@@ -19,10 +19,10 @@ from scim_core.model import Column
 from scim_core.storage.maintenance.archive import Header, Line
 from scim_core.storage.maintenance.exporting import exported, is_exported
 from scim_core.storage.maintenance.import_plan import ImportPlan
-from scim_core.storage.port import StorageBusy, StorageError, VersionConflict
+from scim_core.storage.port import StorageError
 from scim_core.storage.tables import audit_chain, keys, large_change_runner
 from scim_core.storage.tables.entities import listed_index_keys
-from scim_core.storage.tables.errors import RowExists, RowFailure
+from scim_core.storage.tables.errors import RowExists
 from scim_core.storage.tables.index_record import IndexRecord, record_properties
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.reading import read_range
@@ -35,9 +35,6 @@ MAX_BYTES = 3 * 1024 * 1024
 
 PROGRESS_ROW = keys.bookmark("import")
 """The row that says how far an import has come."""
-
-MAX_ATTEMPTS = 40
-"""How often the last transaction of a registry's import is made again because others append to the audit chain."""
 
 
 def _without(*kinds: str) -> tuple[KeyRange, ...]:
@@ -108,18 +105,8 @@ async def restore(
         return expected.rows
     for change in plan.pending():
         await large_change_runner.write_sweep_entry(rows, tenant, change)
-    content, is_registry = Content(), tenant == keys.REGISTRY
-    for item in lines():
-        if isinstance(item, Header):
-            continue
-        progress(1)
-        if plan.has(item):
-            properties = plan.properties(item)
-            if _is_compared(tenant, item.key):
-                content.add(item.key, {} if is_registry else properties)
-            await writer.add(item, properties)
-    await writer.flush()
-    if await stored(rows, tenant, only_keys=is_registry) != content:
+    content = await writer.write(plan, lines(), progress)
+    if await stored(rows, tenant, only_keys=tenant == keys.REGISTRY) != content:
         raise NotRestored("The stored rows are not those of the file: was the tenant in use during the import?")
     await writer.end(plan.record(clock()), entries)
     for change in plan.pending():
@@ -189,6 +176,25 @@ class _Writer:
             self._done = int(progress.properties["line"])
             self._keeps_chain = bool(progress.properties.get("keepsChain"))
 
+    async def write(
+        self, plan: ImportPlan, lines: Iterable[Header | Line], progress: Callable[[int], object]
+    ) -> Content:
+        """All lines that the plan has are written. What is compared of them at the end."""
+        content = Content()
+        for item in lines:
+            if isinstance(item, Header):
+                continue
+            progress(1)
+            if plan.has(item):
+                properties = plan.properties(item)
+                if _is_compared(self._tenant, item.key):
+                    content.add(item.key, {} if self._is_registry else properties)
+                await self.add(item, properties)
+        await self.flush()
+        if self._is_registry:
+            await plan.revocations.enforce(self._rows)
+        return content
+
     async def add(self, line: Line, properties: dict[str, Column]) -> None:
         """The line will be written, if it was not written before the interruption."""
         if line.number <= self._done or (self._keeps_chain and keys.is_audit_record(line.key)):
@@ -225,15 +231,7 @@ class _Writer:
         if not entries:
             await self._rows.transact(self._tenant, operations)
             return
-        for _ in range(MAX_ATTEMPTS):
-            records = await audit_chain.following(self._rows, entries)
-            try:
-                await self._rows.transact(self._tenant, [*operations, *records])
-            except (RowFailure, VersionConflict):
-                if not await audit_chain.has(self._rows, records[0]):
-                    continue
-            return
-        raise StorageBusy("Others are changing the registry all the time.")
+        await audit_chain.transact_recorded(self._rows, operations, entries)
 
     async def _require_written(self) -> None:
         """Returns if the rows are there because this import has written them, and only the answer was lost."""

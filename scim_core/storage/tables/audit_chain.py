@@ -7,10 +7,15 @@ fails, and its whole transaction with it. So the chain has no fork. The note onl
 from collections.abc import AsyncIterator, Sequence
 
 from scim_core.audit_records import HASH, START, AuditEntry, NumberedRecord, Position, sealed
+from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.storage.tables import keys
+from scim_core.storage.tables.errors import RowFailure
 from scim_core.storage.tables.keys import REGISTRY
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
+
+MAX_ATTEMPTS = 40
+"""How often a transaction is made again because others append to the chain. Each time, one of them has succeeded."""
 
 
 async def noted_end(rows: Rows) -> Position:
@@ -36,6 +41,22 @@ async def following(rows: Rows, entries: Sequence[AuditEntry]) -> list[RowOperat
         operations.append(RowOperation(Verb.INSERT, Role.OTHER, keys.audit_record(last.number), properties))
     end = RowOperation(Verb.UPSERT, Role.OTHER, keys.audit_end(), {"number": str(last.number), HASH: last.hash})
     return [*operations, end]
+
+
+async def transact_recorded(rows: Rows, operations: Sequence[RowOperation], entries: Sequence[AuditEntry]) -> None:
+    """The operations happen in one transaction with the records of these entries.
+
+    It is made again when others append at the same time. Raises StorageBusy.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        records = await following(rows, entries)
+        try:
+            await rows.transact(REGISTRY, [*operations, *records])
+        except (RowFailure, VersionConflict):
+            if not await has(rows, records[0]):
+                continue
+        return
+    raise StorageBusy("Others are changing the registry all the time.")
 
 
 async def has(rows: Rows, insertion: RowOperation) -> bool:

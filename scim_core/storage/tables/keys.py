@@ -172,6 +172,11 @@ def audit_end() -> str:
     return "audit.end:"
 
 
+def registry_move() -> str:
+    """The row, in the partition REGISTRY, that says that the registry is moved. An export leaves it out."""
+    return "registry.move:"
+
+
 def pending(resource_id: str) -> str:
     """The row of the pending change of a resource."""
     return f"pending:{_id(resource_id)}"

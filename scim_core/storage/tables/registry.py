@@ -1,10 +1,11 @@
-"""The registry port in the directory's table: a partition of its own, whose key no tenant can have.
+"""The registry port: a partition of its own, whose key no tenant can have, in the directory's table or in another.
 
 tenant:{id}:                  a tenant
 tenant:{id}:{credential id}   one of its credentials; with the row above, one range read
 pointer:{...}                 the tenant's id, under the text that finds a credential: an insert, so nobody else has it;
                               of a federation also under its workload identity
 audit:{number}                a record of an administrative change; audit.end: notes the last one (audit_chain.py)
+registry.move:                the registry is on its way to another table, or there (registry_marker.py)
 """
 
 from collections.abc import AsyncIterator, Container, Sequence
@@ -18,6 +19,7 @@ from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.storage.tables import audit_chain, keys
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing
 from scim_core.storage.tables.keys import REGISTRY, SWEEP, KeyRange
+from scim_core.storage.tables.registry_marker import require_here
 from scim_core.storage.tables.registry_rows import alteration, amendment, to_credential, to_tenant
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows, read_pages
@@ -152,6 +154,7 @@ class TableRegistry:
     async def _recorded(self, operations: Sequence[RowOperation], entries: Sequence[AuditEntry]) -> None:
         """The operations happen, and their records follow the last one of the audit chain; or nothing happens."""
         records = await audit_chain.following(self.rows, entries)
+        await require_here(self.rows)
         try:
             await self._transact([*operations, *records])
         except (Taken, Gone, Overtaken):
