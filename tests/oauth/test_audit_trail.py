@@ -1,7 +1,9 @@
 """The audit trail of administrative changes: rows in the registry, and the command that reads and checks them."""
 
 import base64
+import getpass
 import json
+import os
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -128,6 +130,16 @@ async def test_a_command_records_the_identity_the_tool_the_machine_and_its_user(
     assert record["tool"] == f"scim_core.admin {__version__}"
     assert record["host"]
     assert record["user"]
+
+
+async def test_a_user_without_a_name_is_a_number(rows: MemoryRows, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise OSError("No username set in the environment")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    await run_here(rows, "tenants", "create", "Contoso", "--kind", "none")
+    [record] = await printed(rows)
+    assert record["user"] == f"uid {os.getuid()}"
 
 
 def token_of(**claims: str) -> str:
