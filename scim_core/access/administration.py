@@ -159,15 +159,14 @@ class Administration:
 
     async def create_credential(self, tenant_id: str, wanted: Wanted) -> Issued:
         """The tenant has one more way in. Raises Gone, Refused, Taken, Overtaken."""
-        credential, secret = self._made(_checked(wanted))
+        made: list[tuple[Credential, str]] = []
 
         def plan(tenant: Tenant) -> Planned:
-            _require_room(tenant, wanted, credential)
+            new = self._added(tenant, wanted, made)
             method = f"credentials create {wanted.kind}"
-            deed = Deed("credential created", method, tenant_id, None, credential)
-            return tenant.with_credentials(credential), [deed]
+            return tenant.with_credentials(new), [Deed("credential created", method, tenant_id, None, new)]
 
-        return Issued(await self._change(tenant_id, plan), credential, secret)
+        return Issued(await self._change(tenant_id, plan), *made[-1])
 
     async def rotate(self, tenant_id: str, credential_id: str, keep: timedelta, changes: Wanted) -> Issued:
         """A new credential replaces the old one, which stays good for `keep`. Raises Gone, Refused, Taken, Overtaken.
@@ -175,21 +174,17 @@ class Administration:
         A kind with a secret gets a new secret. For a kind that pins Entra's tokens, `changes` holds the new values.
         """
         until = instant_text(self._clock() + keep)
-        issued: list[tuple[Credential, str]] = []
+        made: list[tuple[Credential, str]] = []
 
         def plan(tenant: Tenant) -> Planned:
             old = _credential_of(tenant, credential_id)
-            wanted = _successor(old, changes, self._now())
-            issued[:] = [self._made(_checked(wanted))]
-            new = issued[0][0]
-            _require_room(tenant, wanted, new)
+            new = self._added(tenant, _successor(old, changes, self._now()), made)
             ending = replace(old, expires=min(until, old.expires or until))
             created = Deed("credential created", f"credentials create {old.kind}", tenant_id, None, new)
             rotated = Deed("credential rotated", f"credentials rotate {old.kind}", tenant_id, old, ending)
             return tenant.with_credentials(ending, new), [created, rotated]
 
-        tenant = await self._change(tenant_id, plan)
-        return Issued(tenant, *issued[0])
+        return Issued(await self._change(tenant_id, plan), *made[-1])
 
     async def revoke(self, tenant_id: str, credential_id: str) -> Credential:
         """The credential, and every access token issued for it, is good no longer. Raises Gone, Overtaken."""
@@ -262,6 +257,23 @@ class Administration:
             progress(f"waiting {left:.0f} seconds for the tenant's last requests to end")
             await self._pause(left)
 
+    def _added(self, tenant: Tenant, wanted: Wanted, made: list[tuple[Credential, str]]) -> Credential:
+        """A credential that the tenant can have in addition. With its secret it is appended to `made`. Raises Refused.
+
+        A plan that is made again makes another one: the last one is the one that is stored.
+        """
+        if tenant.state is TenantState.DELETING:
+            raise Refused(f"The tenant {tenant.id} is being deleted.")
+        if len(tenant.credentials) >= MAX_CREDENTIALS:
+            raise Refused(f"A tenant can have {MAX_CREDENTIALS} credentials. Remove the revoked and the expired ones.")
+        credential, secret = self._made(_checked(wanted))
+        if wanted.client_id and credential.pointer not in pointers(tenant.credentials):
+            raise Refused(
+                f"The tenant {tenant.id} has no client {wanted.client_id!r}. Leave the id out to make a new client."
+            )
+        made.append((credential, secret))
+        return credential
+
     def _made(self, wanted: Wanted) -> tuple[Credential, str]:
         secret = {CredentialKind.TOKEN: new_token, CredentialKind.SECRET: new_secret}.get(wanted.kind, str)()
         now, days = self._clock(), DEFAULT_DAYS[wanted.kind] if wanted.days is None else wanted.days
@@ -290,18 +302,6 @@ def _credential_of(tenant: Tenant, credential_id: str) -> Credential:
     if found is None:
         raise Gone(f"The tenant {tenant.id} has no credential {credential_id!r}; `credentials list` shows them.")
     return found
-
-
-def _require_room(tenant: Tenant, wanted: Wanted, credential: Credential) -> None:
-    """Raises Refused when the tenant cannot have this credential."""
-    if tenant.state is TenantState.DELETING:
-        raise Refused(f"The tenant {tenant.id} is being deleted.")
-    if len(tenant.credentials) >= MAX_CREDENTIALS:
-        raise Refused(f"A tenant can have {MAX_CREDENTIALS} credentials. Remove the revoked and the expired ones.")
-    if wanted.client_id and credential.pointer not in pointers(tenant.credentials):
-        raise Refused(
-            f"The tenant {tenant.id} has no client {wanted.client_id!r}. Leave the id out to make a new client."
-        )
 
 
 def _successor(old: Credential, changes: Wanted, now: str) -> Wanted:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scim_core.access.administration import DRAIN_SECONDS, Administration, Refused, Wanted
-from scim_core.audit_records import AuditEntry
+from scim_core.audit_records import AuditEntry, ChainCheck
 from scim_core.model import IndexEntry, Membership, StoredResource
 from scim_core.registry import (
     MAX_CREDENTIALS,
@@ -213,6 +213,34 @@ async def test_a_tenant_with_all_the_credentials_it_can_have_is_forgotten_whole(
     assert [await registry.find(item.pointer) for item in read.credentials] == [None] * MAX_CREDENTIALS
 
 
+@also_on_azurite
+async def test_changes_at_the_same_time_are_all_made_and_their_chain_has_no_fork(
+    registry: TableRegistry, clock: Clock
+) -> None:
+    await created(registry, "contoso", token(1))
+    await created(registry, "fabrikam")
+    operators = [administration(registry, clock, f"command {number}") for number in range(5)]
+    await asyncio.gather(
+        operators[0].revoke("contoso", token(1).id),
+        operators[1].suspend("contoso"),
+        operators[2].rename("contoso", "Other"),
+        operators[3].create_credential("fabrikam", Wanted(CredentialKind.TOKEN)),
+        operators[4].suspend("fabrikam"),
+        registry.used("contoso", token(1).id, "2026-11-24"),
+    )
+    contoso, fabrikam = await loaded(registry), await loaded(registry, "fabrikam")
+    assert (contoso.state, contoso.display_name) == (TenantState.SUSPENDED, "Other")
+    assert (bool(contoso.credentials[0].revoked), contoso.credentials[0].last_used) == (True, "2026-11-24")
+    assert (fabrikam.state, len(fabrikam.credentials)) == (TenantState.SUSPENDED, 1)
+    check, commands = ChainCheck(await registry.audit_end()), []
+    async for record in registry.audit_records():
+        assert [*check.follow(record)] == []
+        commands.append(record.text("correlation_id"))
+    assert [*check.end()] == []
+    assert commands[:3] == [""] * 3
+    assert sorted(commands[3:]) == [f"command {number}" for number in range(5)]
+
+
 async def test_a_look_up_and_a_tenant_are_a_round_trip_each(registry: TableRegistry) -> None:
     await created(registry, "contoso", token(1), secret(2))
     with transcript(registry) as seen:
@@ -275,11 +303,11 @@ class Failing(WrappedRows):
         raise StorageBusy("the process died here")
 
 
-def administration(registry: Registry, clock: Clock) -> Administration:
+def administration(registry: Registry, clock: Clock, correlation_id: str = "test") -> Administration:
     async def pause(seconds: float) -> None:
         clock.advance(seconds=seconds)
 
-    return administration_of(registry, clock, pause)
+    return administration_of(registry, clock, pause, correlation_id)
 
 
 async def rows_of(rows: Rows, partition: str) -> AsyncIterator[Row]:

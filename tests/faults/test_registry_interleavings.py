@@ -17,14 +17,16 @@ import pytest
 
 from scim_core.access import audit_trail
 from scim_core.access.administration import Administration, Wanted
-from scim_core.audit_records import ChainCheck
+from scim_core.audit_records import Actor, ChainCheck
 from scim_core.registry import CredentialKind, Overtaken, RegistryError, TenantState
+from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableRegistry, keys
 from scim_core.storage.tables.keys import REGISTRY, KeyRange
+from scim_core.storage.tables.registry import MAX_ATTEMPTS
 from scim_core.storage.tables.rows import Rows
 from tests.faults.disturbed_rows import Death, Fault, FaultyRows, MortalRows, ProcessDied, StumblingRows
 from tests.memory_rows import MemoryRows
-from tests.tenancy import administration_of
+from tests.tenancy import ACTOR, administration_of
 from tests.wrapped_rows import Call, WrappedRows
 
 TENANT = "contoso"
@@ -203,6 +205,29 @@ async def test_who_is_always_overtaken_is_told_and_has_changed_nothing() -> None
         await place.administration(rows).suspend(TENANT)
     assert rows.seen.count("transact conflict") == audit_trail.MAX_ATTEMPTS
     assert (await place.left(), await place.chain()) == before
+
+
+async def test_what_cannot_be_recorded_does_not_begin() -> None:
+    place = await Place.furnished()
+    before = await place.chain()
+
+    async def who() -> Actor:
+        return ACTOR
+
+    registry = TableRegistry(FaultyRows(place.rows, lambda *_: Fault.CONFLICT))
+    trail = audit_trail.AuditTrail(registry, who, clock=lambda: NOW, correlation_id="c")
+    with pytest.raises(Overtaken, match="'repair began' is not recorded"):
+        async with trail.recorded("repair", "check --repair", TENANT):
+            pytest.fail("the block has run")
+    assert await place.chain() == before
+
+
+async def test_a_use_that_is_always_overtaken_is_given_up() -> None:
+    place = await Place.furnished()
+    rows = FaultyRows(place.rows, lambda *_: Fault.CONFLICT)
+    with pytest.raises(StorageBusy):
+        await TableRegistry(rows).used(TENANT, place.token, DAY)
+    assert rows.seen.count("transact conflict") == MAX_ATTEMPTS
 
 
 async def alone(name: str) -> tuple[Any, list[str]]:

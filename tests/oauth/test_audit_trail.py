@@ -1,7 +1,9 @@
 """The audit trail of administrative changes: rows in the registry, and the command that reads and checks them."""
 
 import base64
+import getpass
 import json
+import os
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -130,6 +132,16 @@ async def test_a_command_records_the_identity_the_tool_the_machine_and_its_user(
     assert record["user"]
 
 
+async def test_a_user_without_a_name_is_a_number(rows: MemoryRows, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise OSError("No username set in the environment")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    await run_here(rows, "tenants", "create", "Contoso", "--kind", "none")
+    [record] = await printed(rows)
+    assert record["user"] == f"uid {os.getuid()}"
+
+
 def token_of(**claims: str) -> str:
     return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b'=').decode()}.signature"
 
@@ -204,7 +216,7 @@ async def test_a_long_trail_is_read_page_after_page(registry: TableRegistry, ser
     assert seen.kinds == ["page", "page"]
     with transcript(registry) as seen:
         await registry.append([replace(AN_ENTRY, event="one more")])
-    assert seen.kinds == ["get", "page", "transact"], "the note of the end saves the walk"
+    assert seen.kinds == ["get", "page", "get", "transact"], "the note of the end saves the walk; a get for a move"
 
 
 # The chain

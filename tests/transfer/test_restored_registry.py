@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ from scim_core.registry import CredentialKind
 from scim_core.storage.maintenance.archive import read
 from scim_core.storage.maintenance.exporting import export
 from scim_core.storage.maintenance.import_plan import ImportPlan
-from scim_core.storage.maintenance.importing import NotEmpty, NotRestored, restore
+from scim_core.storage.maintenance.importing import PROGRESS_ROW, NotEmpty, NotRestored, restore
+from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.storage.tables import TableRegistry
 from scim_core.storage.tables.keys import REGISTRY
+from scim_core.storage.tables.row_operations import RowOperation, Verb
 from scim_core.storage.tables.rows import Rows
 from tests.faults.disturbed_rows import Death, Fault, FaultyRows, MortalRows, ProcessDied
 from tests.faults.test_registry_interleavings import IntrudedRows
@@ -26,6 +28,7 @@ from tests.scim import Clock
 from tests.tenancy import administration_of
 from tests.transfer.conftest import Directory, also_over_azurite
 from tests.transfer.test_interruptions import now
+from tests.wrapped_rows import WrappedRows
 
 
 def administration(rows: Rows) -> Administration:
@@ -177,6 +180,23 @@ async def test_a_restore_that_dies_at_any_call_is_finished_by_the_next_and_recor
 async def test_a_restore_whose_answers_are_lost_is_whole() -> None:
     lines, rows = await backup(), MemoryRows()
     await restored(lines, FaultyRows(rows, lambda _, before: None if before else Fault.RESET))
+    assert await events(rows) == [*OLD_EVENTS, "restored"]
+
+
+class Contended(WrappedRows):
+    """Rows on which the transaction that ends an import always meets another one."""
+
+    async def transact(self, tenant: str, operations: Sequence[RowOperation], **options: Any) -> list[str]:
+        if any(item.verb is Verb.DELETE and item.key == PROGRESS_ROW for item in operations):
+            raise VersionConflict
+        return await super().transact(tenant, operations, **options)
+
+
+async def test_a_restore_whose_end_is_always_overtaken_is_finished_by_the_next() -> None:
+    lines, rows = await backup(), MemoryRows()
+    with pytest.raises(StorageBusy):
+        await restored(lines, Contended(rows))
+    await restored(lines, rows)
     assert await events(rows) == [*OLD_EVENTS, "restored"]
 
 
