@@ -79,7 +79,11 @@ param accessTokenMinutes int = 60
 @minValue(25)
 param tenantRequestsPerSecond int = 250
 
-@description('Number of proxies in front of the app that append to X-Forwarded-For. 1: Azure\'s own front end. 2: a gateway in front of it, too.')
+@description('allow: accept the tokens that Entra sends when its field Secret Token is blank. They are for tests: whoever else gets one from the customer\'s Entra can use it here.')
+@allowed(['', 'allow'])
+param entraTokens string = stage == 'dev' ? 'allow' : ''
+
+@description('Number of proxies in front of the app that append to X-Forwarded-For. 1: Azure\'s own front end. 2: a gateway in front of it, too. Then name the gateway by one of the gateway parameters.')
 @minValue(0)
 @maxValue(10)
 param trustedProxies int = 1
@@ -111,6 +115,15 @@ param privateNetworking bool = false
 
 @description('Take requests from Microsoft Entra ID only (service tag AzureActiveDirectory). Leave it off if Okta or others provision, too.')
 param restrictToEntra bool = false
+
+@description('With Azure Front Door before the app: the profile\'s Front Door ID, a GUID. Only this profile can reach the app. One of the three gateway parameters is required if trustedProxies is 2 or more.')
+param gatewayFrontDoorId string = ''
+
+@description('With a gateway in an Azure network: the resource id of its subnet, which needs the service endpoint Microsoft.Web. Only this subnet can reach the app.')
+param gatewaySubnetId string = ''
+
+@description('With a gateway elsewhere: its addresses, as one range such as 203.0.113.7/32. Only they can reach the app.')
+param gatewayAddressRange string = ''
 
 @description('Who gets alerts and the budget\'s warnings. Empty: alerts are raised, but nobody gets a mail.')
 param alertEmail string = ''
@@ -148,6 +161,10 @@ param alertLatencyMs int = 3000
 @minValue(1)
 param alertAuthenticationFailures int = 50
 
+@description('Alert when more than this number of requests within 15 minutes is refused because of a rate limit.')
+@minValue(1)
+param alertRateLimited int = 500
+
 @description('Object id of the group or user that may read and write the directory from their own machine (export, import, administration). Empty: nobody.')
 param operatorPrincipalId string = ''
 
@@ -163,6 +180,13 @@ param extraTags object = {}
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = union(extraTags, { 'azd-env-name': environmentName, stage: stage })
+// Whoever reaches the app without the gateway chooses the source of each request. Bicep's fail() is not known to every
+// checker, so a wrong combination becomes a value that the module refuses. Azure shows it before it makes the app.
+var namesGateway = !empty(gatewayFrontDoorId) || !empty(gatewaySubnetId) || !empty(gatewayAddressRange)
+var gatewayIsClear = (trustedProxies > 1) == namesGateway && !(namesGateway && restrictToEntra)
+var withoutGateway = restrictToEntra ? 'entra' : 'everybody'
+var unclear = 'With trustedProxies of 2 or more, and only then, set gatewayFrontDoorId, gatewaySubnetId or gatewayAddressRange, and leave restrictToEntra off.'
+var ingress = gatewayIsClear ? (namesGateway ? 'gateway' : withoutGateway) : unclear
 var tableName = 'scim'
 var publicNetworkAccess = privateNetworking ? 'Disabled' : 'Enabled'
 
@@ -311,6 +335,7 @@ module app 'modules/function-app.bicep' = {
     backupKeySecretUri: backupEnabled && signBackups ? vault.outputs.backupKeySecretUri : ''
     accessTokenMinutes: accessTokenMinutes
     tenantRequestsPerSecond: tenantRequestsPerSecond
+    entraTokens: entraTokens
     trustedProxies: trustedProxies
     publicBaseUrl: publicBaseUrl
     applicationInsightsConnectionString: monitoring.outputs.applicationInsightsConnectionString
@@ -321,7 +346,10 @@ module app 'modules/function-app.bicep' = {
     alwaysReadyInstances: alwaysReadyInstances
     perInstanceConcurrency: perInstanceConcurrency
     zoneRedundant: zoneRedundant
-    restrictToEntra: restrictToEntra
+    ingress: any(ingress)
+    gatewayFrontDoorId: gatewayFrontDoorId
+    gatewaySubnetId: gatewaySubnetId
+    gatewayAddressRange: gatewayAddressRange
   }
   // The app needs its roles and its names in DNS at its first start. Without them it looks like a broken package.
   dependsOn: [access, endpoints]
@@ -340,6 +368,7 @@ module alerts 'modules/alerts.bicep' = {
     serverErrorPercent: alertServerErrorPercent
     latencyMs: alertLatencyMs
     authenticationFailures: alertAuthenticationFailures
+    rateLimited: alertRateLimited
     backupEnabled: backupEnabled
   }
 }

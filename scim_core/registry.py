@@ -4,7 +4,7 @@ The credential names the tenant. A `pointer` is the text that finds the credenti
 token, a client id, or an Entra tenant with an audience. No secret itself is stored.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Protocol
@@ -13,6 +13,10 @@ from scim_core.audit_records import AuditEntry, NumberedRecord, Position
 
 MAX_CREDENTIALS = 40
 """Most credentials of one tenant, revoked and expired ones included: all its registry rows fit one transaction."""
+
+MAX_CREDENTIAL_ROWS = 90
+"""Most rows of the credentials of one tenant and of their pointers. One transaction takes 100, and also holds the
+tenant's row and audit records. Thirty federations reach it, which have three rows each."""
 
 
 class CredentialKind(StrEnum):
@@ -28,6 +32,23 @@ class CredentialKind(StrEnum):
     """Entra's own token on each request. For testing."""
 
 
+class Access(StrEnum):
+    """What a credential may do. An access token never allows more than its credential does now."""
+
+    READ = "read"
+    """GET and searches."""
+    WRITE = "write"
+    """Everything."""
+
+    def allows(self, needed: "Access") -> bool:
+        """Whether a request that needs this access is answered."""
+        return self is Access.WRITE or needed is Access.READ
+
+    def at_most(self, other: "Access") -> "Access":
+        """The lower one of the two."""
+        return self if other.allows(self) else other
+
+
 class TenantState(StrEnum):
     """Whether a tenant's requests are answered: only those of an active one."""
 
@@ -41,8 +62,10 @@ class Credential:
     """One credential of a tenant. Instants are UTC text of fixed width. An empty one means never.
 
     `sha256` is that of the token or secret. `client_id` goes with secrets and federations. `entra_tenant`, `subject`,
-    `audience` and `application` pin Entra's tokens. `reusable` lets an assertion be used more than once. `etag` is the
-    registry's own name for the state that was read.
+    `audience` and `application` pin Entra's tokens. `reusable` lets an assertion be used more than once. Without
+    `networks` (CIDR, one space between two) it may come from anywhere. `last_source` is the newest address of its use.
+    `etag` is the registry's own name for the state that was read. `exclusive` says that a pointer keeps other tenants
+    from the same workload identity. Version 0.2 wrote none.
     """
 
     id: str
@@ -59,6 +82,10 @@ class Credential:
     audience: str = ""
     application: str = ""
     reusable: bool = False
+    access: Access = Access.WRITE
+    networks: str = ""
+    last_source: str = ""
+    exclusive: bool = False
     etag: str = field(default="", compare=False, repr=False)
 
     @property
@@ -72,6 +99,16 @@ class Credential:
             case CredentialKind.ENTRA:
                 return entra_pointer(self.entra_tenant, self.audience)
 
+    @property
+    def identity(self) -> str:
+        """The pointer of a federation's workload identity, the same for every form of its audience. Else empty.
+
+        No request is looked up by it. It makes sure that one tenant alone has the identity.
+        """
+        if self.kind is not CredentialKind.FEDERATION:
+            return ""
+        return f"identity:{self.entra_tenant}:{self.subject}:{bare_audience(self.audience)}".lower()
+
     def fault(self, now: str) -> str:
         """Why the credential is not good at this instant, as the end of a sentence. Empty when it is good."""
         if self.revoked:
@@ -83,7 +120,10 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One customer. `since` is when its state began. `etag` is the registry's own name for the state that was read."""
+    """One customer. `since` is when its state began. `etag` is the registry's own name for the state that was read.
+
+    `deleted` is when its deletion ended. Only the tenant that the settings open keeps its row then.
+    """
 
     id: str
     display_name: str
@@ -92,6 +132,7 @@ class Tenant:
     since: str = ""
     credentials: tuple[Credential, ...] = ()
     etag: str = ""
+    deleted: str = ""
 
     def credential(self, credential_id: str) -> Credential | None:
         """Its credential of this id."""
@@ -126,6 +167,11 @@ def entra_pointer(entra_tenant: str, audience: str) -> str:
     return f"entra:{entra_tenant}:{audience}"
 
 
+def bare_audience(audience: str) -> str:
+    """The application id, from any of the forms in which Entra writes an audience."""
+    return audience.removeprefix("api://").removesuffix("/.default")
+
+
 class RegistryError(Exception):
     """A change of the registry that cannot be made. The text says why."""
 
@@ -156,11 +202,14 @@ class TenantSource(Protocol):
     async def find(self, pointer: str) -> str | None:
         """The id of the tenant whose credential has this pointer."""
 
+    async def pointers(self) -> Container[str]:
+        """All pointers that `find` finds now."""
+
     async def load(self, tenant_id: str) -> Tenant | None:
         """The tenant with all its credentials."""
 
-    async def used(self, tenant_id: str, credential_id: str, day: str) -> None:
-        """The credential was last used on this day. Raises Gone."""
+    async def used(self, tenant_id: str, credential_id: str, day: str, source: str) -> None:
+        """The credential was last used on this day, from this address. Raises Gone."""
 
 
 class Registry(TenantSource, Protocol):
@@ -194,7 +243,8 @@ class Registry(TenantSource, Protocol):
 
 def pointers(credentials: Sequence[Credential]) -> list[str]:
     """The pointers of these credentials, each once."""
-    return list(dict.fromkeys(item.pointer for item in credentials))
+    identities = (item.identity for item in credentials if item.exclusive)
+    return list(dict.fromkeys([*(item.pointer for item in credentials), *identities]))
 
 
 _NOT_STORED = frozenset({"etag", "credentials"})

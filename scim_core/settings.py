@@ -87,6 +87,7 @@ class Settings:
     signing_keys: tuple[str, ...] = field(default=(), repr=False)
     token_minutes: int = MIN_TOKEN_MINUTES
     entra_authority: str = DEFAULT_ENTRA_AUTHORITY
+    allows_entra_tokens: bool = False
     tenant_requests_per_second: int = DEFAULT_TENANT_REQUESTS
     trusted_proxies: int = DEFAULT_TRUSTED_PROXIES
     backup_container_url: str | None = None
@@ -119,6 +120,7 @@ class Settings:
                 environment, "SCIM_ACCESS_TOKEN_MINUTES", MIN_TOKEN_MINUTES, MIN_TOKEN_MINUTES, MAX_TOKEN_MINUTES
             ),
             entra_authority=_authority(environment.get("SCIM_ENTRA_AUTHORITY") or DEFAULT_ENTRA_AUTHORITY),
+            allows_entra_tokens=_allows_entra_tokens(environment.get("SCIM_ENTRA_TOKENS", "")),
             tenant_requests_per_second=_number(
                 environment, "SCIM_TENANT_REQUESTS_PER_SECOND", DEFAULT_TENANT_REQUESTS, MIN_TENANT_REQUESTS, 1_000_000
             ),
@@ -165,6 +167,15 @@ def _authority(text: str) -> str:
     if not re.fullmatch(r"https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1)(:\d{1,5})?", text):
         raise SettingsError(f"SCIM_ENTRA_AUTHORITY must look like {DEFAULT_ENTRA_AUTHORITY}: https, and a host alone.")
     return text
+
+
+def _allows_entra_tokens(text: str) -> bool:
+    if text not in ("", "allow"):
+        raise SettingsError(
+            "SCIM_ENTRA_TOKENS must be allow or empty. allow accepts Entra's own tokens (credentials of the kind "
+            "entra), which are for tests: whoever else gets such a token from the customer's Entra can use it here."
+        )
+    return text == "allow"
 
 
 def backup_key(environment: Mapping[str, str]) -> bytes | None:

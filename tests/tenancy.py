@@ -128,6 +128,7 @@ def settings(authority: str = "https://login.microsoftonline.com", **environment
         "SCIM_PUBLIC_BASE_URL": HOST,
         "SCIM_SIGNING_KEY": SIGNING_KEY,
         "SCIM_ENTRA_AUTHORITY": authority,
+        "SCIM_ENTRA_TOKENS": "allow",
         "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
     }
     return Settings.from_environment(usual | environment)

@@ -10,12 +10,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from scim_core.access.audit_trail import Alteration, AuditTrail, Deed
+from scim_core.access.networks import canonical
+from scim_core.access.no_return import Planned, ending, remains, reopened, require_unused
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
 from scim_core.access.token_format import digest, new_identifier, new_secret, new_token
 from scim_core.clock import Clock, instant_text
 from scim_core.ids import UUID
 from scim_core.registry import (
+    MAX_CREDENTIAL_ROWS,
     MAX_CREDENTIALS,
+    Access,
     Credential,
     CredentialKind,
     Gone,
@@ -58,6 +62,7 @@ class Wanted:
     """A credential as the operator describes it. `days` until it expires: None is the kind's usual number, 0 never.
 
     `client_id` adds to a client that exists; `entra_tenant`, `subject`, `audience`, `application` pin Entra's tokens.
+    `access` and `networks` are None for the usual ones: those of the old credential, otherwise write and anywhere.
     """
 
     kind: CredentialKind
@@ -69,6 +74,8 @@ class Wanted:
     audience: str = ""
     application: str = ""
     reusable: bool = False
+    access: Access | None = None
+    networks: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +85,6 @@ class Issued:
     tenant: Tenant
     credential: Credential
     secret: str = field(default="", repr=False)
-
-
-type Planned = tuple[Tenant, Sequence[Deed]]
-"""The tenant as a change wants it, and what is recorded of the change."""
 
 
 class Administration:
@@ -106,14 +109,21 @@ class Administration:
             raise Gone(f"There is no tenant {tenant_id!r}; `tenants list` shows all of them.")
         return found
 
-    async def create_tenant(self, display_name: str, tenant_id: str = "") -> Tenant:
-        """A tenant without credentials. Without a `tenant_id`, the name becomes its id. Raises Refused, Taken."""
+    async def create_tenant(self, display_name: str, tenant_id: str = "", *, reopen: bool = False) -> Tenant:
+        """A tenant without credentials. Without a `tenant_id`, the name becomes its id. Raises Refused, Taken.
+
+        The tenant `default`, once deleted, is created again only with `reopen`: the settings' token opens it then.
+        Else raises NotReopened.
+        """
         name = _line(display_name, "The display name")
         tenant_id = tenant_id or _slug(name)
         if not _TENANT_ID.fullmatch(tenant_id):
             raise Refused("A tenant id has up to 48 lower-case letters and digits, and single hyphens between them.")
         now = self._now()
         created = Tenant(tenant_id, name, now, TenantState.ACTIVE, now)
+        there = await self._registry.load(tenant_id)
+        if reopen or (there is not None and there.deleted):
+            return await self._change(tenant_id, lambda tenant: reopened(tenant, created, agreed=reopen))
 
         async def attempt() -> Alteration[Tenant]:
             return None, created, [Deed("tenant created", "tenants create", tenant_id, None, created)]
@@ -146,6 +156,8 @@ class Administration:
         Raises Gone, Overtaken.
         """
         tenant = await self.tenant(tenant_id)
+        if tenant.deleted:
+            raise Gone(f"The tenant {tenant_id} was deleted on {tenant.deleted[:10]}.")
         if tenant.state is not TenantState.DELETING:
             tenant = await self._change(tenant_id, self._doomed)
         await self._drain(tenant, progress)
@@ -186,6 +198,25 @@ class Administration:
 
         return Issued(await self._change(tenant_id, plan), *made[-1])
 
+    async def change_credential(
+        self, tenant_id: str, credential_id: str, *, access: Access | None, networks: Sequence[str] | None
+    ) -> Credential:
+        """The credential has this access and these networks, everywhere within a minute. None keeps what is there.
+
+        Its access tokens follow: none allows more than the credential. Raises Gone, Refused, NetworkError.
+        """
+        if access is None and networks is None:
+            raise Refused("Say what to change: the access, the networks, or both.")
+        allowed = None if networks is None else canonical(networks)
+
+        def plan(tenant: Tenant) -> Planned:
+            old = _credential_of(tenant, credential_id)
+            new = replace(old, access=access or old.access, networks=old.networks if allowed is None else allowed)
+            deed = Deed("credential changed", f"credentials change {old.kind}", tenant_id, old, new)
+            return tenant.with_credentials(new), [deed]
+
+        return _credential_of(await self._change(tenant_id, plan), credential_id)
+
     async def revoke(self, tenant_id: str, credential_id: str) -> Credential:
         """The credential, and every access token issued for it, is good no longer. Raises Gone, Overtaken."""
 
@@ -214,7 +245,7 @@ class Administration:
     async def _set_state(self, tenant_id: str, state: TenantState, event: str, method: str) -> Tenant:
         def plan(tenant: Tenant) -> Planned:
             if tenant.state is TenantState.DELETING:
-                raise Refused(f"The tenant {tenant_id} is being deleted; `tenants delete` finishes that.")
+                raise Refused(ending(tenant) + ("" if tenant.deleted else " `tenants delete` finishes that."))
             changed = tenant if tenant.state is state else replace(tenant, state=state, since=self._now())
             return changed, [Deed(event, method, tenant_id, tenant, changed)]
 
@@ -227,9 +258,10 @@ class Administration:
         return doomed, [Deed("tenant deletion began", "tenants delete", tenant.id, tenant, doomed)]
 
     async def _forget(self, tenant: Tenant) -> None:
-        async def attempt() -> Alteration[None]:
+        async def attempt() -> Alteration[Tenant | None]:
             there = await self._still_deleting(tenant)
-            return there, None, [Deed("tenant deleted", "tenants delete", tenant.id, there, None)]
+            left = remains(there, self._now())
+            return there, left, [Deed("tenant deleted", "tenants delete", tenant.id, there, left)]
 
         await self._trail.alter(attempt)
 
@@ -245,7 +277,9 @@ class Administration:
 
         async def attempt() -> Alteration[Tenant]:
             before = await self.tenant(tenant_id)
-            return before, *plan(before)
+            after, deeds = plan(before)
+            await require_unused(self._registry, before, after)
+            return before, after, deeds
 
         return await self._trail.alter(attempt)
 
@@ -263,10 +297,11 @@ class Administration:
         A plan that is made again makes another one: the last one is the one that is stored.
         """
         if tenant.state is TenantState.DELETING:
-            raise Refused(f"The tenant {tenant.id} is being deleted.")
-        if len(tenant.credentials) >= MAX_CREDENTIALS:
-            raise Refused(f"A tenant can have {MAX_CREDENTIALS} credentials. Remove the revoked and the expired ones.")
+            raise Refused(ending(tenant))
         credential, secret = self._made(_checked(wanted))
+        rows = len(tenant.credentials) + len(pointers(tenant.with_credentials(credential).credentials)) + 1
+        if len(tenant.credentials) >= MAX_CREDENTIALS or rows > MAX_CREDENTIAL_ROWS:
+            raise Refused(f"A tenant can have {MAX_CREDENTIALS} credentials. Remove the revoked and the expired ones.")
         if wanted.client_id and credential.pointer not in pointers(tenant.credentials):
             raise Refused(
                 f"The tenant {tenant.id} has no client {wanted.client_id!r}. Leave the id out to make a new client."
@@ -291,6 +326,9 @@ class Administration:
             audience=wanted.audience,
             application=wanted.application,
             reusable=wanted.reusable,
+            access=wanted.access or Access.WRITE,
+            networks=canonical(wanted.networks or ()),
+            exclusive=wanted.kind is CredentialKind.FEDERATION,
         ), secret
 
     def _now(self) -> str:
@@ -313,6 +351,8 @@ def _successor(old: Credential, changes: Wanted, now: str) -> Wanted:
     if old.kind in (CredentialKind.FEDERATION, CredentialKind.ENTRA) and not new:
         raise Refused("This credential has no secret to replace. Give the new value that Entra shows.")
     kept = {name: getattr(old, name) for name in pinned} | {"client_id": old.client_id, "reusable": old.reusable}
+    kept |= {"access": changes.access or old.access}
+    kept |= {"networks": tuple(old.networks.split()) if changes.networks is None else changes.networks}
     return Wanted(old.kind, changes.label or old.label, changes.days, **(kept | new))
 
 
@@ -321,8 +361,9 @@ def _checked(wanted: Wanted) -> Wanted:
     if wanted.days is not None and not 0 <= wanted.days <= MAX_DAYS:
         raise Refused(f"A credential expires after 1 to {MAX_DAYS} days. With 0 days it never expires.")
     label = _line(wanted.label, "The label") if wanted.label else ""
+    usual = Wanted(wanted.kind, label, wanted.days, access=wanted.access, networks=wanted.networks)
     if wanted.kind in (CredentialKind.TOKEN, CredentialKind.SECRET):
-        return Wanted(wanted.kind, label, wanted.days, wanted.client_id)
+        return replace(usual, client_id=wanted.client_id)
     tenant, audience = wanted.entra_tenant.lower(), wanted.audience
     if not UUID.fullmatch(tenant):
         raise Refused("The Entra tenant id must be a GUID, as Entra's overview page shows it.")
@@ -337,7 +378,7 @@ def _checked(wanted: Wanted) -> Wanted:
     application = wanted.application.lower() or APPLICATION
     if not UUID.fullmatch(application):
         raise Refused("The application that sends the tokens must be a GUID.")
-    return Wanted(wanted.kind, label, wanted.days, entra_tenant=tenant, audience=audience, application=application)
+    return replace(usual, entra_tenant=tenant, audience=audience, application=application)
 
 
 def _line(text: str, what: str) -> str:

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from scim_core.access.administration import DEFAULT_DAYS, MAX_DAYS
+from scim_core.access.networks import ANYWHERE, MAX_NETWORKS
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
-from scim_core.registry import CredentialKind
+from scim_core.registry import Access, CredentialKind
 from scim_core.storage.maintenance.revocations import Revoked
 
 DEFAULT_KEEP_DAYS = 7
@@ -99,6 +100,11 @@ def _tenants(tenants: argparse.ArgumentParser) -> None:
     create.add_argument("name", help="its display name, such as 'Contoso Ltd'")
     create.add_argument("--id", default="", dest="tenant", help="its id (default: made from the name)")
     create.add_argument("--kind", choices=[*KINDS, "none"], default=str(CredentialKind.TOKEN), help=_KINDS_HELP)
+    create.add_argument(
+        "--reopen",
+        action="store_true",
+        help="create the tenant default again after its deletion: the token of SCIM_TOKEN_SHA256 opens it then",
+    )
     _description(create)
     actions.add_parser("list", help="list all tenants")
     for name, text in (
@@ -134,6 +140,9 @@ def _credentials(credentials: argparse.ArgumentParser) -> None:
         help=f"how long both are good (default: {DEFAULT_KEEP_DAYS})",
     )
     _description(rotate)
+    change = actions.add_parser("change", help="give it another access or other networks, within a minute")
+    _existing(change)
+    _limits(change)
     _existing(actions.add_parser("revoke", help="end it and its access tokens within a minute"))
     _existing(actions.add_parser("remove", help="revoke and forget it"))
 
@@ -143,12 +152,29 @@ def _existing(action: argparse.ArgumentParser) -> None:
     action.add_argument("credential", help="the credential's id")
 
 
+def _limits(action: argparse.ArgumentParser) -> None:
+    action.add_argument(
+        "--access",
+        choices=[str(access) for access in Access],
+        help="what it may do: read is GET and searches (a new one has write, otherwise it stays as it is)",
+    )
+    action.add_argument(
+        "--network",
+        action="append",
+        dest="networks",
+        metavar="CIDR",
+        help=f"a network that it may be used from, such as 192.0.2.0/24; give it up to {MAX_NETWORKS} times, or "
+        f"{ANYWHERE!r} alone (a new one may be used from anywhere, otherwise it stays as it is)",
+    )
+
+
 def _description(action: argparse.ArgumentParser) -> None:
     usual = ", ".join(f"{kind} {days or 'never'}" for kind, days in DEFAULT_DAYS.items())
     action.add_argument("--label", default="", help="your name for it, which logs show")
     action.add_argument(
         "--days", type=int, help=f"days until it expires, at most {MAX_DAYS}, 0 for never (default: {usual})"
     )
+    _limits(action)
     entra = action.add_argument_group("values from Entra, for the kinds federation and entra")
     entra.add_argument("--entra-tenant", default="", metavar="GUID", help="the customer's Entra tenant id")
     entra.add_argument("--subject", default="", help="federation: the Subject on Entra's Connectivity page")

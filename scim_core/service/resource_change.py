@@ -18,7 +18,7 @@ from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.service.address import Address, Outcome
 from scim_core.service.effects import changed
-from scim_core.service.memberships import Memberships, well_formed
+from scim_core.service.memberships import Memberships
 from scim_core.service.unique_values import UniqueValues
 from scim_core.storage.port import NotFound, Storage, VersionConflict
 
@@ -154,7 +154,7 @@ class ResourceChange:
             # The members were read at the same time as the group. They may be older than a large change of the group.
             present = await self._present()
         edits = members.edits(address.id, present)
-        joining = well_formed(address.tenant, edits.add)
+        joining = self._memberships.well_formed(address.tenant, edits.add)
         if self._member_missing:
             joining = await self._memberships.known(address.tenant, joining)
         return present, replace(edits, add=joining)

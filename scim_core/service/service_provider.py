@@ -24,8 +24,8 @@ from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.service.address import Address, Outcome
 from scim_core.service.effects import created
 from scim_core.service.group_snapshots import READER_SECONDS, group_snapshots
-from scim_core.service.ignored_input import log_ignored
-from scim_core.service.memberships import Memberships, no_memberships, well_formed
+from scim_core.service.ignored_input import IgnoredInput
+from scim_core.service.memberships import Memberships, no_memberships
 from scim_core.service.optimistic_retry import OptimisticRetry
 from scim_core.service.resource_change import Requested, ResourceChange
 from scim_core.service.unique_values import UniqueValues
@@ -57,9 +57,11 @@ class ServiceProvider:
         clock: Clock,
         new_id: Callable[[], str],
         pause: Callable[[float], Awaitable[None]],
+        ignored: IgnoredInput,
     ) -> None:
         self._storage = storage
-        self._memberships = Memberships(storage, catalogue)
+        self._memberships = Memberships(storage, catalogue, ignored)
+        self._ignored = ignored
         self._clock = clock
         self._new_id = new_id
         self._retry = OptimisticRetry(pause)
@@ -87,8 +89,10 @@ class ServiceProvider:
             columns=columns(document),
             indexes=resource_type.indexes,
         )
-        log_ignored(tenant, resource_type.name, leniency.ignored)
-        edges = well_formed(tenant, [Membership(resource_id, *member) for member in sorted(members.items())])
+        self._ignored.attributes(tenant, resource_type.name, leniency.ignored)
+        edges = self._memberships.well_formed(
+            tenant, [Membership(resource_id, *member) for member in sorted(members.items())]
+        )
         joining = edges
 
         async def attempt() -> Outcome:
@@ -122,7 +126,7 @@ class ServiceProvider:
         if address.resource_type.has_members:
             members.replace(take_members(address.resource_type, shaped))
         attributes = documents.replacement(address.resource_type, shaped, address.id)
-        log_ignored(address.tenant, address.resource_type.name, leniency.ignored)
+        self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
         return await self._change(
             Requested(address, members, attributes, conditions, atomic=True, memberships=memberships)
         )
@@ -135,7 +139,7 @@ class ServiceProvider:
         leniency = Leniency(address.resource_type)
         members, operations = split(address.resource_type, patch_operations(leniency, payload))
         attributes = documents.modification(address.resource_type, operations, address.id)
-        log_ignored(address.tenant, address.resource_type.name, leniency.ignored)
+        self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
         atomic = attributes is not None or members.needs_present_members
         return await self._change(
             Requested(address, members, attributes, conditions, atomic=atomic, memberships=memberships)

@@ -12,6 +12,7 @@ from scim_core.audit_records import AuditEntry, ChainCheck
 from scim_core.model import IndexEntry, Membership, StoredResource
 from scim_core.registry import (
     MAX_CREDENTIALS,
+    Access,
     Credential,
     CredentialKind,
     Gone,
@@ -96,6 +97,10 @@ async def test_what_was_registered_is_read_back(registry: Registry) -> None:
         subject="s",
         audience="a",
         reusable=True,
+        access=Access.READ,
+        networks="192.0.2.0/24 2001:db8::/32",
+        last_used="2026-11-23",
+        last_source="2001:db8::1",
     )
     there = await created(registry, "contoso", token(), federation)
     assert replace(there, etag="", credentials=()) == tenant()
@@ -159,7 +164,7 @@ async def test_a_change_of_what_is_gone_says_so(registry: Registry) -> None:
         with pytest.raises(Gone):
             await altered(registry, read, after)
     with pytest.raises(Gone):
-        await registry.used("contoso", token().id, "2026-11-23")
+        await registry.used("contoso", token().id, "2026-11-23", "192.0.2.1")
     assert await registry.load("contoso") is None
     assert await registry.find(token().pointer) is None
 
@@ -167,17 +172,17 @@ async def test_a_change_of_what_is_gone_says_so(registry: Registry) -> None:
 async def test_a_credential_can_be_changed_and_marked_as_used(registry: Registry) -> None:
     read = await created(registry, "contoso", token(1), token(2))
     await altered(registry, read, read.with_credentials(replace(read.credentials[0], revoked=NOW)))
-    await registry.used("contoso", token(2).id, "2026-11-24")
+    await registry.used("contoso", token(2).id, "2026-11-24", "192.0.2.1")
     found = {item.id: item for item in (await loaded(registry)).credentials}
     assert found[token(1).id] == replace(token(1), revoked=NOW)
-    assert found[token(2).id] == replace(token(2), last_used="2026-11-24")
+    assert found[token(2).id] == replace(token(2), last_used="2026-11-24", last_source="192.0.2.1")
 
 
 async def test_a_use_that_is_noted_late_does_not_turn_the_day_back(registry: Registry) -> None:
     await created(registry, "contoso", token())
     for day in ("2026-11-24", "2026-11-23"):
-        await registry.used("contoso", token().id, day)
-    assert (await loaded(registry)).credentials == (replace(token(), last_used="2026-11-24"),)
+        await registry.used("contoso", token().id, day, day)
+    assert (await loaded(registry)).credentials == (replace(token(), last_used="2026-11-24", last_source="2026-11-24"),)
 
 
 async def test_a_change_writes_only_the_fields_that_it_changes(registry: TableRegistry) -> None:

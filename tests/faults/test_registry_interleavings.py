@@ -18,7 +18,7 @@ import pytest
 from scim_core.access import audit_trail
 from scim_core.access.administration import Administration, Wanted
 from scim_core.audit_records import Actor, ChainCheck
-from scim_core.registry import CredentialKind, Overtaken, RegistryError, TenantState
+from scim_core.registry import Access, CredentialKind, Overtaken, RegistryError, TenantState
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableRegistry, keys
 from scim_core.storage.tables.keys import REGISTRY, KeyRange
@@ -116,9 +116,12 @@ COMMANDS: dict[str, Command] = {
         TENANT, place.token, timedelta(days=7), of_kind("token", "")
     ),
     "revoke": lambda place, rows: place.administration(rows).revoke(TENANT, place.token),
+    "change": lambda place, rows: place.administration(rows).change_credential(
+        TENANT, place.token, access=Access.READ, networks=["192.0.2.0/24"]
+    ),
     "remove": lambda place, rows: place.administration(rows).remove(TENANT, place.token),
     "remove secret": lambda place, rows: place.administration(rows).remove(TENANT, place.secret),
-    "use": lambda place, rows: TableRegistry(rows).used(TENANT, place.token, DAY),
+    "use": lambda place, rows: TableRegistry(rows).used(TENANT, place.token, DAY, "192.0.2.1"),
 }
 
 
@@ -171,7 +174,9 @@ async def test_a_command_within_another_leaves_what_one_order_of_the_two_leaves(
     assert call > 1
 
 
-@pytest.mark.parametrize("names", [("rotate", "revoke"), ("suspend", "rename"), ("use", "revoke"), ("suspend", "add")])
+@pytest.mark.parametrize(
+    "names", [("rotate", "revoke"), ("suspend", "rename"), ("use", "revoke"), ("suspend", "add"), ("change", "revoke")]
+)
 async def test_a_revocation_and_a_suspension_stay_whatever_runs_at_the_same_time(names: tuple[str, str]) -> None:
     for seed in range(RACES):
         place, chance = await Place.furnished(), Random(seed)

@@ -7,6 +7,9 @@ import re
 import pytest
 
 from infra.checks.bicep import Source, literal, properties, text, walk
+from scim_core.access.audit import AuditEvent
+from scim_core.access.auth_failures import RATE_LIMITED
+from scim_core.counted_log import CountedLog
 from scim_core.log_fields import FieldsInText
 from tests.infra.conftest import INFRA
 from tests.running import ROOT
@@ -93,9 +96,27 @@ async def test_the_fields_that_the_operators_page_asks_for_are_in_the_line_of_a_
 def test_the_texts_of_the_timers_are_what_queries_look_for(sources: dict[str, Source]) -> None:
     looked_for = {start for query in queries(sources) for start in re.findall(r'startswith "([^"]+)"', query)}
 
-    assert looked_for == {"sweep: "}
+    assert looked_for == {"sweep: ", "audit event=rate-limited "}
     assert '"sweep: %s finished, %s left"' in (ROOT / "scim_core" / "endpoint" / "endpoint.py").read_text()
     assert '"backup: %s rows"' in (ROOT / "scim_core" / "storage" / "maintenance" / "backup.py").read_text()
+
+
+def test_the_text_of_a_refusal_is_what_the_alert_counts(
+    sources: dict[str, Source], caplog: pytest.LogCaptureFixture
+) -> None:
+    [query] = [item for item in queries(sources) if "rate-limited" in item]
+    counted = CountedLog(lambda: 0.0)
+    before = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(FieldsInText)
+    try:
+        for _ in range(10):
+            AuditEvent(RATE_LIMITED, "none", "c", tenant="contoso", source="192.0.2.1").note(counted)
+    finally:
+        logging.setLogRecordFactory(before)
+    said = [record.getMessage() for record in caplog.records]
+
+    assert all(text.startswith(captured('startswith "([^"]+)"', query)) for text in said)
+    assert [captured(captured(r'extract\("([^"]+)"', query), text) for text in said] == ["1", "9"]
 
 
 def test_alerts_measure_what_their_rule_reads(sources: dict[str, Source]) -> None:

@@ -120,7 +120,7 @@ async def test_requests_are_answered_from_the_old_place_until_their_instance_has
     for rows in (deployment.old, deployment.whole):
         registry = TableRegistry(rows)
         assert await registry.find(issued.credential.pointer) == "contoso"
-        await registry.used("contoso", issued.credential.id, "2026-11-26")
+        await registry.used("contoso", issued.credential.id, "2026-11-26", "192.0.2.1")
         found = await registry.load("contoso")
         assert found is not None
         assert found.credentials[0].last_used == "2026-11-26"

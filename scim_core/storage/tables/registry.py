@@ -2,14 +2,15 @@
 
 tenant:{id}:                  a tenant
 tenant:{id}:{credential id}   one of its credentials; with the row above, one range read
-pointer:{...}                 the tenant's id, under the text that finds a credential: an insert, so nobody else has it
+pointer:{...}                 the tenant's id, under the text that finds a credential: an insert, so nobody else has it;
+                              of a federation also under its workload identity
 audit:{number}                a record of an administrative change; audit.end: notes the last one (audit_chain.py)
 registry.move:                the registry is on its way to another table, or there (registry_marker.py)
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import batched
 
 from scim_core.audit_records import AuditEntry, NumberedRecord, Position
@@ -31,6 +32,16 @@ credential's use is noted again because the credential has changed in between.""
 _ROW_KEY = "PartitionKey,RowKey"
 
 
+@dataclass(frozen=True, slots=True)
+class _Pointers:
+    """The keys of the pointers' rows: a long pointer is cut in its key."""
+
+    row_keys: frozenset[str]
+
+    def __contains__(self, pointer: object) -> bool:
+        return isinstance(pointer, str) and keys.pointer(pointer) in self.row_keys
+
+
 class TableRegistry:
     """All of the registry port. It belongs to the event loop that uses it first; `close` it there."""
 
@@ -42,19 +53,26 @@ class TableRegistry:
         row = await self.rows.get(REGISTRY, keys.pointer(pointer))
         return row.properties["tenant"] if row else None
 
+    async def pointers(self) -> Container[str]:
+        """See TenantSource.pointers."""
+        pages = read_pages(self.rows, REGISTRY, keys.of_kind("pointer"), select=_ROW_KEY)
+        return _Pointers(frozenset([row.properties["RowKey"] async for rows in pages for row in rows]))
+
     async def load(self, tenant_id: str) -> Tenant | None:
         """See TenantSource.load."""
         found = [tenant async for tenant in self._read(keys.registered(tenant_id))]
         return found[0] if found else None
 
-    async def used(self, tenant_id: str, credential_id: str, day: str) -> None:
+    async def used(self, tenant_id: str, credential_id: str, day: str, source: str) -> None:
         """See TenantSource.used."""
         for _ in range(MAX_ATTEMPTS):
             row = await self.rows.get(REGISTRY, keys.credential(tenant_id, credential_id))
             if row is None:
                 raise Gone("The credential is not registered (any more).")
             before = to_credential(row)
-            operations = amendment(tenant_id, before, replace(before, last_used=max(before.last_used, day)))
+            if before.last_used > day:
+                return
+            operations = amendment(tenant_id, before, replace(before, last_used=day, last_source=source))
             if not operations:
                 return
             with suppress(Overtaken):

@@ -10,6 +10,7 @@ from typing import Any
 
 from scim_core.model import Column
 from scim_core.registry import (
+    Access,
     Credential,
     CredentialKind,
     Tenant,
@@ -51,6 +52,7 @@ def to_tenant(row: Row) -> Tenant:
         created=found["created"],
         state=TenantState(found["state"]),
         since=found["since"],
+        deleted=found.get("deleted", ""),
         etag=row.etag,
     )
 
@@ -58,7 +60,9 @@ def to_tenant(row: Row) -> Tenant:
 def to_credential(row: Row) -> Credential:
     """The credential of its row. A row of an older version may lack some of the fields."""
     named = {item.name: row.properties[item.name] for item in fields(Credential) if item.name in row.properties}
-    return Credential(**named | {"kind": CredentialKind(named["kind"]), "etag": row.etag})
+    # Rows of version 0.2 have no access: they may write. A value of a later version allows no more than reading.
+    access = Access.WRITE if named.get("access", Access.WRITE) == Access.WRITE else Access.READ
+    return Credential(**named | {"kind": CredentialKind(named["kind"]), "access": access, "etag": row.etag})
 
 
 def _of_tenant(before: Tenant | None, after: Tenant | None) -> Iterator[RowOperation]:
