@@ -16,7 +16,7 @@ from scim_core.protocol.json_text import check_text
 from scim_core.protocol.patch_cost import document_units, patch_units
 from scim_core.protocol.patch_operations import PatchOperation
 from scim_core.protocol.representation import check_required, to_document, to_model
-from scim_core.protocol.schemas import POLICY, ResourceType
+from scim_core.protocol.schemas import COMMON, POLICY, ResourceType
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,19 @@ def modification(
         return _document(resource_type, model, resource_id)
 
     return DocumentChange(partial(patch_units, operations), patched)
+
+
+def changed_attributes(resource_type: ResourceType, before: Json, after: Json) -> tuple[str, ...]:
+    """The names of the attributes whose values differ, as the schemas spell them; those of an extension after its URN.
+
+    Members are no part of a document. A name that no schema has is left out.
+    """
+    core = {"externalid": COMMON["externalid"], **resource_type.attributes}
+    changed = [item.name for item in core.values() if before.get(item.name) != after.get(item.name)]
+    for urn, attributes in resource_type.extensions.items():
+        old, new = before.get(urn, {}), after.get(urn, {})
+        changed += [f"{urn}:{item.name}" for item in attributes.values() if old.get(item.name) != new.get(item.name)]
+    return tuple(changed)
 
 
 def _document(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:
