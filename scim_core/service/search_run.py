@@ -164,6 +164,8 @@ class SearchRun:
     async def _matching(self, resources: Sequence[StoredResource]) -> list[StoredResource]:
         if self.plan.exact or self.filter is None:
             return list(resources)
+        assert self._test is not None  # noqa: S101 -- there is a filter
+        self._test.require(resources)
         if not self.plan.reads_memberships:
             return [resource for resource in resources if await self._matches(resource, ())]
         if self.resource_type.has_members:
