@@ -3,8 +3,8 @@
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 from scim2_models import (
@@ -14,6 +14,7 @@ from scim2_models import (
     TooManyException,
 )
 
+from scim_core.counted_log import CountedLog
 from scim_core.endpoint.error_responses import MEDIA_TYPE
 from scim_core.endpoint.rendering import encoded, json_response, list_response, rendered
 from scim_core.endpoint.routes import Target
@@ -95,7 +96,14 @@ class Handlers:
     """Runs the handler of a route. Each name in the route table is a method here."""
 
     def __init__(
-        self, catalogue: Catalogue, provider: ServiceProvider, search: Search, storage: Storage, *, version: str
+        self,
+        catalogue: Catalogue,
+        provider: ServiceProvider,
+        search: Search,
+        storage: Storage,
+        *,
+        version: str,
+        counted: CountedLog,
     ) -> None:
         self._catalogue = catalogue
         self._provider = provider
@@ -103,6 +111,7 @@ class Handlers:
         self._storage = storage
         self._discovery = Discovery(catalogue)
         self._version = version
+        self._counted = counted
 
     async def run(self, call: Call) -> ScimResponse:
         """The answer to the call. Raises what its handler raises."""
@@ -150,8 +159,9 @@ class Handlers:
         if not is_group:
             return await _resource(200, call, outcome, call.projection)
         if not chosen:
-            return ScimResponse(204, {"ETag": entity_tag(outcome.stored.version)})
-        return await _resource(200, call, await self._shown(call), call.projection)
+            return ScimResponse(204, {"ETag": entity_tag(outcome.stored.version)}, effect=outcome.effect)
+        changed = await self._shown(call)
+        return await _resource(200, call, replace(changed, effect=outcome.effect), call.projection)
 
     async def _shown(self, call: Call) -> Outcome:
         """The resource that the path names, with the memberships that the answer shows."""
@@ -163,8 +173,8 @@ class Handlers:
 
     async def delete(self, call: Call) -> ScimResponse:
         """DELETE (RFC 7644 section 3.6)."""
-        await self._provider.delete(call.address, call.conditions)
-        return ScimResponse(204)
+        effect = await self._provider.delete(call.address, call.conditions)
+        return ScimResponse(204, effect=effect)
 
     async def search(self, call: Call) -> ScimResponse:
         """GET of a resource type's endpoint (RFC 7644 section 3.4.2)."""
@@ -213,7 +223,7 @@ class Handlers:
             await self._storage.ping()
             answers = True
         except StorageError as error:
-            log.warning("the storage does not answer", exc_info=error)
+            self._counted.note(("the storage does not answer", str(error)), "", partial(_unanswered, error))
             answers = False
         body = {"status": "ok" if answers else "degraded", "version": self._version, "storageAnswers": answers}
         return ScimResponse(200, {"Content-Type": "application/json"}, json.dumps(body).encode())
@@ -240,6 +250,10 @@ class Handlers:
         return found
 
 
+def _unanswered(error: StorageError, count: int, _: str) -> None:
+    log.warning("the storage does not answer", exc_info=error, extra={"count": count})
+
+
 def _discovered(call: Call, resources: list[Json]) -> ScimResponse:
     """A discovery list. Paging, sorting and projection are ignored (RFC 7644 section 4)."""
     _refuse_filter(call)
@@ -255,4 +269,4 @@ def _refuse_filter(call: Call) -> None:
 async def _resource(status: int, call: Call, outcome: Outcome, chosen: Projection, **headers: str) -> ScimResponse:
     content = await rendered(call.work, call.renderer, call.resource_type, outcome, chosen)
     headers["ETag"] = entity_tag(outcome.stored.version)
-    return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **headers}, content)
+    return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **headers}, content, effect=outcome.effect)
