@@ -20,6 +20,7 @@ from scim_core.endpoint.rendering import encoded, json_response, list_response, 
 from scim_core.endpoint.routes import Target
 from scim_core.messages import ScimResponse
 from scim_core.model import Json, StoredResource
+from scim_core.protocol.costs import read_units
 from scim_core.protocol.discovery import Discovery
 from scim_core.protocol.json_outline import BodyForm
 from scim_core.protocol.preconditions import Preconditions
@@ -181,7 +182,9 @@ class Handlers:
         """The resource that the path names, with the memberships that the answer shows."""
         if call.shows_memberships and call.resource_type.has_members:
             await call.work.expect_much()
-        return await self._provider.get(call.address, memberships=call.shows_memberships)
+        outcome = await self._provider.get(call.address, memberships=call.shows_memberships)
+        await call.work.conclude(read_units(len(outcome.memberships)))
+        return outcome
 
     async def delete(self, call: Call) -> ScimResponse:
         """DELETE (RFC 7644 section 3.6)."""

@@ -25,6 +25,11 @@ class FilterTest:
         self._cost = FilterCost(scim_filter.ast)
         self._parts: dict[str, tuple[ScimFilter[Any], FilterCost]] = {}
 
+    def require(self, portion: Sequence[StoredResource]) -> None:
+        """Raises TooMuchWork when testing these resources, without memberships, is beyond the budget."""
+        units = sum(model_units(stored.document, 0) + _units(self._cost, stored, ()) for stored in portion)
+        self._work.require(units, WHAT)
+
     async def matches(
         self, stored: StoredResource, memberships: Sequence[Membership], model: Callable[[], Resource[Any]]
     ) -> bool:
