@@ -140,6 +140,7 @@ async def directory() -> Directory:
     return Directory(rows, {"user": users[0]["id"], "rich": rich["id"], "group": group["id"]}, stored)
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of a request, which is megabytes long
 @settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
