@@ -35,8 +35,8 @@ UNITS_OF_A_BYTE = 5
 STORED_BYTES_OF_A_UNIT = 1_000
 """Bytes of stored resources that each byte of a request may be compared with in one unit."""
 
-LONGEST_STEP = 2_600
-"""Units of what is computed without a turn in between: a body without its members, or one resource."""
+LONGEST_STEP = 3_400
+"""Units of what is computed without a turn in between: a body without its members, a sortBy of 8 KiB, one resource."""
 
 VALUES_OF = {"active": True, "proxyAddresses": ["x"]}
 """Values of attributes that are no texts."""
