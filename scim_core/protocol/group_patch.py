@@ -15,7 +15,7 @@ from scim_core.model import Json, Membership, MembershipEdits
 from scim_core.protocol.leniency import UNASSIGNED
 from scim_core.protocol.limits import MAX_MEMBER_COMPARISONS, MAX_MEMBERS, at_most, comparisons
 from scim_core.protocol.patch_operations import AttributeTarget, PatchOperation
-from scim_core.protocol.schemas import ResourceType
+from scim_core.protocol.schemas import COMPARISON, ResourceType
 
 MEMBERS = "members"
 
@@ -95,7 +95,8 @@ class MembershipPatch:
 def _matches_any(conditions: Sequence[ScimFilter[Any]], membership: Membership) -> bool:
     member = {"value": membership.member_id, "type": membership.member_type}
     group = conditions[0].models[0].model_validate({MEMBERS: [member]})
-    return any(condition.match(group) for condition in conditions)
+    with COMPARISON:
+        return any(condition.match(group) for condition in conditions)
 
 
 def split(

@@ -220,8 +220,7 @@ class _Planner(FilterVisitor[QueryPlan]):
             ours = (indexed.binding.model, indexed.binding.field_name, indexed.binding.sub_field_name)
             same = ours == (binding.model, binding.field_name, binding.sub_field_name)
             if same and indexed.index in self.complete:
-                entry = IndexEntry(indexed.name, binding.comparable(value), indexed.unique)
-                return QueryPlan(ByIndex(entry, prefix), exact=not prefix)
+                return QueryPlan(ByIndex(indexed.entry(value), prefix), exact=not prefix)
         return _SCAN
 
 

@@ -17,7 +17,7 @@ from scim_core.clock import Clock
 from scim_core.ids import is_id
 from scim_core.model import GROUP, Membership, StoredResource
 from scim_core.protocol.representation import Renderer, to_comparable
-from scim_core.protocol.schemas import ResourceType
+from scim_core.protocol.schemas import COMPARISON, ResourceType
 from scim_core.service.group_snapshots import group_snapshots
 from scim_core.service.lookups import look_up, require_few
 from scim_core.service.page_positions import PagePositions, position_key
@@ -94,7 +94,8 @@ class Search:
             for resource in await run.matches():
                 stored[resource.id] = resource
                 models.append(to_comparable(resource_type, renderer.full(resource_type, resource, ())))
-        return [stored[str(model.id)] for model in sort.sort(models)]
+        with COMPARISON:
+            return [stored[str(model.id)] for model in sort.sort(models)]
 
     async def with_memberships(self, tenant: str, resources: Sequence[StoredResource]) -> Found:
         """These resources with the memberships that they show. Groups are as they are now, without deleted ones."""
@@ -358,4 +359,5 @@ class _Run:
     def _test(self, resource: StoredResource, memberships: Sequence[Membership]) -> bool:
         assert self.filter is not None  # noqa: S101 -- only called with a filter
         representation = self.renderer.full(self.resource_type, resource, memberships)
-        return self.filter.match(to_comparable(self.resource_type, representation))
+        with COMPARISON:
+            return self.filter.match(to_comparable(self.resource_type, representation))
