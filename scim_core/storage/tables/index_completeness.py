@@ -105,14 +105,16 @@ class Completeness:
 
         A resource with the first indexes only, now and before, costs no read. Raises StorageBusy when it has to wait.
         """
-        kept = frozenset(index.name for index in resource.indexes - FIRST_INDEXES)
-        kept_so_far = ReadState.of(resource).indexed if resource.etag else frozenset[str]()
-        if resource.resource_type in FIRST_TYPES and not (kept | kept_so_far) - {names_of(resource.resource_type).name}:
+        names = names_of(resource.resource_type).name  # kept, or looked after by `admin reindex`: never given up here
+        kept = frozenset(index.name for index in resource.indexes - FIRST_INDEXES) - {names}
+        kept_so_far = ReadState.of(resource).indexed - {names} if resource.etag else frozenset[str]()
+        if resource.resource_type in FIRST_TYPES and not kept and not kept_so_far:
             return
         name = resource.resource_type
         record = await self._record(rows, tenant)
         if name not in record.types:
-            record = await self._entered(rows, tenant, record, name, kept - {names_of(name).name})
+            record = await self._entered(rows, tenant, record, name, kept)
+        kept |= {names}
         if record.of(name).named(IndexState.BUILDING, IndexState.COMPLETE) - kept:
             record = await self._without(
                 rows,

@@ -1,7 +1,7 @@
 """The keys of one index entry: that of today, and those that version 0.2 gives to equal values. Pure.
 
-Version 0.2 finds a value by its key in lower case, and keeps it unique by that. While it may still have stored a name, a
-value has rows under several keys, and is looked up under several. docs/adr/0029 says why that suffices.
+Version 0.2 finds a value by its key in lower case, and keeps it unique by that. While there may be names that it has
+stored, a value has rows under several keys, and is looked up under several. docs/adr/0029 says why that suffices.
 """
 
 from collections.abc import Collection, Iterable
@@ -14,7 +14,7 @@ from scim_core.storage.tables import keys
 from scim_core.storage.tables.service_limits import MAX_INDEX_ROWS
 
 
-class Form(StrEnum):
+class NameForm(StrEnum):
     """Which keys the values of a resource have. A value of one form has one key in each of these."""
 
     FORMER = "former"
@@ -50,22 +50,23 @@ def looked_up(entry: IndexEntry) -> frozenset[IndexEntry]:
     return _under(entry, {entry.key, entry.former, *former_spellings(entry.key)})
 
 
-def required(entry: IndexEntry, form: Form) -> frozenset[IndexEntry]:
+def required(entry: IndexEntry, form: NameForm) -> frozenset[IndexEntry]:
     """The entries that a stored value must have in this form."""
     if entry.former is None:
         return frozenset({entry})
-    in_form = {Form.FORMER: {entry.former}, Form.BOTH: {entry.key, entry.former}, Form.FOLDED: {entry.key}}
+    in_form = {NameForm.FORMER: {entry.former}, NameForm.BOTH: {entry.key, entry.former}, NameForm.FOLDED: {entry.key}}
     return _under(entry, in_form[form])
 
 
-def allowed(entry: IndexEntry, form: Form) -> frozenset[IndexEntry]:
+def allowed(entry: IndexEntry, form: NameForm) -> frozenset[IndexEntry]:
     """The entries that a stored value may have in this form."""
-    return required(entry, form) if form is Form.FOLDED else claimed(entry)
+    return required(entry, form) if form is NameForm.FOLDED else claimed(entry)
 
 
 def is_held(resource: StoredResource, entry: IndexEntry, listed: Collection[str]) -> bool:
     """Whether the resource, which lists these index rows, has had this value before."""
-    return all(keys.index(resource.resource_type, item, resource.id) in listed for item in required(entry, Form.FORMER))
+    former = required(entry, NameForm.FORMER)
+    return all(keys.index(resource.resource_type, item, resource.id) in listed for item in former)
 
 
 def resolved(resource: StoredResource, listed: Collection[str], *, folded: bool) -> StoredResource:
@@ -77,7 +78,7 @@ def resolved(resource: StoredResource, listed: Collection[str], *, folded: bool)
     """
     by_entry = {entry: _rows_of(resource, entry, listed, folded=folded) for entry in resource.index}
     if len(frozenset[IndexEntry]().union(*by_entry.values())) > MAX_INDEX_ROWS and not folded:
-        by_entry |= {entry: required(entry, Form.FORMER) for entry in resource.index if not entry.unique}
+        by_entry |= {entry: required(entry, NameForm.FORMER) for entry in resource.index if not entry.unique}
     index = frozenset[IndexEntry]().union(*by_entry.values())
     is_new = {entry.value for entry in resource.index} <= {entry.value for entry in index}
     names = {names_of(resource.resource_type)} if resource.indexes and is_new else frozenset[Index]()
@@ -89,7 +90,7 @@ def _rows_of(
 ) -> frozenset[IndexEntry]:
     if entry.former is None:
         return frozenset({entry})
-    new = required(entry, Form.FOLDED)
+    new = required(entry, NameForm.FOLDED)
     has_new = all(keys.index(resource.resource_type, item, resource.id) in listed for item in new)
     if folded and (has_new or not is_held(resource, entry, listed)):
         return new

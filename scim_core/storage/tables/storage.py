@@ -26,7 +26,7 @@ from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing, U
 from scim_core.storage.tables.index_completeness import Completeness
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.large_change import LargeChange, deleting, editing
-from scim_core.storage.tables.name_forms import Form
+from scim_core.storage.tables.name_forms import NameForm
 from scim_core.storage.tables.reading import ID, read_memberships, read_range, side_by_side
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
@@ -92,7 +92,7 @@ class TableStorage:
         if entry.former is None:
             return await self._find(tenant, resource_type, entry, prefix=prefix, limit=limit)
         folded = await self._completeness.has_names(self.rows, tenant, resource_type)
-        entries = name_forms.required(entry, Form.FOLDED) if folded else name_forms.looked_up(entry)
+        entries = name_forms.required(entry, NameForm.FOLDED) if folded else name_forms.looked_up(entry)
         found = await side_by_side(
             self._find(tenant, resource_type, item, prefix=prefix, limit=limit) for item in entries
         )
