@@ -24,13 +24,17 @@ _DIFFERENT = re.compile(
 """Letters of which the key of version 0.2 may differ, or the key of an equal text may. A test holds it to Unicode."""
 
 
+_ALPHABETS = 0x2000
+"""Nearly all letters with a case, and all that are written beside them, lie below."""
+
+
 class _Folds(dict[int, str]):
-    """Code point -> what stands for it. Filled as letters are met, with those that change: some 1,450."""
+    """Code point -> what stands for it. Filled as letters are met: those of alphabets, others if they change."""
 
     def __missing__(self, point: int) -> str:
         character = chr(point)
         found = _EXCEPTIONS.get(point) or _simple(character)
-        if found != character:
+        if found != character or point < _ALPHABETS:
             self[point] = found
         return found
 
@@ -46,8 +50,8 @@ _FOLDS = _Folds()
 
 def folded(text: str) -> str:
     """What stands for the text in comparisons: equal for texts that are one. It stands for itself, too."""
-    if text.isascii():
-        return text.lower()
+    if has_one_form(text):
+        return former(text)
     return normalize("NFC", normalize("NFC", text).translate(_FOLDS))
 
 
@@ -58,7 +62,7 @@ def exact(text: str) -> str:
 
 def former(text: str) -> str:
     """The key that version 0.2 gives this text: lower case, in which a capital sigma becomes one of two letters."""
-    return normalize("NFC", normalize("NFC", text).lower())
+    return text.lower() if text.isascii() else normalize("NFC", normalize("NFC", text).lower())
 
 
 def has_one_form(text: str) -> bool:

@@ -13,7 +13,7 @@ from scim2_models import Context, PatchOp, Resource
 from scim_core.comparison import has_one_form
 from scim_core.model import Json
 from scim_core.protocol.names import check_names
-from scim_core.protocol.patch_operations import PatchOperation
+from scim_core.protocol.patch_operations import ExtensionTarget, PatchOperation
 from scim_core.protocol.representation import check_required, to_document, to_model
 from scim_core.protocol.schemas import COMPARISON, POLICY, ResourceType
 from scim_core.protocol.strict_json import check_text
@@ -60,11 +60,12 @@ def modification(
     patch_type: Any = PatchOp[resource_type.model]  # type: ignore[name-defined]
     message = {"schemas": [str(patch_type.__schema__)], "Operations": [item.to_json() for item in operations]}
     patch = patch_type.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
-    alike = _compares_alike(message)
+    compares = any(map(_compares, operations))
+    plain = _is_plain(message)
 
     def patched(document: Json) -> Json:
         model = to_model(resource_type, document)
-        patch.patch(model, scim_policy=POLICY if alike and _compares_alike(document) else COMPARISON)
+        patch.patch(model, scim_policy=COMPARISON if compares and not (plain and _is_plain(document)) else POLICY)
         after = _document(resource_type, model, resource_id)
         check_names(resource_type, after, document)
         return after
@@ -72,7 +73,15 @@ def modification(
     return patched
 
 
-def _compares_alike(texts: Json) -> bool:
+def _compares(operation: PatchOperation) -> bool:
+    """Whether the operation looks for a value among others."""
+    target = operation.target
+    if isinstance(target, ExtensionTarget) or target.value_filter is not None:
+        return True
+    return target.attribute.multi_valued and operation.op != "replace"
+
+
+def _is_plain(texts: Json) -> bool:
     """Whether these texts compare alike under POLICY and COMPARISON. Nearly all do, and POLICY is much quicker."""
     return has_one_form(json.dumps(texts, ensure_ascii=False))
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_core.comparison import FORMER_SIGMAS, folded, former, former_spellings, has_one_form
+from scim_core.comparison import _FOLDS, FORMER_SIGMAS, folded, former, former_spellings, has_one_form
 
 # ruff: noqa: RUF001 -- letters that look alike are what it is about
 
@@ -35,7 +35,7 @@ def test_two_letters_are_one_exactly_if_unicode_folds_them_to_the_same() -> None
         if len(composed) == 1 and composed != "\u0345":  # COMBINING GREEK YPOGEGRAMMENI composes: docs/adr/0029
             by_full_folding.setdefault(composed.casefold(), set()).add(folded(letter))
     assert [forms for forms in by_full_folding.values() if len(forms) > 1] == []
-    one_for_several = {}
+    one_for_several: dict[str, set[str]] = {}
     for full, [form] in by_full_folding.items():
         one_for_several.setdefault(form, set()).add(full)
     assert {form for form, fulls in one_for_several.items() if len(fulls) > 1} == set()
@@ -57,10 +57,11 @@ def test_texts_that_version_0_2_took_for_one_are_one(text: str) -> None:
     assert folded(former(text)) == folded(text)
 
 
-@given(texts)
-def test_a_text_of_one_form_has_the_key_of_version_0_2(text: str) -> None:
-    if has_one_form(text):
-        assert former(text) == folded(text)
+def test_letters_of_one_form_are_folded_as_version_0_2_makes_them_small() -> None:
+    """So a text of such letters is, too: of all letters only the capital sigma becomes small by those around it."""
+    plain = [unicodedata.normalize("NFC", letter) for letter in EVERY if has_one_form(letter)]
+    assert [letters for letters in plain if letters.translate(_FOLDS) != letters.lower()] == []
+    assert [letters for letters in plain if not has_one_form(letters)] == []
 
 
 def test_letters_of_one_form_have_one_key_in_version_0_2() -> None:
