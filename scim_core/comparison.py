@@ -7,9 +7,9 @@ import re
 from itertools import product
 from unicodedata import normalize
 
-FORMER_SIGMAS = 5
-"""So many sigmas of a name are looked for in both their small forms: at most 32 keys of version 0.2. A name with
-more of them is looked for as sent, and as its capitals would be stored.
+FORMER_SIGMAS = 3
+"""So many sigmas of a name are looked for in both their small forms: at most 9 reads for one name in a filter. A name
+with more of them is looked for as sent, and as its capitals would be stored.
 """
 
 _SIGMA, _FINAL_SIGMA = "\u03c3", "\u03c2"
@@ -25,7 +25,7 @@ _DIFFERENT = re.compile(
 
 
 _ALPHABETS = 0x2000
-"""Nearly all letters with a case, and all that are written beside them, lie below."""
+"""Nearly all letters with a case lie below, and most of what stands between them."""
 
 
 class _Folds(dict[int, str]):

@@ -328,6 +328,35 @@ class Between(WrappedRows):
         return await super()._made(kind, about, call, repeatable=repeatable)
 
 
+async def test_at_every_moment_of_a_reindex_the_names_are_found_and_taken(rollout: Rollout) -> None:
+    for number in itertools.count(1):
+        rows = MemoryRows()
+        run = Rollout(rows, rollout.folder, rollout.plans)
+        user = await run.instance(second=True).client.user(CAPITALS)
+        remembering = run.instance()
+        await remembering.client.names(by_name(SMALL))
+
+        async def happens(run: Rollout = run, remembering: Instance = remembering, user: Json = user) -> None:
+            for instance in (remembering, run.instance()):
+                for name in SPELLINGS:
+                    assert await instance.client.names(by_name(name)) == [CAPITALS]
+                    assert await created(instance, name) == 409
+                changed = await instance.client.patch(path(user), replace("title", f"title {id(instance)}"))
+                assert changed.status == 200
+            assert await created(remembering, "ΣΟΦΟΣ") in (201, 409)
+
+        between = Between(rows, number, happens)
+        done = await run.reindexed(run.instance(rows=between))
+        if between.calls < number:
+            break
+        assert done.is_complete
+        await happens()
+        for name in ("ΣΟΦΟΣ", "σοφοσ", "σοφος"):
+            assert await run.instance().client.names(by_name(name)) == ["ΣΟΦΟΣ"]
+            assert await created(run.instance(), name) == 409
+        assert await run.findings(remembering.declared) == []
+
+
 @pytest.mark.parametrize(("mine", "others"), PAIRS)
 @pytest.mark.parametrize("second", [False, True], ids=["this version", "version 0.2"])
 async def test_whatever_comes_between_of_two_equal_names_one_is_created(
