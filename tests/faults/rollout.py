@@ -31,6 +31,7 @@ from scim_core.storage.tables import TableStorage
 from scim_core.storage.tables.entities import ReadState
 from scim_core.storage.tables.index_completeness import Completeness, read_record
 from scim_core.storage.tables.index_record import IndexRecord, IndexState
+from scim_core.storage.tables.names import Names
 from scim_core.storage.tables.rows import Rows
 from tests.scim import Client, Clock, Json, attribute, endpoint_over, schema_files
 
@@ -87,21 +88,25 @@ class SecondCompleteness(Completeness):
             raise StorageBusy("An index is being given up.", int((until - now).total_seconds()) + 1)
 
 
+class SecondNames(Names):
+    """Version 0.2 knows only the keys in lower case, and looks for one of them."""
+
+    async def resolved(self, rows: Rows, tenant: str, resource: StoredResource) -> StoredResource:
+        del rows, tenant
+        return replace(resource, index=frozenset(map(_in_lower_case, resource.index)))
+
+    async def looked_up(self, rows: Rows, tenant: str, resource_type: str, entry: IndexEntry) -> frozenset[IndexEntry]:
+        del rows, tenant, resource_type
+        return frozenset({_in_lower_case(entry)})
+
+
 class SecondStorage(TableStorage):
-    """The storage of version 0.2: it knows only the keys in lower case, and looks for one of them."""
+    """The storage of version 0.2."""
 
     def __init__(self, rows: Rows, clock: Clock) -> None:
         super().__init__(rows, clock)
         self._completeness = SecondCompleteness(clock)
-
-    async def _named(self, tenant: str, resource: StoredResource) -> StoredResource:
-        del tenant
-        return replace(resource, index=frozenset(map(_in_lower_case, resource.index)))
-
-    async def find(
-        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
-    ) -> list[str]:
-        return await super().find(tenant, resource_type, _in_lower_case(entry), prefix=prefix, limit=limit)
+        self._names = SecondNames(self._completeness)
 
 
 def _in_lower_case(entry: IndexEntry) -> IndexEntry:

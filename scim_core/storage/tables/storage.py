@@ -19,14 +19,14 @@ from scim_core.storage.port import (
     UniquenessConflict,
     VersionConflict,
 )
-from scim_core.storage.tables import changes, entities, keys, large_change_runner, name_forms, reading
+from scim_core.storage.tables import changes, entities, keys, large_change_runner, reading
 from scim_core.storage.tables.changes import Change
 from scim_core.storage.tables.entities import ReadState
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing, Unanswered
 from scim_core.storage.tables.index_completeness import Completeness
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.large_change import LargeChange, deleting, editing
-from scim_core.storage.tables.name_forms import NameForm
+from scim_core.storage.tables.names import Names
 from scim_core.storage.tables.reading import ID, read_memberships, read_range, side_by_side
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
@@ -52,10 +52,11 @@ class TableStorage:
     def __init__(self, rows: Rows, clock: Clock = utc_now) -> None:
         self.rows = rows
         self._completeness = Completeness(clock)
+        self._names = Names(self._completeness)
 
     async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
         """See Storage.create."""
-        resource = await self._named(tenant, resource)
+        resource = await self._names.resolved(self.rows, tenant, resource)
         require_index_rows(len(resource.index))
         await self._completeness.permit_write(self.rows, tenant, resource)
         change = changes.creation(resource, members, _new_change_id())
@@ -89,10 +90,7 @@ class TableStorage:
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
     ) -> list[str]:
         """See Storage.find."""
-        if entry.former is None:
-            return await self._find(tenant, resource_type, entry, prefix=prefix, limit=limit)
-        folded = await self._completeness.has_names(self.rows, tenant, resource_type)
-        entries = name_forms.required(entry, NameForm.FOLDED) if folded else name_forms.looked_up(entry)
+        entries = await self._names.looked_up(self.rows, tenant, resource_type, entry)
         found = await side_by_side(
             self._find(tenant, resource_type, item, prefix=prefix, limit=limit) for item in entries
         )
@@ -148,7 +146,7 @@ class TableStorage:
 
     async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS) -> None:
         """See Storage.update."""
-        resource = await self._named(tenant, resource)
+        resource = await self._names.resolved(self.rows, tenant, resource)
         require_index_rows(len(resource.index), len(ReadState.of(resource).index_keys))
         await self._completeness.permit_write(self.rows, tenant, resource)
         await self._edit(tenant, changes.update(resource, edits, _new_change_id()))
@@ -236,31 +234,6 @@ class TableStorage:
     async def close(self) -> None:
         """See Storage.close."""
         await self.rows.close()
-
-    async def _named(self, tenant: str, resource: StoredResource) -> StoredResource:
-        """The resource with an entry for each of its index rows. Raises UniquenessConflict.
-
-        Nearly every value has one key, and costs no read. The others are looked for under the keys of version 0.2.
-        """
-        listed = ReadState.of(resource).index_keys if resource.etag else frozenset[str]()
-        several = [entry for entry in resource.index if entry.former is not None]
-        folded = bool(several) and await self._completeness.has_names(self.rows, tenant, resource.resource_type)
-        if not folded:
-            new = [item for item in several if item.unique and not name_forms.is_held(resource, item, listed)]
-            await self._require_free(tenant, resource, new)
-        return name_forms.resolved(resource, listed, folded=folded)
-
-    async def _require_free(self, tenant: str, resource: StoredResource, entries: Sequence[IndexEntry]) -> None:
-        """Raises UniquenessConflict when another resource has a value that is equal to one of these."""
-        attributes = {
-            keys.unique_index(resource.resource_type, item): item.attribute
-            for entry in entries
-            for item in name_forms.looked_up(entry)
-        }
-        found = await side_by_side(self.rows.get(tenant, key, select=ID) for key in attributes)
-        for attribute, row in zip(attributes.values(), found, strict=True):
-            if row is not None and row.properties[ID] != resource.id:
-                raise UniquenessConflict(attribute)
 
     async def _edit(self, tenant: str, change: Change) -> None:
         """The change has happened. Removals that others have made already are left out."""
