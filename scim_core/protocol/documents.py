@@ -15,7 +15,7 @@ from scim_core.model import Json
 from scim_core.protocol.names import check_names
 from scim_core.protocol.patch_operations import ExtensionTarget, PatchOperation
 from scim_core.protocol.representation import check_required, to_document, to_model
-from scim_core.protocol.schemas import COMPARISON, POLICY, ResourceType
+from scim_core.protocol.schemas import COMMON, COMPARISON, POLICY, ResourceType
 from scim_core.protocol.strict_json import check_text
 
 type DocumentChange = Callable[[Json], Json]
@@ -84,6 +84,19 @@ def _compares(operation: PatchOperation) -> bool:
 def _is_plain(texts: Json) -> bool:
     """Whether these texts compare alike under POLICY and COMPARISON. Nearly all do, and POLICY is much quicker."""
     return has_one_form(json.dumps(texts, ensure_ascii=False))
+
+
+def changed_attributes(resource_type: ResourceType, before: Json, after: Json) -> tuple[str, ...]:
+    """The names of the attributes whose values differ, as the schemas spell them; those of an extension after its URN.
+
+    Members are no part of a document. A name that no schema has is left out.
+    """
+    core = {"externalid": COMMON["externalid"], **resource_type.attributes}
+    changed = [item.name for item in core.values() if before.get(item.name) != after.get(item.name)]
+    for urn, attributes in resource_type.extensions.items():
+        old, new = before.get(urn, {}), after.get(urn, {})
+        changed += [f"{urn}:{item.name}" for item in attributes.values() if old.get(item.name) != new.get(item.name)]
+    return tuple(changed)
 
 
 def _document(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:
