@@ -13,6 +13,7 @@ from typing import Any
 from scim2_models import InvalidSyntaxException, InvalidValueException
 
 from scim_core.model import Json
+from scim_core.protocol.attribute_names import split_name
 from scim_core.protocol.limits import MAX_VALUES, at_most
 from scim_core.protocol.schemas import AttributeDefinition, ResourceType
 from scim_core.protocol.strict_json import parse_json, refuse_repeated_names
@@ -67,8 +68,8 @@ class Leniency:
         shaped[extension] = shaped.get(extension, {}) | attributes
 
     def _assign(self, shaped: Json, key: str, value: Any) -> None:
-        urn, _, name = key.rpartition(":")
-        found = self.resource_type.attribute(name, urn or None)
+        urn, name = split_name(self.resource_type, key)
+        found = self.resource_type.attribute(name, urn)
         if found is None:
             self.ignored.append(key)
             return

@@ -19,6 +19,7 @@ from scim2_models import (
 from scim2_models.path import FilterNode
 
 from scim_core.model import Json
+from scim_core.protocol.attribute_names import with_colon
 from scim_core.protocol.leniency import IGNORED, UNASSIGNED, Leniency
 from scim_core.protocol.limits import MAX_OPERATIONS, MAX_PATH_BYTES, MAX_SELECTIONS, at_most, comparisons
 from scim_core.protocol.schemas import AttributeDefinition, ResourceType
@@ -228,7 +229,7 @@ def _target(resource_type: ResourceType, text: str) -> AttributeTarget:
     if len(text.encode()) > MAX_PATH_BYTES:
         raise InvalidPathException(detail=f"The path is longer than {MAX_PATH_BYTES} bytes.")
     try:
-        path: Path[Any] = Path(_with_colon(resource_type, text))
+        path: Path[Any] = Path(with_colon(resource_type, text))
     except InvalidPathException as error:
         raise InvalidPathException(detail=f"The path {text[:200]!r} cannot be read: {error.detail}.") from error
     name, *rest = path.parts
@@ -246,11 +247,3 @@ def _target(resource_type: ResourceType, text: str) -> AttributeTarget:
         value_filter=path.value_filter,
         of_members=resource_type.is_membership(attribute),
     )
-
-
-def _with_colon(resource_type: ResourceType, text: str) -> str:
-    """The path, with a colon after an extension's URN where old connectors write a dot."""
-    for urn in resource_type.extensions:
-        if text.lower().startswith(f"{urn.lower()}."):
-            return f"{text[: len(urn)]}:{text[len(urn) + 1 :]}"
-    return text

@@ -171,6 +171,11 @@ class ResourceType:
         """The indexes that the file of this type declares. Every resource that is written gets its rows in them."""
         return frozenset(item.index for item in self.indexed)
 
+    def is_indexed(self, path: str) -> bool:
+        """Whether clients look resources up by this path, in any letter case, with or without the core schema's URN."""
+        name = path.lower().removeprefix(f"{self.schema.lower()}:")
+        return name in (indexed.lower() for indexed in self.indexed_names)
+
     def _bound(self, name: str) -> IndexedAttribute:
         binding = Path[self.model](name).resolve()  # type: ignore[name-defined]
         if binding is None:
