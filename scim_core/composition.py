@@ -26,6 +26,7 @@ from scim_core.service.service_provider import ServiceProvider
 from scim_core.settings import Settings
 from scim_core.storage.port import Storage
 from scim_core.version import __version__
+from scim_core.work import UNITS_OF_A_TENANT, Shares
 
 
 def build(
@@ -53,7 +54,10 @@ def build(
     handlers = Handlers(catalogue, provider, Search(storage, clock), storage, version=__version__)
     tenancy = _tenancy(settings, registry, clock, timer) if settings.has_registry else None
     gate = _gate(settings, tenancy, timer)
-    return Endpoint(catalogue, handlers, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url)
+    shares = Shares(timer, asyncio.sleep, rate=UNITS_OF_A_TENANT if settings.has_registry else None)
+    return Endpoint(
+        catalogue, handlers, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url, shares=shares
+    )
 
 
 def _tenancy(settings: Settings, registry: TenantSource | None, clock: Clock, timer: Timer) -> Tenancy:

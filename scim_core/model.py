@@ -5,6 +5,7 @@ This module knows no SCIM models, no HTTP and no Azure.
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 type Json = dict[str, Any]
@@ -119,7 +120,13 @@ class MembershipEdits:
 
     def applied(self, memberships: Collection[Membership]) -> list[Membership]:
         """The memberships after these edits, in order."""
-        return sorted({*memberships, *self.add}.difference(self.remove))
+        after = {_EDGE(item): item for item in memberships}
+        after |= {_EDGE(item): item for item in self.add}
+        for item in self.remove:
+            after.pop(_EDGE(item), None)
+        return sorted(after.values(), key=_EDGE)
 
+
+_EDGE = attrgetter("group_id", "member_id")
 
 NO_EDITS = MembershipEdits()

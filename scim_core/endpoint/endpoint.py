@@ -21,6 +21,7 @@ from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQU
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
 from scim_core.storage.port import Swept
+from scim_core.work import Shares, Work
 
 MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
 """The media types of a body (RFC 7644 section 3.1). Parameters such as charset are ignored."""
@@ -53,7 +54,9 @@ class Endpoint:
         clock: Clock,
         new_id: Callable[[], str],
         public_base_url: str | None,
+        shares: Shares,
     ) -> None:
+        self._shares = shares
         self._catalogue = catalogue
         self._handlers = handlers
         self._gate = gate
@@ -97,13 +100,14 @@ class Endpoint:
         """The handler's answer. A credential's first use of the day is recorded while the handler runs."""
         _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
         tenants = self._gate.tenants
-        if principal is None or principal.use is None or tenants is None:
-            return await self._handlers.run(self._call(request, target, principal))
-        noting = asyncio.create_task(tenants.note(principal.use, instant_text(self._clock())[:10]))
-        try:
-            return await self._handlers.run(self._call(request, target, principal))
-        finally:
-            await noting
+        with self._shares.work(principal.tenant if principal else "") as work:
+            if principal is None or principal.use is None or tenants is None:
+                return await self._handlers.run(self._call(request, target, principal, work))
+            noting = asyncio.create_task(tenants.note(principal.use, instant_text(self._clock())[:10]))
+            try:
+                return await self._handlers.run(self._call(request, target, principal, work))
+            finally:
+                await noting
 
     async def _outside_scim(
         self, handler: str, request: ScimRequest, caller: Caller
@@ -137,7 +141,7 @@ class Endpoint:
         )
         return swept
 
-    def _call(self, request: ScimRequest, target: Target, principal: Principal | None) -> Call:
+    def _call(self, request: ScimRequest, target: Target, principal: Principal | None, work: Work) -> Call:
         base_url = f"{self._public_base_url or request.base_url}{BASE_PATH}"
         endpoints = {item.name: item.endpoint for item in self._catalogue}
         return Call(
@@ -147,6 +151,7 @@ class Endpoint:
             query=request.query,
             body=request.body,
             renderer=Renderer(base_url, endpoints),
+            work=work,
         )
 
     def _log(self, request: ScimRequest, principal: Principal | None, handler: str, response: ScimResponse) -> None:

@@ -15,6 +15,7 @@ from scim2_models import SCIMException
 from scim_core.messages import HttpError, ScimResponse
 from scim_core.protocol.limits import RequestTooLarge
 from scim_core.storage import port
+from scim_core.work import TooMuchWork
 
 MEDIA_TYPE = "application/scim+json"
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
@@ -52,6 +53,8 @@ def response_for(error: Exception, new_id: Callable[[], str]) -> ScimResponse:  
             return error_response(error.status, _detail(error), error.scim_type)
         case RequestTooLarge():
             return error_response(413, str(error))
+        case TooMuchWork():
+            return error_response(400, str(error), "tooMany")
         case port.UniquenessConflict() | port.NotFound() | port.TooLarge():
             return _refused_by_storage(error)
         case port.StorageBusy() | port.VersionConflict() | TimeoutError():

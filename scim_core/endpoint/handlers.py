@@ -18,6 +18,7 @@ from scim_core.endpoint.routes import Target
 from scim_core.messages import ScimResponse
 from scim_core.model import Json, StoredResource
 from scim_core.protocol.discovery import Discovery
+from scim_core.protocol.json_outline import Form
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import Projection, Renderer, entity_tag, shows_memberships
 from scim_core.protocol.schemas import Catalogue, ResourceType
@@ -27,12 +28,13 @@ from scim_core.protocol.search_parameters import (
     query_fields,
     search_parameters,
 )
-from scim_core.protocol.strict_json import parse_json
+from scim_core.protocol.strict_json import Body, reading
 from scim_core.service.address import Address, Outcome
 from scim_core.service.listing import Listing
 from scim_core.service.search import Found, Search
-from scim_core.service.service_provider import ServiceProvider
+from scim_core.service.service_provider import BODY, ServiceProvider
 from scim_core.storage.port import Storage, StorageError, Swept
+from scim_core.work import Work
 
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 
@@ -49,6 +51,7 @@ class Call:
     query: str
     body: bytes
     renderer: Renderer
+    work: Work
 
     @cached_property
     def fields(self) -> dict[str, str]:
@@ -66,10 +69,21 @@ class Call:
         """The resource that the path names. Raises NotFoundException for an id that we never give."""
         return Address(self.tenant, self.resource_type, self.target.id)
 
+    async def read_body(self, form: Form = Form.NONE) -> Body:
+        """The body as JSON, which may name members where the form says. Raises as `reading`, and as Work.spend."""
+        steps = reading(self.body, form)
+        while True:
+            try:
+                units = next(steps)
+            except StopIteration as end:
+                body: Body = end.value
+                return body
+            await self.work.spend(units, BODY)
+
     @property
-    def payload(self) -> Any:
-        """The body as JSON. Raises InvalidSyntaxException."""
-        return parse_json(self.body)
+    def form(self) -> Form:
+        """Where the body of a new or a replaced resource names members."""
+        return Form.GROUP if self.resource_type.has_members else Form.NONE
 
     @cached_property
     def conditions(self) -> Preconditions:
@@ -112,7 +126,8 @@ class Handlers:
     async def create(self, call: Call) -> ScimResponse:
         """POST to a resource type's endpoint (RFC 7644 section 3.3)."""
         projection = call.projection
-        outcome = await self._provider.create(call.tenant, call.resource_type, call.payload)
+        body = await call.read_body(call.form)
+        outcome = await self._provider.create(call.tenant, call.resource_type, body, call.work)
         location = call.renderer.location(call.resource_type.name, outcome.stored.id)
         return _resource(201, call, outcome, projection, Location=location)
 
@@ -128,8 +143,9 @@ class Handlers:
     async def replace(self, call: Call) -> ScimResponse:
         """PUT (RFC 7644 section 3.5.1)."""
         projection = call.projection
+        address, body = call.address, await call.read_body(call.form)
         outcome = await self._provider.replace(
-            call.address, call.payload, call.conditions, memberships=call.shows_memberships
+            address, body, call.conditions, call.work, memberships=call.shows_memberships
         )
         return _resource(200, call, outcome, projection)
 
@@ -140,9 +156,9 @@ class Handlers:
         """
         is_group = call.resource_type.has_members
         chosen = call.projection.parameters is not None
-        outcome = await self._provider.patch(
-            call.address, call.payload, call.conditions, memberships=call.shows_memberships and not is_group
-        )
+        address, body = call.address, await call.read_body(Form.PATCH if is_group else Form.NONE)
+        memberships = call.shows_memberships and not is_group
+        outcome = await self._provider.patch(address, body, call.conditions, call.work, memberships=memberships)
         if not is_group:
             return _resource(200, call, outcome, call.projection)
         if not chosen:
@@ -161,11 +177,11 @@ class Handlers:
 
     async def search_with_body(self, call: Call) -> ScimResponse:
         """POST to /.search below a resource type's endpoint (RFC 7644 section 3.4.3)."""
-        return await self._list(call, [call.resource_type], body_fields(call.payload))
+        return await self._list(call, [call.resource_type], body_fields((await call.read_body()).value))
 
     async def search_all(self, call: Call) -> ScimResponse:
         """POST to /.search of the endpoint itself: all resource types (RFC 7644 sections 3.4.2.1 and 3.4.3)."""
-        return await self._list(call, list(self._catalogue), body_fields(call.payload))
+        return await self._list(call, list(self._catalogue), body_fields((await call.read_body()).value))
 
     async def service_provider_config(self, call: Call) -> ScimResponse:
         """GET /ServiceProviderConfig."""

@@ -1,22 +1,34 @@
 """A resource's document as POST, PUT and PATCH make it (RFC 7644 sections 3.3 and 3.5).
 
-In a change, the models of scim2-models validate and apply only here: the caller has documents. A change of a document
-is a function. The caller applies it again when another change came first.
+In a change, the models of scim2-models validate and apply only here: the caller has documents. The caller applies a
+DocumentChange again when another change came first.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from scim2_models import Context, PatchOp, Resource
 
 from scim_core.model import Json
+from scim_core.protocol.json_text import check_text
+from scim_core.protocol.patch_cost import document_units, patch_units
 from scim_core.protocol.patch_operations import PatchOperation
 from scim_core.protocol.representation import check_required, to_document, to_model
 from scim_core.protocol.schemas import POLICY, ResourceType
-from scim_core.protocol.strict_json import check_text
 
-type DocumentChange = Callable[[Json], Json]
-"""From the stored document of a resource to the new one. The given document stays as it is."""
+
+@dataclass(frozen=True, slots=True)
+class DocumentChange:
+    """A change of a resource's document, and the units of work that it takes on a document.
+
+    `apply` makes the new document of the stored one, which stays as it is.
+    """
+
+    units: Callable[[Json], int]
+    apply: Callable[[Json], Json]
+
 
 
 def creation(resource_type: ResourceType, shaped: Json, resource_id: str) -> Json:
@@ -37,7 +49,7 @@ def replacement(resource_type: ResourceType, shaped: Json, resource_id: str) -> 
         model.replace(original)
         return _document(resource_type, model, resource_id)
 
-    return replaced
+    return DocumentChange(document_units, replaced)
 
 
 def modification(
@@ -59,7 +71,7 @@ def modification(
         patch.patch(model, scim_policy=POLICY)
         return _document(resource_type, model, resource_id)
 
-    return patched
+    return DocumentChange(partial(patch_units, operations), patched)
 
 
 def _document(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:

@@ -14,7 +14,7 @@ from scim2_models import InvalidSyntaxException, InvalidValueException
 
 from scim_core.model import Json
 from scim_core.protocol.attribute_names import split_name
-from scim_core.protocol.limits import MAX_VALUES, at_most
+from scim_core.protocol.limits import MAX_TEXT_NODES, MAX_VALUES, RequestTooLarge, at_most
 from scim_core.protocol.schemas import AttributeDefinition, ResourceType
 from scim_core.protocol.strict_json import parse_json, refuse_repeated_names
 
@@ -151,7 +151,7 @@ def _unpacked(element: Json) -> Json | None:
     if not isinstance(text, str) or not text.startswith("{"):
         return None
     try:
-        unpacked = parse_json(text.encode())
-    except InvalidSyntaxException:
+        unpacked = parse_json(text.encode(), MAX_TEXT_NODES)
+    except (InvalidSyntaxException, RequestTooLarge):
         return None
     return unpacked if isinstance(unpacked, dict) and "value" in unpacked else None

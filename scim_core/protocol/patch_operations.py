@@ -21,7 +21,14 @@ from scim2_models.path import FilterNode
 from scim_core.model import Json
 from scim_core.protocol.attribute_names import with_colon
 from scim_core.protocol.leniency import IGNORED, UNASSIGNED, Leniency
-from scim_core.protocol.limits import MAX_OPERATIONS, MAX_PATH_BYTES, MAX_SELECTIONS, at_most, comparisons
+from scim_core.protocol.limits import (
+    MAX_OPERATIONS,
+    MAX_PATH_BYTES,
+    MAX_PATHS_BYTES,
+    MAX_SELECTIONS,
+    at_most,
+    comparisons,
+)
 from scim_core.protocol.schemas import AttributeDefinition, ResourceType
 from scim_core.protocol.strict_json import by_lower_name, refuse_repeated_names
 
@@ -119,6 +126,7 @@ class _Reading:
         self._leniency = leniency
         self._resource_type = leniency.resource_type
         self._selections = 0
+        self._path_bytes = 0
 
     def operation(self, operation: Any) -> Iterator[PatchOperation]:
         """The operations that one operation of the body means: without a path, one for each attribute."""
@@ -148,6 +156,7 @@ class _Reading:
                 self._leniency.ignored.append(f"{prefix}{key}")
 
     def _at_path(self, op: Op, text: str, value: Any, *, given: bool) -> Iterator[PatchOperation]:
+        self._require_short(text)
         extension = self._resource_type.extension(text)
         if extension is not None or text.lower() == self._resource_type.schema.lower():
             yield from self._whole_schema(op, extension, value)
@@ -192,6 +201,13 @@ class _Reading:
         self._select(0 if self._resource_type.is_membership(target.written) else len(named))
         return PatchOperation("remove", target, named)
 
+    def _require_short(self, path: str) -> None:
+        size = len(path.encode())
+        if size > MAX_PATH_BYTES:
+            raise InvalidPathException(detail=f"The path is longer than {MAX_PATH_BYTES} bytes.")
+        self._path_bytes += size
+        at_most(MAX_PATHS_BYTES, self._path_bytes, "bytes of paths")
+
     def _select(self, number: int) -> None:
         self._selections += number
         at_most(MAX_SELECTIONS, self._selections, "comparisons that select values")
@@ -226,8 +242,6 @@ def _refuse_unassigning(target: AttributeTarget) -> None:
 
 def _target(resource_type: ResourceType, text: str) -> AttributeTarget:
     """The target of a path. Raises InvalidPathException, UnknownPath when no schema declares what it names."""
-    if len(text.encode()) > MAX_PATH_BYTES:
-        raise InvalidPathException(detail=f"The path is longer than {MAX_PATH_BYTES} bytes.")
     try:
         path: Path[Any] = Path(with_colon(resource_type, text))
     except InvalidPathException as error:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from heapq import nsmallest
 
 MAX_LOGGED_NAMES = 50
 """Names in one log line: enough to find a mistaken mapping, and no way to fill the log."""
@@ -28,4 +29,4 @@ def log_unknown(tenant: str, ids: Sequence[str]) -> None:
 
 
 def _excerpt(names: Sequence[str]) -> list[str]:
-    return [name[:MAX_LOGGED_CHARACTERS] for name in sorted(set(names))[:MAX_LOGGED_NAMES]]
+    return [name[:MAX_LOGGED_CHARACTERS] for name in nsmallest(MAX_LOGGED_NAMES, set(names))]

@@ -6,6 +6,7 @@ If only members change, no model is built: the document stays as it is.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from scim2_models import InvalidValueException
@@ -17,9 +18,10 @@ from scim_core.protocol.group_patch import MembershipPatch
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.service.address import Address, Outcome
-from scim_core.service.memberships import Memberships, well_formed
+from scim_core.service.memberships import EDGES_OF_A_UNIT, MEMBERS, Memberships, well_formed
 from scim_core.service.unique_values import UniqueValues
 from scim_core.storage.port import NotFound, Storage, VersionConflict
+from scim_core.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class ResourceChange:
         resources: Resources,
         memberships: Memberships,
         storage: Storage,
+        work: Work,
         *,
         clock: Clock,
         new_id: Callable[[], str],
@@ -73,6 +76,7 @@ class ResourceChange:
         self._resources = resources
         self._memberships = memberships
         self._storage = storage
+        self._work = work
         self._unique_values = UniqueValues(storage)
         self._clock = clock
         self._new_id = new_id
@@ -91,7 +95,7 @@ class ResourceChange:
             return await self._resources.get(address, memberships=self._requested.memberships)
         conditions.require(before.version)
         await self._resources.require_applied(address, before)
-        document = self.apply(before)
+        document = await self.apply(before)
         present, edits = await self._edits(present)
         try:
             after = await self.store(before, document, edits)
@@ -100,7 +104,10 @@ class ResourceChange:
             raise VersionConflict from error
         if after is before and self._requested.guarded and self._requested.members:
             await self._require_unmoved(before)
-        return Outcome(after, edits.applied(present))
+        if not self._requested.memberships:
+            return Outcome(after)
+        units = 1 + (len(present) + len(edits.add)) // EDGES_OF_A_UNIT
+        return Outcome(after, await self._work.run(units, MEMBERS, partial(edits.applied, present)))
 
     async def read(self) -> tuple[StoredResource, list[Membership]]:
         """The resource and the memberships that the change must know.
@@ -112,12 +119,16 @@ class ResourceChange:
             return await self._resources.read(address), await self._present()
         return await asyncio.gather(self._resources.read(address), self._present())
 
-    def apply(self, before: StoredResource) -> Json:
+    async def apply(self, before: StoredResource) -> Json:
         """The document that the change makes of the present one. Raises the error with which the change is refused."""
         if self._requested.address.id in self._requested.members.added:
             raise InvalidValueException(detail="A group cannot be a member of itself.")
         attributes = self._requested.attributes
-        return before.document if attributes is None else attributes(before.document)
+        if attributes is None:
+            return before.document
+        return await self._work.run(
+            attributes.units(before.document), "the operations", partial(attributes.apply, before.document)
+        )
 
     async def store(self, before: StoredResource, document: Json, edits: MembershipEdits) -> StoredResource:
         """The resource as stored: with this document, and with its memberships edited.
@@ -151,12 +162,14 @@ class ResourceChange:
         if not self._requested.guarded and members.finds_done(present):
             # The members were read at the same time as the group. They may be older than a large change of the group.
             present = await self._present()
-        edits = members.edits(address.id, present)
-        joining = well_formed(address.tenant, edits.add)
+        edits = await self._work.run(members.units(len(present)), MEMBERS, partial(members.edits, address.id, present))
+        joining = await well_formed(address.tenant, edits.add, self._work)
         if self._member_missing:
-            joining = await self._memberships.known(address.tenant, joining)
+            joining = await self._memberships.known(address.tenant, joining, self._work)
         return present, replace(edits, add=joining)
 
     async def _present(self) -> list[Membership]:
         requested = self._requested
-        return await self._memberships.for_change(requested.address, requested.members, shown=requested.memberships)
+        return await self._memberships.for_change(
+            requested.address, requested.members, self._work, shown=requested.memberships
+        )

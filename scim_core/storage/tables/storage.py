@@ -30,6 +30,7 @@ from scim_core.storage.tables.reading import ID, read_memberships, read_range, s
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
 from scim_core.storage.tables.service_limits import require_index_rows, require_transaction
+from scim_core.storage.tables.turns import in_turns
 
 MAX_ATTEMPTS = 5
 """How often an edit is planned again because others have removed memberships that it removes."""
@@ -201,7 +202,8 @@ class TableStorage:
 
     async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:
         """See Storage.present."""
-        edges = [Membership(group_id, member_id) for member_id in sorted(set(member_ids))]
+        distinct = sorted(dict.fromkeys(member_ids))
+        edges = [Membership(group_id, member_id) async for some in in_turns(distinct) for member_id in some]
         return await reading.edges_present(self.rows, tenant, edges)
 
     async def load_page_position(self, tenant: str, key: str) -> PagePosition | None:
@@ -297,7 +299,7 @@ class TableStorage:
         return MembershipEdits(edits.add, tuple(there)), await self._missing_members(tenant, there)
 
     async def _missing_members(self, tenant: str, edges: Sequence[Membership]) -> set[str]:
-        return await reading.gone(self.rows, tenant, [(edge.member_type, edge.member_id) for edge in edges])
+        return await reading.gone(self.rows, tenant, ((edge.member_type, edge.member_id) for edge in edges))
 
     async def _is_repetition(self, tenant: str, resource: StoredResource, existing: RowOperation) -> bool:
         """Whether this create has happened before: its answer was lost, and it was sent again."""
