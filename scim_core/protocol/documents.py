@@ -12,9 +12,10 @@ from typing import Any
 from scim2_models import Context, PatchOp, Resource
 
 from scim_core.model import Json
+from scim_core.protocol.elements import as_it_was_said, with_primary, without_emptied
 from scim_core.protocol.json_text import check_text
 from scim_core.protocol.patch_cost import document_units, patch_units
-from scim_core.protocol.patch_operations import PatchOperation
+from scim_core.protocol.patch_operations import AttributeTarget, PatchOperation
 from scim_core.protocol.representation import check_required, to_document, to_model
 from scim_core.protocol.schemas import POLICY, ResourceType
 
@@ -28,7 +29,6 @@ class DocumentChange:
 
     units: Callable[[Json], int]
     apply: Callable[[Json], Json]
-
 
 
 def creation(resource_type: ResourceType, shaped: Json, resource_id: str) -> Json:
@@ -66,10 +66,18 @@ def modification(
     message = {"schemas": [str(patch_type.__schema__)], "Operations": [item.to_json() for item in operations]}
     patch = patch_type.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
 
+    not_primary = any(item.selects_not_primary for item in operations)
+    unassigned = {
+        item.target.attribute.name for item in operations if isinstance(item.target, AttributeTarget) and item.unassigns
+    }
+
     def patched(document: Json) -> Json:
-        model = to_model(resource_type, document)
+        model = to_model(resource_type, with_primary(resource_type, document) if not_primary else document)
         patch.patch(model, scim_policy=POLICY)
-        return _document(resource_type, model, resource_id)
+        changed = _document(resource_type, model, resource_id)
+        if not_primary:
+            changed = as_it_was_said(resource_type, changed, document)
+        return without_emptied(resource_type, changed, document, unassigned) if unassigned else changed
 
     return DocumentChange(partial(patch_units, operations), patched)
 

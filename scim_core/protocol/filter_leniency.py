@@ -144,7 +144,7 @@ class _Rewriting:
 
     def _add_value(self, token: _Token) -> None:
         declared = _declared(self._resource_type, self._attribute)
-        literal = _literal(declared, token, matched=self._resource_type.is_indexed(self._attribute))
+        literal = _literal(declared, token)
         if declared is None and (self._operator == "ne") != (literal.lower() == "null"):
             # An attribute that no schema declares has no value. The models would find nothing at all here.
             self._pieces[self._comparison :] = [f"not ({self._pieces[self._comparison]} pr)"]
@@ -152,12 +152,29 @@ class _Rewriting:
             self._pieces[self._comparison :] = [self._primary(literal)]
         else:
             self._pieces.append(_compared(declared, self._operator, literal))
+            self._as_it_stands(token)
         self._operator = ""
+
+    def _as_it_stands(self, token: _Token) -> None:
+        r"""An indexed attribute is also compared with the value as it stands if this has a control character's escape.
+
+        Clients match by these attributes, and Microsoft's libraries do not escape: `DOMAIN\tom` may hold no tab.
+        """
+        matched = self._operator == "eq" and self._resource_type.is_indexed(self._attribute)
+        if (
+            matched
+            and not self._behind_brackets
+            and token.kind is _Kind.STRING
+            and _CONTROL.search(json.loads(self._pieces[-1]))
+        ):
+            comparison = "".join(self._pieces[self._comparison : -1])
+            as_it_stands = json.dumps(token.text[1:-1], ensure_ascii=False)
+            self._pieces[self._comparison :] = [f"({comparison}{self._pieces[-1]} or {comparison}{as_it_stands})"]
 
     @property
     def _behind_brackets(self) -> bool:
         """Whether the attribute is one of the elements that brackets select, as in emails[...].primary."""
-        return bool(self._enclosing) and not self._within
+        return self._pieces[self._comparison].startswith(".")
 
     def _primary(self, literal: str) -> str:
         """A comparison with `primary`. An element without it is not the primary one (RFC 7643 section 2.4)."""
@@ -204,18 +221,16 @@ def _declared(resource_type: ResourceType, path: str) -> AttributeDefinition | N
     return found[1].sub_attributes.get(sub_name.lower())
 
 
-def _literal(attribute: AttributeDefinition | None, token: _Token, *, matched: bool) -> str:
-    r"""A value as JSON. Without quotes it is a literal if its attribute's type has literals, otherwise a string.
+def _literal(attribute: AttributeDefinition | None, token: _Token) -> str:
+    """A value as JSON. Without quotes it is a literal if its attribute's type has literals, otherwise a string.
 
-    Clients match by an indexed attribute (`matched`), and Microsoft's libraries send its value as it is. So an escape
-    that would be a control character is none: `DOMAIN\tom` holds no tab. Raises InvalidFilterException.
+    Raises InvalidFilterException.
     """
     text = token.text
     if attribute is not None and attribute.type == "boolean":
         return _boolean(attribute, text)
     if token.kind is _Kind.STRING:
-        escaped = _STRING.fullmatch(text) is not None and not (matched and _CONTROL.search(json.loads(text)))
-        return text if escaped else json.dumps(text[1:-1], ensure_ascii=False)
+        return text if _STRING.fullmatch(text) else json.dumps(text[1:-1], ensure_ascii=False)
     if text.startswith("'"):
         raise InvalidFilterException(detail=f"{text[:80]} begins with a single quote. A string has double quotes.")
     kind = attribute.type if attribute is not None else "string"

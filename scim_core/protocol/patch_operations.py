@@ -16,10 +16,11 @@ from scim2_models import (
     NoTargetException,
     Path,
 )
-from scim2_models.path import FilterNode
+from scim2_models.path import Comparison, FilterNode, LogicalExpr, Not
 
 from scim_core.model import Json
 from scim_core.protocol.attribute_names import with_colon
+from scim_core.protocol.elements import PRIMARY
 from scim_core.protocol.leniency import IGNORED, UNASSIGNED, Leniency
 from scim_core.protocol.limits import (
     MAX_OPERATIONS,
@@ -79,6 +80,19 @@ class PatchOperation:
     op: Op
     target: AttributeTarget | ExtensionTarget
     value: Any = UNASSIGNED
+
+    @property
+    def unassigns(self) -> bool:
+        """Whether it may take a value away from an element that stays."""
+        return self.value is UNASSIGNED or (isinstance(self.value, dict) and None in self.value.values())
+
+    @property
+    def selects_not_primary(self) -> bool:
+        """Whether it selects elements by `primary` being false."""
+        if isinstance(self.target, ExtensionTarget):
+            return False
+        named = self.value if self.op == "remove" and isinstance(self.value, list) else ()
+        return _compares_with_false(self.target.value_filter) or any(item.get(PRIMARY) is False for item in named)
 
     def to_json(self) -> Json:
         """The operation as RFC 7644 section 3.5.2 writes it."""
@@ -211,6 +225,18 @@ class _Reading:
     def _select(self, number: int) -> None:
         self._selections += number
         at_most(MAX_SELECTIONS, self._selections, "comparisons that select values")
+
+
+def _compares_with_false(node: FilterNode | None) -> bool:
+    """Whether a filter compares `primary` with false."""
+    match node:
+        case LogicalExpr():
+            return any(_compares_with_false(term) for term in node.terms)
+        case Not():
+            return _compares_with_false(node.expr)
+        case Comparison():
+            return str(node.attr_path).lower() == PRIMARY and str(node.value).lower() == "false"
+    return False
 
 
 def _op(given: Any) -> Op:

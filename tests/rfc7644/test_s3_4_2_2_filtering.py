@@ -150,6 +150,7 @@ OPERATORS = {
     'emails[not (primary eq false) and type eq "home"]': [],
     f"{USER}:emails.primary eq false and title pr": BABS,
     'emails[type eq "work"].primary eq true': BABS,
+    'emails[type eq "work"].primary eq "false"': [],
     'phoneNumbers.value sw "tel:"': BABS,
     # value paths: one and the same value fulfils all
     'emails[type eq "work" and value co "@example.com"]': BABS,
@@ -333,6 +334,7 @@ AWKWARD_NAMES = {
     "accents": "Zoë Müller",
     "Greek and Japanese": "Ωμέγα 田中",
     "an emoji": "👩‍💻 dev",
+    "control characters": "tab\there\nline\x7f",
     "escapes spelt out": "\\n\\u0041\\",
     "a comma": "Jensen, Barbara",
 }

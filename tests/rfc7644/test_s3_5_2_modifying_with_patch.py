@@ -295,7 +295,7 @@ class TestReplace:
         pat = await client.user()
         assert await refused(client, pat, replace(f"emails[{condition}].value", "x@y.org")) == "noTarget"
 
-    @pytest.mark.parametrize("nothing", [None, "", [], {}, [{}]])
+    @pytest.mark.parametrize("nothing", [None, "", [], [None]])
     @pytest.mark.parametrize(
         "name", ["displayName", "name", "emails", "name.givenName", "manager", f"{ENTERPRISE}:manager"]
     )
@@ -305,7 +305,7 @@ class TestReplace:
         names = name.removeprefix(f"{ENTERPRISE}:").split(".")
         assert names[-1] not in (holder.get("name", {}) if len(names) > 1 else holder)
 
-    @pytest.mark.parametrize("nothing", [None, "", {}, [], [{}]])
+    @pytest.mark.parametrize("nothing", [None, "", [], [None]])
     @pytest.mark.parametrize("op", ["replace", "add"])
     async def test_nothing_removes_the_elements_that_match(
         self, client: Client, babs: Json, op: str, nothing: Any

@@ -70,10 +70,7 @@ async def edges_present(rows: Rows, tenant: str, edges: Sequence[Membership]) ->
     by_key = [keys.member(edge.group_id, edge.member_id) async for some in in_turns(edges) for edge in some]
     found = await among(rows, tenant, by_key, select=f"RowKey,{EDGE}")
     return [
-        entities.to_membership(found[key].properties)
-        async for some in in_turns(by_key)
-        for key in some
-        if key in found
+        entities.to_membership(found[key].properties) async for some in in_turns(by_key) for key in some if key in found
     ]
 
 
