@@ -64,7 +64,7 @@ class Leniency:
         return shaped
 
     def _merge_extension(self, shaped: Json, extension: str, value: Any) -> None:
-        if value is None:
+        if value in (None, "", []):  # PHP writes an empty object as an array
             return
         if not isinstance(value, dict):
             raise InvalidValueException(detail=f"{extension} must be an object that holds the extension's attributes.")
@@ -86,7 +86,7 @@ class Leniency:
     def value(self, attribute: AttributeDefinition, value: Any) -> Any:
         """The value as JSON: a list or a single value, as its attribute declares. Or UNASSIGNED, or IGNORED.
 
-        Raises InvalidSyntaxException, RequestTooLarge.
+        Raises InvalidSyntaxException, InvalidValueException, RequestTooLarge.
         """
         if not attribute.multi_valued:
             return self.single(attribute, value)
@@ -111,9 +111,7 @@ class Leniency:
             return self._complex(attribute, value)
         if isinstance(value, dict) and {key.lower() for key in value} <= {"value", "$ref"}:
             return self.single(attribute, next((item for key, item in value.items() if key.lower() == "value"), None))
-        if attribute.type == "boolean" and isinstance(value, str) and value.lower() in ("true", "false"):
-            return value.lower() == "true"
-        return value
+        return _boolean(attribute, value) if attribute.type == "boolean" else value
 
     def _complex(self, attribute: AttributeDefinition, value: Any) -> Any:
         """An object's declared attributes; None for those that are given empty.
@@ -154,6 +152,18 @@ class Leniency:
         if not isinstance(shaped, list) or attribute.type != "complex":
             return shaped
         return [item for item in shaped if not is_labels_alone(item)]
+
+
+def _boolean(attribute: AttributeDefinition, value: Any) -> bool:
+    """True or false, which clients also write as text in any letter case (RFC 7643 section 2.3.2).
+
+    Raises InvalidValueException for anything else: whoever means something by "no" or 0 must say it.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise InvalidValueException(detail=f"{attribute.name} must be true or false, not {str(value)[:40]!r}.")
 
 
 def _assigned(values: Json) -> Iterator[Any]:

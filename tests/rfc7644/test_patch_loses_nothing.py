@@ -186,6 +186,21 @@ class TestElements:
         assert (await client.send(method, url, body)).document["roles"] == [{"value": "R"}]
 
 
+@pytest.mark.parametrize("empty", [[], "", None, {}])
+async def test_an_extension_that_is_given_empty_is_not_given(client: Client, empty: Any) -> None:
+    body = {"userName": f"person {next(NUMBERS)}", "title": "T", ENTERPRISE: empty}
+    created = await client.post("/Users", body)
+    assert (created.status, ENTERPRISE in created.document) == (201, False)
+    assert (await client.put(path(created.document), body)).status == 200
+
+
+@pytest.mark.parametrize("name", ["entitlements", "photos", "ims"])
+async def test_json_as_text_is_kept_where_no_client_packs_it(client: Client, name: str) -> None:
+    text = '{"value":"x","scope":"prod"}'
+    assert (await client.user(f"person {next(NUMBERS)}", **{name: [{"value": text}]}))[name] == [{"value": text}]
+    assert (await after(client, {}, add(name, [{"value": text}])))[name] == [{"value": text}]
+
+
 SUB_ATTRIBUTES = ("streetAddress", "locality", "region", "postalCode", "country", "formatted")
 PARTS = st.dictionaries(st.sampled_from(SUB_ATTRIBUTES), st.sampled_from(["x", "y"]), min_size=1)
 CHANGES = st.dictionaries(st.sampled_from(SUB_ATTRIBUTES), st.sampled_from(["z", "", None]))
