@@ -51,10 +51,8 @@ def response_for(error: Exception, new_id: Callable[[], str]) -> ScimResponse:  
             return _invalid(error)
         case SCIMException():
             return error_response(error.status, _detail(error), error.scim_type)
-        case RequestTooLarge():
+        case RequestTooLarge() | TooMuchWork():
             return error_response(413, str(error))
-        case TooMuchWork():
-            return error_response(400, str(error), "tooMany")
         case port.UniquenessConflict() | port.NotFound() | port.TooLarge():
             return _refused_by_storage(error)
         case port.StorageBusy() | port.VersionConflict() | TimeoutError():

@@ -49,7 +49,8 @@ def replacement(resource_type: ResourceType, shaped: Json, resource_id: str) -> 
         model.replace(original)
         return _document(resource_type, model, resource_id)
 
-    return DocumentChange(document_units, replaced)
+    shaped_units = document_units(shaped)
+    return DocumentChange(lambda document: document_units(document) + shaped_units, replaced)
 
 
 def modification(
