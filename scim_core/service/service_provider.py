@@ -17,7 +17,7 @@ from scim_core.protocol.documents import DocumentChange
 from scim_core.protocol.group_patch import MembershipPatch, split, take_members
 from scim_core.protocol.leniency import Leniency
 from scim_core.protocol.patch_cost import reading_units
-from scim_core.protocol.patch_operations import patch_operations
+from scim_core.protocol.patch_operations import patch_request
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.protocol.schemas import Catalogue, ResourceType
@@ -153,8 +153,8 @@ class ServiceProvider:
         leniency = Leniency(address.resource_type)
 
         def shaped() -> tuple[MembershipPatch, DocumentChange | None]:
-            members, operations = split(address.resource_type, patch_operations(leniency, body.value))
-            return members, documents.modification(address.resource_type, operations, address.id)
+            members, request = split(address.resource_type, patch_request(leniency, body.value))
+            return members, documents.modification(address.resource_type, request, address.id)
 
         members, change = await work.run(body.units + reading_units(body.value), BODY, shaped)
         log_ignored(address.tenant, address.resource_type.name, leniency.ignored)
