@@ -225,7 +225,7 @@ class _Reading:
             return
         target = _target(self._resource_type, text)
         if target.read_only:
-            if explicit and target.attribute.name.lower() not in NEVER_REFUSED:
+            if explicit and not target.of_members and target.attribute.name.lower() not in NEVER_REFUSED:
                 raise MutabilityException(detail=f"{target.path} is read-only: the service provider assigns it.")
             return
         self._select(0 if target.of_members else comparisons(target.value_filter))
