@@ -13,14 +13,12 @@ from scim2_models import Context, InvalidValueException, Path, Resource, Respons
 from scim_core.ids import is_id
 from scim_core.model import GROUP, Column, IndexEntry, Json, Membership, StoredResource
 from scim_core.protocol.datetimes import with_offset
+from scim_core.protocol.elements import merged
 from scim_core.protocol.limits import MAX_VALUES, at_most
 from scim_core.protocol.schemas import POLICY, AttributeDefinition, ResourceType
 
 MEMBERSHIP_ATTRIBUTES = {GROUP: "members", "User": "groups"}
 """The attribute in which a resource type shows its memberships. They are rows in storage, never in a document."""
-
-_LABELS = frozenset({"type", "primary"})
-"""Sub-attributes that say which element it is. An element that has only these has no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def _assigned(attributes: Mapping[str, AttributeDefinition], value: Mapping[str,
 
 
 def _without_repetitions(attribute: AttributeDefinition | None, value: Any) -> Any:
-    """A multi-valued attribute without empty elements. Elements of equal type and value are merged.
+    """A multi-valued attribute without empty elements. Elements of equal type and value are one.
 
     A reference to one kind of resource loses its `$ref`: the service provider assigns it by the value.
     Raises RequestTooLarge for more than MAX_VALUES.
@@ -93,13 +91,7 @@ def _without_repetitions(attribute: AttributeDefinition | None, value: Any) -> A
         return {name: item for name, item in value.items() if name != "$ref"}
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         return value
-    merged: dict[Any, Json] = {}
-    for position, element in enumerate(value):
-        if not element.keys() - _LABELS:
-            continue
-        same = (element.get("type"), element["value"]) if "value" in element else position
-        merged[same] = {**element, **merged.get(same, {})}
-    return list(merged.values())
+    return merged([element for element in value if element])
 
 
 def index_entries(resource_type: ResourceType, document: Mapping[str, Any]) -> frozenset[IndexEntry]:

@@ -181,6 +181,16 @@ class ResourceType:
         return any(item.has_date_times for attributes in declared for item in attributes)
 
     @cached_property
+    def unique_names(self) -> tuple[str, ...]:
+        """The attributes that no two resources may have with one value, in lower case."""
+        return tuple(name for name, attribute in self.attributes.items() if attribute.unique)
+
+    @cached_property
+    def can_be_inactive(self) -> bool:
+        """Whether `active` says of a resource of this type that it may not be used (RFC 7643 section 4.1.1)."""
+        return "active" in self.attributes and self.attributes["active"].type == "boolean"
+
+    @cached_property
     def indexed(self) -> tuple[IndexedAttribute, ...]:
         """The attributes that equality filters look up, bound to the model."""
         return tuple(self._bound(name) for name in self.indexed_names)
@@ -189,6 +199,11 @@ class ResourceType:
     def indexes(self) -> frozenset[Index]:
         """The indexes that the file of this type declares. Every resource that is written gets its rows in them."""
         return frozenset(item.index for item in self.indexed)
+
+    def is_indexed(self, path: str) -> bool:
+        """Whether clients look resources up by this path, in any letter case, with or without the core schema's URN."""
+        name = path.lower().removeprefix(f"{self.schema.lower()}:")
+        return name in (indexed.lower() for indexed in self.indexed_names)
 
     def _bound(self, name: str) -> IndexedAttribute:
         binding = Path[self.model](name).resolve()  # type: ignore[name-defined]

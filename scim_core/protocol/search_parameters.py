@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from scim2_models import InvalidSyntaxException, InvalidValueException, ResponseParameters, SearchRequest
 
 from scim_core.model import Json
+from scim_core.protocol.attribute_names import qualified
 from scim_core.protocol.costs import filter_text_units
 from scim_core.protocol.limits import (
     DEFAULT_COUNT,
@@ -31,6 +32,7 @@ NAME_UNITS = 4
 NAME_CHARACTERS = 40
 """Characters of names that are read in one unit of work. Measured: 50."""
 
+_LISTS = ("attributes", "excludedattributes")
 _VALUE_FILTER = re.compile(r"\[[^\[\]]*\]")
 
 
@@ -48,6 +50,7 @@ class SearchParameters:
 def query_fields(query: str) -> dict[str, str]:
     """The fields of a raw query string by lower-case name. A + is a space. Of equal names the last one counts.
 
+    `attributes` and `excludedAttributes` are lists: if one is repeated, all its values count.
     Raises InvalidSyntaxException when it is not UTF-8, is too long, or has too many fields.
     """
     if len(query) > MAX_QUERY_CHARACTERS:
@@ -58,7 +61,10 @@ def query_fields(query: str) -> dict[str, str]:
         raise InvalidSyntaxException(
             detail=f"The query string is not percent-encoded UTF-8, or has more than {MAX_QUERY_FIELDS} fields."
         ) from error
-    return {name.lower(): value for name, value in fields}
+    given: dict[str, str] = {}
+    for name, value in ((name.lower(), value) for name, value in fields):
+        given[name] = f"{given[name]},{value}" if name in _LISTS and name in given else value
+    return given
 
 
 def body_fields(payload: Any) -> Json:
@@ -94,7 +100,7 @@ def search_parameters(resource_types: Sequence[ResourceType], fields: Mapping[st
 def projection(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]) -> Projection:
     """The `attributes` or `excludedAttributes` among these fields. Raises InvalidValueException when both are given."""
     given = {
-        name: _attribute_names(fields[name.lower()])
+        name: _attribute_names(resource_types, fields[name.lower()])
         for name in ("attributes", "excludedAttributes")
         if fields.get(name.lower())
     }
@@ -105,8 +111,11 @@ def projection(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]
     return Projection(ResponseParameters[_union(resource_types)].model_validate(given))  # type: ignore[misc]
 
 
-def _attribute_names(value: Any) -> list[str]:
-    """Attribute names. A value filter in a name is left out: Microsoft's test collection sends such names."""
+def _attribute_names(resource_types: Sequence[ResourceType], value: Any) -> list[str]:
+    """Attribute names, as each of the resource types declares them.
+
+    A value filter in a name is left out: Microsoft's test collection sends such names.
+    """
     texts = value if isinstance(value, list) else [value]
     if not all(isinstance(text, str) for text in texts):
         raise InvalidValueException(detail="attributes and excludedAttributes must hold names of attributes.")
@@ -117,7 +126,7 @@ def _attribute_names(value: Any) -> list[str]:
     names = [name for text in texts for part in _VALUE_FILTER.sub("", text).split(",") if (name := part.strip())]
     if len(names) > MAX_ATTRIBUTE_NAMES:
         raise InvalidValueException(detail=f"More than {MAX_ATTRIBUTE_NAMES} attributes are named.")
-    return names
+    return list(dict.fromkeys(qualified(item, name) for name in names for item in resource_types))
 
 
 def _sort(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]) -> SearchRequest[Any] | None:
@@ -127,7 +136,14 @@ def _sort(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]) -> 
         raise InvalidValueException(detail=f"sortBy is longer than {MAX_PATH_BYTES} characters.")
     order = str(fields.get("sortorder") or "ascending").lower()
     request: Any = SearchRequest[_union(resource_types)]  # type: ignore[misc]
-    return request.model_validate({"sortBy": fields["sortby"], "sortOrder": order})  # type: ignore[no-any-return]
+    return request.model_validate({"sortBy": _sort_key(resource_types, fields["sortby"]), "sortOrder": order})  # type: ignore[no-any-return]
+
+
+def _sort_key(resource_types: Sequence[ResourceType], name: Any) -> Any:
+    """The name as the first resource type that has this attribute declares it."""
+    if not isinstance(name, str):
+        return name
+    return next((found for item in resource_types if (found := qualified(item, name)) != name), name)
 
 
 def _union(resource_types: Sequence[ResourceType]) -> Any:

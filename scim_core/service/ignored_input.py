@@ -44,6 +44,13 @@ class IgnoredInput:
         if members:
             self._note("members that are named by no id of ours were skipped", tenant, {"members": members})
 
+    def skipped_operations(self, tenant: str, resource_type: str, paths: Sequence[str]) -> None:
+        """Paths of operations that were skipped are in the log. What lacks the form of a name is counted."""
+        if paths:
+            shown = nsmallest(MAX_LOGGED_NAMES, set(filter(_is_name, paths)))
+            fields = {"resource_type": resource_type, "ignored": shown, "others": len(set(paths)) - len(shown)}
+            self._note("operations that are refused were skipped, because the resource is deactivated", tenant, fields)
+
     def _note(self, said: str, tenant: str, fields: dict[str, object]) -> None:
         def write(count: int, _: str) -> None:
             log.warning(said, extra={"tenant": tenant, **fields, "count": count})

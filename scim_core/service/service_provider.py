@@ -17,8 +17,9 @@ from scim_core.protocol import documents
 from scim_core.protocol.documents import DocumentChange
 from scim_core.protocol.group_patch import MembershipPatch, split, take_members
 from scim_core.protocol.leniency import Leniency
+from scim_core.protocol.patch_application import modification
 from scim_core.protocol.patch_cost import reading_units
-from scim_core.protocol.patch_operations import patch_operations
+from scim_core.protocol.patch_operations import patch_request
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.protocol.schemas import Catalogue, ResourceType
@@ -157,8 +158,8 @@ class ServiceProvider:
         leniency = Leniency(address.resource_type)
 
         def shaped() -> tuple[MembershipPatch, DocumentChange | None]:
-            members, operations = split(address.resource_type, patch_operations(leniency, body.value))
-            return members, documents.modification(address.resource_type, operations, address.id)
+            members, request = split(address.resource_type, patch_request(leniency, body.value))
+            return members, modification(address.resource_type, request, address.id)
 
         members, change = await work.run(body.units + reading_units(body.value), BODY, shaped)
         self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
@@ -192,7 +193,14 @@ class ServiceProvider:
 
     async def _change(self, requested: Requested, work: Work) -> Outcome:
         change = ResourceChange(
-            requested, self, self._memberships, self._storage, work, clock=self._clock, new_id=self._new_id
+            requested,
+            self,
+            self._memberships,
+            self._storage,
+            work,
+            ignored=self._ignored,
+            clock=self._clock,
+            new_id=self._new_id,
         )
         address = requested.address
         return await self._retry.until_not_overtaken((address.tenant, address.id), change.attempt)

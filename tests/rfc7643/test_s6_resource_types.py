@@ -231,7 +231,7 @@ async def test_an_id_is_of_one_type_only(client: Client, device: Json, name: str
 async def test_the_built_in_types_are_announced(client: Client) -> None:
     listed = (await client.get("/ResourceTypes")).document["Resources"]
     by_name = {item["name"]: item for item in listed}
-    assert list(by_name) == ["Group", "User", "Device"]
+    assert list(by_name) == ["User", "Group", "Device"]
     assert by_name["User"] == {
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ResourceType"],
         "id": "User",
