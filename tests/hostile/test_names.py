@@ -77,7 +77,7 @@ WAYS: dict[str, Way] = {
         path(user), {"op": "replace", "path": USER, "value": {"userName": name}}
     ),
     "among others": lambda client, user, name: client.patch(
-        path(user), replace("title", "x"), replace("userName", name), replace("active", value=False)
+        path(user), replace("title", "x"), replace("userName", name), replace("nickName", "N")
     ),
 }
 
