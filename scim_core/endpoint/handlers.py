@@ -157,7 +157,7 @@ class Handlers:
         projection = call.projection
         address, body = call.address, await call.read_body(call.form)
         outcome = await self._provider.replace(
-            address, body, call.conditions, call.work, memberships=call.shows_memberships
+            address, body, call.conditions, call.work, call.renderer, memberships=call.shows_memberships
         )
         return await _resource(200, call, outcome, projection)
 
@@ -170,7 +170,9 @@ class Handlers:
         chosen = call.projection.parameters is not None
         address, body = call.address, await call.read_body(BodyForm.PATCH if is_group else BodyForm.NONE)
         memberships = call.shows_memberships and not is_group
-        outcome = await self._provider.patch(address, body, call.conditions, call.work, memberships=memberships)
+        outcome = await self._provider.patch(
+            address, body, call.conditions, call.work, call.renderer, memberships=memberships
+        )
         if not is_group:
             return await _resource(200, call, outcome, call.projection)
         if not chosen:

@@ -18,7 +18,8 @@ from scim2_models import InvalidFilterException, ScimFilter
 from scim_core.protocol.attribute_names import qualified, split_name
 from scim_core.protocol.datetimes import with_offset
 from scim_core.protocol.limits import MAX_FILTER_BYTES
-from scim_core.protocol.schemas import AttributeDefinition, ResourceType
+from scim_core.protocol.references import named_id
+from scim_core.protocol.schemas import COMMON, AttributeDefinition, ResourceType
 
 _OPERATORS = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le"})
 _FRAGMENTS = frozenset({"co", "sw", "ew"})
@@ -144,7 +145,8 @@ class _Rewriting:
 
     def _add_value(self, token: _Token) -> None:
         declared = _declared(self._resource_type, self._attribute)
-        literal = _literal(declared, token)
+        sent = _literal(declared, token)
+        literal = self._by_id(declared, sent)
         if declared is None and (self._operator == "ne") != (literal.lower() == "null"):
             # An attribute that no schema declares has no value. The models would find nothing at all here.
             self._pieces[self._comparison :] = [f"not ({self._pieces[self._comparison]} pr)"]
@@ -153,6 +155,7 @@ class _Rewriting:
         else:
             self._pieces.append(_compared(declared, self._operator, literal))
             self._as_it_stands(token)
+            self._or_as_sent(literal, sent)
         self._operator = ""
 
     def _as_it_stands(self, token: _Token) -> None:
@@ -170,6 +173,26 @@ class _Rewriting:
             comparison = "".join(self._pieces[self._comparison : -1])
             as_it_stands = json.dumps(token.text[1:-1], ensure_ascii=False)
             self._pieces[self._comparison :] = [f"({comparison}{self._pieces[-1]} or {comparison}{as_it_stands})"]
+
+    def _by_id(self, attribute: AttributeDefinition | None, literal: str) -> str:
+        """The literal; the id, if the filter has it in upper case or in a URL, and compares the ids of resources."""
+        if attribute is None or self._operator not in ("eq", "ne") or not literal.startswith('"'):
+            return literal
+        holder = attribute
+        if attribute.name == "value":
+            holder = _declared(self._resource_type, self._attribute.rpartition(".")[0]) or attribute
+        if holder is not COMMON["id"] and not holder.is_reference:
+            return literal
+        identifier = named_id(json.loads(literal))
+        return f'"{identifier}"' if identifier else literal
+
+    def _or_as_sent(self, literal: str, sent: str) -> None:
+        """A manager is also compared as the filter has it: until version 0.2 such text was stored as it was sent."""
+        attribute = _declared(self._resource_type, self._attribute.removesuffix(".value"))
+        if literal == sent or attribute is None or attribute.referenced is None:
+            return
+        comparison, also = "".join(self._pieces[self._comparison : -1]), "or" if self._operator == "eq" else "and"
+        self._pieces[self._comparison :] = [f"({comparison}{literal} {also} {comparison}{sent})"]
 
     @property
     def _behind_brackets(self) -> bool:

@@ -4,8 +4,8 @@ Memberships are rows, so a PATCH that adds one member must never need the others
 folded, in order (RFC 7644 section 3.5.2), into one `MembershipPatch`. It knows whether the present members matter.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import batched
 from typing import Any
 
@@ -17,12 +17,14 @@ from scim2_models import (
     SCIMException,
     ScimFilter,
 )
-from scim2_models.path import AttrPath, CompareOperator, Comparison, LogicalExpr, LogicalOperator
+from scim2_models.path import CompareOperator, Comparison, LogicalExpr, LogicalOperator, Not
 
 from scim_core.model import Json, Membership, MembershipEdits
 from scim_core.protocol.leniency import UNASSIGNED
 from scim_core.protocol.limits import MAX_MEMBER_COMPARISONS, MAX_MEMBERS, at_most, comparisons
 from scim_core.protocol.patch_operations import AttributeTarget, PatchOperation, PatchRequest
+from scim_core.protocol.references import named_id
+from scim_core.protocol.representation import Location, shown_member
 from scim_core.protocol.schemas import COMPARISON, ResourceType
 
 MEMBERS = "members"
@@ -37,19 +39,34 @@ COMPARISON_UNITS = 2
 """Units of work of one comparison with one member."""
 
 
+REFERENCES = frozenset({"value", "$ref"})
+"""The sub-attributes that name a member."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedMembers:
+    """The members that a value or a filter names, each with its resource type, and how many are named by no id."""
+
+    kinds: Mapping[str, str]
+    malformed: int = 0
+
+
 @dataclass
 class MembershipPatch:
     """What the operations folded so far do to a group's members.
 
     With `replaces`, present members go if they are not added again. `conditions` select present members that go, with
-    so many `comparisons`. Without both, the edits follow from the ids alone.
+    so many `comparisons`. Without both, the edits follow from the ids alone. `location` is the `$ref` that a member of
+    a type and with an id is shown with. `malformed` members are named by no id.
     """
 
+    location: Location
     replaces: bool = False
     added: dict[str, str] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
     conditions: list[Path[Any]] = field(default_factory=list)
     comparisons: int = 0
+    malformed: int = 0
 
     def __bool__(self) -> bool:
         """Whether the request touches members at all."""
@@ -78,20 +95,30 @@ class MembershipPatch:
         there = {item.member_id for item in present}
         return not there.isdisjoint(self.added) or not self.removed <= there
 
-    def add(self, members: dict[str, str]) -> None:
-        """These members, of these resource types, are in."""
-        self.added |= members
-        self.removed -= members.keys()
+    def add(self, members: NamedMembers) -> None:
+        """These members are in."""
+        self.malformed += members.malformed
+        self.added |= members.kinds
+        self.removed -= members.kinds.keys()
 
-    def remove(self, ids: Collection[str]) -> None:
+    def remove(self, members: NamedMembers) -> None:
         """These members are out."""
-        for member_id in ids:
+        self.malformed += members.malformed
+        for member_id in members.kinds:
             self.added.pop(member_id, None)
-        self.removed |= set(ids)
+        self.removed |= members.kinds.keys()
 
-    def replace(self, members: dict[str, str]) -> None:
-        """These members, and no others, are in."""
-        self.replaces, self.added, self.removed, self.conditions = True, dict(members), set(), []
+    def replace(self, members: NamedMembers) -> None:
+        """These members, and no others, are in.
+
+        Raises InvalidValueException for members that are all named by no id: a mistake may not empty a group.
+        """
+        if members.malformed and not members.kinds:
+            raise InvalidValueException(
+                detail="None of the members is named by the id of a resource. An empty array removes all members."
+            )
+        self.malformed += members.malformed
+        self.replaces, self.added, self.removed, self.conditions = True, dict(members.kinds), set(), []
 
     def edits(self, group_id: str, present: Sequence[Membership]) -> MembershipEdits:
         """The edits that bring the group from `present` to what the request asks.
@@ -99,7 +126,7 @@ class MembershipPatch:
         `present` is every membership; if that is enough, only those of the ids that the request names.
         """
         by_id = {item.member_id: item for item in present}
-        condemned = _selected(self.conditions, present)
+        condemned = self.selected(self.conditions, present)
         leaving = {
             member_id
             for member_id in by_id
@@ -111,26 +138,27 @@ class MembershipPatch:
             remove=tuple(by_id[member_id] for member_id in sorted(leaving)),
         )
 
+    def selected(self, conditions: Sequence[Path[Any]], memberships: Sequence[Membership]) -> set[str]:
+        """The ids of the members that one of the conditions selects. Members are matched as they are shown."""
+        selected: set[str] = set()
+        for condition in conditions:
+            group_type = condition.models[0]
+            for some in batched(memberships, MATCHED_TOGETHER, strict=False):
+                members = [shown_member(item, self.location) for item in some]
+                with COMPARISON:
+                    found = condition.get(group_type.model_validate({MEMBERS: members}), strict=False)
+                selected.update(item.value for item in found or ())
+        return selected
 
-def _selected(conditions: Sequence[Path[Any]], memberships: Sequence[Membership]) -> set[str]:
-    """The ids of the members that one of the conditions selects."""
-    selected: set[str] = set()
-    for condition in conditions:
-        group_type = condition.models[0]
-        for some in batched(memberships, MATCHED_TOGETHER, strict=False):
-            members = [{"value": item.member_id, "type": item.member_type} for item in some]
-            with COMPARISON:
-                found = condition.get(group_type.model_validate({MEMBERS: members}), strict=False)
-            selected.update(item.value for item in found or ())
-    return selected
 
-
-def split(resource_type: ResourceType, request: PatchRequest) -> tuple[MembershipPatch, PatchRequest]:
+def split(
+    resource_type: ResourceType, request: PatchRequest, location: Location
+) -> tuple[MembershipPatch, PatchRequest]:
     """The operations on members, folded, and the request without them.
 
     Raises OperationRefused, RequestTooLarge.
     """
-    patch = MembershipPatch()
+    patch = MembershipPatch(location)
     rest: list[PatchOperation] = []
     for operation in request.operations:
         target = operation.target
@@ -145,12 +173,12 @@ def split(resource_type: ResourceType, request: PatchRequest) -> tuple[Membershi
     return patch, PatchRequest(rest, request.refused)
 
 
-def take_members(resource_type: ResourceType, shaped: Json) -> dict[str, str]:
+def take_members(resource_type: ResourceType, shaped: Json) -> NamedMembers:
     """The `members` of a POST or PUT body. They are taken out of the body, because they are rows at rest.
 
     The body of another resource type stays as it is. Raises as members_named.
     """
-    return members_named(resource_type, shaped.pop(MEMBERS, None)) if resource_type.has_members else {}
+    return members_named(resource_type, shaped.pop(MEMBERS, None)) if resource_type.has_members else NamedMembers({})
 
 
 def _fold(
@@ -168,65 +196,100 @@ def _fold(
     elif operation.op == "add":
         patch.add(members_named(resource_type, value))
     else:
-        patch.replace({} if value is UNASSIGNED else members_named(resource_type, value))
+        patch.replace(NamedMembers({}) if value is UNASSIGNED else members_named(resource_type, value))
 
 
-def _selected_member(resource_type: ResourceType, target: AttributeTarget, value: Any) -> dict[str, str]:
+def _selected_member(resource_type: ResourceType, target: AttributeTarget, value: Any) -> NamedMembers:
     """The member that a filter and a value name together."""
-    selected = _selected_ids(target.value_filter)
-    if selected is None or len(selected) != 1:
+    selected = _selected_members(target.value_filter)
+    if selected is None or len(selected.kinds) + selected.malformed != 1:
         raise InvalidFilterException(detail=f'{target.path}: a member to add is named as members[value eq "id"].')
     named = members_named(resource_type, [value] if value else [])
-    if named.keys() - set(selected):
+    if named.malformed > selected.malformed or named.kinds.keys() - selected.kinds.keys():
         raise MutabilityException(detail=f"{target.path}: the id of a member cannot change; remove it and add another.")
-    return named or dict.fromkeys(selected, "User")
+    return named if named.kinds else selected
 
 
 def _fold_removal(resource_type: ResourceType, patch: MembershipPatch, target: AttributeTarget, value: Any) -> None:
     if target.value_filter is None:
         if value is UNASSIGNED:
-            patch.replace({})
+            patch.replace(NamedMembers({}))
         else:
             patch.remove(members_named(resource_type, value))
-    elif (selected := _selected_ids(target.value_filter)) is not None:
+    elif (selected := _selected_members(target.value_filter)) is not None:
         patch.remove(selected)
     else:
         patch.comparisons += comparisons(target.value_filter)
         at_most(MAX_MEMBER_COMPARISONS, patch.comparisons, "comparisons with every member")
-        ScimFilter[resource_type.model](target.path)  # type: ignore[name-defined]  # raises for an unknown attribute
-        condition: Path[Any] = Path[resource_type.model](target.path)  # type: ignore[name-defined]
-        patch.remove(_selected([condition], [Membership("", *member) for member in patch.added.items()]))
+        path = f"{MEMBERS}[{_with_ids(target.value_filter)}]"
+        ScimFilter[resource_type.model](path)  # type: ignore[name-defined]  # raises for an unknown attribute
+        condition: Path[Any] = Path[resource_type.model](path)  # type: ignore[name-defined]
+        added = [Membership("", *member) for member in patch.added.items()]
+        patch.remove(NamedMembers(dict.fromkeys(patch.selected([condition], added), "User")))
         patch.conditions.append(condition)
 
 
-def _selected_ids(node: Any) -> list[str] | None:
-    """The ids that a value filter names, if it has only comparisons `value eq`; None for any other filter."""
+def _selected_members(node: Any) -> NamedMembers | None:
+    """The members that a value filter names by their ids or `$ref`s alone; None for any other filter."""
+    named = _selecting_texts(node)
+    if named is None:
+        return None
+    ids = [named_id(text) for text in named]
+    return NamedMembers({item: "User" for item in ids if item}, ids.count(None))
+
+
+def _selecting_texts(node: Any) -> list[str] | None:
     if isinstance(node, LogicalExpr) and node.op == LogicalOperator.or_:
-        parts = [_selected_ids(term) for term in node.terms]
+        parts = [_selecting_texts(term) for term in node.terms]
         return None if any(part is None for part in parts) else [item for part in parts for item in part or ()]
-    if isinstance(node, Comparison) and node.op == CompareOperator.eq and node.attr_path == AttrPath("value"):
+    if isinstance(node, Comparison) and node.op == CompareOperator.eq and str(node.attr_path).lower() in REFERENCES:
         return [str(node.value)]
     return None
 
 
-def members_named(resource_type: ResourceType, value: Any) -> dict[str, str]:
-    """The ids in a `members` value, each with its resource type: User if the client does not say it.
+def _with_ids(node: Any) -> Any:
+    """The filter with ids as they are shown, where it compares `value` with one that is written in another way."""
+    match node:
+        case LogicalExpr(terms=terms):
+            return replace(node, terms=tuple(_with_ids(term) for term in terms))
+        case Not(expr=inner):
+            return Not(_with_ids(inner))
+        case Comparison(attr_path=attribute, op=op, value=str(text)) if str(attribute).lower() == "value" and op in (
+            CompareOperator.eq,
+            CompareOperator.ne,
+        ):
+            return replace(node, value=named_id(text) or text)
+    return node
 
-    Raises InvalidValueException when an item names no id, RequestTooLarge for more than MAX_MEMBERS.
+
+def members_named(resource_type: ResourceType, value: Any) -> NamedMembers:
+    """The members that a `members` value names: User is their resource type if the client does not say it.
+
+    Raises InvalidValueException when an item names nothing, RequestTooLarge for more than MAX_MEMBERS.
     """
     at_most(MAX_MEMBERS, len(value or ()), "members")
-    return dict(_named(resource_type, value))
+    kinds: dict[str, str] = {}
+    malformed = 0
+    for member_id, kind in _named(resource_type, value):
+        if member_id is None:
+            malformed += 1
+        else:
+            kinds[member_id] = kind
+    return NamedMembers(kinds, malformed)
 
 
-def _named(resource_type: ResourceType, value: Any) -> Iterator[tuple[str, str]]:
+def _named(resource_type: ResourceType, value: Any) -> Iterator[tuple[str | None, str]]:
     kinds = resource_type.attributes[MEMBERS].sub_attributes["$ref"].reference_types
     for item in value or ():
-        member_id = item.get("value") if isinstance(item, dict) else None
-        if not isinstance(member_id, str):
+        if item == {}:
+            yield None, ""
+            continue
+        text = item.get("value") or item.get("$ref") if isinstance(item, dict) else None
+        if not isinstance(text, str):
             raise InvalidValueException(
                 detail="Each of the members must be an object whose value is the id of a member."
             )
         # Only the part before the id counts: a host may have any name, and the text need not be a URL.
-        endpoint = "".join(str(item.get("$ref") or "").split("/")[-2:-1])
+        endpoint = "".join(str(item.get("$ref") or text).split("/")[-2:-1])
         hint = f"{item.get('type') or ''} {endpoint}".lower()
-        yield member_id, next((kind for kind in kinds if kind != "User" and kind.lower() in hint), "User")
+        yield named_id(text), next((kind for kind in kinds if kind != "User" and kind.lower() in hint), "User")

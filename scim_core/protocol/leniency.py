@@ -16,6 +16,7 @@ from scim_core.model import Json
 from scim_core.protocol.attribute_names import split_name
 from scim_core.protocol.elements import is_emptied, is_labels_alone, merged
 from scim_core.protocol.limits import MAX_TEXT_NODES, MAX_VALUES, RequestTooLarge, at_most
+from scim_core.protocol.references import by_id
 from scim_core.protocol.schemas import AttributeDefinition, ResourceType
 from scim_core.protocol.strict_json import parse_json, refuse_repeated_names
 
@@ -96,8 +97,11 @@ class Leniency:
         self._values += 0 if self.resource_type.is_membership(attribute) else len(items)
         at_most(MAX_VALUES, self._values, "values of attributes")
         shaped = [self.single(attribute, item) for item in items]
+        if self.resource_type.is_membership(attribute):
+            # A member that is given empty is one without an id. Only an empty list means that there are no members.
+            return [] if value == "" else [{} if isinstance(item, Absent) else item for item in shaped]
         present = [item for item in shaped if not isinstance(item, Absent)]
-        if attribute.type != "complex" or self.resource_type.is_membership(attribute):
+        if attribute.type != "complex":
             return present
         return merged([item for item in present if not is_emptied(item)])
 
@@ -125,6 +129,8 @@ class Leniency:
         shaped = self._object(attribute.sub_attributes, value, attribute.name)
         if not shaped:
             return IGNORED
+        if attribute.referenced is not None:
+            shaped = by_id(shaped, attribute.referenced)
         unpacked = _unpacked(shaped) if attribute.multi_valued and attribute.name == PACKED else None
         if unpacked:
             return self._complex(attribute, unpacked)

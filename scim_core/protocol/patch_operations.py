@@ -33,8 +33,9 @@ from scim_core.protocol.limits import (
     comparisons,
 )
 from scim_core.protocol.patch_refusals import OperationRefused, names_of
+from scim_core.protocol.references import id_of_kind
 from scim_core.protocol.schemas import AttributeDefinition, ResourceType
-from scim_core.protocol.strict_json import by_lower_name, refuse_repeated_names
+from scim_core.protocol.strict_json import by_lower_name, parse_json, refuse_repeated_names
 
 NEVER_REFUSED = frozenset({"password", "id", "schemas", "meta"})
 """Read-only attributes that clients send with every change of a resource. They are ignored even as a path."""
@@ -229,6 +230,7 @@ class _Reading:
                 raise MutabilityException(detail=f"{target.path} is read-only: the service provider assigns it.")
             return
         self._select(0 if target.of_members else comparisons(target.value_filter))
+        value = _from_text(target.written, value)
         if op == "remove":
             _refuse_unassigning(target)
             yield self._removal(target, value)
@@ -240,7 +242,7 @@ class _Reading:
         if shaped is UNASSIGNED:
             yield from _unassigning(op, target)
         elif shaped is not IGNORED:
-            yield PatchOperation(op, target, shaped)
+            yield _by_id(PatchOperation(op, target, shaped))
 
     def _whole_schema(self, op: Op, extension: str | None, value: Any) -> Iterator[PatchOperation]:
         """Operations for a path that is a schema's URN: it addresses the object of that schema's attributes."""
@@ -287,6 +289,33 @@ def _compares_with_false(node: FilterNode | None) -> bool:
         case Comparison():
             return str(node.attr_path).lower() == PRIMARY and str(node.value).lower() == "false"
     return False
+
+
+def _from_text(attribute: AttributeDefinition, value: Any) -> Any:
+    """The value. For a complex attribute, the text of a JSON object or array is read: SCIM-SDK sends values so.
+
+    Raises RequestTooLarge.
+    """
+    if attribute.type != "complex" or not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        return parse_json(value.encode(errors="surrogatepass"))
+    except InvalidSyntaxException:
+        return value
+
+
+def _by_id(operation: PatchOperation) -> PatchOperation:
+    """The operation; if it writes one sub-attribute of a reference, such as manager, with the id that this names."""
+    target, text = operation.target, operation.value
+    if isinstance(target, ExtensionTarget) or target.sub_attribute is None or not isinstance(text, str):
+        return operation
+    kind, names = target.attribute.referenced, target.sub_attribute.name in ("value", "$ref")
+    identifier = id_of_kind(text, kind) if kind is not None and names else None
+    if identifier is None:
+        return operation
+    value = target.attribute.sub_attributes["value"]
+    path = f"{target.path[: -len(target.sub_attribute.name)]}{value.name}"
+    return replace(operation, target=replace(target, path=path, sub_attribute=value), value=identifier)
 
 
 def _op(given: Any) -> Op:

@@ -4,7 +4,7 @@ The document at rest is the canonical JSON representation without `meta` and mem
 `document == model_validate(document).model_dump()` holds for every document (tests/properties).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ from scim_core.protocol.schemas import POLICY, AttributeDefinition, ResourceType
 
 MEMBERSHIP_ATTRIBUTES = {GROUP: "members", "User": "groups"}
 """The attribute in which a resource type shows its memberships. They are rows in storage, never in a document."""
+
+type Location = Callable[[str, str], str]
+"""The absolute URI of a resource, by its resource type and id: Renderer.location."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def _without_repetitions(attribute: AttributeDefinition | None, value: Any) -> A
     Raises RequestTooLarge for more than MAX_VALUES.
     """
     at_most(MAX_VALUES, len(value) if isinstance(value, list) else 0, "values of an attribute")
-    if isinstance(value, dict) and attribute is not None and _referenced(attribute):
+    if isinstance(value, dict) and attribute is not None and attribute.referenced:
         return {name: item for name, item in value.items() if name != "$ref"}
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         return value
@@ -120,6 +123,15 @@ def check_required(resource_type: ResourceType, document: Mapping[str, Any]) -> 
     for indexed in resource_type.indexed:
         if indexed.unique and not any(value.strip() for value in values_at(document, indexed.path)):
             raise InvalidValueException(detail=f"{indexed.name} is required and must not be empty.")
+
+
+def shown_member(membership: Membership, location: Location) -> Json:
+    """An element of a group's `members`, as clients see it and as filters test it."""
+    return {
+        "value": membership.member_id,
+        "$ref": location(membership.member_type, membership.member_id),
+        "type": membership.member_type,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +183,7 @@ class Renderer:
 
     def _edge(self, resource_type: str, membership: Membership) -> Json:
         if resource_type == GROUP:
-            return {
-                "value": membership.member_id,
-                "$ref": self.location(membership.member_type, membership.member_id),
-                "type": membership.member_type,
-            }
+            return shown_member(membership, self.location)
         return {
             "value": membership.group_id,
             "$ref": self.location(GROUP, membership.group_id),
@@ -202,17 +210,8 @@ def _references(resource_type: ResourceType) -> Iterator[tuple[str | None, str, 
     schemas = [(None, resource_type.attributes), *resource_type.extensions.items()]
     for urn, attributes in schemas:
         for attribute in attributes.values():
-            referenced = _referenced(attribute)
-            if referenced is not None:
-                yield urn, attribute.name, referenced
-
-
-def _referenced(attribute: AttributeDefinition) -> str | None:
-    """The one resource type to which a single complex attribute refers by `value` and `$ref`: of manager, User."""
-    reference = attribute.sub_attributes.get("$ref")
-    if reference is None or attribute.multi_valued or len(reference.reference_types) != 1:
-        return None
-    return reference.reference_types[0]
+            if attribute.referenced is not None:
+                yield urn, attribute.name, attribute.referenced
 
 
 def entity_tag(version: str) -> str:

@@ -82,6 +82,17 @@ class AttributeDefinition:
         return self.mutability == "readOnly"
 
     @property
+    def is_reference(self) -> bool:
+        """Whether its values name resources, by `value` and `$ref`."""
+        return "value" in self.sub_attributes and "$ref" in self.sub_attributes
+
+    @property
+    def referenced(self) -> str | None:
+        """The one resource type to which it refers, if it has one value: of manager, User."""
+        kinds = self.sub_attributes["$ref"].reference_types if self.is_reference and not self.multi_valued else ()
+        return kinds[0] if len(kinds) == 1 else None
+
+    @property
     def has_date_times(self) -> bool:
         """Whether it is a dateTime, or a sub-attribute of it is."""
         return self.type == "dateTime" or any(item.has_date_times for item in self.sub_attributes.values())

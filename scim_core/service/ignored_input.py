@@ -32,17 +32,19 @@ class IgnoredInput:
             fields = {"resource_type": resource_type, "ignored": shown, "others": len(distinct) - len(shown)}
             self._note("attributes that no schema declares were ignored", tenant, fields)
 
-    def absent_members(self, tenant: str, ids: Sequence[str]) -> None:
-        """Ids of members that do not exist are in the log. They have the form of our ids."""
+    def absent_members(self, tenant: str, group_id: str, ids: Sequence[str]) -> None:
+        """The group, and the ids of its members that do not exist, are in the log. They have the form of our ids."""
         if ids:
             shown = nsmallest(MAX_LOGGED_NAMES, ids)
-            fields = {"ids": shown, "others": len(ids) - len(shown)}
+            fields = {"group": group_id, "ids": shown, "others": len(ids) - len(shown)}
             self._note("members that do not exist were skipped", tenant, fields)
 
-    def malformed_members(self, tenant: str, members: int) -> None:
-        """The log says that so many members are named by something that is no id of ours: a secret, an address."""
+    def malformed_members(self, tenant: str, group_id: str, members: int) -> None:
+        """The log has the group, and how many members are named by no id of ours, but by a secret or an address."""
         if members:
-            self._note("members that are named by no id of ours were skipped", tenant, {"members": members})
+            self._note(
+                "members that are named by no id of ours were skipped", tenant, {"group": group_id, "members": members}
+            )
 
     def skipped_operations(self, tenant: str, resource_type: str, paths: Sequence[str]) -> None:
         """Paths of operations that were skipped are in the log. What lacks the form of a name is counted."""

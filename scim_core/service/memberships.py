@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from scim_core.ids import is_id
 from scim_core.model import Membership
 from scim_core.protocol.group_patch import MembershipPatch
 from scim_core.protocol.schemas import Catalogue
@@ -42,7 +41,7 @@ class Memberships:
         if members.needs_present_members or (shown and not members):
             return await self.shown(address)
         units = 1 + (len(members.added) + len(members.removed)) // EDGES_OF_A_UNIT
-        named = await work.run(units, THE_MEMBERS, lambda: list(filter(is_id, members.named)))
+        named = await work.run(units, THE_MEMBERS, lambda: members.named)
         return await self._storage.present(address.tenant, address.id, named) if named else []
 
     async def for_deletion(self, address: Address) -> list[Membership]:
@@ -55,8 +54,10 @@ class Memberships:
         groups, members = await asyncio.gather(self._storage.groups_of(address.tenant, [address.id]), as_group)
         return [*groups.get(address.id, []), *members]
 
-    async def known(self, tenant: str, edges: Sequence[Membership], work: Work) -> tuple[Membership, ...]:
-        """Those of the well-formed edges whose members exist, each with its member's real type. Logs the others."""
+    async def known(
+        self, tenant: str, group_id: str, edges: Sequence[Membership], work: Work
+    ) -> tuple[Membership, ...]:
+        """Those of the group's new edges whose members exist, each with its member's real type. Logs the others."""
         units = 1 + len(edges) // EDGES_OF_A_UNIT
         unknown = await work.run(units, THE_MEMBERS, lambda: {edge.member_id for edge in edges})
         kinds: dict[str, str] = {}
@@ -64,15 +65,8 @@ class Memberships:
             found = await self._storage.existing(tenant, resource_type.name, unknown)
             kinds |= dict.fromkeys(found, resource_type.name)
             unknown -= found
-        self._ignored.absent_members(tenant, list(unknown))
+        self._ignored.absent_members(tenant, group_id, list(unknown))
         return await work.run(units, THE_MEMBERS, partial(_of_kinds, edges, kinds))
-
-    async def well_formed(self, tenant: str, edges: Sequence[Membership], work: Work) -> tuple[Membership, ...]:
-        """The edges whose member ids have the form of our ids. Logs that there were others."""
-        units = 1 + len(edges) // EDGES_OF_A_UNIT
-        formed = await work.run(units, THE_MEMBERS, lambda: tuple(edge for edge in edges if is_id(edge.member_id)))
-        self._ignored.malformed_members(tenant, len(edges) - len(formed))
-        return formed
 
 
 def _of_kinds(edges: Sequence[Membership], kinds: Mapping[str, str]) -> tuple[Membership, ...]:

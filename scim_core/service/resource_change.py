@@ -192,10 +192,10 @@ class ResourceChange:
         edits = await self._work.run(
             members.units(len(present)), THE_MEMBERS, partial(members.edits, address.id, present)
         )
-        joining = await self._memberships.well_formed(address.tenant, edits.add, self._work)
         if self._member_missing:
-            joining = await self._memberships.known(address.tenant, joining, self._work)
-        return present, replace(edits, add=joining)
+            known = await self._memberships.known(address.tenant, address.id, edits.add, self._work)
+            edits = replace(edits, add=known)
+        return present, edits
 
     async def _present(self) -> list[Membership]:
         requested = self._requested

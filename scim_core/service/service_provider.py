@@ -21,7 +21,7 @@ from scim_core.protocol.patch_application import modification
 from scim_core.protocol.patch_cost import reading_units
 from scim_core.protocol.patch_operations import patch_request
 from scim_core.protocol.preconditions import Preconditions
-from scim_core.protocol.representation import columns, index_entries
+from scim_core.protocol.representation import Renderer, columns, index_entries
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.protocol.strict_json import Body
 from scim_core.service.address import Address, Outcome
@@ -83,13 +83,17 @@ class ServiceProvider:
         resource_id, now = self._new_id(), instant_text(self._clock())
         leniency = Leniency(resource_type)
 
-        def shaped() -> tuple[Json, list[Membership]]:
+        def shaped() -> tuple[Json, tuple[Membership, ...], int]:
             attributes = leniency.resource(body.value)
             members = take_members(resource_type, attributes)
             document = documents.creation(resource_type, attributes, resource_id)
-            return document, [Membership(resource_id, *member) for member in sorted(members.items())]
+            return (
+                document,
+                tuple(Membership(resource_id, *member) for member in sorted(members.kinds.items())),
+                members.malformed,
+            )
 
-        document, named = await work.run(body.units, BODY, shaped)
+        document, edges, malformed = await work.run(body.units, BODY, shaped)
         stored = StoredResource(
             resource_type=resource_type.name,
             id=resource_id,
@@ -102,7 +106,7 @@ class ServiceProvider:
             indexes=resource_type.indexes,
         )
         self._ignored.attributes(tenant, resource_type.name, leniency.ignored)
-        edges = await self._memberships.well_formed(tenant, named, work)
+        self._ignored.malformed_members(tenant, resource_id, malformed)
         joining = edges
 
         async def attempt() -> Outcome:
@@ -110,7 +114,7 @@ class ServiceProvider:
             try:
                 await self._unique_values.create(tenant, resource_type, stored, joining)
             except NotFound as error:
-                joining = await self._memberships.known(tenant, edges, work)
+                joining = await self._memberships.known(tenant, resource_id, edges, work)
                 raise VersionConflict from error
             return Outcome(stored, joining, created(resource_type, stored, joining))
 
@@ -126,7 +130,14 @@ class ServiceProvider:
         return Outcome(stored, edges)
 
     async def replace(
-        self, address: Address, body: Body, conditions: Preconditions, work: Work, *, memberships: bool
+        self,
+        address: Address,
+        body: Body,
+        conditions: Preconditions,
+        work: Work,
+        renderer: Renderer,
+        *,
+        memberships: bool,
     ) -> Outcome:
         """The resource is what the body says. What the body leaves out is cleared (RFC 7644 section 3.5.1).
 
@@ -136,7 +147,7 @@ class ServiceProvider:
 
         def shaped() -> tuple[MembershipPatch, Json]:
             attributes = leniency.resource(body.value)
-            members = MembershipPatch()
+            members = MembershipPatch(renderer.location)
             if address.resource_type.has_members:
                 members.replace(take_members(address.resource_type, attributes))
             return members, attributes
@@ -144,12 +155,20 @@ class ServiceProvider:
         members, attributes = await work.run(body.units, BODY, shaped)
         change = documents.replacement(address.resource_type, attributes, address.id)
         self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
+        self._ignored.malformed_members(address.tenant, address.id, members.malformed)
         return await self._change(
             Requested(address, members, change, conditions, atomic=True, memberships=memberships), work
         )
 
     async def patch(
-        self, address: Address, body: Body, conditions: Preconditions, work: Work, *, memberships: bool
+        self,
+        address: Address,
+        body: Body,
+        conditions: Preconditions,
+        work: Work,
+        renderer: Renderer,
+        *,
+        memberships: bool,
     ) -> Outcome:
         """The operations are applied in order, all or none (RFC 7644 section 3.5.2).
 
@@ -158,11 +177,12 @@ class ServiceProvider:
         leniency = Leniency(address.resource_type)
 
         def shaped() -> tuple[MembershipPatch, DocumentChange | None]:
-            members, request = split(address.resource_type, patch_request(leniency, body.value))
+            members, request = split(address.resource_type, patch_request(leniency, body.value), renderer.location)
             return members, modification(address.resource_type, request, address.id)
 
         members, change = await work.run(body.units + reading_units(body.value), BODY, shaped)
         self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
+        self._ignored.malformed_members(address.tenant, address.id, members.malformed)
         atomic = change is not None or members.needs_present_members
         return await self._change(
             Requested(address, members, change, conditions, atomic=atomic, memberships=memberships), work

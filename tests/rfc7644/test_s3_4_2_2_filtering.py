@@ -392,10 +392,12 @@ async def test_parameter_names_are_read_in_any_case(people: Client, name: str) -
     assert answer.document["totalResults"] == 1
 
 
-async def test_ids_are_compared_with_regard_to_case(client: Client) -> None:
+async def test_an_id_is_found_in_upper_case_too(client: Client) -> None:
     user = await client.user()
     assert [item["id"] for item in await client.found("/Users", f'id eq "{user["id"]}"')] == [user["id"]]
-    assert await client.found("/Users", f'id eq "{user["id"].upper()}"') == []
+    assert await client.found("/Users", f'id eq "{user["id"].upper()}"') == [user]
+    assert await client.found("/Users", f'id ne "{user["id"].upper()}"') == []
+    assert await client.found("/Users", f'id sw "{user["id"][:8].upper()}"') == []
     assert await client.found("/Users", f'id sw "{user["id"][:8]}"') == [user]
     assert await client.found("/Users", f"id eq {user['id']} and active eq true") == []
 
