@@ -51,7 +51,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class ScimResponse:
-    """One HTTP response. Header values are ASCII. `body` is empty exactly when the status forbids one.
+    """One HTTP response. Header values are ASCII. `body` is empty exactly when the status or HEAD forbids one.
 
     `effect` is set when the request was to change a resource, and was not refused. It is not sent.
     """

@@ -116,7 +116,7 @@ class Endpoint:
             response = replace(response, headers={**response.headers, "Cache-Control": "no-store"})
         self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
         self._gate.counted.catch_up()
-        return response
+        return replace(response, body=b"") if request.method.upper() == "HEAD" else response
 
     def _require_rate(self, principal: Principal, caller: Caller) -> None:
         """Raises HttpError when the tenant is beyond its limit."""
@@ -243,11 +243,15 @@ def _names_members(target: Target) -> bool:
 
 
 def _check_body(request: ScimRequest, limit: int) -> None:
-    """Raises HttpError for a body that is announced but missing, too large, or not declared as JSON."""
+    """Raises HttpError for a body that is announced but missing, compressed, too large, or not declared as JSON."""
     if request.method.upper() not in ("POST", "PUT", "PATCH"):
         return
     if not request.body and "transfer-encoding" in request.headers:
         raise HttpError(411, SENT_IN_CHUNKS)
+    encodings = request.headers.get("content-encoding", "").lower().split(",")
+    if request.body and any(item.strip() not in ("", "identity") for item in encodings):
+        detail = "The body is compressed. Send it as it is, without Content-Encoding."
+        raise HttpError(415, detail, Accept_Encoding="identity")
     if len(request.body) > limit:
         raise HttpError(413, f"The body is larger than {limit} bytes, the limit for this request.")
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -2,15 +2,18 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
+from pydantic import ValidationError
 from scim2_models import (
     ForbiddenException,
     NotImplementedException,
     PreconditionFailedException,
+    SCIMException,
     TooManyException,
 )
 
@@ -23,6 +26,7 @@ from scim_core.model import Json, StoredResource
 from scim_core.protocol.costs import read_units
 from scim_core.protocol.discovery import Discovery
 from scim_core.protocol.json_outline import BodyForm
+from scim_core.protocol.mistakes import status_and_type
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import Projection, Renderer, entity_tag, shows_memberships
 from scim_core.protocol.schemas import Catalogue, ResourceType
@@ -41,6 +45,9 @@ from scim_core.service.search_run import Requester
 from scim_core.service.service_provider import BODY, ServiceProvider
 from scim_core.storage.port import Storage, StorageError, Swept
 from scim_core.work import TooMuchWork, Work
+
+BAD_REQUEST = 400
+"""The status of what a client has to correct."""
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +152,8 @@ class Handlers:
 
     async def get(self, call: Call) -> ScimResponse:
         """GET of one resource (RFC 7644 section 3.4.1); 304 when the client already has this version."""
-        outcome = await self._shown(call)
+        async with self._of_what_there_is(call):
+            outcome = await self._shown(call)
         if not call.conditions.matches(outcome.stored.version):
             raise PreconditionFailedException(detail="The resource has another version than the one If-Match names.")
         if call.conditions.unchanged(outcome.stored.version):
@@ -154,11 +162,12 @@ class Handlers:
 
     async def replace(self, call: Call) -> ScimResponse:
         """PUT (RFC 7644 section 3.5.1)."""
-        projection = call.projection
-        address, body = call.address, await call.read_body(call.form)
-        outcome = await self._provider.replace(
-            address, body, call.conditions, call.work, call.renderer, memberships=call.shows_memberships
-        )
+        async with self._of_what_there_is(call):
+            projection = call.projection
+            address, body = call.address, await call.read_body(call.form)
+            outcome = await self._provider.replace(
+                address, body, call.conditions, call.work, call.renderer, memberships=call.shows_memberships
+            )
         return await _resource(200, call, outcome, projection)
 
     async def patch(self, call: Call) -> ScimResponse:
@@ -167,18 +176,33 @@ class Handlers:
         A group can have many members, and clients do not want them back (Entra documents 204).
         """
         is_group = call.resource_type.has_members
-        chosen = call.projection.parameters is not None
-        address, body = call.address, await call.read_body(BodyForm.PATCH if is_group else BodyForm.NONE)
-        memberships = call.shows_memberships and not is_group
-        outcome = await self._provider.patch(
-            address, body, call.conditions, call.work, call.renderer, memberships=memberships
-        )
+        async with self._of_what_there_is(call):
+            chosen = call.projection.parameters is not None
+            address, body = call.address, await call.read_body(BodyForm.PATCH if is_group else BodyForm.NONE)
+            memberships = call.shows_memberships and not is_group
+            outcome = await self._provider.patch(
+                address, body, call.conditions, call.work, call.renderer, memberships=memberships
+            )
         if not is_group:
             return await _resource(200, call, outcome, call.projection)
         if not chosen:
             return ScimResponse(204, {"ETag": entity_tag(outcome.stored.version)}, effect=outcome.effect)
         changed = await self._shown(call)
         return await _resource(200, call, replace(changed, effect=outcome.effect), call.projection)
+
+    @asynccontextmanager
+    async def _of_what_there_is(self, call: Call) -> AsyncIterator[None]:
+        """A refusal with 400 becomes 404 if the path names no resource: Entra then creates it again.
+
+        Without a refusal nothing more is read.
+        """
+        try:
+            yield
+        except (SCIMException, ValidationError) as error:
+            status = error.status if isinstance(error, SCIMException) else status_and_type(error)[0]
+            if status == BAD_REQUEST:
+                await self._provider.read(call.address)
+            raise
 
     async def _shown(self, call: Call) -> Outcome:
         """The resource that the path names, with the memberships that the answer shows."""
@@ -225,6 +249,10 @@ class Handlers:
     async def schema(self, call: Call) -> ScimResponse:
         """GET /Schemas/{urn}."""
         return json_response(200, self._discovery.schema(call.target.id, call.renderer.base_url))
+
+    async def options(self, call: Call) -> ScimResponse:
+        """OPTIONS of any path: the methods that it has (RFC 9110 section 9.3.7)."""
+        return ScimResponse(204, {"Allow": call.target.allowed})
 
     async def me(self, _: Call) -> ScimResponse:
         """/Me (RFC 7644 section 3.11). It is not supported: a provisioning credential is not a user."""

@@ -66,17 +66,22 @@ ROOT_ROUTES = (
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a request is about. `needs` is the access that it takes, None without a credential."""
+    """What a request is about. `needs` is the access that it takes, None without a credential.
+
+    `allowed` are the methods of the path, for an answer that lists them.
+    """
 
     handler: str
     needs: Access | None
     resource_type: ResourceType | None = None
     id: str = ""
+    allowed: str = ""
 
 
 def match(catalogue: Catalogue, method: str, path: str) -> Target:
     """The target of a request. Letter case of fixed segments, double slashes and a slash at the end do not matter.
 
+    HEAD is wherever GET is, with the same target (RFC 9110 section 9.3.2). OPTIONS is everywhere.
     Raises HttpError 404 for an unknown path, 405 with Allow for a method that the path does not have.
     """
     segments = [segment for segment in path.split("/") if segment]
@@ -90,9 +95,12 @@ def match(catalogue: Catalogue, method: str, path: str) -> Target:
             404, f"There is nothing at {quote(path, errors='replace')[:200]}. The SCIM endpoint is {BASE_PATH}."
         )
     for route, target in fitting:
-        if route.method in (method, ANY):
+        if route.method in ("GET" if method == "HEAD" else method, ANY):
             return target
-    allowed = ", ".join(sorted({route.method for route, _ in fitting}))
+    methods = {route.method for route, _ in fitting}
+    allowed = ", ".join(sorted({*methods, "OPTIONS", *({"HEAD"} if "GET" in methods else ())}))
+    if method == "OPTIONS":
+        return Target("options", NOTHING, allowed=allowed)
     raise HttpError(405, f"{quote(path, errors='replace')[:200]} allows {allowed}.", Allow=allowed)
 
 

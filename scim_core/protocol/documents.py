@@ -21,6 +21,8 @@ from scim_core.protocol.schemas import COMMON, POLICY, ResourceType
 ACTIVE = "active"
 """The attribute that says whether a user may sign in (RFC 7643 section 4.1.1)."""
 
+CREATION, REPLACEMENT = Context.RESOURCE_CREATION_REQUEST, Context.RESOURCE_REPLACEMENT_REQUEST
+
 
 @dataclass(frozen=True, slots=True)
 class Changed:
@@ -46,7 +48,7 @@ def creation(resource_type: ResourceType, shaped: Json, resource_id: str) -> Jso
 
     Raises ValidationError, InvalidSyntaxException, InvalidValueException, RequestTooLarge.
     """
-    model = _validated(resource_type, shaped, Context.RESOURCE_CREATION_REQUEST)
+    model = _validated(resource_type, _with_active(resource_type, shaped, {ACTIVE: True}), CREATION)
     document = stored_form(resource_type, model, resource_id)
     check_names(resource_type, document)
     return document
@@ -57,7 +59,7 @@ def replacement(resource_type: ResourceType, shaped: Json, resource_id: str) -> 
 
     def replaced(document: Json) -> Changed:
         original = to_model(resource_type, document)
-        model = _validated(resource_type, shaped, Context.RESOURCE_REPLACEMENT_REQUEST)
+        model = _validated(resource_type, _with_active(resource_type, shaped, document), REPLACEMENT)
         model.replace(original)
         after = stored_form(resource_type, model, resource_id)
         check_names(resource_type, after, document)
@@ -65,6 +67,13 @@ def replacement(resource_type: ResourceType, shaped: Json, resource_id: str) -> 
 
     shaped_units = document_units(shaped)
     return DocumentChange(lambda document: document_units(document) + shaped_units, replaced)
+
+
+def _with_active(resource_type: ResourceType, shaped: Json, determined: Json) -> Json:
+    """The body. If it does not say whether the resource is active, it says what is determined (ADR 0038)."""
+    if not resource_type.can_be_inactive or shaped.get(ACTIVE) is not None or ACTIVE not in determined:
+        return shaped
+    return shaped | {ACTIVE: determined[ACTIVE]}
 
 
 def deactivated(resource_type: ResourceType, document: Json) -> Json:

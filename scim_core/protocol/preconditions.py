@@ -30,9 +30,14 @@ class Preconditions:
 
         Raises PreconditionFailedException otherwise.
         """
-        if not self.matches(version) or self.unchanged(version):
+        if not self.matches(version):
             raise PreconditionFailedException(
                 detail="The resource has changed: its version is no longer the one that If-Match names. Read it again."
+            )
+        if self.unchanged(version):
+            raise PreconditionFailedException(
+                detail="If-None-Match names the version that the resource has, and * names any. Send If-Match instead, "
+                "or no condition."
             )
 
     def unchanged(self, version: str) -> bool:

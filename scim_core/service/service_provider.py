@@ -23,6 +23,7 @@ from scim_core.protocol.patch_operations import patch_request
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import Renderer, columns, index_entries
 from scim_core.protocol.schemas import Catalogue, ResourceType
+from scim_core.protocol.stated_schemas import require_patch, require_resource
 from scim_core.protocol.strict_json import Body
 from scim_core.service.address import Address, Outcome
 from scim_core.service.effects import created
@@ -67,6 +68,7 @@ class ServiceProvider:
         ignored: IgnoredInput,
     ) -> None:
         self._storage = storage
+        self._catalogue = catalogue
         self._memberships = Memberships(storage, catalogue, ignored)
         self._ignored = ignored
         self._clock = clock
@@ -84,6 +86,7 @@ class ServiceProvider:
         leniency = Leniency(resource_type)
 
         def shaped() -> tuple[Json, tuple[Membership, ...], int]:
+            require_resource(resource_type, self._catalogue, body.value)
             attributes = leniency.resource(body.value)
             members = take_members(resource_type, attributes)
             document = documents.creation(resource_type, attributes, resource_id)
@@ -146,6 +149,7 @@ class ServiceProvider:
         leniency = Leniency(address.resource_type)
 
         def shaped() -> tuple[MembershipPatch, Json]:
+            require_resource(address.resource_type, self._catalogue, body.value)
             attributes = leniency.resource(body.value)
             members = MembershipPatch(renderer.location)
             if address.resource_type.has_members:
@@ -177,6 +181,7 @@ class ServiceProvider:
         leniency = Leniency(address.resource_type)
 
         def shaped() -> tuple[MembershipPatch, DocumentChange | None]:
+            require_patch(body.value)
             members, request = split(address.resource_type, patch_request(leniency, body.value), renderer.location)
             return members, modification(address.resource_type, request, address.id)
 

@@ -161,7 +161,18 @@ async def test_no_header_makes_a_read_a_change(world: World, name: str) -> None:
     assert await world.directories() == before
 
 
-async def test_head_is_answered_the_same_whatever_the_access(world: World) -> None:
-    for name in ("A, write", "A, read"):
-        answer = await world.service.send("HEAD", "/scim/v2/Users", world.bearers[name])
-        assert (answer.status, answer.headers["Allow"]) == (405, "GET, POST")
+async def test_head_is_what_get_is_whatever_the_access(world: World) -> None:
+    for name, bearer in world.bearers.items():
+        for path in ("/scim/v2/Users", f"/scim/v2/Users/{world.of_a.user}"):
+            get, head = [await world.service.send(method, path, bearer) for method in ("GET", "HEAD")]
+            assert (head.status, head.body) == (get.status, b""), name
+            assert head.headers == get.headers
+
+
+async def test_options_changes_and_shows_nothing_whatever_the_access(world: World) -> None:
+    before = await world.directories()
+    for bearer in world.bearers.values():
+        answer = await world.service.send("OPTIONS", f"/scim/v2/Users/{world.of_a.user}", bearer)
+        assert (answer.status, answer.headers["Allow"]) == (204, "DELETE, GET, HEAD, OPTIONS, PATCH, PUT")
+        assert not answer.body
+    assert await world.directories() == before

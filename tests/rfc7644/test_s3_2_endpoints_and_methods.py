@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.scim import ERROR, Client
+from tests.scim import ERROR, TOKEN, Client, path
 
 ID = "018f0000-0000-7000-8000-000000000000"
 ALLOWED = {
@@ -24,14 +24,45 @@ ALLOWED = {
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "QUERY", "FOO"]
 
 
+def allowed(url: str) -> set[str]:
+    """The methods of a path: those that it has rows for, HEAD where GET is, and OPTIONS."""
+    methods = set(ALLOWED[url].split(", "))
+    return {*methods, "OPTIONS", *({"HEAD"} if "GET" in methods else ())}
+
+
 @pytest.mark.parametrize("url", ALLOWED)
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_method_that_a_path_does_not_have_is_not_allowed(client: Client, method: str, url: str) -> None:
-    if method in ALLOWED[url].split(", "):
-        assert (await client.send(method, url, b"{}" if method != "GET" else None)).status != 405
+    if method in allowed(url):
+        assert (await client.send(method, url, b"{}" if method not in ("GET", "HEAD") else None)).status != 405
         return
     answer = await client.send(method, url)
-    assert (answer.status, answer.headers["allow"]) == (405, ALLOWED[url])
+    assert (answer.status, answer.headers["allow"]) == (405, ", ".join(sorted(allowed(url))))
+
+
+@pytest.mark.parametrize("url", ALLOWED)
+@pytest.mark.parametrize("authorization", [f"Bearer {TOKEN}", None, "Bearer wrong"])
+async def test_options_lists_the_methods_for_everybody(client: Client, url: str, authorization: str | None) -> None:
+    answer = await client.send("OPTIONS", url, headers={"authorization": authorization})
+    assert (answer.status, answer.headers["allow"], answer.body) == (204, ", ".join(sorted(allowed(url))), b"")
+
+
+@pytest.mark.parametrize(
+    "url", [*(url for url in ALLOWED if "GET" in ALLOWED[url]), "{user}", "{user}?attributes=title"]
+)
+@pytest.mark.parametrize("authorization", [f"Bearer {TOKEN}", None, "Bearer wrong"])
+async def test_head_is_get_without_a_body(client: Client, url: str, authorization: str | None) -> None:
+    user = await client.user()
+    found = url.replace("{user}", path(user))
+    headers: dict[str, str | None] = {"authorization": authorization}
+    get, head = [await client.send(method, found, headers=headers) for method in ("GET", "HEAD")]
+    assert (head.status, head.headers, head.body) == (get.status, get.headers, b"")
+
+
+async def test_head_of_a_known_version_is_304(client: Client) -> None:
+    user = await client.user()
+    answer = await client.send("HEAD", path(user), headers={"if-none-match": user["meta"]["version"]})
+    assert (answer.status, answer.headers["etag"]) == (304, user["meta"]["version"])
 
 
 @pytest.mark.parametrize("url", ALLOWED)

@@ -107,7 +107,7 @@ def test_every_function_answers_over_http_in_scim(endpoint: RunningEndpoint, cal
 
 @pytest.mark.parametrize(
     ("path", "method"),
-    [("/scim/v2/Users", "DELETE"), ("/scim/v2/Schemas", "POST"), ("/health", "PUT"), ("/scim/v2/Users/42", "OPTIONS")],
+    [("/scim/v2/Users", "DELETE"), ("/scim/v2/Schemas", "POST"), ("/health", "PUT"), ("/scim/v2/Users/42", "POST")],
 )
 def test_a_wrong_method_is_405_in_scim_and_not_the_hosts_404(call: Call, path: str, method: str) -> None:
     answer = call(path, method)
@@ -122,7 +122,14 @@ def test_an_unknown_path_is_404_in_scim_and_not_the_hosts(call: Call) -> None:
 
 
 def test_a_head_has_no_body(call: Call) -> None:
-    assert call("/scim/v2/Users", "HEAD").body == b""
+    answer = call("/scim/v2/Users", "HEAD")
+    assert (answer.status, answer.body) == (200, b"")
+
+
+def test_options_lists_the_methods(call: Call) -> None:
+    answer = call("/scim/v2/Users/42", "OPTIONS")
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"
 
 
 def test_doubled_and_trailing_slashes_do_not_matter(call: Call) -> None:
