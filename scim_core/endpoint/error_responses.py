@@ -22,6 +22,8 @@ from scim_core.work import TooMuchWork
 MEDIA_TYPE = "application/scim+json"
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 
+BAD_REQUEST = 400
+
 MAX_DETAIL_CHARACTERS = 500
 """Longest detail. It holds our sentences, and cuts a long value that a client sent."""
 
@@ -42,6 +44,13 @@ def error_response(
     }
     content = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
     return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **(headers or {})}, content)
+
+
+def is_bad_request(error: Exception) -> bool:
+    """Whether this error is answered with 400: the client has to correct its body or its parameters."""
+    if isinstance(error, ValidationError):
+        return status_and_type(error)[0] == BAD_REQUEST
+    return isinstance(error, SCIMException) and error.status == BAD_REQUEST
 
 
 class Unexpected(Exception):

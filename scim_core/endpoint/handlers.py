@@ -8,17 +8,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
-from pydantic import ValidationError
 from scim2_models import (
     ForbiddenException,
     NotImplementedException,
     PreconditionFailedException,
-    SCIMException,
     TooManyException,
 )
 
 from scim_core.counted_log import CountedLog
-from scim_core.endpoint.error_responses import MEDIA_TYPE
+from scim_core.endpoint.error_responses import MEDIA_TYPE, is_bad_request
 from scim_core.endpoint.rendering import encoded, json_response, list_response, rendered
 from scim_core.endpoint.routes import Target
 from scim_core.messages import ScimResponse
@@ -26,7 +24,6 @@ from scim_core.model import Json, StoredResource
 from scim_core.protocol.costs import read_units
 from scim_core.protocol.discovery import Discovery
 from scim_core.protocol.json_outline import BodyForm
-from scim_core.protocol.mistakes import status_and_type
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import Projection, Renderer, entity_tag, shows_memberships
 from scim_core.protocol.schemas import Catalogue, ResourceType
@@ -45,9 +42,6 @@ from scim_core.service.search_run import Requester
 from scim_core.service.service_provider import BODY, ServiceProvider
 from scim_core.storage.port import Storage, StorageError, Swept
 from scim_core.work import TooMuchWork, Work
-
-BAD_REQUEST = 400
-"""The status of what a client has to correct."""
 
 log = logging.getLogger(__name__)
 
@@ -198,9 +192,8 @@ class Handlers:
         """
         try:
             yield
-        except (SCIMException, ValidationError) as error:
-            status = error.status if isinstance(error, SCIMException) else status_and_type(error)[0]
-            if status == BAD_REQUEST:
+        except Exception as error:
+            if is_bad_request(error):
                 await self._provider.read(call.address)
             raise
 

@@ -2,11 +2,10 @@
 
 import gzip
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scim_core.model import Json
 from tests.memory_rows import memory_storage
 from tests.scim import (
     ENTERPRISE,
@@ -22,6 +21,9 @@ from tests.scim import (
     path,
     replace,
 )
+
+if TYPE_CHECKING:
+    from scim_core.model import Json
 
 UNKNOWN = "018f0000-0000-7000-8000-000000000000"
 NAMES = {"/Users": "userName", "/Groups": "displayName"}
