@@ -216,7 +216,7 @@ async def test_it_is_announced(client: Client) -> None:
 
 
 async def test_paths_of_other_methods_and_types_are_as_for_users(client: Client) -> None:
-    assert (await client.send("PUT", "/Devices")).headers["allow"] == "GET, POST"
+    assert (await client.send("PUT", "/Devices")).headers["allow"] == "GET, HEAD, OPTIONS, POST"
     assert (await client.get("/devices/")).status == 200
     assert (await client.get("/Device")).status == 404
 

@@ -26,7 +26,8 @@ async def test_the_answer_is_the_resource_as_it_can_be_read(client: Client) -> N
     assert answer.status == 201
     location = answer.headers["location"]
     created = answer.document
-    assert without(created, "id", "meta") == {"schemas": [USER], "userName": "bjensen", "externalId": "701984"}
+    shown = {"schemas": [USER], "userName": "bjensen", "externalId": "701984", "active": True}
+    assert without(created, "id", "meta") == shown
     assert location == created["meta"]["location"] == f"{BASE}/Users/{created['id']}"
     assert answer.headers["etag"] == created["meta"]["version"]
     assert created["meta"]["resourceType"] == "User"
@@ -56,7 +57,7 @@ async def test_ids_are_ours_and_in_the_order_of_creation(client: Client) -> None
 )
 async def test_what_only_we_assign_is_ignored(client: Client, assigned: Json) -> None:
     user = await client.user(**assigned)
-    assert without(user, "id", "meta") == {"schemas": [USER], "userName": "bjensen@example.com"}
+    assert without(user, "id", "meta", "active") == {"schemas": [USER], "userName": "bjensen@example.com"}
     assert user["id"] != "x"
     assert user["meta"]["resourceType"] == "User"
     assert user["meta"]["created"].startswith("2026-")
@@ -66,7 +67,7 @@ async def test_what_only_we_assign_is_ignored(client: Client, assigned: Json) ->
 @pytest.mark.parametrize("name", [None, "", "   ", "\t\n", [], {}, [""]])
 async def test_a_name_is_required(client: Client, url: str, name: Any) -> None:
     attribute = "userName" if url == "/Users" else "displayName"
-    for body in ({attribute: name}, {}, {"schemas": [USER], "title": "x"}):
+    for body in ({attribute: name}, {}, {"schemas": [USER, GROUP], "title": "x"}):
         answer = await client.post(url, body)
         assert (answer.status, answer.document["scimType"]) == (400, "invalidValue")
         assert attribute in answer.document["detail"]
@@ -136,7 +137,7 @@ async def test_values_come_back_exactly_as_they_were_sent(client: Client) -> Non
         GLOBAL_RELAY: {"proxyAddresses": "SMTP:a@b; smtp:c@d", "extensionAttribute15": "\U0001f600 e\u0301"},
     }
     created = await client.user(sent["userName"], **without(sent, "userName"))
-    assert without(created, "id", "meta", "schemas") == sent
+    assert without(created, "id", "meta", "schemas", "active") == sent
     assert created["schemas"] == [USER, ENTERPRISE, GLOBAL_RELAY]
 
 
@@ -158,7 +159,7 @@ async def test_what_stands_for_unassigned_is_not_kept(client: Client) -> None:
         department=None,
         **{ENTERPRISE: {"manager": {"value": ""}, "division": None}, GLOBAL_RELAY: {}},
     )
-    assert without(user, "id", "meta", "userName") == {"schemas": [USER], "emails": [{"value": "a@b"}]}
+    assert without(user, "id", "meta", "userName", "active") == {"schemas": [USER], "emails": [{"value": "a@b"}]}
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ async def test_what_stands_for_unassigned_is_not_kept(client: Client) -> None:
 async def test_names_and_shapes_are_read_leniently(client: Client, attributes: Json) -> None:
     answer = await client.post("/Users", attributes)
     assert answer.status == 201
-    assert without(answer.document, "id", "meta") == {
+    assert without(answer.document, "id", "meta", "active") == {
         "schemas": [USER],
         "userName": "x",
         "displayName": "d",
@@ -219,7 +220,7 @@ async def test_what_no_schema_declares_is_ignored_and_named_in_the_log(
         user = await client.user(
             shoeSize=44, emails=[{"value": "a@b", "verified": True}], **{"urn:x:2.0:User": {}, "name": {"nick": "x"}}
         )
-    assert without(user, "id", "meta", "userName") == {"schemas": [USER], "emails": [{"value": "a@b"}]}
+    assert without(user, "id", "meta", "userName", "active") == {"schemas": [USER], "emails": [{"value": "a@b"}]}
     [record] = [item for item in caplog.records if hasattr(item, "ignored")]
     assert record.ignored == ["emails.verified", "name.nick", "shoeSize", "urn:x:2.0:User"]
 
@@ -273,7 +274,7 @@ async def test_only_the_named_attributes_are_answered(client: Client) -> None:
     named = await client.post("/Users?attributes=emails.value", body)
     assert named.document == {"schemas": [USER], "id": named.document["id"], "emails": [{"value": "a@b"}]}
     assert named.headers["location"].endswith(named.document["id"])
-    without_some = await client.post("/Users?excludedAttributes=emails,meta", {**body, "userName": "y"})
+    without_some = await client.post("/Users?excludedAttributes=emails,meta,active", {**body, "userName": "y"})
     assert without(without_some.document, "id") == {"schemas": [USER], "userName": "y", "title": "t"}
 
 

@@ -6,7 +6,19 @@ import pytest
 
 from scim_core import Endpoint
 from tests.memory_rows import memory_storage
-from tests.scim import ENTERPRISE, GLOBAL_RELAY, USER, Client, Clock, Json, endpoint_over, member_ids, without
+from tests.scim import (
+    ENTERPRISE,
+    GLOBAL_RELAY,
+    USER,
+    Client,
+    Clock,
+    Json,
+    endpoint_over,
+    member_ids,
+    path,
+    remove,
+    without,
+)
 
 PEOPLE: tuple[Json, ...] = (
     {
@@ -49,7 +61,9 @@ async def people() -> Client:
     clock = Clock()
     client = Client(_endpoint(clock))
     for person in PEOPLE:
-        await client.user(person["userName"], **without(person, "userName"))
+        user = await client.user(person["userName"], **without(person, "userName"))
+        if "active" not in person:
+            await client.patch(path(user), remove("active"))
         clock.advance(minutes=1)
     return client
 
@@ -399,7 +413,7 @@ async def test_an_id_is_found_in_upper_case_too(client: Client) -> None:
     assert await client.found("/Users", f'id ne "{user["id"].upper()}"') == []
     assert await client.found("/Users", f'id sw "{user["id"][:8].upper()}"') == []
     assert await client.found("/Users", f'id sw "{user["id"][:8]}"') == [user]
-    assert await client.found("/Users", f"id eq {user['id']} and active eq true") == []
+    assert await client.found("/Users", f"id eq {user['id']} and active eq false") == []
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.memory_rows import memory_storage
-from tests.scim import ENTERPRISE, GROUP, USER, Client, Clock, Json, endpoint_over
+from tests.scim import ENTERPRISE, GROUP, USER, Client, Clock, Json, endpoint_over, path, remove
 
 PEOPLE: tuple[Json, ...] = (
     {
@@ -26,7 +26,10 @@ NAMES = [item["userName"] for item in PEOPLE]
 async def people() -> Client:
     client = Client(endpoint_over(memory_storage(), Clock()))
     for person in PEOPLE:
-        assert (await client.post("/Users", person)).status == 201
+        created = await client.post("/Users", person)
+        assert created.status == 201
+        if "active" not in person:
+            await client.patch(path(created.document), remove("active"))
     return client
 
 
