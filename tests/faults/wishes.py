@@ -110,7 +110,7 @@ class ChangeUser:
         def effect(model: Model, _: str) -> tuple[int, Model]:
             if (user := model.users.get(user_id)) is None:
                 return 404, model
-            after = User(**changed) if self.put else replace(user, **changed)
+            after = User(**{"active": user.active, **changed}) if self.put else replace(user, **changed)
             if model.user_name_is_taken(after.name, but=user_id):
                 return 409, model
             return 200, model.with_user(user_id, after)

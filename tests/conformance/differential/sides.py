@@ -152,11 +152,16 @@ def _config() -> ServiceProviderConfig:
 
 
 class _NumberedStorage(InMemoryStorage):
-    """Ids in the order of creation, as ours are: their storage lists resources in the order of the ids."""
+    """Ids in the order of creation, as ours are: their storage lists resources in the order of the ids.
+
+    Users are active when they are created: theirs leaves to its user what a provider determines (ADR 0038).
+    """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         super().__init__(clock)
         self._numbers = itertools.count(1)
 
     def generate_id(self, resource_type: ResourceType, resource: Resource[Any]) -> str:  # noqa: ARG002
+        if isinstance(resource, User) and resource.active is None:
+            resource.active = True
         return f"00000000-0000-7000-8000-{next(self._numbers):012}"
