@@ -11,6 +11,9 @@ from typing import Any, Protocol
 
 from scim_core.audit_records import AuditEntry, NumberedRecord, Position
 
+DEFAULT_TENANT = "default"
+"""The tenant of a single-tenant deployment. The tokens of the settings open it, whether it is registered or not."""
+
 MAX_CREDENTIALS = 40
 """Most credentials of one tenant, revoked and expired ones included: all its registry rows fit one transaction."""
 

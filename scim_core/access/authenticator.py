@@ -14,10 +14,15 @@ from scim_core.access.tenant_cache import TenantCache, Use, refusal
 from scim_core.access.token_format import Form, digest, form
 from scim_core.clock import Clock, instant_text
 from scim_core.messages import Caller, HttpError
-from scim_core.registry import Access, Credential, CredentialKind, Tenant, entra_pointer, token_pointer
-
-DEFAULT_TENANT = "default"
-"""The tenant of a single-tenant deployment."""
+from scim_core.registry import (
+    DEFAULT_TENANT,
+    Access,
+    Credential,
+    CredentialKind,
+    Tenant,
+    entra_pointer,
+    token_pointer,
+)
 
 MAX_TOKEN_CHARACTERS = 4096
 """Longest bearer token that is read. Ours have under a thousand characters, Entra's JWTs under three thousand."""

@@ -95,17 +95,22 @@ async def restore(
 
     Raises NotEmpty, HalfRestored, NotRestored, ArchiveError, StorageBusy.
     """
+
+    def whole() -> Iterator[Header | Line]:
+        yield from lines()
+        yield from plan.added()
+
     writer = _Writer(rows, tenant, digest)
     try:
         await writer.begin()
     except NotEmpty:
         # The import may be whole: it was interrupted between its last step and its exit.
-        if (expected := _content(plan, tenant, lines())) != await stored(rows, tenant):
+        if (expected := _content(plan, tenant, whole())) != await stored(rows, tenant):
             raise
         return expected.rows
     for change in plan.pending():
         await large_change_runner.write_sweep_entry(rows, tenant, change)
-    content = await writer.write(plan, lines(), progress)
+    content = await writer.write(plan, whole(), progress)
     if await stored(rows, tenant, only_keys=tenant == keys.REGISTRY) != content:
         raise NotRestored("The stored rows are not those of the file: was the tenant in use during the import?")
     await writer.end(plan.record(clock()), entries)
