@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from scim_core.access.audit_trail import Alteration, AuditTrail, Deed
 from scim_core.access.networks import canonical
-from scim_core.access.no_return import Planned, ending, remains, reopened, require_unused
+from scim_core.access.no_return import Planned, ending, remains, reopened, require_free, require_unused
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
 from scim_core.access.token_format import digest, new_identifier, new_secret, new_token
 from scim_core.clock import Clock, instant_text
@@ -112,8 +112,7 @@ class Administration:
     async def create_tenant(self, display_name: str, tenant_id: str = "", *, reopen: bool = False) -> Tenant:
         """A tenant without credentials. Without a `tenant_id`, the name becomes its id. Raises Refused, Taken.
 
-        The tenant `default`, once deleted, is created again only with `reopen`: the settings' token opens it then.
-        Else raises NotReopened.
+        Once `default` is deleted, it needs `reopen`: the settings' token opens it then. Else raises NotReopened.
         """
         name = _line(display_name, "The display name")
         tenant_id = tenant_id or _slug(name)
@@ -122,7 +121,8 @@ class Administration:
         now = self._now()
         created = Tenant(tenant_id, name, now, TenantState.ACTIVE, now)
         there = await self._registry.load(tenant_id)
-        if reopen or (there is not None and there.deleted):
+        require_free(tenant_id, there, reopen=reopen)
+        if there is not None:
             return await self._change(tenant_id, lambda tenant: reopened(tenant, created, agreed=reopen))
 
         async def attempt() -> Alteration[Tenant]:
@@ -168,6 +168,10 @@ class Administration:
             await self._still_deleting(tenant)
         await self._forget(tenant)
         return rows
+
+    def require_possible(self, wanted: Wanted) -> None:
+        """Raises Refused, NetworkError for a credential that no tenant can have."""
+        self._made(_checked(wanted))
 
     async def create_credential(self, tenant_id: str, wanted: Wanted) -> Issued:
         """The tenant has one more way in. Raises Gone, Refused, Taken, Overtaken."""

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from scim_core.access.audit_trail import Deed
-from scim_core.access.authenticator import DEFAULT_TENANT
-from scim_core.registry import Registry, RegistryError, Taken, Tenant, TenantState
+from scim_core.registry import DEFAULT_TENANT, Registry, RegistryError, Taken, Tenant, TenantState
 
 type Planned = tuple[Tenant, Sequence[Deed]]
 """The tenant as a change wants it, and what is recorded of the change."""
@@ -22,6 +21,15 @@ class NotReopened(RegistryError):
 def remains(deleted: Tenant, now: str) -> Tenant | None:
     """What stays of a tenant whose directory is erased: nothing, or the sign that the tenant of the settings leaves."""
     return replace(deleted, credentials=(), deleted=now) if deleted.id == DEFAULT_TENANT else None
+
+
+def require_free(tenant_id: str, there: Tenant | None, *, reopen: bool) -> None:
+    """The id is free, or its tenant was deleted. Raises Taken, and NotReopened if there is none to reopen."""
+    if there is None and reopen:
+        raise NotReopened(f"There is no tenant {tenant_id}. Leave --reopen out.")
+    if there is not None and not (reopen or there.deleted):
+        said = "." if there.state is not TenantState.DELETING else f", which is being deleted since {there.since[:10]}."
+        raise Taken(f"There is a tenant {tenant_id} already{said} Choose another id with --id.")
 
 
 def reopened(tenant: Tenant, wanted: Tenant, *, agreed: bool) -> Planned:

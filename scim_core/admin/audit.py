@@ -62,8 +62,16 @@ def as_object(record: NumberedRecord) -> dict[str, Any]:
     for name in (*(of.name for of in fields(AuditEntry)), "previous", HASH):
         text = record.text(name)
         if text:
-            found[name] = json.loads(text) if name in ("before", "after") else text
+            found[name] = _values(text) if name in ("before", "after") else text
     return found
+
+
+def _values(text: str) -> Any:
+    """The values of a record. A text that is no JSON stays as it is: somebody has changed it."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def as_line(record: NumberedRecord) -> str:
@@ -80,7 +88,8 @@ def as_line(record: NumberedRecord) -> str:
 def _instant(text: str) -> str:
     """The instant as the records have it: UTC, unless the text says another offset. Raises Refused."""
     try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
+        found = datetime.fromisoformat(text)
+        instant = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Refused("--since must be a day or an instant, such as 2026-11-26 or 2026-11-26T09:00:00Z.") from None
-    return instant_text(instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC))
+    return instant_text(instant)

@@ -9,7 +9,7 @@ from typing import Any
 from scim_core.access.administration import Administration, Issued, Refused, Wanted
 from scim_core.admin import connectivity
 from scim_core.admin.presentation import credential_json, credentials_table, shown_state, tenant_json, tenants_table
-from scim_core.registry import Access, CredentialKind, Tenant, TenantState
+from scim_core.registry import Access, CredentialKind, RegistryError, Tenant, TenantState
 
 _STATES = {
     TenantState.ACTIVE: "Its requests are answered.",
@@ -53,13 +53,19 @@ class Commands:
         wanted = None if self._arguments.kind == "none" else self._wanted(CredentialKind(self._arguments.kind))
         if wanted is not None:
             self._require_base_url()
+            self._administration.require_possible(wanted)
         tenant = await self._administration.create_tenant(
             self._arguments.name, self._arguments.tenant, reopen=self._arguments.reopen
         )
         if wanted is None:
             self._print(tenant_json(tenant, self._now), f"Tenant {tenant.id} is created. It has no credential yet.")
             return
-        issued = await self._administration.create_credential(tenant.id, wanted)
+        try:
+            issued = await self._administration.create_credential(tenant.id, wanted)
+        except RegistryError as error:
+            raise Refused(
+                f"{error} The tenant {tenant.id} is created, without a credential: `credentials create` gives it one."
+            ) from None
         self._print_issued(issued, f"Tenant {tenant.id} is created.")
 
     async def tenants_list(self) -> None:

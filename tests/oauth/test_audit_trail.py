@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -195,6 +195,7 @@ async def test_a_record_is_one_line_for_people(rows: MemoryRows, service: Servic
     ("given", "sentence"),
     [
         (("--since", "yesterday"), "--since must be a day or an instant"),
+        (("--since", "9999-12-31T23:59:59-14:00"), "--since must be a day or an instant"),
         (("--verify", "--tenant", "contoso"), "--verify checks all records"),
     ],
 )
@@ -329,6 +330,16 @@ async def test_no_record_steers_the_terminal(rows: MemoryRows, service: Service)
     done = await run_here(rows, "audit")
     assert done.stdout.removesuffix("\n").isprintable()
     assert r"\x1b[2J\u202egone" in done.stdout
+
+
+async def test_a_record_that_somebody_has_broken_is_read_and_named(rows: MemoryRows, service: Service) -> None:
+    await service.administration.create_tenant("Contoso")
+    await put(rows, 1, after="{no", before="[" * 30_000)
+    found = await printed(rows)
+    assert (found[0]["after"], found[0]["before"]) == ("{no", "[" * 30_000)
+    assert (await verified(rows)).returncode == 1
+    other_type = record_hash(1, {"time": datetime(2026, 11, 26, tzinfo=UTC)})  # type: ignore[dict-item]
+    assert other_type != record_hash(1, {})
 
 
 async def test_a_record_of_a_later_version_is_read_and_checked(rows: MemoryRows, service: Service) -> None:

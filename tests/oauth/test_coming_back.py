@@ -85,12 +85,12 @@ async def test_it_is_let_in_again_by_decision_only(with_settings_token: Service)
 
 async def test_only_what_was_deleted_is_reopened(with_settings_token: Service) -> None:
     service = with_settings_token
-    with pytest.raises(Gone):
+    with pytest.raises(NotReopened, match="There is no tenant default"):
         await service.administration.create_tenant("Default", reopen=True)
     await service.tenant("Default")
     with pytest.raises(NotReopened, match="was not deleted"):
         await service.administration.create_tenant("Default", reopen=True)
-    with pytest.raises(Gone):
+    with pytest.raises(NotReopened, match="There is no tenant contoso"):
         await service.administration.create_tenant("Contoso", reopen=True)
 
 
