@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scim_core.access.administration import Refused
+from scim_core.admin.registry import warn_if_elsewhere
 from scim_core.audit_records import HASH, AuditEntry, ChainCheck, NumberedRecord
 from scim_core.clock import instant_text
 from scim_core.registry import Registry
@@ -29,6 +30,7 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     since = _instant(given.since) if given.since else ""
     registry = table_registry(settings)
     try:
+        await warn_if_elsewhere(registry.rows)
         if given.verify:
             return await verify(registry, as_json=given.json)
         async for record in registry.audit_records():

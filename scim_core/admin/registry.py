@@ -1,15 +1,19 @@
 """`admin registry`: moves the registry of tenants to a table of its own, and removes what is left in the old one."""
 
+import sys
 from argparse import Namespace
 
 from tqdm import tqdm
 
 from scim_core.access.audit_trail import AuditTrail, Deed
 from scim_core.clock import utc_now
+from scim_core.registry import Moved
 from scim_core.settings import SettingsError, StorageSettings
 from scim_core.storage.maintenance.registry_move import MoveRefused, Place, RegistryMove
 from scim_core.storage.tables import directory_rows, registry_rows
 from scim_core.storage.tables.keys import REGISTRY
+from scim_core.storage.tables.registry_marker import require_here
+from scim_core.storage.tables.rows import Rows
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
@@ -32,6 +36,14 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
         await old.close()
         await new.close()
     return 0
+
+
+async def warn_if_elsewhere(rows: Rows) -> None:
+    """A warning, if the registry is in another table than in these rows, or on its way there."""
+    try:
+        await require_here(rows)
+    except Moved as moved:
+        print(f"WARNING {moved} Until then, what is shown here may be old, or nothing.", file=sys.stderr)
 
 
 async def _move(trail: AuditTrail, settings: StorageSettings, move: RegistryMove) -> None:

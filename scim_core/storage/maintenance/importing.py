@@ -26,6 +26,7 @@ from scim_core.storage.tables.errors import RowExists
 from scim_core.storage.tables.index_record import IndexRecord, record_properties
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.reading import read_range
+from scim_core.storage.tables.registry_marker import require_here
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows, read_pages
 from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS, require_entity
@@ -93,7 +94,7 @@ async def restore(
     `entries` belong to an import of the registry: they are appended to its audit chain when it is whole. Records of the
     chain are not counted.
 
-    Raises NotEmpty, HalfRestored, NotRestored, ArchiveError, StorageBusy.
+    Raises NotEmpty, HalfRestored, NotRestored, ArchiveError, StorageBusy; Moved for a registry that belongs elsewhere.
     """
 
     def whole() -> Iterator[Header | Line]:
@@ -168,10 +169,12 @@ class _Writer:
     async def begin(self) -> None:
         """The progress row exists: that of this import before its interruption, or a new one.
 
-        Raises NotEmpty, HalfRestored.
+        Raises NotEmpty, HalfRestored, Moved.
         """
         progress = await self._rows.get(self._tenant, PROGRESS_ROW)
         if progress is None:
+            if self._is_registry:
+                await require_here(self._rows)
             await self._require_empty()
             self._keeps_chain = self._is_registry and await self._has(keys.audit_records())
             await self._rows.transact(self._tenant, [self._progress(), *await self._old_record()])
