@@ -4,6 +4,7 @@ The credential names the tenant. A `pointer` is the text that finds the credenti
 token, a client id, or an Entra tenant with an audience. No secret itself is stored.
 """
 
+import re
 from collections.abc import AsyncIterator, Container, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
@@ -172,7 +173,7 @@ def entra_pointer(entra_tenant: str, audience: str) -> str:
 
 def bare_audience(audience: str) -> str:
     """The application id, from any of the forms in which Entra writes an audience."""
-    return audience.removeprefix("api://").removesuffix("/.default")
+    return re.sub(r"^(api://)+|(/\.default)+$", "", audience)
 
 
 class RegistryError(Exception):

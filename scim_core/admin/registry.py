@@ -47,13 +47,13 @@ async def warn_if_elsewhere(rows: Rows) -> None:
 
 
 async def _move(trail: AuditTrail, settings: StorageSettings, move: RegistryMove) -> None:
-    with tqdm(desc="rows of the registry", unit=" rows", disable=None) as bar:
-        began, ended = _deed("registry move began"), _deed("registry moved")
-        async with trail.concluding(began) as beginning, trail.concluding(ended) as end:
-            moved = await move.run(beginning, end, bar.update)
-    if not moved:
+    if await move.is_done():
         print(f"The registry is in the table {settings.registry_table_name} already.")
         return
+    with tqdm(desc="rows of the registry", unit=" rows", disable=None) as bar:
+        began, ended = _deed("registry move began"), _deed("registry moved")
+        async with trail.concluding(ended) as end, trail.concluding(began) as beginning:  # the inner one is told first
+            await move.run(beginning, end, bar.update)
     print(
         f"The registry is in the table {settings.registry_table_name} now. It was read again and compared.\n"
         "Set SCIM_REGISTRY_TABLE_NAME for the function app now: until then, it answers by the registry as it was, and "

@@ -1,6 +1,7 @@
 """The registry moves to a table of its own. No change of an operator is lost, and every command finds it there."""
 
 import itertools
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -459,6 +460,17 @@ async def test_it_moves_between_tables_of_azurite(azurite: Azurite) -> None:
     assert await tenant_ids(rows) == ["contoso"]
     assert [tenant async for tenant in tenants(rows)] == [REGISTRY]
     await rows.close()
+
+
+async def test_only_a_move_that_happened_is_in_the_log(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "scim_core.access.audit")
+    await registered(deployment.old)
+    caplog.clear()
+    for _ in range(2):
+        assert (await deployment.run("registry", "move")).returncode == 0
+    assert [getattr(record, "event", "") for record in caplog.records] == ["registry move began", "registry moved"]
 
 
 class UsedRows(WrappedRows):

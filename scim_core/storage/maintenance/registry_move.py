@@ -72,6 +72,11 @@ class RegistryMove:
         self._new = new
         self._clock = clock
 
+    async def is_done(self) -> bool:
+        """Whether the registry is in the new place. Raises MoveRefused."""
+        old, new = await self._markers()
+        return old is not None and old.state is MoveState.LEFT and new is None
+
     async def run(self, began: AuditEntry, ended: AuditEntry, progress: Callable[[int], object]) -> bool:
         """The registry is in the new place, and the old one refuses changes. False: so it was before.
 
