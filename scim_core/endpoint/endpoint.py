@@ -137,8 +137,15 @@ class Endpoint:
         noting = asyncio.create_task(tenants.note(principal.use, instant_text(self._clock())[:10]))
         try:
             yield
+        except (
+            asyncio.CancelledError
+        ):  # the time of the request is over, and a registry that is slow gets no more of it
+            noting.cancel()
+            await asyncio.wait([noting])
+            raise
         finally:
-            await noting
+            if not noting.cancelled():
+                await noting
 
     async def _outside_scim(
         self, handler: str, request: ScimRequest, caller: Caller
