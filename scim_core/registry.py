@@ -197,7 +197,7 @@ class Unalterable(RegistryError):
 
 
 class Moved(RegistryError):
-    """The registry is in another table, or on its way there. It cannot be changed here."""
+    """The registry is in another table, on its way there, or not whole yet. It cannot be changed here."""
 
 
 class TenantSource(Protocol):

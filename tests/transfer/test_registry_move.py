@@ -10,7 +10,7 @@ import pytest
 
 import scim_core
 from devhost.azurite import Azurite
-from scim_core.audit_records import AuditEntry, ChainCheck
+from scim_core.audit_records import AuditEntry
 from scim_core.messages import ScimRequest
 from scim_core.model import Column
 from scim_core.registry import Moved, RegistryError
@@ -33,7 +33,7 @@ from tests.memory_rows import MemoryRows
 from tests.scim import Client, Clock, endpoint_over
 from tests.tables import new_table
 from tests.tenancy import settings as tenancy_settings
-from tests.transfer.test_restored_registry import administration, events, registered, tenant_ids
+from tests.transfer.test_restored_registry import administration, events, registered, require_good_chain, tenant_ids
 from tests.wrapped_rows import Call, WrappedRows
 
 BEGAN, ENDED, CANCELLED, REMOVED = (AuditEntry(*[text] * 15) for text in ("began", "ended", "cancelled", "removed"))
@@ -65,13 +65,6 @@ def deployment() -> Deployment:
 
 async def rows_of(rows: Rows) -> dict[str, dict[str, Column]]:
     return {key: found async for key, found in Place("", rows).read()}
-
-
-async def require_good_chain(rows: Rows) -> None:
-    registry = TableRegistry(rows)
-    check = ChainCheck(await registry.audit_end())
-    faults = [fault async for record in registry.audit_records() for fault in check.follow(record)]
-    assert [*faults, *check.end()] == []
 
 
 async def test_the_registry_is_moved_and_every_command_finds_it_there(deployment: Deployment, tmp_path: Path) -> None:

@@ -28,8 +28,7 @@ from tests.memory_rows import MemoryRows
 from tests.scim import Clock
 from tests.tenancy import APPLICATION, ENTRA_TENANT, SUBJECT, Service, administration_of, settings
 from tests.transfer.test_interruptions import now
-from tests.transfer.test_registry_move import require_good_chain
-from tests.transfer.test_restored_registry import registered
+from tests.transfer.test_restored_registry import registered, require_good_chain
 
 KEPT = ("audit", "audit.end")
 AN_ENTRY = AuditEntry(*["restored"] * 15)
@@ -232,6 +231,7 @@ async def test_a_record_that_somebody_has_broken_is_named(backup: Backup) -> Non
     await target.transact(REGISTRY, [broken])
     done = await backup.restored(target)
     assert (done.returncode, "Record 5 of the audit trail cannot be read" in done.stderr) == (2, True), done.stderr
+    assert (await backup.restored(target, "--revoked", "as-in-file")).returncode == 0
 
 
 async def test_a_use_that_is_noted_at_the_same_time_does_not_stop_a_restore(backup: Backup) -> None:

@@ -183,6 +183,8 @@ class _Writer:
         else:
             self._done = int(progress.properties["line"])
             self._keeps_chain = bool(progress.properties.get("keepsChain"))
+            if self._is_registry and not self._done:  # so a record that is there is none of the file
+                self._keeps_chain = await self._has(keys.audit_records())
 
     async def write(
         self, plan: ImportPlan, lines: Iterable[Header | Line], progress: Callable[[int], object]
@@ -245,7 +247,7 @@ class _Writer:
         """Returns if the rows are there because this import has written them, and only the answer was lost."""
         progress = await self._rows.get(self._tenant, PROGRESS_ROW)
         if progress is None or progress.properties["line"] != str(self._line):
-            raise NotEmpty("Someone else has created tenants in the registry while it was restored.")
+            raise NotEmpty("Someone else has changed the registry while it was restored. Run the import again.")
 
     async def _old_record(self) -> list[RowOperation]:
         """The deletion of the tenant's old record: it says nothing of what is imported."""

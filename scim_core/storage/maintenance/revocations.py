@@ -229,10 +229,14 @@ async def revocations(file: FileRegistry, target: Rows, other: Rows | None, choi
 
     Raises NotKnown if neither goes on from the registry in the file, unless the choice is to restore it as it is.
     """
-    if other is not None and await _goes_on(file, other):
-        return Revocations.of(file, await Knowledge.of(other, file, with_tenants=True), choice)
-    if other is None and file.last is not None and await _goes_on(file, target):
-        return Revocations.of(file, await Knowledge.of(target, file, with_tenants=False), choice)
+    try:
+        if other is not None and await _goes_on(file, other):
+            return Revocations.of(file, await Knowledge.of(other, file, with_tenants=True), choice)
+        if other is None and file.last is not None and await _goes_on(file, target):
+            return Revocations.of(file, await Knowledge.of(target, file, with_tenants=False), choice)
+    except NotKnown:
+        if choice is not Revoked.AS_IN_FILE:
+            raise
     if choice is Revoked.AS_IN_FILE:
         return Revocations()
     raise NotKnown(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import batched
 
 from scim_core.audit_records import AuditEntry, NumberedRecord, Position
-from scim_core.registry import Gone, Overtaken, Taken, Tenant, pointers
+from scim_core.registry import Gone, Moved, Overtaken, Taken, Tenant, pointers
 from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.storage.tables import audit_chain, keys
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing
@@ -87,6 +87,8 @@ class TableRegistry:
 
     async def alter(self, before: Tenant | None, after: Tenant | None, entries: Sequence[AuditEntry]) -> None:
         """See Registry.alter."""
+        if before is None:
+            await self._require_restored()
         await self._recorded([await self._claimed(item) for item in alteration(before, after)], entries)
 
     async def erase(self, tenant_id: str) -> AsyncIterator[int]:
@@ -100,6 +102,7 @@ class TableRegistry:
 
     async def append(self, entries: Sequence[AuditEntry]) -> None:
         """See Registry.append."""
+        await self._require_restored()
         await self._recorded([], entries)
 
     async def audit_end(self) -> Position:
@@ -128,6 +131,11 @@ class TableRegistry:
                     tenant = replace(tenant, credentials=(*tenant.credentials, to_credential(row)))
         if tenant is not None:
             yield tenant
+
+    async def _require_restored(self) -> None:
+        """Raises Moved while the registry is restored from a file: its audit records have these numbers, too."""
+        if await self.rows.get(REGISTRY, keys.bookmark("import"), select="RowKey"):
+            raise Moved("The registry is being restored from a file. Finish that import first: run it again.")
 
     async def _claimed(self, operation: RowOperation) -> RowOperation:
         """The insert of a pointer takes over a row that no credential needs any more. All else stays as it is.
