@@ -17,8 +17,8 @@ from scim_core.storage.maintenance.exporting import export
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.maintenance.importing import PROGRESS_ROW, NotEmpty, NotRestored, restore
 from scim_core.storage.port import StorageBusy, VersionConflict
-from scim_core.storage.tables import TableRegistry
-from scim_core.storage.tables.keys import REGISTRY
+from scim_core.storage.tables import TableRegistry, keys
+from scim_core.storage.tables.keys import REGISTRY, SWEEP
 from scim_core.storage.tables.row_operations import RowOperation, Verb
 from scim_core.storage.tables.rows import Rows
 from tests.faults.disturbed_rows import Death, Fault, FaultyRows, MortalRows, ProcessDied
@@ -154,6 +154,18 @@ async def events(rows: Rows) -> list[str]:
 
 
 OLD_EVENTS = ["tenant created", "credential created"] * 2
+
+
+async def test_nothing_is_restored_among_the_rows_of_the_service_itself(
+    directory: Callable[[], Directory], file: Path
+) -> None:
+    source = directory()
+    await source.client.user("ann@example.com")
+    await source.run("export", file)
+    target = directory()
+    done = await target.run("import", file, "--tenant", SWEEP)
+    assert (done.returncode, ":pending is no tenant" in done.stderr) == (2, True), done.stderr
+    assert (await target.rows.page(SWEEP, keys.everything())).rows == []
 
 
 @pytest.mark.parametrize("after", [False, True])

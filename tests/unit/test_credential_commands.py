@@ -152,3 +152,8 @@ async def test_a_tenant_whose_credential_belongs_to_another_one_is_said_to_be_th
     assert "The tenant fabrikam is created, without a credential: `credentials create` gives it one." in done.stderr
     again = await operator.run("tenants", "create", "Fabrikam")
     assert "There is a tenant fabrikam already. Choose another id with --id." in again.stderr
+
+
+async def test_anywhere_is_said_alone(operator: Operator) -> None:
+    done = await operator.run("tenants", "create", "Contoso", "--network", "any", "--network", "192.0.2.0/24")
+    assert (done.returncode, "Give it alone, or give networks" in done.stderr) == (1, True), done.stderr
