@@ -110,7 +110,7 @@ async def test_a_revoked_credential_stays_revoked_when_it_is_changed(operator: O
         ([], "Say what to change"),
         (["--network", "192.0.2.7/24"], "Write 192.0.2.0/24 for the whole network"),
         (["--network", "office"], "Write one like 192.0.2.0/24 or 2001:db8::/32"),
-        (["--network", "any", "--network", "192.0.2.0/24"], "'any' is no network"),
+        (["--network", "any", "--network", "192.0.2.0/24"], "any stands for every address"),
     ],
 )
 async def test_what_cannot_be_changed_is_one_sentence_and_changes_nothing(
