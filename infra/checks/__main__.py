@@ -1,4 +1,7 @@
-"""`python -m infra.checks`: every check of the Bicep files that can run here. Exit status 1 for any finding."""
+"""`python -m infra.checks`: every check of the Bicep files and the workflows that can run here.
+
+The exit status is 1 for any finding.
+"""
 
 import argparse
 import sys
@@ -43,6 +46,12 @@ def _check(folder: Path, types: Path | None, *, checkov: bool) -> list[Finding]:
         count, found = external.security(folder)
         findings += found or ([] if count else [Finding(folder, 1, "checkov checked nothing")])
         print(f"checkov: {count} checks")
+    workflows = folder.resolve().parent / ".github"
+    if workflows.is_dir():
+        findings += external.workflows(workflows)
+        print("zizmor: checked the workflows")
+    else:
+        print("zizmor: not run, there is no folder .github")
     if command := external.bicep_command():
         warnings, found = external.bicep(command, folder / "main.bicep")
         findings += found

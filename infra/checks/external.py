@@ -1,4 +1,4 @@
-"""The checks by other programs: for Azure's resource types, for security, and by Bicep itself."""
+"""The checks by other programs: for Azure's resource types, for security, for workflows, and by Bicep itself."""
 
 import json
 import re
@@ -24,6 +24,7 @@ BROKEN_CHECKS = {
 """Checks of checkov that raise exceptions on our files, and what replaces each."""
 
 _LINE = re.compile(r"(?P<path>.+?):(?P<line>\d+):\d+ error (?P<text>.+)")
+_AUDITED = re.compile(r"::\w+ file=(?P<path>[^,]+),line=(?P<line>\d+),.*?::(?P<text>.+)")
 _SKIP = re.compile(r"checkov:skip=(?P<id>\w+):(?P<reason>.*)")
 _FEWEST_WORDS = 4
 """Fewest words of a reason for a suppression: a shorter one explains too little."""
@@ -31,10 +32,11 @@ _FEWEST_WORDS = 4
 
 def types(tool: Path, paths: list[Path]) -> list[Finding]:
     """What the type check finds in these files, without the entries of UNKNOWN_TYPES. `tool` is bicepcheck.py."""
-    done = _run([sys.executable, str(tool), *map(str, paths)])
-    found = [Finding(Path(m["path"]), int(m["line"]), m["text"]) for m in map(_LINE.match, done.splitlines()) if m]
-    if not re.search(r"^\d+ files, \d+ errors$", done, re.MULTILINE):
-        return [Finding(tool, 1, f"did not finish: {done.strip()[-500:]}")]
+    done = _ran([sys.executable, str(tool), *map(str, paths)])
+    said = done.stdout + done.stderr
+    found = [Finding(Path(m["path"]), int(m["line"]), m["text"]) for m in map(_LINE.match, said.splitlines()) if m]
+    if not re.search(r"^\d+ files, \d+ errors$", said, re.MULTILINE):
+        return [Finding(tool, 1, f"did not finish: {said.strip()[-500:]}")]
     stale = UNKNOWN_TYPES.keys() - {finding.text for finding in found}
     return [
         *(finding for finding in found if finding.text not in UNKNOWN_TYPES),
@@ -52,7 +54,7 @@ def security(folder: Path) -> tuple[int, list[Finding]]:
     """
     command = [str(Path(sys.executable).with_name("checkov")), "-d", str(folder), "--framework", "bicep"]
     command += ["--skip-download", "--compact", "-o", "json", "--skip-check", ",".join(BROKEN_CHECKS)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = _ran(command)
     try:
         report = json.loads(done.stdout)
         results, summary = report["results"], report["summary"]
@@ -69,9 +71,24 @@ def security(folder: Path) -> tuple[int, list[Finding]]:
     return summary["passed"] + summary["skipped"] if summary["resource_count"] else 0, findings
 
 
+def workflows(folder: Path) -> list[Finding]:
+    """What zizmor finds in the workflows and in dependabot's file of this folder. It asks no server.
+
+    By itself zizmor leaves out a file that it cannot read, so it is told not to.
+    """
+    command = [str(Path(sys.executable).with_name("zizmor")), "--offline", "--quiet", "--strict-collection"]
+    done = _ran([*command, "--persona", "pedantic", "--format", "github", str(folder)])
+    found = [
+        Finding(Path(m["path"]), int(m["line"]), m["text"]) for m in map(_AUDITED.match, done.stdout.splitlines()) if m
+    ]
+    if done.returncode and not found:
+        return [Finding(folder, 1, f"zizmor did not finish: {done.stderr.strip()[:500]}")]
+    return found
+
+
 def bicep(command: str, path: Path) -> tuple[list[str], list[Finding]]:
     """What the real compiler and linter say about this file and its modules: warnings for people, and errors."""
-    done = subprocess.run([command, "build", str(path), "--stdout"], capture_output=True, text=True, check=False)
+    done = _ran([command, "build", str(path), "--stdout"])
     lines = done.stderr.splitlines()
     errors = [line for line in lines if ": Error " in line]
     if done.returncode and not errors:
@@ -96,6 +113,5 @@ def _suppressions(path: Path, used: set[tuple[str, str]]) -> list[Finding]:
     return findings
 
 
-def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout + done.stderr
+def _ran(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -119,12 +119,29 @@ SECURITY_FAULTS = {
     # Bicep takes a spread; checkov ignores the whole file in silence.
     "checkov cannot read": ("identity", "  tags: tags\n", "  tags: { ...tags }\n"),
 }
+WORKFLOW_FAULTS = {
+    "overly broad permissions": ("workflows/deploy.yml", "permissions: {}", "permissions: write-all"),
+    "does not set persist-credentials": (
+        "workflows/ci.yml",
+        "        with:\n          persist-credentials: false\n",
+        "",
+    ),
+    "unpinned": (
+        "workflows/release.yml",
+        "download-artifact@634f93cb2916e3fdff6788551b99b062d0335ce0",
+        "download-artifact@v5",
+    ),
+    "insufficient cooldown": ("dependabot.yml", "default-days: 7", "default-days: 1"),
+}
 
 
 @pytest.fixture(scope="module")
 def said(python: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """What `python -m infra.checks` says of a folder with all of these faults. It takes a while: once for all."""
     folder = copied(tmp_path_factory.mktemp("faulty"))
+    shutil.copytree(ROOT / ".github", folder.parent / ".github")
+    for file, old, new in WORKFLOW_FAULTS.values():
+        sow(folder.parent / ".github", file, old, new)
     for module, old, new in (*TYPE_FAULTS.values(), *SECURITY_FAULTS.values()):
         sow(folder, f"modules/{module}.bicep", old, new)
     command = [str(python), "-m", "infra.checks", str(folder), "--types", str(BICEPCHECK)]
@@ -142,6 +159,21 @@ def test_what_azure_does_not_know_is_found(said: str, fault: str) -> None:
 @pytest.mark.parametrize("fault", SECURITY_FAULTS)
 def test_what_checkov_finds_or_cannot_look_at_is_found(said: str, fault: str) -> None:
     assert fault in said
+
+
+@pytest.mark.parametrize("fault", WORKFLOW_FAULTS)
+def test_what_zizmor_finds_in_the_workflows_is_found(said: str, fault: str) -> None:
+    assert fault in said
+
+
+def test_a_workflow_that_zizmor_cannot_read_is_found(python: Path, tmp_path: Path) -> None:
+    copied(tmp_path)
+    shutil.copytree(ROOT / ".github", tmp_path / ".github")
+    sow(tmp_path / ".github", "workflows/deploy.yml", "jobs:", "works:")
+    command = [str(python), "-m", "infra.checks", str(tmp_path / "infra"), "--no-checkov"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, "zizmor did not finish" in done.stdout) == (1, True)
 
 
 COMPILED = [
