@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scim_core.access.administration import Administration
-from scim_core.access.oauth.signing_keys import new_signing_key
+from scim_core.access.oauth.local_key import new_signing_key
 from scim_core.admin import check, export, import_, reindex
 from scim_core.admin.arguments import parser
 from scim_core.admin.commands import Commands

@@ -48,7 +48,7 @@ class OAuthEndpoint:
     async def token(self, request: ScimRequest, caller: Caller) -> TokenAnswer:
         """The answer to a token request. Its errors follow RFC 6749 section 5.2.
 
-        Raises the errors of the registry's look-ups: HttpError 429, StorageBusy.
+        Raises the errors of the registry's look-ups and of the signing key: HttpError 429 and 503, StorageBusy.
         """
         try:
             return await self._token(request, caller)
@@ -76,7 +76,7 @@ class OAuthEndpoint:
         asked = read_token_request(request.headers, request.body)
         client = await self._issuing.clients.authenticate(asked, caller.source)
         await self._note(self._issuing, client)
-        token = self._issuing.access_tokens.issue(client.tenant.id, client.credential)
+        token = await self._issuing.access_tokens.issue(client.tenant.id, client.credential)
         body = {
             "access_token": token,
             "token_type": "Bearer",

@@ -10,7 +10,7 @@ from jwt.algorithms import RSAAlgorithm
 import scim_core
 from scim_core import SettingsError
 from scim_core.access.administration import Issued
-from scim_core.access.oauth.signing_keys import SigningKeys, new_signing_key
+from scim_core.access.oauth.local_key import LocalKey, new_signing_key
 from scim_core.registry import CredentialKind
 from tests.memory_rows import memory_storage
 from tests.tenancy import SIGNING_KEY, Service, document, settings, tampered
@@ -23,7 +23,8 @@ def claims_of(token: str) -> dict[str, Any]:
 
 def signed(claims: dict[str, Any], key: str = SIGNING_KEY, token_type: str = "at+jwt") -> str:
     kept = {name: value for name, value in claims.items() if value is not None}
-    return SigningKeys([key]).sign(kept, token_type)
+    private = jwt.PyJWK.from_json(key)
+    return jwt.encode(kept, private, private.algorithm_name, headers={"typ": token_type, "kid": LocalKey(key).key_id})
 
 
 @pytest.fixture
