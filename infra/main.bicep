@@ -63,6 +63,10 @@ param tenants string = 'one'
 @description('Accept access tokens of the other signing key, too. Turn it on while you rotate the key.')
 param useOtherSigningKey bool = false
 
+@description('no: the signing key is a secret that the app reads. accept: as before, and access tokens of the key in the vault are accepted. sign: the key in the vault signs, and never leaves it. Go from no to sign by way of accept. With sign, useOtherSigningKey accepts the secret\'s key, too.')
+@allowed(['no', 'accept', 'sign'])
+param signingKeyInVault string = 'no'
+
 @description('Lifetime of an access token, in minutes.')
 @minValue(60)
 @maxValue(360)
@@ -79,6 +83,9 @@ param trustedProxies int = 1
 
 @description('When the sweep finishes interrupted changes: NCRONTAB, six fields. Let it run more often than once an hour, or the alert sweep-backlog is raised.')
 param sweepSchedule string = '0 */5 * * * *'
+
+@description('The table of the directory. Give another name to let the app use a directory that you have restored.')
+param tableName string = 'scim'
 
 @description('Whether the whole directory is exported to a container of immutable blobs on a schedule: tables have no soft delete.')
 param backupEnabled bool = stage == 'prod'
@@ -145,6 +152,9 @@ param operatorPrincipalId string = ''
 @allowed(['Group', 'User', 'ServicePrincipal'])
 param operatorPrincipalType string = 'Group'
 
+@description('Whether infra/pipeline.bicep was deployed for this environment: the app then gets its roles, which are narrower than Azure\'s own.')
+param customRoles bool = false
+
 @description('Send the platform\'s logs of the function app itself to Log Analytics. Off: Flex Consumption does not offer it in every region.')
 param siteDiagnostics bool = false
 
@@ -153,7 +163,8 @@ param extraTags object = {}
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = union(extraTags, { 'azd-env-name': environmentName, stage: stage })
-var tableName = 'scim'
+var keySigns = tenants == 'registry' && signingKeyInVault == 'sign'
+var keyIsAccepted = tenants == 'registry' && signingKeyInVault == 'accept'
 var publicNetworkAccess = privateNetworking ? 'Disabled' : 'Enabled'
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
@@ -239,6 +250,7 @@ module vault 'modules/vault.bicep' = {
     tokenSha256: tokenSha256
     signingKey: signingKey
     otherSigningKey: otherSigningKey
+    hasSigningKey: keySigns || keyIsAccepted
     workspaceId: monitoring.outputs.workspaceId
   }
 }
@@ -250,12 +262,16 @@ module access 'modules/access.bicep' = {
     principalId: identity.outputs.principalId
     hostAccountName: hostStorage.outputs.name
     dataAccountName: dataStorage.outputs.name
+    tableName: tableName
+    registryTableName: ''
     backupAccountName: backupEnabled ? backupStorage!.outputs.name : ''
     backupContainerName: backupEnabled ? backupStorage!.outputs.containerName : ''
     vaultName: vault.outputs.name
+    keyName: vault.outputs.signingKeyName
     applicationInsightsName: monitoring.outputs.applicationInsightsName
     operatorPrincipalId: operatorPrincipalId
     operatorPrincipalType: operatorPrincipalType
+    customRoles: customRoles
   }
 }
 
@@ -293,8 +309,10 @@ module app 'modules/function-app.bicep' = {
     sweepSchedule: sweepSchedule
     tenants: tenants
     tokenSecretUri: tenants == 'one' ? vault.outputs.tokenSecretUri : ''
-    signingKeySecretUri: tenants == 'registry' ? vault.outputs.signingKeySecretUri : ''
-    otherSigningKeySecretUri: useOtherSigningKey ? vault.outputs.otherSigningKeySecretUri : ''
+    signingKeySecretUri: tenants == 'registry' && !keySigns ? vault.outputs.signingKeySecretUri : ''
+    signingKeyUrl: keySigns ? vault.outputs.signingKeyUrl : ''
+    otherSigningKeySecretUri: !useOtherSigningKey ? '' : keySigns ? vault.outputs.signingKeySecretUri : vault.outputs.otherSigningKeySecretUri
+    otherSigningKeyUrl: keyIsAccepted ? vault.outputs.signingKeyUrl : ''
     accessTokenMinutes: accessTokenMinutes
     tenantRequestsPerSecond: tenantRequestsPerSecond
     trustedProxies: trustedProxies

@@ -34,6 +34,7 @@ def _check(folder: Path, types: Path | None, *, checkov: bool) -> list[Finding]:
         return [Finding(folder, 1, "there is no Bicep file")]
     started = time.monotonic()
     findings = rules.check(bicep)
+    findings += rules.check_roles(folder / "roles.json")
     for path in parameters:
         findings += rules.check_parameters(path, folder / "main.bicep")
     print(f"syntax, names, modules, roles, parameters: {len(bicep) + len(parameters)} files")

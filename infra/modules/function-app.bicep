@@ -22,6 +22,10 @@ param tenants string
 param signingKeySecretUri string
 @description('Secret with the previous or the next key. Empty unless a key is rotated.')
 param otherSigningKeySecretUri string
+@description('URL of the key in the vault that signs access tokens. Empty: the key is in a secret.')
+param signingKeyUrl string
+@description('URL of a key in the vault whose access tokens are accepted, too. Empty: none.')
+param otherSigningKeyUrl string
 param accessTokenMinutes int
 param tenantRequestsPerSecond int
 param trustedProxies int
@@ -136,8 +140,8 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: largestBody
     SCIM_TOKEN_SHA256: empty(tokenSecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${tokenSecretUri})'
     SCIM_TENANTS: tenants
-    SCIM_SIGNING_KEY: empty(signingKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${signingKeySecretUri})'
-    SCIM_SIGNING_KEY_OTHER: empty(otherSigningKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${otherSigningKeySecretUri})'
+    SCIM_SIGNING_KEY: !empty(signingKeyUrl) ? signingKeyUrl : empty(signingKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${signingKeySecretUri})'
+    SCIM_SIGNING_KEY_OTHER: !empty(otherSigningKeyUrl) ? otherSigningKeyUrl : empty(otherSigningKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${otherSigningKeySecretUri})'
     SCIM_ACCESS_TOKEN_MINUTES: string(accessTokenMinutes)
     SCIM_ENTRA_AUTHORITY: endsWith(signIn, '/') ? take(signIn, length(signIn) - 1) : signIn
     SCIM_TENANT_REQUESTS_PER_SECOND: string(tenantRequestsPerSecond)

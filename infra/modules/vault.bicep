@@ -12,6 +12,8 @@ param tokenSha256 string = ''
 param signingKey string = ''
 @secure()
 param otherSigningKey string = ''
+@description('Whether the vault has a key that signs access tokens. Its private part never leaves the vault.')
+param hasSigningKey bool = false
 param workspaceId string
 
 resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
@@ -55,6 +57,15 @@ resource otherSigningSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if 
   properties: { value: otherSigningKey, contentType: 'text/plain' }
 }
 
+// A deployment makes the first version only: it never changes a key that is there. docs/operate.md has the rotation.
+resource signingKeyOfVault 'Microsoft.KeyVault/vaults/keys@2024-11-01' = if (hasSigningKey) {
+  // checkov:skip=CKV_AZURE_112: an HSM needs the premium vault, which costs a dollar a key and month; software keys never leave the vault either
+  // checkov:skip=CKV_AZURE_40: a key ends when its next version signs; an expiry would stop every client at once on a day nobody watches
+  parent: vault
+  name: 'scim-signing-key'
+  properties: { kty: 'EC', curveName: 'P-256', keyOps: ['sign', 'verify'], attributes: { enabled: true, exportable: false } }
+}
+
 resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: vault
@@ -70,4 +81,6 @@ output name string = vault.name
 // The reference has no version, so the platform takes a new one within a day, or at a restart.
 output tokenSecretUri string = '${vault.properties.vaultUri}secrets/scim-token-sha256'
 output signingKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-signing-key'
+output signingKeyName string = hasSigningKey ? signingKeyOfVault.name : ''
+output signingKeyUrl string = hasSigningKey ? '${vault.properties.vaultUri}keys/scim-signing-key' : ''
 output otherSigningKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-signing-key-other'

@@ -81,9 +81,15 @@ def account_url(certificate: Certificate, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
-def blob_url(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def blob_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every request for blobs: a line each, as web servers log them."""
+    return tmp_path_factory.mktemp("azurite") / "log"
+
+
+@pytest.fixture(scope="session")
+def blob_url(certificate: Certificate, blob_log: Path) -> Iterator[str]:
     """The blobs of an account that wants bearer tokens."""
-    with _azurite("blob", certificate, tmp_path_factory.mktemp("azurite") / "log") as url:
+    with _azurite("blob", certificate, blob_log) as url:
         yield url
 
 

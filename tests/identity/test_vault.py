@@ -109,11 +109,12 @@ def test_the_vault_signs_with_the_platforms_identity(
         users = httpx.get(f"{app.url}/scim/v2/Users", headers=headers, timeout=PATIENCE_SECONDS)
         vault.broken = fail
         later = ask()
+        said = app.said()
 
     assert jwt.get_unverified_header(token)["alg"] == "ES256"
     assert users.status_code == 200
     assert (later.status_code, later.headers["Retry-After"]) == (503, "5")
     [asked] = [asked for asked in platform.asked if "storage" not in asked["resource"]]
     assert asked["client_id"] == CLIENT_ID
-    assert "the key vault answered 503" in app.said()
-    assert issued["secret"] not in app.said()
+    assert "the key vault answered 503" in said
+    assert issued["secret"] not in said

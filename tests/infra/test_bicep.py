@@ -2,13 +2,13 @@
 
 import json
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 from tree_sitter import Node
 
 from infra.checks.bicep import Declaration, Source, literal, properties, text, walk
-from infra.checks.rules import ROLES
 from tests.infra.conftest import FILES, INFRA
 
 # Names the place to send telemetry to; with DisableLocalAuth the key in it opens nothing.
@@ -81,7 +81,6 @@ def test_nothing_is_permitted_by_a_star(sources: dict[str, Source]) -> None:
     for name, source in sources.items():
         stars = [item for item in walk(source.root, skip=("decorators",)) if literal(item) == "*"]
         assert not stars or name == "network"
-    assert resources(sources, "Microsoft.Authorization/roleDefinitions") == []
     [rules] = [
         item for item in resources(sources, "Microsoft.Network/networkSecurityGroups") if "properties" in item.body
     ]
@@ -93,33 +92,165 @@ def test_nothing_is_permitted_by_a_star(sources: dict[str, Source]) -> None:
 
 
 def test_every_role_assignment_is_scoped_least_and_says_whose_it_is(sources: dict[str, Source]) -> None:
-    assignments = resources(sources, "Microsoft.Authorization/roleAssignments")
+    assignments = resources({"access": sources["access"]}, "Microsoft.Authorization/roleAssignments")
     scopes: dict[str, tuple[str, str]] = {}
     for item in assignments:
         assert item.body.keys() >= {"name", "scope", "properties"}
         assert text(item.body["scope"]) not in ("resourceGroup()", "subscription()", "tenant()")
         assert value(item, "properties", "principalType") in ("ServicePrincipal", "operatorPrincipalType")
-        assert text(item.body["name"]).startswith("guid(")
-        role = re.search(r"roles\.(\w+)", value(item, "properties", "roleDefinitionId"))
+        role = re.search(r"(?:roles\.)?(\w+)\)$", text(at(item, "properties", "roleDefinitionId")))
         assert role is not None
+        assert text(item.body["name"]).startswith("guid(")
+        assert text(item.body["name"]).endswith(f"{role[1]})")
         scopes[item.name] = (text(item.body["scope"]), role[1])
     assert scopes == {
         "hostBlobs": ("hostAccount", "storageBlobDataOwner"),
-        "directory": ("dataAccount", "storageTableDataContributor"),
-        "backups": ("backupContainer", "storageBlobDataContributor"),
+        "directory": ("table", "storageTableDataContributor"),
+        "registry": ("registryTable", "ofRegistry"),
+        "backups": ("backupContainer", "ofBackups"),
         "secrets": ("vault", "keyVaultSecretsUser"),
+        "signatures": ("key", "ofKey"),
         "telemetry": ("applicationInsights", "monitoringMetricsPublisher"),
         "operator": ("dataAccount", "storageTableDataContributor"),
         "operatorBackups": ("backupContainer", "storageBlobDataReader"),
     }
 
 
-def test_the_roles_are_those_that_their_names_say(sources: dict[str, Source]) -> None:
-    named = properties(sources["access"].of_kind("var")["roles"].value)
+def permissions(item: Declaration) -> dict[str, list[str]]:
+    """What a role's definition allows and takes away."""
+    [found] = at(item, "properties", "permissions").named_children
+    return {name: [literal(node) or "" for node in values.named_children] for name, values in properties(found).items()}
 
-    assert {literal(node): name for name, node in named.items()} == {
-        id_: name[0].lower() + name[1:].replace(" ", "") for id_, name in ROLES.items()
+
+def definitions(sources: dict[str, Source]) -> dict[str, dict[str, list[str]]]:
+    found = resources(sources, "Microsoft.Authorization/roleDefinitions")
+    return {item.name: permissions(item) for item in found}
+
+
+def test_roles_of_our_own_allow_what_the_app_does_and_nothing_else(sources: dict[str, Source]) -> None:
+    tables = "Microsoft.Storage/storageAccounts/tableServices/tables/entities"
+    wanted = {
+        "backupWriter": ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"],
+        "registryUser": [f"{tables}/read", f"{tables}/update/action"],
+        "keySigner": ["Microsoft.KeyVault/vaults/keys/read", "Microsoft.KeyVault/vaults/keys/sign/action"],
     }
+    found = definitions(sources)
+
+    assert {name: found[name]["dataActions"] for name in wanted} == wanted
+    assert all(found[name]["actions"] == [] for name in wanted)
+    assert found.keys() == {*wanted, "deployer", "provisioner", "roleGiver"}
+
+
+def test_the_app_gets_these_roles_where_they_were_made(sources: dict[str, Source]) -> None:
+    chosen = {name: text(item.value) for name, item in sources["access"].of_kind("var").items()}
+    made = {item.name: value(item, "name") for item in resources(sources, "Microsoft.Authorization/roleDefinitions")}
+
+    for variable, role, otherwise in (
+        ("ofBackups", "backupWriter", "storageBlobDataContributor"),
+        ("ofRegistry", "registryUser", "storageTableDataContributor"),
+        ("ofKey", "keySigner", "keyVaultCryptoUser"),
+    ):
+        assert chosen[variable] == f"customRoles ? guid(resourceGroup().id, '{role}') : roles.{otherwise}"
+        assert made[role] == f"guid(scope, '{role}')"
+    assert text(sources["custom-roles"].of_kind("var")["scope"].value) == "resourceGroup().id"
+
+
+def allows(role: dict[str, list[str]], action: str) -> bool:
+    """Whether a role allows this action: patterns do not look at the case."""
+    given, taken = (
+        any(fnmatchcase(action.lower(), pattern.lower()) for pattern in role[name])
+        for name in ("actions", "notActions")
+    )
+    return given and not taken
+
+
+def test_the_pipeline_may_make_every_resource_and_delete_none(sources: dict[str, Source]) -> None:
+    provisioner = definitions(sources)["provisioner"]
+    made = {
+        item.target.partition("@")[0]
+        for name, source in sources.items()
+        if name not in ("pipeline", "custom-roles")
+        for item in source.of_kind("resource").values()
+        if not item.existing
+    } - {"Microsoft.Authorization/roleAssignments", "Microsoft.Resources/resourceGroups"}
+    # The pipeline gives no secrets: people put them into the vault.
+    secrets = {"Microsoft.KeyVault/vaults/secrets"}
+
+    assert len(made) > 20
+    for kind in made:
+        assert allows(provisioner, f"{kind}/read") is (kind not in secrets), kind
+        assert allows(provisioner, f"{kind}/write") is (kind not in secrets), kind
+        assert not allows(provisioner, f"{kind}/delete"), kind
+    assert allows(provisioner, "Microsoft.Resources/subscriptions/resourceGroups/write")
+    for kind in ("virtualNetworks/subnets", "privateDnsZones", "networkSecurityGroups"):
+        assert allows(provisioner, f"Microsoft.Network/{kind}/join/action")
+    assert allows(provisioner, "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action")
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "Microsoft.Storage/storageAccounts/listKeys/action",
+        "Microsoft.Storage/storageAccounts/regenerateKey/action",
+        "Microsoft.Storage/storageAccounts/listAccountSas/action",
+        "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies/lock/action",
+        "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies/delete",
+        "Microsoft.KeyVault/vaults/secrets/write",
+        "Microsoft.KeyVault/vaults/accessPolicies/write",
+        "Microsoft.Web/sites/host/listkeys/action",
+        "Microsoft.Web/sites/publishxml/action",
+        "Microsoft.Authorization/roleAssignments/write",
+        "Microsoft.Authorization/roleAssignments/delete",
+        "Microsoft.Authorization/roleDefinitions/write",
+        "Microsoft.Authorization/locks/delete",
+        "Microsoft.Resources/subscriptions/resourceGroups/delete",
+        "Microsoft.Compute/virtualMachines/write",
+    ],
+)
+def test_the_pipeline_may_not(sources: dict[str, Source], action: str) -> None:
+    found = definitions(sources)
+
+    assert not allows(found["provisioner"], action)
+    assert not allows(found["deployer"], action)
+    assert all(found[name]["dataActions"] == [] for name in ("provisioner", "deployer", "roleGiver"))
+
+
+def test_on_the_subscription_the_pipeline_only_starts_deployments(sources: dict[str, Source]) -> None:
+    allowed = definitions(sources)["deployer"]["actions"]
+
+    assert all(action.startswith("Microsoft.Resources/") and "*" not in action for action in allowed)
+    writes = {action for action in allowed if not action.endswith("/read")}
+    assert {action.split("/")[1] for action in writes} == {"deployments"}
+
+
+def test_the_pipeline_gives_only_the_roles_that_the_deployment_assigns(sources: dict[str, Source]) -> None:
+    listed = sources["custom-roles"].of_kind("var")["assignableIds"].value
+    roles = {text(node) for node in listed.named_children}
+    [assignment] = [
+        item for item in resources(sources, "Microsoft.Authorization/roleAssignments") if item.name == "givesRoles"
+    ]
+
+    custom = {f"guid(scope, '{name}')" for name in ("backupWriter", "registryUser", "keySigner")}
+    assert roles == {f"builtIn.{name}" for name in json.loads((INFRA / "roles.json").read_text())} | custom
+    assert definitions(sources)["roleGiver"]["actions"] == [
+        "Microsoft.Authorization/roleAssignments/read",
+        "Microsoft.Authorization/roleAssignments/write",
+    ]
+    assert value(assignment, "properties", "conditionVersion") == "2.0"
+    condition = text(at(assignment, "properties", "condition"))
+    assert "!(ActionMatches{\\'Microsoft.Authorization/roleAssignments/write\\'})" in condition
+    assert "${onlyThese}${toThem}" in condition
+    assert "RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${assignable}}" in text(
+        sources["custom-roles"].of_kind("var")["onlyThese"].value
+    )
+
+
+def test_the_signing_key_never_leaves_the_vault(sources: dict[str, Source]) -> None:
+    [key] = resources(sources, "Microsoft.KeyVault/vaults/keys")
+
+    assert (value(key, "properties", "kty"), value(key, "properties", "curveName")) == ("EC", "P-256")
+    assert value(key, "properties", "attributes", "exportable") == "false"
+    assert [literal(node) for node in at(key, "properties", "keyOps").named_children] == ["sign", "verify"]
 
 
 def test_every_storage_account_is_without_keys_and_without_public_blobs(sources: dict[str, Source]) -> None:
@@ -291,7 +422,7 @@ def test_every_alert_is_explained(sources: dict[str, Source]) -> None:
 def test_everything_that_takes_tags_has_azds(sources: dict[str, Source]) -> None:
     tagless = ("Microsoft.Authorization", "Microsoft.Insights/diagnosticSettings", "Microsoft.Consumption")
     children = re.compile(
-        r"/(blobServices|tableServices|secrets|managementPolicies|config|basicPublishing|privateDnsZoneGroups)"
+        r"/(blobServices|tableServices|secrets|keys|managementPolicies|config|basicPublishing|privateDnsZoneGroups)"
     )
     for source in sources.values():
         for item in source.of_kind("resource").values():

@@ -64,7 +64,7 @@ FAULTS = {
     "has no output subnet": ("main.bicep", "network!.outputs.appSubnetId", "network!.outputs.subnet"),
     "there is no file modules/safe.bicep": ("main.bicep", "'modules/vault.bicep'", "'modules/safe.bicep'"),
     "there is no file ../book.json": ("modules/workbook.bicep", "workbook.json", "book.json"),
-    "is the id of no role": ("modules/access.bicep", "0a9a7e1f", "0a9a7e1e"),
+    "is the id of no role": ("modules/access.bicep", "'ServicePrincipal'", "'0a9a7e1e-2d11-453d-a403-e96b0029c9fe'"),
 }
 
 
@@ -92,6 +92,19 @@ def test_a_fault_in_parameters_is_found(copy: Path, old: str, new: str, said: st
     path = sow(copy, "prod.parameters.json", old, new)
 
     assert [finding for finding in rules.check_parameters(path, copy / "main.bicep") if said in finding.text]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("0a9a7e1f", "0a9a7e1e", "is the id of no role storageTableDataContributor"),
+        ("storageBlobDataReader", "storageBlobDataWriter", "is the id of no role storageBlobDataWriter"),
+        ("{", "[", "is no file of roles"),
+    ],
+)
+def test_a_fault_in_the_roles_is_found(copy: Path, old: str, new: str, said: str) -> None:
+    assert rules.check_roles(copy / "roles.json") == []
+    assert [finding for finding in rules.check_roles(sow(copy, "roles.json", old, new)) if said in finding.text]
 
 
 def test_parameters_of_azd_may_take_secrets_from_the_environment() -> None:
