@@ -11,7 +11,7 @@ from scim_core.access.oauth.entra import EntraTokens
 from scim_core.access.oauth.key_server import fetch_key_set
 from scim_core.access.oauth.keys import PublicKeys
 from scim_core.access.oauth.signing_keys import signing_keys
-from scim_core.access.oauth.vault import VaultCall, Vault, VaultError
+from scim_core.access.oauth.vault import Vault, VaultCall, VaultError
 from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, utc_now

@@ -56,6 +56,7 @@ def backed_up(account_url: str, blob_url: str, blob_log: Path, certificate: Cert
         f"{blob_url}/exports", Platforms(), connection_verify=str(certificate.path)
     )
     container.create_container()
+    assert until(lambda: "restype=container" in blob_log.read_text())  # a line comes after the answer
     before = len(blob_log.read_text())
     with running_platform() as platform:
         settings = in_azure(account_url, certificate, platform) | {
@@ -69,7 +70,7 @@ def backed_up(account_url: str, blob_url: str, blob_log: Path, certificate: Cert
             assert created.status_code == 201
             # Some may fail where the machine is busy: two within one second have the same name.
             assert until(lambda: 'backup: 1 rows {"operation": "backup"' in app.said()), app.said()
-        assert until(lambda: "comp=blocklist" in blob_log.read_text()[before:])  # a line comes after the answer
+        assert until(lambda: "comp=blocklist" in blob_log.read_text()[before:])
         asked = blob_log.read_text()[before:]
         blobs = {blob.name: container.download_blob(blob.name).readall() for blob in container.list_blobs()}
         yield BackedUp(settings, created.json(), blobs, asked, container)
