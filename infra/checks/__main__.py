@@ -54,9 +54,11 @@ def _check(folder: Path, types: Path | None, *, checkov: bool) -> list[Finding]:
     else:
         print("zizmor: not run, there is no folder .github")
     if command := external.bicep_command():
-        warnings, found = external.bicep(command, folder / "main.bicep")
-        findings += found
-        print("\n".join(["bicep build: done", *warnings]))
+        print("bicep build: done")
+        for path in sorted(folder.glob("*.bicep")):
+            warnings, found = external.bicep(command, path)
+            findings += found
+            print("".join(f"{warning}\n" for warning in warnings), end="")
     else:
         print("bicep build: not done, there is no Bicep CLI on the path")
     print(f"{time.monotonic() - started:.0f} s")

@@ -1,5 +1,6 @@
 """The workflows of GitHub Actions."""
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,16 @@ def test_only_main_or_a_release_is_deployed_and_only_after_ci() -> None:
     assert re.search(r"^    needs: package$", found["attest"], re.MULTILINE)
     assert re.search(r"^    needs: attest$", found["deploy"], re.MULTILINE)
     assert not any("if: always()" in job or "continue-on-error" in job for job in found.values())
+
+
+def test_every_parameter_that_is_no_secret_can_be_given() -> None:
+    given = json.loads((ROOT / "infra" / "main.parameters.json").read_text())["parameters"].values()
+    names = {re.findall(r"\$\{(\w+)", item["value"])[0] for item in given}
+    secrets = {"SCIM_TOKEN_SHA256", "SCIM_SIGNING_KEY", "SCIM_SIGNING_KEY_OTHER", "SCIM_BACKUP_KEY"}
+    environment = set(re.findall(r"^      (\w+): \$\{\{", jobs(named("deploy"))["deploy"], re.MULTILINE))
+
+    assert names - secrets <= environment
+    assert not environment & secrets
 
 
 def test_what_is_deployed_was_built_and_attested_for_this_commit() -> None:
