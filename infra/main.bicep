@@ -98,6 +98,9 @@ param backupSchedule string = '0 15 2 * * *'
 @maxValue(365)
 param backupImmutableDays int = 14
 
+@description('You have locked the policy of the backups: leave it as it is. Azure refuses any other change of a locked policy than a longer time.')
+param backupPolicyLocked bool = false
+
 @description('Days after which a backup is deleted. Must be more than backupImmutableDays.')
 @minValue(2)
 @maxValue(3650)
@@ -122,15 +125,12 @@ param logDailyCapGb int = stage == 'prod' ? 5 : 1
 @maxValue(730)
 param logRetentionDays int = stage == 'prod' ? 90 : 30
 
-@description('Budget of a month, in the currency of the bill. 0: none.')
+@description('Budget of a month, in the currency of the bill. It needs budgetStart. 0: none.')
 @minValue(0)
 param monthlyBudget int = 0
 
-@description('First day of the month in which the budget starts, as yyyy-MM-dd. Azure cannot move it later. Empty: this month, for a first deployment.')
+@description('First day of the month in which the budget was first deployed, as yyyy-MM-dd. Azure cannot move it later: keep it.')
 param budgetStart string = ''
-
-@description('This month. Do not set it.')
-param thisMonth string = utcNow('yyyy-MM-01')
 
 @description('Alert when more than this share of requests, in percent, fails with 5xx within 15 minutes.')
 @minValue(1)
@@ -152,8 +152,22 @@ param operatorPrincipalId string = ''
 @allowed(['Group', 'User', 'ServicePrincipal'])
 param operatorPrincipalType string = 'Group'
 
+@description('Object id of whoever deploys: azd knows it. In dev, and if it is a person, it is the operator unless operatorPrincipalId names another one.')
+param deployerPrincipalId string = ''
+
+@description('The kind of deployerPrincipalId.')
+@allowed(['User', 'ServicePrincipal'])
+param deployerPrincipalType string = 'User'
+
+@description('Delete locks on the directory, the backups and the vault. auto: in prod, where the pipeline has the roles of infra/pipeline.bicep. An owner can say yes.')
+@allowed(['auto', 'yes', 'no'])
+param locks string = 'auto'
+
 @description('Whether infra/pipeline.bicep was deployed for this environment: the app then gets its roles, which are narrower than Azure\'s own.')
 param customRoles bool = false
+
+@description('A vault of this name was deleted and is still there to be recovered: recover it, with its secrets. For one deployment.')
+param recoverVault bool = false
 
 @description('Send the platform\'s logs of the function app itself to Log Analytics. Off: Flex Consumption does not offer it in every region.')
 param siteDiagnostics bool = false
@@ -165,6 +179,10 @@ var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = union(extraTags, { 'azd-env-name': environmentName, stage: stage })
 var keySigns = tenants == 'registry' && signingKeyInVault == 'sign'
 var keyIsAccepted = tenants == 'registry' && signingKeyInVault == 'accept'
+var locksByThemselves = stage == 'prod' && customRoles
+var hasLocks = locks == 'auto' ? locksByThemselves : locks == 'yes'
+// Never a pipeline, and never in prod: there the operator is named.
+var deployerOperates = empty(operatorPrincipalId) && stage == 'dev' && deployerPrincipalType == 'User'
 var publicNetworkAccess = privateNetworking ? 'Disabled' : 'Enabled'
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
@@ -234,6 +252,7 @@ module backupStorage 'modules/storage-account.bicep' = if (backupEnabled) {
     publicNetworkAccess: publicNetworkAccess
     containerName: 'exports'
     immutableDays: backupImmutableDays
+    policyLocked: backupPolicyLocked
     retentionDays: backupRetentionDays
     workspaceId: monitoring.outputs.workspaceId
   }
@@ -251,6 +270,8 @@ module vault 'modules/vault.bicep' = {
     signingKey: signingKey
     otherSigningKey: otherSigningKey
     hasSigningKey: keySigns || keyIsAccepted
+    purgeProtection: stage == 'prod'
+    recover: recoverVault
     workspaceId: monitoring.outputs.workspaceId
   }
 }
@@ -269,8 +290,8 @@ module access 'modules/access.bicep' = {
     vaultName: vault.outputs.name
     keyName: vault.outputs.signingKeyName
     applicationInsightsName: monitoring.outputs.applicationInsightsName
-    operatorPrincipalId: operatorPrincipalId
-    operatorPrincipalType: operatorPrincipalType
+    operatorPrincipalId: deployerOperates ? deployerPrincipalId : operatorPrincipalId
+    operatorPrincipalType: deployerOperates ? deployerPrincipalType : operatorPrincipalType
     customRoles: customRoles
   }
 }
@@ -357,10 +378,10 @@ module workbook 'modules/workbook.bicep' = {
 module budget 'modules/budget.bicep' = if (monthlyBudget > 0) {
   name: 'budget'
   scope: group
-  params: { amount: monthlyBudget, startDate: empty(budgetStart) ? thisMonth : budgetStart, email: alertEmail, actionGroupId: alerts.outputs.actionGroupId }
+  params: { amount: monthlyBudget, budgetStart: budgetStart, email: alertEmail, actionGroupId: alerts.outputs.actionGroupId }
 }
 
-module locks 'modules/locks.bicep' = if (stage == 'prod') {
+module deleteLocks 'modules/locks.bicep' = if (hasLocks) {
   name: 'locks'
   scope: group
   params: {

@@ -87,6 +87,8 @@ resource overLogs 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for ale
     description: alert.description
     severity: alert.severity
     enabled: true
+    // A new workspace has no table yet that a query could be checked against.
+    skipQueryValidation: true
     scopes: [workspaceId]
     evaluationFrequency: alert.frequency
     windowSize: alert.window
@@ -117,6 +119,8 @@ resource backupMissing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = if 
     description: 'No backup has succeeded within two days.'
     severity: 2
     enabled: true
+    // A new workspace has no table yet that a query could be checked against.
+    skipQueryValidation: true
     scopes: [workspaceId]
     evaluationFrequency: 'P1D'
     windowSize: 'P2D'

@@ -14,10 +14,16 @@ param signingKey string = ''
 param otherSigningKey string = ''
 @description('Whether the vault has a key that signs access tokens. Its private part never leaves the vault.')
 param hasSigningKey bool = false
+@description('Whether a deleted vault keeps its name for 90 days, or for 7 days and can be purged.')
+param purgeProtection bool
+@description('Whether a deleted vault of this name is recovered.')
+param recover bool = false
 param workspaceId string
 
 resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
   // checkov:skip=CKV_AZURE_109: the default is Deny with privateNetworking; Flex Consumption without a network has no address to allow
+  // checkov:skip=CKV_AZURE_110: prod has purge protection; in dev the name must be free again after azd down
+  // checkov:skip=CKV_AZURE_42: prod is protected for 90 days; in dev the name must be free again after azd down
   name: name
   location: location
   tags: tags
@@ -26,8 +32,10 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
     sku: { family: 'A', name: 'standard' }
     enableRbacAuthorization: true
     enableSoftDelete: true
-    softDeleteRetentionInDays: 90
-    enablePurgeProtection: true
+    // A vault that is there keeps its days and its protection, whatever is said here.
+    softDeleteRetentionInDays: purgeProtection ? 90 : 7
+    enablePurgeProtection: purgeProtection ? true : null
+    createMode: recover ? 'recover' : 'default'
     publicNetworkAccess: publicNetworkAccess
     networkAcls: { defaultAction: publicNetworkAccess == 'Enabled' ? 'Allow' : 'Deny', bypass: 'AzureServices' }
   }

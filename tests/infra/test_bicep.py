@@ -295,7 +295,11 @@ def test_what_is_private_is_so_everywhere(sources: dict[str, Source]) -> None:
 def test_the_vault_keeps_what_is_deleted_and_knows_roles_only(sources: dict[str, Source]) -> None:
     [vault] = resources(sources, "Microsoft.KeyVault/vaults")
 
-    assert value(vault, "properties", "enablePurgeProtection") == "true"
+    # Azure refuses false. In dev the name must be free again after azd down.
+    assert value(vault, "properties", "enablePurgeProtection") == "purgeProtection ? true : null"
+    assert value(vault, "properties", "softDeleteRetentionInDays") == "purgeProtection ? 90 : 7"
+    assert value(sources["main"].of_kind("module")["vault"], "params", "purgeProtection") == "stage == 'prod'"
+    assert value(vault, "properties", "createMode") == "recover ? 'recover' : 'default'"
     assert value(vault, "properties", "enableRbacAuthorization") == "true"
     assert value(vault, "properties", "enableSoftDelete") == "true"
     assert "accessPolicies" not in properties(vault.body["properties"])
@@ -390,11 +394,60 @@ def test_backups_cannot_be_changed_for_days_and_end_later(sources: dict[str, Sou
     assert "max(retentionDays, immutableDays + 1)" in text(lifecycle.node)
 
 
-def test_prod_is_locked(sources: dict[str, Source]) -> None:
-    assert re.search(r"module locks 'modules/locks.bicep' = if \(stage == 'prod'\)", text(sources["main"].root))
+def test_prod_is_locked_where_the_pipeline_can(sources: dict[str, Source]) -> None:
+    """Contributor cannot write locks: a deployment with Azure's own roles would fail."""
+    variables = {name: text(item.value) for name, item in sources["main"].of_kind("var").items()}
+
+    assert variables["locksByThemselves"] == "stage == 'prod' && customRoles"
+    assert variables["hasLocks"] == "locks == 'auto' ? locksByThemselves : locks == 'yes'"
+    assert re.search(r"module deleteLocks 'modules/locks.bicep' = if \(hasLocks\)", text(sources["main"].root))
     locks = resources(sources, "Microsoft.Authorization/locks")
     assert {text(item.body["scope"]) for item in locks} == {"dataAccount", "backupAccount", "vault"}
     assert {value(item, "properties", "level") for item in locks} == {"CanNotDelete"}
+
+
+def test_only_a_person_in_dev_becomes_the_operator_by_deploying(sources: dict[str, Source]) -> None:
+    main = sources["main"]
+    given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
+
+    assert text(main.of_kind("var")["deployerOperates"].value) == (
+        "empty(operatorPrincipalId) && stage == 'dev' && deployerPrincipalType == 'User'"
+    )
+    access = main.of_kind("module")["access"]
+    assert value(access, "params", "operatorPrincipalId") == (
+        "deployerOperates ? deployerPrincipalId : operatorPrincipalId"
+    )
+    assert value(access, "params", "operatorPrincipalType") == (
+        "deployerOperates ? deployerPrincipalType : operatorPrincipalType"
+    )
+    assert given["deployerPrincipalId"]["value"] == "${AZURE_PRINCIPAL_ID=}"
+    assert given["deployerPrincipalType"]["value"] == "${AZURE_PRINCIPAL_TYPE=User}"
+
+
+def test_a_budget_says_when_it_began(sources: dict[str, Source]) -> None:
+    """Azure refuses another start than the first one, and a default would move each month."""
+    start = sources["budget"].of_kind("param")["budgetStart"]
+
+    assert "minLength" in start.decorators
+    assert not start.has_default
+    assert "utcNow" not in text(sources["main"].root)
+    assert "monthlyBudget" not in json.loads((INFRA / "prod.parameters.json").read_text())["parameters"]
+
+
+def test_a_locked_policy_is_left_alone(sources: dict[str, Source]) -> None:
+    [policy] = resources(sources, "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies")
+
+    assert "if (immutableDays > 0 && !policyLocked)" in text(policy.node)
+    backup = sources["main"].of_kind("module")["backupStorage"]
+    assert value(backup, "params", "policyLocked") == "backupPolicyLocked"
+
+
+def test_queries_of_alerts_need_no_table_yet(sources: dict[str, Source]) -> None:
+    rules = resources(sources, "Microsoft.Insights/scheduledQueryRules")
+
+    assert rules
+    for rule in rules:
+        assert "skipQueryValidation: true" in text(rule.node)
 
 
 def test_every_alert_tells_somebody(sources: dict[str, Source]) -> None:
