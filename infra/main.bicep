@@ -48,7 +48,7 @@ param publicBaseUrl string = ''
 @secure()
 param tokenSha256 string = ''
 
-@description('The key that signs access tokens. python -m scim_core.admin signing-key makes one. Empty leaves the secret in the vault as it is.')
+@description('The key that signs access tokens, in base64url. python -m scim_core.admin signing-key makes one. Empty leaves the secret in the vault as it is.')
 @secure()
 param signingKey string = ''
 

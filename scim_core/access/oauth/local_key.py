@@ -7,16 +7,18 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from jwt.algorithms import ECAlgorithm
+from jwt.utils import base64url_decode
 
-from scim_core.access.oauth.thumbprints import thumbprint
+from scim_core.access.oauth.thumbprints import encoded, thumbprint
 from scim_core.settings import SettingsError
 
 MIN_RSA_BITS = 2048
 """Shortest RSA key (RFC 7518 section 3.3)."""
 
 _WHAT_IT_MUST_BE = (
-    "SCIM_SIGNING_KEY must hold a private JSON Web Key on one line: an elliptic curve key of P-256, or an RSA key of "
-    "at least 2048 bits. `python -m scim_core.admin signing-key` makes one. The same goes for SCIM_SIGNING_KEY_OTHER."
+    "SCIM_SIGNING_KEY must hold a private JSON Web Key, as JSON on one line or in base64url: an elliptic curve key of "
+    "P-256, or an RSA key of at least 2048 bits. `python -m scim_core.admin signing-key` makes one. The same goes for "
+    "SCIM_SIGNING_KEY_OTHER."
 )
 
 
@@ -39,14 +41,15 @@ class LocalKey:
 
 
 def new_signing_key() -> str:
-    """A private key in the form of SCIM_SIGNING_KEY."""
+    """A private key in the form of SCIM_SIGNING_KEY: base64url, which no file and no shell has to quote."""
     members = ECAlgorithm.to_jwk(generate_private_key(SECP256R1()), as_dict=True)
-    return json.dumps({name: members[name] for name in ("kty", "crv", "x", "y", "d")}, separators=(",", ":"))
+    kept = {name: members[name] for name in ("kty", "crv", "x", "y", "d")}
+    return encoded(json.dumps(kept, separators=(",", ":")).encode())
 
 
 def _private_key(text: str) -> tuple[str, jwt.PyJWK]:
     try:
-        members = json.loads(text)
+        members = json.loads(text if text.lstrip().startswith("{") else base64url_decode(text.strip()))
         key_id = thumbprint(members)
         key = jwt.PyJWK({name: value for name, value in members.items() if name != "alg"})
     except (ValueError, TypeError, LookupError, jwt.PyJWTError):
