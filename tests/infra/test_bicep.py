@@ -460,7 +460,14 @@ def test_every_alert_tells_somebody(sources: dict[str, Source]) -> None:
         assert "people.id" in value(item, "properties", "actions")
     alerts = sources["alerts"].of_kind("var")["logAlerts"].value
     names = {literal(properties(item)["name"]) for item in alerts.named_children if item.type == "object"}
-    assert names == {"server-errors", "latency", "authentication-failures", "sweep-backlog", "logs-stopped"}
+    assert names == {
+        "server-errors",
+        "not-serving",
+        "latency",
+        "authentication-failures",
+        "sweep-backlog",
+        "logs-stopped",
+    }
 
 
 def test_every_alert_is_explained(sources: dict[str, Source]) -> None:

@@ -65,7 +65,8 @@ async def test_the_text_of_a_request_is_what_the_workbook_parses(
 def test_the_texts_of_the_timers_are_what_queries_look_for(sources: dict[str, Source]) -> None:
     looked_for = {start for query in queries(sources) for start in re.findall(r'startswith "([^"]+)"', query)}
 
-    assert looked_for == {"sweep: "}
+    assert looked_for == {"sweep: ", "the app does not serve: "}
+    assert '"the app does not serve: %s"' in (ROOT / "scim_core" / "endpoint" / "unconfigured.py").read_text()
     assert '"sweep: %s finished, %s left"' in (ROOT / "scim_core" / "endpoint" / "endpoint.py").read_text()
     assert '"backup: %s rows"' in (ROOT / "scim_core" / "storage" / "maintenance" / "backup.py").read_text()
 
