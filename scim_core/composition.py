@@ -17,6 +17,7 @@ from scim_core.access.oauth.vault import Vault, VaultCall, VaultError
 from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, utc_now
+from scim_core.counted_log import CountedLog
 from scim_core.endpoint.endpoint import Endpoint, Gate
 from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
@@ -25,6 +26,7 @@ from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
 from scim_core.protocol.schemas import DefinitionError, load_catalogue
 from scim_core.registry import TenantSource
+from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.search import Search
 from scim_core.service.service_provider import ServiceProvider
 from scim_core.settings import Settings, SettingsError
@@ -55,10 +57,13 @@ def build(
         return uuid7(clock())
 
     catalogue = load_catalogue(settings.schema_directory)
-    provider = ServiceProvider(storage, catalogue, clock=clock, new_id=new_id, pause=asyncio.sleep)
-    handlers = Handlers(catalogue, provider, Search(storage, clock), storage, version=__version__)
+    counted = CountedLog(timer)
+    provider = ServiceProvider(
+        storage, catalogue, clock=clock, new_id=new_id, pause=asyncio.sleep, ignored=IgnoredInput(counted)
+    )
+    handlers = Handlers(catalogue, provider, Search(storage, clock), storage, version=__version__, counted=counted)
     tenancy = _tenancy(settings, registry, clock, timer, vault) if settings.has_registry else None
-    gate = _gate(settings, tenancy, timer)
+    gate = _gate(settings, tenancy, timer, counted)
     return Endpoint(catalogue, handlers, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url)
 
 
@@ -93,7 +98,9 @@ def _tenancy(
         new_id=lambda: uuid7(clock()),
     )
     entra = EntraTokens(settings.entra_authority, PublicKeys(fetch_key_set, timer), clock)
-    return Tenancy(TenantCache(registry, timer), access_tokens, entra, clock)
+    return Tenancy(
+        TenantCache(registry, timer), access_tokens, entra, clock, allows_entra_tokens=settings.allows_entra_tokens
+    )
 
 
 def _vault(settings: Settings) -> Vault:
@@ -111,17 +118,20 @@ def _vault(settings: Settings) -> Vault:
     return Vault(token)
 
 
-def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer) -> Gate:
-    watch = FailureWatch(timer)
+def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer, counted: CountedLog) -> Gate:
+    rate = settings.tenant_requests_per_second
+    requests = RateLimit(rate, rate * BURST_SECONDS, timer)
+    watch = FailureWatch(timer, requests, counted)
     issuing = None
     if tenancy is not None:
         clients = Clients(tenancy.tenants, tenancy.entra, tenancy.clock)
         issuing = Issuing(tenancy.tenants, clients, tenancy.access_tokens, tenancy.clock)
-    rate = settings.tenant_requests_per_second
     return Gate(
         authenticator=Authenticator(settings.token_sha256, tenancy, watch),
         oauth=OAuthEndpoint(issuing, watch, timer),
-        requests=RateLimit(rate, rate * BURST_SECONDS, timer),
+        watch=watch,
+        requests=requests,
+        counted=counted,
         tenants=tenancy.tenants if tenancy else None,
         trusted_proxies=settings.trusted_proxies,
     )
@@ -129,6 +139,7 @@ def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer) -> Gate:
 
 async def back_up(settings: Settings, clock: Clock = utc_now) -> int:
     """How many tenants were exported to the container of the settings. Raises StorageError if an export fails."""
-    from scim_core.storage.maintenance import backup  # noqa: PLC0415 -- no request needs it
+    from scim_core.storage.maintenance import backup, signing  # noqa: PLC0415 -- no request needs it
 
-    return await backup.back_up(settings.storage, settings.backup_container_url or "", clock)
+    key = signing.BackupKey(settings.backup_key) if settings.backup_key else None
+    return await backup.back_up(settings.storage, settings.backup_container_url or "", key, clock)

@@ -12,6 +12,8 @@ param tokenSha256 string = ''
 param signingKey string = ''
 @secure()
 param otherSigningKey string = ''
+@secure()
+param backupKey string = ''
 @description('Whether the vault has a key that signs access tokens. Its private part never leaves the vault.')
 param hasSigningKey bool = false
 @description('Whether a deleted vault keeps its name for 90 days, or for 7 days and can be purged.')
@@ -74,6 +76,14 @@ resource signingKeyOfVault 'Microsoft.KeyVault/vaults/keys@2024-11-01' = if (has
   properties: { kty: 'EC', curveName: 'P-256', keyOps: ['sign', 'verify'], attributes: { enabled: true, exportable: false } }
 }
 
+resource backupSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(backupKey)) {
+  // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
+  // checkov:skip=CKV_AZURE_41: a backup must be verifiable for as long as it is kept; docs/operate.md has the rotation
+  parent: vault
+  name: 'scim-backup-key'
+  properties: { value: backupKey, contentType: 'text/plain' }
+}
+
 resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: vault
@@ -91,4 +101,5 @@ output tokenSecretUri string = '${vault.properties.vaultUri}secrets/scim-token-s
 output signingKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-signing-key'
 output signingKeyName string = hasSigningKey ? signingKeyOfVault.name : ''
 output signingKeyUrl string = hasSigningKey ? '${vault.properties.vaultUri}keys/scim-signing-key' : ''
+output backupKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-backup-key'
 output otherSigningKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-signing-key-other'

@@ -28,7 +28,8 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
             tqdm(desc="until every instance knows", unit=" s", disable=None) as waited,
         ):
             surroundings = Surroundings(utc_now, asyncio.sleep, walked.update, waited.update)
-            done = await reindex(rows, given.tenant, declared, surroundings)
+            async with given.trail.recorded("reindex", "reindex", given.tenant):
+                done = await reindex(rows, given.tenant, declared, surroundings)
     finally:
         await rows.close()
     for sentence in told(done):

@@ -3,8 +3,8 @@
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 from scim2_models import (
@@ -13,6 +13,7 @@ from scim2_models import (
     PreconditionFailedException,
 )
 
+from scim_core.counted_log import CountedLog
 from scim_core.endpoint.error_responses import MEDIA_TYPE
 from scim_core.endpoint.routes import Target
 from scim_core.messages import ScimResponse
@@ -91,7 +92,14 @@ class Handlers:
     """Runs the handler of a route. Each name in the route table is a method here."""
 
     def __init__(
-        self, catalogue: Catalogue, provider: ServiceProvider, search: Search, storage: Storage, *, version: str
+        self,
+        catalogue: Catalogue,
+        provider: ServiceProvider,
+        search: Search,
+        storage: Storage,
+        *,
+        version: str,
+        counted: CountedLog,
     ) -> None:
         self._catalogue = catalogue
         self._provider = provider
@@ -99,6 +107,7 @@ class Handlers:
         self._storage = storage
         self._discovery = Discovery(catalogue)
         self._version = version
+        self._counted = counted
 
     async def run(self, call: Call) -> ScimResponse:
         """The answer to the call. Raises what its handler raises."""
@@ -146,14 +155,14 @@ class Handlers:
         if not is_group:
             return _resource(200, call, outcome, call.projection)
         if not chosen:
-            return ScimResponse(204, {"ETag": entity_tag(outcome.stored.version)})
+            return ScimResponse(204, {"ETag": entity_tag(outcome.stored.version)}, effect=outcome.effect)
         changed = await self._provider.get(call.address, memberships=call.shows_memberships)
-        return _resource(200, call, changed, call.projection)
+        return _resource(200, call, replace(changed, effect=outcome.effect), call.projection)
 
     async def delete(self, call: Call) -> ScimResponse:
         """DELETE (RFC 7644 section 3.6)."""
-        await self._provider.delete(call.address, call.conditions)
-        return ScimResponse(204)
+        effect = await self._provider.delete(call.address, call.conditions)
+        return ScimResponse(204, effect=effect)
 
     async def search(self, call: Call) -> ScimResponse:
         """GET of a resource type's endpoint (RFC 7644 section 3.4.2)."""
@@ -202,7 +211,7 @@ class Handlers:
             await self._storage.ping()
             answers = True
         except StorageError as error:
-            log.warning("the storage does not answer", exc_info=error)
+            self._counted.note(("the storage does not answer", str(error)), "", partial(_unanswered, error))
             answers = False
         body = {"status": "ok" if answers else "degraded", "version": self._version, "storageAnswers": answers}
         return ScimResponse(200, {"Content-Type": "application/json"}, json.dumps(body).encode())
@@ -223,6 +232,10 @@ class Handlers:
         found = self._catalogue.named(stored.resource_type)
         assert found is not None  # noqa: S101 -- only declared types are stored
         return found
+
+
+def _unanswered(error: StorageError, count: int, _: str) -> None:
+    log.warning("the storage does not answer", exc_info=error, extra={"count": count})
 
 
 def _discovered(call: Call, resources: list[Json]) -> ScimResponse:
@@ -252,7 +265,8 @@ def _list_response(total_results: int, start_index: int, resources: Sequence[Jso
 
 def _resource(status: int, call: Call, outcome: Outcome, chosen: Projection, **headers: str) -> ScimResponse:
     body = call.renderer.projected(call.resource_type, outcome.stored, outcome.memberships, chosen)
-    return _json(status, body, ETag=entity_tag(outcome.stored.version), **headers)
+    answer = _json(status, body, ETag=entity_tag(outcome.stored.version), **headers)
+    return replace(answer, effect=outcome.effect)
 
 
 def _json(status: int, body: Any, **headers: str) -> ScimResponse:

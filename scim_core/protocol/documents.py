@@ -12,7 +12,7 @@ from scim2_models import Context, PatchOp, Resource
 from scim_core.model import Json
 from scim_core.protocol.patch_operations import PatchOperation
 from scim_core.protocol.representation import check_required, to_document, to_model
-from scim_core.protocol.schemas import POLICY, ResourceType
+from scim_core.protocol.schemas import COMMON, POLICY, ResourceType
 from scim_core.protocol.strict_json import check_text
 
 type DocumentChange = Callable[[Json], Json]
@@ -60,6 +60,19 @@ def modification(
         return _document(resource_type, model, resource_id)
 
     return patched
+
+
+def changed_attributes(resource_type: ResourceType, before: Json, after: Json) -> tuple[str, ...]:
+    """The names of the attributes whose values differ, as the schemas spell them; those of an extension after its URN.
+
+    Members are no part of a document. A name that no schema has is left out.
+    """
+    core = {"externalid": COMMON["externalid"], **resource_type.attributes}
+    changed = [item.name for item in core.values() if before.get(item.name) != after.get(item.name)]
+    for urn, attributes in resource_type.extensions.items():
+        old, new = before.get(urn, {}), after.get(urn, {})
+        changed += [f"{urn}:{item.name}" for item in attributes.values() if old.get(item.name) != new.get(item.name)]
+    return tuple(changed)
 
 
 def _document(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:

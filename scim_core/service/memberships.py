@@ -9,16 +9,17 @@ from scim_core.model import Membership
 from scim_core.protocol.group_patch import MembershipPatch
 from scim_core.protocol.schemas import Catalogue
 from scim_core.service.address import Address
-from scim_core.service.ignored_input import log_unknown
+from scim_core.service.ignored_input import IgnoredInput
 from scim_core.storage.port import MANY_MEMBERSHIPS, Storage
 
 
 class Memberships:
     """Reads memberships, and finds out which members there are."""
 
-    def __init__(self, storage: Storage, catalogue: Catalogue) -> None:
+    def __init__(self, storage: Storage, catalogue: Catalogue, ignored: IgnoredInput) -> None:
         self._storage = storage
         self._catalogue = catalogue
+        self._ignored = ignored
 
     async def shown(self, address: Address) -> list[Membership]:
         """The memberships that a representation shows: a group's members, another resource's groups."""
@@ -51,14 +52,14 @@ class Memberships:
             found = await self._storage.existing(tenant, resource_type.name, unknown)
             kinds |= dict.fromkeys(found, resource_type.name)
             unknown -= found
-        log_unknown(tenant, list(unknown))
+        self._ignored.absent_members(tenant, list(unknown))
         return tuple(replace(edge, member_type=kinds[edge.member_id]) for edge in edges if edge.member_id in kinds)
 
-
-def well_formed(tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
-    """The edges whose member ids have the form of our ids. Logs the others."""
-    log_unknown(tenant, [edge.member_id for edge in edges if not is_id(edge.member_id)])
-    return tuple(edge for edge in edges if is_id(edge.member_id))
+    def well_formed(self, tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
+        """The edges whose member ids have the form of our ids. Logs that there were others."""
+        formed = tuple(edge for edge in edges if is_id(edge.member_id))
+        self._ignored.malformed_members(tenant, len(edges) - len(formed))
+        return formed
 
 
 async def no_memberships() -> list[Membership]:

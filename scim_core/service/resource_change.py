@@ -17,7 +17,8 @@ from scim_core.protocol.group_patch import MembershipPatch
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.service.address import Address, Outcome
-from scim_core.service.memberships import Memberships, well_formed
+from scim_core.service.effects import changed
+from scim_core.service.memberships import Memberships
 from scim_core.service.unique_values import UniqueValues
 from scim_core.storage.port import NotFound, Storage, VersionConflict
 
@@ -76,7 +77,7 @@ class ResourceChange:
         self._unique_values = UniqueValues(storage)
         self._clock = clock
         self._new_id = new_id
-        self._made: set[str] = set()
+        self._made: dict[str, tuple[StoredResource, StoredResource, MembershipEdits]] = {}
         self._member_missing = False
 
     async def attempt(self) -> Outcome:
@@ -88,7 +89,8 @@ class ResourceChange:
         address, conditions = self._requested.address, self._requested.conditions
         before, present = await self.read()
         if before.version in self._made:  # the change was made: only its answer was lost
-            return await self._resources.get(address, memberships=self._requested.memberships)
+            outcome = await self._resources.get(address, memberships=self._requested.memberships)
+            return replace(outcome, effect=changed(address.resource_type, *self._made[before.version]))
         conditions.require(before.version)
         await self._resources.require_applied(address, before)
         document = self.apply(before)
@@ -100,7 +102,7 @@ class ResourceChange:
             raise VersionConflict from error
         if after is before and self._requested.guarded and self._requested.members:
             await self._require_unmoved(before)
-        return Outcome(after, edits.applied(present))
+        return Outcome(after, edits.applied(present), changed(address.resource_type, before, after, edits))
 
     async def read(self) -> tuple[StoredResource, list[Membership]]:
         """The resource and the memberships that the change must know.
@@ -127,14 +129,14 @@ class ResourceChange:
         address = self._requested.address
         if document == before.document and not edits:
             return before
-        after = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()))
-        self._made.add(after.version)
+        after = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()), document=document)
+        self._made[after.version] = (before, after, edits)
         if document == before.document:
             await self._storage.edit_members(address.tenant, after, edits, guarded=self._requested.guarded)
             return after
         index = index_entries(address.resource_type, document)
         indexes = address.resource_type.indexes
-        after = replace(after, document=document, index=index, columns=columns(document), indexes=indexes)
+        after = replace(after, index=index, columns=columns(document), indexes=indexes)
         await self._unique_values.update(address.tenant, address.resource_type, before, after, edits)
         return after
 
@@ -152,7 +154,7 @@ class ResourceChange:
             # The members were read at the same time as the group. They may be older than a large change of the group.
             present = await self._present()
         edits = members.edits(address.id, present)
-        joining = well_formed(address.tenant, edits.add)
+        joining = self._memberships.well_formed(address.tenant, edits.add)
         if self._member_missing:
             joining = await self._memberships.known(address.tenant, joining)
         return present, replace(edits, add=joining)

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from scim_core.clock import Clock, instant_text
+from scim_core.messages import Effect, Result
 from scim_core.model import Membership, StoredResource
 from scim_core.protocol import documents
 from scim_core.protocol.group_patch import MembershipPatch, split, take_members
@@ -21,9 +22,10 @@ from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.service.address import Address, Outcome
+from scim_core.service.effects import created
 from scim_core.service.group_snapshots import READER_SECONDS, group_snapshots
-from scim_core.service.ignored_input import log_ignored
-from scim_core.service.memberships import Memberships, no_memberships, well_formed
+from scim_core.service.ignored_input import IgnoredInput
+from scim_core.service.memberships import Memberships, no_memberships
 from scim_core.service.optimistic_retry import OptimisticRetry
 from scim_core.service.resource_change import Requested, ResourceChange
 from scim_core.service.unique_values import UniqueValues
@@ -55,9 +57,11 @@ class ServiceProvider:
         clock: Clock,
         new_id: Callable[[], str],
         pause: Callable[[float], Awaitable[None]],
+        ignored: IgnoredInput,
     ) -> None:
         self._storage = storage
-        self._memberships = Memberships(storage, catalogue)
+        self._memberships = Memberships(storage, catalogue, ignored)
+        self._ignored = ignored
         self._clock = clock
         self._new_id = new_id
         self._retry = OptimisticRetry(pause)
@@ -85,8 +89,10 @@ class ServiceProvider:
             columns=columns(document),
             indexes=resource_type.indexes,
         )
-        log_ignored(tenant, resource_type.name, leniency.ignored)
-        edges = well_formed(tenant, [Membership(resource_id, *member) for member in sorted(members.items())])
+        self._ignored.attributes(tenant, resource_type.name, leniency.ignored)
+        edges = self._memberships.well_formed(
+            tenant, [Membership(resource_id, *member) for member in sorted(members.items())]
+        )
         joining = edges
 
         async def attempt() -> Outcome:
@@ -96,7 +102,7 @@ class ServiceProvider:
             except NotFound as error:
                 joining = await self._memberships.known(tenant, edges)
                 raise VersionConflict from error
-            return Outcome(stored, joining)
+            return Outcome(stored, joining, created(resource_type, stored, joining))
 
         return await self._retry.until_not_overtaken((tenant, resource_id), attempt)
 
@@ -120,7 +126,7 @@ class ServiceProvider:
         if address.resource_type.has_members:
             members.replace(take_members(address.resource_type, shaped))
         attributes = documents.replacement(address.resource_type, shaped, address.id)
-        log_ignored(address.tenant, address.resource_type.name, leniency.ignored)
+        self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
         return await self._change(
             Requested(address, members, attributes, conditions, atomic=True, memberships=memberships)
         )
@@ -133,19 +139,19 @@ class ServiceProvider:
         leniency = Leniency(address.resource_type)
         members, operations = split(address.resource_type, patch_operations(leniency, payload))
         attributes = documents.modification(address.resource_type, operations, address.id)
-        log_ignored(address.tenant, address.resource_type.name, leniency.ignored)
+        self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
         atomic = attributes is not None or members.needs_present_members
         return await self._change(
             Requested(address, members, attributes, conditions, atomic=atomic, memberships=memberships)
         )
 
-    async def delete(self, address: Address, conditions: Preconditions) -> None:
+    async def delete(self, address: Address, conditions: Preconditions) -> Effect:
         """The resource and all memberships it took part in are gone (RFC 7644 section 3.6).
 
         Raises NotFoundException, PreconditionFailedException, StorageBusy.
         """
 
-        async def attempt() -> None:
+        async def attempt() -> Effect:
             stored, edges = await asyncio.gather(self.read(address), self._memberships.for_deletion(address))
             conditions.require(stored.version)
             await self.require_applied(address, stored)
@@ -153,8 +159,9 @@ class ServiceProvider:
                 await self._storage.delete(address.tenant, stored, edges, now=instant_text(self._clock()))
             except NotFound:
                 log.info("a resource to delete was gone already", extra={"tenant": address.tenant})
+            return Effect(stored.id, Result.DELETED, version_before=stored.version)
 
-        await self._retry.until_not_overtaken((address.tenant, address.id), attempt)
+        return await self._retry.until_not_overtaken((address.tenant, address.id), attempt)
 
     async def sweep(self) -> Swept:
         """The large changes that have been unfinished for SWEEP_AFTER are finished; raises StorageBusy."""
