@@ -231,7 +231,7 @@ async def test_changes_at_the_same_time_are_all_made_and_their_chain_has_no_fork
         operators[2].rename("contoso", "Other"),
         operators[3].create_credential("fabrikam", Wanted(CredentialKind.TOKEN)),
         operators[4].suspend("fabrikam"),
-        registry.used("contoso", token(1).id, "2026-11-24"),
+        registry.used("contoso", token(1).id, "2026-11-24", "192.0.2.1"),
     )
     contoso, fabrikam = await loaded(registry), await loaded(registry, "fabrikam")
     assert (contoso.state, contoso.display_name) == (TenantState.SUSPENDED, "Other")

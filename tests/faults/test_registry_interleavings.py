@@ -231,7 +231,7 @@ async def test_a_use_that_is_always_overtaken_is_given_up() -> None:
     place = await Place.furnished()
     rows = FaultyRows(place.rows, lambda *_: Fault.CONFLICT)
     with pytest.raises(StorageBusy):
-        await TableRegistry(rows).used(TENANT, place.token, DAY)
+        await TableRegistry(rows).used(TENANT, place.token, DAY, "192.0.2.1")
     assert rows.seen.count("transact conflict") == MAX_ATTEMPTS
 
 
