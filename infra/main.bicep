@@ -208,6 +208,8 @@ var keySigns = tenants == 'registry' && signingKeyInVault == 'sign'
 var keyIsAccepted = tenants == 'registry' && signingKeyInVault == 'accept'
 var locksByThemselves = stage == 'prod' && customRoles
 var hasLocks = locks == 'auto' ? locksByThemselves : locks == 'yes'
+// While the vault's key signs, the other key is the one that signed before.
+var secretOfOtherKey = keySigns ? vault.outputs.signingKeySecretUri : vault.outputs.otherSigningKeySecretUri
 // Never a pipeline, and never in prod: there the operator is named.
 var deployerOperates = empty(operatorPrincipalId) && stage == 'dev' && deployerPrincipalType == 'User'
 // Whoever reaches the app without the gateway chooses the source of each request. Bicep's fail() is not known to every
@@ -369,7 +371,7 @@ module app 'modules/function-app.bicep' = {
     tokenSecretUri: tenants == 'one' ? vault.outputs.tokenSecretUri : ''
     signingKeySecretUri: tenants == 'registry' && !keySigns ? vault.outputs.signingKeySecretUri : ''
     signingKeyUrl: keySigns ? vault.outputs.signingKeyUrl : ''
-    otherSigningKeySecretUri: !useOtherSigningKey ? '' : keySigns ? vault.outputs.signingKeySecretUri : vault.outputs.otherSigningKeySecretUri
+    otherSigningKeySecretUri: useOtherSigningKey ? secretOfOtherKey : ''
     otherSigningKeyUrl: keyIsAccepted ? vault.outputs.signingKeyUrl : ''
     backupKeySecretUri: backupEnabled && signBackups ? vault.outputs.backupKeySecretUri : ''
     accessTokenMinutes: accessTokenMinutes
@@ -421,7 +423,12 @@ module workbook 'modules/workbook.bicep' = {
 module budget 'modules/budget.bicep' = if (monthlyBudget > 0) {
   name: 'budget'
   scope: group
-  params: { amount: monthlyBudget, budgetStart: budgetStart, email: alertEmail, actionGroupId: alerts.outputs.actionGroupId }
+  params: {
+    amount: monthlyBudget
+    budgetStart: budgetStart
+    email: alertEmail
+    actionGroupId: alerts.outputs.actionGroupId
+  }
 }
 
 module deleteLocks 'modules/locks.bicep' = if (hasLocks) {

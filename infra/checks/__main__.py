@@ -54,7 +54,8 @@ def _check(folder: Path, types: Path | None, *, checkov: bool) -> list[Finding]:
     else:
         print("zizmor: not run, there is no folder .github")
     if command := external.bicep_command():
-        print("bicep build: done")
+        findings += external.written(command, bicep)
+        print("bicep format, bicep build: done")
         for path in sorted(folder.glob("*.bicep")):
             warnings, found = external.bicep(command, path)
             findings += found

@@ -96,6 +96,15 @@ def bicep(command: str, path: Path) -> tuple[list[str], list[Finding]]:
     return [line for line in lines if ": Warning " in line], [Finding(path, 1, line) for line in errors]
 
 
+def written(command: str, paths: list[Path]) -> list[Finding]:
+    """The files that are not as the real formatter writes them."""
+    return [
+        Finding(path, 1, "is not as `bicep format` writes it")
+        for path in paths
+        if _ran([command, "format", str(path), "--stdout"]).stdout.strip() != path.read_text(encoding="utf-8").strip()
+    ]
+
+
 def bicep_command() -> str | None:
     """The Bicep CLI, if there is one on the path."""
     return shutil.which("bicep")

@@ -19,6 +19,7 @@ param operatorPrincipalType string
 @description('Whether pipeline.bicep has made its roles in this resource group. They are narrower than Azure\'s own.')
 param customRoles bool
 
+var definitions = 'Microsoft.Authorization/roleDefinitions'
 var roles = loadJsonContent('../roles.json')
 // The names that custom-roles.bicep gives its roles.
 var ofBackups = customRoles ? guid(resourceGroup().id, 'backupWriter') : roles.storageBlobDataContributor
@@ -49,11 +50,11 @@ resource backupContainer 'Microsoft.Storage/storageAccounts/blobServices/contain
   name: hasBackup ? '${backupAccountName}/default/${backupContainerName}' : 'none/default/none'
 }
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
   name: vaultName
 }
 
-resource key 'Microsoft.KeyVault/vaults/keys@2024-11-01' existing = {
+resource key 'Microsoft.KeyVault/vaults/keys@2025-05-01' existing = {
   name: hasKey ? '${vaultName}/${keyName}' : 'none/none'
 }
 
@@ -67,7 +68,7 @@ resource hostBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(hostAccount.id, principalId, roles.storageBlobDataOwner)
   scope: hostAccount
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageBlobDataOwner)
+    roleDefinitionId: subscriptionResourceId(definitions, roles.storageBlobDataOwner)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
@@ -78,7 +79,7 @@ resource directory 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(table.id, principalId, roles.storageTableDataContributor)
   scope: table
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageTableDataContributor)
+    roleDefinitionId: subscriptionResourceId(definitions, roles.storageTableDataContributor)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
@@ -89,7 +90,7 @@ resource registry 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (has
   name: guid(registryTable.id, principalId, ofRegistry)
   scope: registryTable
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', ofRegistry)
+    roleDefinitionId: subscriptionResourceId(definitions, ofRegistry)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
@@ -99,7 +100,7 @@ resource backups 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (hasB
   name: guid(backupContainer.id, principalId, ofBackups)
   scope: backupContainer
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', ofBackups)
+    roleDefinitionId: subscriptionResourceId(definitions, ofBackups)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
@@ -109,7 +110,7 @@ resource signatures 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (h
   name: guid(key.id, principalId, ofKey)
   scope: key
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', ofKey)
+    roleDefinitionId: subscriptionResourceId(definitions, ofKey)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
@@ -119,7 +120,7 @@ resource secrets 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(vault.id, principalId, roles.keyVaultSecretsUser)
   scope: vault
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.keyVaultSecretsUser)
+    roleDefinitionId: subscriptionResourceId(definitions, roles.keyVaultSecretsUser)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
@@ -129,7 +130,7 @@ resource telemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(applicationInsights.id, principalId, roles.monitoringMetricsPublisher)
   scope: applicationInsights
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.monitoringMetricsPublisher)
+    roleDefinitionId: subscriptionResourceId(definitions, roles.monitoringMetricsPublisher)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
@@ -140,7 +141,7 @@ resource operator 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (has
   name: guid(dataAccount.id, operatorPrincipalId, roles.storageTableDataContributor)
   scope: dataAccount
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageTableDataContributor)
+    roleDefinitionId: subscriptionResourceId(definitions, roles.storageTableDataContributor)
     principalId: operatorPrincipalId
     principalType: operatorPrincipalType
   }
@@ -151,7 +152,7 @@ resource operatorBackups 'Microsoft.Authorization/roleAssignments@2022-04-01' = 
   name: guid(backupContainer.id, operatorPrincipalId, roles.storageBlobDataReader)
   scope: backupContainer
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageBlobDataReader)
+    roleDefinitionId: subscriptionResourceId(definitions, roles.storageBlobDataReader)
     principalId: operatorPrincipalId
     principalType: operatorPrincipalType
   }

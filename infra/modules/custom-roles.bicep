@@ -24,7 +24,8 @@ var assignable = join(assignableIds, ', ')
 var ofRequest = '@Request[Microsoft.Authorization/roleAssignments'
 var onlyThese = '${ofRequest}:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${assignable}}'
 var principals = join(assignablePrincipalIds, ', ')
-var toThem = empty(assignablePrincipalIds) ? '' : ' AND ${ofRequest}:PrincipalId] ForAnyOfAnyValues:GuidEquals {${principals}}'
+var theirIds = ' AND ${ofRequest}:PrincipalId] ForAnyOfAnyValues:GuidEquals {${principals}}'
+var toThem = empty(assignablePrincipalIds) ? '' : theirIds
 
 // A blob that grows block by block needs "write": "add" is enough only for a blob that is sent in one call. So the app can
 // also replace a blob, but not while it is immutable. It can read, list and delete none.

@@ -110,6 +110,7 @@ resource registryTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2
 }
 
 // Only writes and deletes. Every SCIM request reads, so reads would be the most expensive part of the logs.
+// The only version without preview is one of 2016.
 resource blobLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: blobs

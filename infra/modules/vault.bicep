@@ -22,7 +22,7 @@ param purgeProtection bool
 param recover bool = false
 param workspaceId string
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   // checkov:skip=CKV_AZURE_109: the default is Deny with privateNetworking; Flex Consumption without a network has no address to allow
   // checkov:skip=CKV_AZURE_110: prod has purge protection; in dev the name must be free again after azd down
   // checkov:skip=CKV_AZURE_42: prod is protected for 90 days; in dev the name must be free again after azd down
@@ -43,7 +43,7 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
   }
 }
 
-resource tokenSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(tokenSha256)) {
+resource tokenSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(tokenSha256)) {
   // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
   // checkov:skip=CKV_AZURE_41: the hash of a token ends when its token is replaced; docs/operate.md has the rotation
   parent: vault
@@ -51,7 +51,7 @@ resource tokenSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty
   properties: { value: tokenSha256, contentType: 'text/plain' }
 }
 
-resource signingSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(signingKey)) {
+resource signingSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(signingKey)) {
   // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
   // checkov:skip=CKV_AZURE_41: a key ends when its successor signs; an expiry would stop every client at once on a day nobody watches
   parent: vault
@@ -59,7 +59,7 @@ resource signingSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!emp
   properties: { value: signingKey, contentType: 'text/plain' }
 }
 
-resource otherSigningSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(otherSigningKey)) {
+resource otherSigningSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(otherSigningKey)) {
   // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
   // checkov:skip=CKV_AZURE_41: a key ends when its successor signs; an expiry would stop every client at once on a day nobody watches
   parent: vault
@@ -68,15 +68,20 @@ resource otherSigningSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if 
 }
 
 // A deployment makes the first version only: it never changes a key that is there. docs/operate.md has the rotation.
-resource signingKeyOfVault 'Microsoft.KeyVault/vaults/keys@2024-11-01' = if (hasSigningKey) {
+resource signingKeyOfVault 'Microsoft.KeyVault/vaults/keys@2025-05-01' = if (hasSigningKey) {
   // checkov:skip=CKV_AZURE_112: an HSM needs the premium vault, which costs a dollar a key and month; software keys never leave the vault either
   // checkov:skip=CKV_AZURE_40: a key ends when its next version signs; an expiry would stop every client at once on a day nobody watches
   parent: vault
   name: 'scim-signing-key'
-  properties: { kty: 'EC', curveName: 'P-256', keyOps: ['sign', 'verify'], attributes: { enabled: true, exportable: false } }
+  properties: {
+    kty: 'EC'
+    curveName: 'P-256'
+    keyOps: ['sign', 'verify']
+    attributes: { enabled: true, exportable: false }
+  }
 }
 
-resource backupSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(backupKey)) {
+resource backupSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(backupKey)) {
   // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
   // checkov:skip=CKV_AZURE_41: a backup must be verifiable for as long as it is kept; docs/operate.md has the rotation
   parent: vault
@@ -84,6 +89,7 @@ resource backupSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empt
   properties: { value: backupKey, contentType: 'text/plain' }
 }
 
+// The only version without preview is one of 2016.
 resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: vault

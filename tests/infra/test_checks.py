@@ -114,7 +114,7 @@ def test_parameters_of_azd_may_take_secrets_from_the_environment() -> None:
 TYPE_FAULTS = {
     "'maxInstances' is not allowed": ("function-app", "maximumInstanceCount: maximum", "maxInstances: maximum"),
     "expected boolean": ("function-app", "httpsOnly: true", "httpsOnly: 'true'"),
-    "vaults@1999-11-01' is not known": ("vault", "vaults@2024-11-01' = {", "vaults@1999-11-01' = {"),
+    "vaults@1999-11-01' is not known": ("vault", "vaults@2025-05-01' = {", "vaults@1999-11-01' = {"),
     "missing required property 'location'": ("identity", "  location: location\n", ""),
 }
 SECURITY_FAULTS = {
@@ -204,6 +204,18 @@ def test_no_file_is_a_finding(
 
     assert main() == 1
     assert "there is no Bicep file" in capsys.readouterr().out
+
+
+def test_a_file_that_the_real_formatter_would_change_is_found(tmp_path: Path) -> None:
+    """By a stand-in that writes what the real one would."""
+    fake = tmp_path / "bicep"
+    fake.write_text("#!/bin/sh\nsed 's/  */ /g' \"$2\"\n")
+    fake.chmod(0o755)
+    good, bad = tmp_path / "good.bicep", tmp_path / "bad.bicep"
+    good.write_text("param a string\n")
+    bad.write_text("param   b string\n")
+
+    assert [finding.path for finding in external.written(str(fake), [good, bad])] == [bad]
 
 
 @pytest.mark.parametrize(("line", "code", "warnings", "errors"), COMPILED)
