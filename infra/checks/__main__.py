@@ -11,6 +11,11 @@ from pathlib import Path
 from infra.checks import external, rules
 from infra.checks.bicep import Finding
 
+_NO_COMPILER = (
+    "there is no Bicep CLI: install it (`az bicep install`, then put ~/.azure/bin on the path), or name it: "
+    "make check-infra BICEP=/path/to/bicep"
+)
+
 
 def main() -> int:
     """The exit status. Prints for each check whether it ran, and what it found."""
@@ -20,15 +25,18 @@ def main() -> int:
         "--types", type=Path, help="bicepcheck.py, which knows Azure's resource types; it may be missing"
     )
     parser.add_argument("--no-checkov", action="store_true", help="leave out checkov, which takes most of the time")
+    parser.add_argument("--snapshots", action="store_true", help="write the snapshots again instead of comparing them")
     arguments = parser.parse_args()
-    findings = _check(arguments.folder, arguments.types, checkov=not arguments.no_checkov)
+    findings = _check(
+        arguments.folder, arguments.types, checkov=not arguments.no_checkov, snapshots=arguments.snapshots
+    )
     for finding in findings:
         print(finding)
     print(f"{len(findings)} findings")
     return 1 if findings else 0
 
 
-def _check(folder: Path, types: Path | None, *, checkov: bool) -> list[Finding]:
+def _check(folder: Path, types: Path | None, *, checkov: bool, snapshots: bool) -> list[Finding]:
     bicep, parameters = sorted(folder.rglob("*.bicep")), sorted(folder.glob("*.parameters.json"))
     if not bicep:
         return [Finding(folder, 1, "there is no Bicep file")]
@@ -54,14 +62,14 @@ def _check(folder: Path, types: Path | None, *, checkov: bool) -> list[Finding]:
     else:
         print("zizmor: not run, there is no folder .github")
     if command := external.bicep_command():
-        findings += external.written(command, bicep)
-        print("bicep format, bicep build: done")
+        findings += external.written(command, folder)
         for path in sorted(folder.glob("*.bicep")):
-            warnings, found = external.bicep(command, path)
-            findings += found
-            print("".join(f"{warning}\n" for warning in warnings), end="")
+            findings += external.bicep(command, path)
+        count, found = external.snapshots(command, folder, write=snapshots)
+        findings += found
+        print(f"bicep build, bicep format: done; snapshots: {count}")
     else:
-        print("bicep build: not done, there is no Bicep CLI on the path")
+        findings.append(Finding(folder, 1, _NO_COMPILER))
     print(f"{time.monotonic() - started:.0f} s")
     return findings
 

@@ -1,10 +1,12 @@
 """The checks by other programs: for Azure's resource types, for security, for workflows, and by Bicep itself."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from infra.checks.bicep import Finding
@@ -22,6 +24,17 @@ BROKEN_CHECKS = {
     "CKV_AZURE_189": "sometimes fails on a value that is an expression; tests/infra checks the same",
 }
 """Checks of checkov that raise exceptions on our files, and what replaces each."""
+
+_NOWHERE = (
+    *(
+        "--subscription-id",
+        "00000000-0000-4000-8000-000000000000",
+        "--tenant-id",
+        "00000000-0000-4000-8000-000000000000",
+    ),
+    *("--location", "westeurope"),
+)
+"""Where a snapshot pretends to deploy: names depend on it."""
 
 _LINE = re.compile(r"(?P<path>.+?):(?P<line>\d+):\d+ error (?P<text>.+)")
 _AUDITED = re.compile(r"::\w+ file=(?P<path>[^,]+),line=(?P<line>\d+),.*?::(?P<text>.+)")
@@ -86,28 +99,61 @@ def workflows(folder: Path) -> list[Finding]:
     return found
 
 
-def bicep(command: str, path: Path) -> tuple[list[str], list[Finding]]:
-    """What the real compiler and linter say about this file and its modules: warnings for people, and errors."""
+def bicep(command: str, path: Path) -> list[Finding]:
+    """What the real compiler and linter say about this file and its modules: a warning is a finding, too."""
     done = _ran([command, "build", str(path), "--stdout"])
-    lines = done.stderr.splitlines()
-    errors = [line for line in lines if ": Error " in line]
-    if done.returncode and not errors:
-        errors = [f"ended with {done.returncode}: {done.stderr.strip()[-500:]}"]
-    return [line for line in lines if ": Warning " in line], [Finding(path, 1, line) for line in errors]
+    lines = [line for line in done.stderr.splitlines() if ": Error " in line or ": Warning " in line]
+    if done.returncode and not lines:
+        lines = [f"ended with {done.returncode}: {done.stderr.strip()[-500:]}"]
+    return [Finding(path, 1, line) for line in lines]
 
 
-def written(command: str, paths: list[Path]) -> list[Finding]:
-    """The files that are not as the real formatter writes them."""
-    return [
-        Finding(path, 1, "is not as `bicep format` writes it")
-        for path in paths
-        if _ran([command, "format", str(path), "--stdout"]).stdout.strip() != path.read_text(encoding="utf-8").strip()
-    ]
+def written(command: str, folder: Path) -> list[Finding]:
+    """The files of this folder that are not as the real formatter writes them."""
+    with tempfile.TemporaryDirectory() as aside:
+        copy = _copied(folder, Path(aside))
+        done = [_ran([command, "format", "--pattern", f"{copy}/**/*.{kind}"]) for kind in ("bicep", "bicepparam")]
+        if failed := next((item for item in done if item.returncode), None):
+            return [Finding(folder, 1, f"bicep format ended with {failed.returncode}: {failed.stderr.strip()[-500:]}")]
+        return [
+            Finding(path, 1, "is not as `bicep format` writes it")
+            for path in sorted(folder.rglob("*.bicep*"))
+            if path.suffix != ".json" and path.read_bytes() != (copy / path.relative_to(folder)).read_bytes()
+        ]
+
+
+def snapshots(command: str, folder: Path, *, write: bool) -> tuple[int, list[Finding]]:
+    """How many snapshots there are, and those that are not what the files would deploy. Or they are written again.
+
+    A snapshot is kept apart from its file of parameters, but Bicep looks for it there: so this works on a copy.
+    """
+    findings = []
+    kept = folder / "snapshots"
+    with tempfile.TemporaryDirectory() as aside:
+        copy = _copied(folder, Path(aside))
+        files = [*copy.glob("*.bicepparam"), *(copy / "snapshots").glob("*.bicepparam")]
+        for file in sorted(files):
+            name = f"{file.stem}.snapshot.json"
+            there = file.with_name(name)
+            if not write and (kept / name).is_file():
+                shutil.copy(kept / name, there)
+            mode = "overwrite" if write else "validate"
+            done = _ran([command, "snapshot", str(file), "--mode", mode, *_NOWHERE])
+            if done.returncode:
+                said = (done.stdout + done.stderr).strip()[-2000:]
+                findings.append(Finding(kept / name, 1, f"is not what would be deployed: {said}"))
+            elif write:
+                shutil.copy(there, kept / name)
+    return len(files), findings
+
+
+def _copied(folder: Path, aside: Path) -> Path:
+    return shutil.copytree(folder, aside / "infra", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
 
 
 def bicep_command() -> str | None:
-    """The Bicep CLI, if there is one on the path."""
-    return shutil.which("bicep")
+    """The Bicep CLI: the one that BICEP names, or the one on the path."""
+    return shutil.which(os.environ.get("BICEP") or "bicep")
 
 
 def _suppressions(path: Path, used: set[tuple[str, str]]) -> list[Finding]:
@@ -123,4 +169,6 @@ def _suppressions(path: Path, used: set[tuple[str, str]]) -> list[Finding]:
 
 
 def _ran(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    # Without it, a machine that lacks ICU cannot start the Bicep CLI.
+    environment = {**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

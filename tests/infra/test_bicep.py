@@ -4,6 +4,7 @@ import json
 import re
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tree_sitter import Node
@@ -475,7 +476,7 @@ def test_a_budget_says_when_it_began(sources: dict[str, Source]) -> None:
     assert "minLength" in start.decorators
     assert not start.has_default
     assert "utcNow" not in text(sources["main"].root)
-    assert "monthlyBudget" not in json.loads((INFRA / "prod.parameters.json").read_text())["parameters"]
+    assert "monthlyBudget" not in (INFRA / "prod.bicepparam").read_text()
 
 
 def test_a_locked_policy_is_left_alone(sources: dict[str, Source]) -> None:
@@ -568,3 +569,60 @@ def test_the_workbook_is_one() -> None:
     queries = [item["content"]["query"] for item in workbook["items"] if item["type"] == 3]
     assert queries
     assert any("by tenant" in query for query in queries)
+
+
+SNAPSHOTS = {path.name.partition(".")[0]: json.loads(path.read_text()) for path in (INFRA / "snapshots").glob("*.json")}
+"""What would be deployed, as the real compiler foretells it. `make check-infra` compares them with the files."""
+
+
+def foretold(name: str, kind: str) -> list[dict[str, Any]]:
+    """The resources of a type that a snapshot has."""
+    return [item for item in SNAPSHOTS[name]["predictedResources"] if item["type"] == kind]
+
+
+def test_snapshots_are_of_dev_prod_and_everything() -> None:
+    assert SNAPSHOTS.keys() == {"dev", "prod", "everything"}
+    counts = [len(SNAPSHOTS[name]["predictedResources"]) for name in ("dev", "prod", "everything")]
+    assert counts == sorted(set(counts))
+    assert all(item["diagnostics"] == [] for item in SNAPSHOTS.values())
+
+
+def test_every_type_that_the_files_have_is_in_the_snapshot_of_everything(sources: dict[str, Source]) -> None:
+    written = {
+        item.target.partition("@")[0]
+        for name, source in sources.items()
+        if name not in ("pipeline", "custom-roles")
+        for item in source.of_kind("resource").values()
+        if not item.existing
+    }
+
+    assert {item["type"] for item in SNAPSHOTS["everything"]["predictedResources"]} == written
+
+
+def test_dev_is_the_least_and_prod_is_protected() -> None:
+    [dev], [prod] = (foretold(name, "Microsoft.KeyVault/vaults") for name in ("dev", "prod"))
+
+    assert dev["properties"]["softDeleteRetentionInDays"] == 7
+    assert dev["properties"]["enablePurgeProtection"] is None
+    assert prod["properties"]["softDeleteRetentionInDays"] == 90
+    assert prod["properties"]["enablePurgeProtection"] is True
+    assert foretold("dev", "Microsoft.Authorization/locks") == foretold("prod", "Microsoft.Authorization/locks") == []
+    assert len(foretold("everything", "Microsoft.Authorization/locks")) == 3
+
+
+@pytest.mark.parametrize("name", sorted(SNAPSHOTS))
+def test_every_account_that_would_be_made_is_closed(name: str) -> None:
+    accounts = foretold(name, "Microsoft.Storage/storageAccounts")
+
+    assert len(accounts) == (2 if name == "dev" else 3)
+    for account in accounts:
+        given = account["properties"]
+        assert (given["allowSharedKeyAccess"], given["allowBlobPublicAccess"]) == (False, False)
+        assert (given["minimumTlsVersion"], given["supportsHttpsTrafficOnly"]) == ("TLS1_2", True)
+        assert given["publicNetworkAccess"] == ("Disabled" if name == "everything" else "Enabled")
+
+
+@pytest.mark.parametrize("name", sorted(SNAPSHOTS))
+def test_roles_that_would_be_given_are_on_one_resource_each(name: str) -> None:
+    for item in foretold(name, "Microsoft.Authorization/roleAssignments"):
+        assert "/providers/Microsoft." in json.dumps(item).partition("/providers/Microsoft.Authorization")[0]

@@ -79,17 +79,13 @@ def test_a_fault_is_found(copy: Path, said: str) -> None:
     ("old", "new", "said"),
     [
         ('"stage"', '"stadge"', "has no parameter stadge"),
-        ('"location": { "value": "westeurope" },', "", "needs the parameter location"),
-        (
-            '"stage": { "value": "prod" }',
-            '"stage": { "value": "prod" }, "tokenSha256": { "value": "00" }',
-            "written down",
-        ),
+        ('    "location": { "value": "${AZURE_LOCATION}" },\n', "", "needs the parameter location"),
+        ('"${SCIM_TOKEN_SHA256=}"', '"00"', "written down"),
         ('"parameters"', '"parametres"', "is no file of parameters"),
     ],
 )
 def test_a_fault_in_parameters_is_found(copy: Path, old: str, new: str, said: str) -> None:
-    path = sow(copy, "prod.parameters.json", old, new)
+    path = sow(copy, "main.parameters.json", old, new)
 
     assert [finding for finding in rules.check_parameters(path, copy / "main.bicep") if said in finding.text]
 
@@ -190,10 +186,10 @@ def test_a_workflow_that_zizmor_cannot_read_is_found(python: Path, tmp_path: Pat
 
 
 COMPILED = [
-    ("/x/main.bicep(3,1) : Warning no-unused-params: unused", 0, 1, 0),
-    ("/x/main.bicep(3,1) : Error BCP018: expected", 1, 0, 1),
-    ("killed", 137, 0, 1),
-    ("", 0, 0, 0),
+    ("/x/main.bicep(3,1) : Warning no-unused-params: unused", 0, 1),
+    ("/x/main.bicep(3,1) : Error BCP018: expected", 1, 1),
+    ("killed", 137, 1),
+    ("", 0, 0),
 ]
 
 
@@ -206,26 +202,54 @@ def test_no_file_is_a_finding(
     assert "there is no Bicep file" in capsys.readouterr().out
 
 
-def test_a_file_that_the_real_formatter_would_change_is_found(tmp_path: Path) -> None:
-    """By a stand-in that writes what the real one would."""
-    fake = tmp_path / "bicep"
-    fake.write_text("#!/bin/sh\nsed 's/  */ /g' \"$2\"\n")
+def stand_in(folder: Path, script: str) -> str:
+    """A Bicep CLI that does this."""
+    fake = folder / "bicep-cli"
+    fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o755)
-    good, bad = tmp_path / "good.bicep", tmp_path / "bad.bicep"
-    good.write_text("param a string\n")
-    bad.write_text("param   b string\n")
-
-    assert [finding.path for finding in external.written(str(fake), [good, bad])] == [bad]
+    return str(fake)
 
 
-@pytest.mark.parametrize(("line", "code", "warnings", "errors"), COMPILED)
-def test_the_real_compiler_is_asked_where_it_is(
-    tmp_path: Path, line: str, code: int, warnings: int, errors: int
+@pytest.mark.parametrize(("line", "code", "found"), COMPILED)
+def test_what_the_real_compiler_says_is_a_finding_and_so_is_a_warning(
+    tmp_path: Path, line: str, code: int, found: int
 ) -> None:
-    """By a stand-in that says what the real one says."""
-    fake = tmp_path / "bicep"
-    fake.write_text(f"#!/bin/sh\necho '{line}' >&2\nexit {code}\n")
-    fake.chmod(0o755)
-    told, found = external.bicep(str(fake), INFRA / "main.bicep")
+    command = stand_in(tmp_path, f"echo '{line}' >&2\nexit {code}")
 
-    assert (len(told), len(found)) == (warnings, errors)
+    assert len(external.bicep(command, INFRA / "main.bicep")) == found
+
+
+def test_a_file_that_the_real_formatter_would_change_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "infra"
+    folder.mkdir()
+    (folder / "good.bicep").write_text("param a string\n")
+    (folder / "bad.bicep").write_text("param   b string\n")
+    command = stand_in(
+        tmp_path, 'for file in $(dirname "${3%/\\*\\**}")/infra/*.bicep; do sed -i \'s/  */ /g\' "$file"; done'
+    )
+
+    assert [finding.path.name for finding in external.written(command, folder)] == ["bad.bicep"]
+    [failed] = external.written(stand_in(tmp_path, "exit 3"), folder)
+    assert "ended with 3" in failed.text
+
+
+def test_a_snapshot_that_is_not_what_would_be_deployed_is_found(copy: Path) -> None:
+    """The stand-in compares as the real one does, with what it finds next to the file of parameters."""
+    script = 'file="${2%.bicepparam}.snapshot.json"\n[ "$4" = overwrite ] && echo new > "$file"\ngrep -q new "$file"'
+    command = stand_in(copy, script)
+    count, findings = external.snapshots(command, copy, write=False)
+    assert (count, len(findings)) == (3, 3)
+    assert all("is not what would be deployed" in finding.text for finding in findings)
+
+    assert external.snapshots(command, copy, write=True) == (3, [])
+    assert {path.read_text() for path in (copy / "snapshots").glob("*.snapshot.json")} == {"new\n"}
+    assert external.snapshots(command, copy, write=False) == (3, [])
+
+
+def test_without_a_compiler_the_checks_fail_and_say_how_to_get_one(python: Path, copy: Path) -> None:
+    command = [str(python), "-m", "infra.checks", str(copy), "--no-checkov"]
+    environment = {**os.environ, "BICEP": "/nowhere/bicep"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "there is no Bicep CLI: install it" in done.stdout
