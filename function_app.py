@@ -5,12 +5,14 @@ Only this module knows Azure Functions.
 
 import logging
 import os
+import sys
 from urllib.parse import unquote
 
 import azure.functions as func
 
 from scim_core import Endpoint, ScimRequest, Settings, back_up, build_or_refuse
 from scim_core.log_fields import FieldsInText
+from scim_core.work import SWITCH_SECONDS
 
 # The host tries routes in the order of the functions' names. So the name of a literal route must sort before the name
 # of a route with a parameter that also fits. Telemetry shows these names. scim_core decides by path and method itself.
@@ -44,6 +46,7 @@ logging.setLogRecordFactory(FieldsInText)
 # Azure's SDK logs every URL that it calls, and these URLs hold user names.
 logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
 
+sys.setswitchinterval(SWITCH_SECONDS)
 # Without usable settings there is no route but the fallback, and it answers 503: a missing setting opens nothing. An
 # exception here would end the host, again and again, without a word in the log.
 settings, endpoint = build_or_refuse(os.environ)
