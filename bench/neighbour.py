@@ -19,7 +19,7 @@ from bench.load import Sample
 from bench.operations import GET_USER, Client
 from bench.scale import preloaded
 from devhost.azurite import Azurite
-from scim_core.access.oauth.signing_keys import new_signing_key
+from scim_core.access.oauth.local_key import new_signing_key
 
 ATTACK_SECONDS = 15
 """How long each attack goes on. One stall of a second then shows in the p99 of the neighbour's requests."""
