@@ -11,7 +11,7 @@ WORKERS ?= 2
 PYTEST := -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 BICEPCHECK ?= ../shared/tools/bicepcheck.py
 
-.PHONY: help run test test-quick coverage lint lint-fast check check-storage check-infra package sbom costs bench lock
+.PHONY: help run test test-quick conformance coverage lint lint-fast check check-storage check-infra package sbom costs bench lock
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make test   all tests; ARGS='-k name' goes to pytest"
 	@echo "            WORKERS=2         test processes that run at the same time; 0: only this one, as ARGS=--pdb needs"
 	@echo "make test-quick  ruff, and the tests that start no process"
+	@echo "make conformance  other projects' suites against the endpoint: how many checks each makes, and which do not pass"
 	@echo "make coverage    all tests, and the share of branches in scim_core and devhost that they reach; fails below the limit"
 	@echo "make lint   ruff and mypy"
 	@echo "make check  lint, then test"
@@ -47,6 +48,10 @@ test:
 
 test-quick: lint-fast
 	@HYPOTHESIS_EXAMPLES=10 $(PYTHON) $(PYTEST) -m "not processes" $(ARGS)
+
+conformance:
+	@sh devhost/environment.sh $(TEST)
+	@exec $(PYTHON) -m tests.conformance
 
 coverage:
 	@sh devhost/environment.sh $(TEST)
