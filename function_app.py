@@ -5,12 +5,14 @@ Only this module knows Azure Functions.
 
 import logging
 import os
+import sys
 from urllib.parse import unquote
 
 import azure.functions as func
 
 from scim_core import ScimRequest, Settings, back_up, build
 from scim_core.log_fields import FieldsInText
+from scim_core.work import SWITCH_SECONDS
 
 # The host tries routes in the order of the functions' names. So the name of a literal route must sort before the name
 # of a route with a parameter that also fits. Telemetry shows these names. scim_core decides by path and method itself.
@@ -43,6 +45,7 @@ logging.setLogRecordFactory(FieldsInText)
 # Azure's SDK logs every URL that it calls, and these URLs hold user names.
 logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
 
+sys.setswitchinterval(SWITCH_SECONDS)
 settings = Settings.from_environment(os.environ)
 endpoint = build(settings)
 # scim_core checks the bearer token. A function key would be a second credential, and Entra cannot send one.

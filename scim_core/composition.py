@@ -54,10 +54,7 @@ def build(
     handlers = Handlers(catalogue, provider, Search(storage, clock), storage, version=__version__)
     tenancy = _tenancy(settings, registry, clock, timer) if settings.has_registry else None
     gate = _gate(settings, tenancy, timer)
-    shares = Shares(timer, asyncio.sleep, rate=UNITS_OF_A_TENANT if settings.has_registry else None)
-    return Endpoint(
-        catalogue, handlers, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url, shares=shares
-    )
+    return Endpoint(catalogue, handlers, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url)
 
 
 def _tenancy(settings: Settings, registry: TenantSource | None, clock: Clock, timer: Timer) -> Tenancy:
@@ -92,6 +89,7 @@ def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer) -> Gate:
         requests=RateLimit(rate, rate * BURST_SECONDS, timer),
         tenants=tenancy.tenants if tenancy else None,
         trusted_proxies=settings.trusted_proxies,
+        shares=Shares(timer, asyncio.sleep, rate=UNITS_OF_A_TENANT if tenancy else None),
     )
 
 

@@ -77,6 +77,7 @@ class StoredResource:
     `index` holds the entries to store, and `indexes` the indexes that the writer keeps. Both are empty after a read.
     `base_version` is the version from a group's last change as a whole. Members who join or leave one by one change
     only `version`. The storage sets `base_version`. It is empty in what version 0.1 stored.
+    `size` is the number of characters of the document as JSON text when it was read, 0 before.
     `change_pending` says that a large change of its memberships is decided and not applied yet: see apply_pending.
     """
 
@@ -92,6 +93,7 @@ class StoredResource:
     base_version: str = ""
     change_pending: bool = False
     indexes: frozenset[Index] = frozenset()
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -21,8 +21,13 @@ UNITS_PER_SECOND = 100_000
 """Units that one core computes in a second: a unit is ten microseconds. What costs how many units was measured, and
 stands with each cost. A slower core makes turns longer, and refuses nothing more."""
 
-UNITS_PER_TURN = 2_000
-"""Most units between two moments at which other requests run: 20 milliseconds."""
+UNITS_PER_TURN = 500
+"""Most units between two moments at which other requests run: five milliseconds. A GET of another tenant goes on in
+about ten steps, and each of them may have to wait for a turn."""
+
+UNITS_AT_ONCE = 2_000
+"""Most units that are computed on the event loop without a pause, where no piece is smaller: 20 milliseconds. What
+takes longer goes to a thread. That disturbs others less than such a pause, and more than many turns."""
 
 MAX_UNITS = 1_000_000
 """Most units of one request: ten seconds of one core. At a tenant's share these are 20 seconds, half of
@@ -31,17 +36,25 @@ REQUEST_SECONDS. 10,000 users of 6 KB that are tested by an ordinary filter and 
 UNITS_PER_REQUEST = 100
 """What a request costs apart from what it counts: routes, credentials, and the calls of the storage."""
 
-UNITS_OF_A_TENANT = UNITS_PER_SECOND / 2
+UNITS_OF_A_TENANT = 50_000
 """Units of one tenant in a second when there are others: half of a core, which is half of an instance."""
 
-BURST_UNITS = 4 * UNITS_OF_A_TENANT
+BURST_UNITS = 200_000
 """Unused units that a tenant can save up: those of four seconds, as with its requests."""
 
 MAX_WAITING = 32
 """Requests of one tenant that wait for its share. Each keeps what it has read. Further ones are refused with 429."""
 
 MAX_THREADS = 2
-"""Computations in threads at a time. Each one makes the event loop wait five milliseconds longer for its turn."""
+"""Computations in threads at a time. Each one makes the event loop wait SWITCH_SECONDS longer for its turn."""
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread computes before another one that waits may go on. The event loop waits so long many times in a
+request, whenever it has called the system. Python's own five milliseconds made such a request take seconds."""
+
+MAX_LARGE_READERS = 4
+"""Requests of one tenant at a time that read many resources or members. Each may hold an answer of MAX_ANSWER_BYTES, or
+100,000 members, in several forms: about 100 MB."""
 
 MAX_SHARES = 10_000
 """Tenants whose use is remembered. One that is forgotten starts with all that a tenant can save up."""
@@ -61,6 +74,8 @@ class Work:
         self._share = share
         self._in_turn = 0
         self._waits = False
+        self._reads_much = False
+        self._admission = asyncio.Lock()
         self.spent = 0
 
     def __enter__(self) -> Self:
@@ -72,6 +87,9 @@ class Work:
         if self._waits:
             self._share.waiting -= 1
             self._waits = False
+        if self._reads_much:
+            self._share.large_readers.release()
+            self._reads_much = False
 
     def require(self, units: int, what: str) -> None:
         """Raises TooMuchWork when so many more units are beyond the budget. `what` completes "for ..."."""
@@ -94,17 +112,39 @@ class Work:
         """Counts as `spend` does, and refuses nothing: for the answer to a change that is stored already."""
         await self._count(units)
 
-    async def run[T](self, units: int, what: str, function: Callable[[], T]) -> T:
-        """What the pure function returns. It is computed at once if it fits a turn, otherwise in a thread.
+    async def run[T](self, units: int, what: str | None, function: Callable[[], T]) -> T:
+        """What the pure function returns. It is computed in a thread if it takes more than UNITS_AT_ONCE.
+
+        Counts as `spend` does, or as `conclude` if `what` is None.
 
         A function for a thread is Python code: one call into C does not let others run. It must not log. It goes on
         after the request's deadline, and the units bound it. Raises what spend raises.
         """
-        await self.spend(units, what)
-        if units <= UNITS_PER_TURN:
+        if what is None:
+            await self.conclude(units)
+        else:
+            await self.spend(units, what)
+        if units <= UNITS_AT_ONCE:
             return function()
         self._in_turn = 0
         return await self._share.in_thread(function)
+
+    async def expect_much(self) -> None:
+        """Returns when few other requests of the tenant read much. Raises HttpError 429 when too many wait for that.
+
+        The request counts as one that reads much until it ends.
+        """
+        async with self._admission:
+            if self._reads_much:
+                return
+            if self._share.large_readers.locked():
+                self._take_place()
+            await self._share.large_readers.acquire()
+            self._reads_much = True
+
+    def portion(self) -> asyncio.Lock:
+        """Held while one portion is read and cut down to what is kept: the tenant's requests do so one by one."""
+        return self._share.portions
 
     async def _count(self, units: int) -> None:
         self.spent += units
@@ -152,6 +192,8 @@ class _Share:
 
     def __init__(self, timer: Timer, pause: Pause, rate: float | None, threads: asyncio.Semaphore) -> None:
         self.waiting = 0
+        self.large_readers = asyncio.Semaphore(MAX_LARGE_READERS)
+        self.portions = asyncio.Lock()
         self._timer = timer
         self._pause = pause
         self._rate = rate

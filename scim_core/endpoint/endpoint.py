@@ -21,7 +21,7 @@ from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQU
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
 from scim_core.storage.port import Swept
-from scim_core.work import Shares, Work
+from scim_core.work import UNITS_PER_REQUEST, Shares, Work
 
 MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
 """The media types of a body (RFC 7644 section 3.1). Parameters such as charset are ignored."""
@@ -40,6 +40,7 @@ class Gate:
     requests: RateLimit
     tenants: TenantCache | None
     trusted_proxies: int
+    shares: Shares
 
 
 class Endpoint:
@@ -54,9 +55,7 @@ class Endpoint:
         clock: Clock,
         new_id: Callable[[], str],
         public_base_url: str | None,
-        shares: Shares,
     ) -> None:
-        self._shares = shares
         self._catalogue = catalogue
         self._handlers = handlers
         self._gate = gate
@@ -82,7 +81,9 @@ class Endpoint:
                     if not target.anonymous:
                         principal = await self._gate.authenticator.authenticate(caller)
                         self._require_rate(principal)
-                    response = await self._run(request, target, principal)
+                    with self._gate.shares.work(principal.tenant if principal else f":{handler}") as work:
+                        await work.spend(UNITS_PER_REQUEST, "a request")
+                        response = await self._run(request, target, principal, work)
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
             response = response_for(error, self._new_id)
             if handler == "token":
@@ -96,18 +97,17 @@ class Endpoint:
         if wait:
             raise HttpError(429, "This customer sends more requests than its limit. Wait.", Retry_After=str(wait))
 
-    async def _run(self, request: ScimRequest, target: Target, principal: Principal | None) -> ScimResponse:
+    async def _run(self, request: ScimRequest, target: Target, principal: Principal | None, work: Work) -> ScimResponse:
         """The handler's answer. A credential's first use of the day is recorded while the handler runs."""
         _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
         tenants = self._gate.tenants
-        with self._shares.work(principal.tenant if principal else "") as work:
-            if principal is None or principal.use is None or tenants is None:
-                return await self._handlers.run(self._call(request, target, principal, work))
-            noting = asyncio.create_task(tenants.note(principal.use, instant_text(self._clock())[:10]))
-            try:
-                return await self._handlers.run(self._call(request, target, principal, work))
-            finally:
-                await noting
+        if principal is None or principal.use is None or tenants is None:
+            return await self._handlers.run(self._call(request, target, principal, work))
+        noting = asyncio.create_task(tenants.note(principal.use, instant_text(self._clock())[:10]))
+        try:
+            return await self._handlers.run(self._call(request, target, principal, work))
+        finally:
+            await noting
 
     async def _outside_scim(
         self, handler: str, request: ScimRequest, caller: Caller

@@ -9,15 +9,28 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from scim2_models import Context, PatchOp, Resource
+from pydantic import ValidationError
+from scim2_models import Context, PatchOp, Resource, SCIMException
 
 from scim_core.model import Json
 from scim_core.protocol.elements import as_it_was_said, with_primary, without_emptied
 from scim_core.protocol.json_text import check_text
 from scim_core.protocol.patch_cost import document_units, patch_units
-from scim_core.protocol.patch_operations import AttributeTarget, PatchOperation
+from scim_core.protocol.patch_operations import AttributeTarget, PatchOperation, PatchRequest
+from scim_core.protocol.patch_refusals import OperationRefused
 from scim_core.protocol.representation import check_required, to_document, to_model
 from scim_core.protocol.schemas import POLICY, ResourceType
+
+ACTIVE = "active"
+"""The attribute that says whether a user may sign in (RFC 7643 section 4.1.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A document after a change, and the operations that were skipped."""
+
+    document: Json
+    skipped: tuple[OperationRefused, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +41,7 @@ class DocumentChange:
     """
 
     units: Callable[[Json], int]
-    apply: Callable[[Json], Json]
+    apply: Callable[[Json], Changed]
 
 
 def creation(resource_type: ResourceType, shaped: Json, resource_id: str) -> Json:
@@ -43,43 +56,121 @@ def creation(resource_type: ResourceType, shaped: Json, resource_id: str) -> Jso
 def replacement(resource_type: ResourceType, shaped: Json, resource_id: str) -> DocumentChange:
     """The change that a PUT of this body makes. When applied, it raises as creation, and MutabilityException."""
 
-    def replaced(document: Json) -> Json:
+    def replaced(document: Json) -> Changed:
         original = to_model(resource_type, document)
         model = _validated(resource_type, shaped, Context.RESOURCE_REPLACEMENT_REQUEST)
         model.replace(original)
-        return _document(resource_type, model, resource_id)
+        return Changed(_document(resource_type, model, resource_id))
 
-    return DocumentChange(document_units, replaced)
+    shaped_units = document_units(shaped)
+    return DocumentChange(lambda document: document_units(document) + shaped_units, replaced)
 
 
-def modification(
-    resource_type: ResourceType, operations: Sequence[PatchOperation], resource_id: str
-) -> DocumentChange | None:
-    """The change that these operations of a PATCH make, in order, all or none; None when there are none.
+def modification(resource_type: ResourceType, request: PatchRequest, resource_id: str) -> DocumentChange | None:
+    """The change that the operations of a PATCH make, in order, all or none; None when there are none.
 
-    Raises ValidationError. When applied, the change raises as creation, and MutabilityException, NoTargetException,
-    InvalidPathException, InvalidFilterException.
+    If the result is deactivated, what is refused is skipped (ADR 0036). When applied, the change raises
+    OperationRefused, InvalidValueException, RequestTooLarge.
     """
-    if not operations:
+    if not resource_type.can_be_inactive and request.refused:
+        raise request.refused[0]
+    if not request.operations and not request.refused:
         return None
+    patch = _Patch(resource_type, request, resource_id)
+    return DocumentChange(partial(patch_units, request.operations), patch.apply)
+
+
+class _Patch:
+    """A PATCH of one resource, which is applied as a whole, or else operation by operation."""
+
+    def __init__(self, resource_type: ResourceType, request: PatchRequest, resource_id: str) -> None:
+        self._resource_type = resource_type
+        self._request = request
+        self._resource_id = resource_id
+
+    def apply(self, document: Json) -> Changed:
+        """The document after the operations. Raises OperationRefused unless the result is deactivated."""
+        if not self._request.refused:
+            try:
+                return Changed(self._after(document, self._request.operations))
+            except (SCIMException, ValidationError):
+                pass  # which operation it was is found out below
+        return self._one_by_one(document)
+
+    def _after(self, document: Json, operations: Sequence[PatchOperation]) -> Json:
+        if not operations:
+            return document
+        not_primary = any(item.selects_not_primary for item in operations)
+        model = to_model(self._resource_type, with_primary(self._resource_type, document) if not_primary else document)
+        _message(self._resource_type, operations).patch(model, scim_policy=POLICY)
+        changed = _document(self._resource_type, model, self._resource_id)
+        if not_primary:
+            changed = as_it_was_said(self._resource_type, changed, document)
+        unassigned = {
+            item.target.attribute.name
+            for item in operations
+            if isinstance(item.target, AttributeTarget) and item.unassigns
+        }
+        return without_emptied(self._resource_type, changed, document, unassigned) if unassigned else changed
+
+    def _one_by_one(self, document: Json) -> Changed:
+        """The document after what can be applied, if it is deactivated. Otherwise raises the first refusal."""
+        good, refused = self._tried(document)
+        changed, skipped = self._storable(document, good)
+        refused += skipped
+        refused.sort(key=lambda item: item.number)
+        if refused and changed.get(ACTIVE) is not False:
+            raise refused[0]
+        return Changed(changed, tuple(refused))
+
+    def _storable(self, document: Json, good: Sequence[PatchOperation]) -> tuple[Json, list[OperationRefused]]:
+        """The document after as many of these operations as can be stored together, and why the others are refused.
+
+        A name that becomes blank, say, is noticed only in the result. Then the operations on names are left out, and
+        if that is not enough, all but those on `active`.
+        """
+        not_on_names = [item for item in good if not any(item.is_on(name) for name in self._resource_type.unique_names)]
+        try:
+            return self._after(document, good), []
+        except (SCIMException, ValidationError) as error:
+            refusal = error
+        try:
+            return self._after(document, not_on_names), _refused(good, not_on_names, refusal)
+        except (SCIMException, ValidationError) as error:
+            on_active = [item for item in good if item.is_on(ACTIVE)]
+            return self._after(document, on_active), _refused(good, on_active, error)
+
+    def _tried(self, document: Json) -> tuple[list[PatchOperation], list[OperationRefused]]:
+        """The operations that can be applied one after the other, and why the others cannot be."""
+        good: list[PatchOperation] = []
+        refused = list(self._request.refused)
+        model = to_model(self._resource_type, with_primary(self._resource_type, document))
+        for operation in self._request.operations:
+            try:
+                _message(self._resource_type, [operation]).patch(model, scim_policy=POLICY)
+            except (SCIMException, ValidationError) as error:
+                refused.append(operation.refused(error))
+            else:
+                good.append(operation)
+        return good, refused
+
+
+def _refused(
+    good: Sequence[PatchOperation], kept: Sequence[PatchOperation], error: SCIMException | ValidationError
+) -> list[OperationRefused]:
+    return [operation.refused(error) for operation in good if operation not in kept]
+
+
+def deactivated(resource_type: ResourceType, document: Json) -> Json:
+    """The document with `active` false, and otherwise as it is."""
+    return to_document(resource_type, to_model(resource_type, document | {ACTIVE: False}))
+
+
+def _message(resource_type: ResourceType, operations: Sequence[PatchOperation]) -> Any:
+    """The operations as the model of a PatchOp message. Raises ValidationError."""
     patch_type: Any = PatchOp[resource_type.model]  # type: ignore[name-defined]
     message = {"schemas": [str(patch_type.__schema__)], "Operations": [item.to_json() for item in operations]}
-    patch = patch_type.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
-
-    not_primary = any(item.selects_not_primary for item in operations)
-    unassigned = {
-        item.target.attribute.name for item in operations if isinstance(item.target, AttributeTarget) and item.unassigns
-    }
-
-    def patched(document: Json) -> Json:
-        model = to_model(resource_type, with_primary(resource_type, document) if not_primary else document)
-        patch.patch(model, scim_policy=POLICY)
-        changed = _document(resource_type, model, resource_id)
-        if not_primary:
-            changed = as_it_was_said(resource_type, changed, document)
-        return without_emptied(resource_type, changed, document, unassigned) if unassigned else changed
-
-    return DocumentChange(partial(patch_units, operations), patched)
+    return patch_type.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
 
 
 def _document(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:

@@ -9,13 +9,20 @@ from dataclasses import dataclass, field
 from itertools import batched
 from typing import Any
 
-from scim2_models import InvalidFilterException, InvalidValueException, MutabilityException, Path, ScimFilter
+from scim2_models import (
+    InvalidFilterException,
+    InvalidValueException,
+    MutabilityException,
+    Path,
+    SCIMException,
+    ScimFilter,
+)
 from scim2_models.path import AttrPath, CompareOperator, Comparison, LogicalExpr, LogicalOperator
 
 from scim_core.model import Json, Membership, MembershipEdits
 from scim_core.protocol.leniency import UNASSIGNED
 from scim_core.protocol.limits import MAX_MEMBER_COMPARISONS, MAX_MEMBERS, at_most, comparisons
-from scim_core.protocol.patch_operations import AttributeTarget, PatchOperation
+from scim_core.protocol.patch_operations import AttributeTarget, PatchOperation, PatchRequest
 from scim_core.protocol.schemas import ResourceType
 
 MEMBERS = "members"
@@ -117,23 +124,24 @@ def _selected(conditions: Sequence[Path[Any]], memberships: Sequence[Membership]
     return selected
 
 
-def split(
-    resource_type: ResourceType, operations: Sequence[PatchOperation]
-) -> tuple[MembershipPatch, list[PatchOperation]]:
-    """The operations on members, folded, and the operations on everything else, in their order.
+def split(resource_type: ResourceType, request: PatchRequest) -> tuple[MembershipPatch, PatchRequest]:
+    """The operations on members, folded, and the request without them.
 
-    Raises InvalidValueException, InvalidFilterException, MutabilityException, RequestTooLarge.
+    Raises OperationRefused, RequestTooLarge.
     """
     patch = MembershipPatch()
     rest: list[PatchOperation] = []
-    for operation in operations:
+    for operation in request.operations:
         target = operation.target
         if isinstance(target, AttributeTarget) and target.of_members:
-            _fold(resource_type, patch, operation, target)
+            try:
+                _fold(resource_type, patch, operation, target)
+            except SCIMException as error:
+                raise operation.refused(error) from None
         else:
             rest.append(operation)
     at_most(MAX_MEMBERS, len(patch.added) + len(patch.removed), "members")
-    return patch, rest
+    return patch, PatchRequest(rest, request.refused)
 
 
 def take_members(resource_type: ResourceType, shaped: Json) -> dict[str, str]:

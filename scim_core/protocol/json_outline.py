@@ -50,7 +50,7 @@ _WHOLE_STRINGS = re.compile(_STRING, re.DOTALL)
 _BRACKETS = frozenset("[]{}")
 
 
-class Form(Enum):
+class BodyForm(Enum):
     """Where a body may name members."""
 
     NONE = auto()
@@ -93,7 +93,7 @@ class Outline:
     were left where they are.
     """
 
-    def __init__(self, json_text: JsonText, form: Form, max_nodes: int) -> None:
+    def __init__(self, json_text: JsonText, form: BodyForm, max_nodes: int) -> None:
         self._json_text = json_text
         self._text = json_text.text
         self._form = form
@@ -168,7 +168,7 @@ class Outline:
                 found = _LAST_ENTRY.match(self._text, entries.end, limit)
             if found is None:
                 if len(self._text) > MAX_BODY_BYTES:  # probably too large, unless it is no JSON
-                    self._json_text.require_entries(entries.end, limit)
+                    self._json_text.require_entries(entries.end, limit, first=entries.end == start)
                 return None
             values = self._json_text.entries(entries.end, found.end() if last else found.end() - 1)
             entries.end = found.end()
@@ -183,20 +183,21 @@ class Outline:
     def _role(self, parent: _Role | None, found: re.Match[str], bracket: str) -> _Role:
         """What begins with this bracket. In an object, the string before it is its name."""
         name = _decoded(found[1]) if (found[2] or "").strip() == ":" else ""
+        role = _Role.OTHER
         match parent, bracket:
-            case None, "{" if self._form is not Form.NONE:
-                return _Role.MESSAGE if self._form is Form.PATCH else _Role.ATTRIBUTES
+            case None, "{" if self._form is not BodyForm.NONE:
+                role = _Role.MESSAGE if self._form is BodyForm.PATCH else _Role.ATTRIBUTES
             case _Role.MESSAGE, "[" if name.lower() == "operations":
-                return _Role.OPERATIONS
+                role = _Role.OPERATIONS
             case _Role.OPERATIONS, "{":
-                return _Role.OPERATION
+                role = _Role.OPERATION
             case _Role.OPERATION, _ if name.lower() == "value":
-                return _Role.MEMBERS if bracket == "[" else _Role.ATTRIBUTES
+                role = _Role.MEMBERS if bracket == "[" else _Role.ATTRIBUTES
             case _Role.ATTRIBUTES, "[" if names_members(name):
-                return _Role.MEMBERS
+                role = _Role.MEMBERS
             case _Role.ATTRIBUTES, "{" if ":" in name:
-                return _Role.ATTRIBUTES
-        return _Role.OTHER
+                role = _Role.ATTRIBUTES
+        return role
 
 
 def _decoded(string: str) -> str:

@@ -44,15 +44,16 @@ class JsonText:
         values: list[Any] = self.value([(start, end)], "[", "]")
         return values
 
-    def require_entries(self, start: int, end: int) -> None:
-        """Raises InvalidSyntaxException if the list of values that goes on here is no JSON, as far as `end` shows it."""
-        piece = f"[{self.text[start:end]}"
+    def require_entries(self, start: int, end: int, *, first: bool) -> None:
+        """Raises InvalidSyntaxException if the list of values that goes on here is no JSON, as far as `end` shows."""
+        opening = "[" if first else "[0,"
+        piece = f"{opening}{self.text[start:end]}"
         try:
             _DECODER.decode(piece)
         except json.JSONDecodeError as error:
             cut = error.pos > len(piece) - _AT_THE_CUT or error.msg.startswith("Unterminated")
             if error.msg != "Extra data" and not (cut and end < len(self.text)):
-                raise self._broken(error.msg, start + error.pos - 1) from error
+                raise self._broken(error.msg, start + error.pos - len(opening)) from error
         except ValueError as error:
             raise InvalidSyntaxException(detail="The body holds a number that is too long.") from error
 

@@ -32,7 +32,7 @@ MAX_OPERATIONS = 1_000
 """Operations of one PATCH. Entra sends at most one for each mapped attribute, fewer than a hundred."""
 
 MAX_PATH_BYTES = 8 * 1024
-"""Longest path of an operation: as long as a filter in a query."""
+"""Longest path of an operation, and longest sortBy: as long as a filter in a query."""
 
 MAX_PATHS_BYTES = 128 * 1024
 """All paths of one PATCH together: a thousand paths of 128 bytes. The names in a value without path count, too."""
@@ -56,11 +56,17 @@ MAX_FILTER_BYTES = 8 * 1024
 """Longest filter. Entra's have fewer than 300 bytes. Parsing time grows with the text. scim2-models limits how deep a
 filter or a path may nest."""
 
+MAX_QUERY_CHARACTERS = 128 * 1024
+"""Longest query string. The Functions host takes 8 KiB; another host may take more."""
+
 MAX_QUERY_FIELDS = 50
 """Most fields in a query string; SCIM defines seven."""
 
 MAX_ATTRIBUTE_NAMES = 200
 """Most names in attributes or excludedAttributes. A user has about half as many, and each name is looked for in all."""
+
+MAX_ATTRIBUTES_CHARACTERS = 32 * 1024
+"""All these names together: 200 names of 160 characters. A URN with a name has a hundred."""
 
 DEFAULT_COUNT = 100
 """Resources in a page when the client names no count: what Okta asks for and standards drafts recommend."""

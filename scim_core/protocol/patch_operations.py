@@ -4,10 +4,11 @@ Lenient as `leniency` is: `op` in any case; without a path, a value whose keys a
 attributes are ignored; "" and null mean unassigned; a dot after an extension's URN.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from pydantic import ValidationError
 from scim2_models import (
     InvalidPathException,
     InvalidSyntaxException,
@@ -15,6 +16,7 @@ from scim2_models import (
     MutabilityException,
     NoTargetException,
     Path,
+    SCIMException,
 )
 from scim2_models.path import Comparison, FilterNode, LogicalExpr, Not
 
@@ -30,8 +32,12 @@ from scim_core.protocol.limits import (
     at_most,
     comparisons,
 )
+from scim_core.protocol.patch_refusals import OperationRefused, names_of
 from scim_core.protocol.schemas import AttributeDefinition, ResourceType
 from scim_core.protocol.strict_json import by_lower_name, refuse_repeated_names
+
+NEVER_REFUSED = frozenset({"password", "id", "schemas", "meta"})
+"""Read-only attributes that clients send with every change of a resource. They are ignored even as a path."""
 
 type Op = Literal["add", "replace", "remove"]
 
@@ -75,11 +81,26 @@ class ExtensionTarget:
 
 @dataclass(frozen=True, slots=True)
 class PatchOperation:
-    """One operation. Without a value, `value` is UNASSIGNED: a replace then clears its target."""
+    """One operation. Without a value, `value` is UNASSIGNED: a replace then clears its target.
+
+    `number` is its place in the body, `sent` its path as the client wrote it: errors name them.
+    """
 
     op: Op
     target: AttributeTarget | ExtensionTarget
     value: Any = UNASSIGNED
+    number: int = 0
+    sent: str = ""
+
+    def refused(self, error: SCIMException | ValidationError) -> OperationRefused:
+        """The error with which this operation is refused."""
+        attribute = self.target.attribute if isinstance(self.target, AttributeTarget) else None
+        return OperationRefused(self.number, self.sent, error, names_of(attribute))
+
+    def is_on(self, name: str) -> bool:
+        """Whether its target is the attribute of this name, in lower case, as a whole."""
+        target = self.target
+        return isinstance(target, AttributeTarget) and target.whole and target.written.name.lower() == name
 
     @property
     def unassigns(self) -> bool:
@@ -115,11 +136,19 @@ class UnknownPath(InvalidPathException):
         )
 
 
-def patch_operations(leniency: Leniency, payload: Any) -> list[PatchOperation]:
-    """The operations that a PATCH body means, in order. Names that no schema declares are in `leniency.ignored`.
+@dataclass(frozen=True, slots=True)
+class PatchRequest:
+    """A PATCH body: the operations that can be read, in order, and why others cannot be."""
 
-    Raises InvalidSyntaxException, InvalidPathException, InvalidValueException, NoTargetException,
-    MutabilityException, RequestTooLarge.
+    operations: Sequence[PatchOperation]
+    refused: Sequence[OperationRefused] = ()
+
+
+def patch_request(leniency: Leniency, payload: Any) -> PatchRequest:
+    """The operations that a PATCH body means. Names that no schema declares are in `leniency.ignored`.
+
+    An operation is refused if its path names nothing or is read-only, or its value cannot be one. Raises
+    InvalidSyntaxException for what is no list of operations, RequestTooLarge.
     """
     operations = by_lower_name(payload).get("operations") if isinstance(payload, dict) else None
     if not isinstance(operations, list):
@@ -127,49 +156,68 @@ def patch_operations(leniency: Leniency, payload: Any) -> list[PatchOperation]:
     at_most(MAX_OPERATIONS, len(operations), "operations")
     reading = _Reading(leniency)
     read: list[PatchOperation] = []
-    for operation in operations:
-        read += reading.operation(operation)
+    for number, operation in enumerate(operations):
+        read += reading.operation(number, operation)
         at_most(MAX_OPERATIONS, len(read) + len(leniency.ignored), "operations")
-    return read
+    return PatchRequest(read, reading.refused)
 
 
 class _Reading:
     """Reads one body's operations, one after the other, and adds up what its filters select."""
 
     def __init__(self, leniency: Leniency) -> None:
+        self.refused: list[OperationRefused] = []
         self._leniency = leniency
         self._resource_type = leniency.resource_type
+        self._number = 0
         self._selections = 0
         self._path_bytes = 0
 
-    def operation(self, operation: Any) -> Iterator[PatchOperation]:
+    def operation(self, number: int, operation: Any) -> Iterator[PatchOperation]:
         """The operations that one operation of the body means: without a path, one for each attribute."""
+        self._number = number
         if not isinstance(operation, dict):
             raise InvalidSyntaxException(detail="Each of the Operations must be an object with op, path and value.")
         members = by_lower_name(operation)
         op, path, value = _op(members.get("op", "")), members.get("path"), members.get("value")
         if path is not None and not isinstance(path, str):
-            raise InvalidPathException(detail="path must be a string.")
-        if path:
-            yield from self._at_path(op, path, value, given="value" in members)
+            self._refuse("", InvalidPathException(detail="path must be a string."))
+        elif path:
+            yield from self._read(path, self._at_path(op, path, value, given="value" in members, explicit=True))
         elif op == "remove":
-            raise NoTargetException(detail="A remove operation needs a path that says what to remove.")
+            self._refuse("", NoTargetException(detail="A remove operation needs a path that says what to remove."))
         elif not isinstance(value, dict):
-            raise InvalidValueException(detail="An operation without path needs an object of attributes as its value.")
+            detail = "An operation without path needs an object of attributes as its value."
+            self._refuse("", InvalidValueException(detail=detail))
         else:
             yield from self._attributes(op, value)
+
+    def _read(self, sent: str, operations: Iterator[PatchOperation]) -> Iterator[PatchOperation]:
+        """The operations for a path as the client sent it, or the refusal of it."""
+        try:
+            for operation in operations:
+                yield operation if operation.sent else replace(operation, number=self._number, sent=sent)
+        except SCIMException as error:
+            self._refuse(sent, error)
+
+    def _refuse(self, sent: str, error: SCIMException) -> None:
+        self.refused.append(OperationRefused(self._number, sent, error, {}))
 
     def _attributes(self, op: Op, value: Json, prefix: str = "") -> Iterator[PatchOperation]:
         """The operations for each attribute of an object. Paths start with `prefix`; undeclared names are ignored."""
         refuse_repeated_names(value)
         at_most(MAX_OPERATIONS, len(value), "attributes in a value")
         for key, item in value.items():
-            try:
-                yield from self._at_path(op, f"{prefix}{key}", item, given=True)
-            except UnknownPath:
-                self._leniency.ignored.append(f"{prefix}{key}")
+            name = f"{prefix}{key}"
+            yield from self._read(name, self._of_key(op, name, item))
 
-    def _at_path(self, op: Op, text: str, value: Any, *, given: bool) -> Iterator[PatchOperation]:
+    def _of_key(self, op: Op, name: str, value: Any) -> Iterator[PatchOperation]:
+        try:
+            yield from self._at_path(op, name, value, given=True, explicit=False)
+        except UnknownPath:
+            self._leniency.ignored.append(name)
+
+    def _at_path(self, op: Op, text: str, value: Any, *, given: bool, explicit: bool) -> Iterator[PatchOperation]:
         self._require_short(text)
         extension = self._resource_type.extension(text)
         if extension is not None or text.lower() == self._resource_type.schema.lower():
@@ -177,6 +225,8 @@ class _Reading:
             return
         target = _target(self._resource_type, text)
         if target.read_only:
+            if explicit and not target.of_members and target.attribute.name.lower() not in NEVER_REFUSED:
+                raise MutabilityException(detail=f"{target.path} is read-only: the service provider assigns it.")
             return
         self._select(0 if target.of_members else comparisons(target.value_filter))
         if op == "remove":

@@ -27,6 +27,13 @@ class Projection:
 
     parameters: ResponseParameters[Any] | None = None
 
+    @property
+    def names(self) -> int:
+        """How many names of attributes it has."""
+        if self.parameters is None:
+            return 0
+        return len(self.parameters.attributes or ()) + len(self.parameters.excluded_attributes or ())
+
     def shows(self, attribute: str) -> bool:
         """Whether a top-level core attribute of this name can appear in the answer."""
         if self.parameters is None:
@@ -151,11 +158,17 @@ class Renderer:
         projection: Projection,
     ) -> Json:
         """The representation that `attributes` and `excludedAttributes` leave; `id` and `schemas` always stay."""
-        full = self.full(resource_type, stored, memberships)
         if projection.parameters is None and resource_type.shown_as_stored:
-            return full
-        model = to_model(resource_type, full)
-        return model.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=projection.parameters)
+            return self.full(resource_type, stored, memberships)
+        # All memberships show the same attributes. One of them goes through the model, for a group can have 100,000.
+        model = to_model(resource_type, self.full(resource_type, stored, memberships[:1]))
+        shown = model.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=projection.parameters)
+        attribute = MEMBERSHIP_ATTRIBUTES.get(stored.resource_type)
+        if attribute is not None and attribute in shown:
+            names = list(shown[attribute][0])
+            edges = (self._edge(stored.resource_type, item) for item in memberships)
+            shown[attribute] = [{name: edge[name] for name in names} for edge in edges]
+        return shown
 
     def _edge(self, resource_type: str, membership: Membership) -> Json:
         if resource_type == GROUP:

@@ -162,6 +162,16 @@ class ResourceType:
         return any(item.has_date_times for attributes in declared for item in attributes)
 
     @cached_property
+    def unique_names(self) -> tuple[str, ...]:
+        """The attributes that no two resources may have with one value, in lower case."""
+        return tuple(name for name, attribute in self.attributes.items() if attribute.unique)
+
+    @cached_property
+    def can_be_inactive(self) -> bool:
+        """Whether `active` says of a resource of this type that it may not be used (RFC 7643 section 4.1.1)."""
+        return "active" in self.attributes and self.attributes["active"].type == "boolean"
+
+    @cached_property
     def indexed(self) -> tuple[IndexedAttribute, ...]:
         """The attributes that equality filters look up, bound to the model."""
         return tuple(self._bound(name) for name in self.indexed_names)

@@ -12,7 +12,15 @@ from scim2_models import InvalidSyntaxException, InvalidValueException, Response
 
 from scim_core.model import Json
 from scim_core.protocol.attribute_names import qualified
-from scim_core.protocol.limits import DEFAULT_COUNT, MAX_ATTRIBUTE_NAMES, MAX_COUNT, MAX_QUERY_FIELDS
+from scim_core.protocol.limits import (
+    DEFAULT_COUNT,
+    MAX_ATTRIBUTE_NAMES,
+    MAX_ATTRIBUTES_CHARACTERS,
+    MAX_COUNT,
+    MAX_PATH_BYTES,
+    MAX_QUERY_CHARACTERS,
+    MAX_QUERY_FIELDS,
+)
 from scim_core.protocol.representation import Projection
 from scim_core.protocol.schemas import ResourceType
 from scim_core.protocol.strict_json import by_lower_name
@@ -36,8 +44,10 @@ def query_fields(query: str) -> dict[str, str]:
     """The fields of a raw query string by lower-case name. A + is a space. Of equal names the last one counts.
 
     `attributes` and `excludedAttributes` are lists: if one is repeated, all its values count.
-    Raises InvalidSyntaxException when it is not UTF-8 or has too many fields.
+    Raises InvalidSyntaxException when it is not UTF-8, is too long, or has too many fields.
     """
+    if len(query) > MAX_QUERY_CHARACTERS:
+        raise InvalidSyntaxException(detail=f"The query string is longer than {MAX_QUERY_CHARACTERS} characters.")
     try:
         fields = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS)
     except ValueError as error:
@@ -93,6 +103,10 @@ def _attribute_names(resource_types: Sequence[ResourceType], value: Any) -> list
     texts = value if isinstance(value, list) else [value]
     if not all(isinstance(text, str) for text in texts):
         raise InvalidValueException(detail="attributes and excludedAttributes must hold names of attributes.")
+    if sum(map(len, texts)) > MAX_ATTRIBUTES_CHARACTERS:
+        raise InvalidValueException(
+            detail=f"attributes and excludedAttributes have at most {MAX_ATTRIBUTES_CHARACTERS} characters."
+        )
     names = [name for text in texts for part in _VALUE_FILTER.sub("", text).split(",") if (name := part.strip())]
     if len(names) > MAX_ATTRIBUTE_NAMES:
         raise InvalidValueException(detail=f"More than {MAX_ATTRIBUTE_NAMES} attributes are named.")
@@ -102,6 +116,8 @@ def _attribute_names(resource_types: Sequence[ResourceType], value: Any) -> list
 def _sort(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]) -> SearchRequest[Any] | None:
     if not fields.get("sortby"):
         return None
+    if len(str(fields["sortby"])) > MAX_PATH_BYTES:
+        raise InvalidValueException(detail=f"sortBy is longer than {MAX_PATH_BYTES} characters.")
     order = str(fields.get("sortorder") or "ascending").lower()
     request: Any = SearchRequest[_union(resource_types)]  # type: ignore[misc]
     return request.model_validate({"sortBy": _sort_key(resource_types, fields["sortby"]), "sortOrder": order})  # type: ignore[no-any-return]

@@ -10,34 +10,43 @@ from typing import Any
 from scim2_models import InvalidSyntaxException
 
 from scim_core.model import Json
-from scim_core.protocol.json_outline import NODES, NODES_OF_A_UNIT, Form, Outline, names_members
+from scim_core.protocol.json_outline import NODES, NODES_OF_A_UNIT, BodyForm, Outline, names_members
 from scim_core.protocol.json_text import JsonText
 from scim_core.protocol.limits import MAX_NODES, at_most, require_body_size
 
-NODE_UNITS = 2
-"""Units of work in which a value or a name of a body becomes a part of a model, and an operation is read."""
+TAKEN_UP = 15
+"""Units of work in which the smallest body becomes a model."""
 
-MEMBER_UNITS = 1
-"""Units of work in which one of the members becomes a part of a change."""
+NODES_TAKEN_UP = 2
+"""Values and names of a body that become a part of a model in one unit of work."""
+
+BYTES_TAKEN_UP = 5_000
+"""Bytes of a body that leniency and models look at in one unit of work."""
+
+QUOTES_TAKEN_UP = 4
+"""Quotation marks within texts, of an app role's JSON text, that are read in one unit of work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body that was read: its value, how many nodes it has without members, and how many members it names."""
+    """A body that was read: its value, how many members it names, and without these its nodes, size and quotes."""
 
     value: Any
     nodes: int
+    size: int
+    quotes: int
     members: int
 
     @property
     def units(self) -> int:
         """The units of work in which leniency and models take up the value."""
-        return 1 + NODE_UNITS * self.nodes + MEMBER_UNITS * self.members
+        texts = self.size // BYTES_TAKEN_UP + self.quotes // QUOTES_TAKEN_UP
+        return TAKEN_UP + self.nodes // NODES_TAKEN_UP + texts + self.members
 
 
 def parse_json(body: bytes, max_nodes: int = MAX_NODES) -> Any:
     """The value of a JSON text that names no members, all at once. Raises as `reading`."""
-    steps = reading(body, Form.NONE, max_nodes)
+    steps = reading(body, BodyForm.NONE, max_nodes)
     while True:
         try:
             next(steps)
@@ -45,7 +54,7 @@ def parse_json(body: bytes, max_nodes: int = MAX_NODES) -> Any:
             return end.value.value
 
 
-def reading(body: bytes, form: Form, max_nodes: int = MAX_NODES) -> Generator[int, None, Body]:
+def reading(body: bytes, form: BodyForm, max_nodes: int = MAX_NODES) -> Generator[int, None, Body]:
     """Reads a JSON text in UTF-8 (RFC 8259), and returns it. Yields the units of work that each step took.
 
     Raises InvalidSyntaxException when it is not JSON, nests too deeply, repeats a name, or has NaN or half a character;
@@ -72,7 +81,8 @@ def reading(body: bytes, form: Form, max_nodes: int = MAX_NODES) -> Generator[in
             nodes, size = nodes + entries.nodes, size + text.size(entries.start, entries.end)
             _require_small(nodes, max_nodes, size)
         holder[name] = entries.values
-    return Body(value, nodes, members)
+    quotes = sum(text.text.count('\\"', start, end) for start, end in outline.rest)
+    return Body(value, nodes, size, quotes, members)
 
 
 def _require_small(nodes: int, max_nodes: int, size: int) -> None:
@@ -80,11 +90,11 @@ def _require_small(nodes: int, max_nodes: int, size: int) -> None:
     require_body_size(size)
 
 
-def _member_arrays(value: Any, form: Form) -> Iterator[tuple[Json, str, bool]]:
+def _member_arrays(value: Any, form: BodyForm) -> Iterator[tuple[Json, str, bool]]:
     """The arrays that an outline has, in the same order: the object, the name in it, whether it has members."""
-    if form is Form.GROUP:
+    if form is BodyForm.GROUP:
         yield from _among_attributes(value)
-    if form is not Form.PATCH or not isinstance(value, dict):
+    if form is not BodyForm.PATCH or not isinstance(value, dict):
         return
     for name, operations in value.items():
         if name.lower() == "operations" and isinstance(operations, list):

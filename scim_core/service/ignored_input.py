@@ -28,5 +28,14 @@ def log_unknown(tenant: str, ids: Sequence[str]) -> None:
         log.warning("members that do not exist were skipped", extra={"tenant": tenant, "ids": _excerpt(ids)})
 
 
+def log_skipped(tenant: str, resource_type: str, paths: Sequence[str]) -> None:
+    """Paths of operations that were skipped, so that a deactivation is not lost, are in the log."""
+    if paths:
+        log.warning(
+            "operations that cannot be applied were skipped, because the resource is deactivated",
+            extra={"tenant": tenant, "resource_type": resource_type, "ignored": _excerpt(paths)},
+        )
+
+
 def _excerpt(names: Sequence[str]) -> list[str]:
     return [name[:MAX_LOGGED_CHARACTERS] for name in nsmallest(MAX_LOGGED_NAMES, set(names))]

@@ -13,14 +13,15 @@ from scim2_models import InvalidValueException
 
 from scim_core.clock import Clock, instant_text
 from scim_core.model import NO_EDITS, Json, Membership, MembershipEdits, StoredResource
-from scim_core.protocol.documents import DocumentChange
+from scim_core.protocol.documents import ACTIVE, DocumentChange, deactivated
 from scim_core.protocol.group_patch import MembershipPatch
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.service.address import Address, Outcome
+from scim_core.service.ignored_input import log_skipped
 from scim_core.service.memberships import EDGES_OF_A_UNIT, MEMBERS, Memberships, well_formed
 from scim_core.service.unique_values import UniqueValues
-from scim_core.storage.port import NotFound, Storage, VersionConflict
+from scim_core.storage.port import NotFound, Storage, UniquenessConflict, VersionConflict
 from scim_core.work import Work
 
 
@@ -99,6 +100,9 @@ class ResourceChange:
         present, edits = await self._edits(present)
         try:
             after = await self.store(before, document, edits)
+        except UniquenessConflict:
+            await self._deactivate(before, document)
+            raise
         except NotFound as error:
             self._member_missing = True
             raise VersionConflict from error
@@ -126,9 +130,12 @@ class ResourceChange:
         attributes = self._requested.attributes
         if attributes is None:
             return before.document
-        return await self._work.run(
+        changed = await self._work.run(
             attributes.units(before.document), "the operations", partial(attributes.apply, before.document)
         )
+        address = self._requested.address
+        log_skipped(address.tenant, address.resource_type.name, [item.path for item in changed.skipped])
+        return changed.document
 
     async def store(self, before: StoredResource, document: Json, edits: MembershipEdits) -> StoredResource:
         """The resource as stored: with this document, and with its memberships edited.
@@ -148,6 +155,15 @@ class ResourceChange:
         after = replace(after, document=document, index=index, columns=columns(document), indexes=indexes)
         await self._unique_values.update(address.tenant, address.resource_type, before, after, edits)
         return after
+
+    async def _deactivate(self, before: StoredResource, document: Json) -> None:
+        """The resource is deactivated if the refused change would have done it. Nothing else of it changes.
+
+        A client repeats the refused change while the other resource has the name. Nobody stays active for that long.
+        """
+        resource_type = self._requested.address.resource_type
+        if resource_type.can_be_inactive and document.get(ACTIVE) is False and before.document.get(ACTIVE) is not False:
+            await self.store(before, deactivated(resource_type, before.document), NO_EDITS)
 
     async def _require_unmoved(self, before: StoredResource) -> None:
         """Raises VersionConflict when the group has changed since it was read: its members were read after it."""

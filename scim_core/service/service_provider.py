@@ -16,8 +16,8 @@ from scim_core.protocol import documents
 from scim_core.protocol.documents import DocumentChange
 from scim_core.protocol.group_patch import MembershipPatch, split, take_members
 from scim_core.protocol.leniency import Leniency
-from scim_core.protocol.patch_cost import path_units
-from scim_core.protocol.patch_operations import patch_operations
+from scim_core.protocol.patch_cost import reading_units
+from scim_core.protocol.patch_operations import patch_request
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.protocol.schemas import Catalogue, ResourceType
@@ -153,10 +153,10 @@ class ServiceProvider:
         leniency = Leniency(address.resource_type)
 
         def shaped() -> tuple[MembershipPatch, DocumentChange | None]:
-            members, operations = split(address.resource_type, patch_operations(leniency, body.value))
-            return members, documents.modification(address.resource_type, operations, address.id)
+            members, request = split(address.resource_type, patch_request(leniency, body.value))
+            return members, documents.modification(address.resource_type, request, address.id)
 
-        members, change = await work.run(body.units + path_units(body.value), BODY, shaped)
+        members, change = await work.run(body.units + reading_units(body.value), BODY, shaped)
         log_ignored(address.tenant, address.resource_type.name, leniency.ignored)
         atomic = change is not None or members.needs_present_members
         return await self._change(

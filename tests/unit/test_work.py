@@ -12,6 +12,7 @@ from scim_core.work import (
     MAX_THREADS,
     MAX_UNITS,
     MAX_WAITING,
+    UNITS_AT_ONCE,
     UNITS_OF_A_TENANT,
     UNITS_PER_SECOND,
     UNITS_PER_TURN,
@@ -76,7 +77,7 @@ async def test_no_turn_is_longer_than_it_may_be(time: Time) -> None:
         turns.append(0)
 
     with Shares(time, pause, rate=None).work("acme") as work:
-        for units in [700, 5, UNITS_PER_TURN, 1, 1_999, 2, 900, 900, 900] * 20:
+        for units in [300, 5, UNITS_PER_TURN, 1, 499, 2, 200, 200, 200] * 20:
             await work.spend(units, "a test")
             turns[-1] += units
     assert max(turns) <= UNITS_PER_TURN
@@ -98,15 +99,15 @@ async def test_beyond_the_budget_nothing_is_counted(alone: Shares) -> None:
 
 async def test_a_short_function_runs_on_the_loop_and_a_long_one_in_a_thread(alone: Shares) -> None:
     with alone.work("acme") as work:
-        assert await work.run(UNITS_PER_TURN, "a test", threading.get_ident) == threading.get_ident()
-        assert await work.run(UNITS_PER_TURN + 1, "a test", threading.get_ident) != threading.get_ident()
+        assert await work.run(UNITS_AT_ONCE, "a test", threading.get_ident) == threading.get_ident()
+        assert await work.run(UNITS_AT_ONCE + 1, "a test", threading.get_ident) != threading.get_ident()
 
 
 async def test_what_a_function_in_a_thread_raises_reaches_the_caller(alone: Shares) -> None:
     with alone.work("acme") as work:
         with pytest.raises(ZeroDivisionError):
-            await work.run(UNITS_PER_TURN + 1, "a test", lambda: 1 // 0)
-        assert await work.run(UNITS_PER_TURN + 1, "a test", lambda: 1) == 1
+            await work.run(UNITS_AT_ONCE + 1, "a test", lambda: 1 // 0)
+        assert await work.run(UNITS_AT_ONCE + 1, "a test", lambda: 1) == 1
 
 
 async def threads_of(shares: Shares, tenants: list[str]) -> AsyncIterator[int]:
@@ -121,7 +122,7 @@ async def threads_of(shares: Shares, tenants: list[str]) -> AsyncIterator[int]:
 
     async def one(tenant: str) -> None:
         with shares.work(tenant) as work:
-            await work.run(UNITS_PER_TURN + 1, "a test", lambda: function(tenant))
+            await work.run(UNITS_AT_ONCE + 1, "a test", lambda: function(tenant))
 
     tasks = [asyncio.create_task(one(tenant)) for tenant in tenants]
     for _ in tenants:
@@ -150,14 +151,14 @@ async def test_a_thread_whose_request_has_ended_still_counts(alone: Shares) -> N
 
     async def one() -> None:
         with alone.work("acme") as work:
-            await work.run(UNITS_PER_TURN + 1, "a test", function)
+            await work.run(UNITS_AT_ONCE + 1, "a test", function)
 
     request = asyncio.create_task(one())
     await asyncio.to_thread(started.wait)
     request.cancel()
     await asyncio.gather(request, return_exceptions=True)
     with alone.work("acme") as other:
-        later = asyncio.create_task(other.run(UNITS_PER_TURN + 1, "a test", go_on.is_set))
+        later = asyncio.create_task(other.run(UNITS_AT_ONCE + 1, "a test", go_on.is_set))
         await asyncio.sleep(0.01)
         assert not later.done()
         go_on.set()

@@ -181,9 +181,11 @@ class TableStorage:
         """See Storage.members_of."""
         return await read_memberships(self.rows, tenant, keys.members(group_id), limit=limit)
 
-    async def members_of_each(self, tenant: str, group_ids: Sequence[str]) -> dict[str, list[Membership]]:
+    async def members_of_each(
+        self, tenant: str, group_ids: Sequence[str], *, limit: int | None = None
+    ) -> dict[str, list[Membership]]:
         """See Storage.members_of_each."""
-        members = await side_by_side(self.members_of(tenant, group_id) for group_id in group_ids)
+        members = await side_by_side(self.members_of(tenant, group_id, limit=limit) for group_id in group_ids)
         return dict(zip(group_ids, members, strict=True))
 
     async def groups_of(
