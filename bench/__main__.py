@@ -6,10 +6,11 @@ import logging
 import sys
 import time
 
-from bench import against, base, large, scale
+from bench import against, base, large, neighbour, scale
 from bench.against_report import against_report, measured_line
 from bench.commits import CommitError
 from bench.http_client import UnexpectedStatus
+from bench.neighbour_report import neighbour_line, neighbour_report
 from bench.ratios import Verdict
 from bench.report import base_report, large_report, large_step, scale_report
 
@@ -46,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="COMMIT",
         help="compare the working tree with this commit, request by request; exit code 1: slower",
     )
+    beside = runs.add_parser("neighbour", help="show what one tenant notices of another's costliest requests")
+    beside.add_argument("--only", default="", metavar="TEXT", help="only the attacks whose title contains this text")
     for name, text in (
         ("scale", "show what costs the same in small and large directories and groups"),
         ("large", "time single requests that name many members"),
@@ -65,6 +68,9 @@ def _run(arguments: argparse.Namespace) -> int:
         return int(Verdict.SLOWER in compared.verdicts)
     if arguments.run == "base":
         print(base_report(asyncio.run(base.run())))
+    elif arguments.run == "neighbour":
+        observed = asyncio.run(neighbour.run(arguments.only, lambda item: _tell(neighbour_line(item))))
+        print(neighbour_report(observed, neighbour.REQUESTS_A_SECOND))
     elif arguments.run == "large":
         steps = large.run(
             arguments.largest,

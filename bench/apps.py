@@ -1,11 +1,12 @@
 """The processes that are measured: the address of each, its costs, and the storage behind it."""
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
 from bench.http_client import Request, Response
 from bench.load import Sample, drive, ignored
@@ -59,10 +60,15 @@ def environment(azurite: Azurite, table: str, token: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(azurite: Azurite, table: str, root: Path = ROOT) -> Iterator[Endpoint]:
-    """The endpoint of a working tree, served by the devhost of the same tree, over this table."""
+def serving(
+    azurite: Azurite, table: str, root: Path = ROOT, further: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Endpoint]:
+    """The endpoint of a working tree, served by the devhost of the same tree, over this table.
+
+    `further` are more settings, or other values of the usual ones.
+    """
     token = secrets.token_urlsafe(32)
-    settings = environment(azurite, table, token)
+    settings = environment(azurite, table, token) | dict(further)
     with running_app(root, settings, ("--quiet",), root=root) as running:
         app = App(running.url, Meter(running.process.pid))
         yield Endpoint(app, Client("/scim/v2", token), settings)

@@ -109,16 +109,16 @@ def _stored(resource_type: ResourceType, resource_id: str, payload: dict[str, An
     )
 
 
-async def store_users(storage: TableStorage, numbers: Iterable[int]) -> None:
+async def store_users(storage: TableStorage, numbers: Iterable[int], tenant: str = TENANT) -> None:
     """The users of these numbers are stored as the storage's own rows, several in one transaction."""
-    await _transact(storage, ([*changes.creation(stored_user(number), (), "").own] for number in numbers))
+    await _transact(storage, tenant, ([*changes.creation(stored_user(number), (), "").own] for number in numbers))
 
 
-async def store_group(storage: TableStorage, number: int, members: Iterable[int]) -> None:
+async def store_group(storage: TableStorage, number: int, members: Iterable[int], tenant: str = TENANT) -> None:
     """The group of this number, with these users as members, is stored in the same way. The users' rows stay."""
     group = stored_group(number)
-    await storage.create(TENANT, group)
-    await _transact(storage, (_edge_rows(group, member) for member in members))
+    await storage.create(tenant, group)
+    await _transact(storage, tenant, (_edge_rows(group, member) for member in members))
 
 
 def _edge_rows(group: StoredResource, member: int) -> list[RowOperation]:
@@ -127,13 +127,13 @@ def _edge_rows(group: StoredResource, member: int) -> list[RowOperation]:
     return [row for row in rows if row.role is Role.MEMBERSHIP]
 
 
-async def _transact(storage: TableStorage, parts: Iterable[list[RowOperation]]) -> None:
+async def _transact(storage: TableStorage, tenant: str, parts: Iterable[list[RowOperation]]) -> None:
     """Parts of a few operations each are written, as many in one transaction as fit."""
     transactions = _filled(parts)
 
     async def work() -> None:
         for operations in transactions:
-            await storage.rows.transact(TENANT, operations)
+            await storage.rows.transact(tenant, operations)
 
     async with asyncio.TaskGroup() as workers:
         for _ in range(_SIDE_BY_SIDE):

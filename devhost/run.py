@@ -104,10 +104,14 @@ def serve(options: Options) -> None:
 
 
 def registry_settings(options: Options, environment: Mapping[str, str]) -> dict[str, str]:
-    """What many tenants need in addition: a public URL and a key. If they are not set, this machine makes them."""
+    """What many tenants need in addition: a public URL and a key. If they are not set, this machine makes them.
+
+    Here, Entra's own tokens are accepted, too: they are for tests.
+    """
     usual = f"http://localhost:{options.port}"
     return {
         "SCIM_TENANTS": "registry",
+        "SCIM_ENTRA_TOKENS": environment.get("SCIM_ENTRA_TOKENS", "allow"),
         "SCIM_PUBLIC_BASE_URL": environment.get("SCIM_PUBLIC_BASE_URL") or usual,
         "SCIM_SIGNING_KEY": environment.get("SCIM_SIGNING_KEY") or kept(options.data, "signing-key", new_signing_key),
     }

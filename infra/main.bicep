@@ -56,9 +56,16 @@ param signingKey string = ''
 @secure()
 param otherSigningKey string = ''
 
+@description('The key that signs backups. python -m scim_core.admin backup-key makes one. Keep it in a second place, too. Empty leaves the secret in the vault as it is.')
+@secure()
+param backupKey string = ''
+
 @description('one: a single tenant, whose token tokenSha256 names. registry: tenants that python -m scim_core.admin creates. It needs a signing key.')
 @allowed(['one', 'registry'])
 param tenants string = 'one'
+
+@description('A table of its own for the registry of tenants, such as scimregistry. Empty: the registry is in the directory\'s table. docs/operate.md says how to move it.')
+param registryTableName string = ''
 
 @description('Accept access tokens of the other signing key, too. Turn it on while you rotate the key.')
 param useOtherSigningKey bool = false
@@ -72,7 +79,11 @@ param accessTokenMinutes int = 60
 @minValue(25)
 param tenantRequestsPerSecond int = 250
 
-@description('Number of proxies in front of the app that append to X-Forwarded-For. 1: Azure\'s own front end. 2: a gateway in front of it, too.')
+@description('allow: accept the tokens that Entra sends when its field Secret Token is blank. They are for tests: whoever else gets one from the customer\'s Entra can use it here.')
+@allowed(['', 'allow'])
+param entraTokens string = stage == 'dev' ? 'allow' : ''
+
+@description('Number of proxies in front of the app that append to X-Forwarded-For. 1: Azure\'s own front end. 2: a gateway in front of it, too. Then name the gateway by one of the gateway parameters.')
 @minValue(0)
 @maxValue(10)
 param trustedProxies int = 1
@@ -82,6 +93,9 @@ param sweepSchedule string = '0 */5 * * * *'
 
 @description('Whether the whole directory is exported to a container of immutable blobs on a schedule: tables have no soft delete.')
 param backupEnabled bool = stage == 'prod'
+
+@description('Sign backups with the key in the vault. Give backupKey once before, or together with this.')
+param signBackups bool = false
 
 @description('When the backup runs: NCRONTAB, six fields, UTC.')
 param backupSchedule string = '0 15 2 * * *'
@@ -101,6 +115,15 @@ param privateNetworking bool = false
 
 @description('Take requests from Microsoft Entra ID only (service tag AzureActiveDirectory). Leave it off if Okta or others provision, too.')
 param restrictToEntra bool = false
+
+@description('With Azure Front Door before the app: the profile\'s Front Door ID, a GUID. Only this profile can reach the app. One of the three gateway parameters is required if trustedProxies is 2 or more.')
+param gatewayFrontDoorId string = ''
+
+@description('With a gateway in an Azure network: the resource id of its subnet, which needs the service endpoint Microsoft.Web. Only this subnet can reach the app.')
+param gatewaySubnetId string = ''
+
+@description('With a gateway elsewhere: its addresses, as one range such as 203.0.113.7/32. Only they can reach the app.')
+param gatewayAddressRange string = ''
 
 @description('Who gets alerts and the budget\'s warnings. Empty: alerts are raised, but nobody gets a mail.')
 param alertEmail string = ''
@@ -138,6 +161,10 @@ param alertLatencyMs int = 3000
 @minValue(1)
 param alertAuthenticationFailures int = 50
 
+@description('Alert when more than this number of requests within 15 minutes is refused because of a rate limit.')
+@minValue(1)
+param alertRateLimited int = 500
+
 @description('Object id of the group or user that may read and write the directory from their own machine (export, import, administration). Empty: nobody.')
 param operatorPrincipalId string = ''
 
@@ -153,6 +180,13 @@ param extraTags object = {}
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = union(extraTags, { 'azd-env-name': environmentName, stage: stage })
+// Whoever reaches the app without the gateway chooses the source of each request. Bicep's fail() is not known to every
+// checker, so a wrong combination becomes a value that the module refuses. Azure shows it before it makes the app.
+var namesGateway = !empty(gatewayFrontDoorId) || !empty(gatewaySubnetId) || !empty(gatewayAddressRange)
+var gatewayIsClear = (trustedProxies > 1) == namesGateway && !(namesGateway && restrictToEntra)
+var withoutGateway = restrictToEntra ? 'entra' : 'everybody'
+var unclear = 'With trustedProxies of 2 or more, and only then, set gatewayFrontDoorId, gatewaySubnetId or gatewayAddressRange, and leave restrictToEntra off.'
+var ingress = gatewayIsClear ? (namesGateway ? 'gateway' : withoutGateway) : unclear
 var tableName = 'scim'
 var publicNetworkAccess = privateNetworking ? 'Disabled' : 'Enabled'
 
@@ -206,6 +240,7 @@ module dataStorage 'modules/storage-account.bicep' = {
     redundancy: dataRedundancy
     publicNetworkAccess: publicNetworkAccess
     tableName: tableName
+    registryTableName: registryTableName
     workspaceId: monitoring.outputs.workspaceId
   }
 }
@@ -239,6 +274,7 @@ module vault 'modules/vault.bicep' = {
     tokenSha256: tokenSha256
     signingKey: signingKey
     otherSigningKey: otherSigningKey
+    backupKey: backupKey
     workspaceId: monitoring.outputs.workspaceId
   }
 }
@@ -288,6 +324,7 @@ module app 'modules/function-app.bicep' = {
     packageContainerName: hostStorage.outputs.containerName
     dataTableEndpoint: dataStorage.outputs.tableEndpoint
     tableName: tableName
+    registryTableName: registryTableName
     backupContainerUrl: backupEnabled ? backupStorage!.outputs.containerUrl : ''
     backupSchedule: backupSchedule
     sweepSchedule: sweepSchedule
@@ -295,8 +332,10 @@ module app 'modules/function-app.bicep' = {
     tokenSecretUri: tenants == 'one' ? vault.outputs.tokenSecretUri : ''
     signingKeySecretUri: tenants == 'registry' ? vault.outputs.signingKeySecretUri : ''
     otherSigningKeySecretUri: useOtherSigningKey ? vault.outputs.otherSigningKeySecretUri : ''
+    backupKeySecretUri: backupEnabled && signBackups ? vault.outputs.backupKeySecretUri : ''
     accessTokenMinutes: accessTokenMinutes
     tenantRequestsPerSecond: tenantRequestsPerSecond
+    entraTokens: entraTokens
     trustedProxies: trustedProxies
     publicBaseUrl: publicBaseUrl
     applicationInsightsConnectionString: monitoring.outputs.applicationInsightsConnectionString
@@ -307,7 +346,10 @@ module app 'modules/function-app.bicep' = {
     alwaysReadyInstances: alwaysReadyInstances
     perInstanceConcurrency: perInstanceConcurrency
     zoneRedundant: zoneRedundant
-    restrictToEntra: restrictToEntra
+    ingress: any(ingress)
+    gatewayFrontDoorId: gatewayFrontDoorId
+    gatewaySubnetId: gatewaySubnetId
+    gatewayAddressRange: gatewayAddressRange
   }
   // The app needs its roles and its names in DNS at its first start. Without them it looks like a broken package.
   dependsOn: [access, endpoints]
@@ -326,6 +368,7 @@ module alerts 'modules/alerts.bicep' = {
     serverErrorPercent: alertServerErrorPercent
     latencyMs: alertLatencyMs
     authenticationFailures: alertAuthenticationFailures
+    rateLimited: alertRateLimited
     backupEnabled: backupEnabled
   }
 }
@@ -362,4 +405,5 @@ output TENANT_URL string = empty(publicBaseUrl) ? '${app.outputs.uri}/scim/v2' :
 output AZURE_KEY_VAULT_NAME string = vault.outputs.name
 output SCIM_STORAGE_ACCOUNT_URL string = dataStorage.outputs.tableEndpoint
 output SCIM_TABLE_NAME string = tableName
+output SCIM_REGISTRY_TABLE_NAME string = registryTableName
 output SCIM_BACKUP_CONTAINER_URL string = backupEnabled ? backupStorage!.outputs.containerUrl : ''

@@ -14,6 +14,7 @@ from scim_core.access.oauth.signing_keys import SigningKeys
 from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, utc_now
+from scim_core.counted_log import CountedLog
 from scim_core.endpoint.endpoint import Endpoint, Gate
 from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
@@ -21,6 +22,7 @@ from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.registry import TenantSource
+from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.search import Search
 from scim_core.service.service_provider import ServiceProvider
 from scim_core.settings import Settings
@@ -50,10 +52,13 @@ def build(
         return uuid7(clock())
 
     catalogue = load_catalogue(settings.schema_directory)
-    provider = ServiceProvider(storage, catalogue, clock=clock, new_id=new_id, pause=asyncio.sleep)
-    handlers = Handlers(catalogue, provider, Search(storage, clock), storage, version=__version__)
+    counted = CountedLog(timer)
+    provider = ServiceProvider(
+        storage, catalogue, clock=clock, new_id=new_id, pause=asyncio.sleep, ignored=IgnoredInput(counted)
+    )
+    handlers = Handlers(catalogue, provider, Search(storage, clock), storage, version=__version__, counted=counted)
     tenancy = _tenancy(settings, registry, clock, timer) if settings.has_registry else None
-    gate = _gate(settings, tenancy, timer)
+    gate = _gate(settings, tenancy, timer, counted)
     return Endpoint(catalogue, handlers, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url)
 
 
@@ -73,20 +78,25 @@ def _tenancy(settings: Settings, registry: TenantSource | None, clock: Clock, ti
         new_id=lambda: uuid7(clock()),
     )
     entra = EntraTokens(settings.entra_authority, PublicKeys(fetch_key_set, timer), clock)
-    return Tenancy(TenantCache(registry, timer), access_tokens, entra, clock)
+    return Tenancy(
+        TenantCache(registry, timer), access_tokens, entra, clock, allows_entra_tokens=settings.allows_entra_tokens
+    )
 
 
-def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer) -> Gate:
-    watch = FailureWatch(timer)
+def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer, counted: CountedLog) -> Gate:
+    rate = settings.tenant_requests_per_second
+    requests = RateLimit(rate, rate * BURST_SECONDS, timer)
+    watch = FailureWatch(timer, requests, counted)
     issuing = None
     if tenancy is not None:
         clients = Clients(tenancy.tenants, tenancy.entra, tenancy.clock)
         issuing = Issuing(tenancy.tenants, clients, tenancy.access_tokens, tenancy.clock)
-    rate = settings.tenant_requests_per_second
     return Gate(
         authenticator=Authenticator(settings.token_sha256, tenancy, watch),
         oauth=OAuthEndpoint(issuing, watch, timer),
-        requests=RateLimit(rate, rate * BURST_SECONDS, timer),
+        watch=watch,
+        requests=requests,
+        counted=counted,
         tenants=tenancy.tenants if tenancy else None,
         trusted_proxies=settings.trusted_proxies,
         shares=Shares(timer, asyncio.sleep, rate=UNITS_OF_A_TENANT if tenancy else None),
@@ -95,6 +105,7 @@ def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer) -> Gate:
 
 async def back_up(settings: Settings, clock: Clock = utc_now) -> int:
     """How many tenants were exported to the container of the settings. Raises StorageError if an export fails."""
-    from scim_core.storage.maintenance import backup  # noqa: PLC0415 -- no request needs it
+    from scim_core.storage.maintenance import backup, signing  # noqa: PLC0415 -- no request needs it
 
-    return await backup.back_up(settings.storage, settings.backup_container_url or "", clock)
+    key = signing.BackupKey(settings.backup_key) if settings.backup_key else None
+    return await backup.back_up(settings.storage, settings.backup_container_url or "", key, clock)

@@ -8,9 +8,6 @@ import json
 import logging
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-_HIDDEN = frozenset({"detail"})
-"""Fields that may quote what a client sent, such as a person's name. The text never contains them."""
-
 _OURS = "scim_core"
 
 
@@ -22,5 +19,5 @@ class FieldsInText(logging.LogRecord):
         text = super().getMessage()
         if self.name.partition(".")[0] != _OURS:
             return text
-        fields = {name: value for name, value in vars(self).items() if name not in _OWN | _HIDDEN and value is not None}
+        fields = {name: value for name, value in vars(self).items() if name not in _OWN and value is not None}
         return f"{text} {json.dumps(fields, default=str)}" if fields else text

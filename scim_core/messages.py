@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 BASE_PATH = "/scim/v2"
 """Where the SCIM endpoint is, below the host."""
@@ -25,23 +26,52 @@ class ScimRequest:
     base_url: str = ""
 
 
+class Result(StrEnum):
+    """What became of a resource."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a request did to one resource, for the log. `changed` names attributes as the schemas do, without values.
+
+    A version is empty where there is no resource.
+    """
+
+    resource_id: str
+    result: Result
+    changed: tuple[str, ...] = ()
+    version_before: str = ""
+    version_after: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ScimResponse:
-    """One HTTP response. Header values are ASCII. `body` is empty exactly when the status forbids one."""
+    """One HTTP response. Header values are ASCII. `body` is empty exactly when the status forbids one.
+
+    `effect` is set when the request was to change a resource, and was not refused. It is not sent.
+    """
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    effect: Effect | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Where a request comes from, before it is authenticated. `source` is for limits, `correlation_id` for the log.
 
+    `address` is the exact address, for allowed networks and for records; `source` can be its network.
     `base_url` is the service's address for the caller: the public one if it is set.
     """
 
     source: str
+    address: str
     correlation_id: str
     base_url: str
     headers: Mapping[str, str]

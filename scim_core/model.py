@@ -23,11 +23,21 @@ Column = str | bool
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """One value by which a resource can be found. `key` is the comparable form of the value of `attribute`."""
+    """One value by which a resource can be found. `key` is the comparable form of the value of `attribute`.
+
+    `former` is the key that version 0.2 gives to this value. It is None where version 0.2 gives one key to all equal
+    values, and it is `key`.
+    """
 
     attribute: str
     key: str
     unique: bool = False
+    former: str | None = None
+
+    @property
+    def value(self) -> tuple[str, str]:
+        """The attribute and the key: what two entries of equal values have in common."""
+        return self.attribute, self.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,14 @@ class Index:
         """The index in one word: Device.site, Device.serialNumber+unique+exact."""
         of_keys = f"{'+unique' if self.unique else ''}{'+exact' if self.case_exact else ''}"
         return f"{self.resource_type}.{self.attribute}{of_keys}"
+
+
+def names_of(resource_type: str) -> Index:
+    """Stands, in records and rows, for all indexes of the type in which letter case does not count.
+
+    It is complete once each value is found by its `key`, without its `former` key.
+    """
+    return Index(resource_type, "*")
 
 
 FIRST_INDEXES = frozenset(

@@ -4,13 +4,19 @@ The credential names the tenant. A `pointer` is the text that finds the credenti
 token, a client id, or an Entra tenant with an audience. No secret itself is stored.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Container, Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
+
+from scim_core.audit_records import AuditEntry, NumberedRecord, Position
 
 MAX_CREDENTIALS = 40
 """Most credentials of one tenant, revoked and expired ones included: all its registry rows fit one transaction."""
+
+MAX_CREDENTIAL_ROWS = 90
+"""Most rows of the credentials of one tenant and of their pointers. One transaction takes 100, and also holds the
+tenant's row and audit records. Thirty federations reach it, which have three rows each."""
 
 
 class CredentialKind(StrEnum):
@@ -26,6 +32,23 @@ class CredentialKind(StrEnum):
     """Entra's own token on each request. For testing."""
 
 
+class Access(StrEnum):
+    """What a credential may do. An access token never allows more than its credential does now."""
+
+    READ = "read"
+    """GET and searches."""
+    WRITE = "write"
+    """Everything."""
+
+    def allows(self, needed: "Access") -> bool:
+        """Whether a request that needs this access is answered."""
+        return self is Access.WRITE or needed is Access.READ
+
+    def at_most(self, other: "Access") -> "Access":
+        """The lower one of the two."""
+        return self if other.allows(self) else other
+
+
 class TenantState(StrEnum):
     """Whether a tenant's requests are answered: only those of an active one."""
 
@@ -39,7 +62,10 @@ class Credential:
     """One credential of a tenant. Instants are UTC text of fixed width. An empty one means never.
 
     `sha256` is that of the token or secret. `client_id` goes with secrets and federations. `entra_tenant`, `subject`,
-    `audience` and `application` pin Entra's tokens. `reusable` lets an assertion be used more than once.
+    `audience` and `application` pin Entra's tokens. `reusable` lets an assertion be used more than once. Without
+    `networks` (CIDR, one space between two) it may come from anywhere. `last_source` is the newest address of its use.
+    `etag` is the registry's own name for the state that was read. `exclusive` says that a pointer keeps other tenants
+    from the same workload identity. Version 0.2 wrote none.
     """
 
     id: str
@@ -56,6 +82,11 @@ class Credential:
     audience: str = ""
     application: str = ""
     reusable: bool = False
+    access: Access = Access.WRITE
+    networks: str = ""
+    last_source: str = ""
+    exclusive: bool = False
+    etag: str = field(default="", compare=False, repr=False)
 
     @property
     def pointer(self) -> str:
@@ -68,6 +99,16 @@ class Credential:
             case CredentialKind.ENTRA:
                 return entra_pointer(self.entra_tenant, self.audience)
 
+    @property
+    def identity(self) -> str:
+        """The pointer of a federation's workload identity, the same for every form of its audience. Else empty.
+
+        No request is looked up by it. It makes sure that one tenant alone has the identity.
+        """
+        if self.kind is not CredentialKind.FEDERATION:
+            return ""
+        return f"identity:{self.entra_tenant}:{self.subject}:{bare_audience(self.audience)}".lower()
+
     def fault(self, now: str) -> str:
         """Why the credential is not good at this instant, as the end of a sentence. Empty when it is good."""
         if self.revoked:
@@ -79,7 +120,10 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One customer. `since` is when its state began. `etag` is the registry's own name for the state that was read."""
+    """One customer. `since` is when its state began. `etag` is the registry's own name for the state that was read.
+
+    `deleted` is when its deletion ended. Only the tenant that the settings open keeps its row then.
+    """
 
     id: str
     display_name: str
@@ -88,10 +132,20 @@ class Tenant:
     since: str = ""
     credentials: tuple[Credential, ...] = ()
     etag: str = ""
+    deleted: str = ""
 
     def credential(self, credential_id: str) -> Credential | None:
         """Its credential of this id."""
         return next((item for item in self.credentials if item.id == credential_id), None)
+
+    def with_credentials(self, *credentials: Credential) -> "Tenant":
+        """The tenant with these credentials in addition. One that it has under the same id gives way."""
+        items = {item.id: item for item in (*self.credentials, *credentials)}
+        return replace(self, credentials=tuple(items.values()))
+
+    def without_credential(self, credential_id: str) -> "Tenant":
+        """The tenant without its credential of this id."""
+        return replace(self, credentials=tuple(item for item in self.credentials if item.id != credential_id))
 
     def of_client(self, client_id: str, kind: CredentialKind) -> list[Credential]:
         """The credentials of this kind that belong to one of its clients."""
@@ -113,6 +167,11 @@ def entra_pointer(entra_tenant: str, audience: str) -> str:
     return f"entra:{entra_tenant}:{audience}"
 
 
+def bare_audience(audience: str) -> str:
+    """The application id, from any of the forms in which Entra writes an audience."""
+    return audience.removeprefix("api://").removesuffix("/.default")
+
+
 class RegistryError(Exception):
     """A change of the registry that cannot be made. The text says why."""
 
@@ -129,47 +188,85 @@ class Overtaken(RegistryError):
     """The tenant has changed since it was read."""
 
 
+class Unalterable(RegistryError):
+    """A field that never changes was to be changed, or a revocation was to be taken back."""
+
+
+class Moved(RegistryError):
+    """The registry is in another table, or on its way there. It cannot be changed here."""
+
+
 class TenantSource(Protocol):
     """What the endpoint needs. Every method raises StorageBusy when the registry does not answer."""
 
     async def find(self, pointer: str) -> str | None:
         """The id of the tenant whose credential has this pointer."""
 
+    async def pointers(self) -> Container[str]:
+        """All pointers that `find` finds now."""
+
     async def load(self, tenant_id: str) -> Tenant | None:
         """The tenant with all its credentials."""
 
-    async def used(self, tenant_id: str, credential_id: str, day: str) -> None:
-        """The credential was last used on this day. Raises Gone."""
+    async def used(self, tenant_id: str, credential_id: str, day: str, source: str) -> None:
+        """The credential was last used on this day, from this address. Raises Gone."""
 
 
 class Registry(TenantSource, Protocol):
-    """What the administration needs in addition. Every change happens completely or not at all."""
+    """What the administration needs in addition. Every change happens completely or not at all, and so does its record.
+
+    `entries` become the next records of the audit chain, in the transaction that makes the change.
+    """
 
     def tenants(self) -> AsyncIterator[Tenant]:
         """All tenants with their credentials, ordered by id."""
 
-    async def create(self, tenant: Tenant) -> None:
-        """The tenant is registered, without credentials. Raises Taken."""
+    async def alter(self, before: Tenant | None, after: Tenant | None, entries: Sequence[AuditEntry]) -> None:
+        """The tenant and its credentials are as `after` says, if they are still as they were read as `before`.
 
-    async def change(self, tenant: Tenant) -> None:
-        """Stores display name, state and since, if the tenant is still as it was read. Raises Overtaken, Gone."""
-
-    async def add(self, tenant: Tenant, credential: Credential, *, pointer_exists: bool) -> None:
-        """The tenant has one more credential. Raises Taken (its pointer is another's), Overtaken, Gone."""
-
-    async def put(self, tenant_id: str, credential: Credential) -> None:
-        """An existing credential is now as given. Its pointer stays. Raises Gone."""
-
-    async def remove(self, tenant_id: str, credential: Credential, *, keep_pointer: bool) -> None:
-        """The credential is forgotten. Raises Gone."""
+        Without `before` the tenant is registered; without `after` it is forgotten. Only fields that differ are written.
+        Raises Taken (the id, or the pointer of a new credential), Overtaken (read again), Gone, Unalterable.
+        """
 
     def erase(self, tenant_id: str) -> AsyncIterator[int]:
         """The tenant's whole directory is removed in parts. Yields the number of rows of each part."""
 
-    async def forget(self, tenant: Tenant) -> None:
-        """The tenant, its credentials and their pointers are removed, if the tenant is still as it was read."""
+    async def append(self, entries: Sequence[AuditEntry]) -> None:
+        """The audit chain has these entries, about a change that is made elsewhere. Raises Overtaken: do it again."""
+
+    async def audit_end(self) -> Position:
+        """Where the audit chain ends, as the registry has noted it: number and hash of the last record."""
+
+    def audit_records(self) -> AsyncIterator[NumberedRecord]:
+        """All records of the audit chain, in the order in which they were made."""
 
 
 def pointers(credentials: Sequence[Credential]) -> list[str]:
     """The pointers of these credentials, each once."""
-    return list(dict.fromkeys(item.pointer for item in credentials))
+    identities = (item.identity for item in credentials if item.exclusive)
+    return list(dict.fromkeys([*(item.pointer for item in credentials), *identities]))
+
+
+_NOT_STORED = frozenset({"etag", "credentials"})
+_FIXED = ("id", "kind", "pointer", "created")
+
+
+def field_values(item: Tenant | Credential | None) -> dict[str, Any]:
+    """What the row of a tenant or of a credential holds, by the names of the fields. Nothing for None."""
+    if item is None:
+        return {}
+    return {of.name: getattr(item, of.name) for of in fields(item) if of.name not in _NOT_STORED}
+
+
+def changed_fields(before: Tenant | Credential | None, after: Tenant | Credential | None) -> dict[str, Any]:
+    """The fields that have another value afterwards, with this value."""
+    old = field_values(before)
+    return {name: value for name, value in field_values(after).items() if name not in old or old[name] != value}
+
+
+def require_alterable(before: Credential, after: Credential) -> None:
+    """Raises Unalterable. A revoked credential stays revoked: the instant of its revocation never changes."""
+    if before.revoked not in ("", after.revoked):
+        raise Unalterable(f"The credential {before.id} is revoked. That cannot be taken back.")
+    if any(getattr(before, name) != getattr(after, name) for name in _FIXED):
+        raise Unalterable(f"The id, the kind, the pointer and the creation of the credential {before.id} never change.")

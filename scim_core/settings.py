@@ -1,5 +1,6 @@
 """The operator's settings: read once from the environment, checked, and then passed on as a value."""
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ DEFAULT_ENTRA_AUTHORITY = "https://login.microsoftonline.com"
 DEFAULT_BACKUP_SCHEDULE = "0 15 2 * * *"
 """Every night: a backup costs a read of the whole directory."""
 
+MIN_BACKUP_KEY_BYTES = 32
+"""As many as HMAC-SHA-256 makes: with a shorter key, the key is easier to guess than a signature."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 
@@ -42,6 +46,7 @@ class StorageSettings:
     storage_connection: str | None
     storage_account_url: str | None
     storage_identity_client_id: str | None
+    registry_table_name: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "StorageSettings":
@@ -54,13 +59,18 @@ class StorageSettings:
                 "function app's identity) and SCIM_STORAGE_CONNECTION (a connection string, for Azurite)."
             )
         table_name = environment.get("SCIM_TABLE_NAME") or "scim"
-        if not _TABLE_NAME.fullmatch(table_name):
-            raise SettingsError("SCIM_TABLE_NAME must be 3 to 63 letters and digits that start with a letter.")
+        registry_table_name = environment.get("SCIM_REGISTRY_TABLE_NAME") or None
+        for name, table in (("SCIM_TABLE_NAME", table_name), ("SCIM_REGISTRY_TABLE_NAME", registry_table_name)):
+            if table is not None and not _TABLE_NAME.fullmatch(table):
+                raise SettingsError(f"{name} must be 3 to 63 letters and digits that start with a letter.")
+        if registry_table_name and registry_table_name.lower() == table_name.lower():
+            raise SettingsError("SCIM_REGISTRY_TABLE_NAME must be empty, or name another table than SCIM_TABLE_NAME.")
         return cls(
             table_name=table_name,
             storage_connection=connection,
             storage_account_url=account_url,
             storage_identity_client_id=environment.get("SCIM_STORAGE_IDENTITY_CLIENT_ID") or None,
+            registry_table_name=registry_table_name,
         )
 
 
@@ -77,10 +87,12 @@ class Settings:
     signing_keys: tuple[str, ...] = field(default=(), repr=False)
     token_minutes: int = MIN_TOKEN_MINUTES
     entra_authority: str = DEFAULT_ENTRA_AUTHORITY
+    allows_entra_tokens: bool = False
     tenant_requests_per_second: int = DEFAULT_TENANT_REQUESTS
     trusted_proxies: int = DEFAULT_TRUSTED_PROXIES
     backup_container_url: str | None = None
     backup_schedule: str = DEFAULT_BACKUP_SCHEDULE
+    backup_key: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -101,12 +113,14 @@ class Settings:
             sweep_schedule=_schedule(environment, "SCIM_SWEEP_SCHEDULE", DEFAULT_SWEEP_SCHEDULE),
             backup_container_url=backup_url,
             backup_schedule=_schedule(environment, "SCIM_BACKUP_SCHEDULE", DEFAULT_BACKUP_SCHEDULE),
+            backup_key=backup_key(environment),
             has_registry=has_registry,
             signing_keys=_signing_keys(environment, required=has_registry),
             token_minutes=_number(
                 environment, "SCIM_ACCESS_TOKEN_MINUTES", MIN_TOKEN_MINUTES, MIN_TOKEN_MINUTES, MAX_TOKEN_MINUTES
             ),
             entra_authority=_authority(environment.get("SCIM_ENTRA_AUTHORITY") or DEFAULT_ENTRA_AUTHORITY),
+            allows_entra_tokens=_allows_entra_tokens(environment.get("SCIM_ENTRA_TOKENS", "")),
             tenant_requests_per_second=_number(
                 environment, "SCIM_TENANT_REQUESTS_PER_SECOND", DEFAULT_TENANT_REQUESTS, MIN_TENANT_REQUESTS, 1_000_000
             ),
@@ -153,6 +167,32 @@ def _authority(text: str) -> str:
     if not re.fullmatch(r"https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1)(:\d{1,5})?", text):
         raise SettingsError(f"SCIM_ENTRA_AUTHORITY must look like {DEFAULT_ENTRA_AUTHORITY}: https, and a host alone.")
     return text
+
+
+def _allows_entra_tokens(text: str) -> bool:
+    if text not in ("", "allow"):
+        raise SettingsError(
+            "SCIM_ENTRA_TOKENS must be allow or empty. allow accepts Entra's own tokens (credentials of the kind "
+            "entra), which are for tests: whoever else gets such a token from the customer's Entra can use it here."
+        )
+    return text == "allow"
+
+
+def backup_key(environment: Mapping[str, str]) -> bytes | None:
+    """The key that signs exports; None if it is not set. Raises SettingsError for a text that is no key."""
+    text = environment.get("SCIM_BACKUP_KEY", "").strip()
+    if not text:
+        return None
+    try:
+        key = base64.b64decode(text, altchars=b"-_", validate=True)
+    except ValueError:
+        key = b""
+    if len(key) < MIN_BACKUP_KEY_BYTES:
+        raise SettingsError(
+            f"SCIM_BACKUP_KEY must be at least {MIN_BACKUP_KEY_BYTES} random bytes in Base64url. "
+            "`python -m scim_core.admin backup-key` makes one; keep it in Key Vault, and in a second place."
+        )
+    return key
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

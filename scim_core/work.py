@@ -42,11 +42,21 @@ UNITS_OF_A_TENANT = 50_000
 BURST_UNITS = 200_000
 """Unused units that a tenant can save up: those of four seconds, as with its requests."""
 
-MAX_WAITING = 32
-"""Requests of one tenant that wait for its share. Each keeps what it has read. Further ones are refused with 429."""
+MAX_WAITING = 64
+"""Requests of one tenant that wait for its share, or to read much. Each keeps its body, and what it has read. Further
+ones are refused with 429."""
 
 MAX_THREADS = 2
 """Computations in threads at a time. Each one makes the event loop wait SWITCH_SECONDS longer for its turn."""
+
+ITERATIONS = 5
+"""Iterations of the event loop between two turns: a request of another tenant takes several steps at once."""
+
+SLOWEST = 10
+"""So many times slower than measured a core may be, or seem to be, since others use it. A turn counts no longer."""
+
+SHORTEST = 0.0001
+"""Seconds for which it is not worth to wait."""
 
 SWITCH_SECONDS = 0.0005
 """How long a thread computes before another one that waits may go on. The event loop waits so long many times in a
@@ -73,6 +83,7 @@ class Work:
     def __init__(self, share: "_Share") -> None:
         self._share = share
         self._in_turn = 0
+        self._began = share.now()
         self._waits = False
         self._reads_much = False
         self._admission = asyncio.Lock()
@@ -149,8 +160,8 @@ class Work:
     async def _count(self, units: int) -> None:
         self.spent += units
         if self._share.in_debt or 0 < self._in_turn > UNITS_PER_TURN - units:
-            await self._share.next_turn()
-            self._in_turn = 0
+            await self._share.next_turn(self._in_turn, self._began)
+            self._in_turn, self._began = 0, self._share.now()
         self._in_turn += units
         self._share.charge(units)
 
@@ -200,7 +211,7 @@ class _Share:
         self._threads = threads
         self._turns = asyncio.Lock()
         self._units: float = BURST_UNITS
-        self._since = timer()
+        self._since = self._free_at = timer()
 
     @property
     def in_debt(self) -> bool:
@@ -222,12 +233,30 @@ class _Share:
         """The units are used."""
         self._units -= units
 
-    async def next_turn(self) -> None:
-        """Returns when others have run, those of the tenant that came before, and when the tenant has its share."""
+    def now(self) -> float:
+        """The instant by the timer."""
+        return self._timer()
+
+    async def next_turn(self, units: int, began: float) -> None:
+        """Returns when others have run, those of the tenant that came before, and when the tenant has its share.
+
+        `units` were computed since `began`. If others share the instance, nothing of the tenant is computed for as long
+        as that took: half of the time is theirs, also on a slower core.
+        """
+        if self._rate:
+            now = self._timer()
+            took = min(now - began, SLOWEST * units / UNITS_PER_SECOND)
+            self._free_at = max(now, self._free_at) + took
         async with self._turns:
-            await self._pause(self.seconds_of_debt)
-            while self.in_debt:
-                await self._pause(self.seconds_of_debt)
+            for _ in range(ITERATIONS):
+                await self._pause(self._wait())
+            while self._wait():
+                await self._pause(self._wait())
+
+    def _wait(self) -> float:
+        """Seconds until the tenant may compute again."""
+        wait = max(self.seconds_of_debt if self.in_debt else 0, self._free_at - self._timer())
+        return wait if self._rate and wait > SHORTEST else 0
 
     async def in_thread[T](self, function: Callable[[], T]) -> T:
         """What the function returns. The tenant's next turn, and a third thread, wait until it is done."""

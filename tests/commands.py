@@ -1,11 +1,14 @@
 """The commands of `python -m scim_core.admin`, in this process over given rows, or in a process of their own."""
 
 import asyncio
+import base64
 import io
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -14,17 +17,24 @@ from scim_core.storage import tables
 from scim_core.storage.tables.rows import Rows
 from tests.running import ROOT, clean_environment
 
-NOWHERE = {"SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true"}
+BACKUP_KEY = b"a key of tests, of 32 bytes, ....."
+SIGNING = {"SCIM_BACKUP_KEY": base64.urlsafe_b64encode(BACKUP_KEY).decode()}
+"""The setting by which exports are signed, and imports verify them."""
+
+NOWHERE = {"SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true", **SIGNING}
 """The settings of commands whose rows are given to them."""
 
 Done = subprocess.CompletedProcess[str]
 
 
-async def run_here(rows: Rows, *given: object) -> Done:
-    """What the command does with these rows, on an event loop of its own."""
+async def run_here(rows: Rows | Mapping[str, Rows], *given: object, **settings: str) -> Done:
+    """What the command does with these rows and these further settings, on an event loop of its own.
+
+    Several tables are given by their names.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "AzureRows", lambda _: rows)
-        return await asyncio.to_thread(_run, list(map(str, given)))
+        patch.setattr(tables, "AzureRows", lambda connect: _table(rows, connect))
+        return await asyncio.to_thread(_run, list(map(str, given)), NOWHERE | settings)
 
 
 def run_process(environment: Mapping[str, str], *given: object) -> Done:
@@ -34,7 +44,11 @@ def run_process(environment: Mapping[str, str], *given: object) -> Done:
     return subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
 
 
-def _run(given: list[str]) -> Done:
+def _table(rows: Rows | Mapping[str, Rows], connect: partial[Any]) -> Rows:
+    return rows[connect.args[0].table_name] if isinstance(rows, Mapping) else rows
+
+
+def _run(given: list[str], settings: dict[str, str]) -> Done:
     with redirect_stdout(io.StringIO()) as output, redirect_stderr(io.StringIO()) as errors:
-        code = main(given, NOWHERE)
+        code = main(given, settings)
     return Done(given, code, output.getvalue(), errors.getvalue())

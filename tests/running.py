@@ -68,13 +68,14 @@ def running_endpoint(azurite: Azurite, *options: str, port: int = 0, **settings:
 def running_tenants(azurite: Azurite, *options: str, **settings: str) -> Iterator[RunningEndpoint]:
     """The endpoint of many tenants on a free port, with a token for the tenant `default`; the rest as above.
 
-    It trusts the Entra that SCIM_ENTRA_AUTHORITY names among the settings.
+    It trusts the Entra that SCIM_ENTRA_AUTHORITY names among the settings, and accepts Entra's own tokens.
     """
     port = free_port()
     registry = {
         "SCIM_TENANTS": "registry",
         "SCIM_PUBLIC_BASE_URL": f"http://localhost:{port}",
         "SCIM_SIGNING_KEY": new_signing_key(),
+        "SCIM_ENTRA_TOKENS": "allow",
     }
     with running_endpoint(azurite, *options, port=port, **registry, **settings) as endpoint:
         yield endpoint

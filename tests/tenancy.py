@@ -3,8 +3,9 @@
 import asyncio
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlencode
@@ -15,8 +16,10 @@ import scim_core
 from devhost.authority import Authority, Key
 from scim_core import Endpoint, ScimRequest, ScimResponse, Settings
 from scim_core.access.administration import Administration, Issued, Wanted
+from scim_core.access.audit_trail import AuditTrail
 from scim_core.access.oauth.signing_keys import new_signing_key
 from scim_core.access.oauth.token_request import ASSERTION_TYPE
+from scim_core.audit_records import Actor
 from scim_core.registry import CredentialKind, Registry
 from scim_core.storage.port import Storage
 from scim_core.storage.tables import TableRegistry
@@ -33,6 +36,9 @@ OTHER_ENTRA_TENANT = "7f2a1f6e-4c1b-4a25-8d7a-2f6d8f3f9f10"
 SUBJECT = "d2f8ee76-c549-45b8-a143-f5b640669704"
 APPLICATION = "b5ba7a93-4452-4522-aeb4-a2b5da870c16"
 CUSTOM = "8adf8e6e-67b2-4cf2-a259-e3dc5476c621"
+
+ACTOR = Actor("upn=ann@example.com oid=1", "scim_core.admin 0", "laptop", "ann")
+"""The operator who makes changes in tests."""
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -100,12 +106,29 @@ USELESS: list[Any] = [
 """Members of a key set with which no signature can be verified."""
 
 
+def administration_of(
+    registry: Registry,
+    clock: Callable[[], datetime],
+    pause: Callable[[float], Awaitable[None]],
+    correlation_id: str = "test",
+    actor: Actor = ACTOR,
+) -> Administration:
+    """What this actor does with the registry, in one command."""
+
+    async def who() -> Actor:
+        return actor
+
+    trail = AuditTrail(registry, who, clock=clock, correlation_id=correlation_id)
+    return Administration(registry, trail, clock=clock, pause=pause)
+
+
 def settings(authority: str = "https://login.microsoftonline.com", **environment: str) -> Settings:
     usual = {
         "SCIM_TENANTS": "registry",
         "SCIM_PUBLIC_BASE_URL": HOST,
         "SCIM_SIGNING_KEY": SIGNING_KEY,
         "SCIM_ENTRA_AUTHORITY": authority,
+        "SCIM_ENTRA_TOKENS": "allow",
         "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
     }
     return Settings.from_environment(usual | environment)
@@ -140,7 +163,7 @@ class Service:
         async def pause(seconds: float) -> None:
             self.pass_time(seconds)
 
-        return Administration(self.registry, clock=self.clock, pause=pause, correlation_id="of the administrator")
+        return administration_of(self.registry, self.clock, pause, "of the administrator")
 
     async def tenant(self, name: str, kind: CredentialKind = CredentialKind.TOKEN, **wanted: Any) -> Issued:
         """A new tenant with a credential of this kind."""

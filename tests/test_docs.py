@@ -76,6 +76,17 @@ def test_every_path_is_there(page: Path) -> None:
     assert missing == []
 
 
+def test_every_mitigation_of_the_threat_model_names_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
+    assert len(named) > 30
+    missing = [f"{path}::{test}" for path, test in named if f"def {test}(" not in (ROOT / path).read_text()]
+    assert missing == []
+    rows = page.partition("## Threats")[2].partition("## What is accepted")[0].splitlines()
+    threats = [row for row in rows if row.startswith("|") and not row.startswith(("|---", "| Threat |"))]
+    assert [row for row in threats if "tests/" not in row.split("|")[-2] and "make bench" not in row] == []
+
+
 def test_paths_are_found_in_the_pages() -> None:
     assert len(list(paths(ROOT / "docs" / "architecture.md"))) > 60
 

@@ -9,6 +9,7 @@ param dataAccountId string
 param serverErrorPercent int
 param latencyMs int
 param authenticationFailures int
+param rateLimited int
 param backupEnabled bool
 
 var receivers = empty(email) ? [] : [{ name: 'operators', emailAddress: email, useCommonAlertSchema: true }]
@@ -44,6 +45,15 @@ var logAlerts = [
     severity: 2
     query: '${requests} | where ResultCode in ("401", "403") | summarize measured = count()'
     threshold: authenticationFailures
+    frequency: 'PT5M'
+    window: 'PT15M'
+  }
+  {
+    name: 'rate-limited'
+    description: 'More than ${rateLimited} requests of 15 minutes were refused because of a rate limit: a tenant that sends too much, or an address that guesses.'
+    severity: 2
+    query: 'AppTraces | where Message startswith "audit event=rate-limited " | extend refused = tolong(extract(" count=([0-9]+)", 1, Message)) | summarize measured = sum(refused)'
+    threshold: rateLimited
     frequency: 'PT5M'
     window: 'PT15M'
   }

@@ -11,6 +11,8 @@ param hostBlobEndpoint string
 param packageContainerName string
 param dataTableEndpoint string
 param tableName string
+@description('The registry\'s own table. Empty: it is in the directory\'s.')
+param registryTableName string
 @description('Where the backup writes. Empty turns it off.')
 param backupContainerUrl string
 param backupSchedule string
@@ -22,8 +24,12 @@ param tenants string
 param signingKeySecretUri string
 @description('Secret with the previous or the next key. Empty unless a key is rotated.')
 param otherSigningKeySecretUri string
+@description('Secret with the key that signs backups. Empty: they are not signed.')
+param backupKeySecretUri string
 param accessTokenMinutes int
 param tenantRequestsPerSecond int
+@description('allow: Entra\'s own tokens are accepted. Empty: they are refused.')
+param entraTokens string
 param trustedProxies int
 param publicBaseUrl string
 param applicationInsightsConnectionString string
@@ -34,12 +40,25 @@ param maximumInstanceCount int
 param alwaysReadyInstances int
 param perInstanceConcurrency int
 param zoneRedundant bool
-param restrictToEntra bool
+@description('Who may call. Any other value is the reason why this must not be deployed, and Azure shows it.')
+@allowed(['everybody', 'entra', 'gateway'])
+param ingress string
+param gatewayFrontDoorId string
+param gatewaySubnetId string
+param gatewayAddressRange string
 
 // The host refuses larger bodies before it reads them. Below that, scim_core/endpoint decides.
 var largestBody = '16777216'
 var signIn = environment().authentication.loginEndpoint
 var entraOnly = [{ name: 'entra', description: 'Provisioning by Microsoft Entra ID', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureActiveDirectory' }]
+
+// Whoever reaches the app without the gateway writes X-Forwarded-For, and so chooses the source of each request. So a
+// gateway that is trusted is the only one that gets in. The platform compares the header with the profile's own id.
+var frontDoor = [{ name: 'front-door', description: 'Our own Azure Front Door', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureFrontDoor.Backend', headers: { 'x-azure-fdid': [gatewayFrontDoorId] } }]
+var gatewaySubnet = [{ name: 'gateway-subnet', description: 'The subnet of our own gateway', priority: 110, action: 'Allow', vnetSubnetResourceId: gatewaySubnetId }]
+var gatewayAddresses = [{ name: 'gateway-addresses', description: 'The addresses of our own gateway', priority: 120, action: 'Allow', ipAddress: gatewayAddressRange }]
+var gatewayOnly = concat(empty(gatewayFrontDoorId) ? [] : frontDoor, empty(gatewaySubnetId) ? [] : gatewaySubnet, empty(gatewayAddressRange) ? [] : gatewayAddresses)
+var callers = { everybody: [], entra: entraOnly, gateway: gatewayOnly }
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   // checkov:skip=CKV_AZURE_212: the number of instances follows the requests; alwaysReadyInstances is the parameter for a minimum
@@ -53,7 +72,7 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
 }
 
 resource site 'Microsoft.Web/sites@2025-03-01' = {
-  // checkov:skip=CKV_AZURE_222: Entra provisions from the Internet; restrictToEntra narrows it to its service tag
+  // checkov:skip=CKV_AZURE_222: Entra provisions from the Internet; restrictToEntra narrows it to its service tag, and a gateway to the gateway
   // checkov:skip=CKV_AZURE_78: Flex Consumption refuses ftpsState; the publishing policies below turn FTP off
   // checkov:skip=CKV_AZURE_17: Entra presents no client certificate; it sends a bearer token
   // checkov:skip=CKV_AZURE_212: the number of instances follows the requests; alwaysReadyInstances is the parameter for a minimum
@@ -95,8 +114,8 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       scmMinTlsVersion: '1.2'
       http20Enabled: true
       remoteDebuggingEnabled: false
-      ipSecurityRestrictions: restrictToEntra ? entraOnly : []
-      ipSecurityRestrictionsDefaultAction: restrictToEntra ? 'Deny' : 'Allow'
+      ipSecurityRestrictions: callers[ingress]
+      ipSecurityRestrictionsDefaultAction: ingress == 'everybody' ? 'Allow' : 'Deny'
       scmIpSecurityRestrictionsUseMain: false
     }
   }
@@ -140,17 +159,20 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     SCIM_SIGNING_KEY_OTHER: empty(otherSigningKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${otherSigningKeySecretUri})'
     SCIM_ACCESS_TOKEN_MINUTES: string(accessTokenMinutes)
     SCIM_ENTRA_AUTHORITY: endsWith(signIn, '/') ? take(signIn, length(signIn) - 1) : signIn
+    SCIM_ENTRA_TOKENS: entraTokens
     SCIM_TENANT_REQUESTS_PER_SECOND: string(tenantRequestsPerSecond)
     SCIM_TRUSTED_PROXIES: string(trustedProxies)
     SCIM_STORAGE_ACCOUNT_URL: dataTableEndpoint
     SCIM_STORAGE_IDENTITY_CLIENT_ID: identityClientId
     SCIM_TABLE_NAME: tableName
+    SCIM_REGISTRY_TABLE_NAME: registryTableName
     // It is always set. Otherwise the host name comes from the request, and a client can send the name of another host.
     SCIM_PUBLIC_BASE_URL: empty(publicBaseUrl) ? 'https://${site.properties.defaultHostName}' : publicBaseUrl
     SCIM_SCHEMA_DIRECTORY: ''
     SCIM_SWEEP_SCHEDULE: sweepSchedule
     SCIM_BACKUP_CONTAINER_URL: backupContainerUrl
     SCIM_BACKUP_SCHEDULE: backupSchedule
+    SCIM_BACKUP_KEY: empty(backupKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${backupKeySecretUri})'
   }
 }
 

@@ -15,6 +15,8 @@ param immutableDays int = 0
 param retentionDays int = 0
 @description('A table in it. Empty: none.')
 param tableName string = ''
+@description('One more table, for the registry. Empty: none.')
+param registryTableName string = ''
 param workspaceId string
 
 var recoverableDays = 7
@@ -98,6 +100,11 @@ resource tables 'Microsoft.Storage/storageAccounts/tableServices@2025-06-01' = {
 resource table 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' = if (!empty(tableName)) {
   parent: tables
   name: empty(tableName) ? 'none' : tableName
+}
+
+resource registryTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' = if (!empty(registryTableName)) {
+  parent: tables
+  name: empty(registryTableName) ? 'none' : registryTableName
 }
 
 // Only writes and deletes. Every SCIM request reads, so reads would be the most expensive part of the logs.

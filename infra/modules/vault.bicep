@@ -12,6 +12,8 @@ param tokenSha256 string = ''
 param signingKey string = ''
 @secure()
 param otherSigningKey string = ''
+@secure()
+param backupKey string = ''
 param workspaceId string
 
 resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
@@ -55,6 +57,14 @@ resource otherSigningSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if 
   properties: { value: otherSigningKey, contentType: 'text/plain' }
 }
 
+resource backupSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(backupKey)) {
+  // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
+  // checkov:skip=CKV_AZURE_41: a backup must be verifiable for as long as it is kept; docs/operate.md has the rotation
+  parent: vault
+  name: 'scim-backup-key'
+  properties: { value: backupKey, contentType: 'text/plain' }
+}
+
 resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: vault
@@ -70,4 +80,5 @@ output name string = vault.name
 // The reference has no version, so the platform takes a new one within a day, or at a restart.
 output tokenSecretUri string = '${vault.properties.vaultUri}secrets/scim-token-sha256'
 output signingKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-signing-key'
+output backupKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-backup-key'
 output otherSigningKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-signing-key-other'

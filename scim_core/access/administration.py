@@ -1,19 +1,25 @@
-"""What an operator does with tenants and credentials. Every change is in the audit log; every secret is shown once."""
+"""What an operator does with tenants and credentials. Every change is in the audit trail; every secret is shown once.
 
-import logging
+Each change is planned from what was read. If the registry has changed in between, it is read and planned again.
+"""
+
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from scim_core.access.audit import AuditEvent
+from scim_core.access.audit_trail import Alteration, AuditTrail, Deed
+from scim_core.access.networks import canonical
+from scim_core.access.no_return import Planned, ending, remains, reopened, require_unused
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
 from scim_core.access.token_format import digest, new_identifier, new_secret, new_token
 from scim_core.clock import Clock, instant_text
 from scim_core.ids import UUID
 from scim_core.registry import (
+    MAX_CREDENTIAL_ROWS,
     MAX_CREDENTIALS,
+    Access,
     Credential,
     CredentialKind,
     Gone,
@@ -21,6 +27,7 @@ from scim_core.registry import (
     RegistryError,
     Tenant,
     TenantState,
+    pointers,
 )
 
 DRAIN_SECONDS = 100
@@ -55,6 +62,7 @@ class Wanted:
     """A credential as the operator describes it. `days` until it expires: None is the kind's usual number, 0 never.
 
     `client_id` adds to a client that exists; `entra_tenant`, `subject`, `audience`, `application` pin Entra's tokens.
+    `access` and `networks` are None for the usual ones: those of the old credential, otherwise write and anywhere.
     """
 
     kind: CredentialKind
@@ -66,6 +74,8 @@ class Wanted:
     audience: str = ""
     application: str = ""
     reusable: bool = False
+    access: Access | None = None
+    networks: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +88,15 @@ class Issued:
 
 
 class Administration:
-    """The operations on a registry. `correlation_id` is the one of the command that runs."""
+    """The operations on a registry. `trail` records what the command that runs has changed."""
 
     def __init__(
-        self, registry: Registry, *, clock: Clock, pause: Callable[[float], Awaitable[None]], correlation_id: str
+        self, registry: Registry, trail: AuditTrail, *, clock: Clock, pause: Callable[[float], Awaitable[None]]
     ) -> None:
         self._registry = registry
+        self._trail = trail
         self._clock = clock
         self._pause = pause
-        self._correlation_id = correlation_id
 
     async def tenants(self) -> list[Tenant]:
         """All tenants, ordered by id."""
@@ -99,23 +109,37 @@ class Administration:
             raise Gone(f"There is no tenant {tenant_id!r}; `tenants list` shows all of them.")
         return found
 
-    async def create_tenant(self, display_name: str, tenant_id: str = "") -> Tenant:
-        """A tenant without credentials. Without a `tenant_id`, the name becomes its id. Raises Refused, Taken."""
+    async def create_tenant(self, display_name: str, tenant_id: str = "", *, reopen: bool = False) -> Tenant:
+        """A tenant without credentials. Without a `tenant_id`, the name becomes its id. Raises Refused, Taken.
+
+        The tenant `default`, once deleted, is created again only with `reopen`: the settings' token opens it then.
+        Else raises NotReopened.
+        """
         name = _line(display_name, "The display name")
         tenant_id = tenant_id or _slug(name)
         if not _TENANT_ID.fullmatch(tenant_id):
             raise Refused("A tenant id has up to 48 lower-case letters and digits, and single hyphens between them.")
         now = self._now()
-        await self._registry.create(Tenant(tenant_id, name, now, TenantState.ACTIVE, now))
-        self._audit("tenant created", "tenants create", tenant_id)
+        created = Tenant(tenant_id, name, now, TenantState.ACTIVE, now)
+        there = await self._registry.load(tenant_id)
+        if reopen or (there is not None and there.deleted):
+            return await self._change(tenant_id, lambda tenant: reopened(tenant, created, agreed=reopen))
+
+        async def attempt() -> Alteration[Tenant]:
+            return None, created, [Deed("tenant created", "tenants create", tenant_id, None, created)]
+
+        await self._trail.alter(attempt)
         return await self.tenant(tenant_id)
 
     async def rename(self, tenant_id: str, display_name: str) -> Tenant:
         """The tenant has another display name; its id stays. Raises Gone, Overtaken."""
-        tenant = await self.tenant(tenant_id)
-        await self._registry.change(replace(tenant, display_name=_line(display_name, "The display name")))
-        self._audit("tenant renamed", "tenants rename", tenant_id)
-        return await self.tenant(tenant_id)
+        name = _line(display_name, "The display name")
+
+        def plan(tenant: Tenant) -> Planned:
+            renamed = replace(tenant, display_name=name)
+            return renamed, [Deed("tenant renamed", "tenants rename", tenant_id, tenant, renamed)]
+
+        return await self._change(tenant_id, plan)
 
     async def suspend(self, tenant_id: str) -> Tenant:
         """The tenant's requests are answered 403, everywhere within a minute. Raises Gone, Refused, Overtaken."""
@@ -129,92 +153,135 @@ class Administration:
         """The tenant, its credentials and its whole directory are gone. Returns the number of rows removed.
 
         The tenant is refused first and forgotten last. So the next deletion can finish one that was interrupted.
+        Raises Gone, Overtaken.
         """
         tenant = await self.tenant(tenant_id)
+        if tenant.deleted:
+            raise Gone(f"The tenant {tenant_id} was deleted on {tenant.deleted[:10]}.")
         if tenant.state is not TenantState.DELETING:
-            # A tenant that was suspended long ago has no requests under way any more.
-            since = tenant.since if tenant.state is TenantState.SUSPENDED else self._now()
-            await self._registry.change(replace(tenant, state=TenantState.DELETING, since=since))
-            self._audit("tenant deletion began", "tenants delete", tenant_id)
-            tenant = await self.tenant(tenant_id)
+            tenant = await self._change(tenant_id, self._doomed)
         await self._drain(tenant, progress)
         rows = 0
         async for removed in self._registry.erase(tenant_id):
             rows += removed
             progress(f"{rows} rows removed")
-        await self._registry.forget(await self.tenant(tenant_id))
-        self._audit("tenant deleted", "tenants delete", tenant_id)
+            await self._still_deleting(tenant)
+        await self._forget(tenant)
         return rows
 
     async def create_credential(self, tenant_id: str, wanted: Wanted) -> Issued:
         """The tenant has one more way in. Raises Gone, Refused, Taken, Overtaken."""
-        tenant = await self.tenant(tenant_id)
-        if tenant.state is TenantState.DELETING:
-            raise Refused(f"The tenant {tenant_id} is being deleted.")
-        if len(tenant.credentials) >= MAX_CREDENTIALS:
-            raise Refused(f"A tenant can have {MAX_CREDENTIALS} credentials. Remove the revoked and the expired ones.")
-        credential, secret = self._made(_checked(wanted))
-        exists = any(item.pointer == credential.pointer for item in tenant.credentials)
-        if wanted.client_id and not exists:
-            raise Refused(
-                f"The tenant {tenant_id} has no client {wanted.client_id!r}. Leave the id out to make a new client."
-            )
-        await self._registry.add(tenant, credential, pointer_exists=exists)
-        self._audit("credential created", f"credentials create {wanted.kind}", tenant_id, credential.label)
-        return Issued(await self.tenant(tenant_id), credential, secret)
+        made: list[tuple[Credential, str]] = []
+
+        def plan(tenant: Tenant) -> Planned:
+            new = self._added(tenant, wanted, made)
+            method = f"credentials create {wanted.kind}"
+            return tenant.with_credentials(new), [Deed("credential created", method, tenant_id, None, new)]
+
+        return Issued(await self._change(tenant_id, plan), *made[-1])
 
     async def rotate(self, tenant_id: str, credential_id: str, keep: timedelta, changes: Wanted) -> Issued:
         """A new credential replaces the old one, which stays good for `keep`. Raises Gone, Refused, Taken, Overtaken.
 
         A kind with a secret gets a new secret. For a kind that pins Entra's tokens, `changes` holds the new values.
         """
-        old = await self.credential(tenant_id, credential_id)
-        if old.fault(self._now()):
-            raise Refused(f"The credential {old.fault(self._now())}. Create another one instead.")
-        pinned = ("entra_tenant", "subject", "audience", "application")
-        new = {name: getattr(changes, name) for name in pinned if getattr(changes, name)}
-        if old.kind in (CredentialKind.FEDERATION, CredentialKind.ENTRA) and not new:
-            raise Refused("This credential has no secret to replace. Give the new value that Entra shows.")
-        kept = {name: getattr(old, name) for name in pinned} | {"client_id": old.client_id, "reusable": old.reusable}
-        wanted = Wanted(old.kind, changes.label or old.label, changes.days, **(kept | new))
-        issued = await self.create_credential(tenant_id, wanted)
         until = instant_text(self._clock() + keep)
-        await self._registry.put(tenant_id, replace(old, expires=min(until, old.expires or until)))
-        self._audit("credential rotated", f"credentials rotate {old.kind}", tenant_id, old.label)
-        return issued
+        made: list[tuple[Credential, str]] = []
+
+        def plan(tenant: Tenant) -> Planned:
+            old = _credential_of(tenant, credential_id)
+            new = self._added(tenant, _successor(old, changes, self._now()), made)
+            ending = replace(old, expires=min(until, old.expires or until))
+            created = Deed("credential created", f"credentials create {old.kind}", tenant_id, None, new)
+            rotated = Deed("credential rotated", f"credentials rotate {old.kind}", tenant_id, old, ending)
+            return tenant.with_credentials(ending, new), [created, rotated]
+
+        return Issued(await self._change(tenant_id, plan), *made[-1])
+
+    async def change_credential(
+        self, tenant_id: str, credential_id: str, *, access: Access | None, networks: Sequence[str] | None
+    ) -> Credential:
+        """The credential has this access and these networks, everywhere within a minute. None keeps what is there.
+
+        Its access tokens follow: none allows more than the credential. Raises Gone, Refused, NetworkError.
+        """
+        if access is None and networks is None:
+            raise Refused("Say what to change: the access, the networks, or both.")
+        allowed = None if networks is None else canonical(networks)
+
+        def plan(tenant: Tenant) -> Planned:
+            old = _credential_of(tenant, credential_id)
+            new = replace(old, access=access or old.access, networks=old.networks if allowed is None else allowed)
+            deed = Deed("credential changed", f"credentials change {old.kind}", tenant_id, old, new)
+            return tenant.with_credentials(new), [deed]
+
+        return _credential_of(await self._change(tenant_id, plan), credential_id)
 
     async def revoke(self, tenant_id: str, credential_id: str) -> Credential:
-        """The credential, and every access token issued for it, is good no longer. Raises Gone."""
-        credential = await self.credential(tenant_id, credential_id)
-        revoked = replace(credential, revoked=credential.revoked or self._now())
-        await self._registry.put(tenant_id, revoked)
-        self._audit("credential revoked", f"credentials revoke {credential.kind}", tenant_id, credential.label)
-        return revoked
+        """The credential, and every access token issued for it, is good no longer. Raises Gone, Overtaken."""
+
+        def plan(tenant: Tenant) -> Planned:
+            old = _credential_of(tenant, credential_id)
+            revoked = replace(old, revoked=old.revoked or self._now())
+            deed = Deed("credential revoked", f"credentials revoke {old.kind}", tenant_id, old, revoked)
+            return tenant.with_credentials(revoked), [deed]
+
+        return _credential_of(await self._change(tenant_id, plan), credential_id)
 
     async def remove(self, tenant_id: str, credential_id: str) -> None:
-        """The credential is revoked and forgotten. Raises Gone."""
-        tenant = await self.tenant(tenant_id)
-        credential = await self.credential(tenant_id, credential_id)
-        others = [item for item in tenant.credentials if item.id != credential_id]
-        keep = any(item.pointer == credential.pointer for item in others)
-        await self._registry.remove(tenant_id, credential, keep_pointer=keep)
-        self._audit("credential removed", f"credentials remove {credential.kind}", tenant_id, credential.label)
+        """The credential is revoked and forgotten. Raises Gone, Overtaken."""
+
+        def plan(tenant: Tenant) -> Planned:
+            old = _credential_of(tenant, credential_id)
+            deed = Deed("credential removed", f"credentials remove {old.kind}", tenant_id, old, None)
+            return tenant.without_credential(old.id), [deed]
+
+        await self._change(tenant_id, plan)
 
     async def credential(self, tenant_id: str, credential_id: str) -> Credential:
         """The credential. Raises Gone."""
-        found = (await self.tenant(tenant_id)).credential(credential_id)
-        if found is None:
-            raise Gone(f"The tenant {tenant_id} has no credential {credential_id!r}; `credentials list` shows them.")
-        return found
+        return _credential_of(await self.tenant(tenant_id), credential_id)
 
     async def _set_state(self, tenant_id: str, state: TenantState, event: str, method: str) -> Tenant:
-        tenant = await self.tenant(tenant_id)
-        if tenant.state is TenantState.DELETING:
-            raise Refused(f"The tenant {tenant_id} is being deleted; `tenants delete` finishes that.")
-        if tenant.state is not state:
-            await self._registry.change(replace(tenant, state=state, since=self._now()))
-        self._audit(event, method, tenant_id)
-        return await self.tenant(tenant_id)
+        def plan(tenant: Tenant) -> Planned:
+            if tenant.state is TenantState.DELETING:
+                raise Refused(ending(tenant) + ("" if tenant.deleted else " `tenants delete` finishes that."))
+            changed = tenant if tenant.state is state else replace(tenant, state=state, since=self._now())
+            return changed, [Deed(event, method, tenant_id, tenant, changed)]
+
+        return await self._change(tenant_id, plan)
+
+    def _doomed(self, tenant: Tenant) -> Planned:
+        # A tenant that was suspended long ago has no requests under way any more.
+        since = self._now() if tenant.state is TenantState.ACTIVE else tenant.since
+        doomed = replace(tenant, state=TenantState.DELETING, since=since)
+        return doomed, [Deed("tenant deletion began", "tenants delete", tenant.id, tenant, doomed)]
+
+    async def _forget(self, tenant: Tenant) -> None:
+        async def attempt() -> Alteration[Tenant | None]:
+            there = await self._still_deleting(tenant)
+            left = remains(there, self._now())
+            return there, left, [Deed("tenant deleted", "tenants delete", tenant.id, there, left)]
+
+        await self._trail.alter(attempt)
+
+    async def _still_deleting(self, tenant: Tenant) -> Tenant:
+        """The tenant as it is now. Raises Gone when another deletion has ended, also if the id is in use again."""
+        there = await self.tenant(tenant.id)
+        if (there.state, there.created) != (TenantState.DELETING, tenant.created):
+            raise Gone(f"Someone else has deleted the tenant {tenant.id}, and it was created again.")
+        return there
+
+    async def _change(self, tenant_id: str, plan: Callable[[Tenant], tuple[Tenant, Sequence[Deed]]]) -> Tenant:
+        """The tenant after the change that is planned from what is there. Raises Gone, Taken, Overtaken."""
+
+        async def attempt() -> Alteration[Tenant]:
+            before = await self.tenant(tenant_id)
+            after, deeds = plan(before)
+            await require_unused(self._registry, before, after)
+            return before, after, deeds
+
+        return await self._trail.alter(attempt)
 
     async def _drain(self, tenant: Tenant, progress: Callable[[str], None]) -> None:
         """Returns when no request changes the directory any more. By then every instance knows of the refusal."""
@@ -223,6 +290,24 @@ class Administration:
         if left > 0:
             progress(f"waiting {left:.0f} seconds for the tenant's last requests to end")
             await self._pause(left)
+
+    def _added(self, tenant: Tenant, wanted: Wanted, made: list[tuple[Credential, str]]) -> Credential:
+        """A credential that the tenant can have in addition. With its secret it is appended to `made`. Raises Refused.
+
+        A plan that is made again makes another one: the last one is the one that is stored.
+        """
+        if tenant.state is TenantState.DELETING:
+            raise Refused(ending(tenant))
+        credential, secret = self._made(_checked(wanted))
+        rows = len(tenant.credentials) + len(pointers(tenant.with_credentials(credential).credentials)) + 1
+        if len(tenant.credentials) >= MAX_CREDENTIALS or rows > MAX_CREDENTIAL_ROWS:
+            raise Refused(f"A tenant can have {MAX_CREDENTIALS} credentials. Remove the revoked and the expired ones.")
+        if wanted.client_id and credential.pointer not in pointers(tenant.credentials):
+            raise Refused(
+                f"The tenant {tenant.id} has no client {wanted.client_id!r}. Leave the id out to make a new client."
+            )
+        made.append((credential, secret))
+        return credential
 
     def _made(self, wanted: Wanted) -> tuple[Credential, str]:
         secret = {CredentialKind.TOKEN: new_token, CredentialKind.SECRET: new_secret}.get(wanted.kind, str)()
@@ -241,13 +326,34 @@ class Administration:
             audience=wanted.audience,
             application=wanted.application,
             reusable=wanted.reusable,
+            access=wanted.access or Access.WRITE,
+            networks=canonical(wanted.networks or ()),
+            exclusive=wanted.kind is CredentialKind.FEDERATION,
         ), secret
 
     def _now(self) -> str:
         return instant_text(self._clock())
 
-    def _audit(self, event: str, method: str, tenant: str, credential: str = "") -> None:
-        AuditEvent(event, method, self._correlation_id, tenant, credential).record(logging.INFO)
+
+def _credential_of(tenant: Tenant, credential_id: str) -> Credential:
+    found = tenant.credential(credential_id)
+    if found is None:
+        raise Gone(f"The tenant {tenant.id} has no credential {credential_id!r}; `credentials list` shows them.")
+    return found
+
+
+def _successor(old: Credential, changes: Wanted, now: str) -> Wanted:
+    """The credential that replaces the old one: like it, but for the changes. Raises Refused."""
+    if old.fault(now):
+        raise Refused(f"The credential {old.fault(now)}. Create another one instead.")
+    pinned = ("entra_tenant", "subject", "audience", "application")
+    new = {name: getattr(changes, name) for name in pinned if getattr(changes, name)}
+    if old.kind in (CredentialKind.FEDERATION, CredentialKind.ENTRA) and not new:
+        raise Refused("This credential has no secret to replace. Give the new value that Entra shows.")
+    kept = {name: getattr(old, name) for name in pinned} | {"client_id": old.client_id, "reusable": old.reusable}
+    kept |= {"access": changes.access or old.access}
+    kept |= {"networks": tuple(old.networks.split()) if changes.networks is None else changes.networks}
+    return Wanted(old.kind, changes.label or old.label, changes.days, **(kept | new))
 
 
 def _checked(wanted: Wanted) -> Wanted:
@@ -255,8 +361,9 @@ def _checked(wanted: Wanted) -> Wanted:
     if wanted.days is not None and not 0 <= wanted.days <= MAX_DAYS:
         raise Refused(f"A credential expires after 1 to {MAX_DAYS} days. With 0 days it never expires.")
     label = _line(wanted.label, "The label") if wanted.label else ""
+    usual = Wanted(wanted.kind, label, wanted.days, access=wanted.access, networks=wanted.networks)
     if wanted.kind in (CredentialKind.TOKEN, CredentialKind.SECRET):
-        return Wanted(wanted.kind, label, wanted.days, wanted.client_id)
+        return replace(usual, client_id=wanted.client_id)
     tenant, audience = wanted.entra_tenant.lower(), wanted.audience
     if not UUID.fullmatch(tenant):
         raise Refused("The Entra tenant id must be a GUID, as Entra's overview page shows it.")
@@ -271,7 +378,7 @@ def _checked(wanted: Wanted) -> Wanted:
     application = wanted.application.lower() or APPLICATION
     if not UUID.fullmatch(application):
         raise Refused("The application that sends the tokens must be a GUID.")
-    return Wanted(wanted.kind, label, wanted.days, entra_tenant=tenant, audience=audience, application=application)
+    return replace(usual, entra_tenant=tenant, audience=audience, application=application)
 
 
 def _line(text: str, what: str) -> str:

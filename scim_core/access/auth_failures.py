@@ -1,11 +1,20 @@
-"""Failed authentications: each is recorded, and a source with too many of them is told to wait."""
+"""Refusals that clients can cause at will: failed authentications, and requests beyond a limit.
+
+A refusal takes its permit first. Only then is it in the audit log, where refusals of one kind are counted.
+"""
 
 from dataclasses import dataclass
 
 from scim_core.access.audit import AuditEvent
 from scim_core.access.rate_limits import FAILURES, RateLimit
 from scim_core.clock import Timer
-from scim_core.messages import HttpError
+from scim_core.counted_log import CountedLog
+from scim_core.messages import Caller, HttpError
+
+RATE_LIMITED = "rate-limited"
+"""The audit event of a request that was answered 429. The alert of the same name counts it."""
+
+BEYOND_ITS_REQUESTS = "This customer sends more requests than its limit. Wait."
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,32 +29,44 @@ class Failure:
 
 
 class FailureWatch:
-    """Records failures and counts them by source. Each process counts for itself.
+    """Records refusals, and counts failures by source. Each process counts for itself.
 
     Only failures are told to wait. A good credential always passes, for Entra serves many customers from one address.
     """
 
-    def __init__(self, timer: Timer) -> None:
-        self._limit = RateLimit(*FAILURES, timer)
+    def __init__(self, timer: Timer, requests: RateLimit, counted: CountedLog) -> None:
+        """`requests` are the permits of each tenant."""
+        self._failures = RateLimit(*FAILURES, timer)
+        self._requests = requests
+        self._counted = counted
 
-    def failed(self, failure: Failure, source: str, correlation_id: str) -> int:
-        """0, or the seconds that this source must wait. The failure is in the audit log in both cases.
+    def failed(self, failure: Failure, caller: Caller, detail: str) -> HttpError | None:
+        """The 429 for a failure beyond the limit. None if the failure may be told its reason, which is in `detail`.
 
-        A good credential of a suspended tenant does not count, for its sender does not guess.
+        A good credential of a suspended tenant takes a permit of its tenant, for its sender does not guess.
         """
+        if failure.credential_is_good:
+            wait, why = self._requests.take(failure.tenant), BEYOND_ITS_REQUESTS
+        else:
+            wait = self._failures.take(caller.source)
+            why = "Too many failed authentications from this address. Wait."
+        self._note(RATE_LIMITED if wait else "authentication failed", failure, caller)
+        return HttpError(429, f"{why} The last reason: {detail}", Retry_After=str(wait)) if wait else None
+
+    def require_permit(self, limit: RateLimit, tenant: str, credential: str, caller: Caller, detail: str) -> None:
+        """The tenant has one permit of this limit less. Raises HttpError 429 with this detail if it has none."""
+        wait = limit.take(tenant)
+        if wait:
+            self._note(RATE_LIMITED, Failure("none", "the limit of the tenant", tenant, credential), caller)
+            raise HttpError(429, detail, Retry_After=str(wait))
+
+    def _note(self, event: str, failure: Failure, caller: Caller) -> None:
         AuditEvent(
-            event="authentication failed",
+            event=event,
             method=failure.method,
-            correlation_id=correlation_id,
+            correlation_id=caller.correlation_id,
             tenant=failure.tenant,
             credential=failure.credential,
             reason=failure.reason,
-            source=source,
-        ).record()
-        return 0 if failure.credential_is_good else self._limit.take(source)
-
-
-def held_up(seconds: int, reason: str) -> HttpError:
-    """The 429 for a source with too many failures. Its text says why the last one failed."""
-    detail = f"Too many failed authentications from this address. Wait. The last reason: {reason}"
-    return HttpError(429, detail, Retry_After=str(seconds))
+            source=caller.address,
+        ).note(self._counted, caller.source)

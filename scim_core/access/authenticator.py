@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from scim_core.access.auth_failures import Failure, FailureWatch, held_up
-from scim_core.access.oauth.access_tokens import AccessTokens
+from scim_core.access.auth_failures import Failure, FailureWatch
+from scim_core.access.networks import REFUSAL, admits, elsewhere, preferred
+from scim_core.access.oauth.access_tokens import SCOPE, SCOPES, AccessTokens
 from scim_core.access.oauth.entra import EntraTokens
 from scim_core.access.oauth.verification import TokenRefused, Unverified, looks_like_jwt, read
 from scim_core.access.tenant_cache import TenantCache, Use, refusal
 from scim_core.access.token_format import Form, digest, form
 from scim_core.clock import Clock, instant_text
 from scim_core.messages import Caller, HttpError
-from scim_core.registry import Credential, CredentialKind, Tenant, entra_pointer, token_pointer
+from scim_core.registry import Access, Credential, CredentialKind, Tenant, entra_pointer, token_pointer
 
 DEFAULT_TENANT = "default"
 """The tenant of a single-tenant deployment."""
@@ -28,20 +29,27 @@ ACCESS_TOKEN = "access token"  # noqa: S105 -- the name of a method
 STATIC = "token"
 
 _UNKNOWN = "The bearer token is not known here. Check the Secret Token."
+_NO_ENTRA_TOKENS = (
+    "The bearer token was not issued here, and this service does not accept tokens that Entra sends when the field "
+    "Secret Token is blank. Ask the operator of this service for a Secret Token, or for a client id."
+)
 _MISTYPED = "The bearer token is mistyped: characters of it are missing, added or wrong. Copy the Secret Token again."
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who sends a request: the tenant, its method, and the name of its credential (never the secret).
+    """Who sends a request: the tenant, its method, the name of its credential (never the secret), what it may do.
 
-    `use` is set when this is the credential's first use of the day.
+    `use` is set when this is the credential's first use of the day from this address. `credential_id` is empty for one
+    of the settings.
     """
 
     tenant: str
     method: str
     credential: str
+    access: Access = Access.READ
     use: Use | None = None
+    credential_id: str = ""
 
 
 class Denied(HttpError):
@@ -55,12 +63,16 @@ class Denied(HttpError):
 
 @dataclass(frozen=True, slots=True)
 class Tenancy:
-    """What is needed to authenticate registered credentials. A single-tenant deployment does without."""
+    """What is needed to authenticate registered credentials. A single-tenant deployment does without.
+
+    Without `allows_entra_tokens`, credentials of the kind `entra` open nothing.
+    """
 
     tenants: TenantCache
     access_tokens: AccessTokens
     entra: EntraTokens
     clock: Clock
+    allows_entra_tokens: bool
 
 
 class Authenticator:
@@ -74,24 +86,24 @@ class Authenticator:
     async def authenticate(self, caller: Caller) -> Principal:
         """The principal of the request (RFC 6750 section 2.1).
 
-        Raises HttpError: 401 when the credential is not good, 403 when its tenant is suspended, 429 after too many
-        failures. Raises StorageBusy when the registry does not answer.
+        Raises HttpError: 401 when the credential is not good, 403 when its tenant is suspended or the credential does
+        not admit the address, 429 after too many failures. Raises StorageBusy when the registry does not answer.
         """
         try:
             return await self._authenticate(caller)
         except Denied as denied:
-            wait = self._watch.failed(denied.failure, caller.source, caller.correlation_id)
-            if wait:
-                raise held_up(wait, denied.detail) from None
+            held_up = self._watch.failed(denied.failure, caller, denied.detail)
+            if held_up:
+                raise held_up from None
             if denied.status != 403:  # noqa: PLR2004 -- no other credential would help there
-                denied.headers["WWW-Authenticate"] = _challenge(denied.error, caller.base_url)
+                denied.headers["WWW-Authenticate"] = challenge(denied.error, caller.base_url)
             raise
 
     async def _authenticate(self, caller: Caller) -> Principal:
         token = _bearer_token(caller.headers.get("authorization", ""))
         own = digest(token)
         if any([hmac.compare_digest(own, known) for known in self._sha256]):  # noqa: C419 -- all are compared
-            return await self._of_settings(own, caller)
+            return await self._of_settings(own)
         if form(token) is Form.MISTYPED:
             raise _denied(_MISTYPED, STATIC, "mistyped")
         if self._tenancy is None:
@@ -102,14 +114,14 @@ class Authenticator:
             raise _denied(_UNKNOWN, STATIC, "unknown")
         return await self._of_token(self._tenancy, own, caller)
 
-    async def _of_settings(self, sha256: str, caller: Caller) -> Principal:
+    async def _of_settings(self, sha256: str) -> Principal:
         """The default tenant. It can be registered, but need not be."""
         label = f"token {sha256[:8]}"
         if self._tenancy is not None:
-            tenant = await self._tenancy.tenants.tenant(DEFAULT_TENANT, caller.source)
+            tenant = await self._tenancy.tenants.tenant(DEFAULT_TENANT)
             if tenant is not None:
                 _check_state(tenant, STATIC, label)
-        return Principal(DEFAULT_TENANT, STATIC, label)
+        return Principal(DEFAULT_TENANT, STATIC, label, Access.WRITE)
 
     async def _of_token(self, tenancy: Tenancy, sha256: str, caller: Caller) -> Principal:
         tenant = await tenancy.tenants.holder(token_pointer(sha256), caller.source)
@@ -120,7 +132,7 @@ class Authenticator:
         ]
         if tenant is None or not found:
             raise _denied(_UNKNOWN, STATIC, "unknown")
-        return _principal(tenancy, tenant, found[0], STATIC)
+        return _principal(tenancy, tenant, found[0], STATIC, caller)
 
     async def _of_jwt(self, tenancy: Tenancy, token: str, caller: Caller) -> Principal:
         method = ACCESS_TOKEN
@@ -129,20 +141,21 @@ class Authenticator:
             if said.text("iss") == tenancy.access_tokens.issuer:
                 return await self._of_access_token(tenancy, token, said, caller)
             method = CredentialKind.ENTRA
+            if not tenancy.allows_entra_tokens:
+                raise _denied(_NO_ENTRA_TOKENS, method, "SCIM_ENTRA_TOKENS is not allow: Entra's own tokens are off")
             return await self._of_entra_token(tenancy, token, said, caller)
         except TokenRefused as refused:
             raise _refused(str(refused), method) from None
 
     async def _of_access_token(self, tenancy: Tenancy, token: str, said: Unverified, caller: Caller) -> Principal:
         grant = tenancy.access_tokens.verify(token, said)
-        tenant = await tenancy.tenants.tenant(grant.tenant_id, caller.source)
+        tenant = await tenancy.tenants.tenant(grant.tenant_id)
         credential = tenant.credential(grant.credential_id) if tenant else None
         if tenant is None or credential is None or credential.client_id != grant.client_id:
             raise _refused("was given for a credential that is not registered any more", ACCESS_TOKEN, grant.tenant_id)
         if credential.revoked:  # an expired credential gives no new token, but this one was issued in time
             _deny_fault(tenancy, tenant, credential, ACCESS_TOKEN)
-        _check_state(tenant, ACCESS_TOKEN, credential.label)
-        return Principal(tenant.id, ACCESS_TOKEN, credential.label)
+        return _admitted(tenancy, tenant, credential, ACCESS_TOKEN, caller, granted=grant.access)
 
     async def _of_entra_token(self, tenancy: Tenancy, token: str, said: Unverified, caller: Caller) -> Principal:
         tid, audience = said.text("tid"), said.text("aud")
@@ -157,23 +170,34 @@ class Authenticator:
         if tenant is None or not found:
             raise TokenRefused("was not issued here, and no customer accepts tokens of its issuer and audience")
         now = instant_text(tenancy.clock())
-        good = [item for item in found if not item.fault(now)] or found[:1]
+        good = preferred([item for item in found if not item.fault(now)], caller.address) or found[:1]
         # Credentials with the same pointer pin different applications. At most one of them fits the token.
         fitting = next((item for item in good if item.application == said.text("appid")), good[0])
         try:
             await tenancy.entra.request_token(token, said, fitting)
         except TokenRefused as refused:
             raise _refused(str(refused), CredentialKind.ENTRA, tenant.id, fitting.label) from None
-        return _principal(tenancy, tenant, fitting, CredentialKind.ENTRA)
+        return _principal(tenancy, tenant, fitting, CredentialKind.ENTRA, caller)
 
 
-def _principal(tenancy: Tenancy, tenant: Tenant, credential: Credential, method: str) -> Principal:
-    now = instant_text(tenancy.clock())
-    if credential.fault(now):
+def _principal(tenancy: Tenancy, tenant: Tenant, credential: Credential, method: str, caller: Caller) -> Principal:
+    if credential.fault(instant_text(tenancy.clock())):
         _deny_fault(tenancy, tenant, credential, method)
+    return _admitted(tenancy, tenant, credential, method, caller, granted=Access.WRITE)
+
+
+def _admitted(
+    tenancy: Tenancy, tenant: Tenant, credential: Credential, method: str, caller: Caller, *, granted: Access
+) -> Principal:
+    """The principal of a credential that is good. It may do what its token grants and the credential has now."""
+    if not admits(credential, caller.address):
+        reason = elsewhere(caller.address)
+        raise Denied(403, REFUSAL, Failure(method, reason, tenant.id, credential.label))
     _check_state(tenant, method, credential.label)
-    use = tenancy.tenants.first_use(tenant, credential, now[:10])
-    return Principal(tenant.id, method, credential.label, use)
+    day = instant_text(tenancy.clock())[:10]
+    use = tenancy.tenants.first_use(tenant, credential, day, caller.address)
+    access = granted.at_most(credential.access)
+    return Principal(tenant.id, method, credential.label, access, use, credential_id=credential.id)
 
 
 def _deny_fault(tenancy: Tenancy, tenant: Tenant, credential: Credential, method: str) -> None:
@@ -218,10 +242,24 @@ def _refused(reason: str, method: str, tenant: str = "", credential: str = "") -
     return Denied(401, f"The bearer token {reason}.", Failure(method, reason, tenant, credential), "invalid_token")
 
 
-def _challenge(error: str, base_url: str) -> str:
+def require_access(principal: Principal, needed: Access, base_url: str) -> None:
+    """Raises HttpError 403 when the principal may not do what needs this access (RFC 6750 section 3.1)."""
+    if principal.access.allows(needed):
+        return
+    by_token = principal.method == ACCESS_TOKEN
+    raise HttpError(
+        403,
+        f"This {ACCESS_TOKEN if by_token else 'credential'} may only read: it opens GET and searches. Nothing was "
+        "changed. To make changes, ask the operator of this service to give the credential the access write"
+        f"{f', then get a new access token with the scope {SCOPE}' if by_token else ''}.",
+        WWW_Authenticate=challenge("insufficient_scope", base_url, SCOPES[needed]),
+    )
+
+
+def challenge(error: str, base_url: str, scope: str = "") -> str:
     """WWW-Authenticate, which names the metadata of the protected resource (RFC 6750 section 3, RFC 9728 5.1)."""
-    parts = ['realm="scim"', f'error="{error}"' if error else "", f'resource_metadata="{_metadata_url(base_url)}"']
-    return f"Bearer {', '.join(part for part in parts if part)}"
+    named = {"realm": "scim", "error": error, "scope": scope, "resource_metadata": _metadata_url(base_url)}
+    return f"Bearer {', '.join(f'{name}="{value}"' for name, value in named.items() if value)}"
 
 
 def _metadata_url(base_url: str) -> str:

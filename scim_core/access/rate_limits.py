@@ -14,16 +14,16 @@ MAX_BUCKETS = 10_000
 """Tenants or sources remembered. One that is forgotten gets a full bucket again."""
 
 TOKEN_REQUESTS = (10.0, 60)
-"""Requests of one source to the token endpoint: how many a second, and how many at once. Entra asks once an hour for
-each customer, and sends for many customers from the same few addresses."""
+"""Access tokens of one tenant: how many a second, and how many at once. Entra asks once an hour for each customer. The
+source does not count: Entra sends for many customers from the same few addresses."""
 
 FAILURES = (0.5, 30)
 """Failed authentications of one source: how many a second, and how many at once, are told their reason. Further ones
 are told to wait. A person with a typing error needs a few."""
 
-LOOK_UPS = (10.0, 100)
-"""Look-ups in the registry that one source may cause: how many a second, and how many at once. A credential that was
-not seen within a minute costs one. A client that repeats one wrong token causes one a minute, and blocks no others."""
+LOOK_UPS = (5.0, 50)
+"""Look-ups of one source in the registry that find nothing: how many a second, and how many at once. Each one is two
+reads. Beyond that, the list of all credentials says what a look-up would say. So nobody is refused by this limit."""
 
 BURST_SECONDS = 4
 """Seconds of unused permits that a tenant can save up, for clients that send in waves."""
@@ -54,12 +54,27 @@ class RateLimit:
         self._buckets.put(key, (left - 1, now))
         return 0
 
+    def give_back(self, key: str) -> None:
+        """The permit that was taken last counts as not taken."""
+        found = self._buckets.get(key)
+        if found is not None:
+            self._buckets.put(key, (min(self._burst, found[0] + 1), found[1]))
+
 
 def source_of(headers: Mapping[str, str], proxies: int) -> str:
+    """The source that a request counts for. An IPv6 address counts as its network of 64 bits.
+
+    For one client can have a whole network.
+    """
+    address = address_of(headers, proxies)
+    return str(ipaddress.ip_network((address, _IPV6_SOURCE), strict=False)) if ":" in address else address
+
+
+def address_of(headers: Mapping[str, str], proxies: int) -> str:
     """Where a request comes from: the address that the outermost of `proxies` trusted proxies saw.
 
     Each proxy appends one address to X-Forwarded-For. What the client itself writes there stands further left, and is
-    ignored. An IPv6 address counts as its network of 64 bits, for one client can have a whole network.
+    ignored. `::ffff:a.b.c.d` is a.b.c.d.
     """
     hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",") if hop.strip()]
     return _address(hops[-proxies]) if 0 < proxies <= len(hops) else UNKNOWN_SOURCE
@@ -73,6 +88,6 @@ def _address(hop: str) -> str:
         address = ipaddress.ip_address(text)
     except ValueError:
         return UNKNOWN_SOURCE
-    if address.version == 6:  # noqa: PLR2004
-        return str(ipaddress.ip_network((address, _IPV6_SOURCE), strict=False))
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(address.ipv4_mapped or ipaddress.IPv6Address(int(address)))  # without the name of an interface
     return str(address)

@@ -1,18 +1,24 @@
 """`python -m scim_core.admin`: reads arguments and environment, runs one command, says what went wrong."""
 
 import asyncio
+import base64
 import getpass
 import json
 import logging
 import os
+import secrets
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from scim_core.access.administration import Administration
+from scim_core.access.audit_trail import AuditTrail
 from scim_core.access.oauth.signing_keys import new_signing_key
-from scim_core.admin import check, export, import_, reindex
+from scim_core.admin import audit, check, export, import_, registry, reindex
+from scim_core.admin.actor import operator
 from scim_core.admin.arguments import parser
 from scim_core.admin.commands import Commands
 from scim_core.admin.probe import Probe
@@ -21,15 +27,22 @@ from scim_core.clock import instant_text, utc_now
 from scim_core.ids import uuid7
 from scim_core.protocol.schemas import DefinitionError
 from scim_core.registry import RegistryError
-from scim_core.settings import SettingsError, StorageSettings, base_url
+from scim_core.settings import MIN_BACKUP_KEY_BYTES, SettingsError, StorageSettings, backup_key, base_url
 from scim_core.storage.maintenance.archive import ArchiveError
+from scim_core.storage.maintenance.signing import BackupKey
 from scim_core.storage.port import StorageError
 from scim_core.storage.tables import table_registry
 
-ON_ROWS = {"check": check.run, "export": export.run, "import": import_.run, "reindex": reindex.run}
-"""The commands that work on the rows of a tenant's directory."""
+ON_ROWS = {
+    "check": check.run,
+    "export": export.run,
+    "import": import_.run,
+    "registry": registry.run,
+    "reindex": reindex.run,
+}
+"""The commands that work on the rows of a tenant's directory, or of the registry."""
 
-CONTINUED = frozenset({"export", "import", "reindex"})
+CONTINUED = frozenset({"export", "import", "registry", "reindex"})
 """The commands that continue where they were interrupted."""
 
 
@@ -66,17 +79,33 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
         case "signing-key":
             print(new_signing_key())
             return 0
+        case "backup-key":
+            print(base64.urlsafe_b64encode(secrets.token_bytes(MIN_BACKUP_KEY_BYTES)).decode())
+            return 0
         case "smoke-test":
             return await _smoke_test(given, environment)
     chosen = _chosen(given, environment)
     settings = StorageSettings.from_environment(chosen)
-    if given.command in ON_ROWS:
-        given.schemas = chosen.get("SCIM_SCHEMA_DIRECTORY", "")
-        return await ON_ROWS[given.command](given, settings)
-    registry = table_registry(settings)
+    if given.command == "audit":
+        return await audit.run(given, settings)
+    tenants = table_registry(settings)
     now = utc_now()
-    administration = Administration(registry, clock=utc_now, pause=asyncio.sleep, correlation_id=uuid7(now))
-    commands = Commands(
+    trail = AuditTrail(tenants, partial(operator, settings), clock=utc_now, correlation_id=uuid7(now))
+    try:
+        if given.command in ON_ROWS:
+            secret = backup_key(chosen)
+            given.backup_key = BackupKey(secret) if secret else None
+            given.schemas = chosen.get("SCIM_SCHEMA_DIRECTORY", "")
+            given.trail = trail
+            return await ON_ROWS[given.command](given, settings)
+        await _commands(given, Administration(tenants, trail, clock=utc_now, pause=asyncio.sleep), chosen, now).run()
+    finally:
+        await tenants.close()
+    return 0
+
+
+def _commands(given: Namespace, administration: Administration, chosen: Mapping[str, str], now: datetime) -> Commands:
+    return Commands(
         administration,
         given,
         base_url=base_url(chosen.get("SCIM_PUBLIC_BASE_URL", ""), required=False),
@@ -84,11 +113,6 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
         tell=print,
         progress=lambda text: print(text, file=sys.stderr),
     )
-    try:
-        await commands.run()
-    finally:
-        await registry.close()
-    return 0
 
 
 def _chosen(given: Namespace, environment: Mapping[str, str]) -> dict[str, str]:

@@ -4,8 +4,10 @@ import argparse
 from pathlib import Path
 
 from scim_core.access.administration import DEFAULT_DAYS, MAX_DAYS
+from scim_core.access.networks import ANYWHERE, MAX_NETWORKS
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
-from scim_core.registry import CredentialKind
+from scim_core.registry import Access, CredentialKind
+from scim_core.storage.maintenance.revocations import Revoked
 
 DEFAULT_KEEP_DAYS = 7
 """How long a rotated credential stays good, unless the operator says otherwise: time to paste the new one."""
@@ -34,10 +36,23 @@ def parser() -> argparse.ArgumentParser:
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _tenants(commands.add_parser("tenants", help="the customers"))
     _credentials(commands.add_parser("credentials", help="the credentials of one customer"))
+    _audit(commands.add_parser("audit", help="read the audit trail: who changed what in the registry"))
     _rows(commands)
     commands.add_parser("signing-key", help="make a key for SCIM_SIGNING_KEY")
+    commands.add_parser("backup-key", help="make a key for SCIM_BACKUP_KEY")
     _smoke_test(commands.add_parser("smoke-test", help="try a Tenant URL with a credential, as Entra would"))
     return main
+
+
+def _audit(audit: argparse.ArgumentParser) -> None:
+    audit.description = "Prints one record a line, oldest first. With --json, one object a line."
+    audit.add_argument("--tenant", default="", metavar="ID", help="only records about this tenant")
+    audit.add_argument(
+        "--since", default="", metavar="TIME", help="only records from this day or instant on, in UTC: 2026-11-26"
+    )
+    audit.add_argument(
+        "--verify", action="store_true", help="check that no record was changed, removed or put in; 1 if one was"
+    )
 
 
 def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -49,9 +64,32 @@ def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     export.add_argument("--tenant", default="default", help="the tenant to export (default: %(default)s)")
     reindex = commands.add_parser("reindex", help="complete the indexes that your files declare")
     reindex.add_argument("--tenant", default="default", help="the tenant (default: %(default)s)")
+    registry = commands.add_parser("registry", help="move the registry of tenants to SCIM_REGISTRY_TABLE_NAME")
+    actions = registry.add_subparsers(dest="action", required=True, metavar="ACTION")
+    move = actions.add_parser("move", help="copy it there, and compare; run it again if it was interrupted")
+    move.add_argument("--cancel", action="store_true", help="give up a move that has not ended")
+    old = actions.add_parser("remove-old", help="remove it from SCIM_TABLE_NAME after the move")
+    old.add_argument("--confirm", metavar="TABLE", default="", help="repeat the name of the old table")
     restore = commands.add_parser("import", help="restore a tenant's directory from such a file")
     restore.add_argument("file", type=Path, help="the file that an export wrote")
     restore.add_argument("--tenant", help="the empty tenant to restore into (default: the exported one)")
+    restore.add_argument(
+        "--revoked",
+        choices=[str(choice) for choice in Revoked],
+        default=str(Revoked.STAY),
+        help="of :registry: what becomes of credentials that were revoked since the export (default: %(default)s)",
+    )
+    restore.add_argument(
+        "--registry-of",
+        metavar="TABLE",
+        default="",
+        help="of :registry: a table whose registry knows what was revoked since (default: the one restored into)",
+    )
+    restore.add_argument(
+        "--unsigned",
+        action="store_true",
+        help="take a file that is not signed, or with an unknown key: nothing proves that nobody has changed it",
+    )
 
 
 def _tenants(tenants: argparse.ArgumentParser) -> None:
@@ -62,6 +100,11 @@ def _tenants(tenants: argparse.ArgumentParser) -> None:
     create.add_argument("name", help="its display name, such as 'Contoso Ltd'")
     create.add_argument("--id", default="", dest="tenant", help="its id (default: made from the name)")
     create.add_argument("--kind", choices=[*KINDS, "none"], default=str(CredentialKind.TOKEN), help=_KINDS_HELP)
+    create.add_argument(
+        "--reopen",
+        action="store_true",
+        help="create the tenant default again after its deletion: the token of SCIM_TOKEN_SHA256 opens it then",
+    )
     _description(create)
     actions.add_parser("list", help="list all tenants")
     for name, text in (
@@ -97,6 +140,9 @@ def _credentials(credentials: argparse.ArgumentParser) -> None:
         help=f"how long both are good (default: {DEFAULT_KEEP_DAYS})",
     )
     _description(rotate)
+    change = actions.add_parser("change", help="give it another access or other networks, within a minute")
+    _existing(change)
+    _limits(change)
     _existing(actions.add_parser("revoke", help="end it and its access tokens within a minute"))
     _existing(actions.add_parser("remove", help="revoke and forget it"))
 
@@ -106,12 +152,29 @@ def _existing(action: argparse.ArgumentParser) -> None:
     action.add_argument("credential", help="the credential's id")
 
 
+def _limits(action: argparse.ArgumentParser) -> None:
+    action.add_argument(
+        "--access",
+        choices=[str(access) for access in Access],
+        help="what it may do: read is GET and searches (a new one has write, otherwise it stays as it is)",
+    )
+    action.add_argument(
+        "--network",
+        action="append",
+        dest="networks",
+        metavar="CIDR",
+        help=f"a network that it may be used from, such as 192.0.2.0/24; give it up to {MAX_NETWORKS} times, or "
+        f"{ANYWHERE!r} alone (a new one may be used from anywhere, otherwise it stays as it is)",
+    )
+
+
 def _description(action: argparse.ArgumentParser) -> None:
     usual = ", ".join(f"{kind} {days or 'never'}" for kind, days in DEFAULT_DAYS.items())
     action.add_argument("--label", default="", help="your name for it, which logs show")
     action.add_argument(
         "--days", type=int, help=f"days until it expires, at most {MAX_DAYS}, 0 for never (default: {usual})"
     )
+    _limits(action)
     entra = action.add_argument_group("values from Entra, for the kinds federation and entra")
     entra.add_argument("--entra-tenant", default="", metavar="GUID", help="the customer's Entra tenant id")
     entra.add_argument("--subject", default="", help="federation: the Subject on Entra's Connectivity page")

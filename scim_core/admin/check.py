@@ -28,7 +28,10 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     try:
         with tqdm(desc=f"rows of {tenant}", unit=" rows", disable=None) as bar:
             checked = await check(rows, tenant, bar.update, declared)
-        left = await _mended(rows, tenant, checked.findings, declared) if mend else checked.findings
+        left = checked.findings
+        if mend and left:
+            async with given.trail.recorded("repair", "check --repair", tenant):
+                left = await _mended(rows, tenant, left, declared)
     finally:
         await rows.close()
     for finding in left:
@@ -44,7 +47,7 @@ async def _mended(rows: Rows, tenant: str, found: Sequence[Finding], declared: D
     for finding in tqdm(found, desc="repairs", disable=None):
         if await repair(rows, tenant, finding, declared):
             print(f"mended: {finding}")
-    return (await check(rows, tenant, declared=declared)).findings if found else []
+    return (await check(rows, tenant, declared=declared)).findings
 
 
 def _summary(found: int, left: Sequence[Finding], *, mend: bool) -> str:

@@ -8,14 +8,18 @@ from typing import Any
 
 from scim_core.access.administration import Administration, Issued, Refused, Wanted
 from scim_core.admin import connectivity
-from scim_core.admin.presentation import credential_json, credentials_table, tenant_json, tenants_table
-from scim_core.registry import CredentialKind, Tenant, TenantState
+from scim_core.admin.presentation import credential_json, credentials_table, shown_state, tenant_json, tenants_table
+from scim_core.registry import Access, CredentialKind, Tenant, TenantState
 
 _STATES = {
     TenantState.ACTIVE: "Its requests are answered.",
     TenantState.SUSPENDED: "Its requests are answered with 403, everywhere within a minute.",
     TenantState.DELETING: "It is being deleted. `tenants delete` finishes that.",
 }
+
+_DELETED = (
+    "Its row stays, so that the token of SCIM_TOKEN_SHA256 opens nothing. `tenants create --reopen` lets it in again."
+)
 
 
 class Commands:
@@ -49,7 +53,9 @@ class Commands:
         wanted = None if self._arguments.kind == "none" else self._wanted(CredentialKind(self._arguments.kind))
         if wanted is not None:
             self._require_base_url()
-        tenant = await self._administration.create_tenant(self._arguments.name, self._arguments.tenant)
+        tenant = await self._administration.create_tenant(
+            self._arguments.name, self._arguments.tenant, reopen=self._arguments.reopen
+        )
         if wanted is None:
             self._print(tenant_json(tenant, self._now), f"Tenant {tenant.id} is created. It has no credential yet.")
             return
@@ -110,9 +116,18 @@ class Commands:
         old = await self._administration.credential(self._arguments.tenant, self._arguments.credential)
         keep = timedelta(days=self._arguments.keep_days)
         issued = await self._administration.rotate(self._arguments.tenant, old.id, keep, self._wanted(old.kind))
-        old = await self._administration.credential(self._arguments.tenant, old.id)
+        old = issued.tenant.credential(old.id) or old
         said = f"Credential {issued.credential.id} replaces {old.id}, which is good until {old.expires[:16]}Z."
         self._print_issued(issued, said)
+
+    async def credentials_change(self) -> None:
+        """Another access, or other networks."""
+        given = self._arguments
+        changed = await self._administration.change_credential(
+            given.tenant, given.credential, access=self._access, networks=given.networks
+        )
+        said = f"Credential {changed.id} is changed. Every instance knows of it within a minute."
+        self._print(credential_json(changed, self._now), f"{said}\n\n{credentials_table([changed], self._now)}")
 
     async def credentials_revoke(self) -> None:
         """The credential is good no longer."""
@@ -138,7 +153,13 @@ class Commands:
             audience=given.audience,
             application=given.application,
             reusable=given.reusable,
+            access=self._access,
+            networks=None if given.networks is None else tuple(given.networks),
         )
+
+    @property
+    def _access(self) -> Access | None:
+        return Access(self._arguments.access) if self._arguments.access else None
 
     def _require_base_url(self) -> None:
         """Raises Refused without a URL, before a secret is made: it is shown only once, with this URL."""
@@ -149,7 +170,9 @@ class Commands:
 
     async def _print_tenant(self, tenant: Tenant) -> None:
         credentials = credentials_table(tenant.credentials, self._now)
-        text = f"{tenant.id}: {tenant.display_name}, {tenant.state} since {tenant.since[:10]}. {_STATES[tenant.state]}"
+        said = _DELETED if tenant.deleted else _STATES[tenant.state]
+        since = (tenant.deleted or tenant.since)[:10]
+        text = f"{tenant.id}: {tenant.display_name}, {shown_state(tenant)} since {since}. {said}"
         self._print(tenant_json(tenant, self._now), f"{text}\n\n{credentials}")
 
     def _print_issued(self, issued: Issued, said: str) -> None:

@@ -1,10 +1,10 @@
 """What to paste into which field of Entra's Connectivity page, for each kind of credential (docs/connect-entra.md)."""
 
 from scim_core.access.administration import Issued
-from scim_core.access.oauth.access_tokens import SCOPE
+from scim_core.access.oauth.access_tokens import SCOPES
 from scim_core.access.oauth.metadata import TOKEN_PATH
 from scim_core.messages import BASE_PATH
-from scim_core.registry import CredentialKind
+from scim_core.registry import Access, CredentialKind
 
 METHODS = {
     CredentialKind.TOKEN: "Bearer authentication",
@@ -29,7 +29,7 @@ def fields(issued: Issued, base_url: str) -> dict[str, str]:
                 "Client ID": client_id,
                 "Client secret": issued.secret,
                 "How credentials are sent": "Header (Body and Both work as well)",
-                "OAuth 2.0 scopes": SCOPE,
+                "OAuth 2.0 scopes": SCOPES[issued.credential.access],
             }
         case CredentialKind.FEDERATION:
             return {"Client ID": client_id, "Token URL": token_endpoint, "SCIM URL": tenant_url["Tenant URL"]}
@@ -51,6 +51,11 @@ def _notes(issued: Issued) -> list[str]:
         notes.append("This secret is shown only now. Hand it over in confidence.")
     if issued.credential.expires:
         notes.append(f"It expires on {issued.credential.expires[:10]}.")
+    if issued.credential.access is Access.READ:
+        notes.append("It may only read: Entra's Test Connection succeeds, and provisioning does not.")
+    if issued.credential.networks:
+        notes.append(f"It can be used from {issued.credential.networks.replace(' ', ', ')} only.")
     if issued.credential.kind is CredentialKind.ENTRA:
         notes.append("For testing only: such a token names the Entra tenant that sent it, but not the application.")
+        notes.append("It opens the service only where SCIM_ENTRA_TOKENS is set to allow.")
     return notes

@@ -1,53 +1,105 @@
 """`admin import`: restores a tenant's directory from a file that `admin export` wrote."""
 
 import hashlib
+import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
+from scim_core.access.audit_trail import Deed
 from scim_core.admin.declared import declared_indexes
+from scim_core.audit_records import AuditEntry
 from scim_core.settings import StorageSettings
-from scim_core.storage.maintenance.archive import Header, Line, read
+from scim_core.storage.maintenance.archive import ArchiveError, Header, Line, read
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.maintenance.importing import restore
 from scim_core.storage.maintenance.indexing import Declared
-from scim_core.storage.tables import table_rows
+from scim_core.storage.maintenance.revocations import FileRegistry, Revocations, Revoked, revocations
+from scim_core.storage.maintenance.signing import BackupKey, lines_of, verify
+from scim_core.storage.tables import directory_rows, table_rows
+from scim_core.storage.tables.keys import REGISTRY
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
-    """The exit code. The whole file is read and checked before the first row is written.
+    """The exit code. The whole file is verified, read and checked before the first row is written.
 
     Raises ArchiveError, DefinitionError, StorageError, OSError.
     """
-    plan = _plan(given.file, declared_indexes(given.schemas))
+    verified = _verified(given.file, given.backup_key, unsigned=given.unsigned)
+    plan = _plan(given.file, verified, declared_indexes(given.schemas))
     tenant = given.tenant or plan.tenant
-    count = await _restored(settings, tenant, given.file, plan)
+    if (tenant == REGISTRY) != (plan.tenant == REGISTRY):
+        raise ArchiveError("The registry is restored as :registry, and nothing else is. Leave out --tenant.")
+    digest = _digest(given.file)
+    if tenant == REGISTRY:  # its own record is in the transaction that ends the import
+        plan.revocations = await _revocations(given, settings, verified)
+        digest = f"{digest} {given.revoked} {given.registry_of}"  # with other options it is another import
+        async with given.trail.concluding(Deed("registry restored", "import", tenant)) as entry:
+            count = await _restored(settings, tenant, partial(_read, given.file, verified), digest, plan, entry)
+    else:
+        async with given.trail.recorded("import", "import", tenant):
+            count = await _restored(settings, tenant, partial(_read, given.file, verified), digest, plan)
     print(f"{count} rows of {given.file} are now the tenant {tenant}. They were read again and compared.")
     _tell(plan)
     return 0
 
 
-def _plan(file: Path, declared: Declared) -> ImportPlan:
+def _verified(file: Path, key: BackupKey | None, *, unsigned: bool) -> str:
+    """The digest of the file's content. Raises ArchiveError for a file that nothing proves, unless it may be unsigned.
+
+    Then a warning says so.
+    """
+    with file.open("rb") as content:
+        verified = verify(lines_of(content), key, unsigned=unsigned)
+    if verified.doubt:
+        warning = f"WARNING {verified.doubt} Whoever could write to it decides what is restored."
+        print(warning, file=sys.stderr)
+    whose = f"the tenant {verified.header.tenant}, begun {verified.header.started[:16]}Z"
+    print(f"{file} is an export of {whose}, {'with a good signature' if verified.digest else 'unproven'}.")
+    return verified.digest
+
+
+def _plan(file: Path, verified: str, declared: Declared) -> ImportPlan:
     with tqdm(desc="reading", unit=" rows", disable=None) as bar:
-        return ImportPlan.of(_noted(_read(file), bar), declared)
+        return ImportPlan.of(_noted(_read(file, verified), bar), declared)
 
 
-async def _restored(settings: StorageSettings, tenant: str, file: Path, plan: ImportPlan) -> int:
-    digest = _digest(file)
+async def _revocations(given: Namespace, settings: StorageSettings, verified: str) -> Revocations:
+    """What becomes of the credentials in the file. Raises NotKnown, StorageError."""
+    file = FileRegistry.of(_read(given.file, verified))
+    target = table_rows(settings)
+    other = directory_rows(replace(settings, table_name=given.registry_of)) if given.registry_of else None
+    try:
+        return await revocations(file, target, other, Revoked(given.revoked))
+    finally:
+        await target.close()
+        if other is not None:
+            await other.close()
+
+
+async def _restored(
+    settings: StorageSettings,
+    tenant: str,
+    lines: Callable[[], Iterator[Header | Line]],
+    digest: str,
+    plan: ImportPlan,
+    *entries: AuditEntry,
+) -> int:
     rows = table_rows(settings)
     try:
         with tqdm(desc=f"rows of {tenant}", total=plan.lines, unit=" rows", disable=None) as bar:
-            return await restore(rows, tenant, plan, digest, partial(_read, file), progress=bar.update)
+            return await restore(rows, tenant, plan, digest, lines, progress=bar.update, entries=entries)
     finally:
         await rows.close()
 
 
-def _read(file: Path) -> Iterator[Header | Line]:
-    with file.open("rb") as lines:
-        yield from read(lines)
+def _read(file: Path, verified: str) -> Iterator[Header | Line]:
+    with file.open("rb") as content:
+        yield from read(lines_of(content), verified)
 
 
 def _noted(content: Iterator[Header | Line], bar: "tqdm[None]") -> Iterator[Header | Line]:
@@ -62,6 +114,8 @@ def _digest(file: Path) -> str:
 
 
 def _tell(plan: ImportPlan) -> None:
+    for said in plan.revocations.told:
+        print(said)
     if plan.replaced:
         print(f"{plan.replaced} rows had changed while the export ran: their last state was taken.")
     if plan.dangling:

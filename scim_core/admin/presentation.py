@@ -19,13 +19,18 @@ def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def shown_state(tenant: Tenant) -> str:
+    """The state of the tenant, which can be `deleted` for the tenant of the settings."""
+    return "deleted" if tenant.deleted else str(tenant.state)
+
+
 def tenants_table(tenants: Sequence[Tenant], now: str) -> str:
     """One line for each tenant."""
     rows = [
         (
             tenant.id,
             tenant.display_name,
-            str(tenant.state),
+            shown_state(tenant),
             tenant.created[:10],
             str(sum(not item.fault(now) for item in tenant.credentials)),
             max((item.last_used for item in tenant.credentials), default="") or _NEVER,
@@ -41,15 +46,17 @@ def credentials_table(credentials: Sequence[Credential], now: str) -> str:
         (
             item.id,
             str(item.kind),
+            str(item.access),
             item.label,
             item.fault(now) or "good",
             item.expires[:10] or _NEVER,
             item.last_used or _NEVER,
+            item.last_source,
             _details(item),
         )
         for item in credentials
     ]
-    return table(("ID", "KIND", "LABEL", "STATE", "EXPIRES", "LAST USED", "DETAILS"), rows)
+    return table(("ID", "KIND", "ACCESS", "LABEL", "STATE", "EXPIRES", "LAST USED", "LAST SOURCE", "DETAILS"), rows)
 
 
 def tenant_json(tenant: Tenant, now: str) -> dict[str, Any]:
@@ -57,7 +64,7 @@ def tenant_json(tenant: Tenant, now: str) -> dict[str, Any]:
     return {
         "id": tenant.id,
         "displayName": tenant.display_name,
-        "state": str(tenant.state),
+        "state": shown_state(tenant),
         "since": tenant.since,
         "created": tenant.created,
         "credentials": [credential_json(item, now) for item in tenant.credentials],
@@ -69,17 +76,20 @@ def credential_json(credential: Credential, now: str) -> dict[str, Any]:
     found: dict[str, Any] = {
         "id": credential.id,
         "kind": str(credential.kind),
+        "access": str(credential.access),
         "label": credential.label,
         "good": not credential.fault(now),
         "created": credential.created,
         "expires": credential.expires,
         "revoked": credential.revoked,
         "lastUsed": credential.last_used,
+        "lastSource": credential.last_source,
         "clientId": credential.client_id,
         "entraTenant": credential.entra_tenant,
         "subject": credential.subject,
         "audience": credential.audience,
         "application": credential.application,
+        "networks": credential.networks.split() or "",
     }
     return {name: value for name, value in found.items() if value != ""}
 
@@ -91,5 +101,6 @@ def _details(credential: Credential) -> str:
         "subject": credential.subject,
         "audience": credential.audience,
         "application": credential.application,
+        "networks": credential.networks.replace(" ", ","),
     }
     return " ".join(f"{name}={value}" for name, value in pinned.items() if value)

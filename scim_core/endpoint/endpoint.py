@@ -3,19 +3,24 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
 from scim_core.access.audit import correlation_id
-from scim_core.access.authenticator import Authenticator, Principal
+from scim_core.access.auth_failures import BEYOND_ITS_REQUESTS, FailureWatch
+from scim_core.access.authenticator import Authenticator, Principal, require_access
 from scim_core.access.oauth.answers import translated
-from scim_core.access.rate_limits import RateLimit, source_of
+from scim_core.access.rate_limits import RateLimit, address_of, source_of
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, instant_text
+from scim_core.counted_log import CountedLog
 from scim_core.endpoint.error_responses import response_for
 from scim_core.endpoint.handlers import Call, Handlers
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
 from scim_core.endpoint.routes import Target, match
+from scim_core.ids import is_id
 from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, ScimRequest, ScimResponse
 from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
@@ -26,7 +31,21 @@ from scim_core.work import UNITS_PER_REQUEST, Shares, Work
 MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
 """The media types of a body (RFC 7644 section 3.1). Parameters such as charset are ignored."""
 
+SAME_FOR_EVERYBODY = frozenset(
+    {
+        *("service_provider_config", "resource_types", "resource_type", "schemas", "schema"),
+        *("authorization_server", "protected_resource"),
+    }
+)
+"""The handlers whose answers hold no data of a customer: discovery. Caches may keep these, and no others."""
+
 _OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
+
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+"""The methods that the function app takes. The log names no other."""
+
+CHANGES = frozenset({"create", "replace", "patch", "delete"})
+"""The handlers that change a resource. Their lines in the log say what became of it."""
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +56,9 @@ class Gate:
 
     authenticator: Authenticator
     oauth: OAuthEndpoint
+    watch: FailureWatch
     requests: RateLimit
+    counted: CountedLog
     tenants: TenantCache | None
     trusted_proxies: int
     shares: Shares
@@ -69,6 +90,8 @@ class Endpoint:
         At the token endpoint it becomes an error of RFC 6749 section 5.2.
         """
         principal: Principal | None = None
+        target: Target | None = None
+        caller: Caller | None = None
         handler = "unknown"
         try:
             target = match(self._catalogue, request.method.upper(), request.path)
@@ -77,35 +100,47 @@ class Endpoint:
             async with asyncio.timeout(REQUEST_SECONDS):
                 if handler in _OUTSIDE_SCIM:
                     response, principal = await self._outside_scim(handler, request, caller)
+                elif target.needs is None:
+                    response = await self._run(request, target, None)
                 else:
-                    if not target.anonymous:
-                        principal = await self._gate.authenticator.authenticate(caller)
-                        self._require_rate(principal)
-                    with self._gate.shares.work(principal.tenant if principal else f":{handler}") as work:
-                        await work.spend(UNITS_PER_REQUEST, "a request")
-                        response = await self._run(request, target, principal, work)
+                    principal = await self._gate.authenticator.authenticate(caller)
+                    async with self._noted(principal):
+                        self._require_rate(principal, caller)
+                        require_access(principal, target.needs, caller.base_url)
+                        response = await self._run(request, target, principal)
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
-            response = response_for(error, self._new_id)
+            response = response_for(error, self._new_id, self._gate.counted)
             if handler == "token":
                 response = translated(response)
-        self._log(request, principal, handler, response)
+        if response.status != 200 or handler not in SAME_FOR_EVERYBODY:  # noqa: PLR2004
+            response = replace(response, headers={**response.headers, "Cache-Control": "no-store"})
+        self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
+        self._gate.counted.catch_up()
         return response
 
-    def _require_rate(self, principal: Principal) -> None:
+    def _require_rate(self, principal: Principal, caller: Caller) -> None:
         """Raises HttpError when the tenant is beyond its limit."""
-        wait = self._gate.requests.take(principal.tenant)
-        if wait:
-            raise HttpError(429, "This customer sends more requests than its limit. Wait.", Retry_After=str(wait))
+        self._gate.watch.require_permit(
+            self._gate.requests, principal.tenant, principal.credential, caller, BEYOND_ITS_REQUESTS
+        )
 
-    async def _run(self, request: ScimRequest, target: Target, principal: Principal | None, work: Work) -> ScimResponse:
-        """The handler's answer. A credential's first use of the day is recorded while the handler runs."""
+    async def _run(self, request: ScimRequest, target: Target, principal: Principal | None) -> ScimResponse:
+        """The handler's answer. What it computes counts against the tenant, or against the route for everybody."""
         _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
-        tenants = self._gate.tenants
-        if principal is None or principal.use is None or tenants is None:
+        with self._gate.shares.work(principal.tenant if principal else f":{target.handler}") as work:
+            await work.spend(UNITS_PER_REQUEST, "a request")
             return await self._handlers.run(self._call(request, target, principal, work))
+
+    @asynccontextmanager
+    async def _noted(self, principal: Principal) -> AsyncIterator[None]:
+        """While the block runs, the use of the credential is recorded: also of one that the block refuses."""
+        tenants = self._gate.tenants
+        if principal.use is None or tenants is None:
+            yield
+            return
         noting = asyncio.create_task(tenants.note(principal.use, instant_text(self._clock())[:10]))
         try:
-            return await self._handlers.run(self._call(request, target, principal, work))
+            yield
         finally:
             await noting
 
@@ -124,6 +159,7 @@ class Endpoint:
     def _caller(self, request: ScimRequest) -> Caller:
         return Caller(
             source=source_of(request.headers, self._gate.trusted_proxies),
+            address=address_of(request.headers, self._gate.trusted_proxies),
             correlation_id=correlation_id(request.headers, self._new_id()),
             base_url=self._public_base_url or request.base_url,
             headers=request.headers,
@@ -154,19 +190,51 @@ class Endpoint:
             work=work,
         )
 
-    def _log(self, request: ScimRequest, principal: Principal | None, handler: str, response: ScimResponse) -> None:
-        """One line for each request. Paths and queries are left out: they hold identities, and perhaps a key."""
+    def _log(
+        self,
+        request: ScimRequest,
+        principal: Principal | None,
+        handler: str,
+        response: ScimResponse,
+        more: Mapping[str, Any],
+    ) -> None:
+        """One line for each request, without a client's own texts: paths, queries and details hold identities."""
+        method = request.method.upper() if request.method.upper() in _METHODS else "other"
         fields = {
-            "method": request.method,
+            "method": method,
             "operation": handler,
             "status": response.status,
             "tenant": principal.tenant if principal else None,
             "credential": principal.credential if principal else None,
+            "source": address_of(request.headers, self._gate.trusted_proxies),
+            **more,
         }
         if response.status >= 400:  # noqa: PLR2004
             body = json.loads(response.body)
-            fields["detail"] = body.get("detail") or body.get("error_description")
-        log.info("%s %s -> %s", request.method, handler, response.status, extra=fields)
+            fields["error"] = body.get("scimType") or body.get("error")
+        log.info("%s %s -> %s", method, handler, response.status, extra=fields)
+
+
+def _of_change(
+    target: Target | None, caller: Caller | None, principal: Principal | None, response: ScimResponse
+) -> dict[str, Any]:
+    """Who was to change which resource, and what became of it. Nothing for other requests.
+
+    A text of the client is no id of ours, so it does not get into the log.
+    """
+    if target is None or caller is None or target.handler not in CHANGES:
+        return {}
+    effect = response.effect
+    named = target.id if is_id(target.id) else None
+    return {
+        "resource": effect.resource_id if effect else named,
+        "result": str(effect.result) if effect else None,
+        "changed": list(effect.changed) if effect else None,
+        "version_before": (effect.version_before or None) if effect else None,
+        "version_after": (effect.version_after or None) if effect else None,
+        "credential_id": (principal.credential_id or None) if principal else None,
+        "correlation_id": caller.correlation_id,
+    }
 
 
 def _names_members(target: Target) -> bool:

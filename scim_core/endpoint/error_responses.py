@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pydantic import ValidationError
 from scim2_models import SCIMException
 
+from scim_core.counted_log import CountedLog
 from scim_core.messages import HttpError, ScimResponse
 from scim_core.protocol.limits import RequestTooLarge
 from scim_core.protocol.mistakes import mistake, status_and_type
@@ -43,7 +44,18 @@ def error_response(
     return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **(headers or {})}, content)
 
 
-def response_for(error: Exception, new_id: Callable[[], str]) -> ScimResponse:  # noqa: PLR0911 -- a table of cases
+class Unexpected(Exception):
+    """An error that no rule expects, as the log has it: its kind and its place. Its own text may quote a client."""
+
+    def __init__(self, error: BaseException) -> None:
+        name = type(error).__name__
+        super().__init__(f"{name}, caused by {type(error.__cause__).__name__}" if error.__cause__ else name)
+        self.__traceback__ = error.__traceback__
+
+
+def response_for(  # noqa: PLR0911 -- a table of cases
+    error: Exception, new_id: Callable[[], str], counted: CountedLog
+) -> ScimResponse:
     """The answer to a request that failed with this error. An unexpected error is logged under a new correlation id."""
     match error:
         case HttpError():
@@ -57,12 +69,12 @@ def response_for(error: Exception, new_id: Callable[[], str]) -> ScimResponse:  
         case port.UniquenessConflict() | port.NotFound() | port.TooLarge():
             return _refused_by_storage(error)
         case port.StorageBusy() | port.VersionConflict() | TimeoutError():
-            return _busy(error)
+            return _busy(error, counted)
     return _unexpected(error, new_id())
 
 
 def _unexpected(error: Exception, correlation_id: str) -> ScimResponse:
-    log.error("request failed", exc_info=error, extra={"correlation_id": correlation_id})
+    log.error("request failed", exc_info=Unexpected(error), extra={"correlation_id": correlation_id})
     return error_response(
         500, f"The service failed on this request. Its operator finds the cause under correlation id {correlation_id}."
     )
@@ -78,9 +90,13 @@ def _refused_by_storage(error: port.UniquenessConflict | port.NotFound | port.To
     return error_response(413, str(error))
 
 
-def _busy(error: Exception) -> ScimResponse:
+def _busy(error: Exception, counted: CountedLog) -> ScimResponse:
     """The answer when time or attempts ran out. The client must try again later, and the log has the reason."""
-    log.warning("the storage is busy", exc_info=error)
+
+    def write(count: int, _: str) -> None:
+        log.warning("the storage is busy", exc_info=error, extra={"count": count})
+
+    counted.note(("the storage is busy", str(error) or type(error).__name__), "", write)
     wait = error.retry_after if isinstance(error, port.StorageBusy) else port.RETRY_AFTER_SECONDS
     detail = "The directory is busy. A change may have been made, or not. Send the request again."
     return error_response(503, detail, headers={"Retry-After": str(wait)})

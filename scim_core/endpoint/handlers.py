@@ -3,8 +3,8 @@
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 from scim2_models import (
@@ -14,11 +14,13 @@ from scim2_models import (
     TooManyException,
 )
 
+from scim_core.counted_log import CountedLog
 from scim_core.endpoint.error_responses import MEDIA_TYPE
 from scim_core.endpoint.rendering import encoded, json_response, list_response, rendered
 from scim_core.endpoint.routes import Target
 from scim_core.messages import ScimResponse
 from scim_core.model import Json, StoredResource
+from scim_core.protocol.costs import read_units
 from scim_core.protocol.discovery import Discovery
 from scim_core.protocol.json_outline import BodyForm
 from scim_core.protocol.preconditions import Preconditions
@@ -26,6 +28,7 @@ from scim_core.protocol.representation import Projection, Renderer, entity_tag, 
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.protocol.search_parameters import (
     body_fields,
+    parameter_units,
     projection,
     query_fields,
     search_parameters,
@@ -106,7 +109,14 @@ class Handlers:
     """Runs the handler of a route. Each name in the route table is a method here."""
 
     def __init__(
-        self, catalogue: Catalogue, provider: ServiceProvider, search: Search, storage: Storage, *, version: str
+        self,
+        catalogue: Catalogue,
+        provider: ServiceProvider,
+        search: Search,
+        storage: Storage,
+        *,
+        version: str,
+        counted: CountedLog,
     ) -> None:
         self._catalogue = catalogue
         self._provider = provider
@@ -114,6 +124,7 @@ class Handlers:
         self._storage = storage
         self._discovery = Discovery(catalogue)
         self._version = version
+        self._counted = counted
 
     async def run(self, call: Call) -> ScimResponse:
         """The answer to the call. Raises what its handler raises."""
@@ -163,19 +174,22 @@ class Handlers:
         if not is_group:
             return await _resource(200, call, outcome, call.projection)
         if not chosen:
-            return ScimResponse(204, {"ETag": entity_tag(outcome.stored.version)})
-        return await _resource(200, call, await self._shown(call), call.projection)
+            return ScimResponse(204, {"ETag": entity_tag(outcome.stored.version)}, effect=outcome.effect)
+        changed = await self._shown(call)
+        return await _resource(200, call, replace(changed, effect=outcome.effect), call.projection)
 
     async def _shown(self, call: Call) -> Outcome:
         """The resource that the path names, with the memberships that the answer shows."""
         if call.shows_memberships and call.resource_type.has_members:
             await call.work.expect_much()
-        return await self._provider.get(call.address, memberships=call.shows_memberships)
+        outcome = await self._provider.get(call.address, memberships=call.shows_memberships)
+        await call.work.conclude(read_units(len(outcome.memberships)))
+        return outcome
 
     async def delete(self, call: Call) -> ScimResponse:
         """DELETE (RFC 7644 section 3.6)."""
-        await self._provider.delete(call.address, call.conditions)
-        return ScimResponse(204)
+        effect = await self._provider.delete(call.address, call.conditions)
+        return ScimResponse(204, effect=effect)
 
     async def search(self, call: Call) -> ScimResponse:
         """GET of a resource type's endpoint (RFC 7644 section 3.4.2)."""
@@ -224,7 +238,7 @@ class Handlers:
             await self._storage.ping()
             answers = True
         except StorageError as error:
-            log.warning("the storage does not answer", exc_info=error)
+            self._counted.note(("the storage does not answer", str(error)), "", partial(_unanswered, error))
             answers = False
         body = {"status": "ok" if answers else "degraded", "version": self._version, "storageAnswers": answers}
         return ScimResponse(200, {"Content-Type": "application/json"}, json.dumps(body).encode())
@@ -232,6 +246,7 @@ class Handlers:
     async def _list(
         self, call: Call, resource_types: Sequence[ResourceType], fields: Mapping[str, Any]
     ) -> ScimResponse:
+        await call.work.spend(parameter_units(fields), "the parameters of the search")
         parameters = search_parameters(resource_types, fields)
         requester = Requester(call.tenant, call.renderer, call.work)
         found = await self._listing.page(requester, resource_types, parameters)
@@ -251,6 +266,10 @@ class Handlers:
         return found
 
 
+def _unanswered(error: StorageError, count: int, _: str) -> None:
+    log.warning("the storage does not answer", exc_info=error, extra={"count": count})
+
+
 def _discovered(call: Call, resources: list[Json]) -> ScimResponse:
     """A discovery list. Paging, sorting and projection are ignored (RFC 7644 section 4)."""
     _refuse_filter(call)
@@ -266,4 +285,4 @@ def _refuse_filter(call: Call) -> None:
 async def _resource(status: int, call: Call, outcome: Outcome, chosen: Projection, **headers: str) -> ScimResponse:
     content = await rendered(call.work, call.renderer, call.resource_type, outcome, chosen)
     headers["ETag"] = entity_tag(outcome.stored.version)
-    return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **headers}, content)
+    return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **headers}, content, effect=outcome.effect)

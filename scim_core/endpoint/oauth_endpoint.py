@@ -3,9 +3,9 @@
 import json
 from dataclasses import dataclass
 
-from scim_core.access.auth_failures import FailureWatch, held_up
+from scim_core.access.auth_failures import FailureWatch
 from scim_core.access.oauth import answers, metadata
-from scim_core.access.oauth.access_tokens import SCOPE, AccessTokens
+from scim_core.access.oauth.access_tokens import SCOPES, AccessTokens
 from scim_core.access.oauth.answers import OAuthError
 from scim_core.access.oauth.clients import Client, Clients
 from scim_core.access.oauth.token_request import read_token_request
@@ -16,6 +16,7 @@ from scim_core.messages import BASE_PATH, Caller, HttpError, ScimRequest, ScimRe
 from scim_core.model import Json
 
 _NO_TOKENS = "This deployment issues no access tokens: it has one customer, who sends the Secret Token itself."
+_TOO_MANY_TOKENS = "This customer asks for more access tokens than its limit. Use a token for as long as it lives."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,12 @@ class OAuthEndpoint:
     def __init__(self, issuing: Issuing | None, watch: FailureWatch, timer: Timer) -> None:
         self._issuing = issuing
         self._watch = watch
-        self._requests = RateLimit(*TOKEN_REQUESTS, timer)
+        self._tokens = RateLimit(*TOKEN_REQUESTS, timer)
 
     async def token(self, request: ScimRequest, caller: Caller) -> TokenAnswer:
         """The answer to a token request. Its errors follow RFC 6749 section 5.2.
 
-        Raises the errors of the registry's look-ups: HttpError 429, StorageBusy.
+        Raises HttpError 429 for a tenant with too many tokens and a source with too many failures; StorageBusy.
         """
         try:
             return await self._token(request, caller)
@@ -70,32 +71,32 @@ class OAuthEndpoint:
             raise OAuthError(404, "invalid_request", _NO_TOKENS)
         if request.method.upper() != "POST":
             raise OAuthError(405, "invalid_request", "The token endpoint takes POST only.")
-        wait = self._requests.take(caller.source)
-        if wait:
-            raise HttpError(429, "Too many token requests from this address. Wait.", Retry_After=str(wait))
         asked = read_token_request(request.headers, request.body)
-        client = await self._issuing.clients.authenticate(asked, caller.source)
-        await self._note(self._issuing, client)
-        token = self._issuing.access_tokens.issue(client.tenant.id, client.credential)
+        client = await self._issuing.clients.authenticate(asked, caller)
+        tenant, label = client.tenant.id, client.credential.label
+        self._watch.require_permit(self._tokens, tenant, label, caller, _TOO_MANY_TOKENS)
+        await self._note(self._issuing, client, caller)
+        access = asked.access.at_most(client.credential.access)
+        token = self._issuing.access_tokens.issue(tenant, client.credential, access)
         body = {
             "access_token": token,
             "token_type": "Bearer",
             "expires_in": self._issuing.access_tokens.seconds,
-            "scope": SCOPE,
+            "scope": SCOPES[access],
         }
-        return TokenAnswer(answers.success(body), client.tenant.id, client.credential.label)
+        return TokenAnswer(answers.success(body), tenant, label)
 
-    async def _note(self, issuing: Issuing, client: Client) -> None:
+    async def _note(self, issuing: Issuing, client: Client, caller: Caller) -> None:
         day = instant_text(issuing.clock())[:10]
-        use = issuing.tenants.first_use(client.tenant, client.credential, day)
+        use = issuing.tenants.first_use(client.tenant, client.credential, day, caller.address)
         if use:
             await issuing.tenants.note(use, day)
 
     def _refused(self, error: OAuthError, caller: Caller) -> ScimResponse:
         if error.failure is not None:
-            wait = self._watch.failed(error.failure, caller.source, caller.correlation_id)
-            if wait:
-                raise held_up(wait, error.description)
+            held_up = self._watch.failed(error.failure, caller, error.description)
+            if held_up:
+                raise held_up
         allow = {"Allow": "POST"} if error.status == 405 else {}  # noqa: PLR2004
         return answers.failure(error, **allow)
 

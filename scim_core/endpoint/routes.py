@@ -6,55 +6,70 @@ from urllib.parse import quote
 
 from scim_core.messages import BASE_PATH, HttpError
 from scim_core.protocol.schemas import Catalogue, ResourceType
+from scim_core.registry import Access
+
+READ, WRITE = Access.READ, Access.WRITE
+
+NOTHING = None
+"""What a route needs that answers without a credential."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row. `{type}` stands for the endpoint of any resource type, `{id}` for any single segment."""
+    """One row. `{type}` stands for the endpoint of any resource type, `{id}` for any single segment.
+
+    `needs` is the access that the credential must have.
+    """
 
     method: str
     segments: tuple[str, ...]
     handler: str
-    anonymous: bool = False
+    needs: Access | None
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether the route answers without a credential."""
+        return self.needs is NOTHING
 
 
 ROUTES = (
-    Route("GET", ("ServiceProviderConfig",), "service_provider_config", anonymous=True),
-    Route("GET", ("ResourceTypes",), "resource_types", anonymous=True),
-    Route("GET", ("ResourceTypes", "{id}"), "resource_type", anonymous=True),
-    Route("GET", ("Schemas",), "schemas", anonymous=True),
-    Route("GET", ("Schemas", "{id}"), "schema", anonymous=True),
-    *(Route(method, ("Me",), "me") for method in ("GET", "POST", "PUT", "PATCH", "DELETE")),
-    Route("POST", ("Bulk",), "bulk"),
-    Route("POST", (".search",), "search_all"),
-    Route("POST", ("{type}", ".search"), "search_with_body"),
-    Route("GET", ("{type}",), "search"),
-    Route("POST", ("{type}",), "create"),
-    Route("GET", ("{type}", "{id}"), "get"),
-    Route("PUT", ("{type}", "{id}"), "replace"),
-    Route("PATCH", ("{type}", "{id}"), "patch"),
-    Route("DELETE", ("{type}", "{id}"), "delete"),
+    Route("GET", ("ServiceProviderConfig",), "service_provider_config", NOTHING),
+    Route("GET", ("ResourceTypes",), "resource_types", NOTHING),
+    Route("GET", ("ResourceTypes", "{id}"), "resource_type", NOTHING),
+    Route("GET", ("Schemas",), "schemas", NOTHING),
+    Route("GET", ("Schemas", "{id}"), "schema", NOTHING),
+    Route("GET", ("Me",), "me", READ),
+    *(Route(method, ("Me",), "me", WRITE) for method in ("POST", "PUT", "PATCH", "DELETE")),
+    Route("POST", ("Bulk",), "bulk", WRITE),
+    Route("POST", (".search",), "search_all", READ),
+    Route("POST", ("{type}", ".search"), "search_with_body", READ),
+    Route("GET", ("{type}",), "search", READ),
+    Route("POST", ("{type}",), "create", WRITE),
+    Route("GET", ("{type}", "{id}"), "get", READ),
+    Route("PUT", ("{type}", "{id}"), "replace", WRITE),
+    Route("PATCH", ("{type}", "{id}"), "patch", WRITE),
+    Route("DELETE", ("{type}", "{id}"), "delete", WRITE),
 )
 
 ANY = "*"
 """Any method. The handler itself refuses methods that it lacks, for its errors have another form."""
 
 ROOT_ROUTES = (
-    Route("GET", ("health",), "health", anonymous=True),
-    Route(ANY, ("oauth2", "token"), "token", anonymous=True),
-    Route("GET", (".well-known", "oauth-authorization-server"), "authorization_server", anonymous=True),
-    Route("GET", (".well-known", "oauth-protected-resource"), "protected_resource", anonymous=True),
-    Route("GET", (".well-known", "oauth-protected-resource", "scim", "v2"), "protected_resource", anonymous=True),
+    Route("GET", ("health",), "health", NOTHING),
+    Route(ANY, ("oauth2", "token"), "token", NOTHING),
+    Route("GET", (".well-known", "oauth-authorization-server"), "authorization_server", NOTHING),
+    Route("GET", (".well-known", "oauth-protected-resource"), "protected_resource", NOTHING),
+    Route("GET", (".well-known", "oauth-protected-resource", "scim", "v2"), "protected_resource", NOTHING),
 )
 """The routes outside the SCIM endpoint. A resource's metadata repeats its path (RFC 9728 section 3.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a request is about."""
+    """What a request is about. `needs` is the access that it takes, None without a credential."""
 
     handler: str
-    anonymous: bool
+    needs: Access | None
     resource_type: ResourceType | None = None
     id: str = ""
 
@@ -101,4 +116,4 @@ def _fit(catalogue: Catalogue, route: Route, segments: list[str]) -> Target | No
             resource_id = segment
         elif pattern.lower() != segment.lower():
             return None
-    return Target(route.handler, route.anonymous, resource_type, resource_id)
+    return Target(route.handler, route.needs, resource_type, resource_id)

@@ -33,7 +33,8 @@ JSON_VALUE, JSON_CHARACTERS = 0.03, 4_000
 """JSON text of a representation: for each value, and how many characters take a unit. Measured: 0.015 and 6,800."""
 
 READ_ROW, READ_CHARACTERS = 6, 1_700
-"""A resource that is read: at least, and how many characters take a unit more. Measured: 6.3, and 1,800."""
+"""A row that is read, of a resource or a membership: at least, and how many characters of a resource take a unit more.
+Measured: 6.3, and 1,800."""
 
 FILTER_CHARACTERS = 2.5
 """Characters of a filter that are read for one unit. Measured: 2.7, with 1,000 terms in 8,000 characters."""
@@ -83,9 +84,9 @@ def full_units(memberships: int) -> int:
     return math.ceil(1 + FULL_MEMBERSHIP * memberships)
 
 
-def read_units(resources: int, characters: int) -> int:
-    """Units that it took to read so many resources, of so many characters together."""
-    return math.ceil(READ_ROW * resources + characters / READ_CHARACTERS)
+def read_units(rows: int, characters: int = 0) -> int:
+    """Units that it took to read so many rows, with documents of so many characters together."""
+    return math.ceil(READ_ROW * rows + characters / READ_CHARACTERS)
 
 
 def json_units(value: Any) -> int:

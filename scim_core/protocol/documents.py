@@ -4,22 +4,19 @@ In a change, the models of scim2-models validate and apply only here: the caller
 DocumentChange again when another change came first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from pydantic import ValidationError
-from scim2_models import Context, PatchOp, Resource, SCIMException
+from scim2_models import Context, Resource
 
 from scim_core.model import Json
-from scim_core.protocol.elements import as_it_was_said, with_primary, without_emptied
 from scim_core.protocol.json_text import check_text
-from scim_core.protocol.patch_cost import document_units, patch_units
-from scim_core.protocol.patch_operations import AttributeTarget, PatchOperation, PatchRequest
+from scim_core.protocol.names import check_names
+from scim_core.protocol.patch_cost import document_units
 from scim_core.protocol.patch_refusals import OperationRefused
 from scim_core.protocol.representation import check_required, to_document, to_model
-from scim_core.protocol.schemas import POLICY, ResourceType
+from scim_core.protocol.schemas import COMMON, POLICY, ResourceType
 
 ACTIVE = "active"
 """The attribute that says whether a user may sign in (RFC 7643 section 4.1.1)."""
@@ -50,7 +47,9 @@ def creation(resource_type: ResourceType, shaped: Json, resource_id: str) -> Jso
     Raises ValidationError, InvalidSyntaxException, InvalidValueException, RequestTooLarge.
     """
     model = _validated(resource_type, shaped, Context.RESOURCE_CREATION_REQUEST)
-    return _document(resource_type, model, resource_id)
+    document = stored_form(resource_type, model, resource_id)
+    check_names(resource_type, document)
+    return document
 
 
 def replacement(resource_type: ResourceType, shaped: Json, resource_id: str) -> DocumentChange:
@@ -60,105 +59,12 @@ def replacement(resource_type: ResourceType, shaped: Json, resource_id: str) -> 
         original = to_model(resource_type, document)
         model = _validated(resource_type, shaped, Context.RESOURCE_REPLACEMENT_REQUEST)
         model.replace(original)
-        return Changed(_document(resource_type, model, resource_id))
+        after = stored_form(resource_type, model, resource_id)
+        check_names(resource_type, after, document)
+        return Changed(after)
 
     shaped_units = document_units(shaped)
     return DocumentChange(lambda document: document_units(document) + shaped_units, replaced)
-
-
-def modification(resource_type: ResourceType, request: PatchRequest, resource_id: str) -> DocumentChange | None:
-    """The change that the operations of a PATCH make, in order, all or none; None when there are none.
-
-    If the result is deactivated, what is refused is skipped (ADR 0036). When applied, the change raises
-    OperationRefused, InvalidValueException, RequestTooLarge.
-    """
-    if not resource_type.can_be_inactive and request.refused:
-        raise request.refused[0]
-    if not request.operations and not request.refused:
-        return None
-    patch = _Patch(resource_type, request, resource_id)
-    return DocumentChange(partial(patch_units, request.operations), patch.apply)
-
-
-class _Patch:
-    """A PATCH of one resource, which is applied as a whole, or else operation by operation."""
-
-    def __init__(self, resource_type: ResourceType, request: PatchRequest, resource_id: str) -> None:
-        self._resource_type = resource_type
-        self._request = request
-        self._resource_id = resource_id
-
-    def apply(self, document: Json) -> Changed:
-        """The document after the operations. Raises OperationRefused unless the result is deactivated."""
-        if not self._request.refused:
-            try:
-                return Changed(self._after(document, self._request.operations))
-            except (SCIMException, ValidationError):
-                pass  # which operation it was is found out below
-        return self._one_by_one(document)
-
-    def _after(self, document: Json, operations: Sequence[PatchOperation]) -> Json:
-        if not operations:
-            return document
-        not_primary = any(item.selects_not_primary for item in operations)
-        model = to_model(self._resource_type, with_primary(self._resource_type, document) if not_primary else document)
-        _message(self._resource_type, operations).patch(model, scim_policy=POLICY)
-        changed = _document(self._resource_type, model, self._resource_id)
-        if not_primary:
-            changed = as_it_was_said(self._resource_type, changed, document)
-        unassigned = {
-            item.target.attribute.name
-            for item in operations
-            if isinstance(item.target, AttributeTarget) and item.unassigns
-        }
-        return without_emptied(self._resource_type, changed, document, unassigned) if unassigned else changed
-
-    def _one_by_one(self, document: Json) -> Changed:
-        """The document after what can be applied, if it is deactivated. Otherwise raises the first refusal."""
-        good, refused = self._tried(document)
-        changed, skipped = self._storable(document, good)
-        refused += skipped
-        refused.sort(key=lambda item: item.number)
-        if refused and changed.get(ACTIVE) is not False:
-            raise refused[0]
-        return Changed(changed, tuple(refused))
-
-    def _storable(self, document: Json, good: Sequence[PatchOperation]) -> tuple[Json, list[OperationRefused]]:
-        """The document after as many of these operations as can be stored together, and why the others are refused.
-
-        A name that becomes blank, say, is noticed only in the result. Then the operations on names are left out, and
-        if that is not enough, all but those on `active`.
-        """
-        not_on_names = [item for item in good if not any(item.is_on(name) for name in self._resource_type.unique_names)]
-        try:
-            return self._after(document, good), []
-        except (SCIMException, ValidationError) as error:
-            refusal = error
-        try:
-            return self._after(document, not_on_names), _refused(good, not_on_names, refusal)
-        except (SCIMException, ValidationError) as error:
-            on_active = [item for item in good if item.is_on(ACTIVE)]
-            return self._after(document, on_active), _refused(good, on_active, error)
-
-    def _tried(self, document: Json) -> tuple[list[PatchOperation], list[OperationRefused]]:
-        """The operations that can be applied one after the other, and why the others cannot be."""
-        good: list[PatchOperation] = []
-        refused = list(self._request.refused)
-        model = to_model(self._resource_type, with_primary(self._resource_type, document))
-        for operation in self._request.operations:
-            try:
-                _message(self._resource_type, [operation]).patch(model, scim_policy=POLICY)
-            except (SCIMException, ValidationError) as error:
-                refused.append(operation.refused(error))
-            else:
-                good.append(operation)
-        return good, refused
-
-
-def _refused(
-    good: Sequence[PatchOperation], kept: Sequence[PatchOperation], error: SCIMException | ValidationError
-) -> list[OperationRefused]:
-    return [operation.refused(error) for operation in good if operation not in kept]
 
 
 def deactivated(resource_type: ResourceType, document: Json) -> Json:
@@ -166,14 +72,21 @@ def deactivated(resource_type: ResourceType, document: Json) -> Json:
     return to_document(resource_type, to_model(resource_type, document | {ACTIVE: False}))
 
 
-def _message(resource_type: ResourceType, operations: Sequence[PatchOperation]) -> Any:
-    """The operations as the model of a PatchOp message. Raises ValidationError."""
-    patch_type: Any = PatchOp[resource_type.model]  # type: ignore[name-defined]
-    message = {"schemas": [str(patch_type.__schema__)], "Operations": [item.to_json() for item in operations]}
-    return patch_type.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
+def changed_attributes(resource_type: ResourceType, before: Json, after: Json) -> tuple[str, ...]:
+    """The names of the attributes whose values differ, as the schemas spell them; those of an extension after its URN.
+
+    Members are no part of a document. A name that no schema has is left out.
+    """
+    core = {"externalid": COMMON["externalid"], **resource_type.attributes}
+    changed = [item.name for item in core.values() if before.get(item.name) != after.get(item.name)]
+    for urn, attributes in resource_type.extensions.items():
+        old, new = before.get(urn, {}), after.get(urn, {})
+        changed += [f"{urn}:{item.name}" for item in attributes.values() if old.get(item.name) != new.get(item.name)]
+    return tuple(changed)
 
 
-def _document(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:
+def stored_form(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:
+    """The document of a model, with this id. Raises InvalidValueException, InvalidSyntaxException, RequestTooLarge."""
     model.id = resource_id
     document = to_document(resource_type, model)
     check_required(resource_type, document)

@@ -23,7 +23,7 @@ from scim_core.model import Json, Membership, MembershipEdits
 from scim_core.protocol.leniency import UNASSIGNED
 from scim_core.protocol.limits import MAX_MEMBER_COMPARISONS, MAX_MEMBERS, at_most, comparisons
 from scim_core.protocol.patch_operations import AttributeTarget, PatchOperation, PatchRequest
-from scim_core.protocol.schemas import ResourceType
+from scim_core.protocol.schemas import COMPARISON, ResourceType
 
 MEMBERS = "members"
 
@@ -119,7 +119,8 @@ def _selected(conditions: Sequence[Path[Any]], memberships: Sequence[Membership]
         group_type = condition.models[0]
         for some in batched(memberships, MATCHED_TOGETHER, strict=False):
             members = [{"value": item.member_id, "type": item.member_type} for item in some]
-            found = condition.get(group_type.model_validate({MEMBERS: members}), strict=False)
+            with COMPARISON:
+                found = condition.get(group_type.model_validate({MEMBERS: members}), strict=False)
             selected.update(item.value for item in found or ())
     return selected
 

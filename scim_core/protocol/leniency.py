@@ -149,7 +149,7 @@ class Leniency:
         shaped = self.value(attribute, value)
         if isinstance(shaped, Absent) or (isinstance(shaped, dict) and not any(_assigned(shaped))):
             return None
-        if not isinstance(shaped, list) or attribute.type != "complex":
+        if not isinstance(shaped, list) or attribute.type != "complex" or self.resource_type.is_membership(attribute):
             return shaped
         return [item for item in shaped if not is_labels_alone(item)]
 

@@ -97,13 +97,12 @@ def _without_repetitions(attribute: AttributeDefinition | None, value: Any) -> A
 def index_entries(resource_type: ResourceType, document: Mapping[str, Any]) -> frozenset[IndexEntry]:
     """The index entries of a document: one for each distinct comparable value of each indexed attribute."""
     return frozenset(
-        IndexEntry(indexed.name, indexed.binding.comparable(value), indexed.unique)
-        for indexed in resource_type.indexed
-        for value in _values_at(document, indexed.path)
+        indexed.entry(value) for indexed in resource_type.indexed for value in values_at(document, indexed.path)
     )
 
 
-def _values_at(document: Mapping[str, Any], path: Sequence[str]) -> Iterator[str]:
+def values_at(document: Mapping[str, Any], path: Sequence[str]) -> Iterator[str]:
+    """The texts of an attribute: of `emails.value`, one for each element."""
     first = document.get(path[0])
     for item in first if isinstance(first, list) else [first]:
         value = item.get(path[1]) if len(path) > 1 and isinstance(item, dict) else item
@@ -119,7 +118,7 @@ def columns(document: Mapping[str, Any]) -> dict[str, Column]:
 def check_required(resource_type: ResourceType, document: Mapping[str, Any]) -> None:
     """Raises InvalidValueException when a unique attribute is missing: the resource could not be found by it."""
     for indexed in resource_type.indexed:
-        if indexed.unique and not any(value.strip() for value in _values_at(document, indexed.path)):
+        if indexed.unique and not any(value.strip() for value in values_at(document, indexed.path)):
             raise InvalidValueException(detail=f"{indexed.name} is required and must not be empty.")
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from scim2_models import AttributeBinding, Extension, Path, Resource, Schema, ScimPolicy
 
-from scim_core.model import GROUP, RESERVED_NAMES, Index, Json
+from scim_core import comparison
+from scim_core.model import GROUP, RESERVED_NAMES, Index, IndexEntry, Json
 
 _RESERVED = frozenset(name.lower() for name in RESERVED_NAMES)
 _NO_NAME = re.compile(r"\W")
@@ -29,6 +30,17 @@ POLICY = ScimPolicy(
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
 )
 """How far clients may depart from the RFCs. What Entra, Okta and OneLogin send must work (docs/adr/0005)."""
+
+
+def comparable(binding: AttributeBinding, text: str) -> str:
+    """What stands for a value of an attribute in comparisons (docs/adr/0029)."""
+    return comparison.exact(text) if binding.case_exact else comparison.folded(text)
+
+
+COMPARISON = POLICY.model_copy(update={"comparison_key": comparable})
+"""The same policy for whatever compares: `with COMPARISON:` around filters and sorts. Under it scim2-models looks at
+every text that is validated. This takes ten times as long, so bodies are validated under POLICY.
+"""
 
 
 class DefinitionError(ValueError):
@@ -125,6 +137,12 @@ class IndexedAttribute:
     unique: bool
     index: Index
 
+    def entry(self, value: str) -> IndexEntry:
+        """The entry by which this value is found."""
+        several = not (self.binding.case_exact or comparison.has_one_form(value))
+        former = comparison.former(value) if several else None
+        return IndexEntry(self.name, comparable(self.binding, value), self.unique, former)
+
 
 @dataclass(frozen=True)
 class ResourceType:
@@ -138,6 +156,7 @@ class ResourceType:
     extensions: Mapping[str, Mapping[str, AttributeDefinition]]
     model: type[Resource[Any]]
     indexed_names: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     extension_urns: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -293,6 +312,7 @@ def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, Json]) -> 
             extensions={item: attributes_by_name(schemas[item]["attributes"]) for item in extensions},
             model=_model(schemas[urn], [schemas[item] for item in extensions]),
             indexed_names=tuple(document.get("indexed", ())),
+            names=tuple(document.get("names", ())),
             extension_urns={item.lower(): item for item in extensions},
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -308,6 +328,10 @@ def _checked(resource_type: ResourceType) -> ResourceType:
     for urn, attributes in resource_type.extensions.items():
         unique += [f"{urn}:{name}" for name, attribute in attributes.items() if attribute.unique]
         common |= COMMON.keys() & attributes.keys()
+    for name in resource_type.names:
+        found = Path[resource_type.model](name).resolve()  # type: ignore[name-defined]
+        if found is None or found.target_type is not str:
+            raise DefinitionError(f"resource type {resource_type.name}: {name} is no text, so it cannot be a name")
     if common:
         raise DefinitionError(
             f"resource type {resource_type.name}: its schemas cannot declare {', '.join(sorted(common))}"

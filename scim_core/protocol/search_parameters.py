@@ -12,6 +12,7 @@ from scim2_models import InvalidSyntaxException, InvalidValueException, Response
 
 from scim_core.model import Json
 from scim_core.protocol.attribute_names import qualified
+from scim_core.protocol.costs import filter_text_units
 from scim_core.protocol.limits import (
     DEFAULT_COUNT,
     MAX_ATTRIBUTE_NAMES,
@@ -24,6 +25,12 @@ from scim_core.protocol.limits import (
 from scim_core.protocol.representation import Projection
 from scim_core.protocol.schemas import ResourceType
 from scim_core.protocol.strict_json import by_lower_name
+
+NAME_UNITS = 4
+"""Units of work in which the name of an attribute is read. Measured: 3."""
+
+NAME_CHARACTERS = 40
+"""Characters of names that are read in one unit of work. Measured: 50."""
 
 _LISTS = ("attributes", "excludedattributes")
 _VALUE_FILTER = re.compile(r"\[[^\[\]]*\]")
@@ -65,6 +72,15 @@ def body_fields(payload: Any) -> Json:
     if not isinstance(payload, dict):
         raise InvalidSyntaxException(detail="The body must be a SearchRequest object.")
     return {name: value for name, value in by_lower_name(payload).items() if value is not None}
+
+
+def parameter_units(fields: Mapping[str, Any]) -> int:
+    """Units of work in which `sortBy`, `attributes` and `excludedAttributes` of these fields are read, or more."""
+    sort_by = filter_text_units(str(fields.get("sortby") or "")[:MAX_PATH_BYTES])
+    texts = [str(fields.get(name) or "") for name in ("attributes", "excludedattributes")]
+    names = min(MAX_ATTRIBUTE_NAMES, sum(1 + text.count(",") for text in texts))
+    characters = min(MAX_ATTRIBUTES_CHARACTERS, sum(map(len, texts)))
+    return 1 + sort_by + NAME_UNITS * names + characters // NAME_CHARACTERS
 
 
 def search_parameters(resource_types: Sequence[ResourceType], fields: Mapping[str, Any]) -> SearchParameters:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from scim2_models import NotFoundException
 
 from scim_core.ids import is_id
+from scim_core.messages import Effect
 from scim_core.model import Membership, StoredResource
 from scim_core.protocol.schemas import ResourceType
 
@@ -29,7 +30,11 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A resource as it now is, with the memberships that it shows if they were asked for."""
+    """A resource as it now is, with the memberships that it shows if they were asked for.
+
+    `effect` says what a change has done to it.
+    """
 
     stored: StoredResource
     memberships: Sequence[Membership] = ()
+    effect: Effect | None = None

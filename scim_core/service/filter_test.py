@@ -10,6 +10,7 @@ from scim2_models.path import LogicalExpr, LogicalOperator, Not, ValuePath
 from scim_core.model import Membership, StoredResource
 from scim_core.protocol.costs import FilterCost, model_units
 from scim_core.protocol.representation import MEMBERSHIP_ATTRIBUTES
+from scim_core.protocol.schemas import COMPARISON
 from scim_core.work import UNITS_PER_TURN, Work
 
 WHAT = "its filter"
@@ -25,6 +26,11 @@ class FilterTest:
         self._cost = FilterCost(scim_filter.ast)
         self._parts: dict[str, tuple[ScimFilter[Any], FilterCost]] = {}
 
+    def require(self, portion: Sequence[StoredResource]) -> None:
+        """Raises TooMuchWork when testing these resources, without memberships, is beyond the budget."""
+        units = sum(model_units(stored.document, 0) + _units(self._cost, stored, ()) for stored in portion)
+        self._work.require(units, WHAT)
+
     async def matches(
         self, stored: StoredResource, memberships: Sequence[Membership], model: Callable[[], Resource[Any]]
     ) -> bool:
@@ -32,7 +38,7 @@ class FilterTest:
         of_model = model_units(stored.document, len(memberships))
         units = of_model + _units(self._cost, stored, memberships)
         if units <= UNITS_PER_TURN:
-            return await self._work.run(units, WHAT, lambda: self._filter.match(model()))
+            return await self._work.run(units, WHAT, lambda: _matches(self._filter, model()))
         self._work.require(units, WHAT)
         resource = await self._work.run(of_model, WHAT, model)
         return await self._holds(self._filter.ast, resource, lambda cost: _units(cost, stored, memberships))
@@ -54,7 +60,7 @@ class FilterTest:
                         return True
                 return False
         part, cost = self._part(node)
-        return await self._work.run(units(cost), WHAT, lambda: part.match(resource))
+        return await self._work.run(units(cost), WHAT, lambda: _matches(part, resource))
 
     def _part(self, node: Any) -> tuple[ScimFilter[Any], FilterCost]:
         """The part of the filter as a filter, and what it costs."""
@@ -62,6 +68,11 @@ class FilterTest:
         if key not in self._parts:
             self._parts[key] = type(self._filter)(node), FilterCost(node)
         return self._parts[key]
+
+
+def _matches(scim_filter: ScimFilter[Any], resource: Resource[Any]) -> bool:
+    with COMPARISON:
+        return scim_filter.match(resource)
 
 
 def _units(cost: FilterCost, stored: StoredResource, memberships: Sequence[Membership]) -> int:

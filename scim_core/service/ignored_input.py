@@ -1,41 +1,63 @@
-"""Input that was ignored is logged, for the administrator of the mapping: names and ids, never values."""
+"""Input that was ignored is logged, for the administrator of the mapping: names, ids of ours and numbers, no values."""
 
 import logging
+import re
 from collections.abc import Sequence
 from heapq import nsmallest
 
-MAX_LOGGED_NAMES = 50
-"""Names in one log line: enough to find a mistaken mapping, and no way to fill the log."""
+from scim_core.counted_log import CountedLog
 
-MAX_LOGGED_CHARACTERS = 100
-"""Characters of a name or an id, which a client can make as long as a body."""
+MAX_LOGGED_NAMES = 50
+"""Names or ids in one log record: enough to find a mistaken mapping, and no way to fill the log."""
+
+MAX_PART_CHARACTERS = 40
+"""Longest part of a name that is logged. Attributes have shorter names. Tokens and secrets are longer."""
+
+_NAME = re.compile(r"(?:[A-Za-z$][\w$-]*|[0-9]+)(?:[.:](?:[A-Za-z$][\w$-]*|[0-9]+))*", re.ASCII)
 
 log = logging.getLogger(__name__)
 
 
-def log_ignored(tenant: str, resource_type: str, names: Sequence[str]) -> None:
-    """Names of attributes that no schema declares are in the log."""
-    if names:
-        log.warning(
-            "attributes that no schema declares were ignored",
-            extra={"tenant": tenant, "resource_type": resource_type, "ignored": _excerpt(names)},
-        )
+class IgnoredInput:
+    """Logs what was ignored, at once and then as numbers, for each tenant."""
+
+    def __init__(self, counted: CountedLog) -> None:
+        self._counted = counted
+
+    def attributes(self, tenant: str, resource_type: str, names: Sequence[str]) -> None:
+        """Names of attributes that no schema declares are in the log. What lacks the form of a name is counted."""
+        if names:
+            distinct = set(names)
+            shown = nsmallest(MAX_LOGGED_NAMES, filter(_is_name, distinct))
+            fields = {"resource_type": resource_type, "ignored": shown, "others": len(distinct) - len(shown)}
+            self._note("attributes that no schema declares were ignored", tenant, fields)
+
+    def absent_members(self, tenant: str, ids: Sequence[str]) -> None:
+        """Ids of members that do not exist are in the log. They have the form of our ids."""
+        if ids:
+            shown = nsmallest(MAX_LOGGED_NAMES, ids)
+            fields = {"ids": shown, "others": len(ids) - len(shown)}
+            self._note("members that do not exist were skipped", tenant, fields)
+
+    def malformed_members(self, tenant: str, members: int) -> None:
+        """The log says that so many members are named by something that is no id of ours: a secret, an address."""
+        if members:
+            self._note("members that are named by no id of ours were skipped", tenant, {"members": members})
+
+    def skipped_operations(self, tenant: str, resource_type: str, paths: Sequence[str]) -> None:
+        """Paths of operations that were skipped are in the log. What lacks the form of a name is counted."""
+        if paths:
+            shown = nsmallest(MAX_LOGGED_NAMES, set(filter(_is_name, paths)))
+            fields = {"resource_type": resource_type, "ignored": shown, "others": len(set(paths)) - len(shown)}
+            self._note("operations that are refused were skipped, because the resource is deactivated", tenant, fields)
+
+    def _note(self, said: str, tenant: str, fields: dict[str, object]) -> None:
+        def write(count: int, _: str) -> None:
+            log.warning(said, extra={"tenant": tenant, **fields, "count": count})
+
+        self._counted.note((said, tenant, fields.get("resource_type")), "", write)
 
 
-def log_unknown(tenant: str, ids: Sequence[str]) -> None:
-    """Ids of members that do not exist are in the log."""
-    if ids:
-        log.warning("members that do not exist were skipped", extra={"tenant": tenant, "ids": _excerpt(ids)})
-
-
-def log_skipped(tenant: str, resource_type: str, paths: Sequence[str]) -> None:
-    """Paths of operations that were skipped, so that a deactivation is not lost, are in the log."""
-    if paths:
-        log.warning(
-            "operations that cannot be applied were skipped, because the resource is deactivated",
-            extra={"tenant": tenant, "resource_type": resource_type, "ignored": _excerpt(paths)},
-        )
-
-
-def _excerpt(names: Sequence[str]) -> list[str]:
-    return [name[:MAX_LOGGED_CHARACTERS] for name in nsmallest(MAX_LOGGED_NAMES, set(names))]
+def _is_name(text: str) -> bool:
+    parts = re.split("[.:]", text)
+    return _NAME.fullmatch(text) is not None and all(len(part) <= MAX_PART_CHARACTERS for part in parts)

@@ -10,23 +10,24 @@ from scim_core.model import Membership
 from scim_core.protocol.group_patch import MembershipPatch
 from scim_core.protocol.schemas import Catalogue
 from scim_core.service.address import Address
-from scim_core.service.ignored_input import log_unknown
+from scim_core.service.ignored_input import IgnoredInput
 from scim_core.storage.port import MANY_MEMBERSHIPS, Storage
 from scim_core.work import Work
 
 EDGES_OF_A_UNIT = 5
 """Memberships that are made, tested or sorted in one unit of work."""
 
-MEMBERS = "the members"
+THE_MEMBERS = "the members"
 """What such work is for."""
 
 
 class Memberships:
     """Reads memberships, and finds out which members there are."""
 
-    def __init__(self, storage: Storage, catalogue: Catalogue) -> None:
+    def __init__(self, storage: Storage, catalogue: Catalogue, ignored: IgnoredInput) -> None:
         self._storage = storage
         self._catalogue = catalogue
+        self._ignored = ignored
 
     async def shown(self, address: Address) -> list[Membership]:
         """The memberships that a representation shows: a group's members, another resource's groups."""
@@ -41,7 +42,7 @@ class Memberships:
         if members.needs_present_members or (shown and not members):
             return await self.shown(address)
         units = 1 + (len(members.added) + len(members.removed)) // EDGES_OF_A_UNIT
-        named = await work.run(units, MEMBERS, lambda: list(filter(is_id, members.named)))
+        named = await work.run(units, THE_MEMBERS, lambda: list(filter(is_id, members.named)))
         return await self._storage.present(address.tenant, address.id, named) if named else []
 
     async def for_deletion(self, address: Address) -> list[Membership]:
@@ -57,14 +58,21 @@ class Memberships:
     async def known(self, tenant: str, edges: Sequence[Membership], work: Work) -> tuple[Membership, ...]:
         """Those of the well-formed edges whose members exist, each with its member's real type. Logs the others."""
         units = 1 + len(edges) // EDGES_OF_A_UNIT
-        unknown = await work.run(units, MEMBERS, lambda: {edge.member_id for edge in edges})
+        unknown = await work.run(units, THE_MEMBERS, lambda: {edge.member_id for edge in edges})
         kinds: dict[str, str] = {}
         for resource_type in self._catalogue:
             found = await self._storage.existing(tenant, resource_type.name, unknown)
             kinds |= dict.fromkeys(found, resource_type.name)
             unknown -= found
-        log_unknown(tenant, list(unknown))
-        return await work.run(units, MEMBERS, partial(_of_kinds, edges, kinds))
+        self._ignored.absent_members(tenant, list(unknown))
+        return await work.run(units, THE_MEMBERS, partial(_of_kinds, edges, kinds))
+
+    async def well_formed(self, tenant: str, edges: Sequence[Membership], work: Work) -> tuple[Membership, ...]:
+        """The edges whose member ids have the form of our ids. Logs that there were others."""
+        units = 1 + len(edges) // EDGES_OF_A_UNIT
+        formed = await work.run(units, THE_MEMBERS, lambda: tuple(edge for edge in edges if is_id(edge.member_id)))
+        self._ignored.malformed_members(tenant, len(edges) - len(formed))
+        return formed
 
 
 def _of_kinds(edges: Sequence[Membership], kinds: Mapping[str, str]) -> tuple[Membership, ...]:
@@ -74,20 +82,6 @@ def _of_kinds(edges: Sequence[Membership], kinds: Mapping[str, str]) -> tuple[Me
         for edge in edges
         if edge.member_id in kinds
     )
-
-
-async def well_formed(tenant: str, edges: Sequence[Membership], work: Work) -> tuple[Membership, ...]:
-    """The edges whose member ids have the form of our ids. Logs the others."""
-    by_form = partial(_by_form, edges)
-    fitting, others = await work.run(1 + len(edges) // EDGES_OF_A_UNIT, MEMBERS, by_form)
-    log_unknown(tenant, others)
-    return fitting
-
-
-def _by_form(edges: Sequence[Membership]) -> tuple[tuple[Membership, ...], list[str]]:
-    fitting = tuple(edge for edge in edges if is_id(edge.member_id))
-    others = [] if len(fitting) == len(edges) else [edge.member_id for edge in edges if not is_id(edge.member_id)]
-    return fitting, others
 
 
 async def no_memberships() -> list[Membership]:

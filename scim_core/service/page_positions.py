@@ -54,4 +54,4 @@ class PagePositions:
 def position_key(searched: str, filter_text: str, start_index: int) -> str:
     """Names a page by its resource type, its filter and the index at which it starts."""
     text = f"{searched}\n{filter_text}".encode("utf-8", "surrogatepass")
-    return f"{hashlib.blake2b(text, digest_size=12).hexdigest()}:{start_index}"
+    return f"{hashlib.blake2b(text, digest_size=32).hexdigest()}:{start_index}"

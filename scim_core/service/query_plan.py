@@ -27,7 +27,7 @@ from scim_core.model import GROUP, Index, IndexEntry
 from scim_core.protocol.datetimes import with_offset
 from scim_core.protocol.representation import MEMBERSHIP_ATTRIBUTES
 from scim_core.protocol.schemas import ResourceType
-from scim_core.storage.port import ColumnTest
+from scim_core.storage.port import WHOLE_KEY_CHARACTERS, ColumnTest
 
 MAX_TESTS = 8
 """Tests that one scan gives to the storage: Table Storage takes 15 comparisons in a filter, and the range has some."""
@@ -220,8 +220,8 @@ class _Planner(FilterVisitor[QueryPlan]):
             ours = (indexed.binding.model, indexed.binding.field_name, indexed.binding.sub_field_name)
             same = ours == (binding.model, binding.field_name, binding.sub_field_name)
             if same and indexed.index in self.complete:
-                entry = IndexEntry(indexed.name, binding.comparable(value), indexed.unique)
-                return QueryPlan(ByIndex(entry, prefix), exact=not prefix)
+                entry = indexed.entry(value)
+                return QueryPlan(ByIndex(entry, prefix), exact=not prefix and len(entry.key) <= WHOLE_KEY_CHARACTERS)
         return _SCAN
 
 

@@ -18,8 +18,9 @@ from scim_core.protocol.group_patch import MembershipPatch
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.service.address import Address, Outcome
-from scim_core.service.ignored_input import log_skipped
-from scim_core.service.memberships import EDGES_OF_A_UNIT, MEMBERS, Memberships, well_formed
+from scim_core.service.effects import changed
+from scim_core.service.ignored_input import IgnoredInput
+from scim_core.service.memberships import EDGES_OF_A_UNIT, THE_MEMBERS, Memberships
 from scim_core.service.unique_values import UniqueValues
 from scim_core.storage.port import NotFound, Storage, UniquenessConflict, VersionConflict
 from scim_core.work import Work
@@ -70,6 +71,7 @@ class ResourceChange:
         storage: Storage,
         work: Work,
         *,
+        ignored: IgnoredInput,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -78,10 +80,11 @@ class ResourceChange:
         self._memberships = memberships
         self._storage = storage
         self._work = work
+        self._ignored = ignored
         self._unique_values = UniqueValues(storage)
         self._clock = clock
         self._new_id = new_id
-        self._made: set[str] = set()
+        self._made: dict[str, tuple[StoredResource, StoredResource, MembershipEdits]] = {}
         self._member_missing = False
 
     async def attempt(self) -> Outcome:
@@ -93,7 +96,8 @@ class ResourceChange:
         address, conditions = self._requested.address, self._requested.conditions
         before, present = await self.read()
         if before.version in self._made:  # the change was made: only its answer was lost
-            return await self._resources.get(address, memberships=self._requested.memberships)
+            outcome = await self._resources.get(address, memberships=self._requested.memberships)
+            return replace(outcome, effect=changed(address.resource_type, *self._made[before.version]))
         conditions.require(before.version)
         await self._resources.require_applied(address, before)
         document = await self.apply(before)
@@ -108,10 +112,12 @@ class ResourceChange:
             raise VersionConflict from error
         if after is before and self._requested.guarded and self._requested.members:
             await self._require_unmoved(before)
+        effect = changed(address.resource_type, before, after, edits)
         if not self._requested.memberships:
-            return Outcome(after)
+            return Outcome(after, effect=effect)
         units = 1 + (len(present) + len(edits.add)) // EDGES_OF_A_UNIT
-        return Outcome(after, await self._work.run(units, MEMBERS, partial(edits.applied, present)))
+        shown = await self._work.run(units, None, partial(edits.applied, present))
+        return Outcome(after, shown, effect)
 
     async def read(self) -> tuple[StoredResource, list[Membership]]:
         """The resource and the memberships that the change must know.
@@ -130,12 +136,13 @@ class ResourceChange:
         attributes = self._requested.attributes
         if attributes is None:
             return before.document
-        changed = await self._work.run(
+        applied = await self._work.run(
             attributes.units(before.document), "the operations", partial(attributes.apply, before.document)
         )
         address = self._requested.address
-        log_skipped(address.tenant, address.resource_type.name, [item.path for item in changed.skipped])
-        return changed.document
+        skipped = [item.path for item in applied.skipped]
+        self._ignored.skipped_operations(address.tenant, address.resource_type.name, skipped)
+        return applied.document
 
     async def store(self, before: StoredResource, document: Json, edits: MembershipEdits) -> StoredResource:
         """The resource as stored: with this document, and with its memberships edited.
@@ -145,14 +152,14 @@ class ResourceChange:
         address = self._requested.address
         if document == before.document and not edits:
             return before
-        after = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()))
-        self._made.add(after.version)
+        after = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()), document=document)
+        self._made[after.version] = (before, after, edits)
         if document == before.document:
             await self._storage.edit_members(address.tenant, after, edits, guarded=self._requested.guarded)
             return after
         index = index_entries(address.resource_type, document)
         indexes = address.resource_type.indexes
-        after = replace(after, document=document, index=index, columns=columns(document), indexes=indexes)
+        after = replace(after, index=index, columns=columns(document), indexes=indexes)
         await self._unique_values.update(address.tenant, address.resource_type, before, after, edits)
         return after
 
@@ -163,7 +170,11 @@ class ResourceChange:
         """
         resource_type = self._requested.address.resource_type
         if resource_type.can_be_inactive and document.get(ACTIVE) is False and before.document.get(ACTIVE) is not False:
-            await self.store(before, deactivated(resource_type, before.document), NO_EDITS)
+            made = dict(self._made)
+            try:
+                await self.store(before, deactivated(resource_type, before.document), NO_EDITS)
+            finally:
+                self._made = made  # whoever finds this version in another attempt has not found the change made
 
     async def _require_unmoved(self, before: StoredResource) -> None:
         """Raises VersionConflict when the group has changed since it was read: its members were read after it."""
@@ -178,8 +189,10 @@ class ResourceChange:
         if not self._requested.guarded and members.finds_done(present):
             # The members were read at the same time as the group. They may be older than a large change of the group.
             present = await self._present()
-        edits = await self._work.run(members.units(len(present)), MEMBERS, partial(members.edits, address.id, present))
-        joining = await well_formed(address.tenant, edits.add, self._work)
+        edits = await self._work.run(
+            members.units(len(present)), THE_MEMBERS, partial(members.edits, address.id, present)
+        )
+        joining = await self._memberships.well_formed(address.tenant, edits.add, self._work)
         if self._member_missing:
             joining = await self._memberships.known(address.tenant, joining, self._work)
         return present, replace(edits, add=joining)

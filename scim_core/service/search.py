@@ -16,6 +16,7 @@ from scim2_models import ScimFilter
 from scim_core.clock import Clock
 from scim_core.ids import is_id
 from scim_core.model import GROUP, Membership, StoredResource
+from scim_core.protocol.costs import read_units
 from scim_core.protocol.schemas import ResourceType
 from scim_core.service.group_snapshots import one_by_one
 from scim_core.service.page_positions import PagePositions
@@ -112,6 +113,7 @@ class Search:
             await requester.work.expect_much()
         async for group in one_by_one(self._storage, requester.tenant, groups):
             current[group.stored.id], memberships[group.stored.id] = group.stored, group.members
+            await requester.work.conclude(read_units(len(group.members)))
             left -= size_of(group.stored, memberships)
             if left < 0:  # no later resource fits
                 last = group.stored.id

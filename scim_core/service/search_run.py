@@ -8,6 +8,7 @@ from typing import Any
 from scim2_models import Resource, ScimFilter
 
 from scim_core.model import Membership, StoredResource
+from scim_core.protocol.costs import read_units
 from scim_core.protocol.representation import Renderer, to_comparable
 from scim_core.protocol.schemas import ResourceType
 from scim_core.service.filter_test import FilterTest
@@ -163,11 +164,17 @@ class SearchRun:
     async def _matching(self, resources: Sequence[StoredResource]) -> list[StoredResource]:
         if self.plan.exact or self.filter is None:
             return list(resources)
+        assert self._test is not None  # noqa: S101 -- there is a filter
+        self._test.require(resources)
         if not self.plan.reads_memberships:
             return [resource for resource in resources if await self._matches(resource, ())]
         if self.resource_type.has_members:
-            groups = one_by_one(self.storage, self.tenant, resources)
-            return [group.stored async for group in groups if await self._matches(group.stored, group.members)]
+            matching = list[StoredResource]()
+            async for group in one_by_one(self.storage, self.tenant, resources):
+                await self.work.spend(read_units(len(group.members)), "reading members")
+                if await self._matches(group.stored, group.members):
+                    matching.append(group.stored)
+            return matching
         edges = await self.memberships([resource.id for resource in resources])
         return [resource for resource in resources if await self._matches(resource, edges.get(resource.id, ()))]
 

@@ -11,11 +11,13 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from scim_core.clock import Clock, instant_text
+from scim_core.messages import Effect, Result
 from scim_core.model import Json, Membership, StoredResource
 from scim_core.protocol import documents
 from scim_core.protocol.documents import DocumentChange
 from scim_core.protocol.group_patch import MembershipPatch, split, take_members
 from scim_core.protocol.leniency import Leniency
+from scim_core.protocol.patch_application import modification
 from scim_core.protocol.patch_cost import reading_units
 from scim_core.protocol.patch_operations import patch_request
 from scim_core.protocol.preconditions import Preconditions
@@ -23,9 +25,10 @@ from scim_core.protocol.representation import columns, index_entries
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.protocol.strict_json import Body
 from scim_core.service.address import Address, Outcome
+from scim_core.service.effects import created
 from scim_core.service.group_snapshots import READER_SECONDS, group_snapshots
-from scim_core.service.ignored_input import log_ignored
-from scim_core.service.memberships import Memberships, no_memberships, well_formed
+from scim_core.service.ignored_input import IgnoredInput
+from scim_core.service.memberships import Memberships, no_memberships
 from scim_core.service.optimistic_retry import OptimisticRetry
 from scim_core.service.resource_change import Requested, ResourceChange
 from scim_core.service.unique_values import UniqueValues
@@ -61,9 +64,11 @@ class ServiceProvider:
         clock: Clock,
         new_id: Callable[[], str],
         pause: Callable[[float], Awaitable[None]],
+        ignored: IgnoredInput,
     ) -> None:
         self._storage = storage
-        self._memberships = Memberships(storage, catalogue)
+        self._memberships = Memberships(storage, catalogue, ignored)
+        self._ignored = ignored
         self._clock = clock
         self._new_id = new_id
         self._retry = OptimisticRetry(pause)
@@ -96,8 +101,8 @@ class ServiceProvider:
             columns=columns(document),
             indexes=resource_type.indexes,
         )
-        log_ignored(tenant, resource_type.name, leniency.ignored)
-        edges = await well_formed(tenant, named, work)
+        self._ignored.attributes(tenant, resource_type.name, leniency.ignored)
+        edges = await self._memberships.well_formed(tenant, named, work)
         joining = edges
 
         async def attempt() -> Outcome:
@@ -107,7 +112,7 @@ class ServiceProvider:
             except NotFound as error:
                 joining = await self._memberships.known(tenant, edges, work)
                 raise VersionConflict from error
-            return Outcome(stored, joining)
+            return Outcome(stored, joining, created(resource_type, stored, joining))
 
         return await self._retry.until_not_overtaken((tenant, resource_id), attempt)
 
@@ -138,7 +143,7 @@ class ServiceProvider:
 
         members, attributes = await work.run(body.units, BODY, shaped)
         change = documents.replacement(address.resource_type, attributes, address.id)
-        log_ignored(address.tenant, address.resource_type.name, leniency.ignored)
+        self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
         return await self._change(
             Requested(address, members, change, conditions, atomic=True, memberships=memberships), work
         )
@@ -154,22 +159,22 @@ class ServiceProvider:
 
         def shaped() -> tuple[MembershipPatch, DocumentChange | None]:
             members, request = split(address.resource_type, patch_request(leniency, body.value))
-            return members, documents.modification(address.resource_type, request, address.id)
+            return members, modification(address.resource_type, request, address.id)
 
         members, change = await work.run(body.units + reading_units(body.value), BODY, shaped)
-        log_ignored(address.tenant, address.resource_type.name, leniency.ignored)
+        self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
         atomic = change is not None or members.needs_present_members
         return await self._change(
             Requested(address, members, change, conditions, atomic=atomic, memberships=memberships), work
         )
 
-    async def delete(self, address: Address, conditions: Preconditions) -> None:
+    async def delete(self, address: Address, conditions: Preconditions) -> Effect:
         """The resource and all memberships it took part in are gone (RFC 7644 section 3.6).
 
         Raises NotFoundException, PreconditionFailedException, StorageBusy.
         """
 
-        async def attempt() -> None:
+        async def attempt() -> Effect:
             stored, edges = await asyncio.gather(self.read(address), self._memberships.for_deletion(address))
             conditions.require(stored.version)
             await self.require_applied(address, stored)
@@ -177,8 +182,9 @@ class ServiceProvider:
                 await self._storage.delete(address.tenant, stored, edges, now=instant_text(self._clock()))
             except NotFound:
                 log.info("a resource to delete was gone already", extra={"tenant": address.tenant})
+            return Effect(stored.id, Result.DELETED, version_before=stored.version)
 
-        await self._retry.until_not_overtaken((address.tenant, address.id), attempt)
+        return await self._retry.until_not_overtaken((address.tenant, address.id), attempt)
 
     async def sweep(self) -> Swept:
         """The large changes that have been unfinished for SWEEP_AFTER are finished; raises StorageBusy."""
@@ -187,7 +193,14 @@ class ServiceProvider:
 
     async def _change(self, requested: Requested, work: Work) -> Outcome:
         change = ResourceChange(
-            requested, self, self._memberships, self._storage, work, clock=self._clock, new_id=self._new_id
+            requested,
+            self,
+            self._memberships,
+            self._storage,
+            work,
+            ignored=self._ignored,
+            clock=self._clock,
+            new_id=self._new_id,
         )
         address = requested.address
         return await self._retry.until_not_overtaken((address.tenant, address.id), change.attempt)

@@ -11,7 +11,7 @@ from scim2_models import SearchRequest
 from scim_core.model import Json, StoredResource
 from scim_core.protocol.costs import SORTED_RESOURCE, extent, model_units
 from scim_core.protocol.representation import to_comparable
-from scim_core.protocol.schemas import ResourceType
+from scim_core.protocol.schemas import COMPARISON, ResourceType
 from scim_core.service.portions import MAX_ANSWER_BYTES, Window, slices
 from scim_core.service.root_search import Searched
 from scim_core.service.search import Found, Search
@@ -70,8 +70,12 @@ class SortedSearch:
                     types[resource.id] = item.resource_type.name
                     await work.spend(model_units(shown, 0) + SORTED_RESOURCE, "sorting")
                     models.append(to_comparable(item.resource_type, shown))
-        ordered = await work.run(SORTED_RESOURCE * len(models), "sorting", lambda: self._sort.sort(models))
+        ordered = await work.run(SORTED_RESOURCE * len(models), "sorting", lambda: self._sorted(models))
         return [(types[str(model.id)], str(model.id)) for model in ordered]
+
+    def _sorted(self, models: list[Any]) -> list[Any]:
+        with COMPARISON:
+            return self._sort.sort(models)
 
     def _sorted_by(self, resource_type: ResourceType, resource: StoredResource) -> Json:
         """The representation with its id and what it is sorted by, alone."""

@@ -16,6 +16,9 @@ MANY_MEMBERSHIPS = 100
 READ_AS_ONE = 1_000
 """If a group has fewer memberships than this, one answer of Table Storage holds them: they are of one moment."""
 
+WHOLE_KEY_CHARACTERS = 57
+"""Of a longer key a storage may keep a digest. Then `find` may find resources with another key of the same digest."""
+
 RETRY_AFTER_SECONDS = 5
 """How long a client is asked to wait when the storage is busy: a throttled partition recovers in this time."""
 
@@ -137,7 +140,8 @@ class Storage(Protocol):
     ) -> list[str]:
         """The ids, ascending, of the resources that hold this index entry; with `prefix`, one whose key starts with it.
 
-        If there are more than `limit`, it finds `limit` of them: any. It reads few others.
+        If there are more than `limit`, it finds `limit` of them: any. It reads few others. For a key longer than
+        WHOLE_KEY_CHARACTERS, it may find resources that do not hold the entry, so they have to be tested.
         """
 
     async def page(

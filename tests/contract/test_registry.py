@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
+from typing import Any
 
 import pytest
 
 from scim_core.access.administration import DRAIN_SECONDS, Administration, Refused, Wanted
+from scim_core.audit_records import AuditEntry, ChainCheck
 from scim_core.model import IndexEntry, Membership, StoredResource
 from scim_core.registry import (
     MAX_CREDENTIALS,
+    Access,
     Credential,
     CredentialKind,
     Gone,
@@ -18,17 +21,19 @@ from scim_core.registry import (
     Taken,
     Tenant,
     TenantState,
+    Unalterable,
     client_pointer,
     token_pointer,
 )
 from scim_core.storage.port import PagePosition, StorageBusy
 from scim_core.storage.tables import TableRegistry, TableStorage, keys
 from scim_core.storage.tables.keys import REGISTRY, KeyRange
+from scim_core.storage.tables.registry_rows import alteration
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows
 from tests.contract.builders import also_on_azurite
 from tests.scim import Clock
-from tests.tenancy import Service, document, settings
+from tests.tenancy import ACTOR, Service, administration_of, document, settings
 from tests.transcript import transcript
 from tests.wrapped_rows import Call, WrappedRows
 
@@ -53,12 +58,20 @@ def secret(number: int, client_id: str = "scim-1") -> Credential:
     return replace(token(number), kind=CredentialKind.SECRET, client_id=client_id, expires=NOW)
 
 
+def entry(event: str = "something happened", **others: str) -> AuditEntry:
+    usual = {field.name: "" for field in fields(AuditEntry)} | asdict(ACTOR) | {"time": NOW, "outcome": "done"}
+    return AuditEntry(**usual | {"event": event} | others)
+
+
+async def altered(registry: Registry, before: Tenant | None, after: Tenant | None) -> None:
+    await registry.alter(before, after, [entry()])
+
+
 async def created(registry: Registry, tenant_id: str = "contoso", *credentials: Credential) -> Tenant:
-    await registry.create(tenant(tenant_id))
+    await altered(registry, None, tenant(tenant_id))
     for credential in credentials:
         there = await loaded(registry, tenant_id)
-        exists = any(item.pointer == credential.pointer for item in there.credentials)
-        await registry.add(there, credential, pointer_exists=exists)
+        await altered(registry, there, there.with_credentials(credential))
     return await loaded(registry, tenant_id)
 
 
@@ -84,6 +97,10 @@ async def test_what_was_registered_is_read_back(registry: Registry) -> None:
         subject="s",
         audience="a",
         reusable=True,
+        access=Access.READ,
+        networks="192.0.2.0/24 2001:db8::/32",
+        last_used="2026-11-23",
+        last_source="2001:db8::1",
     )
     there = await created(registry, "contoso", token(), federation)
     assert replace(there, etag="", credentials=()) == tenant()
@@ -113,68 +130,120 @@ async def test_tenants_with_alike_ids_keep_their_own(registry: Registry) -> None
 async def test_an_id_and_a_pointer_can_be_had_once(registry: Registry) -> None:
     await created(registry, "contoso", token())
     with pytest.raises(Taken):
-        await registry.create(tenant())
+        await altered(registry, None, tenant())
     other = await created(registry, "fabrikam")
     with pytest.raises(Taken):
-        await registry.add(other, replace(token(), id="another"), pointer_exists=False)
+        await altered(registry, other, other.with_credentials(replace(token(), id="another")))
     assert await registry.find(token().pointer) == "contoso"
     assert (await loaded(registry, "fabrikam")).credentials == ()
 
 
 async def test_credentials_of_a_client_share_its_pointer_to_the_last(registry: Registry) -> None:
     await created(registry, "contoso", secret(1), secret(2))
-    await registry.remove("contoso", secret(1), keep_pointer=True)
-    assert await registry.find("client:scim-1") == "contoso"
-    await registry.remove("contoso", secret(2), keep_pointer=False)
+    for number in (1, 2):
+        assert await registry.find("client:scim-1") == "contoso"
+        there = await loaded(registry)
+        await altered(registry, there, there.without_credential(secret(number).id))
     assert await registry.find("client:scim-1") is None
 
 
 @also_on_azurite
 async def test_a_change_of_what_has_changed_is_overtaken(registry: Registry) -> None:
     read = await created(registry)
-    await registry.change(replace(read, state=TenantState.SUSPENDED))
-    for change in (
-        registry.change(replace(read, display_name="Other")),
-        registry.add(read, token(), pointer_exists=False),
-        registry.forget(read),
-    ):
+    await altered(registry, read, replace(read, state=TenantState.SUSPENDED))
+    for after in (replace(read, display_name="Other"), read.with_credentials(token()), None):
         with pytest.raises(Overtaken):
-            await change
+            await altered(registry, read, after)
     assert (await loaded(registry)).state is TenantState.SUSPENDED
 
 
 async def test_a_change_of_what_is_gone_says_so(registry: Registry) -> None:
     read = await created(registry, "contoso", token())
-    await registry.forget(read)
-    for change in (
-        registry.change(read),
-        registry.put("contoso", token()),
-        registry.remove("contoso", token(), keep_pointer=False),
-        registry.used("contoso", token().id, "2026-11-23"),
-        registry.forget(read),
-    ):
+    await altered(registry, read, None)
+    for after in (replace(read, display_name="Other"), read.without_credential(token().id), None):
         with pytest.raises(Gone):
-            await change
+            await altered(registry, read, after)
+    with pytest.raises(Gone):
+        await registry.used("contoso", token().id, "2026-11-23", "192.0.2.1")
     assert await registry.load("contoso") is None
     assert await registry.find(token().pointer) is None
 
 
 async def test_a_credential_can_be_changed_and_marked_as_used(registry: Registry) -> None:
-    await created(registry, "contoso", token(1), token(2))
-    await registry.put("contoso", replace(token(1), revoked=NOW))
-    await registry.used("contoso", token(2).id, "2026-11-24")
+    read = await created(registry, "contoso", token(1), token(2))
+    await altered(registry, read, read.with_credentials(replace(read.credentials[0], revoked=NOW)))
+    await registry.used("contoso", token(2).id, "2026-11-24", "192.0.2.1")
     found = {item.id: item for item in (await loaded(registry)).credentials}
     assert found[token(1).id] == replace(token(1), revoked=NOW)
-    assert found[token(2).id] == replace(token(2), last_used="2026-11-24")
+    assert found[token(2).id] == replace(token(2), last_used="2026-11-24", last_source="192.0.2.1")
+
+
+async def test_a_use_that_is_noted_late_does_not_turn_the_day_back(registry: Registry) -> None:
+    await created(registry, "contoso", token())
+    for day in ("2026-11-24", "2026-11-23"):
+        await registry.used("contoso", token().id, day, day)
+    assert (await loaded(registry)).credentials == (replace(token(), last_used="2026-11-24", last_source="2026-11-24"),)
+
+
+async def test_a_change_writes_only_the_fields_that_it_changes(registry: TableRegistry) -> None:
+    read = await created(registry, "contoso", token())
+    await altered(registry, read, read.with_credentials(replace(read.credentials[0], revoked=NOW)))
+    planned = alteration(read, replace(read, state=TenantState.SUSPENDED))
+    planned += alteration(read, read.with_credentials(replace(read.credentials[0], expires=NOW)))
+    assert [(item.verb, item.properties, bool(item.etag)) for item in planned] == [
+        (Verb.MERGE, {"state": "suspended"}, True),
+        (Verb.MERGE, {}, True),
+        (Verb.MERGE, {"expires": NOW}, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    "other", [{"revoked": ""}, {"revoked": "2026-12-24T00:00:00.000000Z"}, {"sha256": "0"}, {"created": "x"}]
+)
+async def test_a_revocation_is_never_taken_back_and_a_credential_stays_the_one_it_is(
+    registry: Registry, other: dict[str, Any]
+) -> None:
+    read = await created(registry, "contoso", replace(token(), revoked=NOW))
+    with pytest.raises(Unalterable):
+        await altered(registry, read, read.with_credentials(replace(read.credentials[0], **other)))
+    assert (await loaded(registry)).credentials == read.credentials
 
 
 @also_on_azurite
 async def test_a_tenant_with_all_the_credentials_it_can_have_is_forgotten_whole(registry: Registry) -> None:
     read = await created(registry, "contoso", *(token(number) for number in range(MAX_CREDENTIALS)))
     assert len(read.credentials) == MAX_CREDENTIALS
-    await registry.forget(read)
+    await altered(registry, read, None)
     assert await ids(registry) == set()
     assert [await registry.find(item.pointer) for item in read.credentials] == [None] * MAX_CREDENTIALS
+
+
+@also_on_azurite
+async def test_changes_at_the_same_time_are_all_made_and_their_chain_has_no_fork(
+    registry: TableRegistry, clock: Clock
+) -> None:
+    await created(registry, "contoso", token(1))
+    await created(registry, "fabrikam")
+    operators = [administration(registry, clock, f"command {number}") for number in range(5)]
+    await asyncio.gather(
+        operators[0].revoke("contoso", token(1).id),
+        operators[1].suspend("contoso"),
+        operators[2].rename("contoso", "Other"),
+        operators[3].create_credential("fabrikam", Wanted(CredentialKind.TOKEN)),
+        operators[4].suspend("fabrikam"),
+        registry.used("contoso", token(1).id, "2026-11-24", "192.0.2.1"),
+    )
+    contoso, fabrikam = await loaded(registry), await loaded(registry, "fabrikam")
+    assert (contoso.state, contoso.display_name) == (TenantState.SUSPENDED, "Other")
+    assert (bool(contoso.credentials[0].revoked), contoso.credentials[0].last_used) == (True, "2026-11-24")
+    assert (fabrikam.state, len(fabrikam.credentials)) == (TenantState.SUSPENDED, 1)
+    check, commands = ChainCheck(await registry.audit_end()), []
+    async for record in registry.audit_records():
+        assert [*check.follow(record)] == []
+        commands.append(record.text("correlation_id"))
+    assert [*check.end()] == []
+    assert commands[:3] == [""] * 3
+    assert sorted(commands[3:]) == [f"command {number}" for number in range(5)]
 
 
 async def test_a_look_up_and_a_tenant_are_a_round_trip_each(registry: TableRegistry) -> None:
@@ -200,8 +269,8 @@ async def test_a_warm_request_adds_no_round_trip_to_those_of_the_directory(
         answer = await service.send("GET", f"/scim/v2/Users/{document(created)['id']}", bearer)
     assert answer.status == 200
     assert (warm.calls, directory.round_trips) == ([], 1)
-    # The access token was given by this process just now, so that it knows the tenant.
-    assert cold.kinds == (["get", "page", "transact"] if kind is CredentialKind.TOKEN else [])
+    # The access token was given by this process just now, so that it knows the tenant. The use is noted side by side.
+    assert cold.kinds == (["get", "page", "get", "transact"] if kind is CredentialKind.TOKEN else [])
     service.restart()
     with transcript(registry) as cold:
         assert (await service.users(bearer)).status == 200
@@ -239,11 +308,11 @@ class Failing(WrappedRows):
         raise StorageBusy("the process died here")
 
 
-def administration(registry: Registry, clock: Clock) -> Administration:
+def administration(registry: Registry, clock: Clock, correlation_id: str = "test") -> Administration:
     async def pause(seconds: float) -> None:
         clock.advance(seconds=seconds)
 
-    return Administration(registry, clock=clock, pause=pause, correlation_id="test")
+    return administration_of(registry, clock, pause, correlation_id)
 
 
 async def rows_of(rows: Rows, partition: str) -> AsyncIterator[Row]:
@@ -366,7 +435,7 @@ async def test_rows_go_only_when_no_request_can_be_under_way(registry: Registry,
 
     await created(registry, "at-once")
     await created(registry, "suspended")
-    of_two = Administration(registry, clock=clock, pause=pause, correlation_id="test")
+    of_two = administration_of(registry, clock, pause)
     await of_two.delete("at-once", lambda _: None)
     assert DRAIN_SECONDS - 1 < pauses.pop() <= DRAIN_SECONDS
     await of_two.suspend("suspended")

@@ -47,13 +47,13 @@ class Hostile:
 
     method: str
     url: str
-    query: str
+    query: str = field(repr=False)
     body: bytes = field(repr=False)
 
     @property
     def shown(self) -> str:
-        """So much of the body that a failure can be read."""
-        return f"{len(self.body)} bytes: {self.body[:1_000]!r}"
+        """So much of query and body that a failure can be read."""
+        return f"?{self.query[:500]} and {len(self.body)} bytes: {self.body[:1_000]!r}"
 
 
 attributes = st.sampled_from(ATTRIBUTES)

@@ -142,8 +142,9 @@ async def test_half_a_pair_is_not_smuggled_in_by_a_second_decoding(client: Clien
 
 
 async def test_pairs_are_characters(client: Client) -> None:
-    body = b'{"userName": "\\ud83d\\ude00 \\u0000 \\u2028"}'
-    assert (await client.post("/Users", body)).document["userName"] == "😀 \x00 \u2028"
+    body = b'{"userName": "\\ud83d\\ude00", "displayName": "\\u0000 \\u2028"}'
+    document = (await client.post("/Users", body)).document
+    assert (document["userName"], document["displayName"]) == ("😀", "\x00 \u2028")
 
 
 async def test_an_app_role_may_be_a_bomb(client: Client, user: Json) -> None:

@@ -1,6 +1,7 @@
 """Whatever arrives as a credential is refused with an answer: no text brings the service down or makes it say 500."""
 
 import base64
+import itertools
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from scim_core.access.oauth.signing_keys import SigningKeys
 from scim_core.access.oauth.token_request import ASSERTION_TYPE
+from scim_core.registry import Access, CredentialKind
 from tests.tenancy import FORM, SIGNING_KEY, Service, document, settings
 
 TEXT = st.text(max_size=60)
@@ -71,3 +73,31 @@ async def test_any_assertion_is_refused(assertion: str) -> None:
     body = urlencode({"grant_type": "client_credentials", **fields}, errors="replace").encode()
     answer = await Service(settings()).ask_for_token(body)
     assert answer.status in (400, 401)
+
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "patch", "Delete", "é")
+BODIES = (
+    b"",
+    b'{"userName": "eve", "displayName": "eve"}',
+    b'{"Operations": [{"op": "replace", "path": "active", "value": false}]}',
+)
+SPELLINGS = st.sampled_from(["Users", "USERS", "/users/", "Groups", "Users/{id}", "users//{id}/", "Users/.SEARCH", "*"])
+OVERRIDES = st.dictionaries(
+    st.sampled_from(["x-http-method-override", "x-method-override", "content-type", "x-original-url"]),
+    st.sampled_from(["POST", "DELETE", "application/scim+json", "/scim/v2/Users"]),
+    max_size=2,
+)
+
+
+@given(SPELLINGS, OVERRIDES)
+async def test_who_may_only_read_changes_nothing_whatever_is_sent(spelling: str, headers: dict[str, str]) -> None:
+    service = Service(settings())
+    writer = await service.tenant("Contoso")
+    reader = await service.credential("contoso", CredentialKind.TOKEN, access=Access.READ)
+    user = document(await service.send("POST", "/scim/v2/Users", writer.secret, {"userName": "ann"}))
+    path = f"/scim/v2/{spelling.replace('{id}', user['id'])}"
+    for method, body in itertools.product(METHODS, BODIES):
+        answer = await service.send(method, path, reader.secret, body, headers)
+        assert answer.status in (200, 400, 403, 404, 405, 415)
+    assert document(await service.send("GET", "/scim/v2/Users", writer.secret))["Resources"] == [user]
+    assert document(await service.send("GET", "/scim/v2/Groups", writer.secret))["totalResults"] == 0

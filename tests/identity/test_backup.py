@@ -18,6 +18,7 @@ from azure.storage.blob import ContainerClient
 from scim_core.storage.maintenance.backup import BackupFailed, export_all
 from scim_core.storage.port import StorageError
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from tests.commands import SIGNING
 from tests.identity.conftest import Certificate, in_azure, running_platform, token
 from tests.identity.test_managed_identity import TOKEN, run
 from tests.memory_rows import MemoryRows
@@ -58,6 +59,7 @@ def backed_up(account_url: str, blob_url: str, certificate: Certificate) -> Iter
             "SCIM_TOKEN_SHA256": hashlib.sha256(TOKEN.encode()).hexdigest(),
             "SCIM_TABLE_NAME": "backup1",
             "SCIM_BACKUP_CONTAINER_URL": container.url,
+            **SIGNING,
         }
         with running_app(ROOT, settings | {"SCIM_BACKUP_SCHEDULE": "* * * * * *"}) as app:
             url = f"{app.url}/scim/v2/Users"
@@ -119,6 +121,8 @@ async def test_a_tenant_that_fails_does_not_keep_the_others_from_theirs(caplog: 
         await rows.transact(tenant, [RowOperation(Verb.INSERT, Role.OTHER, "User:1", {"id": "1"})])
     shelf = Shelf("b/")
     with pytest.raises(BackupFailed, match="1 of 3"):
-        await export_all(rows, shelf, lambda: datetime(2026, 11, 25, 2, 15, tzinfo=UTC))
+        await export_all(rows, shelf, None, lambda: datetime(2026, 11, 25, 2, 15, tzinfo=UTC))
     assert sorted(shelf.kept) == ["a/2026-11-25T021500Z.ndjson", "c/2026-11-25T021500Z.ndjson"]
-    assert [record.__dict__["tenant"] for record in caplog.records if record.levelname == "WARNING"] == ["b"]
+    unsigned, failed = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "SCIM_BACKUP_KEY is not set" in unsigned.getMessage()
+    assert failed.__dict__["tenant"] == "b"

@@ -7,10 +7,14 @@ import re
 import pytest
 
 from infra.checks.bicep import Source, literal, properties, text, walk
+from scim_core.access.audit import AuditEvent
+from scim_core.access.auth_failures import RATE_LIMITED
+from scim_core.counted_log import CountedLog
 from scim_core.log_fields import FieldsInText
 from tests.infra.conftest import INFRA
 from tests.running import ROOT
 from tests.scim import Client
+from tests.tenancy import Service, document, settings
 
 WORKBOOK = json.loads((INFRA / "workbook.json").read_text())
 FUNCTIONS = (ROOT / "function_app.py").read_text()
@@ -62,12 +66,57 @@ async def test_the_text_of_a_request_is_what_the_workbook_parses(
     assert (fields["tenant"], fields["operation"], fields["status"]) == ("default", "create", 201)
 
 
+async def test_the_fields_that_the_operators_page_asks_for_are_in_the_line_of_a_change(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    page = (ROOT / "docs" / "operate.md").read_text()
+    service = Service(settings())
+    issued = await service.tenant("Contoso")
+    before = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(FieldsInText)
+    try:
+        with caplog.at_level(logging.INFO, "scim_core"):
+            user = document(await service.send("POST", "/scim/v2/Users", issued.secret, {"userName": "ann"}))
+            await service.send("PUT", f"/scim/v2/Users/{user['id']}", issued.secret, {"userName": "bob"})
+    finally:
+        logging.setLogRecordFactory(before)
+    said = [record.getMessage() for record in caplog.records if " -> " in record.getMessage()][-1]
+    [parsed] = set(re.findall(r'parse_json\(extract\(@"([^"]+)", 1, Message\)\)', page))
+    [matched] = set(re.findall(r'Message matches regex @"([^"]+)"', page))
+    assert re.search(matched, said)
+    fields = json.loads(captured(parsed, said))
+
+    asked = set(re.findall(r"fields\.(\w+)", page))
+    assert {"resource", "changed", "result", "version_before", "version_after", "credential_id"} <= asked
+    assert asked <= fields.keys()
+    assert (fields["resource"], fields["changed"], fields["result"]) == (user["id"], ["userName"], "changed")
+    assert fields["credential_id"] == issued.credential.id
+
+
 def test_the_texts_of_the_timers_are_what_queries_look_for(sources: dict[str, Source]) -> None:
     looked_for = {start for query in queries(sources) for start in re.findall(r'startswith "([^"]+)"', query)}
 
-    assert looked_for == {"sweep: "}
+    assert looked_for == {"sweep: ", "audit event=rate-limited "}
     assert '"sweep: %s finished, %s left"' in (ROOT / "scim_core" / "endpoint" / "endpoint.py").read_text()
     assert '"backup: %s rows"' in (ROOT / "scim_core" / "storage" / "maintenance" / "backup.py").read_text()
+
+
+def test_the_text_of_a_refusal_is_what_the_alert_counts(
+    sources: dict[str, Source], caplog: pytest.LogCaptureFixture
+) -> None:
+    [query] = [item for item in queries(sources) if "rate-limited" in item]
+    counted = CountedLog(lambda: 0.0)
+    before = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(FieldsInText)
+    try:
+        for _ in range(10):
+            AuditEvent(RATE_LIMITED, "none", "c", tenant="contoso", source="192.0.2.1").note(counted)
+    finally:
+        logging.setLogRecordFactory(before)
+    said = [record.getMessage() for record in caplog.records]
+
+    assert all(text.startswith(captured('startswith "([^"]+)"', query)) for text in said)
+    assert [captured(captured(r'extract\("([^"]+)"', query), text) for text in said] == ["1", "9"]
 
 
 def test_alerts_measure_what_their_rule_reads(sources: dict[str, Source]) -> None:

@@ -7,7 +7,18 @@ import pytest
 
 from scim_core.access.administration import Issued
 from scim_core.registry import CredentialKind, Taken
-from tests.tenancy import CUSTOM, ENTRA_TENANT, OTHER_ENTRA_TENANT, Misbehaving, Service, document
+from scim_core.settings import SettingsError
+from tests.tenancy import (
+    APPLICATION,
+    CUSTOM,
+    ENTRA_TENANT,
+    OTHER_ENTRA_TENANT,
+    Misbehaving,
+    Service,
+    assertion_fields,
+    document,
+    settings,
+)
 from tests.transcript_of_registry import look_ups
 
 
@@ -34,6 +45,37 @@ async def test_case_17_it_is_off_unless_a_tenant_turns_it_on(service: Service, e
     assert answer.status == 401
     assert "no customer accepts tokens" in document(answer)["detail"]
     assert entra.requests == 0
+
+
+async def test_it_is_off_unless_the_setting_allows_it(
+    service: Service, entra: Misbehaving, turned_on: Issued, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Any other endpoint that the customer's Entra talks to gets such a token, and could send it here."""
+    off = Service(settings(entra.url, SCIM_ENTRA_TOKENS=""), registry=service.registry)
+    with look_ups(off) as calls:
+        answer = await off.users(sent(off, entra))
+    assert (answer.status, calls, entra.requests) == (401, [], 0)
+    detail = document(answer)["detail"]
+    assert "Ask the operator of this service for a Secret Token" in detail
+    assert "SCIM_ENTRA_TOKENS" not in detail, "the client cannot set it"
+    [record] = [record for record in caplog.records if record.name == "scim_core.access.audit"]
+    assert "SCIM_ENTRA_TOKENS is not allow" in record.getMessage()
+    token = await off.credential(turned_on.tenant.id, CredentialKind.TOKEN)
+    assert (await off.users(token.secret)).status == 200
+
+
+async def test_where_it_is_off_federation_is_not(service: Service, entra: Misbehaving) -> None:
+    off = Service(settings(entra.url, SCIM_ENTRA_TOKENS=""), registry=service.registry)
+    issued = await off.tenant("Contoso", CredentialKind.FEDERATION)
+    assertion = entra.assertion(ENTRA_TENANT, issued.credential.subject, APPLICATION, off.clock().timestamp())
+    answer = await off.ask_for_token(assertion_fields(issued.credential.client_id, assertion))
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("value", ["yes", "Allow", "allow "])
+def test_the_setting_has_one_word(value: str) -> None:
+    with pytest.raises(SettingsError, match="SCIM_ENTRA_TOKENS must be allow or empty"):
+        settings(SCIM_ENTRA_TOKENS=value)
 
 
 CHANGES: dict[str, dict[str, Any]] = {

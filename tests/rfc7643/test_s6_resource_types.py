@@ -56,6 +56,7 @@ RESOURCE_TYPE: Json = {
     "endpoint": "/Devices",
     "schema": DEVICE,
     "indexed": ["serialNumber", "displayName", "externalId"],
+    "names": ["serialNumber"],
 }
 
 
@@ -142,6 +143,14 @@ async def test_it_is_filtered(client: Client, device: Json, filter_text: str) ->
 async def test_what_does_not_match_is_not_found(client: Client, device: Json, filter_text: str) -> None:
     assert device
     assert await client.found("/Devices", filter_text) == []
+
+
+async def test_what_its_file_calls_a_name_is_checked_as_one(client: Client, device: Json) -> None:
+    for name in ("a\u202eb", "a\nb", " a"):
+        answer = await client.patch(path(device), replace("serialNumber", name))
+        assert (answer.status, answer.document["scimType"]) == (400, "invalidValue")
+        assert "serialNumber" in answer.document["detail"]
+    assert (await client.patch(path(device), replace("displayName", " a\u202eb"))).status == 200
 
 
 async def test_it_is_patched(client: Client, device: Json) -> None:

@@ -39,7 +39,7 @@ DEACTIVATIONS: dict[str, Json] = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client() -> Client:
     return Client(endpoint_over(memory_storage(), Clock()))
 

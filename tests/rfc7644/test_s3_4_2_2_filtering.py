@@ -334,7 +334,6 @@ AWKWARD_NAMES = {
     "accents": "Zoë Müller",
     "Greek and Japanese": "Ωμέγα 田中",
     "an emoji": "👩‍💻 dev",
-    "control characters": "tab\there\nline\x7f",
     "escapes spelt out": "\\n\\u0041\\",
     "a comma": "Jensen, Barbara",
 }

@@ -14,7 +14,7 @@ import pytest
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import TableStorage, table_rows
 from scim_core.storage.tables.rows import Rows
-from tests.commands import run_here, run_process
+from tests.commands import SIGNING, run_here, run_process
 from tests.memory_rows import MemoryRows
 from tests.scim import Client, Clock, endpoint_over
 from tests.tables import new_table
@@ -35,9 +35,11 @@ class Directory:
         storage = TableStorage(rows)
         return cls(rows, storage, Client(endpoint_over(storage, Clock())), environment)
 
-    async def run(self, *given: object) -> subprocess.CompletedProcess[str]:
-        """What `python -m scim_core.admin` does with these arguments."""
-        return run_process(self.environment, *given) if self.environment else await run_here(self.rows, *given)
+    async def run(self, *given: object, **settings: str) -> subprocess.CompletedProcess[str]:
+        """What `python -m scim_core.admin` does with these arguments and these further settings."""
+        if self.environment:
+            return run_process(self.environment | settings, *given)
+        return await run_here(self.rows, *given, **settings)
 
 
 also_over_azurite = pytest.mark.parametrize("directory", ["memory", "azurite"], indirect=True)
@@ -53,7 +55,7 @@ async def directory(request: pytest.FixtureRequest) -> AsyncIterator[Callable[[]
         if getattr(request, "param", "memory") == "memory":
             made.append(Directory.over(MemoryRows()))
         else:
-            environment = new_table(request.getfixturevalue("azurite"))
+            environment = new_table(request.getfixturevalue("azurite")) | SIGNING
             rows = table_rows(StorageSettings.from_environment(environment))
             made.append(Directory.over(rows, environment))
         return made[-1]

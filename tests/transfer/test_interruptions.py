@@ -18,11 +18,12 @@ from scim_core.storage.maintenance.archive import ArchiveError, Header, Line, Wr
 from scim_core.storage.maintenance.exporting import export, tenants
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.maintenance.importing import HalfRestored, NotRestored, restore, stored
+from scim_core.storage.maintenance.signing import BackupKey
 from scim_core.storage.port import StorageBusy, StorageError
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows
-from tests.commands import run_process
+from tests.commands import BACKUP_KEY, run_process
 from tests.faults.disturbed_rows import Fault, FaultyRows
 from tests.transfer.conftest import Directory
 from tests.transfer.test_restore import answers, fill
@@ -33,8 +34,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-async def lines_of(rows: Rows) -> list[bytes]:
-    return [line async for line in export(rows, "default", now)]
+KEY = BackupKey(BACKUP_KEY)
+
+
+async def lines_of(rows: Rows, key: BackupKey | None = None, clock: Callable[[], datetime] = now) -> list[bytes]:
+    return [line async for line in export(rows, "default", clock, key=key)]
 
 
 def content(lines: list[bytes]) -> dict[str, dict[str, Column]]:
@@ -47,7 +51,7 @@ async def test_an_interrupted_export_is_continued(directory: Callable[[], Direct
     """The file ends in the middle of a line, as that of a process does that was killed."""
     before = directory()
     await fill(before.client)
-    whole = await lines_of(before.rows)
+    whole = await lines_of(before.rows, KEY)
     part = file.with_name("export.ndjson.part")
     part.write_bytes(b"".join(whole[:kept]) + whole[kept][: len(whole[kept]) // 2])
 
@@ -58,6 +62,18 @@ async def test_an_interrupted_export_is_continued(directory: Callable[[], Direct
     assert not part.exists()
     if kept:
         assert file.read_bytes().startswith(b"".join(whole[:kept]))
+
+
+async def test_an_export_that_died_before_its_file_got_its_name_is_continued(
+    directory: Callable[[], Directory], file: Path
+) -> None:
+    before = directory()
+    await fill(before.client)
+    file.with_name("export.ndjson.part").write_bytes(b"".join(await lines_of(before.rows, KEY)))
+    later = await before.client.user("later@example.com")
+    done = await before.run("export", file)
+    assert done.returncode == 0, done.stderr
+    assert f"User:{later['id']}" in content(file.read_bytes().splitlines(keepends=True))
 
 
 def test_an_export_that_fails_leaves_its_part_and_no_file(file: Path) -> None:
@@ -198,7 +214,8 @@ DAMAGES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "does not end": lambda lines: [*lines[:-1], lines[-1][:-1]],
     "has version 2": lambda lines: [lines[0].replace(b'"version":1', b'"version":2'), *lines[1:]],
     "does not start with the header": lambda lines: lines[1:],
-    "no trailer: its": lambda _: [],
+    "is empty": lambda _: [],
+    "3 is no JSON object": lambda lines: [*lines[:2], b"[" * 200_000 + b"\n", *lines[2:]],
 }
 
 
@@ -212,7 +229,7 @@ async def test_a_file_that_is_not_whole_is_refused_before_anything_is_written(
     lines = [line async for line in export(source.rows, "default", later)]
     file.write_bytes(b"".join(DAMAGES[said](lines)))
 
-    done = await target.run("import", file)
+    done = await target.run("import", file, "--unsigned")
 
     assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
     assert said in done.stderr
@@ -252,11 +269,11 @@ def test_an_interruption_by_hand_says_how_to_go_on(
     monkeypatch.setenv("SCIM_STORAGE_CONNECTION", "UseDevelopmentStorage=true")
     monkeypatch.delenv("SCIM_STORAGE_ACCOUNT_URL", raising=False)
 
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(export_command, "_export", interrupt)
-    monkeypatch.setattr(import_command, "_plan", interrupt)
+    monkeypatch.setattr(import_command, "_verified", interrupt)
     for command in ("export", "import"):
         assert main([command, str(file)], os.environ) == 130
     assert capsys.readouterr().err.count("Run the same command again to continue") == 2
@@ -303,5 +320,5 @@ def test_a_row_that_no_export_writes_is_named(said: str) -> None:
 
 def test_a_part_of_no_export_is_not_continued(file: Path) -> None:
     file.write_text('{"format":"scim-directory","version":1,"tenant":"default","started":"yesterday"}\n')
-    with pytest.raises(ArchiveError, match="when its export started"):
-        export_command.resume(file, "default")
+    with pytest.raises(ArchiveError, match="when its export started"), file.open("rb+") as part:
+        export_command.resume(part, file, "default")

@@ -1,5 +1,6 @@
 """What an operator may ask for, and what the command line makes of its surroundings."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,12 +8,13 @@ import pytest
 from scim_core.access.administration import DEFAULT_DAYS, Administration, Issued, Refused, Wanted
 from scim_core.admin.__main__ import _chosen
 from scim_core.admin.arguments import parser
-from scim_core.admin.presentation import table
-from scim_core.registry import CredentialKind, Gone, Taken
+from scim_core.admin.presentation import table, tenant_json, tenants_table
+from scim_core.registry import CredentialKind, Gone, Taken, Tenant, TenantState
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import TableRegistry
 from tests.memory_rows import MemoryRows
 from tests.scim import Clock
+from tests.tenancy import administration_of
 
 ENTRA_TENANT = "ce5f061f-abe6-4e40-9615-301f87bcb7f0"
 
@@ -22,7 +24,7 @@ def administration(clock: Clock) -> Administration:
     async def pause(seconds: float) -> None:
         clock.advance(seconds=seconds)
 
-    return Administration(TableRegistry(MemoryRows()), clock=clock, pause=pause, correlation_id="c")
+    return administration_of(TableRegistry(MemoryRows()), clock, pause)
 
 
 @pytest.fixture
@@ -105,6 +107,7 @@ async def test_a_rotated_credential_ends_after_its_grace_or_before_when_it_was_t
         assert new.secret != old.secret
         kept = await administration.credential("contoso-ltd", old.credential.id)
         assert kept.expires[:10] == day
+        assert new.tenant.credential(old.credential.id) == kept
 
 
 async def test_what_has_ended_is_not_rotated(administration: Administration, issued: Issued) -> None:
@@ -147,3 +150,16 @@ def test_a_storage_account_on_the_command_line_goes_before_the_environment(accou
 def test_a_table_is_aligned_and_an_empty_one_is_a_sentence() -> None:
     assert table(("A", "LONG"), [("wide", "x")]) == "A     LONG\n----  ----\nwide  x"
     assert table(("A",), []) == "There are none."
+
+
+def test_the_deleted_tenant_of_the_settings_is_shown_as_deleted() -> None:
+    since = "2026-11-23T09:05:00.000000Z"
+    left = Tenant("default", "Default", since, TenantState.DELETING, since, deleted=since)
+    assert " deleted " in tenants_table([left], since)
+    assert tenant_json(left, since)["state"] == "deleted"
+    assert tenant_json(replace(left, deleted=""), since)["state"] == "deleting"
+
+
+def test_it_is_reopened_by_an_option_alone() -> None:
+    assert parser().parse_args(["tenants", "create", "Default", "--reopen"]).reopen
+    assert not parser().parse_args(["tenants", "create", "Default"]).reopen

@@ -1,6 +1,8 @@
 """The boundary of the endpoint: it always answers, and its log holds neither identities nor credentials."""
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
 
@@ -8,8 +10,10 @@ from scim_core import ScimRequest
 from scim_core.endpoint import endpoint
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage
-from tests.memory_rows import memory_storage
-from tests.scim import TOKEN, Client, Clock, endpoint_over, path, replace
+from tests.clients.targets import Answer
+from tests.faults.disturbed_rows import Fault, FaultyRows
+from tests.memory_rows import MemoryRows, memory_storage
+from tests.scim import ENTERPRISE, TOKEN, Client, Clock, add, endpoint_over, path, references, remove, replace
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,88 @@ async def test_a_request_is_one_line_without_identities_or_credentials(
     ]
     assert [line.__dict__["tenant"] for line in lines] == ["default", "default", "default", None, None]
     text = " ".join(str({**line.__dict__, "detail": None}) for line in lines)
-    assert not any(secret in text for secret in ("jensen", TOKEN, "wrong-token", user["id"]))
+    assert not any(secret in text for secret in ("jensen", TOKEN, "wrong-token"))
+
+
+NAMES = ("resource", "result", "changed", "version_before", "version_after", "source", "credential_id")
+
+
+def lines_of_changes(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """The fields about changes, of each line that has them."""
+    lines = [vars(record) for record in caplog.records if record.name == "scim_core.endpoint.endpoint"]
+    caplog.clear()
+    return [{name: line[name] for name in NAMES} for line in lines if "correlation_id" in line]
+
+
+def version_of(answer: Answer) -> str:
+    return answer.headers["etag"].removeprefix('W/"').removesuffix('"')
+
+
+async def test_the_line_of_a_change_says_what_became_of_which_resource_and_names_the_attributes(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="scim_core.endpoint.endpoint")
+    created = await client.post(
+        "/Users", {"userName": "ann", "title": "Dr", "secretWord": "x", ENTERPRISE: {"department": "A"}}
+    )
+    user, first = json.loads(created.body), version_of(created)
+    patched = await client.patch(path(user), replace("title", "Prof"), add(f"{ENTERPRISE}:department", "B"))
+    second = version_of(patched)
+    again = await client.patch(path(user), replace("title", "Prof"))
+    put = await client.put(path(user), {"userName": "ann", "externalId": "7"})
+    third = version_of(put)
+    assert (again.status, put.status, (await client.delete(path(user))).status) == (200, 200, 204)
+    found = lines_of_changes(caplog)
+    assert {item["resource"] for item in found} == {user["id"]}
+    assert [(item["result"], item["changed"], item["version_before"], item["version_after"]) for item in found] == [
+        ("created", ["userName", "title", f"{ENTERPRISE}:department"], None, first),
+        ("changed", ["title", f"{ENTERPRISE}:department"], first, second),
+        ("unchanged", [], second, second),
+        ("changed", ["externalId", "title", f"{ENTERPRISE}:department"], second, third),
+        ("deleted", [], third, None),
+    ]
+
+
+async def test_the_line_of_a_group_names_its_members_and_does_not_list_them(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    user = await client.user()
+    caplog.set_level("INFO", logger="scim_core.endpoint.endpoint")
+    group = await client.group("G", user)
+    await client.patch(path(group), remove(f'members[value eq "{user["id"]}"]'))
+    await client.patch(f"{path(group)}?attributes=displayName", add("members", references(user)))
+    found = lines_of_changes(caplog)
+    assert [(item["result"], item["changed"]) for item in found] == [
+        ("created", ["displayName", "members"]),
+        ("changed", ["members"]),
+        ("changed", ["members"]),
+    ]
+    assert user["id"] not in str(found)
+
+
+async def test_the_line_of_a_refused_change_names_only_what_can_be_an_id(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    user = await client.user()
+    caplog.set_level("INFO", logger="scim_core.endpoint.endpoint")
+    assert (await client.patch(path(user), replace("userName", ""))).status == 400
+    assert (await client.delete("/Users/ann@example.com")).status == 404
+    assert (await client.get("/Users/ann@example.com")).status == 404
+    refused, unknown = lines_of_changes(caplog)
+    assert (refused["resource"], refused["result"], refused["changed"]) == (user["id"], None, None)
+    assert unknown["resource"] is None
+
+
+async def test_a_change_whose_answer_from_the_storage_was_lost_is_told_as_it_was_made(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = MemoryRows()
+    user = await Client(endpoint_over(TableStorage(rows), clock)).user(title="Dr")
+    disturbed = FaultyRows(rows, lambda _, before: None if before else Fault.RESET)
+    caplog.set_level("INFO", logger="scim_core.endpoint.endpoint")
+    answer = await Client(endpoint_over(TableStorage(disturbed), clock)).patch(path(user), replace("title", "Prof"))
+    [found] = lines_of_changes(caplog)
+    assert (found["result"], found["changed"], found["version_after"]) == ("changed", ["title"], version_of(answer))
 
 
 async def test_a_request_that_takes_too_long_is_given_up(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

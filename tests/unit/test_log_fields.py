@@ -41,12 +41,6 @@ def test_without_fields_the_text_is_all(said: io.StringIO) -> None:
     assert said.getvalue() == "nothing more\n"
 
 
-def test_what_may_quote_a_client_is_left_out(said: io.StringIO) -> None:
-    logging.getLogger("scim_core.anything").info("refused", extra={"detail": "ann@example.com is no such thing"})
-
-    assert said.getvalue() == "refused\n"
-
-
 def test_records_of_others_are_as_they_were(said: io.StringIO) -> None:
     logging.getLogger("elsewhere").info("theirs", extra={"tenant": "contoso"})
 

@@ -164,3 +164,35 @@ async def test_who_does_not_answer_in_time_is_named(monkeypatch: pytest.MonkeyPa
         async with Probe() as probe:
             with pytest.raises(WrongAnswer, match=f"{address} did not answer within 0.1 seconds"):
                 await probe.send("GET", f"http://{address}/")
+
+
+def only_reads(method: str, _: str, answer: Answer) -> Answer:
+    challenge = {"www-authenticate": 'Bearer realm="scim", error="insufficient_scope", scope="scim"'}
+    return Answer(403, challenge, b"{}") if method != "GET" else answer
+
+
+def is_forbidden(method: str, _: str, answer: Answer) -> Answer:
+    return Answer(403, {}, b"{}") if method != "GET" else answer
+
+
+def may_read_only_from_now_on(method: str, path: str, answer: Answer) -> Answer:
+    return answer if (method, path) == ("POST", "/Users") else only_reads(method, path, answer)
+
+
+async def test_with_a_credential_that_may_only_read_the_connection_is_tried_and_nothing_else(
+    storage: TableStorage, clock: Clock
+) -> None:
+    steps = await tried(clock, storage, only_reads)
+    assert [step.name for step in steps] == [
+        "Test Connection",
+        "groups can be searched",
+        "the credential may only read, so nothing is changed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("alter", "name"), [(is_forbidden, "a user can be created"), (may_read_only_from_now_on, "it can be changed")]
+)
+async def test_another_403_is_wrong(storage: TableStorage, clock: Clock, alter: Alter, name: str) -> None:
+    steps = await tried(clock, storage, alter)
+    assert next(step.name for step in steps if step.wrong) == name

@@ -134,7 +134,7 @@ def test_a_step_is_short_whatever_the_length(form: BodyForm, monkeypatch: pytest
     body = members(MAX_MEMBERS, form)
     found, units = read(body, form)
     assert (found.members, found.nodes < 12) == (MAX_MEMBERS, True)
-    assert max(units) < UNITS_PER_TURN / 10
+    assert max(units) < UNITS_PER_TURN
     assert sum(units) < MAX_MEMBERS
 
 

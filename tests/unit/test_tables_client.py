@@ -1,11 +1,15 @@
 """The connection, against a server that misbehaves in ways Azurite cannot."""
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError
 
 from scim_core.settings import StorageSettings
 from scim_core.storage.port import PagePosition, StorageBusy, TooLarge
@@ -110,3 +114,43 @@ async def test_with_an_account_url_the_platforms_identity_is_used(monkeypatch: p
 
 async def test_a_storage_that_was_never_used_can_be_closed() -> None:
     await table_storage(settings(SCIM_STORAGE_CONNECTION="UseDevelopmentStorage=true")).close()
+
+
+class SignedIn:
+    """A credential whose tokens name an identity, or one with which nobody is signed in."""
+
+    def __init__(self, claims: dict[str, str] | None) -> None:
+        self._claims = claims
+        self.scopes: list[str] = []
+        self.closed = False
+
+    async def get_token(self, *scopes: str, **_: object) -> AccessToken:
+        self.scopes += scopes
+        if self._claims is None:
+            raise ClientAuthenticationError("run az login as ann@example.com")
+        payload = base64.urlsafe_b64encode(json.dumps(self._claims).encode()).rstrip(b"=").decode()
+        return AccessToken(f"e30.{payload}.signature", 0)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+ACCOUNT = {"SCIM_STORAGE_ACCOUNT_URL": "https://account.table.core.windows.net"}
+
+
+async def test_who_is_signed_in_is_asked_of_the_token_for_the_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    identity = SignedIn({"upn": "ann@example.com", "oid": "1", "tid": "2"})
+    monkeypatch.setattr(client, "_identity", lambda _: identity)
+    assert await client.signed_in(settings(**ACCOUNT)) == "upn=ann@example.com oid=1 tid=2"
+    assert identity.scopes == ["https://storage.azure.com/.default"]
+    assert identity.closed
+
+
+async def test_if_nobody_is_signed_in_that_is_an_error_and_nothing_is_left_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    identity = SignedIn(None)
+    monkeypatch.setattr(client, "_identity", lambda _: identity)
+    with pytest.raises(StorageBusy):
+        await client.signed_in(settings(**ACCOUNT))
+    assert identity.closed

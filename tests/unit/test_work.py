@@ -9,6 +9,8 @@ import pytest
 from scim_core.messages import HttpError
 from scim_core.work import (
     BURST_UNITS,
+    ITERATIONS,
+    MAX_LARGE_READERS,
     MAX_THREADS,
     MAX_UNITS,
     MAX_WAITING,
@@ -67,7 +69,7 @@ async def test_what_fits_a_turn_is_computed_without_a_pause(alone: Shares, time:
         await work.spend(1, "a test")
         assert time.pauses == []
         await work.spend(1, "a test")
-        assert time.pauses == [0]
+        assert time.pauses == [0] * ITERATIONS
 
 
 async def test_no_turn_is_longer_than_it_may_be(time: Time) -> None:
@@ -195,6 +197,17 @@ async def test_a_tenant_that_has_used_what_it_saved_gets_half_of_a_core(shares: 
     assert time.now == pytest.approx(2 * computing)
 
 
+async def test_half_of_the_time_is_for_others_on_a_slow_core_too(shares: Shares, time: Time) -> None:
+    """The core is four times slower than measured. Two requests of the tenant share its half."""
+    with shares.work("acme") as one, shares.work("acme") as other:
+        for _ in range(10):
+            for work in (one, other):
+                await work.spend(UNITS_PER_TURN, "a test")
+                time.now += 4 * UNITS_PER_TURN / UNITS_PER_SECOND
+    computing = 20 * 4 * UNITS_PER_TURN / UNITS_PER_SECOND
+    assert sum(time.pauses) >= 0.8 * computing
+
+
 async def test_another_tenant_does_not_wait(shares: Shares, time: Time) -> None:
     with shares.work("acme") as work, shares.work("other") as other:
         await work.spend(MAX_UNITS, "a test")
@@ -284,3 +297,39 @@ async def test_a_request_that_ends_while_it_waits_leaves_its_place(time: Time) -
         assert all(
             isinstance(item, asyncio.CancelledError) for item in await asyncio.gather(*waiting, return_exceptions=True)
         )
+
+
+async def test_few_requests_of_a_tenant_read_much_at_a_time(alone: Shares) -> None:
+    reading, most = 0, 0
+
+    async def one(tenant: str) -> None:
+        nonlocal reading, most
+        with alone.work(tenant) as work:
+            await asyncio.gather(work.expect_much(), work.expect_much())
+            reading += 1
+            most = max(most, reading)
+            await asyncio.sleep(0)
+            reading -= 1
+
+    await asyncio.gather(*(one("acme") for _ in range(3 * MAX_LARGE_READERS)))
+    assert most == MAX_LARGE_READERS
+    await asyncio.gather(*(one(f"tenant {number}") for number in range(3 * MAX_LARGE_READERS)))
+    assert most == 3 * MAX_LARGE_READERS
+
+
+async def test_too_many_requests_that_would_read_much_are_refused(alone: Shares) -> None:
+    async def one() -> None:
+        with alone.work("acme") as work:
+            await work.expect_much()
+            await asyncio.Event().wait()
+
+    requests = [asyncio.create_task(one()) for _ in range(MAX_LARGE_READERS + MAX_WAITING)]
+    await asyncio.sleep(0)
+    with alone.work("acme") as work, pytest.raises(HttpError) as refused:
+        await work.expect_much()
+    assert refused.value.status == 429
+    for request in requests:
+        request.cancel()
+    await asyncio.gather(*requests, return_exceptions=True)
+    with alone.work("acme") as work:
+        await work.expect_much()

@@ -287,6 +287,26 @@ def test_the_smoke_test_of_a_good_token(tenants: Tenants) -> None:
     assert made["secret"] not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("kind", ["token", "secret"])
+def test_the_smoke_test_of_a_credential_that_may_only_read_changes_nothing_and_is_good(
+    tenants: Tenants, kind: str
+) -> None:
+    made = tenants.json("tenants", "create", f"Reader {kind}", "--kind", kind, "--access", "read")
+    client = ("--client-id", made["credential"]["clientId"]) if kind == "secret" else ()
+    done = tenants.run("smoke-test", tenants.endpoint.base_url, *client, given=made["secret"])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "ok     the credential may only read, so nothing is changed"
+
+
+def test_a_credential_cannot_be_used_from_another_network_over_http(tenants: Tenants) -> None:
+    made = tenants.json("tenants", "create", "Elsewhere", "--network", "192.0.2.0/24")
+    for forwarded, status in (("192.0.2.7", 200), ("192.0.2.7, 198.51.100.7", 403)):
+        headers = {"Authorization": f"Bearer {made['secret']}", "X-Forwarded-For": forwarded}
+        assert send(tenants.url, "/scim/v2/Users", "GET", headers).status == status
+    [shown] = tenants.json("credentials", "list", "elsewhere")
+    assert shown["lastSource"] == "192.0.2.7"
+
+
 @pytest.mark.parametrize("way", ["header", "body", "both"])
 def test_the_smoke_test_of_a_client(tenants: Tenants, way: str) -> None:
     made = tenants.json("tenants", "create", f"Smoke {way}", "--kind", "secret")

@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from scim_core.access.oauth.signing_keys import SigningKeys
 from scim_core.access.oauth.verification import TokenRefused, Unverified, verified
 from scim_core.clock import Clock
-from scim_core.registry import Credential
+from scim_core.registry import Access, Credential
 
 SCOPE = "scim"
-"""The only scope: the whole directory of one tenant."""
+"""The usual scope: everything in the directory of one tenant."""
+
+READ_SCOPE = "scim.read"
+"""The scope for GET and searches alone."""
+
+SCOPES = {Access.WRITE: SCOPE, Access.READ: READ_SCOPE}
+"""The scope that stands for an access (RFC 6749 section 3.3)."""
 
 TYPE = "at+jwt"
 """The `typ` that tells an access token from other JWTs (RFC 9068 section 2.1)."""
@@ -19,11 +25,12 @@ _REQUIRED = ("sub", "client_id", "tenant", "credential", "scope", "jti")
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a verified access token says: its tenant and client, and the credential that it was issued for."""
+    """What a verified access token says: its tenant and client, the credential that it was issued for, its access."""
 
     tenant_id: str
     client_id: str
     credential_id: str
+    access: Access
 
 
 class AccessTokens:
@@ -39,8 +46,8 @@ class AccessTokens:
         self._clock = clock
         self._new_id = new_id
 
-    def issue(self, tenant_id: str, credential: Credential) -> str:
-        """A token for this tenant, issued for this credential. It has less than 1 KB."""
+    def issue(self, tenant_id: str, credential: Credential, access: Access) -> str:
+        """A token for this tenant, issued for this credential, with this access. It has less than 1 KB."""
         now = int(self._clock().timestamp())
         claims = {
             "iss": self.issuer,
@@ -49,7 +56,7 @@ class AccessTokens:
             "client_id": credential.client_id,
             "tenant": tenant_id,
             "credential": credential.id,
-            "scope": SCOPE,
+            "scope": SCOPES[access],
             "iat": now,
             "nbf": now,
             "exp": now + self.seconds,
@@ -73,6 +80,13 @@ class AccessTokens:
             required=_REQUIRED,
             now=self._clock(),
         )
-        if SCOPE not in claims["scope"].split():
+        access = access_of(claims["scope"])
+        if access is None:
             raise TokenRefused(f"lacks the scope {SCOPE}")
-        return Grant(claims["tenant"], claims["client_id"], claims["credential"])
+        return Grant(claims["tenant"], claims["client_id"], claims["credential"], access)
+
+
+def access_of(scope: str) -> Access | None:
+    """The most that these scopes allow. Unknown ones are ignored. None when none of them is ours."""
+    named = scope.split()
+    return next((access for access, ours in SCOPES.items() if ours in named), None)

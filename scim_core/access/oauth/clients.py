@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from scim_core.access.auth_failures import Failure
+from scim_core.access.networks import REFUSAL, admits, elsewhere, preferred
 from scim_core.access.oauth.answers import OAuthError
 from scim_core.access.oauth.entra import EntraTokens
 from scim_core.access.oauth.token_request import TokenRequest
@@ -10,6 +11,7 @@ from scim_core.access.oauth.verification import TokenRefused, read
 from scim_core.access.tenant_cache import TenantCache, refusal
 from scim_core.access.token_format import MAX_SECRET_CHARACTERS, Form, form, matching
 from scim_core.clock import Clock, instant_text
+from scim_core.messages import Caller
 from scim_core.registry import Credential, CredentialKind, Tenant, client_pointer
 
 _WRONG = "The client id or the client secret is wrong."
@@ -35,23 +37,23 @@ class Clients:
         self._entra = entra
         self._clock = clock
 
-    async def authenticate(self, request: TokenRequest, source: str) -> Client:
+    async def authenticate(self, request: TokenRequest, caller: Caller) -> Client:
         """The client of the request.
 
-        Raises OAuthError: 401 invalid_client, 403 unauthorized_client for a suspended tenant. Raises HttpError 429 and
-        StorageBusy.
+        Raises OAuthError: 401 invalid_client, 403 unauthorized_client for a suspended tenant or an address that the
+        credential does not admit. Raises StorageBusy.
         """
         kind = CredentialKind.FEDERATION if request.assertion else CredentialKind.SECRET
         if kind is CredentialKind.SECRET and form(request.secret) is Form.MISTYPED:
             raise _denied(_MISTYPED, kind, "mistyped")
-        tenant = await self._tenants.holder(client_pointer(request.client_id), source)
-        registered = tenant.of_client(request.client_id, kind) if tenant else []
+        tenant = await self._tenants.holder(client_pointer(request.client_id), caller.source)
+        registered = preferred(tenant.of_client(request.client_id, kind) if tenant else [], caller.address)
         if kind is CredentialKind.FEDERATION:
             credential = await self._by_assertion(request.assertion, tenant, registered)
         else:
             credential = _by_secret(request.secret, tenant, registered)
         assert tenant is not None  # noqa: S101 -- an unknown client was refused above
-        self._check(tenant, credential)
+        self._check(tenant, credential, caller.address)
         return Client(tenant, credential)
 
     async def _by_assertion(self, assertion: str, tenant: Tenant | None, registered: list[Credential]) -> Credential:
@@ -80,11 +82,14 @@ class Clients:
         reason, label = refusals[0]
         raise _denied(f"The client assertion {reason}.", CredentialKind.FEDERATION, reason, tenant, label)
 
-    def _check(self, tenant: Tenant, credential: Credential) -> None:
+    def _check(self, tenant: Tenant, credential: Credential, address: str) -> None:
         fault = credential.fault(instant_text(self._clock()))
         if fault:
             detail = f"The client secret {fault}. Ask the operator of this service for a new one."
             raise _denied(detail, credential.kind, fault, tenant, credential.label)
+        if not admits(credential, address):
+            failure = Failure(credential.kind, elsewhere(address), tenant.id, credential.label)
+            raise OAuthError(403, "unauthorized_client", REFUSAL, failure)
         sentence = refusal(tenant)
         if sentence:
             reason = f"the tenant is {tenant.state}"

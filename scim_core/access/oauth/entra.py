@@ -11,7 +11,7 @@ from scim_core.access.oauth.keys import ALGORITHM, PublicKeys
 from scim_core.access.oauth.verification import CLOCK_SKEW_SECONDS, TokenRefused, Unverified, VerifiedClaims, verified
 from scim_core.caches import Bounded
 from scim_core.clock import Clock
-from scim_core.registry import Credential
+from scim_core.registry import Credential, bare_audience
 
 MAX_ASSERTION_SECONDS = 24 * 3600
 """Longest lifetime of an assertion, and so the longest time that one is remembered. Entra's live for 65 minutes."""
@@ -120,11 +120,6 @@ def audiences(configured: str) -> set[str]:
     """The forms in which Entra writes one audience: the application id, and URIs made from it."""
     bare = bare_audience(configured)
     return {bare, f"api://{bare}", f"api://{bare}/.default"}
-
-
-def bare_audience(configured: str) -> str:
-    """The application id, from any of those forms."""
-    return configured.removeprefix("api://").removesuffix("/.default")
 
 
 def _compare(claims: VerifiedClaims, **expected: str) -> None:

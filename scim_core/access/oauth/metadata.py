@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scim_core.access.oauth.access_tokens import SCOPE
+from scim_core.access.oauth.access_tokens import SCOPES
 from scim_core.access.oauth.token_request import GRANT_TYPE
 
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 -- a path
@@ -17,13 +17,13 @@ def authorization_server(issuer: str) -> dict[str, Any]:
         "token_endpoint_auth_signing_alg_values_supported": ["RS256"],
         "grant_types_supported": [GRANT_TYPE],
         "response_types_supported": [],
-        "scopes_supported": [SCOPE],
+        "scopes_supported": list(SCOPES.values()),
     }
 
 
 def protected_resource(base_url: str, base_path: str, *, issues_tokens: bool) -> dict[str, Any]:
     """Protected resource metadata (RFC 9728 section 2): a single-tenant deployment has no authorization server."""
-    servers = {"authorization_servers": [base_url], "scopes_supported": [SCOPE]} if issues_tokens else {}
+    servers = {"authorization_servers": [base_url], "scopes_supported": list(SCOPES.values())} if issues_tokens else {}
     return {
         "resource": f"{base_url}{base_path}",
         "resource_name": "SCIM 2.0",

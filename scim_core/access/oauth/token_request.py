@@ -3,13 +3,14 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, unquote_plus
 
 from scim_core.access.auth_failures import Failure
-from scim_core.access.oauth.access_tokens import SCOPE
+from scim_core.access.oauth.access_tokens import READ_SCOPE, SCOPE, access_of
 from scim_core.access.oauth.answers import OAuthError, invalid_request
 from scim_core.messages import SENT_IN_CHUNKS
+from scim_core.registry import Access
 
 MAX_FORM_BYTES = 16 * 1024
 """Largest form. An assertion of Entra takes 2 KB, all other fields together less than 1 KB."""
@@ -39,11 +40,12 @@ _KNOWN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """The client that asks, and its proof: the assertion if there is one, else the secret."""
+    """The client that asks, its proof (the assertion if there is one, else the secret), and the access it asks for."""
 
     client_id: str
     secret: str = field(repr=False)
     assertion: str = field(repr=False)
+    access: Access = Access.WRITE
 
 
 def read_token_request(headers: Mapping[str, str], body: bytes) -> TokenRequest:
@@ -57,12 +59,15 @@ def read_token_request(headers: Mapping[str, str], body: bytes) -> TokenRequest:
         raise invalid_request("grant_type is missing. Send grant_type=client_credentials.")
     if fields["grant_type"] != GRANT_TYPE:
         raise OAuthError(400, "unsupported_grant_type", f"Only grant_type={GRANT_TYPE} is supported.")
-    if SCOPE not in fields.get("scope", SCOPE).split():
-        raise OAuthError(400, "invalid_scope", f"The only scope is {SCOPE}. Leave scope out, or send scope={SCOPE}.")
+    access = access_of(fields.get("scope", SCOPE))
+    if access is None:
+        raise OAuthError(
+            400, "invalid_scope", f"The scopes are {SCOPE} and {READ_SCOPE}. Leave scope out, or send scope={SCOPE}."
+        )
     basic = _basic(headers.get("authorization", ""))
-    if "client_assertion" in fields or "client_assertion_type" in fields:
-        return _with_assertion(fields, basic)
-    return _with_secret(fields, basic)
+    is_assertion = "client_assertion" in fields or "client_assertion_type" in fields
+    proof = _with_assertion(fields, basic) if is_assertion else _with_secret(fields, basic)
+    return replace(proof, access=access)
 
 
 def _with_assertion(fields: Mapping[str, str], basic: tuple[str, str] | None) -> TokenRequest:

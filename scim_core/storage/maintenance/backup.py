@@ -12,8 +12,9 @@ from azure.core.pipeline.transport import AioHttpTransport
 
 from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.exporting import export, tenants
+from scim_core.storage.maintenance.signing import BackupKey
 from scim_core.storage.port import StorageError
-from scim_core.storage.tables.azure_rows import AzureRows
+from scim_core.storage.tables import table_rows
 from scim_core.storage.tables.client import connect
 from scim_core.storage.tables.rows import Rows
 
@@ -21,6 +22,8 @@ BLOCK_BYTES = 4 * 1024 * 1024
 """Bytes that are kept in memory and sent together. A blob holds 50,000 blocks: 195 GiB, far beyond any tenant."""
 
 _NAME = "%Y-%m-%dT%H%M%SZ.ndjson"
+
+NOT_SIGNED = "exports are not signed, because SCIM_BACKUP_KEY is not set"
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +70,10 @@ class Container:
         await self._client.close()
 
 
-async def back_up(settings: StorageSettings, container_url: str, clock: Callable[[], datetime]) -> int:
-    """How many tenants were exported, each into a blob of its own: `{tenant}/{time}.ndjson`.
+async def back_up(
+    settings: StorageSettings, container_url: str, key: BackupKey | None, clock: Callable[[], datetime]
+) -> int:
+    """How many tenants were exported, each into a blob of its own: `{tenant}/{time}.ndjson`, signed with the key.
 
     If one fails, the others are exported all the same. Raises BackupFailed when one failed, StorageError.
     """
@@ -77,31 +82,39 @@ async def back_up(settings: StorageSettings, container_url: str, clock: Callable
         await connection.close()
         raise StorageError("A backup needs an identity: set SCIM_STORAGE_ACCOUNT_URL.")
     store = Container(container_url, connection.credential)
-    rows = AzureRows(lambda: connection)
+    rows = table_rows(settings)
     try:
-        return await export_all(rows, store, clock)
+        return await export_all(rows, store, key, clock)
     finally:
         await store.close()
         await rows.close()
+        await connection.close()
 
 
-async def export_all(rows: Rows, store: Store, clock: Callable[[], datetime]) -> int:
+async def export_all(rows: Rows, store: Store, key: BackupKey | None, clock: Callable[[], datetime]) -> int:
     """How many tenants were exported into this store. Raises BackupFailed when one was not, StorageError."""
-    done = [await _back_up(rows, store, tenant, clock) async for tenant in tenants(rows)]
+    if key is None:
+        log.warning("backup: %s", NOT_SIGNED, extra={"operation": "backup"})
+    done = [await _back_up(rows, store, tenant, key, clock) async for tenant in tenants(rows)]
     if not all(done):
         raise BackupFailed(f"{done.count(False)} of {len(done)} tenants were not exported.")
     return len(done)
 
 
-async def _back_up(rows: Rows, store: Store, tenant: str, clock: Callable[[], datetime]) -> bool:
+async def _back_up(rows: Rows, store: Store, tenant: str, key: BackupKey | None, clock: Callable[[], datetime]) -> bool:
     counted = _Counted()
     try:
-        async with aclosing(export(rows, tenant, clock, progress=counted.add)) as lines:
+        async with aclosing(export(rows, tenant, clock, key=key, progress=counted.add)) as lines:
             await store.put(f"{tenant.replace(':', '_')}/{clock().strftime(_NAME)}", _blocks(lines))
     except StorageError as error:
         log.warning("backup: failed", exc_info=error, extra={"operation": "backup", "tenant": tenant})
         return False
-    fields = {"operation": "backup", "tenant": tenant, "rows": counted.rows}
+    fields = {
+        "operation": "backup",
+        "tenant": tenant,
+        "rows": counted.rows,
+        "signed_with": key.id if key else "",
+    }
     log.info("backup: %s rows", counted.rows, extra=fields)
     return True
 

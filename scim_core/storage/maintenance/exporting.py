@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from scim_core.model import Column
 from scim_core.storage.maintenance.archive import ArchiveError, Header, Writer
+from scim_core.storage.maintenance.signing import BackupKey
 from scim_core.storage.port import StorageError
 from scim_core.storage.tables import keys, large_change_runner
 from scim_core.storage.tables.codec import BELOW_ALL
@@ -48,40 +49,51 @@ async def export(
     tenant: str,
     clock: Callable[[], datetime],
     *,
+    key: BackupKey | None = None,
     progress: Callable[[int], object] = lambda _: None,
     resumed: "Resumed | None" = None,
 ) -> AsyncGenerator[bytes]:
     """The lines of the export, from the first or from where an interrupted one ended.
 
-    `progress` is told how many rows were read. Pending changes are applied first.
+    The `key` signs it, if there is one. `progress` is told how many rows were read. Pending changes are applied first.
     Raises StorageError when one of them cannot be applied, StorageBusy.
     """
-    writer = resumed.writer if resumed else Writer()
+    writer = resumed.writer if resumed else _writer(key)
     started = resumed.started if resumed else clock()
     await _apply_pending(rows, tenant)
     if resumed is None:
-        yield writer.header(Header(tenant, started.strftime(_TIME_FORMAT)))
+        yield writer.header(Header(tenant, started.strftime(_TIME_FORMAT), key.id if key else ""))
     async for page in _walk(rows, tenant, resumed.after if resumed else None):
-        for key, properties in page:
-            yield writer.row(key, properties)
+        for row_key, properties in page:
+            yield writer.row(row_key, properties)
         progress(len(page))
     async for page in _changed(rows, tenant, started - SKEW, clock):
-        for key, properties in page:
-            yield writer.row(key, properties, again=True)
+        for row_key, properties in page:
+            yield writer.row(row_key, properties, again=True)
     yield writer.trailer()
 
 
 class Resumed:
-    """How far an interrupted export has come, as the lines that it has written tell. Raises ArchiveError."""
+    """How far an interrupted export has come, as the lines that it has written tell.
 
-    def __init__(self, header: Header) -> None:
-        self.writer = Writer()
+    Raises ArchiveError, also if it was begun with another key: the header, which is written, names that one.
+    """
+
+    def __init__(self, header: Header, key: BackupKey | None = None) -> None:
+        if header.signed_with != (key.id if key else ""):
+            begun = f"with the key {header.signed_with}" if header.signed_with else "without a key"
+            raise ArchiveError(f"This export was begun {begun}. Set SCIM_BACKUP_KEY as it was, or begin again.")
+        self.writer = _writer(key)
         try:
             self.started = datetime.strptime(header.started, _TIME_FORMAT).replace(tzinfo=UTC)
         except ValueError:
             raise ArchiveError("The header of the file does not say when its export started.") from None
         self.after: str | None = None
         self.walked = 0
+
+
+def _writer(key: BackupKey | None) -> Writer:
+    return Writer(key.signature() if key else None)
 
 
 def exported(row: Row) -> dict[str, Column]:

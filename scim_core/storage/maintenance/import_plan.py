@@ -12,6 +12,7 @@ from scim_core.model import GROUP, Column
 from scim_core.storage.maintenance.archive import ArchiveError, Header, Line
 from scim_core.storage.maintenance.imported_indexes import ImportedIndexes
 from scim_core.storage.maintenance.indexing import NOTHING, Conflict, Declared
+from scim_core.storage.maintenance.revocations import Revocations
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.entities import listed_index_keys, pending_property
 from scim_core.storage.tables.index_record import IndexRecord
@@ -26,13 +27,17 @@ class _Resource:
 
 @dataclass(slots=True)
 class ImportPlan:
-    """Which lines are written, and how many are left out, by reason. `overtaken` are the keys of resources."""
+    """Which lines are written, and how many are left out, by reason. `overtaken` are the keys of resources.
+
+    `revocations` say what becomes of the credentials of a registry.
+    """
 
     tenant: str = ""
     lines: int = 0
     replaced: int = 0
     dangling: int = 0
     overtaken: tuple[str, ...] = ()
+    revocations: Revocations = field(default_factory=Revocations, repr=False)
     _indexes: ImportedIndexes = field(default_factory=lambda: ImportedIndexes(NOTHING), repr=False)
     _last: dict[str, int] = field(default_factory=dict, repr=False)
     _resources: dict[str, _Resource] = field(default_factory=dict, repr=False)
@@ -59,7 +64,7 @@ class ImportPlan:
         if self._last.get(line.key, line.number) != line.number:
             return False
         if self._is_plain:
-            return True
+            return self.revocations.has(line)
         kind = keys.kind_of(line.key)
         if kind == "member":
             return all(end in self._resources for end in _ends(line))
@@ -69,6 +74,8 @@ class ImportPlan:
 
     def properties(self, line: Line) -> dict[str, Column]:
         """The row of a line, with its index rows. If its pending change is not in the file, it has none any more."""
+        if self._is_plain:
+            return self.revocations.properties(line)
         properties = self._indexes.properties(line) if line.key in self._resources else line.properties
         change_id = line.properties.get("pending")
         change_key = f"pending:{line.key.partition(':')[2]}"

@@ -2,21 +2,27 @@
 
 An interrupted import goes on where it ended: a row in the tenant's partition says how far it has come, and changes in
 the transaction that writes the lines. At the end all that is stored is read and compared with the file.
+
+The registry is restored row by row, too. But nothing that is there is ever written over: a credential that somebody has
+revoked since stays revoked. For the same reason, only the keys of its rows are compared at the end. An audit chain that
+is there goes on, and the one in the file is left out.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from scim_core.audit_records import AuditEntry
 from scim_core.clock import Clock, utc_now
 from scim_core.model import Column
 from scim_core.storage.maintenance.archive import Header, Line
 from scim_core.storage.maintenance.exporting import exported, is_exported
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.port import StorageError
-from scim_core.storage.tables import keys, large_change_runner
+from scim_core.storage.tables import audit_chain, keys, large_change_runner
 from scim_core.storage.tables.entities import listed_index_keys
+from scim_core.storage.tables.errors import RowExists
 from scim_core.storage.tables.index_record import IndexRecord, record_properties
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.reading import read_range
@@ -30,12 +36,18 @@ MAX_BYTES = 3 * 1024 * 1024
 PROGRESS_ROW = keys.bookmark("import")
 """The row that says how far an import has come."""
 
-_DIRECTORY = (
-    KeyRange(keys.everything().low, keys.of_kind("bookmark").low),
-    KeyRange(keys.of_kind("bookmark").high, keys.of_kind("indexes").low),
-    KeyRange(keys.of_kind("indexes").high, keys.everything().high),
-)
+
+def _without(*kinds: str) -> tuple[KeyRange, ...]:
+    """All rows except those of these kinds, which are in the order of their keys."""
+    left = [keys.of_kind(kind) for kind in kinds]
+    lows = [keys.everything().low, *(part.high for part in left)]
+    return tuple(map(KeyRange, lows, [*(part.low for part in left), keys.everything().high]))
+
+
+_DIRECTORY = _without("bookmark", "indexes")
 """All rows except page positions and the record of complete indexes: a tenant without such rows is empty."""
+_TENANTS = _without("audit.end", "audit", "bookmark", "indexes")
+"""The same for the registry: one without tenants is empty, also if it has an audit chain."""
 _SPACE = 1 << 256
 
 
@@ -74,8 +86,12 @@ async def restore(
     *,
     clock: Clock = utc_now,
     progress: Callable[[int], object] = lambda _: None,
+    entries: Sequence[AuditEntry] = (),
 ) -> int:
     """How many lines were written, also before an interruption. `digest` identifies the file, `lines` reads it.
+
+    `entries` belong to an import of the registry: they are appended to its audit chain when it is whole. Records of the
+    chain are not counted.
 
     Raises NotEmpty, HalfRestored, NotRestored, ArchiveError, StorageBusy.
     """
@@ -84,45 +100,40 @@ async def restore(
         await writer.begin()
     except NotEmpty:
         # The import may be whole: it was interrupted between its last step and its exit.
-        if (expected := _content(plan, lines())) != await stored(rows, tenant):
+        if (expected := _content(plan, tenant, lines())) != await stored(rows, tenant):
             raise
         return expected.rows
     for change in plan.pending():
         await large_change_runner.write_sweep_entry(rows, tenant, change)
-    content = Content()
-    for item in lines():
-        if isinstance(item, Header):
-            continue
-        progress(1)
-        if plan.has(item):
-            properties = plan.properties(item)
-            content.add(item.key, properties)
-            await writer.add(item, properties)
-    await writer.flush()
-    if await stored(rows, tenant) != content:
+    content = await writer.write(plan, lines(), progress)
+    if await stored(rows, tenant, only_keys=tenant == keys.REGISTRY) != content:
         raise NotRestored("The stored rows are not those of the file: was the tenant in use during the import?")
-    await writer.end(plan.record(clock()))
+    await writer.end(plan.record(clock()), entries)
     for change in plan.pending():
         await large_change_runner.apply(rows, tenant, change.resource_id, large_change_runner.WHOLE_SECONDS)
     return content.rows
 
 
-def _content(plan: ImportPlan, lines: Iterable[Header | Line]) -> Content:
+def _content(plan: ImportPlan, tenant: str, lines: Iterable[Header | Line]) -> Content:
     content = Content()
     for item in lines:
-        if isinstance(item, Line) and plan.has(item):
+        if isinstance(item, Line) and plan.has(item) and _is_compared(tenant, item.key):
             content.add(item.key, plan.properties(item))
     return content
 
 
-async def stored(rows: Rows, tenant: str) -> Content:
-    """The content of a tenant, of the rows that an export holds."""
+async def stored(rows: Rows, tenant: str, *, only_keys: bool = False) -> Content:
+    """The content of a tenant, of the rows that an export holds. The audit chain is not among them: it goes on."""
     content = Content()
     async for page in read_pages(rows, tenant, keys.everything()):
         for row in page:
-            if is_exported(row.properties["RowKey"]):
-                content.add(row.properties["RowKey"], exported(row))
+            if _is_compared(tenant, row.properties["RowKey"]):
+                content.add(row.properties["RowKey"], {} if only_keys else exported(row))
     return content
+
+
+def _is_compared(tenant: str, key: str) -> bool:
+    return is_exported(key) and not (tenant == keys.REGISTRY and keys.is_audit_record(key))
 
 
 def _operations(line: Line, properties: dict[str, Column]) -> Iterator[RowOperation]:
@@ -146,6 +157,8 @@ class _Writer:
         self._operations: list[RowOperation] = []
         self._bytes = 0
         self._line = 0
+        self._is_registry = tenant == keys.REGISTRY
+        self._keeps_chain = False
 
     async def begin(self) -> None:
         """The progress row exists: that of this import before its interruption, or a new one.
@@ -155,17 +168,40 @@ class _Writer:
         progress = await self._rows.get(self._tenant, PROGRESS_ROW)
         if progress is None:
             await self._require_empty()
+            self._keeps_chain = self._is_registry and await self._has(keys.audit_records())
             await self._rows.transact(self._tenant, [self._progress(), *await self._old_record()])
         elif progress.properties["archive"] != self._digest:
             raise HalfRestored(f"The tenant {self._tenant} is half restored from another file: finish that import.")
         else:
             self._done = int(progress.properties["line"])
+            self._keeps_chain = bool(progress.properties.get("keepsChain"))
+
+    async def write(
+        self, plan: ImportPlan, lines: Iterable[Header | Line], progress: Callable[[int], object]
+    ) -> Content:
+        """All lines that the plan has are written. What is compared of them at the end."""
+        content = Content()
+        for item in lines:
+            if isinstance(item, Header):
+                continue
+            progress(1)
+            if plan.has(item):
+                properties = plan.properties(item)
+                if _is_compared(self._tenant, item.key):
+                    content.add(item.key, {} if self._is_registry else properties)
+                await self.add(item, properties)
+        await self.flush()
+        if self._is_registry:
+            await plan.revocations.enforce(self._rows)
+        return content
 
     async def add(self, line: Line, properties: dict[str, Column]) -> None:
         """The line will be written, if it was not written before the interruption."""
-        if line.number <= self._done:
+        if line.number <= self._done or (self._keeps_chain and keys.is_audit_record(line.key)):
             return
         operations = list(_operations(line, properties))
+        if self._is_registry:
+            operations = [RowOperation(Verb.INSERT, Role.OTHER, line.key, properties)]
         size = sum(require_entity(operation.properties) for operation in operations)
         if self._bytes + size > MAX_BYTES or len(self._operations) + len(operations) >= TRANSACTION_OPERATIONS:
             await self.flush()
@@ -177,16 +213,31 @@ class _Writer:
         """All lines so far are written, and the progress row, if it fits: otherwise the next transaction writes it."""
         if self._operations:
             progress = [self._progress()] if len(self._operations) < TRANSACTION_OPERATIONS else []
-            await self._rows.transact(self._tenant, [*self._operations, *progress])
+            try:
+                await self._rows.transact(self._tenant, [*self._operations, *progress])
+            except RowExists:
+                await self._require_written()
         self._operations, self._bytes = [], 0
 
-    async def end(self, record: IndexRecord) -> None:
-        """The import is finished: the progress row is gone. The record says which indexes are complete now."""
+    async def end(self, record: IndexRecord, entries: Sequence[AuditEntry]) -> None:
+        """The import is finished: the progress row is gone, and the entries are in the audit chain.
+
+        The record says which indexes are complete now. Raises StorageBusy.
+        """
         operations = [RowOperation(Verb.DELETE, Role.OTHER, PROGRESS_ROW)]
         if record.types:
             properties = record_properties(record)
             operations.append(RowOperation(Verb.UPSERT, Role.OTHER, keys.indexes(), properties))
-        await self._rows.transact(self._tenant, operations)
+        if not entries:
+            await self._rows.transact(self._tenant, operations)
+            return
+        await audit_chain.transact_recorded(self._rows, operations, entries)
+
+    async def _require_written(self) -> None:
+        """Returns if the rows are there because this import has written them, and only the answer was lost."""
+        progress = await self._rows.get(self._tenant, PROGRESS_ROW)
+        if progress is None or progress.properties["line"] != str(self._line):
+            raise NotEmpty("Someone else has created tenants in the registry while it was restored.")
 
     async def _old_record(self) -> list[RowOperation]:
         """The deletion of the tenant's old record: it says nothing of what is imported."""
@@ -194,9 +245,15 @@ class _Writer:
         return [RowOperation(Verb.DELETE, Role.OTHER, keys.indexes())] if there else []
 
     async def _require_empty(self) -> None:
-        for key_range in _DIRECTORY:
-            if await read_range(self._rows, self._tenant, key_range, limit=1):
+        for key_range in _TENANTS if self._is_registry else _DIRECTORY:
+            if await self._has(key_range):
                 raise NotEmpty(f"The tenant {self._tenant} is not empty: an import restores into an empty one only.")
 
+    async def _has(self, key_range: KeyRange) -> bool:
+        return bool(await read_range(self._rows, self._tenant, key_range, limit=1))
+
     def _progress(self) -> RowOperation:
-        return RowOperation(Verb.UPSERT, Role.OTHER, PROGRESS_ROW, {"archive": self._digest, "line": str(self._line)})
+        properties: dict[str, Column] = {"archive": self._digest, "line": str(self._line)}
+        if self._keeps_chain:
+            properties["keepsChain"] = True
+        return RowOperation(Verb.UPSERT, Role.OTHER, PROGRESS_ROW, properties)

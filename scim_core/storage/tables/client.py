@@ -1,5 +1,7 @@
 """The connection to Table Storage: its credential, its transport, and how long it may take."""
 
+import base64
+import json
 import os
 from dataclasses import dataclass
 
@@ -8,6 +10,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient
 
 from scim_core.settings import StorageSettings
+from scim_core.storage.tables.errors import translated
 
 CALL_SECONDS = 10
 """Longest time of one call with its repetitions. Three such calls end well before a client gives up, after 60 s."""
@@ -26,6 +29,10 @@ BACKOFF_SECONDS = 0.2
 
 REPEATED_METHODS = ["GET", "POST"]
 """By itself the SDK does not repeat a transaction whose connection broke. Most of ours can be: docs/storage.md."""
+
+_STORAGE_SCOPE = "https://storage.azure.com/.default"
+_NAMING = ("upn", "unique_name", "appid", "oid", "tid")
+"""Claims that name who is signed in: a person, or an application; then its object and its tenant in Entra."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,33 @@ def connect(settings: StorageSettings) -> Connection:
     credential = _identity(settings.storage_identity_client_id)
     url = settings.storage_account_url or ""
     return Connection(TableClient(url, settings.table_name, credential=credential, **options), credential)
+
+
+async def signed_in(settings: StorageSettings) -> str:
+    """Who is signed in to Azure, as the token for the storage says: name, object id and tenant. Raises StorageBusy.
+
+    A connection string names nobody. It is then said that there is one.
+    """
+    connection = connect(settings)
+    try:
+        if connection.credential is None:
+            return "connection string"
+        with translated():
+            token = await connection.credential.get_token(_STORAGE_SCOPE)
+    finally:
+        await connection.close()
+    return named_identity(token.token)
+
+
+def named_identity(token: str) -> str:
+    """The identity that an access token of Entra names. The token is the caller's own, so no signature is checked."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        found = {name: str(claims[name]) for name in _NAMING if claims.get(name)}
+    except (IndexError, ValueError, AttributeError, TypeError):
+        found = {}
+    return " ".join(f"{name}={value}" for name, value in found.items()) or "an identity that its token does not name"
 
 
 def _identity(client_id: str | None) -> AsyncTokenCredential:

@@ -28,7 +28,9 @@ KEPT = 0x10000
 
 _PLAIN = re.compile(r"[-.0-9@A-Z_a-z]*")
 _CUT = "}"
-_DIGEST_DIGITS = 32  # 128 bits of SHA-256: neither chance nor an attacker makes two keys equal
+_DIGEST_DIGITS = 32
+"""128 bits of SHA-256. To find a second text for a given one takes 2 to the power of 128 attempts. But whoever chooses
+both texts needs 2 to the power of 64: a lot, and not out of reach. So no code may trust that two cut codes differ."""
 
 
 def encode(text: str) -> str:
@@ -40,12 +42,16 @@ def fit(code: str, limit: int) -> str:
     """The code within `limit` characters: whole, or its beginning and a digest that no whole code looks like."""
     if len(code) <= limit:
         return code
-    return f"{_head(code, limit)}{_CUT}{hashlib.sha256(code.encode()).hexdigest()[:_DIGEST_DIGITS]}"
+    return f"{_head(code, limit)}{_CUT}{_digest(code)}"
 
 
 def fit_prefix(code: str, limit: int) -> str:
     """The longest beginning of `code` that `fit` leaves in every code which starts with `code`."""
     return code if len(code) <= _head_limit(limit) else _head(code, limit)
+
+
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()[:_DIGEST_DIGITS]
 
 
 def _head_limit(limit: int) -> int:

@@ -4,6 +4,7 @@ A row key holds at most 512 characters (1 KiB in UTF-16, which is also what Azur
 with their separators stay below.
 """
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -32,6 +33,8 @@ REGISTRY = ":registry"
 """The partition of the tenants' own rows and their credentials. No tenant's code holds a colon."""
 
 _AFTER_COLON = ";"
+_AUDIT = "audit:"
+_AUDIT_RECORD = re.compile(r"audit:[0-9]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,36 @@ def registered(tenant_id: str) -> KeyRange:
 def pointer(text: str) -> str:
     """The row, in the partition REGISTRY, by which a credential's tenant is found."""
     return f"pointer:{fit(encode(text), KEY_LIMIT)}"
+
+
+def audit_record(number: int) -> str:
+    """The row of a record of the audit chain, in the partition REGISTRY. Later records have greater keys."""
+    return f"{_AUDIT}{number:012}"
+
+
+def is_audit_record(key: str) -> bool:
+    """Whether this row of the partition REGISTRY is a record of the audit chain."""
+    return _AUDIT_RECORD.fullmatch(key) is not None
+
+
+def audit_number(key: str) -> int:
+    """The number of a record of the audit chain."""
+    return int(key.removeprefix(_AUDIT))
+
+
+def audit_records(after: int = 0) -> KeyRange:
+    """The rows of the audit chain after the one with this number."""
+    return KeyRange(audit_record(after + 1), of_kind("audit").high)
+
+
+def audit_end() -> str:
+    """The row, in the partition REGISTRY, that notes where the audit chain ends. An export leaves it out."""
+    return "audit.end:"
+
+
+def registry_move() -> str:
+    """The row, in the partition REGISTRY, that says that the registry is moved. An export leaves it out."""
+    return "registry.move:"
 
 
 def pending(resource_id: str) -> str:

@@ -1,29 +1,45 @@
-"""The registry port in the directory's table: a partition of its own, whose key no tenant can have.
+"""The registry port: a partition of its own, whose key no tenant can have, in the directory's table or in another.
 
 tenant:{id}:                  a tenant
 tenant:{id}:{credential id}   one of its credentials; with the row above, one range read
-pointer:{...}                 the tenant's id, under the text that finds a credential: an insert, so nobody else has it
+pointer:{...}                 the tenant's id, under the text that finds a credential: an insert, so nobody else has it;
+                              of a federation also under its workload identity
+audit:{number}                a record of an administrative change; audit.end: notes the last one (audit_chain.py)
+registry.move:                the registry is on its way to another table, or there (registry_marker.py)
 """
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import fields, replace
+from collections.abc import AsyncIterator, Container, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import batched
-from typing import Any
 
-from scim_core.model import Column
-from scim_core.registry import Credential, CredentialKind, Gone, Overtaken, Taken, Tenant, TenantState, pointers
+from scim_core.audit_records import AuditEntry, NumberedRecord, Position
+from scim_core.registry import Gone, Overtaken, Taken, Tenant
 from scim_core.storage.port import StorageBusy, VersionConflict
-from scim_core.storage.tables import keys
+from scim_core.storage.tables import audit_chain, keys
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing
 from scim_core.storage.tables.keys import REGISTRY, SWEEP, KeyRange
+from scim_core.storage.tables.registry_marker import require_here
+from scim_core.storage.tables.registry_rows import alteration, amendment, to_credential, to_tenant
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
-from scim_core.storage.tables.rows import Row, Rows, read_pages
+from scim_core.storage.tables.rows import Rows, read_pages
 from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS
 
 MAX_ATTEMPTS = 5
-"""How often one part of an erasure is planned again because another erasure has removed rows of it."""
+"""How often one part of an erasure is planned again because another erasure has removed rows of it, and how often a
+credential's use is noted again because the credential has changed in between."""
 
 _ROW_KEY = "PartitionKey,RowKey"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pointers:
+    """The keys of the pointers' rows: a long pointer is cut in its key."""
+
+    row_keys: frozenset[str]
+
+    def __contains__(self, pointer: object) -> bool:
+        return isinstance(pointer, str) and keys.pointer(pointer) in self.row_keys
 
 
 class TableRegistry:
@@ -37,49 +53,41 @@ class TableRegistry:
         row = await self.rows.get(REGISTRY, keys.pointer(pointer))
         return row.properties["tenant"] if row else None
 
+    async def pointers(self) -> Container[str]:
+        """See TenantSource.pointers."""
+        pages = read_pages(self.rows, REGISTRY, keys.of_kind("pointer"), select=_ROW_KEY)
+        return _Pointers(frozenset([row.properties["RowKey"] async for rows in pages for row in rows]))
+
     async def load(self, tenant_id: str) -> Tenant | None:
         """See TenantSource.load."""
         found = [tenant async for tenant in self._read(keys.registered(tenant_id))]
         return found[0] if found else None
 
-    async def used(self, tenant_id: str, credential_id: str, day: str) -> None:
+    async def used(self, tenant_id: str, credential_id: str, day: str, source: str) -> None:
         """See TenantSource.used."""
-        await self._transact([_merge(keys.credential(tenant_id, credential_id), {"last_used": day})])
+        for _ in range(MAX_ATTEMPTS):
+            row = await self.rows.get(REGISTRY, keys.credential(tenant_id, credential_id))
+            if row is None:
+                raise Gone("The credential is not registered (any more).")
+            before = to_credential(row)
+            if before.last_used > day:
+                return
+            operations = amendment(tenant_id, before, replace(before, last_used=day, last_source=source))
+            if not operations:
+                return
+            with suppress(Overtaken):
+                await self._transact(operations)
+                return
+        raise StorageBusy("Others are changing the same credential.")
 
     async def tenants(self) -> AsyncIterator[Tenant]:
         """See Registry.tenants."""
         async for tenant in self._read(KeyRange("tenant:", "tenant;")):
             yield tenant
 
-    async def create(self, tenant: Tenant) -> None:
-        """See Registry.create."""
-        properties: dict[str, Column] = {"id": tenant.id, "created": tenant.created, **_state(tenant)}
-        await self._transact([_operation(Verb.INSERT, keys.tenant(tenant.id), properties)])
-
-    async def change(self, tenant: Tenant) -> None:
-        """See Registry.change."""
-        await self._transact([_merge(keys.tenant(tenant.id), _state(tenant), tenant.etag)])
-
-    async def add(self, tenant: Tenant, credential: Credential, *, pointer_exists: bool) -> None:
-        """See Registry.add."""
-        pointer = _operation(Verb.INSERT, keys.pointer(credential.pointer), {"tenant": tenant.id})
-        await self._transact(
-            [
-                _merge(keys.tenant(tenant.id), {"credentialAdded": credential.created}, tenant.etag),
-                _operation(Verb.INSERT, keys.credential(tenant.id, credential.id), _properties(credential)),
-                *([] if pointer_exists else [pointer]),
-            ]
-        )
-
-    async def put(self, tenant_id: str, credential: Credential) -> None:
-        """See Registry.put."""
-        await self._transact([_merge(keys.credential(tenant_id, credential.id), _properties(credential))])
-
-    async def remove(self, tenant_id: str, credential: Credential, *, keep_pointer: bool) -> None:
-        """See Registry.remove."""
-        rows = [keys.credential(tenant_id, credential.id)]
-        rows += [] if keep_pointer else [keys.pointer(credential.pointer)]
-        await self._transact([_operation(Verb.DELETE, key) for key in rows])
+    async def alter(self, before: Tenant | None, after: Tenant | None, entries: Sequence[AuditEntry]) -> None:
+        """See Registry.alter."""
+        await self._recorded(alteration(before, after), entries)
 
     async def erase(self, tenant_id: str) -> AsyncIterator[int]:
         """See Registry.erase."""
@@ -90,15 +98,18 @@ class TableRegistry:
                 for part in batched(found, TRANSACTION_OPERATIONS, strict=False):
                     yield await self._delete(partition, part)
 
-    async def forget(self, tenant: Tenant) -> None:
-        """See Registry.forget."""
-        await self._transact(
-            [
-                _operation(Verb.DELETE, keys.tenant(tenant.id), etag=tenant.etag),
-                *(_operation(Verb.DELETE, keys.credential(tenant.id, item.id)) for item in tenant.credentials),
-                *(_operation(Verb.DELETE, keys.pointer(pointer)) for pointer in pointers(tenant.credentials)),
-            ]
-        )
+    async def append(self, entries: Sequence[AuditEntry]) -> None:
+        """See Registry.append."""
+        await self._recorded([], entries)
+
+    async def audit_end(self) -> Position:
+        """See Registry.audit_end."""
+        return await audit_chain.noted_end(self.rows)
+
+    async def audit_records(self) -> AsyncIterator[NumberedRecord]:
+        """See Registry.audit_records."""
+        async for record in audit_chain.records(self.rows):
+            yield record
 
     async def close(self) -> None:
         """Connections are released."""
@@ -112,9 +123,9 @@ class TableRegistry:
                 if "kind" not in row.properties:
                     if tenant is not None:
                         yield tenant
-                    tenant = _tenant(row)
+                    tenant = to_tenant(row)
                 elif tenant is not None and row.properties["RowKey"].startswith(keys.tenant(tenant.id)):
-                    tenant = replace(tenant, credentials=(*tenant.credentials, _credential(row)))
+                    tenant = replace(tenant, credentials=(*tenant.credentials, to_credential(row)))
         if tenant is not None:
             yield tenant
 
@@ -129,7 +140,7 @@ class TableRegistry:
         left = list(row_keys)
         for _ in range(MAX_ATTEMPTS):
             try:
-                await self.rows.transact(partition, [_operation(Verb.DELETE, key) for key in left])
+                await self.rows.transact(partition, [RowOperation(Verb.DELETE, Role.OTHER, key) for key in left])
             except (RowMissing, VersionConflict):
                 low, high = left[0], f"{left[-1]}!"
                 there = set(await self._first_rows(partition, KeyRange(low, high)))
@@ -140,49 +151,29 @@ class TableRegistry:
                 return len(left)
         raise StorageBusy("Others are removing the same rows.")
 
+    async def _recorded(self, operations: Sequence[RowOperation], entries: Sequence[AuditEntry]) -> None:
+        """The operations happen, and their records follow the last one of the audit chain; or nothing happens."""
+        records = await audit_chain.following(self.rows, entries)
+        await require_here(self.rows)
+        try:
+            await self._transact([*operations, *records])
+        except (Taken, Gone, Overtaken):
+            # A transaction whose answer was lost is sent again. Its own record shows that it has happened.
+            if not await audit_chain.has(self.rows, records[0]):
+                raise
+
     async def _transact(self, operations: Sequence[RowOperation]) -> None:
         try:
             await self.rows.transact(REGISTRY, operations)
-        except RowExists:
+        except RowExists as failure:
+            if keys.is_audit_record(failure.operation.key):
+                raise _overtaken() from None
             raise Taken("The id, or the text that identifies the credential, is in use.") from None
         except RowMissing:
             raise Gone("The tenant or the credential is not registered (any more).") from None
         except (RowChanged, VersionConflict):
-            raise Overtaken("Someone else has changed the tenant at the same time; look again.") from None
+            raise _overtaken() from None
 
 
-def _operation(verb: Verb, key: str, properties: dict[str, Column] | None = None, etag: str = "") -> RowOperation:
-    return RowOperation(verb, Role.OTHER, key, properties or {}, etag)
-
-
-def _merge(key: str, properties: dict[str, Column], etag: str = "") -> RowOperation:
-    return _operation(Verb.MERGE, key, properties, etag)
-
-
-def _state(tenant: Tenant) -> dict[str, Column]:
-    return {"displayName": tenant.display_name, "state": str(tenant.state), "since": tenant.since}
-
-
-def _tenant(row: Row) -> Tenant:
-    found: dict[str, Any] = row.properties
-    return Tenant(
-        id=found["id"],
-        display_name=found["displayName"],
-        created=found["created"],
-        state=TenantState(found["state"]),
-        since=found["since"],
-        etag=row.etag,
-    )
-
-
-def _properties(credential: Credential) -> dict[str, Column]:
-    return {item.name: _column(getattr(credential, item.name)) for item in fields(Credential)}
-
-
-def _column(value: str | bool) -> Column:
-    return value if isinstance(value, bool) else str(value)
-
-
-def _credential(row: Row) -> Credential:
-    named = {item.name: row.properties[item.name] for item in fields(Credential) if item.name in row.properties}
-    return Credential(**named | {"kind": CredentialKind(named["kind"])})
+def _overtaken() -> Overtaken:
+    return Overtaken("Others are changing the registry at the same time; look again.")

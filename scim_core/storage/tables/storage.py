@@ -26,6 +26,7 @@ from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing, U
 from scim_core.storage.tables.index_completeness import Completeness
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.large_change import LargeChange, deleting, editing
+from scim_core.storage.tables.names import Names
 from scim_core.storage.tables.reading import ID, read_memberships, read_range, side_by_side
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
@@ -52,9 +53,11 @@ class TableStorage:
     def __init__(self, rows: Rows, clock: Clock = utc_now) -> None:
         self.rows = rows
         self._completeness = Completeness(clock)
+        self._names = Names(self._completeness)
 
     async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
         """See Storage.create."""
+        resource = await self._names.resolved(self.rows, tenant, resource)
         require_index_rows(len(resource.index))
         await self._completeness.permit_write(self.rows, tenant, resource)
         change = changes.creation(resource, members, _new_change_id())
@@ -88,6 +91,15 @@ class TableStorage:
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
     ) -> list[str]:
         """See Storage.find."""
+        entries = await self._names.looked_up(self.rows, tenant, resource_type, entry)
+        found = await side_by_side(
+            self._find(tenant, resource_type, item, prefix=prefix, limit=limit) for item in entries
+        )
+        return sorted({resource_id for ids in found for resource_id in ids})[:limit]
+
+    async def _find(
+        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int | None
+    ) -> list[str]:
         if prefix:
             return await self._holders(tenant, keys.holders_of_prefix(resource_type, entry), limit)
         if not entry.unique:
@@ -135,6 +147,7 @@ class TableStorage:
 
     async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS) -> None:
         """See Storage.update."""
+        resource = await self._names.resolved(self.rows, tenant, resource)
         require_index_rows(len(resource.index), len(ReadState.of(resource).index_keys))
         await self._completeness.permit_write(self.rows, tenant, resource)
         await self._edit(tenant, changes.update(resource, edits, _new_change_id()))

@@ -1,0 +1,62 @@
+"""What must not come back, and what one tenant alone can have: rules for the changes of the registry.
+
+The token of SCIM_TOKEN_SHA256 opens the tenant `default`, also when that is not registered. So once the tenant is
+deleted, its row stays as a sign, in the state that every version refuses.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from scim_core.access.audit_trail import Deed
+from scim_core.access.authenticator import DEFAULT_TENANT
+from scim_core.registry import Registry, RegistryError, Taken, Tenant, TenantState
+
+type Planned = tuple[Tenant, Sequence[Deed]]
+"""The tenant as a change wants it, and what is recorded of the change."""
+
+
+class NotReopened(RegistryError):
+    """The tenant of the settings is not let in again. The text says what is missing."""
+
+
+def remains(deleted: Tenant, now: str) -> Tenant | None:
+    """What stays of a tenant whose directory is erased: nothing, or the sign that the tenant of the settings leaves."""
+    return replace(deleted, credentials=(), deleted=now) if deleted.id == DEFAULT_TENANT else None
+
+
+def reopened(tenant: Tenant, wanted: Tenant, *, agreed: bool) -> Planned:
+    """The deleted tenant, active, with the name and the instant of `wanted`. Raises NotReopened unless `agreed`."""
+    if not tenant.deleted:
+        raise NotReopened(f"The tenant {tenant.id} was not deleted. Leave --reopen out.")
+    if not agreed:
+        raise NotReopened(
+            f"{ending(tenant)} The token of SCIM_TOKEN_SHA256 opens this tenant, so it would be let in again. Take "
+            "that setting away, or change it, if you do not want this. Then run the command again with --reopen."
+        )
+    opened = replace(tenant, display_name=wanted.display_name, state=TenantState.ACTIVE, since=wanted.since, deleted="")
+    return opened, [Deed("tenant reopened", "tenants create", tenant.id, tenant, opened)]
+
+
+def ending(tenant: Tenant) -> str:
+    """That the tenant is being deleted, or was, as a sentence."""
+    if tenant.deleted:
+        return f"The tenant {tenant.id} was deleted on {tenant.deleted[:10]}."
+    return f"The tenant {tenant.id} is being deleted."
+
+
+async def require_unused(registry: Registry, before: Tenant, after: Tenant) -> None:
+    """Raises Taken when another tenant has a workload identity that is new here, even without a pointer for it."""
+    new = _identities(after) - _identities(before)
+    if not new:
+        return
+    async for other in registry.tenants():
+        if other.id != after.id and new & _identities(other):
+            raise Taken(
+                f"The tenant {other.id} has a federation with the same Entra tenant, subject and audience. One "
+                "workload identity can open one tenant only. Remove that credential first, or let Entra use another "
+                "workload identity."
+            )
+
+
+def _identities(tenant: Tenant) -> set[str]:
+    return {item.identity for item in tenant.credentials if item.identity}
