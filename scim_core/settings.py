@@ -33,6 +33,7 @@ MIN_BACKUP_KEY_BYTES = 32
 """As many as HMAC-SHA-256 makes: with a shorter key, the key is easier to guess than a signature."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_VAULT_KEY = re.compile(r"https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d{1,5})?/keys/[A-Za-z0-9-]{1,127}")
 _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 
 
@@ -100,6 +101,7 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """The settings of this environment. Raises SettingsError, naming the setting, when one is unusable."""
+        _refuse_unresolved(environment)
         directory = environment.get("SCIM_SCHEMA_DIRECTORY")
         storage = StorageSettings.from_environment(environment)
         backup_url = _container_url(environment.get("SCIM_BACKUP_CONTAINER_URL", ""))
@@ -132,6 +134,17 @@ class Settings:
         )
 
 
+def _refuse_unresolved(environment: Mapping[str, str]) -> None:
+    """Raises SettingsError for a value that is still a reference to Key Vault: the platform could not resolve it."""
+    for name, value in environment.items():
+        if name.startswith("SCIM_") and value.lstrip().lower().startswith("@microsoft.keyvault("):
+            raise SettingsError(
+                f"The vault reference of {name} was not resolved: the secret is not in the vault, the app's identity "
+                "lacks the role Key Vault Secrets User, or the vault's network is closed to the app. The portal says "
+                "which, under Configuration."
+            )
+
+
 def _token_hashes(text: str, *, required: bool) -> tuple[str, ...]:
     hashes = tuple(part.strip().lower() for part in text.split(",") if part.strip())
     if not hashes and required:
@@ -155,15 +168,22 @@ def _has_registry(text: str) -> bool:
 
 
 def _signing_keys(environment: Mapping[str, str], *, required: bool) -> tuple[str, ...]:
-    """The texts of the keys. Whether they are usable keys is checked by SigningKeys."""
+    """The texts of the keys, or URLs of keys in a vault. Whether a text is a usable key is checked by LocalKey."""
     signing = environment.get("SCIM_SIGNING_KEY", "")
     other = environment.get("SCIM_SIGNING_KEY_OTHER", "")
     if not signing and (required or other):
         raise SettingsError(
             "SCIM_SIGNING_KEY is not set: with SCIM_TENANTS=registry it signs access tokens. "
-            "`python -m scim_core.admin signing-key` makes one; keep it in Key Vault."
+            "`python -m scim_core.admin signing-key` makes one; keep it in Key Vault. Or give the URL of a key in the "
+            "vault."
         )
-    return tuple(text for text in (signing, other) if text)
+    texts = tuple(text for text in (signing, other) if text)
+    if not all(_VAULT_KEY.fullmatch(text) for text in texts if text.lower().startswith("http")):
+        raise SettingsError(
+            "SCIM_SIGNING_KEY and SCIM_SIGNING_KEY_OTHER must look like https://<vault>.vault.azure.net/keys/<name>, "
+            "without a version, if a key is in a vault: the newest version signs."
+        )
+    return texts
 
 
 def _authority(text: str) -> str:
