@@ -61,6 +61,17 @@ class TenantState(StrEnum):
     DELETING = "deleting"
 
 
+class GroupPatchAnswer(StrEnum):
+    """What a PATCH of a group answers (RFC 7644 section 3.5.2 allows both)."""
+
+    USUAL = ""
+    """What the setting SCIM_GROUP_PATCH_ANSWER says."""
+    NO_CONTENT = "204"
+    """Nothing: a group can have many members, and clients do not want them back."""
+    WHOLE_GROUP = "200"
+    """The whole group, for clients and suites that insist."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     """One credential of a tenant. Instants are UTC text of fixed width. An empty one means never.
@@ -137,6 +148,7 @@ class Tenant:
     credentials: tuple[Credential, ...] = ()
     etag: str = ""
     deleted: str = ""
+    group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.USUAL
 
     def credential(self, credential_id: str) -> Credential | None:
         """Its credential of this id."""

@@ -33,7 +33,7 @@ def require_free(tenant_id: str, there: Tenant | None, *, reopen: bool) -> None:
 
 
 def reopened(tenant: Tenant, wanted: Tenant, *, agreed: bool) -> Planned:
-    """The deleted tenant, active, with the name and the instant of `wanted`. Raises NotReopened unless `agreed`."""
+    """The deleted tenant, active, as `wanted` says. Raises NotReopened unless `agreed`."""
     if not tenant.deleted:
         raise NotReopened(f"The tenant {tenant.id} was not deleted. Leave --reopen out.")
     if not agreed:
@@ -41,7 +41,14 @@ def reopened(tenant: Tenant, wanted: Tenant, *, agreed: bool) -> Planned:
             f"{ending(tenant)} The token of SCIM_TOKEN_SHA256 opens this tenant, so it would be let in again. Take "
             "that setting away, or change it, if you do not want this. Then run the command again with --reopen."
         )
-    opened = replace(tenant, display_name=wanted.display_name, state=TenantState.ACTIVE, since=wanted.since, deleted="")
+    opened = replace(
+        tenant,
+        display_name=wanted.display_name,
+        state=TenantState.ACTIVE,
+        since=wanted.since,
+        deleted="",
+        group_patch_answer=wanted.group_patch_answer,
+    )
     return opened, [Deed("tenant reopened", "tenants create", tenant.id, tenant, opened)]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from scim_core.access.administration import Refused, Wanted
 from scim_core.audit_records import AuditEntry, record_hash
-from scim_core.registry import CredentialKind
+from scim_core.registry import CredentialKind, GroupPatchAnswer
 from scim_core.storage.tables import TableRegistry, TableStorage, keys
 from scim_core.storage.tables.client import named_identity
 from scim_core.storage.tables.keys import REGISTRY
@@ -91,6 +91,7 @@ async def test_every_change_has_a_record_and_none_holds_a_secret_or_its_hash(
     await administration.revoke("contoso", token)
     await administration.remove("contoso", token)
     await administration.rename("contoso", "Other")
+    await administration.change_tenant("contoso", GroupPatchAnswer.WHOLE_GROUP)
     await administration.suspend("contoso")
     await administration.resume("contoso")
     await administration.delete("contoso", lambda _: None)
@@ -98,7 +99,14 @@ async def test_every_change_has_a_record_and_none_holds_a_secret_or_its_hash(
         "tenant created",
         *["credential created"] * 5,
         *("credential rotated", "credential revoked", "credential removed"),
-        *("tenant renamed", "tenant suspended", "tenant resumed", "tenant deletion began", "tenant deleted"),
+        *(
+            "tenant renamed",
+            "tenant changed",
+            "tenant suspended",
+            "tenant resumed",
+            "tenant deletion began",
+            "tenant deleted",
+        ),
     ]
     kept = await rows.page(REGISTRY, keys.everything())
     text = json.dumps([row.properties for row in kept.rows])
