@@ -12,7 +12,8 @@ EXAMPLES ?= 2000
 PYTEST := -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 BICEPCHECK ?= ../shared/tools/bicepcheck.py
 
-.PHONY: help run test test-quick coverage fuzz lint lint-fast check check-storage check-infra package sbom costs bench lock
+.PHONY: help run test test-quick conformance coverage fuzz lint lint-fast check check-storage check-infra package sbom \
+	costs bench lock
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +26,7 @@ help:
 	@echo "make test   all tests; ARGS='-k name' goes to pytest"
 	@echo "            WORKERS=2         test processes that run at the same time; 0: only this one, as ARGS=--pdb needs"
 	@echo "make test-quick  ruff, and the tests that start no process"
+	@echo "make conformance  other projects' suites against the endpoint: how many checks each makes, and which do not pass"
 	@echo "make coverage    all tests, and the share of branches in scim_core and devhost that they reach; fails below the limit"
 	@echo "make fuzz   hostile requests, many more than make test sends: nothing fails, and each costs what it counts"
 	@echo "            EXAMPLES=2000     requests of each kind"
@@ -32,7 +34,8 @@ help:
 	@echo "make check  lint, then test"
 	@echo "make check-storage  every invariant of a tenant's rows; ARGS='--tenant name --repair'. The rows are in"
 	@echo "            SCIM_STORAGE_CONNECTION or SCIM_STORAGE_ACCOUNT_URL (default: Azurite on port 10002)"
-	@echo "make check-infra  the Bicep files: syntax, names, checkov; types and bicep build if BICEPCHECK and bicep are there"
+	@echo "make check-infra  the Bicep files: bicep build and format, snapshots, checkov; the workflows: zizmor"
+	@echo "            BICEP=            the Bicep CLI (default: the one on the path); ARGS=--snapshots writes them again"
 	@echo "make package  what is deployed, as dist/scim.zip"
 	@echo "make sbom     the package, and the list of its contents as dist/scim.cdx.json (CycloneDX)"
 	@echo "make costs  what a month costs, from measured storage calls; ARGS='--price always_ready=0' changes a price"
@@ -50,6 +53,10 @@ test:
 
 test-quick: lint-fast
 	@HYPOTHESIS_EXAMPLES=10 $(PYTHON) $(PYTEST) -m "not processes" $(ARGS)
+
+conformance:
+	@sh devhost/environment.sh $(TEST)
+	@exec $(PYTHON) -m tests.conformance
 
 fuzz:
 	@sh devhost/environment.sh $(TEST)
@@ -81,7 +88,7 @@ check-storage:
 
 check-infra:
 	@VENV=.venv-infra sh devhost/environment.sh $(INFRA)
-	@.venv-infra/bin/python -m infra.checks --types $(BICEPCHECK)
+	@BICEP=$(BICEP) .venv-infra/bin/python -m infra.checks --types $(BICEPCHECK) $(ARGS)
 
 package:
 	@sh devhost/environment.sh $(RUN)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scim_core.registry import GroupPatchAnswer
+
 DEFAULT_SWEEP_SCHEDULE = "0 */5 * * * *"
 """Every five minutes, in the six fields of the Functions host. Unfinished work waits no longer than that."""
 
@@ -31,6 +33,7 @@ MIN_BACKUP_KEY_BYTES = 32
 """As many as HMAC-SHA-256 makes: with a shorter key, the key is easier to guess than a signature."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_VAULT_KEY = re.compile(r"https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d{1,5})?/keys/[A-Za-z0-9-]{1,127}")
 _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 
 
@@ -92,11 +95,13 @@ class Settings:
     trusted_proxies: int = DEFAULT_TRUSTED_PROXIES
     backup_container_url: str | None = None
     backup_schedule: str = DEFAULT_BACKUP_SCHEDULE
+    group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.NO_CONTENT
     backup_key: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """The settings of this environment. Raises SettingsError, naming the setting, when one is unusable."""
+        _refuse_unresolved(environment)
         directory = environment.get("SCIM_SCHEMA_DIRECTORY")
         storage = StorageSettings.from_environment(environment)
         backup_url = _container_url(environment.get("SCIM_BACKUP_CONTAINER_URL", ""))
@@ -125,7 +130,19 @@ class Settings:
                 environment, "SCIM_TENANT_REQUESTS_PER_SECOND", DEFAULT_TENANT_REQUESTS, MIN_TENANT_REQUESTS, 1_000_000
             ),
             trusted_proxies=_number(environment, "SCIM_TRUSTED_PROXIES", DEFAULT_TRUSTED_PROXIES, 0, 10),
+            group_patch_answer=_group_patch_answer(environment.get("SCIM_GROUP_PATCH_ANSWER", "")),
         )
+
+
+def _refuse_unresolved(environment: Mapping[str, str]) -> None:
+    """Raises SettingsError for a value that is still a reference to Key Vault: the platform could not resolve it."""
+    for name, value in environment.items():
+        if name.startswith("SCIM_") and value.lstrip().lower().startswith("@microsoft.keyvault("):
+            raise SettingsError(
+                f"The vault reference of {name} was not resolved: the secret is not in the vault, the app's identity "
+                "lacks the role Key Vault Secrets User, or the vault's network is closed to the app. The portal says "
+                "which, under Configuration."
+            )
 
 
 def _token_hashes(text: str, *, required: bool) -> tuple[str, ...]:
@@ -151,15 +168,22 @@ def _has_registry(text: str) -> bool:
 
 
 def _signing_keys(environment: Mapping[str, str], *, required: bool) -> tuple[str, ...]:
-    """The texts of the keys. Whether they are usable keys is checked by SigningKeys."""
+    """The texts of the keys, or URLs of keys in a vault. Whether a text is a usable key is checked by LocalKey."""
     signing = environment.get("SCIM_SIGNING_KEY", "")
     other = environment.get("SCIM_SIGNING_KEY_OTHER", "")
     if not signing and (required or other):
         raise SettingsError(
             "SCIM_SIGNING_KEY is not set: with SCIM_TENANTS=registry it signs access tokens. "
-            "`python -m scim_core.admin signing-key` makes one; keep it in Key Vault."
+            "`python -m scim_core.admin signing-key` makes one; keep it in Key Vault. Or give the URL of a key in the "
+            "vault."
         )
-    return tuple(text for text in (signing, other) if text)
+    texts = tuple(text for text in (signing, other) if text)
+    if not all(_VAULT_KEY.fullmatch(text) for text in texts if text.lower().startswith("http")):
+        raise SettingsError(
+            "SCIM_SIGNING_KEY and SCIM_SIGNING_KEY_OTHER must look like https://<vault>.vault.azure.net/keys/<name>, "
+            "without a version, if a key is in a vault: the newest version signs."
+        )
+    return texts
 
 
 def _authority(text: str) -> str:
@@ -193,6 +217,12 @@ def backup_key(environment: Mapping[str, str]) -> bytes | None:
             "`python -m scim_core.admin backup-key` makes one; keep it in Key Vault, and in a second place."
         )
     return key
+
+
+def _group_patch_answer(text: str) -> GroupPatchAnswer:
+    if text not in ("", *GroupPatchAnswer):
+        raise SettingsError("SCIM_GROUP_PATCH_ANSWER must be 204 (nothing, the usual) or 200 (the whole group).")
+    return GroupPatchAnswer(text or GroupPatchAnswer.NO_CONTENT)
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 from scim_core.access.administration import Administration
 from scim_core.access.audit_trail import AuditTrail
-from scim_core.access.oauth.signing_keys import new_signing_key
+from scim_core.access.oauth.local_key import new_signing_key
 from scim_core.admin import audit, check, export, import_, registry, reindex
 from scim_core.admin.actor import operator
 from scim_core.admin.arguments import parser
@@ -98,6 +98,8 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
             given.schemas = chosen.get("SCIM_SCHEMA_DIRECTORY", "")
             given.trail = trail
             return await ON_ROWS[given.command](given, settings)
+        if given.action in ("list", "show"):  # whatever changes something is refused
+            await registry.warn_if_elsewhere(tenants.rows)
         await _commands(given, Administration(tenants, trail, clock=utc_now, pause=asyncio.sleep), chosen, now).run()
     finally:
         await tenants.close()

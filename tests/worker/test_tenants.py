@@ -19,6 +19,7 @@ import aiohttp
 import httpx
 import pytest
 from aiohttp import web
+from jwt.utils import base64url_decode
 
 from devhost import play_entra
 from devhost.authority import Authority
@@ -198,6 +199,10 @@ def test_the_life_of_a_tenant_in_words(tenants: Tenants) -> None:
     assert token[1] not in shown
     assert digest(token[1]) not in shown
     assert "Toys and more" in tenants.run("tenants", "rename", "wingtip-toys", "Toys and more").stdout
+    changed = tenants.run("tenants", "change", "wingtip-toys", "--group-patch-answer", "200").stdout
+    assert "A PATCH of a group answers 200." in changed
+    usual = tenants.run("tenants", "change", "wingtip-toys", "--group-patch-answer", "usual").stdout
+    assert "A PATCH of a group" not in usual
     assert "403" in tenants.run("tenants", "suspend", "wingtip-toys").stdout
     assert "are answered." in tenants.run("tenants", "resume", "wingtip-toys").stdout
     refused = tenants.run("tenants", "delete", "wingtip-toys")
@@ -272,7 +277,7 @@ def test_without_a_storage_a_sentence_names_the_settings() -> None:
 
 def test_a_signing_key_is_one_line_and_starts_a_service() -> None:
     done = outside("signing-key")
-    assert json.loads(done.stdout)["crv"] == "P-256"
+    assert json.loads(base64url_decode(done.stdout.strip()))["crv"] == "P-256"
     assert len(done.stdout.splitlines()) == 1
 
 
