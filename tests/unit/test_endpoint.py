@@ -93,7 +93,7 @@ async def test_the_line_of_a_change_says_what_became_of_which_resource_and_names
     found = lines_of_changes(caplog)
     assert {item["resource"] for item in found} == {user["id"]}
     assert [(item["result"], item["changed"], item["version_before"], item["version_after"]) for item in found] == [
-        ("created", ["userName", "title", f"{ENTERPRISE}:department"], None, first),
+        ("created", ["userName", "title", "active", f"{ENTERPRISE}:department"], None, first),
         ("changed", ["title", f"{ENTERPRISE}:department"], first, second),
         ("unchanged", [], second, second),
         ("changed", ["externalId", "title", f"{ENTERPRISE}:department"], second, third),
