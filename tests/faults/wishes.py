@@ -112,7 +112,8 @@ class ChangeUser:
                 return 404, model
             after = User(**{"active": user.active, **changed}) if self.put else replace(user, **changed)
             if model.user_name_is_taken(after.name, but=user_id):
-                return 409, model
+                deactivated = replace(user, active=user.active and after.active)  # ADR 0036
+                return 409, model.with_user(user_id, deactivated)
             return 200, model.with_user(user_id, after)
 
         operations = [scim.replace(attribute, value) for attribute, value in said.items()]
