@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import azure.functions as func
 
-from scim_core import ScimRequest, Settings, back_up, build
+from scim_core import Endpoint, ScimRequest, Settings, back_up, build_or_refuse
 from scim_core.log_fields import FieldsInText
 
 # The host tries routes in the order of the functions' names. So the name of a literal route must sort before the name
@@ -36,6 +36,7 @@ ROUTES = {
     "users_with_id": "scim/v2/Users/{id}",
     "zz_fallback": "{*path}",  # unknown paths, and resource types that a deployment adds
 }
+FALLBACK = "zz_fallback"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 # The host passes on only the text of a record, so the text must contain the fields, such as the tenant.
@@ -43,8 +44,9 @@ logging.setLogRecordFactory(FieldsInText)
 # Azure's SDK logs every URL that it calls, and these URLs hold user names.
 logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
 
-settings = Settings.from_environment(os.environ)
-endpoint = build(settings)
+# Without usable settings there is no route but the fallback, and it answers 503: a missing setting opens nothing. An
+# exception here would end the host, again and again, without a word in the log.
+settings, endpoint = build_or_refuse(os.environ)
 # scim_core checks the bearer token. A function key would be a second credential, and Entra cannot send one.
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
@@ -68,21 +70,27 @@ async def answer(req: func.HttpRequest) -> func.HttpResponse:
     )
 
 
-for name, route in ROUTES.items():
+for name, route in ROUTES.items() if settings else [(FALLBACK, ROUTES[FALLBACK])]:
     app.function_name(name)(app.route(route, methods=METHODS)(answer))
 
 
-@app.function_name("sweep")
-@app.timer_trigger(arg_name="timer", schedule=settings.sweep_schedule)
-async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 -- the worker passes it by its name
-    """Large changes that a process left unfinished are finished."""
-    await endpoint.sweep()
+def add_timers(settings: Settings, endpoint: Endpoint) -> None:
+    """The sweep, and the backup if these settings have a container for it."""
+
+    @app.function_name("sweep")
+    @app.timer_trigger(arg_name="timer", schedule=settings.sweep_schedule)
+    async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 -- the worker passes it by its name
+        """Large changes that a process left unfinished are finished."""
+        await endpoint.sweep()
+
+    if settings.backup_container_url:
+
+        @app.function_name("backup")
+        @app.timer_trigger(arg_name="timer", schedule=settings.backup_schedule)
+        async def backup(timer: func.TimerRequest) -> None:  # noqa: ARG001 -- the worker passes it by its name
+            """Every tenant's directory is exported to immutable blobs."""
+            await back_up(settings)
 
 
-if settings.backup_container_url:
-
-    @app.function_name("backup")
-    @app.timer_trigger(arg_name="timer", schedule=settings.backup_schedule)
-    async def backup(timer: func.TimerRequest) -> None:  # noqa: ARG001 -- the worker passes it by its name
-        """Every tenant's directory is exported to immutable blobs."""
-        await back_up(settings)
+if settings and isinstance(endpoint, Endpoint):
+    add_timers(settings, endpoint)

@@ -18,8 +18,6 @@ import azure_functions_runtime as runtime
 from devhost import protos
 from devhost.errors import DevhostError
 
-_PLAIN = ("SettingsError", "DefinitionError")
-
 
 class IndexingError(DevhostError):
     """The worker refuses the function app. In Azure it would have no functions."""
@@ -91,7 +89,7 @@ async def start(directory: Path) -> App:
         )
     )
     if answer.result.status != protos.StatusResult.Success:
-        raise IndexingError(_reason(answer.result.exception))
+        raise IndexingError(str(answer.result.exception.stack_trace))
     metadata = await runtime.functions_metadata_request(SimpleNamespace())
     found = [_function(item) for item in getattr(metadata, "function_metadata_results", ())]
     return App(
@@ -168,9 +166,3 @@ def _function(metadata: Any) -> Function | Timer | None:
         methods=frozenset(method.upper() for method in trigger.get("methods") or ()),
         parameter=trigger["name"],
     )
-
-
-def _reason(exception: Any) -> str:
-    """Only the sentence for an error about a setting. Any other error comes with its traceback."""
-    name, _, text = exception.message.partition(": ")
-    return str(text if name in _PLAIN else exception.stack_trace)

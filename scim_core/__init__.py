@@ -8,7 +8,7 @@ Read first: `composition`, `messages` (a request, an answer, an HTTP error), `mo
 memory of bounded size from `caches`.
 """
 
-from scim_core.composition import back_up, build
+from scim_core.composition import back_up, build, build_or_refuse
 from scim_core.endpoint.endpoint import Endpoint
 from scim_core.messages import ScimRequest, ScimResponse
 from scim_core.protocol.schemas import DefinitionError
@@ -25,4 +25,5 @@ __all__ = [
     "__version__",
     "back_up",
     "build",
+    "build_or_refuse",
 ]

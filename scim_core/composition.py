@@ -1,7 +1,9 @@
 """Puts the rooms together: it makes an endpoint from settings."""
 
 import asyncio
+import sys
 import time
+from collections.abc import Mapping
 
 from scim_core.access.auth_failures import FailureWatch
 from scim_core.access.authenticator import Authenticator, Tenancy
@@ -18,14 +20,15 @@ from scim_core.counted_log import CountedLog
 from scim_core.endpoint.endpoint import Endpoint, Gate
 from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
+from scim_core.endpoint.unconfigured import Unconfigured
 from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
-from scim_core.protocol.schemas import load_catalogue
+from scim_core.protocol.schemas import DefinitionError, load_catalogue
 from scim_core.registry import TenantSource
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.search import Search
 from scim_core.service.service_provider import ServiceProvider
-from scim_core.settings import Settings
+from scim_core.settings import Settings, SettingsError
 from scim_core.storage.port import Storage
 from scim_core.version import __version__
 
@@ -59,6 +62,19 @@ def build(
     tenancy = _tenancy(settings, registry, clock, timer) if settings.has_registry else None
     gate = _gate(settings, tenancy, timer, counted)
     return Endpoint(catalogue, handlers, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url)
+
+
+def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, Endpoint | Unconfigured]:
+    """The settings of this environment with their endpoint. If they are unusable: none, and what answers 503 instead.
+
+    The cause also goes to standard error, with the word `error`: before the first call the host keeps no other line.
+    """
+    try:
+        settings = Settings.from_environment(environment)
+        return settings, build(settings)
+    except (SettingsError, DefinitionError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return None, Unconfigured(str(error), time.monotonic)
 
 
 def _tenancy(settings: Settings, registry: TenantSource | None, clock: Clock, timer: Timer) -> Tenancy:

@@ -97,6 +97,7 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """The settings of this environment. Raises SettingsError, naming the setting, when one is unusable."""
+        _refuse_unresolved(environment)
         directory = environment.get("SCIM_SCHEMA_DIRECTORY")
         storage = StorageSettings.from_environment(environment)
         backup_url = _container_url(environment.get("SCIM_BACKUP_CONTAINER_URL", ""))
@@ -126,6 +127,17 @@ class Settings:
             ),
             trusted_proxies=_number(environment, "SCIM_TRUSTED_PROXIES", DEFAULT_TRUSTED_PROXIES, 0, 10),
         )
+
+
+def _refuse_unresolved(environment: Mapping[str, str]) -> None:
+    """Raises SettingsError for a value that is still a reference to Key Vault: the platform could not resolve it."""
+    for name, value in environment.items():
+        if name.startswith("SCIM_") and value.lstrip().lower().startswith("@microsoft.keyvault("):
+            raise SettingsError(
+                f"The vault reference of {name} was not resolved: the secret is not in the vault, the app's identity "
+                "lacks the role Key Vault Secrets User, or the vault's network is closed to the app. The portal says "
+                "which, under Configuration."
+            )
 
 
 def _token_hashes(text: str, *, required: bool) -> tuple[str, ...]:

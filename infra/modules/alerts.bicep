@@ -31,6 +31,15 @@ var logAlerts = [
     window: 'PT15M'
   }
   {
+    name: 'not-serving'
+    description: 'A setting or a schema file is unusable: the app answers 503 to everything.'
+    severity: 0
+    query: 'AppTraces | where Message startswith "the app does not serve: " | summarize measured = count()'
+    threshold: 0
+    frequency: 'PT5M'
+    window: 'PT15M'
+  }
+  {
     name: 'latency'
     description: 'The 95th percentile of the latency of 15 minutes is above ${latencyMs} ms. Entra gives up at 60,000.'
     severity: 2

@@ -313,6 +313,7 @@ def test_every_alert_tells_somebody(sources: dict[str, Source]) -> None:
     names = {literal(properties(item)["name"]) for item in alerts.named_children if item.type == "object"}
     assert names == {
         "server-errors",
+        "not-serving",
         "latency",
         "authentication-failures",
         "rate-limited",

@@ -1,4 +1,4 @@
-"""Definitions that cannot be served stop the start, and say why."""
+"""Definitions that cannot be served are refused at the start, and say why."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Security defaults closed: a missing or contradictory setting stops the start, and is named."""
+"""Security defaults closed: with a missing or contradictory setting nothing is served, and the setting is named."""
 
 import hashlib
 
@@ -45,6 +45,11 @@ def test_two_tokens_can_be_given_while_one_is_rotated() -> None:
         ({"SCIM_TOKEN_SHA256": ""}, "SCIM_TOKEN_SHA256"),
         ({"SCIM_TOKEN_SHA256": " , "}, "SCIM_TOKEN_SHA256"),
         ({"SCIM_TOKEN_SHA256": "the-token-itself"}, "SCIM_TOKEN_SHA256"),
+        (
+            {"SCIM_TOKEN_SHA256": "@Microsoft.KeyVault(SecretUri=the-token-itself)"},
+            "vault reference of SCIM_TOKEN_SHA256",
+        ),
+        ({"SCIM_SIGNING_KEY_OTHER": "@Microsoft.KeyVault(SecretUri=x)"}, "vault reference of SCIM_SIGNING_KEY_OTHER"),
         ({"SCIM_STORAGE_CONNECTION": ""}, "SCIM_STORAGE_ACCOUNT_URL"),
         ({"SCIM_STORAGE_ACCOUNT_URL": "https://x.table.core.windows.net"}, "exactly one"),
         ({"SCIM_TABLE_NAME": "1table"}, "SCIM_TABLE_NAME"),

@@ -1,7 +1,6 @@
 """function_app.py, indexed by the real worker runtime and called over HTTP by the host's rules."""
 
 import logging
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ import pytest
 
 from devhost import routes, worker
 from scim_core import ScimRequest, ScimResponse
-from tests.running import ROOT, RunningEndpoint, clean_environment
+from tests.running import ROOT, RunningEndpoint, clean_environment, running_app
 from tests.worker.raw_http import Answer, send
 
 ALL_METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
@@ -55,6 +54,10 @@ async def functions() -> AsyncIterator[list[worker.Function]]:
     yield found
     worker.stop()
     logging.setLogRecordFactory(before)
+
+
+USABLE = {"SCIM_TOKEN_SHA256": "0" * 64, "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true"}
+OPEN = ("/health", "/scim/v2/Users", "/scim/v2/ServiceProviderConfig", "/oauth2/token", "/nowhere")
 
 
 @dataclass(frozen=True)
@@ -212,10 +215,26 @@ def test_no_token_and_no_user_name_in_the_log(endpoint: RunningEndpoint, call: C
     assert "secret@example.com" not in endpoint.app.said()
 
 
-def test_a_missing_setting_stops_the_start_with_a_sentence() -> None:
-    command = [sys.executable, "-m", "devhost", "--port=0"]
-    done = subprocess.run(command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(
+    ("settings", "cause"),
+    [
+        ({}, "Set exactly one of SCIM_STORAGE_ACCOUNT_URL"),
+        (
+            {**USABLE, "SCIM_TOKEN_SHA256": "@Microsoft.KeyVault(SecretUri=x)"},
+            "The vault reference of SCIM_TOKEN_SHA256",
+        ),
+        ({**USABLE, "SCIM_SCHEMA_DIRECTORY": "/nowhere"}, "There is no folder"),
+    ],
+)
+def test_without_usable_settings_everything_is_503_and_the_log_says_why(settings: dict[str, str], cause: str) -> None:
+    """An exception at the start would end the host in Azure, again and again, without a word in its log."""
+    with running_app(ROOT, settings) as app:
+        answers = [send(app.url, target, method) for target in OPEN for method in ("GET", "POST")]
+        said = app.said()
 
-    assert done.returncode == 1
-    assert done.stderr.startswith("devhost: Set exactly one of SCIM_STORAGE_ACCOUNT_URL")
-    assert len(done.stderr.splitlines()) == 1
+    for answer in answers:
+        assert (answer.status, answer.headers["retry-after"]) == (503, "60")
+        assert answer.json == {"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": "503"}
+    # The host keeps lines of standard error from before the first call only if they hold the word error.
+    assert [line for line in said.splitlines() if line.startswith(f"error: {cause}")]
+    assert said.count(f"the app does not serve: {cause}") == 1
