@@ -13,7 +13,7 @@ from operator import or_
 from pathlib import Path as FilePath
 from typing import Any
 
-from scim2_models import AttributeBinding, Extension, Path, Resource, Schema, ScimPolicy
+from scim2_models import AttributeBinding, Extension, InvalidPathException, Path, Resource, Schema, ScimPolicy
 
 from scim_core.model import GROUP, RESERVED_NAMES, Index, Json
 
@@ -172,7 +172,10 @@ class ResourceType:
         return frozenset(item.index for item in self.indexed)
 
     def _bound(self, name: str) -> IndexedAttribute:
-        binding = Path[self.model](name).resolve()  # type: ignore[name-defined]
+        try:
+            binding = Path[self.model](name).resolve()  # type: ignore[name-defined]
+        except InvalidPathException:
+            binding = None
         if binding is None:
             raise DefinitionError(f"resource type {self.name}: indexed attribute {name} is not declared")
         definition = self.attributes.get(name.lower())
@@ -225,7 +228,7 @@ def load_catalogue(additional: FilePath | None = None) -> Catalogue:
     Raises DefinitionError for a folder that is missing, a file that is not JSON, a URN given twice, or a type whose
     schema is missing.
     """
-    if additional and not additional.is_dir():
+    if additional and not _is_folder(additional):
         raise DefinitionError(
             f"There is no folder {additional}, which is to hold further schemas (SCIM_SCHEMA_DIRECTORY)."
         )
@@ -241,15 +244,28 @@ def load_catalogue(additional: FilePath | None = None) -> Catalogue:
     )
 
 
+def _is_folder(path: FilePath) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # such as a name that is too long
+        return False
+
+
 def _documents(folder: FilePath) -> Iterator[Json]:
     for file in sorted(folder.glob("*.json")):
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise DefinitionError(f"{file.name} cannot be read: {error.strerror}") from error
         except ValueError as error:
             raise DefinitionError(f"{file.name} is not JSON: {error}") from error
-        if not isinstance(document, dict) or "id" not in document or "name" not in document:
+        if not isinstance(document, dict) or not _has_texts(document, "id", "name"):
             raise DefinitionError(f"{file.name} lacks id or name")
         yield document
+
+
+def _has_texts(document: Mapping[str, Any], *names: str) -> bool:
+    return all(isinstance(document.get(name), str) for name in names)
 
 
 def _by_urn(documents: Iterable[Json]) -> dict[str, Json]:
@@ -262,7 +278,10 @@ def _by_urn(documents: Iterable[Json]) -> dict[str, Json]:
 
 
 def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, Json]) -> ResourceType:
-    name, urn = document["name"], document["schema"]
+    name = document["name"]
+    if not _has_texts(document, "schema", "endpoint"):
+        raise DefinitionError(f"resource type {name} lacks schema or endpoint")
+    urn = document["schema"]
     if not name.isalnum() or not name.isascii() or name.lower() in _RESERVED:
         raise DefinitionError(f"resource type {name}: a name is ASCII letters and digits, and not one that we use")
     if urn not in schemas:
