@@ -41,10 +41,14 @@ ANSWERS = {
 """Path -> name of the function that is to answer it."""
 
 
+WORKERS_LOGGERS = ("azure.functions", "proxy_worker")
+"""By them, the worker writes a record or two for each call."""
+
+
 @pytest.fixture(scope="module")
 async def functions() -> AsyncIterator[list[worker.Function]]:
     """The functions of the app, which is imported here: what it sets for the whole process is taken back."""
-    before = logging.getLogRecordFactory()
+    before, levels = logging.getLogRecordFactory(), {name: logging.getLogger(name).level for name in WORKERS_LOGGERS}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in clean_environment().items():
             patch.setenv(name, value)
@@ -54,6 +58,8 @@ async def functions() -> AsyncIterator[list[worker.Function]]:
     yield found
     worker.stop()
     logging.setLogRecordFactory(before)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
 
 
 USABLE = {"SCIM_TOKEN_SHA256": "0" * 64, "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true"}
@@ -162,6 +168,29 @@ async def test_the_endpoint_gets_the_path_decoded_the_query_raw_and_the_body(
         base_url="https://scim.example.com:8443",
     )
     assert (answer.status, answer.headers["ETag"], answer.body) == (204, "e", b"")
+
+
+async def test_the_worker_logs_no_line_for_a_call(
+    functions: list[worker.Function], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each one would cross gRPC, and host.json drops it there: a third of the processor's time."""
+    caplog.set_level(logging.INFO)
+    fallback = next(function for function in functions if function.name == "zz_fallback")
+    sent = worker.FunctionRequest("GET", "https://scim.example.com/nowhere", {"host": "scim.example.com"})
+
+    assert (await worker.invoke(fallback, sent)).status == 404
+    assert {record.name for record in caplog.records} == {"scim_core.endpoint.endpoint"}
+
+
+@pytest.mark.parametrize("name", WORKERS_LOGGERS)
+def test_warnings_and_errors_of_the_worker_are_logged(
+    functions: list[worker.Function], caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    assert functions
+    for level in (logging.INFO, logging.WARNING, logging.ERROR):
+        logging.getLogger(name).log(level, "said")
+
+    assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.ERROR]
 
 
 def test_a_query_is_taken_raw(call: Call) -> None:
