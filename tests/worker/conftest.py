@@ -7,6 +7,7 @@ import pytest
 from tests.running import RunningApp, running_app
 
 ODD_APP = Path(__file__).with_name("odd_app")
+BODY_LIMIT = 1000
 LOCAL_SETTINGS = '{"Values": {"ODD_ONE": "of the file", "ODD_TWO": "of the file"}}'
 
 
@@ -14,5 +15,6 @@ LOCAL_SETTINGS = '{"Values": {"ODD_ONE": "of the file", "ODD_TWO": "of the file"
 def odd_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     directory = shutil.copytree(ODD_APP, tmp_path_factory.mktemp("app") / "odd")
     (directory / "local.settings.json").write_text(LOCAL_SETTINGS)
-    with running_app(directory, {"ODD_TWO": "of the environment"}) as app:
+    settings = {"ODD_TWO": "of the environment", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(BODY_LIMIT)}
+    with running_app(directory, settings) as app:
         yield app

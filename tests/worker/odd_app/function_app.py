@@ -64,11 +64,21 @@ async def no_content(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG00
     return func.HttpResponse(status_code=204)
 
 
-@app.route("no-content-with-body", methods=METHODS)
-async def no_content_with_body(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
-    return func.HttpResponse("body", status_code=204)
+@app.route("with-body/{status}", methods=METHODS)
+async def with_body(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("body", status_code=int(req.route_params["status"]))
 
 
 @app.route("odd-header", methods=METHODS)
 async def odd_header(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
-    return func.HttpResponse("", headers={"Location": "/é"})
+    return func.HttpResponse("body", headers={"X-Before": "1", "Location": "/é", "X-After": "1"})
+
+
+@app.route("empty", methods=METHODS)
+async def empty(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
+    return func.HttpResponse("")
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 99 * * * *")
+async def never(timer: func.TimerRequest) -> None:
+    """The host refuses the schedule."""
