@@ -47,8 +47,9 @@ param gatewayFrontDoorId string
 param gatewaySubnetId string
 param gatewayAddressRange string
 
-// The host refuses larger bodies before it reads them. Below that, scim_core/endpoint decides.
-var largestBody = '16777216'
+// To a larger body the host answers with an empty 500, also without a credential, and counts it as a failure. So this is
+// well above what the app takes. The app itself answers 401 and 413 below it.
+var largestBody = '33554432'
 var signIn = environment().authentication.loginEndpoint
 var entraOnly = [{ name: 'entra', description: 'Provisioning by Microsoft Entra ID', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureActiveDirectory' }]
 

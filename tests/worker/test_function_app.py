@@ -1,5 +1,6 @@
 """function_app.py, indexed by the real worker runtime and called over HTTP by the host's rules."""
 
+import json
 import logging
 import sys
 from collections.abc import AsyncIterator, Iterable
@@ -8,8 +9,10 @@ from dataclasses import dataclass
 import pytest
 
 from devhost import routes, worker
+from devhost.azurite import Azurite
 from scim_core import ScimRequest, ScimResponse
-from tests.running import ROOT, RunningEndpoint, clean_environment, running_app
+from scim_core.protocol.limits import MAX_GROUP_BODY_BYTES
+from tests.running import ROOT, RunningEndpoint, clean_environment, running_app, running_endpoint
 from tests.worker.raw_http import Answer, send
 
 ALL_METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
@@ -202,6 +205,20 @@ def test_a_query_is_taken_raw(call: Call) -> None:
 def test_a_body_in_chunks_is_411_and_creates_nothing(call: Call) -> None:
     assert is_error(call("/scim/v2/Users", "POST", [b'{"userName":', b'"chunked"}']), 411)
     assert call("/scim/v2/Users?filter=userName%20eq%20%22chunked%22").json["totalResults"] == 0
+
+
+def test_a_body_beyond_every_limit_of_the_app_is_refused_by_the_app(azurite: Azurite) -> None:
+    """The host's own refusal is an empty 500, which anybody could cause, and which would raise an alert."""
+    size = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
+    limit = int(json.loads((ROOT / "local.settings.sample.json").read_text())["Values"][size])
+    with running_endpoint(azurite, **{size: str(limit)}) as endpoint:
+        stranger = send(endpoint.app.url, "/scim/v2/Groups", "POST", body=b" " * (MAX_GROUP_BODY_BYTES + 1))
+        known = Call(endpoint)("/scim/v2/Groups", "POST", b" " * (MAX_GROUP_BODY_BYTES + 1))
+        largest = Call(endpoint)("/scim/v2/Groups", "POST", b" " * limit)
+
+    assert is_error(stranger, 401)
+    assert is_error(known, 413)
+    assert is_error(largest, 413)
 
 
 def test_a_missing_body_is_400(call: Call) -> None:
