@@ -3,15 +3,15 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from devhost import requests, routes, timers, worker
-from devhost.answers import framed, sendable
-from devhost.bodies import DEFAULT_LIMIT, Message, Receive, UnreadError, read_body
+from devhost.answers import framed
+from devhost.bodies import DEFAULT_LIMIT, Message, Receive, UnreadError
 from devhost.configuration import HostConfiguration, read_host_json
 from devhost.requests import RefusedError
+from devhost.transports import transport_to
 from devhost.worker import App, Function, FunctionRequest, FunctionResponse, InvocationError
 
 log = logging.getLogger("devhost")
@@ -26,7 +26,7 @@ class FunctionsHost:
         self.timers = timers.usable(app.timers)
         self.routes = routes.arrange(app.functions, configuration.route_prefix)
         self.custom_headers = configuration.custom_headers
-        self.body_limit = body_limit
+        self.transport = transport_to(app.proxy_url, body_limit)
 
     @classmethod
     async def start(cls, directory: Path, body_limit: int = DEFAULT_LIMIT) -> Self:
@@ -40,24 +40,24 @@ class FunctionsHost:
         name = "-"
         try:
             if _is_ping(scope):
-                response = FunctionResponse(200)
+                response = framed(scope["method"], FunctionResponse(200))
             else:
                 function, request = self._admit(scope)
                 name = function.name
-                body = await read_body(request.headers, receive, self.body_limit)
-                response = sendable(name, await worker.invoke(function, replace(request, body=body)))
+                response = await self.transport.call(function, request, scope, receive)
         except RefusedError as refusal:
             log.warning("The host itself answers: %s", refusal)
-            response = FunctionResponse(refusal.status, {"connection": "close"} if refusal.closes else {})
+            headers = {"connection": "close"} if refusal.closes else {}
+            response = framed(scope["method"], FunctionResponse(refusal.status, headers))
         except UnreadError as error:
             log.error("%s failed\n%s", name, error)  # noqa: TRY400 - the sentence says all
-            response = FunctionResponse(500, {"connection": "close"})
+            response = framed(scope["method"], FunctionResponse(500, {"connection": "close"}))
         except InvocationError as error:
             log.error("%s failed\n%s", name, error)  # noqa: TRY400 - the worker's text holds the traceback that matters
-            response = FunctionResponse(500)
+            response = framed(scope["method"], FunctionResponse(500))
         milliseconds = (time.perf_counter() - started) * 1000
         log.info("%s %s -> %s in %.0f ms (%s)", scope["method"], _target(scope), response.status, milliseconds, name)
-        await _send(send, framed(scope["method"], response), self.custom_headers)
+        await _send(send, response, self.custom_headers)
 
     def _admit(self, scope: Message) -> tuple[Function, FunctionRequest]:
         """The function for this request, and the request as the function sees it, without body. Raises RefusedError."""

@@ -91,6 +91,7 @@ async def _serve(directory: Path, listener: socket.socket, started: Callable[[],
         await _Server(config, started).serve([listener])
     finally:
         ticking.cancel()
+        await host.transport.close()
         worker.stop()
         # The worker ends without a word to the app. So a connection that the app still has open then is no error.
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)

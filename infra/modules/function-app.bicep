@@ -31,6 +31,7 @@ param tenantRequestsPerSecond int
 @description('allow: Entra\'s own tokens are accepted. Empty: they are refused.')
 param entraTokens string
 param trustedProxies int
+param http string
 param publicBaseUrl string
 param applicationInsightsConnectionString string
 param workspaceId string
@@ -163,6 +164,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     SCIM_ENTRA_TOKENS: entraTokens
     SCIM_TENANT_REQUESTS_PER_SECOND: string(tenantRequestsPerSecond)
     SCIM_TRUSTED_PROXIES: string(trustedProxies)
+    SCIM_HTTP: http
     SCIM_STORAGE_ACCOUNT_URL: dataTableEndpoint
     SCIM_STORAGE_IDENTITY_CLIENT_ID: identityClientId
     SCIM_TABLE_NAME: tableName

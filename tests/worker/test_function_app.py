@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from devhost import routes, worker
 from devhost.azurite import Azurite
 from scim_core import ScimRequest, ScimResponse
-from scim_core.protocol.limits import MAX_GROUP_BODY_BYTES
+from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES
 from tests.running import ROOT, RunningEndpoint, clean_environment, running_app, running_endpoint
 from tests.worker.raw_http import Answer, send
 
@@ -209,9 +209,9 @@ def test_a_body_in_chunks_is_411_and_creates_nothing(call: Call) -> None:
 
 def test_a_body_beyond_every_limit_of_the_app_is_refused_by_the_app(azurite: Azurite) -> None:
     """The host's own refusal is an empty 500, which anybody could cause, and which would raise an alert."""
-    size = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
-    limit = int(json.loads((ROOT / "local.settings.sample.json").read_text())["Values"][size])
-    with running_endpoint(azurite, **{size: str(limit)}) as endpoint:
+    sample = json.loads((ROOT / "local.settings.sample.json").read_text())
+    limit = int(sample["Values"]["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"])
+    with running_endpoint(azurite, FUNCTIONS_REQUEST_BODY_SIZE_LIMIT=str(limit)) as endpoint:
         stranger = send(endpoint.app.url, "/scim/v2/Groups", "POST", body=b" " * (MAX_GROUP_BODY_BYTES + 1))
         known = Call(endpoint)("/scim/v2/Groups", "POST", b" " * (MAX_GROUP_BODY_BYTES + 1))
         largest = Call(endpoint)("/scim/v2/Groups", "POST", b" " * limit)
@@ -284,3 +284,66 @@ def test_without_usable_settings_everything_is_503_and_the_log_says_why(settings
     # The host keeps lines of standard error from before the first call only if they hold the word error.
     assert [line for line in said.splitlines() if line.startswith(f"error: {cause}")]
     assert said.count(f"the app does not serve: {cause}") == 1
+
+
+@pytest.fixture(scope="module")
+def proxied(azurite: Azurite) -> Iterator[RunningEndpoint]:
+    """The endpoint with requests that come through the host's HTTP proxy."""
+    with running_endpoint(azurite, SCIM_HTTP="proxy") as running:
+        yield running
+
+
+def test_through_the_proxy_a_user_is_created_by_a_body_in_chunks(proxied: RunningEndpoint) -> None:
+    send_to = Call(proxied)
+    created = send_to("/scim/v2/Users", "POST", [b'{"userName":', b'"chunked"}'])
+    path = created.headers["location"].removeprefix("http://localhost").partition("/")[2]
+
+    assert (created.status, created.headers["content-type"]) == (201, "application/scim+json")
+    assert send_to(f"/{path}").json == created.json
+    assert send_to("/scim/v2/Users?filter=userName%20eq%20%22chunked%22&count=").json["totalResults"] == 1
+    deleted = send_to(f"/{path}", "DELETE")
+    assert (deleted.status, deleted.body) == (204, b"")
+    assert is_error(send_to(f"/{path}"), 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"), [("/scim/v2/Users", MAX_BODY_BYTES), ("/scim/v2/Groups", MAX_GROUP_BODY_BYTES)]
+)
+@pytest.mark.parametrize("chunks", [True, False])
+def test_through_the_proxy_the_limits_are_the_apps_own(
+    proxied: RunningEndpoint, path: str, limit: int, *, chunks: bool
+) -> None:
+    piece = b" " * 65_536
+    whole, larger = [piece] * (limit // len(piece)), [piece] * (limit // len(piece) + 4)
+    bodies = [whole, larger] if chunks else [b"".join(whole), b"".join(larger)]
+
+    assert is_error(Call(proxied)(path, "POST", bodies[0]), 400)
+    assert is_error(Call(proxied)(path, "POST", bodies[1]), 413)
+    assert is_error(send(proxied.app.url, path, "POST", body=bodies[1]), 401)
+
+
+def test_through_the_proxy_an_empty_body_in_chunks_is_a_missing_one(proxied: RunningEndpoint) -> None:
+    assert is_error(Call(proxied)("/scim/v2/Users", "POST", []), 400)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize("path", [*ANSWERS, "/scim/v2/Users/a%2Fb", "/scim/v2/Users/%FF", "/scim/v2/Users?count=x&a="])
+def test_both_ways_give_the_same_answer(
+    proxied: RunningEndpoint, endpoint: RunningEndpoint, path: str, method: str
+) -> None:
+    headers = {"Host": "scim.example.com", "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}
+    mine, other = (Call(one)(path, method, None, **headers) for one in (proxied, endpoint))
+
+    assert mine.status == other.status
+    assert mine.body.startswith(b"{") == other.body.startswith(b"{")
+    if path not in ("/scim/v2/Users", "/scim/v2/Groups"):  # the tests share these directories
+        assert mine.body == other.body
+    framing = {"date", "content-length", "transfer-encoding"}
+    assert {k: v for k, v in mine.headers.items() if k not in framing} == {
+        k: v for k, v in other.headers.items() if k not in framing
+    }
+
+
+def test_without_usable_settings_the_proxy_is_not_used() -> None:
+    with running_app(ROOT, {"SCIM_HTTP": "proxy"}) as app:
+        assert send(app.url, "/scim/v2/Users").status == 503

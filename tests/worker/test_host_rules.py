@@ -97,17 +97,24 @@ def test_the_path_is_decoded_once_except_for_slashes(get: Get, sent: str, value:
 @pytest.mark.parametrize(
     ("sent", "path"), [("a%20b", "a%20b"), ("%C3%A9", "%C3%A9"), ("a:b%2Fc", "a:b%2Fc"), ("%41", "A")]
 )
-def test_the_url_holds_the_path_encoded_again(odd_app: RunningApp, get: Get, sent: str, path: str) -> None:
-    assert get(f"order/{sent}").json["url"] == f"{odd_app.url}/pre/fix/order/{path}"
+def test_the_url_holds_the_path_encoded_again_or_through_the_proxy_as_it_came(
+    odd_app: RunningApp, get: Get, way: str, sent: str, path: str
+) -> None:
+    assert get(f"order/{sent}").json["url"] == f"{odd_app.url}/pre/fix/order/{path if way == 'grpc' else sent}"
 
 
-def test_empty_query_values_are_dropped_but_stay_in_the_url(get: Get) -> None:
+@pytest.mark.parametrize("way", ["grpc"], indirect=True)
+def test_empty_query_values_are_dropped_in_messages(get: Get) -> None:
+    assert get("order/x?filter=&a=1&A=2&b=c%20d").json["params"] == {"A": "1,2", "b": "c d"}
+
+
+def test_the_query_is_in_the_url_as_it_came(get: Get) -> None:
     seen = get("order/x?filter=&a=1&A=2&b=c%20d").json
 
-    assert seen["params"] == {"A": "1,2", "b": "c d"}
     assert seen["url"].endswith("/order/x?filter=&a=1&A=2&b=c%20d")
 
 
+@pytest.mark.parametrize("way", ["grpc"], indirect=True)
 def test_a_question_mark_without_a_query_stays_in_the_url(get: Get) -> None:
     assert get("order/x?").json["url"].endswith("/order/x?")
 
@@ -127,6 +134,7 @@ def test_a_body_with_its_length_is_passed_on(get: Get) -> None:
     assert get("order/x", "POST", body=b"body").json["body"] == "body"
 
 
+@pytest.mark.parametrize("way", ["grpc"], indirect=True)
 def test_a_body_in_chunks_is_not_passed_on(odd_app: RunningApp, get: Get) -> None:
     seen = get("order/x", "POST", body=[b"bo", b"dy"]).json
 
@@ -134,18 +142,53 @@ def test_a_body_in_chunks_is_not_passed_on(odd_app: RunningApp, get: Get) -> Non
     assert "no Content-Length" in odd_app.said()
 
 
+@pytest.mark.parametrize("way", ["grpc"], indirect=True)
 def test_a_large_body_in_chunks_is_not_read(get: Get) -> None:
     assert get("order/x", "POST", body=[b"x" * BODY_LIMIT] * 3).json["body"] == ""
 
 
-def test_chunks_win_over_a_length(odd_app: RunningApp) -> None:
+@pytest.mark.parametrize("way", ["proxy"], indirect=True)
+@pytest.mark.parametrize("length", [1, BODY_LIMIT])
+def test_through_the_proxy_a_body_in_chunks_arrives(get: Get, length: int) -> None:
+    seen = get("order/x", "POST", body=[b"x"] * length).json
+
+    assert seen["body"] == "x" * length
+    assert seen["headers"]["content-length"] == str(length)
+    assert "transfer-encoding" not in seen["headers"]
+
+
+@pytest.mark.parametrize("way", ["proxy"], indirect=True)
+def test_through_the_proxy_a_body_in_chunks_breaks_off_at_the_hosts_limit(odd_app: RunningApp) -> None:
+    head = b"POST /pre/fix/order/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"%x\r\n%b\r\n" % (BODY_LIMIT, b"x" * BODY_LIMIT)
+
+    answer = exchange(odd_app.url, head + chunk + chunk)
+
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("way", ["proxy"], indirect=True)
+def test_through_the_proxy_a_compressed_body_arrives_as_it_was_sent(get: Get) -> None:
+    assert get("order/x", "POST", headers={"Content-Encoding": "gzip"}, body=b"no gzip").json["body"] == "no gzip"
+
+
+@pytest.mark.parametrize("way", ["proxy"], indirect=True)
+def test_through_the_proxy_answers_have_a_length(get: Get) -> None:
+    body, empty, head = get("text").headers, get("empty").headers, get("text", "HEAD").headers
+
+    assert (body["content-length"], empty["content-length"], head["content-length"]) == ("4", "0", "4")
+    assert "transfer-encoding" not in body
+
+
+def test_chunks_win_over_a_length(odd_app: RunningApp, way: str) -> None:
     head = b"POST /pre/fix/order/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
     answer = exchange(
         odd_app.url, head + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
     )
 
     assert answer.startswith(b"HTTP/1.1 200 ")
-    assert b'"body": ""' in answer
+    assert (b'"body": ""' if way == "grpc" else b'"body": "body"') in answer
 
 
 def test_a_body_that_stalls_is_500(odd_app: RunningApp) -> None:
@@ -186,6 +229,7 @@ def test_an_exception_is_500_without_a_body_and_tells_only_the_log(odd_app: Runn
     assert "RuntimeError: secret of GET" in odd_app.said()
 
 
+@pytest.mark.parametrize("way", ["grpc"], indirect=True)
 @pytest.mark.parametrize("route", ["nothing", "odd-header"])
 def test_what_cannot_be_sent_is_500(get: Get, route: str) -> None:
     answer = get(route)
@@ -193,12 +237,14 @@ def test_what_cannot_be_sent_is_500(get: Get, route: str) -> None:
     assert (answer.status, answer.body) == (500, b"")
 
 
+@pytest.mark.parametrize("way", ["grpc"], indirect=True)
 def test_the_headers_before_one_that_cannot_be_sent_remain(get: Get) -> None:
     headers = get("odd-header").headers
 
     assert ("x-before" in headers, "location" in headers, "x-after" in headers) == (True, False, False)
 
 
+@pytest.mark.parametrize("way", ["grpc"], indirect=True)
 @pytest.mark.parametrize("status", [204, 205, 304])
 def test_a_body_that_the_status_forbids_is_not_sent_and_the_connection_ends(odd_app: RunningApp, status: int) -> None:
     answer = exchange(odd_app.url, f"GET /pre/fix/with-body/{status} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
@@ -208,6 +254,7 @@ def test_a_body_that_the_status_forbids_is_not_sent_and_the_connection_ends(odd_
     assert answer.count(b"\r\n\r\n") == 1
 
 
+@pytest.mark.parametrize("way", ["grpc"], indirect=True)
 def test_a_body_goes_out_in_chunks_and_an_empty_one_with_its_length(get: Get) -> None:
     body, empty = get("text").headers, get("empty").headers
 
@@ -237,12 +284,12 @@ def test_204_has_neither_body_nor_length(get: Get) -> None:
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
 
 
-def test_head_has_the_headers_of_get_and_no_body(get: Get) -> None:
+def test_head_has_the_headers_of_get_and_no_body(get: Get, way: str) -> None:
     answer = get("order/x", "HEAD")
 
     assert (answer.status, answer.body) == (200, b"")
     assert answer.headers["content-type"] == "application/json"
-    assert "content-length" not in answer.headers
+    assert ("content-length" in answer.headers) == (way == "proxy")
 
 
 @pytest.mark.parametrize("route", ALL_ROUTES)
