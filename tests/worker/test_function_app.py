@@ -336,7 +336,7 @@ def test_both_ways_give_the_same_answer(
 
     assert mine.status == other.status
     assert mine.body.startswith(b"{") == other.body.startswith(b"{")
-    if path not in ("/scim/v2/Users", "/scim/v2/Groups"):  # the tests share these directories
+    if not path.endswith(("/Users", "/Groups")):  # other tests use the directory of one of the two
         assert mine.body == other.body
     framing = {"date", "content-length", "transfer-encoding"}
     assert {k: v for k, v in mine.headers.items() if k not in framing} == {
