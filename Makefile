@@ -8,10 +8,11 @@ LOCKED := requirements devhost/requirements devhost/requirements-node devhost/re
 COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes
 # A file's tests stay together, so that their shared processes start only once. The files keep their order.
 WORKERS ?= 2
+EXAMPLES ?= 2000
 PYTEST := -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 BICEPCHECK ?= ../shared/tools/bicepcheck.py
 
-.PHONY: help run test test-quick coverage lint lint-fast check check-storage check-infra package sbom costs bench lock
+.PHONY: help run test test-quick coverage fuzz lint lint-fast check check-storage check-infra package sbom costs bench lock
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +26,8 @@ help:
 	@echo "            WORKERS=2         test processes that run at the same time; 0: only this one, as ARGS=--pdb needs"
 	@echo "make test-quick  ruff, and the tests that start no process"
 	@echo "make coverage    all tests, and the share of branches in scim_core and devhost that they reach; fails below the limit"
+	@echo "make fuzz   hostile requests, many more than make test sends: nothing fails, and each costs what it counts"
+	@echo "            EXAMPLES=2000     requests of each kind"
 	@echo "make lint   ruff and mypy"
 	@echo "make check  lint, then test"
 	@echo "make check-storage  every invariant of a tenant's rows; ARGS='--tenant name --repair'. The rows are in"
@@ -47,6 +50,10 @@ test:
 
 test-quick: lint-fast
 	@HYPOTHESIS_EXAMPLES=10 $(PYTHON) $(PYTEST) -m "not processes" $(ARGS)
+
+fuzz:
+	@sh devhost/environment.sh $(TEST)
+	@HYPOTHESIS_EXAMPLES=$(EXAMPLES) $(PYTHON) $(PYTEST) tests/hostile/test_units_of_work.py tests/hostile/test_fuzz.py $(ARGS)
 
 coverage:
 	@sh devhost/environment.sh $(TEST)

@@ -31,6 +31,7 @@ from scim_core.service.service_provider import ServiceProvider
 from scim_core.settings import Settings, SettingsError
 from scim_core.storage.port import Storage
 from scim_core.version import __version__
+from scim_core.work import UNITS_OF_A_TENANT, Shares
 
 
 def build(
@@ -115,6 +116,7 @@ def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer, counted: Co
         counted=counted,
         tenants=tenancy.tenants if tenancy else None,
         trusted_proxies=settings.trusted_proxies,
+        shares=Shares(timer, asyncio.sleep, rate=UNITS_OF_A_TENANT if tenancy else None),
     )
 
 

@@ -5,6 +5,7 @@ This module knows no SCIM models, no HTTP and no Azure.
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 type Json = dict[str, Any]
@@ -22,11 +23,21 @@ Column = str | bool
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """One value by which a resource can be found. `key` is the comparable form of the value of `attribute`."""
+    """One value by which a resource can be found. `key` is the comparable form of the value of `attribute`.
+
+    `former` is the key that version 0.2 gives to this value. It is None where version 0.2 gives one key to all equal
+    values, and it is `key`.
+    """
 
     attribute: str
     key: str
     unique: bool = False
+    former: str | None = None
+
+    @property
+    def value(self) -> tuple[str, str]:
+        """The attribute and the key: what two entries of equal values have in common."""
+        return self.attribute, self.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,14 @@ class Index:
         """The index in one word: Device.site, Device.serialNumber+unique+exact."""
         of_keys = f"{'+unique' if self.unique else ''}{'+exact' if self.case_exact else ''}"
         return f"{self.resource_type}.{self.attribute}{of_keys}"
+
+
+def names_of(resource_type: str) -> Index:
+    """Stands, in records and rows, for all indexes of the type in which letter case does not count.
+
+    It is complete once each value is found by its `key`, without its `former` key.
+    """
+    return Index(resource_type, "*")
 
 
 FIRST_INDEXES = frozenset(
@@ -76,6 +95,7 @@ class StoredResource:
     `index` holds the entries to store, and `indexes` the indexes that the writer keeps. Both are empty after a read.
     `base_version` is the version from a group's last change as a whole. Members who join or leave one by one change
     only `version`. The storage sets `base_version`. It is empty in what version 0.1 stored.
+    `size` is the number of characters of the document as JSON text when it was read, 0 before.
     `change_pending` says that a large change of its memberships is decided and not applied yet: see apply_pending.
     """
 
@@ -91,6 +111,7 @@ class StoredResource:
     base_version: str = ""
     change_pending: bool = False
     indexes: frozenset[Index] = frozenset()
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -119,7 +140,13 @@ class MembershipEdits:
 
     def applied(self, memberships: Collection[Membership]) -> list[Membership]:
         """The memberships after these edits, in order."""
-        return sorted({*memberships, *self.add}.difference(self.remove))
+        after = {_EDGE(item): item for item in memberships}
+        after |= {_EDGE(item): item for item in self.add}
+        for item in self.remove:
+            after.pop(_EDGE(item), None)
+        return sorted(after.values(), key=_EDGE)
 
+
+_EDGE = attrgetter("group_id", "member_id")
 
 NO_EDITS = MembershipEdits()

@@ -64,6 +64,15 @@ class MemoryRows:
         self._partitions: dict[str, _Partition] = {}
         self._numbers = itertools.count(1)
 
+    def copy(self) -> "MemoryRows":
+        """The same rows, which then change on their own."""
+        copied = MemoryRows(self._clock)
+        copied._partitions = {
+            name: _Partition(dict(some.rows), list(some.ordered)) for name, some in self._partitions.items()
+        }
+        copied._numbers = itertools.count(next(self._numbers))
+        return copied
+
     async def get(self, tenant: str, key: str, *, select: str | None = None) -> Row | None:
         await asyncio.sleep(0)
         name = keys.partition(tenant)

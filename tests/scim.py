@@ -149,7 +149,9 @@ def group_ids(user: Json) -> list[str]:
 
 def comparable(name: str) -> str:
     """The form in which user names and display names are unique."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
+    letters = unicodedata.normalize("NFC", name)
+    folded = "".join(letter.casefold() if len(letter.casefold()) == 1 else letter.lower() for letter in letters)
+    return unicodedata.normalize("NFC", folded)
 
 
 def replace(attribute: str, value: Any) -> Json:

@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from scim_core.admin.declared import declared_indexes
 from scim_core.clock import utc_now
+from scim_core.model import names_of
 from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.reindexing import Reindexed, Surroundings, reindex
 from scim_core.storage.tables import table_rows
@@ -40,22 +41,39 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
 def told(done: Reindexed) -> list[str]:
     """What an operator must know, one sentence for each fact."""
     sentences = [f"{done.written} resources were written."]
-    sentences += [f"{name} is complete: searches use it." for name in sorted(done.complete)]
+    sentences += [
+        f"The names of {of_type} are complete: only their keys of today are used."
+        if (of_type := _whose_names(name))
+        else f"{name} is complete: searches use it."
+        for name in sorted(done.complete)
+    ]
     sentences += [f"{conflict}." for conflict in done.conflicts]
     if done.conflicts:
         sentences.append(
             "Change or delete one of each two, then run the command again. Until then searches still find both."
         )
     for name in sorted(done.given_up):
+        of_type = _whose_names(name)
         sentences.append(
-            f"{name} was given up: an instance whose files do not declare it has written. Finish the roll-out, then "
+            f"The names of {of_type} were given up: an instance of version 0.2 has written. Finish the roll-out, then "
             "run the command again."
-        )
-    for name in sorted(done.still_written):
-        sentences.append(
-            f"{name} is not complete: an instance of version 0.1, or one with other files, still writes. Stop it, "
+            if of_type
+            else f"{name} was given up: an instance whose files do not declare it has written. Finish the roll-out, "
             "then run the command again."
         )
-    if done == Reindexed():
-        sentences = ["Every index that the files declare is always complete."]
+    for name in sorted(done.still_written):
+        of_type = _whose_names(name)
+        sentences.append(
+            f"The names of {of_type} are not complete: an instance of version 0.1 or 0.2 still writes. Stop it, then "
+            "run the command again."
+            if of_type
+            else f"{name} is not complete: an instance of version 0.1, or one with other files, still writes. Stop "
+            "it, then run the command again."
+        )
     return sentences
+
+
+def _whose_names(name: str) -> str:
+    """The resource type, if it is the names of one that are called so in the record; otherwise empty."""
+    of_type = name.partition(".")[0]
+    return of_type if name == names_of(of_type).name else ""

@@ -26,6 +26,7 @@ from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQU
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
 from scim_core.storage.port import Swept
+from scim_core.work import UNITS_PER_REQUEST, Shares, Work
 
 MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
 """The media types of a body (RFC 7644 section 3.1). Parameters such as charset are ignored."""
@@ -60,6 +61,7 @@ class Gate:
     counted: CountedLog
     tenants: TenantCache | None
     trusted_proxies: int
+    shares: Shares
 
 
 class Endpoint:
@@ -123,9 +125,11 @@ class Endpoint:
         )
 
     async def _run(self, request: ScimRequest, target: Target, principal: Principal | None) -> ScimResponse:
-        """The handler's answer."""
+        """The handler's answer. What it computes counts against the tenant, or against the route for everybody."""
         _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
-        return await self._handlers.run(self._call(request, target, principal))
+        with self._gate.shares.work(principal.tenant if principal else f":{target.handler}") as work:
+            await work.spend(UNITS_PER_REQUEST, "a request")
+            return await self._handlers.run(self._call(request, target, principal, work))
 
     @asynccontextmanager
     async def _noted(self, principal: Principal) -> AsyncIterator[None]:
@@ -173,7 +177,7 @@ class Endpoint:
         )
         return swept
 
-    def _call(self, request: ScimRequest, target: Target, principal: Principal | None) -> Call:
+    def _call(self, request: ScimRequest, target: Target, principal: Principal | None, work: Work) -> Call:
         base_url = f"{self._public_base_url or request.base_url}{BASE_PATH}"
         endpoints = {item.name: item.endpoint for item in self._catalogue}
         return Call(
@@ -183,6 +187,7 @@ class Endpoint:
             query=request.query,
             body=request.body,
             renderer=Renderer(base_url, endpoints),
+            work=work,
         )
 
     def _log(

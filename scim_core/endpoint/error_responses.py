@@ -15,7 +15,9 @@ from scim2_models import SCIMException
 from scim_core.counted_log import CountedLog
 from scim_core.messages import HttpError, ScimResponse
 from scim_core.protocol.limits import RequestTooLarge
+from scim_core.protocol.mistakes import mistake, status_and_type
 from scim_core.storage import port
+from scim_core.work import TooMuchWork
 
 MEDIA_TYPE = "application/scim+json"
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
@@ -62,7 +64,7 @@ def response_for(  # noqa: PLR0911 -- a table of cases
             return _invalid(error)
         case SCIMException():
             return error_response(error.status, _detail(error), error.scim_type)
-        case RequestTooLarge():
+        case RequestTooLarge() | TooMuchWork():
             return error_response(413, str(error))
         case port.UniquenessConflict() | port.NotFound() | port.TooLarge():
             return _refused_by_storage(error)
@@ -100,39 +102,12 @@ def _busy(error: Exception, counted: CountedLog) -> ScimResponse:
     return error_response(503, detail, headers={"Retry-After": str(wait)})
 
 
-_EXPECTED = {
-    "string_type": "must be a string",
-    "list_type": "must be an array",
-    "model_type": "must be an object",
-    "dict_type": "must be an object",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "int_type": "must be an integer",
-    "int_parsing": "must be an integer",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "datetime_parsing": "must be a dateTime such as 2026-11-23T09:05:00Z",
-    "datetime_from_date_parsing": "must be a dateTime such as 2026-11-23T09:05:00Z",
-}
-"""What a value must be, in JSON's words, by pydantic's name for the mistake."""
-
-
 def _invalid(error: ValidationError) -> ScimResponse:
-    """A validation error as an answer: the first mistake, and where it is. Values are never repeated."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    context = first.get("ctx", {})
-    return error_response(
-        int(context.get("status", 400)), _mistake(error), str(context.get("scim_type") or "invalidValue")
-    )
-
-
-def _mistake(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    wrong = _EXPECTED.get(first["type"])
-    return f"{where} {wrong}." if wrong else f"{where}: {first['msg']}" if where else first["msg"]
+    """A validation error as an answer: the first mistake, and where it is."""
+    status, scim_type = status_and_type(error)
+    return error_response(status, mistake(error), scim_type)
 
 
 def _detail(error: SCIMException) -> str:
     """The detail of a SCIM error. A report of pydantic, as for PATCH values, is put in JSON's words."""
-    return _mistake(error.__cause__) if isinstance(error.__cause__, ValidationError) else error.detail
+    return mistake(error.__cause__) if isinstance(error.__cause__, ValidationError) else error.detail

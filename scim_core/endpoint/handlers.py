@@ -11,31 +11,36 @@ from scim2_models import (
     ForbiddenException,
     NotImplementedException,
     PreconditionFailedException,
+    TooManyException,
 )
 
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint.error_responses import MEDIA_TYPE
+from scim_core.endpoint.rendering import encoded, json_response, list_response, rendered
 from scim_core.endpoint.routes import Target
 from scim_core.messages import ScimResponse
 from scim_core.model import Json, StoredResource
+from scim_core.protocol.costs import read_units
 from scim_core.protocol.discovery import Discovery
+from scim_core.protocol.json_outline import BodyForm
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import Projection, Renderer, entity_tag, shows_memberships
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.protocol.search_parameters import (
     body_fields,
+    parameter_units,
     projection,
     query_fields,
     search_parameters,
 )
-from scim_core.protocol.strict_json import parse_json
+from scim_core.protocol.strict_json import Body, reading
 from scim_core.service.address import Address, Outcome
 from scim_core.service.listing import Listing
 from scim_core.service.search import Found, Search
-from scim_core.service.service_provider import ServiceProvider
+from scim_core.service.search_run import Requester
+from scim_core.service.service_provider import BODY, ServiceProvider
 from scim_core.storage.port import Storage, StorageError, Swept
-
-LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+from scim_core.work import TooMuchWork, Work
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +55,7 @@ class Call:
     query: str
     body: bytes
     renderer: Renderer
+    work: Work
 
     @cached_property
     def fields(self) -> dict[str, str]:
@@ -67,10 +73,21 @@ class Call:
         """The resource that the path names. Raises NotFoundException for an id that we never give."""
         return Address(self.tenant, self.resource_type, self.target.id)
 
+    async def read_body(self, form: BodyForm = BodyForm.NONE) -> Body:
+        """The body as JSON, which may name members where the form says. Raises as `reading`, and as Work.spend."""
+        steps = reading(self.body, form)
+        while True:
+            try:
+                units = next(steps)
+            except StopIteration as end:
+                body: Body = end.value
+                return body
+            await self.work.spend(units, BODY)
+
     @property
-    def payload(self) -> Any:
-        """The body as JSON. Raises InvalidSyntaxException."""
-        return parse_json(self.body)
+    def form(self) -> BodyForm:
+        """Where the body of a new or a replaced resource names members."""
+        return BodyForm.GROUP if self.resource_type.has_members else BodyForm.NONE
 
     @cached_property
     def conditions(self) -> Preconditions:
@@ -121,26 +138,28 @@ class Handlers:
     async def create(self, call: Call) -> ScimResponse:
         """POST to a resource type's endpoint (RFC 7644 section 3.3)."""
         projection = call.projection
-        outcome = await self._provider.create(call.tenant, call.resource_type, call.payload)
+        body = await call.read_body(call.form)
+        outcome = await self._provider.create(call.tenant, call.resource_type, body, call.work)
         location = call.renderer.location(call.resource_type.name, outcome.stored.id)
-        return _resource(201, call, outcome, projection, Location=location)
+        return await _resource(201, call, outcome, projection, Location=location)
 
     async def get(self, call: Call) -> ScimResponse:
         """GET of one resource (RFC 7644 section 3.4.1); 304 when the client already has this version."""
-        outcome = await self._provider.get(call.address, memberships=call.shows_memberships)
+        outcome = await self._shown(call)
         if not call.conditions.matches(outcome.stored.version):
             raise PreconditionFailedException(detail="The resource has another version than the one If-Match names.")
         if call.conditions.unchanged(outcome.stored.version):
             return ScimResponse(304, {"ETag": entity_tag(outcome.stored.version)})
-        return _resource(200, call, outcome, call.projection)
+        return await _resource(200, call, outcome, call.projection)
 
     async def replace(self, call: Call) -> ScimResponse:
         """PUT (RFC 7644 section 3.5.1)."""
         projection = call.projection
+        address, body = call.address, await call.read_body(call.form)
         outcome = await self._provider.replace(
-            call.address, call.payload, call.conditions, memberships=call.shows_memberships
+            address, body, call.conditions, call.work, memberships=call.shows_memberships
         )
-        return _resource(200, call, outcome, projection)
+        return await _resource(200, call, outcome, projection)
 
     async def patch(self, call: Call) -> ScimResponse:
         """PATCH (RFC 7644 section 3.5.2): 200 with the resource. A group gets 204, unless the request names attributes.
@@ -149,15 +168,23 @@ class Handlers:
         """
         is_group = call.resource_type.has_members
         chosen = call.projection.parameters is not None
-        outcome = await self._provider.patch(
-            call.address, call.payload, call.conditions, memberships=call.shows_memberships and not is_group
-        )
+        address, body = call.address, await call.read_body(BodyForm.PATCH if is_group else BodyForm.NONE)
+        memberships = call.shows_memberships and not is_group
+        outcome = await self._provider.patch(address, body, call.conditions, call.work, memberships=memberships)
         if not is_group:
-            return _resource(200, call, outcome, call.projection)
+            return await _resource(200, call, outcome, call.projection)
         if not chosen:
             return ScimResponse(204, {"ETag": entity_tag(outcome.stored.version)}, effect=outcome.effect)
-        changed = await self._provider.get(call.address, memberships=call.shows_memberships)
-        return _resource(200, call, replace(changed, effect=outcome.effect), call.projection)
+        changed = await self._shown(call)
+        return await _resource(200, call, replace(changed, effect=outcome.effect), call.projection)
+
+    async def _shown(self, call: Call) -> Outcome:
+        """The resource that the path names, with the memberships that the answer shows."""
+        if call.shows_memberships and call.resource_type.has_members:
+            await call.work.expect_much()
+        outcome = await self._provider.get(call.address, memberships=call.shows_memberships)
+        await call.work.conclude(read_units(len(outcome.memberships)))
+        return outcome
 
     async def delete(self, call: Call) -> ScimResponse:
         """DELETE (RFC 7644 section 3.6)."""
@@ -170,16 +197,16 @@ class Handlers:
 
     async def search_with_body(self, call: Call) -> ScimResponse:
         """POST to /.search below a resource type's endpoint (RFC 7644 section 3.4.3)."""
-        return await self._list(call, [call.resource_type], body_fields(call.payload))
+        return await self._list(call, [call.resource_type], body_fields((await call.read_body()).value))
 
     async def search_all(self, call: Call) -> ScimResponse:
         """POST to /.search of the endpoint itself: all resource types (RFC 7644 sections 3.4.2.1 and 3.4.3)."""
-        return await self._list(call, list(self._catalogue), body_fields(call.payload))
+        return await self._list(call, list(self._catalogue), body_fields((await call.read_body()).value))
 
     async def service_provider_config(self, call: Call) -> ScimResponse:
         """GET /ServiceProviderConfig."""
         _refuse_filter(call)
-        return _json(200, self._discovery.service_provider_config(call.renderer.base_url))
+        return json_response(200, self._discovery.service_provider_config(call.renderer.base_url))
 
     async def resource_types(self, call: Call) -> ScimResponse:
         """GET /ResourceTypes."""
@@ -187,7 +214,7 @@ class Handlers:
 
     async def resource_type(self, call: Call) -> ScimResponse:
         """GET /ResourceTypes/{name}."""
-        return _json(200, self._discovery.resource_type(call.target.id, call.renderer.base_url))
+        return json_response(200, self._discovery.resource_type(call.target.id, call.renderer.base_url))
 
     async def schemas(self, call: Call) -> ScimResponse:
         """GET /Schemas."""
@@ -195,7 +222,7 @@ class Handlers:
 
     async def schema(self, call: Call) -> ScimResponse:
         """GET /Schemas/{urn}."""
-        return _json(200, self._discovery.schema(call.target.id, call.renderer.base_url))
+        return json_response(200, self._discovery.schema(call.target.id, call.renderer.base_url))
 
     async def me(self, _: Call) -> ScimResponse:
         """/Me (RFC 7644 section 3.11). It is not supported: a provisioning credential is not a user."""
@@ -219,14 +246,19 @@ class Handlers:
     async def _list(
         self, call: Call, resource_types: Sequence[ResourceType], fields: Mapping[str, Any]
     ) -> ScimResponse:
+        await call.work.spend(parameter_units(fields), "the parameters of the search")
         parameters = search_parameters(resource_types, fields)
-        found = await self._listing.page(call.tenant, resource_types, parameters, call.renderer)
-        resources = [self._rendered(call, item, found, parameters.projection) for item in found.resources]
-        return _list_response(found.total_results, parameters.start_index, resources)
+        requester = Requester(call.tenant, call.renderer, call.work)
+        found = await self._listing.page(requester, resource_types, parameters)
+        try:
+            resources = [await self._rendered(call, item, found, parameters.projection) for item in found.resources]
+        except TooMuchWork as error:
+            raise TooManyException(detail=str(error)) from error
+        return list_response(found.total_results, parameters.start_index, resources)
 
-    def _rendered(self, call: Call, stored: StoredResource, found: Found, chosen: Projection) -> Json:
-        memberships = found.memberships.get(stored.id, ())
-        return call.renderer.projected(self._type_of(stored), stored, memberships, chosen)
+    async def _rendered(self, call: Call, stored: StoredResource, found: Found, chosen: Projection) -> bytes:
+        outcome = Outcome(stored, found.memberships.get(stored.id, ()))
+        return await rendered(call.work, call.renderer, self._type_of(stored), outcome, chosen, what="its answer")
 
     def _type_of(self, stored: StoredResource) -> ResourceType:
         found = self._catalogue.named(stored.resource_type)
@@ -241,7 +273,7 @@ def _unanswered(error: StorageError, count: int, _: str) -> None:
 def _discovered(call: Call, resources: list[Json]) -> ScimResponse:
     """A discovery list. Paging, sorting and projection are ignored (RFC 7644 section 4)."""
     _refuse_filter(call)
-    return _list_response(len(resources), 1, resources)
+    return list_response(len(resources), 1, list(map(encoded, resources)))
 
 
 def _refuse_filter(call: Call) -> None:
@@ -250,25 +282,7 @@ def _refuse_filter(call: Call) -> None:
         raise ForbiddenException(detail="Discovery endpoints cannot be filtered.")
 
 
-def _list_response(total_results: int, start_index: int, resources: Sequence[Json]) -> ScimResponse:
-    return _json(
-        200,
-        {
-            "schemas": [LIST_URN],
-            "totalResults": total_results,
-            "startIndex": start_index,
-            "itemsPerPage": len(resources),
-            "Resources": resources,
-        },
-    )
-
-
-def _resource(status: int, call: Call, outcome: Outcome, chosen: Projection, **headers: str) -> ScimResponse:
-    body = call.renderer.projected(call.resource_type, outcome.stored, outcome.memberships, chosen)
-    answer = _json(status, body, ETag=entity_tag(outcome.stored.version), **headers)
-    return replace(answer, effect=outcome.effect)
-
-
-def _json(status: int, body: Any, **headers: str) -> ScimResponse:
-    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **headers}, content)
+async def _resource(status: int, call: Call, outcome: Outcome, chosen: Projection, **headers: str) -> ScimResponse:
+    content = await rendered(call.work, call.renderer, call.resource_type, outcome, chosen)
+    headers["ETag"] = entity_tag(outcome.stored.version)
+    return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **headers}, content, effect=outcome.effect)

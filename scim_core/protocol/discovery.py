@@ -49,8 +49,9 @@ class Discovery:
         }
 
     def resource_types(self, base_url: str) -> list[Json]:
-        """All ResourceType resources (RFC 7643 section 6)."""
-        return [_resource_type(item, base_url) for item in self._catalogue]
+        """All ResourceType resources (RFC 7643 section 6). User is the first: some clients take the first for it."""
+        ordered = sorted(self._catalogue, key=lambda item: item.name != "User")
+        return [_resource_type(item, base_url) for item in ordered]
 
     def resource_type(self, name: str, base_url: str) -> Json:
         """One ResourceType by its name. Raises NotFoundException."""

@@ -1,22 +1,44 @@
 """A resource's document as POST, PUT and PATCH make it (RFC 7644 sections 3.3 and 3.5).
 
-In a change, the models of scim2-models validate and apply only here: the caller has documents. A change of a document
-is a function. The caller applies it again when another change came first.
+In a change, the models of scim2-models validate and apply only here: the caller has documents. The caller applies a
+DocumentChange again when another change came first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from scim2_models import Context, PatchOp, Resource
+from scim2_models import Context, Resource
 
 from scim_core.model import Json
-from scim_core.protocol.patch_operations import PatchOperation
+from scim_core.protocol.json_text import check_text
+from scim_core.protocol.names import check_names
+from scim_core.protocol.patch_cost import document_units
+from scim_core.protocol.patch_refusals import OperationRefused
 from scim_core.protocol.representation import check_required, to_document, to_model
 from scim_core.protocol.schemas import COMMON, POLICY, ResourceType
-from scim_core.protocol.strict_json import check_text
 
-type DocumentChange = Callable[[Json], Json]
-"""From the stored document of a resource to the new one. The given document stays as it is."""
+ACTIVE = "active"
+"""The attribute that says whether a user may sign in (RFC 7643 section 4.1.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A document after a change, and the operations that were skipped."""
+
+    document: Json
+    skipped: tuple[OperationRefused, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentChange:
+    """A change of a resource's document, and the units of work that it takes on a document.
+
+    `apply` makes the new document of the stored one, which stays as it is.
+    """
+
+    units: Callable[[Json], int]
+    apply: Callable[[Json], Changed]
 
 
 def creation(resource_type: ResourceType, shaped: Json, resource_id: str) -> Json:
@@ -25,41 +47,29 @@ def creation(resource_type: ResourceType, shaped: Json, resource_id: str) -> Jso
     Raises ValidationError, InvalidSyntaxException, InvalidValueException, RequestTooLarge.
     """
     model = _validated(resource_type, shaped, Context.RESOURCE_CREATION_REQUEST)
-    return _document(resource_type, model, resource_id)
+    document = stored_form(resource_type, model, resource_id)
+    check_names(resource_type, document)
+    return document
 
 
 def replacement(resource_type: ResourceType, shaped: Json, resource_id: str) -> DocumentChange:
     """The change that a PUT of this body makes. When applied, it raises as creation, and MutabilityException."""
 
-    def replaced(document: Json) -> Json:
+    def replaced(document: Json) -> Changed:
         original = to_model(resource_type, document)
         model = _validated(resource_type, shaped, Context.RESOURCE_REPLACEMENT_REQUEST)
         model.replace(original)
-        return _document(resource_type, model, resource_id)
+        after = stored_form(resource_type, model, resource_id)
+        check_names(resource_type, after, document)
+        return Changed(after)
 
-    return replaced
+    shaped_units = document_units(shaped)
+    return DocumentChange(lambda document: document_units(document) + shaped_units, replaced)
 
 
-def modification(
-    resource_type: ResourceType, operations: Sequence[PatchOperation], resource_id: str
-) -> DocumentChange | None:
-    """The change that these operations of a PATCH make, in order, all or none; None when there are none.
-
-    Raises ValidationError. When applied, the change raises as creation, and MutabilityException, NoTargetException,
-    InvalidPathException, InvalidFilterException.
-    """
-    if not operations:
-        return None
-    patch_type: Any = PatchOp[resource_type.model]  # type: ignore[name-defined]
-    message = {"schemas": [str(patch_type.__schema__)], "Operations": [item.to_json() for item in operations]}
-    patch = patch_type.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
-
-    def patched(document: Json) -> Json:
-        model = to_model(resource_type, document)
-        patch.patch(model, scim_policy=POLICY)
-        return _document(resource_type, model, resource_id)
-
-    return patched
+def deactivated(resource_type: ResourceType, document: Json) -> Json:
+    """The document with `active` false, and otherwise as it is."""
+    return to_document(resource_type, to_model(resource_type, document | {ACTIVE: False}))
 
 
 def changed_attributes(resource_type: ResourceType, before: Json, after: Json) -> tuple[str, ...]:
@@ -75,7 +85,8 @@ def changed_attributes(resource_type: ResourceType, before: Json, after: Json) -
     return tuple(changed)
 
 
-def _document(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:
+def stored_form(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:
+    """The document of a model, with this id. Raises InvalidValueException, InvalidSyntaxException, RequestTooLarge."""
     model.id = resource_id
     document = to_document(resource_type, model)
     check_required(resource_type, document)

@@ -1,8 +1,9 @@
 """Filter text as clients write it, brought into the grammar of RFC 7644 section 3.4.2.2.
 
 Entra sends values without quotes (`externalId eq jyoung`). It may leave quotes inside a value unescaped, and compares
-`manager` with an id. A dateTime may have no offset. The rest of the text stays as it is. Text that already follows the
-grammar keeps its meaning.
+`manager` with an id. A dateTime may have no offset. Microsoft's libraries do not escape a backslash. The rest of the
+text stays as it is. Text that already follows the grammar keeps its meaning. What no client can mean is refused: a
+client takes an empty list for "there is no such user", and creates it again.
 """
 
 import json
@@ -14,6 +15,7 @@ from typing import Any
 
 from scim2_models import InvalidFilterException, ScimFilter
 
+from scim_core.protocol.attribute_names import qualified, split_name
 from scim_core.protocol.datetimes import with_offset
 from scim_core.protocol.limits import MAX_FILTER_BYTES
 from scim_core.protocol.schemas import AttributeDefinition, ResourceType
@@ -21,11 +23,17 @@ from scim_core.protocol.schemas import AttributeDefinition, ResourceType
 _OPERATORS = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le"})
 _FRAGMENTS = frozenset({"co", "sw", "ew"})
 _LOGIC = frozenset({"and", "or", "not", "pr"})
-_WORD = re.compile(r'[^\s()\[\]"]+')
+_NAME = r'[^\s()\[\]"]+'
+_WORD = re.compile(_NAME)
 _BARE_VALUE = re.compile(r'[^\s)\]"]+')
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1F]|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*"')
-_STRING_END = re.compile(r'"(?=\s+(?:and|or)\s|\s*[)\]]|\s*$)', re.IGNORECASE)
-_COMPARISON_FOLLOWS = re.compile(r"\s+(?:eq|ne|co|sw|ew|gt|lt|ge|le)\s", re.IGNORECASE)
+_COMPARED = r"\s+(?:eq|ne|co|sw|ew|gt|lt|ge|le)\s"
+_COMPARISON_FOLLOWS = re.compile(_COMPARED, re.IGNORECASE)
+_COMPARISON = rf"(?:{_NAME}\[\s*|\(\s*|not\b\s*)*{_NAME}(?:{_COMPARED}|\s+pr(?![^\s)\]]))"
+_STRING_END = re.compile(rf'"(?=\s*(?:[)\]]|$)|\s*(?:{_NAME}\s+)?{_COMPARISON})', re.IGNORECASE)
+"""The last quote of a value: the end, a closing bracket, or another comparison follows, with or without a joiner."""
+
+_CONTROL = re.compile(r"[\x00-\x1F]")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
@@ -38,7 +46,7 @@ def parse_filter(resource_type: ResourceType, text: str) -> ScimFilter[Any]:
         raise InvalidFilterException(detail=f"The filter is longer than {MAX_FILTER_BYTES} bytes.")
     bound = ScimFilter[resource_type.model]  # type: ignore[name-defined]
     try:
-        return bound("".join(_rewritten(resource_type, _tokens(text))))
+        return bound(_Rewriting(resource_type).text(_tokens(text)))
     except InvalidFilterException as error:
         raise InvalidFilterException(detail=f"The filter cannot be applied: {error.detail}") from error
 
@@ -83,36 +91,104 @@ def _tokens(text: str) -> Iterator[_Token]:
             token = _Token(_Kind.NAME, word[0], _COMPARISON_FOLLOWS.match(text, word.end()) is not None)
         yield token
         position += len(token.text)
+        if token.kind is _Kind.STRING and (glued := _WORD.match(text, position)):
+            raise InvalidFilterException(detail=f"A space is missing before {glued[0][:40]!r}, column {position + 1}.")
 
 
-def _rewritten(resource_type: ResourceType, tokens: Iterable[_Token]) -> Iterator[str]:
-    """The text of each token by the grammar."""
-    attribute, operator = "", ""
-    enclosing, within = "", False
-    for token in tokens:
+class _Rewriting:
+    """The pieces of the filter by the grammar. Each token adds one; a value may change those of its comparison."""
+
+    def __init__(self, resource_type: ResourceType) -> None:
+        self._resource_type = resource_type
+        self._pieces: list[str] = []
+        self._attribute, self._operator = "", ""
+        self._comparison = 0
+        self._enclosing, self._within = "", False
+
+    def text(self, tokens: Iterable[_Token]) -> str:
+        """The whole text. Raises InvalidFilterException for a value that cannot be one."""
+        for token in tokens:
+            self._add(token)
+        return "".join(self._pieces)
+
+    def _add(self, token: _Token) -> None:
         match token.kind:
             case _Kind.STRING | _Kind.BARE_VALUE:
-                declared = _declared(resource_type, attribute)
-                yield _compared(declared, operator, _literal(declared, token))
-                operator = ""
+                self._add_value(token)
             case _Kind.OPERATOR:
-                operator = token.text.lower()
-                yield token.text
+                self._operator = token.text.lower()
+                self._pieces.append(token.text)
             case _Kind.NAME:
-                inner = f".{token.text}" if enclosing and not token.text.startswith(".") else token.text
-                attribute = f"{enclosing}{inner}"
-                yield token.text if enclosing else _qualified(resource_type, token.text, compared=token.compared)
+                self._add_name(token)
             case _Kind.WORD:
-                yield token.text
+                self._pieces.append(token.text)
             case _Kind.OTHER:
-                # Within brackets, and right behind them, names are sub-attributes of the attribute before them.
-                if token.text == "[":
-                    enclosing, within = attribute, True
-                elif token.text == "]":
-                    within = False
-                elif not within:
-                    enclosing = ""
-                yield token.text
+                self._add_other(token.text)
+
+    def _add_name(self, token: _Token) -> None:
+        inner = f".{token.text}" if self._enclosing and not token.text.startswith(".") else token.text
+        self._attribute = f"{self._enclosing}{inner}"
+        self._comparison = len(self._pieces)
+        named = token.text if self._enclosing else _qualified(self._resource_type, token.text, compared=token.compared)
+        self._pieces.append(named)
+
+    def _add_other(self, text: str) -> None:
+        # Within brackets, and right behind them, names are sub-attributes of the attribute before them.
+        if text == "[":
+            self._enclosing, self._within = self._attribute, True
+        elif text == "]":
+            self._within = False
+        elif not self._within:
+            self._enclosing = ""
+        self._pieces.append(text)
+
+    def _add_value(self, token: _Token) -> None:
+        declared = _declared(self._resource_type, self._attribute)
+        literal = _literal(declared, token)
+        if declared is None and (self._operator == "ne") != (literal.lower() == "null"):
+            # An attribute that no schema declares has no value. The models would find nothing at all here.
+            self._pieces[self._comparison :] = [f"not ({self._pieces[self._comparison]} pr)"]
+        elif self._operator in ("eq", "ne") and _tells_primary(declared, literal) and not self._behind_brackets:
+            self._pieces[self._comparison :] = [self._primary(literal)]
+        else:
+            self._pieces.append(_compared(declared, self._operator, literal))
+            self._as_it_stands(token)
+        self._operator = ""
+
+    def _as_it_stands(self, token: _Token) -> None:
+        r"""An indexed attribute is also compared with the value as it stands if this has a control character's escape.
+
+        Clients match by these attributes, and Microsoft's libraries do not escape: `DOMAIN\tom` may hold no tab.
+        """
+        matched = self._operator == "eq" and self._resource_type.is_indexed(self._attribute)
+        if (
+            matched
+            and not self._behind_brackets
+            and token.kind is _Kind.STRING
+            and _CONTROL.search(json.loads(self._pieces[-1]))
+        ):
+            comparison = "".join(self._pieces[self._comparison : -1])
+            as_it_stands = json.dumps(token.text[1:-1], ensure_ascii=False)
+            self._pieces[self._comparison :] = [f"({comparison}{self._pieces[-1]} or {comparison}{as_it_stands})"]
+
+    @property
+    def _behind_brackets(self) -> bool:
+        """Whether the attribute is one of the elements that brackets select, as in emails[...].primary."""
+        return self._pieces[self._comparison].startswith(".")
+
+    def _primary(self, literal: str) -> str:
+        """A comparison with `primary`. An element without it is not the primary one (RFC 7643 section 2.4)."""
+        name, equal = self._pieces[self._comparison], self._operator == "eq"
+        if self._within:
+            return f"{name} eq true" if equal == (literal == "true") else f"not ({name} eq true)"
+        holder = name.rpartition(".")[0]
+        any_such = f"{name} eq true" if literal == "true" else f"{holder}[not (primary eq true)]"
+        return any_such if equal else f"not ({any_such})"
+
+
+def _tells_primary(attribute: AttributeDefinition | None, literal: str) -> bool:
+    named = attribute is not None and attribute.type == "boolean" and attribute.name == "primary"
+    return named and literal != "null"
 
 
 def _match(pattern: re.Pattern[str], text: str, position: int) -> str:
@@ -137,26 +213,37 @@ def _string_at(text: str, position: int) -> str:
 
 def _declared(resource_type: ResourceType, path: str) -> AttributeDefinition | None:
     """The definition of the attribute or sub-attribute that a filter's attribute path names; None when unknown."""
-    urn, _, names = path.rpartition(":")
+    urn, names = split_name(resource_type, path)
     name, _, sub_name = names.partition(".")
-    found = resource_type.attribute(name, urn or None)
+    found = resource_type.attribute(name, urn)
     if found is None or not sub_name:
         return found[1] if found else None
     return found[1].sub_attributes.get(sub_name.lower())
 
 
 def _literal(attribute: AttributeDefinition | None, token: _Token) -> str:
-    """A value as JSON. Without quotes it is a literal if its attribute's type has literals, otherwise a string."""
+    """A value as JSON. Without quotes it is a literal if its attribute's type has literals, otherwise a string.
+
+    Raises InvalidFilterException.
+    """
     text = token.text
+    if attribute is not None and attribute.type == "boolean":
+        return _boolean(attribute, text)
     if token.kind is _Kind.STRING:
         return text if _STRING.fullmatch(text) else json.dumps(text[1:-1], ensure_ascii=False)
+    if text.startswith("'"):
+        raise InvalidFilterException(detail=f"{text[:80]} begins with a single quote. A string has double quotes.")
     kind = attribute.type if attribute is not None else "string"
-    literal = (
-        text.lower() == "null"
-        or (kind == "boolean" and text.lower() in ("true", "false"))
-        or (kind in ("integer", "decimal") and _NUMBER.fullmatch(text))
-    )
+    literal = text.lower() == "null" or (kind in ("integer", "decimal") and _NUMBER.fullmatch(text))
     return text if literal else json.dumps(text, ensure_ascii=False)
+
+
+def _boolean(attribute: AttributeDefinition, text: str) -> str:
+    """true, false or null; clients write the first two in quotes and in any letter case, too."""
+    literal = text.strip('"').lower()
+    if literal in ("true", "false") or text.lower() == "null":
+        return literal
+    raise InvalidFilterException(detail=f"{attribute.name} is compared with {text[:80]}; it is true or false.")
 
 
 def _compared(attribute: AttributeDefinition | None, operator: str, literal: str) -> str:
@@ -180,16 +267,13 @@ def _qualified(resource_type: ResourceType, token: str, *, compared: bool) -> st
 
     A comparison with a complex attribute that has a `value` (Entra's `manager eq`) compares this value.
     """
-    urn, _, names = token.rpartition(":")
-    name, _, sub_name = names.partition(".")
-    found = resource_type.attribute(name, urn or None)
-    if found is None:
-        return token
-    extension, attribute = found
-    path = f"{extension}:{names}" if extension and not urn else token
-    single_complex = attribute.type == "complex" and not attribute.multi_valued
-    return (
-        f"{path}.value"
-        if compared and single_complex and not sub_name and "value" in attribute.sub_attributes
-        else path
+    path = qualified(resource_type, token)
+    attribute = _declared(resource_type, path)
+    complex_value = (
+        compared
+        and attribute is not None
+        and attribute.type == "complex"
+        and not attribute.multi_valued
+        and "value" in attribute.sub_attributes
     )
+    return f"{path}.value" if complex_value else path

@@ -6,32 +6,49 @@ folded, in order (RFC 7644 section 3.5.2), into one `MembershipPatch`. It knows 
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import batched
 from typing import Any
 
-from scim2_models import InvalidFilterException, InvalidValueException, MutabilityException, ScimFilter
+from scim2_models import (
+    InvalidFilterException,
+    InvalidValueException,
+    MutabilityException,
+    Path,
+    SCIMException,
+    ScimFilter,
+)
 from scim2_models.path import AttrPath, CompareOperator, Comparison, LogicalExpr, LogicalOperator
 
 from scim_core.model import Json, Membership, MembershipEdits
 from scim_core.protocol.leniency import UNASSIGNED
 from scim_core.protocol.limits import MAX_MEMBER_COMPARISONS, MAX_MEMBERS, at_most, comparisons
-from scim_core.protocol.patch_operations import AttributeTarget, PatchOperation
-from scim_core.protocol.schemas import ResourceType
+from scim_core.protocol.patch_operations import AttributeTarget, PatchOperation, PatchRequest
+from scim_core.protocol.schemas import COMPARISON, ResourceType
 
 MEMBERS = "members"
+
+MATCHED_TOGETHER = 1_000
+"""Members that are matched in one model of a group."""
+
+MATCH_UNITS = 1
+"""Units of work that a member costs when path filters are matched with it."""
+
+COMPARISON_UNITS = 2
+"""Units of work of one comparison with one member."""
 
 
 @dataclass
 class MembershipPatch:
     """What the operations folded so far do to a group's members.
 
-    With `replaces`, present members go if they are not added again. `conditions` are filters on the present members,
-    with so many `comparisons`. Without both, the edits follow from the ids alone.
+    With `replaces`, present members go if they are not added again. `conditions` select present members that go, with
+    so many `comparisons`. Without both, the edits follow from the ids alone.
     """
 
     replaces: bool = False
     added: dict[str, str] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
-    conditions: list[ScimFilter[Any]] = field(default_factory=list)
+    conditions: list[Path[Any]] = field(default_factory=list)
     comparisons: int = 0
 
     def __bool__(self) -> bool:
@@ -42,6 +59,11 @@ class MembershipPatch:
     def needs_present_members(self) -> bool:
         """Whether the edits depend on who is a member now."""
         return self.replaces or bool(self.conditions)
+
+    def units(self, present: int) -> int:
+        """The units of work that `edits` takes with so many present members."""
+        each = 1 + (MATCH_UNITS + COMPARISON_UNITS * self.comparisons if self.conditions else 0)
+        return 1 + len(self.added) // 2 + each * present
 
     @property
     def named(self) -> list[str]:
@@ -77,10 +99,11 @@ class MembershipPatch:
         `present` is every membership; if that is enough, only those of the ids that the request names.
         """
         by_id = {item.member_id: item for item in present}
+        condemned = _selected(self.conditions, present)
         leaving = {
             member_id
-            for member_id, item in by_id.items()
-            if member_id not in self.added and (self.replaces or member_id in self.removed or self._condemned(item))
+            for member_id in by_id
+            if member_id not in self.added and (self.replaces or member_id in self.removed or member_id in condemned)
         }
         joining = [(member_id, kind) for member_id, kind in self.added.items() if member_id not in by_id]
         return MembershipEdits(
@@ -88,33 +111,38 @@ class MembershipPatch:
             remove=tuple(by_id[member_id] for member_id in sorted(leaving)),
         )
 
-    def _condemned(self, membership: Membership) -> bool:
-        return bool(self.conditions) and _matches_any(self.conditions, membership)
+
+def _selected(conditions: Sequence[Path[Any]], memberships: Sequence[Membership]) -> set[str]:
+    """The ids of the members that one of the conditions selects."""
+    selected: set[str] = set()
+    for condition in conditions:
+        group_type = condition.models[0]
+        for some in batched(memberships, MATCHED_TOGETHER, strict=False):
+            members = [{"value": item.member_id, "type": item.member_type} for item in some]
+            with COMPARISON:
+                found = condition.get(group_type.model_validate({MEMBERS: members}), strict=False)
+            selected.update(item.value for item in found or ())
+    return selected
 
 
-def _matches_any(conditions: Sequence[ScimFilter[Any]], membership: Membership) -> bool:
-    member = {"value": membership.member_id, "type": membership.member_type}
-    group = conditions[0].models[0].model_validate({MEMBERS: [member]})
-    return any(condition.match(group) for condition in conditions)
+def split(resource_type: ResourceType, request: PatchRequest) -> tuple[MembershipPatch, PatchRequest]:
+    """The operations on members, folded, and the request without them.
 
-
-def split(
-    resource_type: ResourceType, operations: Sequence[PatchOperation]
-) -> tuple[MembershipPatch, list[PatchOperation]]:
-    """The operations on members, folded, and the operations on everything else, in their order.
-
-    Raises InvalidValueException, InvalidFilterException, MutabilityException, RequestTooLarge.
+    Raises OperationRefused, RequestTooLarge.
     """
     patch = MembershipPatch()
     rest: list[PatchOperation] = []
-    for operation in operations:
+    for operation in request.operations:
         target = operation.target
         if isinstance(target, AttributeTarget) and target.of_members:
-            _fold(resource_type, patch, operation, target)
+            try:
+                _fold(resource_type, patch, operation, target)
+            except SCIMException as error:
+                raise operation.refused(error) from None
         else:
             rest.append(operation)
     at_most(MAX_MEMBERS, len(patch.added) + len(patch.removed), "members")
-    return patch, rest
+    return patch, PatchRequest(rest, request.refused)
 
 
 def take_members(resource_type: ResourceType, shaped: Json) -> dict[str, str]:
@@ -163,16 +191,12 @@ def _fold_removal(resource_type: ResourceType, patch: MembershipPatch, target: A
     elif (selected := _selected_ids(target.value_filter)) is not None:
         patch.remove(selected)
     else:
-        condition: ScimFilter[Any] = ScimFilter[resource_type.model](target.path)  # type: ignore[name-defined]
-        caught = [
-            member_id
-            for member_id, kind in patch.added.items()
-            if _matches_any([condition], Membership("", member_id, kind))
-        ]
-        patch.remove(caught)
-        patch.conditions.append(condition)
         patch.comparisons += comparisons(target.value_filter)
         at_most(MAX_MEMBER_COMPARISONS, patch.comparisons, "comparisons with every member")
+        ScimFilter[resource_type.model](target.path)  # type: ignore[name-defined]  # raises for an unknown attribute
+        condition: Path[Any] = Path[resource_type.model](target.path)  # type: ignore[name-defined]
+        patch.remove(_selected([condition], [Membership("", *member) for member in patch.added.items()]))
+        patch.conditions.append(condition)
 
 
 def _selected_ids(node: Any) -> list[str] | None:

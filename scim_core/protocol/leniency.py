@@ -6,14 +6,16 @@ without it, `displayName` for `display`, a role as JSON text, and "" for unassig
 they are. `patch_operations` builds on this for PATCH. docs/adr/0005 names every other lenient module.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any
 
 from scim2_models import InvalidSyntaxException, InvalidValueException
 
 from scim_core.model import Json
-from scim_core.protocol.limits import MAX_VALUES, at_most
+from scim_core.protocol.attribute_names import split_name
+from scim_core.protocol.elements import is_emptied, is_labels_alone, merged
+from scim_core.protocol.limits import MAX_TEXT_NODES, MAX_VALUES, RequestTooLarge, at_most
 from scim_core.protocol.schemas import AttributeDefinition, ResourceType
 from scim_core.protocol.strict_json import parse_json, refuse_repeated_names
 
@@ -26,10 +28,13 @@ class Absent(Enum):
 
 
 UNASSIGNED = Absent.UNASSIGNED
-"""The client says that the attribute has no value: null, "", or an object that holds only these."""
+"""The client says that the attribute has no value: null, "", or an object whose `value` is one of these."""
 
 IGNORED = Absent.IGNORED
-"""An object in which no attribute can be written: it says nothing about this attribute."""
+"""An object in which no attribute can be written, such as {}: it says nothing about this attribute."""
+
+PACKED = "roles"
+"""The attribute in which Entra sends JSON as the text of a `value`. In any other attribute such text is kept."""
 
 
 class Leniency:
@@ -59,7 +64,7 @@ class Leniency:
         return shaped
 
     def _merge_extension(self, shaped: Json, extension: str, value: Any) -> None:
-        if value is None:
+        if value in (None, "", []):  # PHP writes an empty object as an array
             return
         if not isinstance(value, dict):
             raise InvalidValueException(detail=f"{extension} must be an object that holds the extension's attributes.")
@@ -67,8 +72,8 @@ class Leniency:
         shaped[extension] = shaped.get(extension, {}) | attributes
 
     def _assign(self, shaped: Json, key: str, value: Any) -> None:
-        urn, _, name = key.rpartition(":")
-        found = self.resource_type.attribute(name, urn or None)
+        urn, name = split_name(self.resource_type, key)
+        found = self.resource_type.attribute(name, urn)
         if found is None:
             self.ignored.append(key)
             return
@@ -81,7 +86,7 @@ class Leniency:
     def value(self, attribute: AttributeDefinition, value: Any) -> Any:
         """The value as JSON: a list or a single value, as its attribute declares. Or UNASSIGNED, or IGNORED.
 
-        Raises InvalidSyntaxException, RequestTooLarge.
+        Raises InvalidSyntaxException, InvalidValueException, RequestTooLarge.
         """
         if not attribute.multi_valued:
             return self.single(attribute, value)
@@ -91,7 +96,10 @@ class Leniency:
         self._values += 0 if self.resource_type.is_membership(attribute) else len(items)
         at_most(MAX_VALUES, self._values, "values of attributes")
         shaped = [self.single(attribute, item) for item in items]
-        return [item for item in shaped if not isinstance(item, Absent)]
+        present = [item for item in shaped if not isinstance(item, Absent)]
+        if attribute.type != "complex" or self.resource_type.is_membership(attribute):
+            return present
+        return merged([item for item in present if not is_emptied(item)])
 
     def single(self, attribute: AttributeDefinition, value: Any) -> Any:
         """One value in the type that its attribute declares, as `value` returns it."""
@@ -103,24 +111,24 @@ class Leniency:
             return self._complex(attribute, value)
         if isinstance(value, dict) and {key.lower() for key in value} <= {"value", "$ref"}:
             return self.single(attribute, next((item for key, item in value.items() if key.lower() == "value"), None))
-        if attribute.type == "boolean" and isinstance(value, str) and value.lower() in ("true", "false"):
-            return value.lower() == "true"
-        return value
+        return _boolean(attribute, value) if attribute.type == "boolean" else value
 
     def _complex(self, attribute: AttributeDefinition, value: Any) -> Any:
-        """An object's declared attributes. UNASSIGNED: none of them has a value. IGNORED: there are none."""
+        """An object's declared attributes; None for those that are given empty.
+
+        UNASSIGNED: its `value` is given empty, and the rest are labels. IGNORED: it has no declared attributes.
+        """
         if isinstance(value, str) and "value" in attribute.sub_attributes:
             value = {"value": value}
         if not isinstance(value, dict):
             return value
         shaped = self._object(attribute.sub_attributes, value, attribute.name)
-        assigned = {name: item for name, item in shaped.items() if item is not None}
-        unpacked = _unpacked(assigned) if attribute.multi_valued else None
+        if not shaped:
+            return IGNORED
+        unpacked = _unpacked(shaped) if attribute.multi_valued and attribute.name == PACKED else None
         if unpacked:
             return self._complex(attribute, unpacked)
-        if assigned:
-            return shaped
-        return IGNORED if value and not shaped else UNASSIGNED
+        return UNASSIGNED if "value" in shaped and is_emptied(shaped) else shaped
 
     def _object(self, declared: Mapping[str, AttributeDefinition], value: Json, of: str) -> Json:
         refuse_repeated_names(value)
@@ -137,8 +145,29 @@ class Leniency:
         return shaped
 
     def _written(self, attribute: AttributeDefinition, value: Any) -> Any:
+        """The value in a body of POST or PUT, or in an object. None: there is none. Elements have more than labels."""
         shaped = self.value(attribute, value)
-        return None if isinstance(shaped, Absent) else shaped
+        if isinstance(shaped, Absent) or (isinstance(shaped, dict) and not any(_assigned(shaped))):
+            return None
+        if not isinstance(shaped, list) or attribute.type != "complex" or self.resource_type.is_membership(attribute):
+            return shaped
+        return [item for item in shaped if not is_labels_alone(item)]
+
+
+def _boolean(attribute: AttributeDefinition, value: Any) -> bool:
+    """True or false, which clients also write as text in any letter case (RFC 7643 section 2.3.2).
+
+    Raises InvalidValueException for anything else: whoever means something by "no" or 0 must say it.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise InvalidValueException(detail=f"{attribute.name} must be true or false, not {str(value)[:40]!r}.")
+
+
+def _assigned(values: Json) -> Iterator[Any]:
+    return (value for value in values.values() if value is not None)
 
 
 def _unpacked(element: Json) -> Json | None:
@@ -146,11 +175,11 @@ def _unpacked(element: Json) -> Json | None:
 
     Entra sends app roles in this way if AppRoleAssignmentsComplex maps them. Any other text stays as it is.
     """
-    text = element.get("value") if len(element) == 1 else None
+    text = element.get("value") if list(_assigned(element)) == [element.get("value")] else None
     if not isinstance(text, str) or not text.startswith("{"):
         return None
     try:
-        unpacked = parse_json(text.encode())
-    except InvalidSyntaxException:
+        unpacked = parse_json(text.encode(), MAX_TEXT_NODES)
+    except (InvalidSyntaxException, RequestTooLarge):
         return None
     return unpacked if isinstance(unpacked, dict) and "value" in unpacked else None

@@ -15,7 +15,15 @@ MAX_BODY_BYTES = 1024 * 1024
 """Largest body. A user with every mapped attribute is 6 KB; a storage entity holds 1 MiB at most."""
 
 MAX_GROUP_BODY_BYTES = 16 * 1024 * 1024
-"""Largest body that changes a group: as many members as one request may name, at 160 bytes each. Entra's have 60."""
+"""Largest body that changes a group: as many members as one request may name, at 160 bytes each. Entra's have 60. What
+it holds besides members is no larger than another body."""
+
+MAX_NODES = 20_000
+"""Values and names in a body, without those of members. A thousand operations take some 8,000, and 500 values as much
+again. Each takes some 100 bytes of memory when it is read."""
+
+MAX_TEXT_NODES = 50
+"""Values and names in the JSON text of an app role. Entra sends fewer than ten."""
 
 MAX_DEPTH = 32
 """Deepest nesting of a body. SCIM needs six levels. A very deep tree would exhaust the stack of code that walks it."""
@@ -24,7 +32,10 @@ MAX_OPERATIONS = 1_000
 """Operations of one PATCH. Entra sends at most one for each mapped attribute, fewer than a hundred."""
 
 MAX_PATH_BYTES = 8 * 1024
-"""Longest path of an operation: as long as a filter in a query."""
+"""Longest path of an operation, and longest sortBy: as long as a filter in a query."""
+
+MAX_PATHS_BYTES = 128 * 1024
+"""All paths of one PATCH together: a thousand paths of 128 bytes. The names in a value without path count, too."""
 
 MAX_VALUES = 500
 """Values of one attribute, and of all attributes in one request. A group's members are rows, and do not count. Users
@@ -39,17 +50,23 @@ MAX_MEMBERS = 100_000
 
 MAX_MEMBER_COMPARISONS = 10
 """Comparisons that the path filters of one PATCH make with each member of a group. Equality with an id does not count.
-With 100,000 members ten comparisons take ten seconds of computing. Clients send none."""
+With 40,000 members ten comparisons take all the work of a request. Clients send none."""
 
 MAX_FILTER_BYTES = 8 * 1024
 """Longest filter. Entra's have fewer than 300 bytes. Parsing time grows with the text. scim2-models limits how deep a
 filter or a path may nest."""
+
+MAX_QUERY_CHARACTERS = 128 * 1024
+"""Longest query string. The Functions host takes 8 KiB; another host may take more."""
 
 MAX_QUERY_FIELDS = 50
 """Most fields in a query string; SCIM defines seven."""
 
 MAX_ATTRIBUTE_NAMES = 200
 """Most names in attributes or excludedAttributes. A user has about half as many, and each name is looked for in all."""
+
+MAX_ATTRIBUTES_CHARACTERS = 32 * 1024
+"""All these names together: 200 names of 160 characters. A URN with a name has a hundred."""
 
 DEFAULT_COUNT = 100
 """Resources in a page when the client names no count: what Okta asks for and standards drafts recommend."""
@@ -69,6 +86,15 @@ def at_most(limit: int, number: int, what: str) -> None:
     """Raises RequestTooLarge when the number is beyond the limit."""
     if number > limit:
         raise RequestTooLarge(f"One request may hold at most {limit} {what}; send several requests.")
+
+
+def require_body_size(size: int) -> None:
+    """Raises RequestTooLarge when a body without its members is this large, in bytes."""
+    if size > MAX_BODY_BYTES:
+        raise RequestTooLarge(
+            f"The body is larger than {MAX_BODY_BYTES} bytes. More is allowed only for members of a group, "
+            "each an object of at most ten simple attributes."
+        )
 
 
 def comparisons(value_filter: Any) -> int:

@@ -4,10 +4,11 @@ Lenient as `leniency` is: `op` in any case; without a path, a value whose keys a
 attributes are ignored; "" and null mean unassigned; a dot after an extension's URN.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from pydantic import ValidationError
 from scim2_models import (
     InvalidPathException,
     InvalidSyntaxException,
@@ -15,14 +16,28 @@ from scim2_models import (
     MutabilityException,
     NoTargetException,
     Path,
+    SCIMException,
 )
-from scim2_models.path import FilterNode
+from scim2_models.path import Comparison, FilterNode, LogicalExpr, Not
 
 from scim_core.model import Json
+from scim_core.protocol.attribute_names import with_colon
+from scim_core.protocol.elements import PRIMARY
 from scim_core.protocol.leniency import IGNORED, UNASSIGNED, Leniency
-from scim_core.protocol.limits import MAX_OPERATIONS, MAX_PATH_BYTES, MAX_SELECTIONS, at_most, comparisons
+from scim_core.protocol.limits import (
+    MAX_OPERATIONS,
+    MAX_PATH_BYTES,
+    MAX_PATHS_BYTES,
+    MAX_SELECTIONS,
+    at_most,
+    comparisons,
+)
+from scim_core.protocol.patch_refusals import OperationRefused, names_of
 from scim_core.protocol.schemas import AttributeDefinition, ResourceType
 from scim_core.protocol.strict_json import by_lower_name, refuse_repeated_names
+
+NEVER_REFUSED = frozenset({"password", "id", "schemas", "meta"})
+"""Read-only attributes that clients send with every change of a resource. They are ignored even as a path."""
 
 type Op = Literal["add", "replace", "remove"]
 
@@ -66,11 +81,39 @@ class ExtensionTarget:
 
 @dataclass(frozen=True, slots=True)
 class PatchOperation:
-    """One operation. Without a value, `value` is UNASSIGNED: a replace then clears its target."""
+    """One operation. Without a value, `value` is UNASSIGNED: a replace then clears its target.
+
+    `number` is its place in the body, `sent` its path as the client wrote it: errors name them.
+    """
 
     op: Op
     target: AttributeTarget | ExtensionTarget
     value: Any = UNASSIGNED
+    number: int = 0
+    sent: str = ""
+
+    def refused(self, error: SCIMException | ValidationError) -> OperationRefused:
+        """The error with which this operation is refused."""
+        attribute = self.target.attribute if isinstance(self.target, AttributeTarget) else None
+        return OperationRefused(self.number, self.sent, error, names_of(attribute))
+
+    def is_on(self, name: str) -> bool:
+        """Whether its target is the attribute of this name, in lower case, as a whole."""
+        target = self.target
+        return isinstance(target, AttributeTarget) and target.whole and target.written.name.lower() == name
+
+    @property
+    def unassigns(self) -> bool:
+        """Whether it may take a value away from an element that stays."""
+        return self.value is UNASSIGNED or (isinstance(self.value, dict) and None in self.value.values())
+
+    @property
+    def selects_not_primary(self) -> bool:
+        """Whether it selects elements by `primary` being false."""
+        if isinstance(self.target, ExtensionTarget):
+            return False
+        named = self.value if self.op == "remove" and isinstance(self.value, list) else ()
+        return _compares_with_false(self.target.value_filter) or any(item.get(PRIMARY) is False for item in named)
 
     def to_json(self) -> Json:
         """The operation as RFC 7644 section 3.5.2 writes it."""
@@ -93,11 +136,19 @@ class UnknownPath(InvalidPathException):
         )
 
 
-def patch_operations(leniency: Leniency, payload: Any) -> list[PatchOperation]:
-    """The operations that a PATCH body means, in order. Names that no schema declares are in `leniency.ignored`.
+@dataclass(frozen=True, slots=True)
+class PatchRequest:
+    """A PATCH body: the operations that can be read, in order, and why others cannot be."""
 
-    Raises InvalidSyntaxException, InvalidPathException, InvalidValueException, NoTargetException,
-    MutabilityException, RequestTooLarge.
+    operations: Sequence[PatchOperation]
+    refused: Sequence[OperationRefused] = ()
+
+
+def patch_request(leniency: Leniency, payload: Any) -> PatchRequest:
+    """The operations that a PATCH body means. Names that no schema declares are in `leniency.ignored`.
+
+    An operation is refused if its path names nothing or is read-only, or its value cannot be one. Raises
+    InvalidSyntaxException for what is no list of operations, RequestTooLarge.
     """
     operations = by_lower_name(payload).get("operations") if isinstance(payload, dict) else None
     if not isinstance(operations, list):
@@ -105,54 +156,77 @@ def patch_operations(leniency: Leniency, payload: Any) -> list[PatchOperation]:
     at_most(MAX_OPERATIONS, len(operations), "operations")
     reading = _Reading(leniency)
     read: list[PatchOperation] = []
-    for operation in operations:
-        read += reading.operation(operation)
+    for number, operation in enumerate(operations):
+        read += reading.operation(number, operation)
         at_most(MAX_OPERATIONS, len(read) + len(leniency.ignored), "operations")
-    return read
+    return PatchRequest(read, reading.refused)
 
 
 class _Reading:
     """Reads one body's operations, one after the other, and adds up what its filters select."""
 
     def __init__(self, leniency: Leniency) -> None:
+        self.refused: list[OperationRefused] = []
         self._leniency = leniency
         self._resource_type = leniency.resource_type
+        self._number = 0
         self._selections = 0
+        self._path_bytes = 0
 
-    def operation(self, operation: Any) -> Iterator[PatchOperation]:
+    def operation(self, number: int, operation: Any) -> Iterator[PatchOperation]:
         """The operations that one operation of the body means: without a path, one for each attribute."""
+        self._number = number
         if not isinstance(operation, dict):
             raise InvalidSyntaxException(detail="Each of the Operations must be an object with op, path and value.")
         members = by_lower_name(operation)
         op, path, value = _op(members.get("op", "")), members.get("path"), members.get("value")
         if path is not None and not isinstance(path, str):
-            raise InvalidPathException(detail="path must be a string.")
-        if path:
-            yield from self._at_path(op, path, value, given="value" in members)
+            self._refuse("", InvalidPathException(detail="path must be a string."))
+        elif path:
+            yield from self._read(path, self._at_path(op, path, value, given="value" in members, explicit=True))
         elif op == "remove":
-            raise NoTargetException(detail="A remove operation needs a path that says what to remove.")
+            self._refuse("", NoTargetException(detail="A remove operation needs a path that says what to remove."))
         elif not isinstance(value, dict):
-            raise InvalidValueException(detail="An operation without path needs an object of attributes as its value.")
+            detail = "An operation without path needs an object of attributes as its value."
+            self._refuse("", InvalidValueException(detail=detail))
         else:
             yield from self._attributes(op, value)
+
+    def _read(self, sent: str, operations: Iterator[PatchOperation]) -> Iterator[PatchOperation]:
+        """The operations for a path as the client sent it, or the refusal of it."""
+        try:
+            for operation in operations:
+                yield operation if operation.sent else replace(operation, number=self._number, sent=sent)
+        except SCIMException as error:
+            self._refuse(sent, error)
+
+    def _refuse(self, sent: str, error: SCIMException) -> None:
+        self.refused.append(OperationRefused(self._number, sent, error, {}))
 
     def _attributes(self, op: Op, value: Json, prefix: str = "") -> Iterator[PatchOperation]:
         """The operations for each attribute of an object. Paths start with `prefix`; undeclared names are ignored."""
         refuse_repeated_names(value)
         at_most(MAX_OPERATIONS, len(value), "attributes in a value")
         for key, item in value.items():
-            try:
-                yield from self._at_path(op, f"{prefix}{key}", item, given=True)
-            except UnknownPath:
-                self._leniency.ignored.append(f"{prefix}{key}")
+            name = f"{prefix}{key}"
+            yield from self._read(name, self._of_key(op, name, item))
 
-    def _at_path(self, op: Op, text: str, value: Any, *, given: bool) -> Iterator[PatchOperation]:
+    def _of_key(self, op: Op, name: str, value: Any) -> Iterator[PatchOperation]:
+        try:
+            yield from self._at_path(op, name, value, given=True, explicit=False)
+        except UnknownPath:
+            self._leniency.ignored.append(name)
+
+    def _at_path(self, op: Op, text: str, value: Any, *, given: bool, explicit: bool) -> Iterator[PatchOperation]:
+        self._require_short(text)
         extension = self._resource_type.extension(text)
         if extension is not None or text.lower() == self._resource_type.schema.lower():
             yield from self._whole_schema(op, extension, value)
             return
         target = _target(self._resource_type, text)
         if target.read_only:
+            if explicit and not target.of_members and target.attribute.name.lower() not in NEVER_REFUSED:
+                raise MutabilityException(detail=f"{target.path} is read-only: the service provider assigns it.")
             return
         self._select(0 if target.of_members else comparisons(target.value_filter))
         if op == "remove":
@@ -191,9 +265,28 @@ class _Reading:
         self._select(0 if self._resource_type.is_membership(target.written) else len(named))
         return PatchOperation("remove", target, named)
 
+    def _require_short(self, path: str) -> None:
+        size = len(path.encode())
+        if size > MAX_PATH_BYTES:
+            raise InvalidPathException(detail=f"The path is longer than {MAX_PATH_BYTES} bytes.")
+        self._path_bytes += size
+        at_most(MAX_PATHS_BYTES, self._path_bytes, "bytes of paths")
+
     def _select(self, number: int) -> None:
         self._selections += number
         at_most(MAX_SELECTIONS, self._selections, "comparisons that select values")
+
+
+def _compares_with_false(node: FilterNode | None) -> bool:
+    """Whether a filter compares `primary` with false."""
+    match node:
+        case LogicalExpr():
+            return any(_compares_with_false(term) for term in node.terms)
+        case Not():
+            return _compares_with_false(node.expr)
+        case Comparison():
+            return str(node.attr_path).lower() == PRIMARY and str(node.value).lower() == "false"
+    return False
 
 
 def _op(given: Any) -> Op:
@@ -225,10 +318,8 @@ def _refuse_unassigning(target: AttributeTarget) -> None:
 
 def _target(resource_type: ResourceType, text: str) -> AttributeTarget:
     """The target of a path. Raises InvalidPathException, UnknownPath when no schema declares what it names."""
-    if len(text.encode()) > MAX_PATH_BYTES:
-        raise InvalidPathException(detail=f"The path is longer than {MAX_PATH_BYTES} bytes.")
     try:
-        path: Path[Any] = Path(_with_colon(resource_type, text))
+        path: Path[Any] = Path(with_colon(resource_type, text))
     except InvalidPathException as error:
         raise InvalidPathException(detail=f"The path {text[:200]!r} cannot be read: {error.detail}.") from error
     name, *rest = path.parts
@@ -246,11 +337,3 @@ def _target(resource_type: ResourceType, text: str) -> AttributeTarget:
         value_filter=path.value_filter,
         of_members=resource_type.is_membership(attribute),
     )
-
-
-def _with_colon(resource_type: ResourceType, text: str) -> str:
-    """The path, with a colon after an extension's URN where old connectors write a dot."""
-    for urn in resource_type.extensions:
-        if text.lower().startswith(f"{urn.lower()}."):
-            return f"{text[: len(urn)]}:{text[len(urn) + 1 :]}"
-    return text

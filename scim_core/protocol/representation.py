@@ -13,14 +13,12 @@ from scim2_models import Context, InvalidValueException, Path, Resource, Respons
 from scim_core.ids import is_id
 from scim_core.model import GROUP, Column, IndexEntry, Json, Membership, StoredResource
 from scim_core.protocol.datetimes import with_offset
+from scim_core.protocol.elements import merged
 from scim_core.protocol.limits import MAX_VALUES, at_most
 from scim_core.protocol.schemas import POLICY, AttributeDefinition, ResourceType
 
 MEMBERSHIP_ATTRIBUTES = {GROUP: "members", "User": "groups"}
 """The attribute in which a resource type shows its memberships. They are rows in storage, never in a document."""
-
-_LABELS = frozenset({"type", "primary"})
-"""Sub-attributes that say which element it is. An element that has only these has no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +26,13 @@ class Projection:
     """The `attributes` and `excludedAttributes` of a request (RFC 7644 section 3.9)."""
 
     parameters: ResponseParameters[Any] | None = None
+
+    @property
+    def names(self) -> int:
+        """How many names of attributes it has."""
+        if self.parameters is None:
+            return 0
+        return len(self.parameters.attributes or ()) + len(self.parameters.excluded_attributes or ())
 
     def shows(self, attribute: str) -> bool:
         """Whether a top-level core attribute of this name can appear in the answer."""
@@ -76,7 +81,7 @@ def _assigned(attributes: Mapping[str, AttributeDefinition], value: Mapping[str,
 
 
 def _without_repetitions(attribute: AttributeDefinition | None, value: Any) -> Any:
-    """A multi-valued attribute without empty elements. Elements of equal type and value are merged.
+    """A multi-valued attribute without empty elements. Elements of equal type and value are one.
 
     A reference to one kind of resource loses its `$ref`: the service provider assigns it by the value.
     Raises RequestTooLarge for more than MAX_VALUES.
@@ -86,25 +91,18 @@ def _without_repetitions(attribute: AttributeDefinition | None, value: Any) -> A
         return {name: item for name, item in value.items() if name != "$ref"}
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         return value
-    merged: dict[Any, Json] = {}
-    for position, element in enumerate(value):
-        if not element.keys() - _LABELS:
-            continue
-        same = (element.get("type"), element["value"]) if "value" in element else position
-        merged[same] = {**element, **merged.get(same, {})}
-    return list(merged.values())
+    return merged([element for element in value if element])
 
 
 def index_entries(resource_type: ResourceType, document: Mapping[str, Any]) -> frozenset[IndexEntry]:
     """The index entries of a document: one for each distinct comparable value of each indexed attribute."""
     return frozenset(
-        IndexEntry(indexed.name, indexed.binding.comparable(value), indexed.unique)
-        for indexed in resource_type.indexed
-        for value in _values_at(document, indexed.path)
+        indexed.entry(value) for indexed in resource_type.indexed for value in values_at(document, indexed.path)
     )
 
 
-def _values_at(document: Mapping[str, Any], path: Sequence[str]) -> Iterator[str]:
+def values_at(document: Mapping[str, Any], path: Sequence[str]) -> Iterator[str]:
+    """The texts of an attribute: of `emails.value`, one for each element."""
     first = document.get(path[0])
     for item in first if isinstance(first, list) else [first]:
         value = item.get(path[1]) if len(path) > 1 and isinstance(item, dict) else item
@@ -120,7 +118,7 @@ def columns(document: Mapping[str, Any]) -> dict[str, Column]:
 def check_required(resource_type: ResourceType, document: Mapping[str, Any]) -> None:
     """Raises InvalidValueException when a unique attribute is missing: the resource could not be found by it."""
     for indexed in resource_type.indexed:
-        if indexed.unique and not any(value.strip() for value in _values_at(document, indexed.path)):
+        if indexed.unique and not any(value.strip() for value in values_at(document, indexed.path)):
             raise InvalidValueException(detail=f"{indexed.name} is required and must not be empty.")
 
 
@@ -159,11 +157,17 @@ class Renderer:
         projection: Projection,
     ) -> Json:
         """The representation that `attributes` and `excludedAttributes` leave; `id` and `schemas` always stay."""
-        full = self.full(resource_type, stored, memberships)
         if projection.parameters is None and resource_type.shown_as_stored:
-            return full
-        model = to_model(resource_type, full)
-        return model.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=projection.parameters)
+            return self.full(resource_type, stored, memberships)
+        # All memberships show the same attributes. One of them goes through the model, for a group can have 100,000.
+        model = to_model(resource_type, self.full(resource_type, stored, memberships[:1]))
+        shown = model.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=projection.parameters)
+        attribute = MEMBERSHIP_ATTRIBUTES.get(stored.resource_type)
+        if attribute is not None and attribute in shown:
+            names = list(shown[attribute][0])
+            edges = (self._edge(stored.resource_type, item) for item in memberships)
+            shown[attribute] = [{name: edge[name] for name in names} for edge in edges]
+        return shown
 
     def _edge(self, resource_type: str, membership: Membership) -> Json:
         if resource_type == GROUP:

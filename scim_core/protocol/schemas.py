@@ -15,7 +15,8 @@ from typing import Any
 
 from scim2_models import AttributeBinding, Extension, InvalidPathException, Path, Resource, Schema, ScimPolicy
 
-from scim_core.model import GROUP, RESERVED_NAMES, Index, Json
+from scim_core import comparison
+from scim_core.model import GROUP, RESERVED_NAMES, Index, IndexEntry, Json
 
 _RESERVED = frozenset(name.lower() for name in RESERVED_NAMES)
 _NO_NAME = re.compile(r"\W")
@@ -29,6 +30,17 @@ POLICY = ScimPolicy(
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
 )
 """How far clients may depart from the RFCs. What Entra, Okta and OneLogin send must work (docs/adr/0005)."""
+
+
+def comparable(binding: AttributeBinding, text: str) -> str:
+    """What stands for a value of an attribute in comparisons (docs/adr/0029)."""
+    return comparison.exact(text) if binding.case_exact else comparison.folded(text)
+
+
+COMPARISON = POLICY.model_copy(update={"comparison_key": comparable})
+"""The same policy for whatever compares: `with COMPARISON:` around filters and sorts. Under it scim2-models looks at
+every text that is validated. This takes ten times as long, so bodies are validated under POLICY.
+"""
 
 
 class DefinitionError(ValueError):
@@ -125,6 +137,12 @@ class IndexedAttribute:
     unique: bool
     index: Index
 
+    def entry(self, value: str) -> IndexEntry:
+        """The entry by which this value is found."""
+        several = not (self.binding.case_exact or comparison.has_one_form(value))
+        former = comparison.former(value) if several else None
+        return IndexEntry(self.name, comparable(self.binding, value), self.unique, former)
+
 
 @dataclass(frozen=True)
 class ResourceType:
@@ -138,6 +156,7 @@ class ResourceType:
     extensions: Mapping[str, Mapping[str, AttributeDefinition]]
     model: type[Resource[Any]]
     indexed_names: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     extension_urns: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -162,6 +181,16 @@ class ResourceType:
         return any(item.has_date_times for attributes in declared for item in attributes)
 
     @cached_property
+    def unique_names(self) -> tuple[str, ...]:
+        """The attributes that no two resources may have with one value, in lower case."""
+        return tuple(name for name, attribute in self.attributes.items() if attribute.unique)
+
+    @cached_property
+    def can_be_inactive(self) -> bool:
+        """Whether `active` says of a resource of this type that it may not be used (RFC 7643 section 4.1.1)."""
+        return "active" in self.attributes and self.attributes["active"].type == "boolean"
+
+    @cached_property
     def indexed(self) -> tuple[IndexedAttribute, ...]:
         """The attributes that equality filters look up, bound to the model."""
         return tuple(self._bound(name) for name in self.indexed_names)
@@ -170,6 +199,11 @@ class ResourceType:
     def indexes(self) -> frozenset[Index]:
         """The indexes that the file of this type declares. Every resource that is written gets its rows in them."""
         return frozenset(item.index for item in self.indexed)
+
+    def is_indexed(self, path: str) -> bool:
+        """Whether clients look resources up by this path, in any letter case, with or without the core schema's URN."""
+        name = path.lower().removeprefix(f"{self.schema.lower()}:")
+        return name in (indexed.lower() for indexed in self.indexed_names)
 
     def _bound(self, name: str) -> IndexedAttribute:
         try:
@@ -297,6 +331,7 @@ def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, Json]) -> 
             extensions={item: attributes_by_name(schemas[item]["attributes"]) for item in extensions},
             model=_model(schemas[urn], [schemas[item] for item in extensions]),
             indexed_names=tuple(document.get("indexed", ())),
+            names=tuple(document.get("names", ())),
             extension_urns={item.lower(): item for item in extensions},
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -312,6 +347,10 @@ def _checked(resource_type: ResourceType) -> ResourceType:
     for urn, attributes in resource_type.extensions.items():
         unique += [f"{urn}:{name}" for name, attribute in attributes.items() if attribute.unique]
         common |= COMMON.keys() & attributes.keys()
+    for name in resource_type.names:
+        found = Path[resource_type.model](name).resolve()  # type: ignore[name-defined]
+        if found is None or found.target_type is not str:
+            raise DefinitionError(f"resource type {resource_type.name}: {name} is no text, so it cannot be a name")
     if common:
         raise DefinitionError(
             f"resource type {resource_type.name}: its schemas cannot declare {', '.join(sorted(common))}"

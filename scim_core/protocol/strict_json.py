@@ -1,41 +1,126 @@
-"""A request body as JSON. What hostile or broken JSON can do is limited: depth, duplicate names, numbers, text."""
+"""A request body as JSON. What hostile or broken JSON can do is limited: size, depth, nodes, names, numbers, text.
 
-import json
-import re
-from collections.abc import Iterable
-from math import isinf
-from typing import Any, Never
+There is one reader. It looks through the text before it parses anything, and takes members in pieces: `json_outline`.
+"""
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from scim2_models import InvalidSyntaxException
 
 from scim_core.model import Json
-from scim_core.protocol.limits import MAX_DEPTH
+from scim_core.protocol.json_outline import NODES, NODES_OF_A_UNIT, BodyForm, Outline, names_members
+from scim_core.protocol.json_text import JsonText
+from scim_core.protocol.limits import MAX_NODES, at_most, require_body_size
 
-_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+TAKEN_UP = 15
+"""Units of work in which the smallest body becomes a model."""
+
+NODES_TAKEN_UP = 2
+"""Values and names of a body that become a part of a model in one unit of work."""
+
+BYTES_TAKEN_UP = 5_000
+"""Bytes of a body that leniency and models look at in one unit of work."""
+
+QUOTES_TAKEN_UP = 4
+"""Quotation marks within texts, of an app role's JSON text, that are read in one unit of work."""
 
 
-def parse_json(body: bytes) -> Any:
-    """The value of a JSON text in UTF-8 (RFC 8259).
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body that was read: its value, how many members it names, and without these its nodes, size and quotes."""
 
-    Raises InvalidSyntaxException when it is not JSON, nests too deeply, repeats a name, or has NaN or half a character.
+    value: Any
+    nodes: int
+    size: int
+    quotes: int
+    members: int
+
+    @property
+    def units(self) -> int:
+        """The units of work in which leniency and models take up the value."""
+        texts = self.size // BYTES_TAKEN_UP + self.quotes // QUOTES_TAKEN_UP
+        return TAKEN_UP + self.nodes // NODES_TAKEN_UP + texts + self.members
+
+
+def parse_json(body: bytes, max_nodes: int = MAX_NODES) -> Any:
+    """The value of a JSON text that names no members, all at once. Raises as `reading`."""
+    steps = reading(body, BodyForm.NONE, max_nodes)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value.value
+
+
+def reading(body: bytes, form: BodyForm, max_nodes: int = MAX_NODES) -> Generator[int, None, Body]:
+    """Reads a JSON text in UTF-8 (RFC 8259), and returns it. Yields the units of work that each step took.
+
+    Raises InvalidSyntaxException when it is not JSON, nests too deeply, repeats a name, or has NaN or half a character;
+    RequestTooLarge when it is large or has many nodes, apart from members.
     """
     try:
-        value = json.loads(
-            body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite
-        )
+        text = JsonText(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise InvalidSyntaxException(detail="The body is not UTF-8 text.") from error
-    except json.JSONDecodeError as error:
-        detail = f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-        raise InvalidSyntaxException(detail=detail) from error
-    except RecursionError as error:
-        raise _too_deep() from error
-    except ValueError as error:
-        raise InvalidSyntaxException(detail="The body holds a number that is too long.") from error
-    _check_depth(value)
-    if _SURROGATE_ESCAPE.search(body):
-        check_text(value)
-    return value
+    outline = Outline(text, form, max_nodes)
+    yield from outline.walk()
+    nodes, size = outline.nodes(), sum(text.size(start, end) for start, end in outline.rest)
+    _require_small(nodes, max_nodes, size)
+    value = text.value(outline.rest)
+    yield 1 + nodes // NODES_OF_A_UNIT
+    members = 0
+    arrays = zip(_member_arrays(value, form), outline.arrays, strict=True)
+    for (holder, name, of_members), entries in arrays:
+        if entries is None:
+            continue
+        if of_members:
+            members += len(entries.values)
+        else:
+            nodes, size = nodes + entries.nodes, size + text.size(entries.start, entries.end)
+            _require_small(nodes, max_nodes, size)
+        holder[name] = entries.values
+    quotes = sum(text.text.count('\\"', start, end) for start, end in outline.rest)
+    return Body(value, nodes, size, quotes, members)
+
+
+def _require_small(nodes: int, max_nodes: int, size: int) -> None:
+    at_most(max_nodes, nodes, NODES)
+    require_body_size(size)
+
+
+def _member_arrays(value: Any, form: BodyForm) -> Iterator[tuple[Json, str, bool]]:
+    """The arrays that an outline has, in the same order: the object, the name in it, whether it has members."""
+    if form is BodyForm.GROUP:
+        yield from _among_attributes(value)
+    if form is not BodyForm.PATCH or not isinstance(value, dict):
+        return
+    for name, operations in value.items():
+        if name.lower() == "operations" and isinstance(operations, list):
+            for operation in operations:
+                yield from _in_operation(operation)
+
+
+def _in_operation(operation: Any) -> Iterator[tuple[Json, str, bool]]:
+    if not isinstance(operation, dict):
+        return
+    of_members = any(name.lower() == "path" and names_members(item) for name, item in operation.items())
+    for name, item in operation.items():
+        if name.lower() == "value" and isinstance(item, list):
+            yield operation, name, of_members
+        elif name.lower() == "value":
+            yield from _among_attributes(item)
+
+
+def _among_attributes(value: Any) -> Iterator[tuple[Json, str, bool]]:
+    if not isinstance(value, dict):
+        return
+    for name, item in value.items():
+        if isinstance(item, list) and names_members(name):
+            yield value, name, True
+        elif ":" in name:
+            yield from _among_attributes(item)
 
 
 def by_lower_name(value: Json) -> Json:
@@ -50,48 +135,3 @@ def refuse_repeated_names(value: Json) -> None:
         seen: set[str] = set()
         repeated = next(name for name in value if name.lower() in seen or seen.add(name.lower()))  # type: ignore[func-returns-value]
         raise InvalidSyntaxException(detail=f"{repeated[:80]!r} is given more than once in one object.")
-
-
-def check_text(value: Any) -> None:
-    """Raises InvalidSyntaxException for half of a surrogate pair: it can be neither stored nor sent back."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InvalidSyntaxException(detail="A string holds half of a surrogate pair.") from error
-
-
-def _object(pairs: list[tuple[str, Any]]) -> Json:
-    parsed = dict(pairs)
-    if len(parsed) != len(pairs):
-        seen: set[str] = set()
-        repeated = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise InvalidSyntaxException(detail=f"The name {repeated[:80]!r} occurs twice in one JSON object.")
-    return parsed
-
-
-def _refuse_constant(name: str) -> Never:
-    raise InvalidSyntaxException(detail=f"{name} is not JSON.")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if isinf(number):
-        raise InvalidSyntaxException(detail=f"The number {text[:40]} is too large.")
-    return number
-
-
-def _check_depth(value: Any) -> None:
-    level, depth = _containers([value]), 0
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise _too_deep()
-        level = _containers(child for item in level for child in (item.values() if isinstance(item, dict) else item))
-
-
-def _containers(values: Iterable[Any]) -> list[Any]:
-    return [value for value in values if isinstance(value, dict | list)]
-
-
-def _too_deep() -> InvalidSyntaxException:
-    return InvalidSyntaxException(detail=f"The body nests deeper than {MAX_DEPTH} levels.")

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Sequence
+from heapq import nsmallest
 
 from scim_core.counted_log import CountedLog
 
@@ -27,14 +28,14 @@ class IgnoredInput:
         """Names of attributes that no schema declares are in the log. What lacks the form of a name is counted."""
         if names:
             distinct = set(names)
-            shown = sorted(filter(_is_name, distinct))[:MAX_LOGGED_NAMES]
+            shown = nsmallest(MAX_LOGGED_NAMES, filter(_is_name, distinct))
             fields = {"resource_type": resource_type, "ignored": shown, "others": len(distinct) - len(shown)}
             self._note("attributes that no schema declares were ignored", tenant, fields)
 
     def absent_members(self, tenant: str, ids: Sequence[str]) -> None:
         """Ids of members that do not exist are in the log. They have the form of our ids."""
         if ids:
-            shown = sorted(ids)[:MAX_LOGGED_NAMES]
+            shown = nsmallest(MAX_LOGGED_NAMES, ids)
             fields = {"ids": shown, "others": len(ids) - len(shown)}
             self._note("members that do not exist were skipped", tenant, fields)
 
@@ -42,6 +43,13 @@ class IgnoredInput:
         """The log says that so many members are named by something that is no id of ours: a secret, an address."""
         if members:
             self._note("members that are named by no id of ours were skipped", tenant, {"members": members})
+
+    def skipped_operations(self, tenant: str, resource_type: str, paths: Sequence[str]) -> None:
+        """Paths of operations that were skipped are in the log. What lacks the form of a name is counted."""
+        if paths:
+            shown = nsmallest(MAX_LOGGED_NAMES, set(filter(_is_name, paths)))
+            fields = {"resource_type": resource_type, "ignored": shown, "others": len(set(paths)) - len(shown)}
+            self._note("operations that are refused were skipped, because the resource is deactivated", tenant, fields)
 
     def _note(self, said: str, tenant: str, fields: dict[str, object]) -> None:
         def write(count: int, _: str) -> None:

@@ -1,8 +1,9 @@
 """The memberships that an operation reads: only those that it shows or depends on."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from scim_core.ids import is_id
 from scim_core.model import Membership
@@ -11,6 +12,13 @@ from scim_core.protocol.schemas import Catalogue
 from scim_core.service.address import Address
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.storage.port import MANY_MEMBERSHIPS, Storage
+from scim_core.work import Work
+
+EDGES_OF_A_UNIT = 5
+"""Memberships that are made, tested or sorted in one unit of work."""
+
+THE_MEMBERS = "the members"
+"""What such work is for."""
 
 
 class Memberships:
@@ -27,11 +35,14 @@ class Memberships:
             return await self._storage.members_of(address.tenant, address.id)
         return (await self._storage.groups_of(address.tenant, [address.id])).get(address.id, [])
 
-    async def for_change(self, address: Address, members: MembershipPatch, *, shown: bool) -> list[Membership]:
+    async def for_change(
+        self, address: Address, members: MembershipPatch, work: Work, *, shown: bool
+    ) -> list[Membership]:
         """The memberships that a change must know: all if it depends on them or shows them, else those it names."""
         if members.needs_present_members or (shown and not members):
             return await self.shown(address)
-        named = [member_id for member_id in members.named if is_id(member_id)]
+        units = 1 + (len(members.added) + len(members.removed)) // EDGES_OF_A_UNIT
+        named = await work.run(units, THE_MEMBERS, lambda: list(filter(is_id, members.named)))
         return await self._storage.present(address.tenant, address.id, named) if named else []
 
     async def for_deletion(self, address: Address) -> list[Membership]:
@@ -44,22 +55,33 @@ class Memberships:
         groups, members = await asyncio.gather(self._storage.groups_of(address.tenant, [address.id]), as_group)
         return [*groups.get(address.id, []), *members]
 
-    async def known(self, tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
+    async def known(self, tenant: str, edges: Sequence[Membership], work: Work) -> tuple[Membership, ...]:
         """Those of the well-formed edges whose members exist, each with its member's real type. Logs the others."""
-        unknown = {edge.member_id for edge in edges}
+        units = 1 + len(edges) // EDGES_OF_A_UNIT
+        unknown = await work.run(units, THE_MEMBERS, lambda: {edge.member_id for edge in edges})
         kinds: dict[str, str] = {}
         for resource_type in self._catalogue:
             found = await self._storage.existing(tenant, resource_type.name, unknown)
             kinds |= dict.fromkeys(found, resource_type.name)
             unknown -= found
         self._ignored.absent_members(tenant, list(unknown))
-        return tuple(replace(edge, member_type=kinds[edge.member_id]) for edge in edges if edge.member_id in kinds)
+        return await work.run(units, THE_MEMBERS, partial(_of_kinds, edges, kinds))
 
-    def well_formed(self, tenant: str, edges: Sequence[Membership]) -> tuple[Membership, ...]:
+    async def well_formed(self, tenant: str, edges: Sequence[Membership], work: Work) -> tuple[Membership, ...]:
         """The edges whose member ids have the form of our ids. Logs that there were others."""
-        formed = tuple(edge for edge in edges if is_id(edge.member_id))
+        units = 1 + len(edges) // EDGES_OF_A_UNIT
+        formed = await work.run(units, THE_MEMBERS, lambda: tuple(edge for edge in edges if is_id(edge.member_id)))
         self._ignored.malformed_members(tenant, len(edges) - len(formed))
         return formed
+
+
+def _of_kinds(edges: Sequence[Membership], kinds: Mapping[str, str]) -> tuple[Membership, ...]:
+    """The edges of the members that have a kind, with this kind."""
+    return tuple(
+        edge if edge.member_type == kinds[edge.member_id] else replace(edge, member_type=kinds[edge.member_id])
+        for edge in edges
+        if edge.member_id in kinds
+    )
 
 
 async def no_memberships() -> list[Membership]:

@@ -220,7 +220,7 @@ class _Planner(FilterVisitor[QueryPlan]):
             ours = (indexed.binding.model, indexed.binding.field_name, indexed.binding.sub_field_name)
             same = ours == (binding.model, binding.field_name, binding.sub_field_name)
             if same and indexed.index in self.complete:
-                entry = IndexEntry(indexed.name, binding.comparable(value), indexed.unique)
+                entry = indexed.entry(value)
                 return QueryPlan(ByIndex(entry, prefix), exact=not prefix and len(entry.key) <= WHOLE_KEY_CHARACTERS)
         return _SCAN
 

@@ -6,21 +6,24 @@ If only members change, no model is built: the document stays as it is.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from scim2_models import InvalidValueException
 
 from scim_core.clock import Clock, instant_text
 from scim_core.model import NO_EDITS, Json, Membership, MembershipEdits, StoredResource
-from scim_core.protocol.documents import DocumentChange
+from scim_core.protocol.documents import ACTIVE, DocumentChange, deactivated
 from scim_core.protocol.group_patch import MembershipPatch
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.service.address import Address, Outcome
 from scim_core.service.effects import changed
-from scim_core.service.memberships import Memberships
+from scim_core.service.ignored_input import IgnoredInput
+from scim_core.service.memberships import EDGES_OF_A_UNIT, THE_MEMBERS, Memberships
 from scim_core.service.unique_values import UniqueValues
-from scim_core.storage.port import NotFound, Storage, VersionConflict
+from scim_core.storage.port import NotFound, Storage, UniquenessConflict, VersionConflict
+from scim_core.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,9 @@ class ResourceChange:
         resources: Resources,
         memberships: Memberships,
         storage: Storage,
+        work: Work,
         *,
+        ignored: IgnoredInput,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -74,6 +79,8 @@ class ResourceChange:
         self._resources = resources
         self._memberships = memberships
         self._storage = storage
+        self._work = work
+        self._ignored = ignored
         self._unique_values = UniqueValues(storage)
         self._clock = clock
         self._new_id = new_id
@@ -93,16 +100,24 @@ class ResourceChange:
             return replace(outcome, effect=changed(address.resource_type, *self._made[before.version]))
         conditions.require(before.version)
         await self._resources.require_applied(address, before)
-        document = self.apply(before)
+        document = await self.apply(before)
         present, edits = await self._edits(present)
         try:
             after = await self.store(before, document, edits)
+        except UniquenessConflict:
+            await self._deactivate(before, document)
+            raise
         except NotFound as error:
             self._member_missing = True
             raise VersionConflict from error
         if after is before and self._requested.guarded and self._requested.members:
             await self._require_unmoved(before)
-        return Outcome(after, edits.applied(present), changed(address.resource_type, before, after, edits))
+        effect = changed(address.resource_type, before, after, edits)
+        if not self._requested.memberships:
+            return Outcome(after, effect=effect)
+        units = 1 + (len(present) + len(edits.add)) // EDGES_OF_A_UNIT
+        shown = await self._work.run(units, None, partial(edits.applied, present))
+        return Outcome(after, shown, effect)
 
     async def read(self) -> tuple[StoredResource, list[Membership]]:
         """The resource and the memberships that the change must know.
@@ -114,12 +129,20 @@ class ResourceChange:
             return await self._resources.read(address), await self._present()
         return await asyncio.gather(self._resources.read(address), self._present())
 
-    def apply(self, before: StoredResource) -> Json:
+    async def apply(self, before: StoredResource) -> Json:
         """The document that the change makes of the present one. Raises the error with which the change is refused."""
         if self._requested.address.id in self._requested.members.added:
             raise InvalidValueException(detail="A group cannot be a member of itself.")
         attributes = self._requested.attributes
-        return before.document if attributes is None else attributes(before.document)
+        if attributes is None:
+            return before.document
+        applied = await self._work.run(
+            attributes.units(before.document), "the operations", partial(attributes.apply, before.document)
+        )
+        address = self._requested.address
+        skipped = [item.path for item in applied.skipped]
+        self._ignored.skipped_operations(address.tenant, address.resource_type.name, skipped)
+        return applied.document
 
     async def store(self, before: StoredResource, document: Json, edits: MembershipEdits) -> StoredResource:
         """The resource as stored: with this document, and with its memberships edited.
@@ -140,6 +163,19 @@ class ResourceChange:
         await self._unique_values.update(address.tenant, address.resource_type, before, after, edits)
         return after
 
+    async def _deactivate(self, before: StoredResource, document: Json) -> None:
+        """The resource is deactivated if the refused change would have done it. Nothing else of it changes.
+
+        A client repeats the refused change while the other resource has the name. Nobody stays active for that long.
+        """
+        resource_type = self._requested.address.resource_type
+        if resource_type.can_be_inactive and document.get(ACTIVE) is False and before.document.get(ACTIVE) is not False:
+            made = dict(self._made)
+            try:
+                await self.store(before, deactivated(resource_type, before.document), NO_EDITS)
+            finally:
+                self._made = made  # whoever finds this version in another attempt has not found the change made
+
     async def _require_unmoved(self, before: StoredResource) -> None:
         """Raises VersionConflict when the group has changed since it was read: its members were read after it."""
         if (await self._resources.read(self._requested.address)).version != before.version:
@@ -153,12 +189,16 @@ class ResourceChange:
         if not self._requested.guarded and members.finds_done(present):
             # The members were read at the same time as the group. They may be older than a large change of the group.
             present = await self._present()
-        edits = members.edits(address.id, present)
-        joining = self._memberships.well_formed(address.tenant, edits.add)
+        edits = await self._work.run(
+            members.units(len(present)), THE_MEMBERS, partial(members.edits, address.id, present)
+        )
+        joining = await self._memberships.well_formed(address.tenant, edits.add, self._work)
         if self._member_missing:
-            joining = await self._memberships.known(address.tenant, joining)
+            joining = await self._memberships.known(address.tenant, joining, self._work)
         return present, replace(edits, add=joining)
 
     async def _present(self) -> list[Membership]:
         requested = self._requested
-        return await self._memberships.for_change(requested.address, requested.members, shown=requested.memberships)
+        return await self._memberships.for_change(
+            requested.address, requested.members, self._work, shown=requested.memberships
+        )

@@ -11,10 +11,11 @@ from typing import Any
 from scim2_models import ScimFilter
 
 from scim_core.model import Membership, StoredResource
-from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import ResourceType
 from scim_core.service.page_positions import position_key
+from scim_core.service.portions import MAX_ANSWER_BYTES, size_of
 from scim_core.service.search import Found, Query, Search
+from scim_core.service.search_run import Requester
 
 _ALL = "*"
 """Stands for all types where the key of a page position names a resource type. A type's name has no asterisk."""
@@ -40,23 +41,28 @@ class _Start:
 class RootSearch:
     """The search over these types of one tenant."""
 
-    def __init__(self, search: Search, tenant: str, searched: Sequence[Searched]) -> None:
+    def __init__(self, search: Search, requester: Requester, searched: Sequence[Searched]) -> None:
         self._search = search
-        self._tenant = tenant
+        self._requester = requester
+        self._tenant = requester.tenant
         self._searched = searched
 
-    async def page(self, start_index: int, count: int, renderer: Renderer) -> Found:
-        """`count` resources from the 1-based `start_index` on, and the total. Raises what Search.page raises."""
+    async def page(self, start_index: int, count: int) -> Found:
+        """`count` resources from the 1-based `start_index` on, and the total. Raises what Search.page raises.
+
+        The resources of a full answer are fewer.
+        """
         start = following = await self._start(start_index)
         offset, total = start.offset, start_index - 1 - start.offset
         resources, edges, ended = list[StoredResource](), dict[str, list[Membership]](), False
+        room = MAX_ANSWER_BYTES
         for number, item in enumerate(self._searched[start.type_number :], start.type_number):
-            query = Query(item.scim_filter, offset + 1, count - len(resources))
-            shown = item.memberships
-            found = await self._search.page(self._tenant, item.resource_type, query, renderer, memberships=shown)
+            query = Query(item.scim_filter, offset + 1, 0 if ended else count - len(resources), room)
+            found = await self._search.page(self._requester, item.resource_type, query, memberships=item.memberships)
             total += found.total_results
             resources += found.resources
             edges |= found.memberships
+            room -= sum(size_of(resource, found.memberships) for resource in found.resources)
             if not ended:
                 following = _Start(number, offset + len(found.resources))
                 ended = found.more or (query.count == 0 and found.total_results > 0)

@@ -9,18 +9,21 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 from scim_core.clock import Clock, instant_text
 from scim_core.messages import Effect, Result
-from scim_core.model import Membership, StoredResource
+from scim_core.model import Json, Membership, StoredResource
 from scim_core.protocol import documents
+from scim_core.protocol.documents import DocumentChange
 from scim_core.protocol.group_patch import MembershipPatch, split, take_members
 from scim_core.protocol.leniency import Leniency
-from scim_core.protocol.patch_operations import patch_operations
+from scim_core.protocol.patch_application import modification
+from scim_core.protocol.patch_cost import reading_units
+from scim_core.protocol.patch_operations import patch_request
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.protocol.schemas import Catalogue, ResourceType
+from scim_core.protocol.strict_json import Body
 from scim_core.service.address import Address, Outcome
 from scim_core.service.effects import created
 from scim_core.service.group_snapshots import READER_SECONDS, group_snapshots
@@ -30,6 +33,7 @@ from scim_core.service.optimistic_retry import OptimisticRetry
 from scim_core.service.resource_change import Requested, ResourceChange
 from scim_core.service.unique_values import UniqueValues
 from scim_core.storage.port import NotFound, Storage, StorageBusy, Swept, VersionConflict
+from scim_core.work import Work
 
 WRITER_SECONDS = 10
 """How long a writer of a resource helps to apply its large change. After that it is told to come back."""
@@ -42,6 +46,9 @@ SWEEP_SECONDS = 240
 
 PENDING_RETRY_AFTER = 30
 """Seconds after which a writer comes back to a resource with a pending change: it takes a minute or two to apply."""
+
+BODY = "the body"
+"""What work with the body is for."""
 
 log = logging.getLogger(__name__)
 
@@ -67,17 +74,22 @@ class ServiceProvider:
         self._retry = OptimisticRetry(pause)
         self._unique_values = UniqueValues(storage)
 
-    async def create(self, tenant: str, resource_type: ResourceType, payload: Any) -> Outcome:
+    async def create(self, tenant: str, resource_type: ResourceType, body: Body, work: Work) -> Outcome:
         """A new resource with an id of ours is stored (RFC 7644 section 3.3).
 
-        Raises InvalidSyntaxException, InvalidValueException, ValidationError, RequestTooLarge, and the storage's
-        UniquenessConflict, TooLarge, StorageBusy.
+        Raises InvalidSyntaxException, InvalidValueException, ValidationError, RequestTooLarge, TooMuchWork, and the
+        storage's UniquenessConflict, TooLarge, StorageBusy.
         """
-        leniency = Leniency(resource_type)
-        shaped = leniency.resource(payload)
         resource_id, now = self._new_id(), instant_text(self._clock())
-        members = take_members(resource_type, shaped)
-        document = documents.creation(resource_type, shaped, resource_id)
+        leniency = Leniency(resource_type)
+
+        def shaped() -> tuple[Json, list[Membership]]:
+            attributes = leniency.resource(body.value)
+            members = take_members(resource_type, attributes)
+            document = documents.creation(resource_type, attributes, resource_id)
+            return document, [Membership(resource_id, *member) for member in sorted(members.items())]
+
+        document, named = await work.run(body.units, BODY, shaped)
         stored = StoredResource(
             resource_type=resource_type.name,
             id=resource_id,
@@ -90,9 +102,7 @@ class ServiceProvider:
             indexes=resource_type.indexes,
         )
         self._ignored.attributes(tenant, resource_type.name, leniency.ignored)
-        edges = self._memberships.well_formed(
-            tenant, [Membership(resource_id, *member) for member in sorted(members.items())]
-        )
+        edges = await self._memberships.well_formed(tenant, named, work)
         joining = edges
 
         async def attempt() -> Outcome:
@@ -100,7 +110,7 @@ class ServiceProvider:
             try:
                 await self._unique_values.create(tenant, resource_type, stored, joining)
             except NotFound as error:
-                joining = await self._memberships.known(tenant, edges)
+                joining = await self._memberships.known(tenant, edges, work)
                 raise VersionConflict from error
             return Outcome(stored, joining, created(resource_type, stored, joining))
 
@@ -115,34 +125,47 @@ class ServiceProvider:
         )
         return Outcome(stored, edges)
 
-    async def replace(self, address: Address, payload: Any, conditions: Preconditions, *, memberships: bool) -> Outcome:
+    async def replace(
+        self, address: Address, body: Body, conditions: Preconditions, work: Work, *, memberships: bool
+    ) -> Outcome:
         """The resource is what the body says. What the body leaves out is cleared (RFC 7644 section 3.5.1).
 
         Raises what create raises, NotFoundException, MutabilityException, PreconditionFailedException.
         """
         leniency = Leniency(address.resource_type)
-        shaped = leniency.resource(payload)
-        members = MembershipPatch()
-        if address.resource_type.has_members:
-            members.replace(take_members(address.resource_type, shaped))
-        attributes = documents.replacement(address.resource_type, shaped, address.id)
+
+        def shaped() -> tuple[MembershipPatch, Json]:
+            attributes = leniency.resource(body.value)
+            members = MembershipPatch()
+            if address.resource_type.has_members:
+                members.replace(take_members(address.resource_type, attributes))
+            return members, attributes
+
+        members, attributes = await work.run(body.units, BODY, shaped)
+        change = documents.replacement(address.resource_type, attributes, address.id)
         self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
         return await self._change(
-            Requested(address, members, attributes, conditions, atomic=True, memberships=memberships)
+            Requested(address, members, change, conditions, atomic=True, memberships=memberships), work
         )
 
-    async def patch(self, address: Address, payload: Any, conditions: Preconditions, *, memberships: bool) -> Outcome:
+    async def patch(
+        self, address: Address, body: Body, conditions: Preconditions, work: Work, *, memberships: bool
+    ) -> Outcome:
         """The operations are applied in order, all or none (RFC 7644 section 3.5.2).
 
         Raises InvalidPathException, InvalidFilterException, NoTargetException, and as replace.
         """
         leniency = Leniency(address.resource_type)
-        members, operations = split(address.resource_type, patch_operations(leniency, payload))
-        attributes = documents.modification(address.resource_type, operations, address.id)
+
+        def shaped() -> tuple[MembershipPatch, DocumentChange | None]:
+            members, request = split(address.resource_type, patch_request(leniency, body.value))
+            return members, modification(address.resource_type, request, address.id)
+
+        members, change = await work.run(body.units + reading_units(body.value), BODY, shaped)
         self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
-        atomic = attributes is not None or members.needs_present_members
+        atomic = change is not None or members.needs_present_members
         return await self._change(
-            Requested(address, members, attributes, conditions, atomic=atomic, memberships=memberships)
+            Requested(address, members, change, conditions, atomic=atomic, memberships=memberships), work
         )
 
     async def delete(self, address: Address, conditions: Preconditions) -> Effect:
@@ -168,9 +191,16 @@ class ServiceProvider:
         before = instant_text(self._clock() - SWEEP_AFTER)
         return await self._storage.sweep(before=before, seconds=SWEEP_SECONDS)
 
-    async def _change(self, requested: Requested) -> Outcome:
+    async def _change(self, requested: Requested, work: Work) -> Outcome:
         change = ResourceChange(
-            requested, self, self._memberships, self._storage, clock=self._clock, new_id=self._new_id
+            requested,
+            self,
+            self._memberships,
+            self._storage,
+            work,
+            ignored=self._ignored,
+            clock=self._clock,
+            new_id=self._new_id,
         )
         address = requested.address
         return await self._retry.until_not_overtaken((address.tenant, address.id), change.attempt)

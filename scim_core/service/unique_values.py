@@ -77,9 +77,10 @@ class UniqueValues:
         for _ in range(MAX_SCAN // SCAN_PAGE if entries else 0):
             page = await self._storage.page(tenant, resource_type.name, after=after, limit=SCAN_PAGE)
             for other in page.resources:
-                taken = entries & index_entries(resource_type, other.document)
+                held = {entry.value for entry in index_entries(resource_type, other.document)}
+                taken = [entry.attribute for entry in entries if entry.value in held]
                 if taken and other.id != stored.id:
-                    raise UniquenessConflict(min(entry.attribute for entry in taken))
+                    raise UniquenessConflict(min(taken))
             after = page.last_id
             if after is None:
                 return

@@ -212,8 +212,10 @@ class Storage(Protocol):
         If there are READ_AS_ONE or more, each is as it was at some moment of the reading.
         """
 
-    async def members_of_each(self, tenant: str, group_ids: Sequence[str]) -> dict[str, list[Membership]]:
-        """For each of these ids, all memberships of the group, ordered by member id. Several are read at once."""
+    async def members_of_each(
+        self, tenant: str, group_ids: Sequence[str], *, limit: int | None = None
+    ) -> dict[str, list[Membership]]:
+        """For each of these ids, what members_of answers. Several are read at once."""
 
     async def groups_of(
         self, tenant: str, member_ids: Sequence[str], *, contiguous: bool = False

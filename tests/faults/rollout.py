@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,14 +12,26 @@ import pytest
 
 from scim_core import composition
 from scim_core.admin.declared import DeclaredIndexes
-from scim_core.model import NO_EDITS, Index, Membership, MembershipEdits, StoredResource
+from scim_core.model import (
+    FIRST_INDEXES,
+    FIRST_TYPES,
+    NO_EDITS,
+    Index,
+    IndexEntry,
+    Membership,
+    MembershipEdits,
+    StoredResource,
+)
 from scim_core.protocol.schemas import Catalogue, load_catalogue
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.maintenance.indexing import NOTHING, Declared
 from scim_core.storage.maintenance.reindexing import Reindexed, Surroundings, reindex
+from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage
-from scim_core.storage.tables.index_completeness import read_record
+from scim_core.storage.tables.entities import ReadState
+from scim_core.storage.tables.index_completeness import Completeness, read_record
 from scim_core.storage.tables.index_record import IndexRecord, IndexState
+from scim_core.storage.tables.names import Names
 from scim_core.storage.tables.rows import Rows
 from tests.scim import Client, Clock, Json, attribute, endpoint_over, schema_files
 
@@ -55,6 +67,50 @@ class FirstStorage(TableStorage):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(self._completeness, "permit_write", _permitted)
             await super().update(tenant, replace(resource, indexes=frozenset()), edits)
+
+
+class SecondCompleteness(Completeness):
+    """What version 0.2 knows of records: to it the names of a type are an index that it does not keep."""
+
+    async def permit_write(self, rows: Rows, tenant: str, resource: StoredResource) -> None:
+        kept = frozenset(index.name for index in resource.indexes - FIRST_INDEXES)
+        kept_so_far = ReadState.of(resource).indexed if resource.etag else frozenset[str]()
+        if resource.resource_type in FIRST_TYPES and not kept and not kept_so_far:
+            return
+        name, used = resource.resource_type, (IndexState.BUILDING, IndexState.COMPLETE)
+        record = await self._record(rows, tenant)
+        if name not in record.types:
+            record = await self._entered(rows, tenant, record, name, kept)
+        if record.of(name).named(*used) - kept:
+            record = await self._without(rows, tenant, record, name, lambda found: found.named(*used) - kept)
+        until, now = record.of(name).waits_until(kept), self._clock()
+        if until is not None and until > now:
+            raise StorageBusy("An index is being given up.", int((until - now).total_seconds()) + 1)
+
+
+class SecondNames(Names):
+    """Version 0.2 knows only the keys in lower case, and looks for one of them."""
+
+    async def resolved(self, rows: Rows, tenant: str, resource: StoredResource) -> StoredResource:
+        del rows, tenant
+        return replace(resource, index=frozenset(map(_in_lower_case, resource.index)))
+
+    async def looked_up(self, rows: Rows, tenant: str, resource_type: str, entry: IndexEntry) -> frozenset[IndexEntry]:
+        del rows, tenant, resource_type
+        return frozenset({_in_lower_case(entry)})
+
+
+class SecondStorage(TableStorage):
+    """The storage of version 0.2."""
+
+    def __init__(self, rows: Rows, clock: Clock) -> None:
+        super().__init__(rows, clock)
+        self._completeness = SecondCompleteness(clock)
+        self._names = SecondNames(self._completeness)
+
+
+def _in_lower_case(entry: IndexEntry) -> IndexEntry:
+    return entry if entry.former is None else replace(entry, key=entry.former, former=None)
 
 
 async def _permitted(*_: object) -> None:
@@ -109,11 +165,12 @@ class Rollout:
         case_exact: str = "",
         rows: Rows | None = None,
         first: bool = False,
+        second: bool = False,
         users_by: tuple[str, ...] = (),
     ) -> Instance:
         """A process with these indexes of Device in its files; `users_by` are more of User than version 0.1 had."""
         folder = self.files(*indexed, unique=unique, case_exact=case_exact)
-        kind = FirstStorage if first else TableStorage
+        kind = FirstStorage if first else SecondStorage if second else TableStorage
         storage = kind(rows or self.rows, self.clock)
         catalogue = _indexing_users(_catalogue(folder), users_by)
         with pytest.MonkeyPatch.context() as patch:
@@ -146,6 +203,11 @@ class Rollout:
     async def complete(self, resource_type: str = "Device") -> set[str]:
         """The indexes of a type that are recorded as complete."""
         return set((await self.record()).of(resource_type).named(IndexState.COMPLETE))
+
+
+def further(names: Collection[str]) -> set[str]:
+    """These names of indexes, without those that stand for all names of a resource type (docs/adr/0029)."""
+    return {name for name in names if not name.endswith(".*")}
 
 
 @functools.cache

@@ -85,6 +85,7 @@ QUERIES = {
     "an encoded surrogate": "filter=userName%20eq%20%22%ed%a0%80%22",
     "an overlong slash": "filter=%c0%af",
     "51 fields": "&".join(f"a{number}=1" for number in range(51)),
+    "more than 128 KiB": "filter=" + "%41" * 50_000,
     "10,000 fields": "&".join(["filter=x"] * 10_000),
 }
 
@@ -114,6 +115,25 @@ NAMES = {
     "many names": ",".join(["userName"] * 20_000),
     "spaces": " " * 100_000 + "]",
 }
+
+
+TOO_LONG = {
+    "a sortBy with a filter": {"sortBy": f"emails[{' or '.join(['value pr'] * 10_000)}]"},
+    "a long sortBy": {"sortBy": "x" * 9_000},
+    "long names": {"attributes": ["x" * 5_000] * 10},
+    "long names to leave out": {"excludedAttributes": "a" * 40_000},
+    "filters in names": {"attributes": f"emails[{'x' * 40_000}]"},
+}
+
+
+@pytest.mark.parametrize("fields", TOO_LONG.values(), ids=TOO_LONG)
+@pytest.mark.parametrize("url", ["/.search", "/Users/.search"])
+async def test_names_have_a_limit_together(client: Client, user: Json, url: str, fields: Json) -> None:
+    """A sortBy of a mebibyte took five seconds to parse."""
+    assert user
+    answer = await client.post(url, fields)
+    assert (answer.status, answer.document["scimType"]) == (400, "invalidValue")
+    assert len(answer.body) < 1000
 
 
 @pytest.mark.parametrize("text", NAMES.values(), ids=NAMES)

@@ -1,5 +1,6 @@
 """What Hypothesis draws: text of every kind, values for the tutorial's targets, and users made of them."""
 
+import re
 from typing import Any
 
 from hypothesis import strategies as st
@@ -30,8 +31,16 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=3
 )
 """Any text that is assigned: not empty."""
 
-names = texts.filter(str.strip)
-"""Text that is not blank, as a userName must be."""
+_NO_NAME = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def as_name(text: str) -> str:
+    """The text without what no userName may hold."""
+    return _NO_NAME.sub("", text).strip()
+
+
+names = texts.map(as_name).filter(bool)
+"""Text that is a userName."""
 
 _TYPE_OF_ROLE = 'roles[primary eq "True"].type'
 _CARRIED_BY_ROLE = ('roles[primary eq "True"].value', 'roles[primary eq "True"].display')

@@ -3,12 +3,15 @@
 import functools
 import json
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scim_core.protocol.filter_leniency import parse_filter
 from scim_core.protocol.representation import to_model
 from scim_core.protocol.schemas import load_catalogue
+from scim_core.service import filter_test
+from scim_core.work import UNITS_PER_TURN
 from tests.memory_rows import memory_storage
 from tests.scim import ENTERPRISE, Client, Clock, Json, endpoint_over
 
@@ -126,15 +129,18 @@ filters = st.recursive(
 )
 
 
-@given(filters, st.sampled_from(["/Users", "/Groups"]))
-@example(f"id eq {IDS}5 and members eq {IDS}0", "/Groups")
-@example(f'id eq {IDS}5 and members eq {IDS}0 and not (externalId eq "1")', "/Groups")
-@example(f'members eq {IDS}1 or displayName eq "ab"', "/Groups")
-@example(f"groups eq {IDS}5 and active eq true", "/Users")
-@example('externalId eq "a" or externalId eq "A" or emails eq "b"', "/Users")
-async def test_a_search_finds_what_the_filter_matches(text: str, url: str) -> None:
+@pytest.mark.parametrize("units_at_once", [UNITS_PER_TURN, 0], ids=["at once", "term by term"])
+@given(text=filters, url=st.sampled_from(["/Users", "/Groups"]))
+@example(text=f"id eq {IDS}5 and members eq {IDS}0", url="/Groups")
+@example(text=f'id eq {IDS}5 and members eq {IDS}0 and not (externalId eq "1")', url="/Groups")
+@example(text=f'members eq {IDS}1 or displayName eq "ab"', url="/Groups")
+@example(text=f"groups eq {IDS}5 and active eq true", url="/Users")
+@example(text='externalId eq "a" or externalId eq "A" or emails eq "b"', url="/Users")
+async def test_a_search_finds_what_the_filter_matches(units_at_once: int, text: str, url: str) -> None:
     world = await World.populated()
     for place, resource_id in enumerate([*world.ids, "nobody"]):
         text = text.replace(f"{IDS}{place}", f'"{resource_id}"')
-    found, expected = await world.matching(url, text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(filter_test, "UNITS_PER_TURN", units_at_once)
+        found, expected = await world.matching(url, text)
     assert found == expected

@@ -11,7 +11,7 @@ from scim_core.protocol.schemas import load_catalogue
 from scim_core.storage.tables import TableStorage
 from tests.global_relay import built
 from tests.memory_rows import memory_storage
-from tests.properties.strategies import targets, texts, users
+from tests.properties.strategies import as_name, targets, texts, users
 from tests.scim import Client, Clock, Json, endpoint_over, path, without
 
 USERS = load_catalogue().resource_types["users"]
@@ -89,7 +89,7 @@ async def test_whatever_is_stored_is_found_by_equality(
     created = {}
     for number, value in enumerate(values):
         same = {"externalId": value, "displayName": value, "emails": [{"value": value, "type": "work"}]}
-        answer = await client.post("/Users", {"userName": f"{number}{value}", **same})
+        answer = await client.post("/Users", {"userName": as_name(f"{number}{value}"), **same})
         created[answer.document["id"]] = value
     resource_id, value = data.draw(st.sampled_from(sorted(created.items())))
     number = list(created).index(resource_id)
@@ -98,7 +98,7 @@ async def test_whatever_is_stored_is_found_by_equality(
         return json.dumps(text, ensure_ascii=ascii_only)
 
     for text in (
-        f"userName eq {quoted(f'{number}{value}')}",
+        f"userName eq {quoted(as_name(f'{number}{value}'))}",
         f"externalId eq {quoted(value)}",
         f"displayName eq {quoted(value)}",
         f"emails eq {quoted(value)}",

@@ -56,6 +56,7 @@ RESOURCE_TYPE: Json = {
     "endpoint": "/Devices",
     "schema": DEVICE,
     "indexed": ["serialNumber", "displayName", "externalId"],
+    "names": ["serialNumber"],
 }
 
 
@@ -144,6 +145,14 @@ async def test_what_does_not_match_is_not_found(client: Client, device: Json, fi
     assert await client.found("/Devices", filter_text) == []
 
 
+async def test_what_its_file_calls_a_name_is_checked_as_one(client: Client, device: Json) -> None:
+    for name in ("a\u202eb", "a\nb", " a"):
+        answer = await client.patch(path(device), replace("serialNumber", name))
+        assert (answer.status, answer.document["scimType"]) == (400, "invalidValue")
+        assert "serialNumber" in answer.document["detail"]
+    assert (await client.patch(path(device), replace("displayName", " a\u202eb"))).status == 200
+
+
 async def test_it_is_patched(client: Client, device: Json) -> None:
     owner = await client.user()
     answer = await client.patch(
@@ -222,7 +231,7 @@ async def test_an_id_is_of_one_type_only(client: Client, device: Json, name: str
 async def test_the_built_in_types_are_announced(client: Client) -> None:
     listed = (await client.get("/ResourceTypes")).document["Resources"]
     by_name = {item["name"]: item for item in listed}
-    assert list(by_name) == ["Group", "User", "Device"]
+    assert list(by_name) == ["User", "Group", "Device"]
     assert by_name["User"] == {
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ResourceType"],
         "id": "User",

@@ -117,7 +117,7 @@ async def test_a_user_may_be_called_as_a_group(client: Client) -> None:
 
 async def test_values_come_back_exactly_as_they_were_sent(client: Client) -> None:
     sent: Json = {
-        "userName": "  Łukasz.O'Neil+tag@Sub.EXAMPLE.local ",
+        "userName": "Łukasz.O'Neil  +tag@Sub.EXAMPLE.local",
         "externalId": "\u0000\u001f\\/\"'",
         "name": {"formatted": "Dr.\u00a0Łukasz\tO\u2019Neil\n", "honorificSuffix": "III."},
         "profileUrl": "not a url",

@@ -10,6 +10,9 @@ from scim_core.storage.maintenance.archive import Line, read
 from scim_core.storage.maintenance.exporting import export
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.maintenance.importing import restore
+from scim_core.storage.tables import keys
+from scim_core.storage.tables.codec import encode
+from scim_core.storage.tables.reading import read_range
 from tests.commands import run_here
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
 from tests.faults.rollout import TENANT, Rollout, searches_planned
@@ -132,3 +135,50 @@ async def test_an_import_that_is_killed_anywhere_records_what_it_wrote(
     assert await newer.devices(BONN) == NAMES
     assert await newer.plan(BONN) == "index site, exact"
     assert await target.findings(newer.declared) == []
+
+
+async def test_names_of_version_0_2_get_the_keys_of_today(source: Rollout, target: Rollout, file: Path) -> None:
+    second = source.instance(second=True)
+    for name in ("ΟΔΟΣ@x", "ann"):
+        await second.client.user(name, displayName=name)
+    await second.client.group("ΟΔΟΣ")
+    await exported(source, file)
+    done = await run_here(target.rows, "import", file)
+    assert done.returncode == 0, done.stderr
+    assert await target.complete("User") == {"User.*"}
+    assert await target.complete("Group") == {"Group.*"}
+    newer = target.instance()
+    assert await newer.client.names('userName eq "οδοσ@x" and displayName eq "οδος@x"') == ["ΟΔΟΣ@x"]
+    rows = await read_range(target.rows, TENANT, keys.of_kind("User.userName"))
+    assert [row.properties["RowKey"] for row in rows] == ["User.userName:ann", f"User.userName:{encode('οδοσ@x')}"]
+    assert (await newer.client.post("/Users", {"userName": "οδος@x"})).status == 409
+    assert await target.findings(newer.declared) == []
+    again = await run_here(target.rows, "import", file)
+    assert again.returncode == 0, again.stderr
+
+
+async def test_names_that_have_become_one_are_imported_as_they_were_and_named(
+    source: Rollout, target: Rollout, file: Path
+) -> None:
+    second = source.instance(second=True)
+    for name in ("ΟΔΟΣ@x", "οδοσ@x", "ΣΟΦΟΣ"):
+        await second.client.user(name)
+    await exported(source, file)
+    done = await run_here(target.rows, "import", file)
+    assert done.returncode == 0, done.stderr
+    assert "have names that are one now" in done.stdout
+    assert await target.complete("User") == set()
+    newer = target.instance()
+    assert await newer.client.names('userName eq "οδος@x"') == ["ΟΔΟΣ@x", "οδοσ@x"]
+    assert await newer.client.names('userName eq "σοφοσ"') == ["ΣΟΦΟΣ"]
+    for name in ("ΟΔΟΣ@x", "οδοσ@x", "οδος@x"):
+        assert (await newer.client.post("/Users", {"userName": name})).status == 409
+
+
+async def test_names_of_this_version_come_back_with_one_key_each(source: Rollout, target: Rollout, file: Path) -> None:
+    await source.instance().client.user("ΟΔΟΣ@x")
+    await exported(source, file)
+    assert (await run_here(target.rows, "import", file)).returncode == 0
+    rows = await read_range(target.rows, TENANT, keys.of_kind("User.userName"))
+    assert len(rows) == 1
+    assert await target.findings(target.instance().declared) == []

@@ -14,7 +14,7 @@ from tests.scim import Client, Clock, Json, endpoint_over, path, replace
     ("attributes", "detail"),
     [
         ({"name": "x y"}, "name must be an object."),
-        ({"active": "perhaps"}, "active must be true or false."),
+        ({"active": "perhaps"}, "active must be true or false, not 'perhaps'."),
         ({"userName": ["a", "b"]}, "userName must be a string."),
         ({"emails": [{"value": {"x": 1}}]}, "emails.0.value must be a string."),
     ],
@@ -33,14 +33,14 @@ async def test_a_wrong_type_is_named_with_what_it_should_be(
     ("attribute", "value", "detail"),
     [
         ("name", "x y", "name must be an object."),
-        ("active", "perhaps", "active must be true or false."),
+        ("active", "perhaps", "active must be true or false, not 'perhaps'."),
         ("userName", "", "userName is required: it can be replaced, but not removed."),
     ],
 )
 async def test_a_refused_patch_value_is_named_likewise(client: Client, attribute: str, value: str, detail: str) -> None:
     answer = await client.patch(path(await client.user()), replace(attribute, value))
 
-    assert (answer.status, answer.document["detail"]) == (400, detail)
+    assert (answer.status, answer.document["detail"]) == (400, f"Operations[0], path '{attribute}': {detail}")
 
 
 async def test_both_projections_at_once_are_refused_by_their_names(client: Client) -> None:

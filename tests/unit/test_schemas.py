@@ -70,6 +70,8 @@ def test_an_empty_folder_adds_nothing(schema_directory: Path) -> None:
         ([SCHEMA, {**RESOURCE_TYPE, "name": "User"}], "two resource types"),
         ([SCHEMA, {**RESOURCE_TYPE, "endpoint": "/users"}], "two resource types"),
         ([SCHEMA, {**RESOURCE_TYPE, "indexed": ["size"]}], "size is not declared"),
+        ([SCHEMA, {**RESOURCE_TYPE, "names": ["size"]}], "size is no text"),
+        ([attribute(type="boolean"), {**RESOURCE_TYPE, "names": ["label"]}], "label is no text"),
         ([SCHEMA, {**RESOURCE_TYPE, "name": "a:b"}], "letters and digits"),
         ([attribute(type="strin"), RESOURCE_TYPE], URN),
         ([attribute(name=None), RESOURCE_TYPE], URN),

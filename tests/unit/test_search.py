@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scim_core.model import Membership, StoredResource
-from scim_core.service import lookups, page_positions, search
+from scim_core.service import lookups, page_positions, portions
 from scim_core.storage.port import Count, Page
 from scim_core.storage.tables import TableStorage
 from tests.memory_rows import MemoryRows
@@ -109,7 +109,7 @@ async def test_a_search_that_would_examine_too_much_is_refused(
     client: Client, monkeypatch: pytest.MonkeyPatch, query: Json
 ) -> None:
     monkeypatch.setattr(lookups, "MAX_SCAN", 10)
-    monkeypatch.setattr(search, "SCAN_PAGE", 4)
+    monkeypatch.setattr(portions, "FIRST_PORTION", 4)
     for number in range(13):
         await client.user(f"user{number}", externalId="x")
     answer = await client.get("/Users", **query)

@@ -50,7 +50,7 @@ async def repair(rows: Rows, tenant: str, finding: Finding, declared: Declared =
     `reindex` mends.
     """
     match finding.problem:
-        case Problem.INDEX_INCOMPLETE:
+        case Problem.INDEX_INCOMPLETE | Problem.NAMES_INCOMPLETE | Problem.NAMES_ARE_ONE:
             return False
         case Problem.INDEX_LACKING:
             return await enter(rows, tenant, finding, declared)

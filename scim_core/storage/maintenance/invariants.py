@@ -28,6 +28,10 @@ class Problem(StrEnum):
     INDEX_STRAY = "{row} finds {other}, which is not there or has another value"
     INDEX_LACKING = "{row} has no row {other}, which the file of its resource type asks for"
     INDEX_INCOMPLETE = "{row} has an index {other} that is not complete and not used: `admin reindex` completes it"
+    NAMES_ARE_ONE = "{row} has a unique value that is equal to that of {other}: change or delete one of them"
+    NAMES_INCOMPLETE = (
+        "{row}: {other} resources are found by the key of version 0.2 alone: `admin reindex` adds that of today"
+    )
     HALF_MEMBERSHIP = "{row} is a membership whose other half, {other}, is missing"
     DANGLING_MEMBERSHIP = "{row} is a membership of {other}, which does not exist"
     UNFINISHED = "{row} is a large change that has not been applied yet"

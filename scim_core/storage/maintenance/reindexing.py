@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from scim_core.clock import Clock
-from scim_core.model import FIRST_INDEXES
-from scim_core.storage.maintenance.indexing import Conflict, Declared, IndexRows, by_type, index_resource
+from scim_core.storage.maintenance.indexing import Conflict, Declared, IndexRows, by_type, form_of, index_resource
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.index_completeness import change_record, read_record
 from scim_core.storage.tables.index_record import FORGOTTEN_AFTER, IndexRecord, IndexState, TypeRecord
+from scim_core.storage.tables.name_forms import NameForm
 from scim_core.storage.tables.reading import side_by_side
 from scim_core.storage.tables.rows import Rows, read_pages
 
@@ -62,8 +62,7 @@ class _Walked:
 
 async def reindex(rows: Rows, tenant: str, declared: Declared, surroundings: Surroundings) -> Reindexed:
     """Completes the declared indexes of this tenant, and returns the result. Raises StorageBusy."""
-    run = _Run(rows, tenant, declared, surroundings)
-    return await run.run() if run.indexes else Reindexed()
+    return await _Run(rows, tenant, declared, surroundings).run()
 
 
 class _Run:
@@ -71,12 +70,13 @@ class _Run:
         self._rows = rows
         self._tenant = tenant
         self._given = surroundings
-        self.indexes = frozenset(declared.indexes - FIRST_INDEXES)
-        self._types = by_type(declared, self.indexes)
+        self._types = by_type(declared, declared.indexes)
+        self.names = frozenset(name for of_type in self._types for name in of_type.recorded)
 
     async def run(self) -> Reindexed:
         """See reindex."""
         record = await self._begun()
+        self._types = [of_type.having(form_of(record, of_type, NameForm.BOTH)) for of_type in self._types]
         begun, walked = self._given.clock(), await self._walk()
         written, still_written = walked.written, False
         if known := self._known_by_everybody(record):
@@ -100,7 +100,7 @@ class _Run:
                 if until := record.of(of_type.resource_type).waits_until(()):
                     await self._wait_until(until)
             record = await change_record(self._rows, self._tenant, record, self._building)
-            if not any(of_type.names - _known(record.of(of_type.resource_type)) for of_type in self._types):
+            if not any(of_type.recorded - _known(record.of(of_type.resource_type)) for of_type in self._types):
                 return record
 
     def _building(self, record: IndexRecord) -> IndexRecord:
@@ -108,7 +108,7 @@ class _Run:
         for of_type in self._types:
             found = record.of(of_type.resource_type)
             until = found.waits_until(())
-            if (new := of_type.names - _known(found)) and not (until and until > now):
+            if (new := of_type.recorded - _known(found)) and not (until and until > now):
                 record = record.having(of_type.resource_type, found.having(new, IndexState.BUILDING, now))
         return record
 
@@ -118,7 +118,7 @@ class _Run:
             when
             for of_type in self._types
             for name, (state, when) in record.of(of_type.resource_type).states.items()
-            if state is IndexState.BUILDING and name in of_type.names
+            if state is IndexState.BUILDING and name in of_type.recorded
         ]
         return max(since) + FORGOTTEN_AFTER if since else None
 
@@ -143,12 +143,12 @@ class _Run:
     async def _ended(
         self, begun_with: IndexRecord, begun: datetime, written: int, walked: _Walked, *, still_written: bool
     ) -> Reindexed:
-        faulty = {conflict.index for conflict in walked.conflicts}
+        faulty = {conflict.incomplete for conflict in walked.conflicts}
 
         def ended(found: IndexRecord) -> IndexRecord:
             now = self._given.clock()
             for of_type in self._types:
-                name, names = of_type.resource_type, of_type.names
+                name, names = of_type.resource_type, of_type.recorded
                 now_said = found.of(name)
                 changed = now_said.without(names & faulty, now)
                 built = _built(begun_with.of(name), now_said) & (names - faulty)
@@ -162,11 +162,11 @@ class _Run:
 
         record = await change_record(self._rows, self._tenant, begun_with, ended)
         complete = frozenset(
-            index.name
-            for index in self.indexes
-            if index.name in record.of(index.resource_type).named(IndexState.COMPLETE)
+            name
+            for of_type in self._types
+            for name in of_type.recorded & record.of(of_type.resource_type).named(IndexState.COMPLETE)
         )
-        left = frozenset(index.name for index in self.indexes) - complete - faulty
+        left = self.names - complete - faulty
         building = frozenset(
             name
             for of_type in self._types

@@ -23,6 +23,9 @@ BELOW_ALL = "!"
 ABOVE_ALL = "~"
 """Greater than every character that a code can start with: the texts with prefix p lie below encode(p) + this."""
 
+KEPT = 0x10000
+"""Code points whose words are kept, some five megabytes at most: nearly all that names are written with."""
+
 _PLAIN = re.compile(r"[-.0-9@A-Z_a-z]*")
 _CUT = "}"
 _DIGEST_DIGITS = 32
@@ -32,7 +35,7 @@ both texts needs 2 to the power of 64: a lot, and not out of reach. So no code m
 
 def encode(text: str) -> str:
     """The code of this text: different for different texts, and ordered as their code points are."""
-    return text if _PLAIN.fullmatch(text) else "".join(map(_word, text))
+    return text if _PLAIN.fullmatch(text) else text.translate(_WORDS)
 
 
 def fit(code: str, limit: int) -> str:
@@ -61,6 +64,16 @@ def _head(code: str, limit: int) -> str:
     return code[: end - 1] if code[end - 1 : end + 1] == ".~" else code[:end]
 
 
+class _Words(dict[int, str]):
+    """The word of each code point that has been met below KEPT: a text may have a million characters."""
+
+    def __missing__(self, point: int) -> str:
+        word = _word(chr(point))
+        if point < KEPT:
+            self[point] = word
+        return word
+
+
 def _word(character: str) -> str:  # noqa: PLR0911  one line per row of the table above
     point = ord(character)
     if _PLAIN.fullmatch(character) or character == "`":
@@ -76,3 +89,6 @@ def _word(character: str) -> str:  # noqa: PLR0911  one line per row of the tabl
     if point <= 0xFFFF:  # noqa: PLR2004  what four hexadecimal digits hold
         return f"{{{point:04x}"
     return f"|{point:06x}"
+
+
+_WORDS = _Words()

@@ -109,10 +109,11 @@ def pending_property(change_id: str) -> dict[str, Column]:
 
 def from_entity(resource_type: str, entity: Mapping[str, Any], etag: str) -> StoredResource:
     """The resource of a row that was read."""
+    text = "".join(joined("d", entity))
     return StoredResource(
         resource_type=resource_type,
         id=entity["id"],
-        document=json.loads("".join(joined("d", entity))),
+        document=json.loads(text),
         created=entity["created"],
         last_modified=entity["lastModified"],
         version=entity["version"],
@@ -120,6 +121,7 @@ def from_entity(resource_type: str, entity: Mapping[str, Any], etag: str) -> Sto
         etag="\n".join((etag, entity.get("edges", ""), " ".join(indexed(entity)), "".join(joined("i", entity)))),
         base_version=entity.get("base", ""),
         change_pending=bool(entity.get("pending")),
+        size=len(text),
     )
 
 

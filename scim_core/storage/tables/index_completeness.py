@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from scim_core.caches import Fresh
 from scim_core.clock import Clock
 from scim_core.ids import first_id
-from scim_core.model import FIRST_INDEXES, FIRST_TYPES, Index, StoredResource
+from scim_core.model import FIRST_INDEXES, FIRST_TYPES, Index, StoredResource, names_of
 from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.entities import ReadState, indexed
@@ -95,19 +95,26 @@ class Completeness:
         complete = record.of(resource_type).named(IndexState.COMPLETE)
         return frozenset(index for index in indexes if index in FIRST_INDEXES or index.name in complete)
 
+    async def has_names(self, rows: Rows, tenant: str, resource_type: str) -> bool:
+        """Whether each value of the type is found by its key of today. Costs reads as `complete` does."""
+        record = await self._verified_record(rows, tenant, resource_type)
+        return names_of(resource_type).name in record.of(resource_type).named(IndexState.COMPLETE)
+
     async def permit_write(self, rows: Rows, tenant: str, resource: StoredResource) -> None:
         """Returns when this write hides the resource from no search that uses an index.
 
         A resource with the first indexes only, now and before, costs no read. Raises StorageBusy when it has to wait.
         """
-        kept = frozenset(index.name for index in resource.indexes - FIRST_INDEXES)
-        kept_so_far = ReadState.of(resource).indexed if resource.etag else frozenset[str]()
+        names = names_of(resource.resource_type).name  # kept, or looked after by `admin reindex`: never given up here
+        kept = frozenset(index.name for index in resource.indexes - FIRST_INDEXES) - {names}
+        kept_so_far = ReadState.of(resource).indexed - {names} if resource.etag else frozenset[str]()
         if resource.resource_type in FIRST_TYPES and not kept and not kept_so_far:
             return
         name = resource.resource_type
         record = await self._record(rows, tenant)
         if name not in record.types:
             record = await self._entered(rows, tenant, record, name, kept)
+        kept |= {names}
         if record.of(name).named(IndexState.BUILDING, IndexState.COMPLETE) - kept:
             record = await self._without(
                 rows,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import batched, groupby
+from operator import attrgetter
 from typing import Any
 
 from scim_core.model import GROUP, Column, Membership, MembershipEdits, StoredResource
@@ -191,7 +192,7 @@ def to_part(entity: Mapping[str, Any]) -> Part:
 
 
 def _parts(edges: Sequence[Membership], *, joins: bool) -> Iterator[Part]:
-    by_type = sorted(edges, key=lambda edge: (edge.member_type, edge.member_id))
-    for member_type, same in groupby(by_type, key=lambda edge: edge.member_type):
+    by_type = sorted(edges, key=attrgetter("member_type", "member_id"))
+    for member_type, same in groupby(by_type, key=attrgetter("member_type")):
         for some in batched(same, PART_IDS, strict=False):
             yield Part(joins, member_type, tuple(edge.member_id for edge in some))

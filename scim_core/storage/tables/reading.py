@@ -12,6 +12,7 @@ from scim_core.storage.tables.codec import BELOW_ALL
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.rows import Row, Rows, read_pages
 from scim_core.storage.tables.service_limits import PAGE_ROWS
+from scim_core.storage.tables.turns import in_turns
 
 SIDE_BY_SIDE = 50
 """Reads of one operation that run at the same time. It is enough for the members that fit one transaction, so no
@@ -66,9 +67,11 @@ async def read_memberships(
 
 async def edges_present(rows: Rows, tenant: str, edges: Sequence[Membership]) -> list[Membership]:
     """The ones of these memberships that exist, in their order, each as its row says."""
-    by_key = [keys.member(edge.group_id, edge.member_id) for edge in edges]
+    by_key = [keys.member(edge.group_id, edge.member_id) async for some in in_turns(edges) for edge in some]
     found = await among(rows, tenant, by_key, select=f"RowKey,{EDGE}")
-    return [entities.to_membership(found[key].properties) for key in by_key if key in found]
+    return [
+        entities.to_membership(found[key].properties) async for some in in_turns(by_key) for key in some if key in found
+    ]
 
 
 async def groups_of(rows: Rows, tenant: str, member_ids: Collection[str]) -> list[Membership]:
@@ -78,12 +81,15 @@ async def groups_of(rows: Rows, tenant: str, member_ids: Collection[str]) -> lis
     left = await side_by_side(
         read_range(rows, tenant, keys.groups_of(member_id, member_id), select=EDGE) for member_id in others
     )
-    return [entities.to_membership(row.properties) for some in (found, *left) for row in some]
+    every = (row for some in (found, *left) for row in some)
+    return [entities.to_membership(row.properties) async for some in in_turns(every) for row in some]
 
 
 async def existing(rows: Rows, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
     """Those of the ids that are resources of this type."""
-    by_key = {keys.resource(resource_type, resource_id): resource_id for resource_id in ids}
+    by_key = {
+        keys.resource(resource_type, resource_id): resource_id async for some in in_turns(ids) for resource_id in some
+    }
     found = await among(rows, tenant, by_key, select="RowKey")
     return {by_key[key] for key in found}
 
@@ -91,8 +97,9 @@ async def existing(rows: Rows, tenant: str, resource_type: str, ids: Collection[
 async def gone(rows: Rows, tenant: str, resources: Iterable[tuple[str, str]]) -> set[str]:
     """The ids of the resources that do not exist. Each resource is given as its type and its id."""
     by_type: dict[str, set[str]] = {}
-    for resource_type, resource_id in resources:
-        by_type.setdefault(resource_type, set()).add(resource_id)
+    async for some in in_turns(resources):
+        for resource_type, resource_id in some:
+            by_type.setdefault(resource_type, set()).add(resource_id)
     found = await asyncio.gather(*(existing(rows, tenant, kind, ids) for kind, ids in by_type.items()))
     return set().union(*by_type.values()).difference(*found)
 
@@ -102,7 +109,7 @@ async def among(rows: Rows, tenant: str, wanted: Collection[str], *, select: str
     lookup = _Lookup(lambda first, last: KeyRange(first, last + BELOW_ALL), _key, PAGE_ROWS, select)
     found, others = await _together(rows, tenant, wanted, lookup)
     left = await side_by_side(rows.get(tenant, key, select=select) for key in others)
-    return {_key(row): row for row in (*found, *left) if row}
+    return {_key(row): row async for some in in_turns((*found, *left)) for row in some if row}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ class _Lookup:
 
 async def _together(rows: Rows, tenant: str, wanted: Collection[str], lookup: _Lookup) -> tuple[list[Row], list[str]]:
     """All rows of some of the wanted names. The other names are few, or too far apart to be read together."""
-    ordered = sorted(set(wanted))
+    ordered = sorted(dict.fromkeys(wanted))  # which keeps an order that is there already
     if len(ordered) <= FEW:
         return [], ordered
     windows = batched(ordered, lookup.window, strict=False)

@@ -26,10 +26,12 @@ from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing, U
 from scim_core.storage.tables.index_completeness import Completeness
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.large_change import LargeChange, deleting, editing
+from scim_core.storage.tables.names import Names
 from scim_core.storage.tables.reading import ID, read_memberships, read_range, side_by_side
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
 from scim_core.storage.tables.service_limits import require_index_rows, require_transaction
+from scim_core.storage.tables.turns import in_turns
 
 MAX_ATTEMPTS = 5
 """How often an edit is planned again because others have removed memberships that it removes."""
@@ -51,9 +53,11 @@ class TableStorage:
     def __init__(self, rows: Rows, clock: Clock = utc_now) -> None:
         self.rows = rows
         self._completeness = Completeness(clock)
+        self._names = Names(self._completeness)
 
     async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
         """See Storage.create."""
+        resource = await self._names.resolved(self.rows, tenant, resource)
         require_index_rows(len(resource.index))
         await self._completeness.permit_write(self.rows, tenant, resource)
         change = changes.creation(resource, members, _new_change_id())
@@ -87,6 +91,15 @@ class TableStorage:
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
     ) -> list[str]:
         """See Storage.find."""
+        entries = await self._names.looked_up(self.rows, tenant, resource_type, entry)
+        found = await side_by_side(
+            self._find(tenant, resource_type, item, prefix=prefix, limit=limit) for item in entries
+        )
+        return sorted({resource_id for ids in found for resource_id in ids})[:limit]
+
+    async def _find(
+        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int | None
+    ) -> list[str]:
         if prefix:
             return await self._holders(tenant, keys.holders_of_prefix(resource_type, entry), limit)
         if not entry.unique:
@@ -134,6 +147,7 @@ class TableStorage:
 
     async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS) -> None:
         """See Storage.update."""
+        resource = await self._names.resolved(self.rows, tenant, resource)
         require_index_rows(len(resource.index), len(ReadState.of(resource).index_keys))
         await self._completeness.permit_write(self.rows, tenant, resource)
         await self._edit(tenant, changes.update(resource, edits, _new_change_id()))
@@ -180,9 +194,11 @@ class TableStorage:
         """See Storage.members_of."""
         return await read_memberships(self.rows, tenant, keys.members(group_id), limit=limit)
 
-    async def members_of_each(self, tenant: str, group_ids: Sequence[str]) -> dict[str, list[Membership]]:
+    async def members_of_each(
+        self, tenant: str, group_ids: Sequence[str], *, limit: int | None = None
+    ) -> dict[str, list[Membership]]:
         """See Storage.members_of_each."""
-        members = await side_by_side(self.members_of(tenant, group_id) for group_id in group_ids)
+        members = await side_by_side(self.members_of(tenant, group_id, limit=limit) for group_id in group_ids)
         return dict(zip(group_ids, members, strict=True))
 
     async def groups_of(
@@ -201,7 +217,8 @@ class TableStorage:
 
     async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:
         """See Storage.present."""
-        edges = [Membership(group_id, member_id) for member_id in sorted(set(member_ids))]
+        distinct = sorted(dict.fromkeys(member_ids))
+        edges = [Membership(group_id, member_id) async for some in in_turns(distinct) for member_id in some]
         return await reading.edges_present(self.rows, tenant, edges)
 
     async def load_page_position(self, tenant: str, key: str) -> PagePosition | None:
@@ -297,7 +314,7 @@ class TableStorage:
         return MembershipEdits(edits.add, tuple(there)), await self._missing_members(tenant, there)
 
     async def _missing_members(self, tenant: str, edges: Sequence[Membership]) -> set[str]:
-        return await reading.gone(self.rows, tenant, [(edge.member_type, edge.member_id) for edge in edges])
+        return await reading.gone(self.rows, tenant, ((edge.member_type, edge.member_id) for edge in edges))
 
     async def _is_repetition(self, tenant: str, resource: StoredResource, existing: RowOperation) -> bool:
         """Whether this create has happened before: its answer was lost, and it was sent again."""

@@ -1,0 +1,146 @@
+"""A PATCH of a document (RFC 7644 section 3.5.2): as a whole, or operation by operation if one is refused."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from pydantic import ValidationError
+from scim2_models import Context, PatchOp, SCIMException, ScimPolicy
+
+from scim_core.comparison import has_one_form
+from scim_core.model import Json
+from scim_core.protocol.documents import ACTIVE, Changed, DocumentChange, stored_form
+from scim_core.protocol.elements import as_it_was_said, with_primary, without_emptied
+from scim_core.protocol.names import check_names
+from scim_core.protocol.patch_cost import patch_units
+from scim_core.protocol.patch_operations import AttributeTarget, ExtensionTarget, PatchOperation, PatchRequest
+from scim_core.protocol.patch_refusals import OperationRefused
+from scim_core.protocol.representation import to_model
+from scim_core.protocol.schemas import COMPARISON, POLICY, ResourceType
+
+
+def modification(resource_type: ResourceType, request: PatchRequest, resource_id: str) -> DocumentChange | None:
+    """The change that the operations of a PATCH make, in order, all or none; None when there are none.
+
+    If the result is deactivated, what is refused is skipped (ADR 0036). When applied, the change raises
+    OperationRefused, InvalidValueException, RequestTooLarge.
+    """
+    if not resource_type.can_be_inactive and request.refused:
+        raise request.refused[0]
+    if not request.operations and not request.refused:
+        return None
+    patch = _Patch(resource_type, request, resource_id)
+    return DocumentChange(partial(patch_units, request.operations), patch.apply)
+
+
+class _Patch:
+    """A PATCH of one resource, which is applied as a whole, or else operation by operation."""
+
+    def __init__(self, resource_type: ResourceType, request: PatchRequest, resource_id: str) -> None:
+        self._resource_type = resource_type
+        self._request = request
+        self._resource_id = resource_id
+
+    def apply(self, document: Json) -> Changed:
+        """The document after the operations. Raises OperationRefused unless the result is deactivated."""
+        if not self._request.refused:
+            try:
+                return Changed(self._after(document, self._request.operations))
+            except (SCIMException, ValidationError):
+                pass  # which operation it was is found out below
+        return self._one_by_one(document)
+
+    def _after(self, document: Json, operations: Sequence[PatchOperation]) -> Json:
+        if not operations:
+            return document
+        not_primary = any(item.selects_not_primary for item in operations)
+        model = to_model(self._resource_type, with_primary(self._resource_type, document) if not_primary else document)
+        message = _message(self._resource_type, operations)
+        message.patch(model, scim_policy=_policy(operations, document))
+        changed = stored_form(self._resource_type, model, self._resource_id)
+        if not_primary:
+            changed = as_it_was_said(self._resource_type, changed, document)
+        unassigned = {
+            item.target.attribute.name
+            for item in operations
+            if isinstance(item.target, AttributeTarget) and item.unassigns
+        }
+        if unassigned:
+            changed = without_emptied(self._resource_type, changed, document, unassigned)
+        check_names(self._resource_type, changed, document)
+        return changed
+
+    def _one_by_one(self, document: Json) -> Changed:
+        """The document after what can be applied, if it is deactivated. Otherwise raises the first refusal."""
+        good, refused = self._tried(document)
+        changed, skipped = self._storable(document, good)
+        refused += skipped
+        refused.sort(key=lambda item: item.number)
+        if refused and changed.get(ACTIVE) is not False:
+            raise refused[0]
+        return Changed(changed, tuple(refused))
+
+    def _storable(self, document: Json, good: Sequence[PatchOperation]) -> tuple[Json, list[OperationRefused]]:
+        """The document after as many of these operations as can be stored together, and why the others are refused.
+
+        A name that becomes blank, say, is noticed only in the result. Then the operations on names are left out, and
+        if that is not enough, all but those on `active`.
+        """
+        not_on_names = [item for item in good if not any(item.is_on(name) for name in self._resource_type.unique_names)]
+        try:
+            return self._after(document, good), []
+        except (SCIMException, ValidationError) as error:
+            refusal = error
+        try:
+            return self._after(document, not_on_names), _refused(good, not_on_names, refusal)
+        except (SCIMException, ValidationError) as error:
+            on_active = [item for item in good if item.is_on(ACTIVE)]
+            return self._after(document, on_active), _refused(good, on_active, error)
+
+    def _tried(self, document: Json) -> tuple[list[PatchOperation], list[OperationRefused]]:
+        """The operations that can be applied one after the other, and why the others cannot be."""
+        good: list[PatchOperation] = []
+        refused = list(self._request.refused)
+        model = to_model(self._resource_type, with_primary(self._resource_type, document))
+        for operation in self._request.operations:
+            try:
+                _message(self._resource_type, [operation]).patch(model, scim_policy=_policy([operation], document))
+            except (SCIMException, ValidationError) as error:
+                refused.append(operation.refused(error))
+            else:
+                good.append(operation)
+        return good, refused
+
+
+def _refused(
+    good: Sequence[PatchOperation], kept: Sequence[PatchOperation], error: SCIMException | ValidationError
+) -> list[OperationRefused]:
+    return [operation.refused(error) for operation in good if operation not in kept]
+
+
+def _message(resource_type: ResourceType, operations: Sequence[PatchOperation]) -> Any:
+    """The operations as the model of a PatchOp message. Raises ValidationError."""
+    patch_type: Any = PatchOp[resource_type.model]  # type: ignore[name-defined]
+    message = {"schemas": [str(patch_type.__schema__)], "Operations": [item.to_json() for item in operations]}
+    return patch_type.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
+
+
+def _policy(operations: Sequence[PatchOperation], document: Json) -> ScimPolicy:
+    """The policy under which the operations compare as ADR 0029 says."""
+    if not any(map(_compares, operations)):
+        return POLICY
+    return POLICY if _is_plain([item.to_json() for item in operations]) and _is_plain(document) else COMPARISON
+
+
+def _compares(operation: PatchOperation) -> bool:
+    """Whether the operation looks for a value among others."""
+    target = operation.target
+    if isinstance(target, ExtensionTarget) or target.value_filter is not None:
+        return True
+    return target.attribute.multi_valued and operation.op != "replace"
+
+
+def _is_plain(texts: Any) -> bool:
+    """Whether these texts compare alike under POLICY and COMPARISON. Nearly all do, and POLICY is much quicker."""
+    return has_one_form(json.dumps(texts, ensure_ascii=False))
