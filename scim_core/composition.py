@@ -23,7 +23,8 @@ from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
 from scim_core.endpoint.unconfigured import Unconfigured
 from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
-from scim_core.protocol.schemas import DefinitionError, load_catalogue
+from scim_core.protocol.definition_files import DefinitionError
+from scim_core.protocol.schemas import load_catalogue
 from scim_core.registry import TenantSource
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.search import Search

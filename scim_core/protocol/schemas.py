@@ -4,7 +4,6 @@ A schema extends a resource type if its URN has `:extension:` and ends in the na
 vendor's extension known to the whole service. A resource type is one JSON file; its schema is another one.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from scim2_models import AttributeBinding, Extension, InvalidPathException, Path
 
 from scim_core import comparison
 from scim_core.model import GROUP, RESERVED_NAMES, Index, IndexEntry, Json
+from scim_core.protocol.definition_files import DefinitionError, by_urn, documents, has_texts, is_folder
 
 _RESERVED = frozenset(name.lower() for name in RESERVED_NAMES)
 _NO_NAME = re.compile(r"\W")
@@ -41,10 +41,6 @@ COMPARISON = POLICY.model_copy(update={"comparison_key": comparable})
 """The same policy for whatever compares: `with COMPARISON:` around filters and sorts. Under it scim2-models looks at
 every text that is validated. This takes ten times as long, so bodies are validated under POLICY.
 """
-
-
-class DefinitionError(ValueError):
-    """A schema or resource type file cannot be served; the text names the file or URN and says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,58 +258,25 @@ def load_catalogue(additional: FilePath | None = None) -> Catalogue:
     Raises DefinitionError for a folder that is missing, a file that is not JSON, a URN given twice, or a type whose
     schema is missing.
     """
-    if additional and not _is_folder(additional):
+    if additional and not is_folder(additional):
         raise DefinitionError(
             f"There is no folder {additional}, which is to hold further schemas (SCIM_SCHEMA_DIRECTORY)."
         )
     folders = [DEFINITIONS, *([additional] if additional else [])]
-    schemas = _by_urn(document for folder in folders for document in _documents(folder / "schemas"))
-    types = [document for folder in folders for document in _documents(folder / "resource-types")]
+    schemas = by_urn(document for folder in folders for document in documents(folder / "schemas"))
+    types = [document for folder in folders for document in documents(folder / "resource-types")]
     resource_types = [_checked(_resource_type(document, schemas)) for document in types]
     _check_all_used(schemas, resource_types)
     return Catalogue(
         resource_types={item.endpoint.strip("/").lower(): item for item in resource_types},
         schemas=schemas,
-        protocol_schemas=_by_urn(_documents(DEFINITIONS / "protocol")),
+        protocol_schemas=by_urn(documents(DEFINITIONS / "protocol")),
     )
-
-
-def _is_folder(path: FilePath) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # such as a name that is too long
-        return False
-
-
-def _documents(folder: FilePath) -> Iterator[Json]:
-    for file in sorted(folder.glob("*.json")):
-        try:
-            document = json.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise DefinitionError(f"{file.name} cannot be read: {error.strerror}") from error
-        except ValueError as error:
-            raise DefinitionError(f"{file.name} is not JSON: {error}") from error
-        if not isinstance(document, dict) or not _has_texts(document, "id", "name"):
-            raise DefinitionError(f"{file.name} lacks id or name")
-        yield document
-
-
-def _has_texts(document: Mapping[str, Any], *names: str) -> bool:
-    return all(isinstance(document.get(name), str) for name in names)
-
-
-def _by_urn(documents: Iterable[Json]) -> dict[str, Json]:
-    schemas: dict[str, Json] = {}
-    for document in documents:
-        if document["id"].lower() in (urn.lower() for urn in schemas):
-            raise DefinitionError(f"schema {document['id']} is defined twice")
-        schemas[document["id"]] = document
-    return schemas
 
 
 def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, Json]) -> ResourceType:
     name = document["name"]
-    if not _has_texts(document, "schema", "endpoint"):
+    if not has_texts(document, "schema", "endpoint"):
         raise DefinitionError(f"resource type {name} lacks schema or endpoint")
     urn = document["schema"]
     if not name.isalnum() or not name.isascii() or name.lower() in _RESERVED:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from scim_core.model import FIRST_INDEXES
-from scim_core.protocol.schemas import Catalogue, DefinitionError, load_catalogue
+from scim_core.protocol.definition_files import DefinitionError
+from scim_core.protocol.schemas import Catalogue, load_catalogue
 
 URN = "urn:example:params:scim:schemas:core:2.0:Thing"
 EXTENSION = "urn:example:params:scim:schemas:extension:More:2.0:Thing"

@@ -306,18 +306,24 @@ def test_through_the_proxy_a_user_is_created_by_a_body_in_chunks(proxied: Runnin
     assert is_error(send_to(f"/{path}"), 404)
 
 
-@pytest.mark.parametrize(
-    ("path", "limit"), [("/scim/v2/Users", MAX_BODY_BYTES), ("/scim/v2/Groups", MAX_GROUP_BODY_BYTES)]
-)
-@pytest.mark.parametrize("chunks", [True, False])
-def test_through_the_proxy_the_limits_are_the_apps_own(
-    proxied: RunningEndpoint, path: str, limit: int, *, chunks: bool
-) -> None:
-    piece = b" " * 65_536
-    whole, larger = [piece] * (limit // len(piece)), [piece] * (limit // len(piece) + 4)
-    bodies = [whole, larger] if chunks else [b"".join(whole), b"".join(larger)]
+MEMBER = b'{"value":"%b"},' % (b"x" * 1000)
 
-    assert is_error(Call(proxied)(path, "POST", bodies[0]), 400)
+
+@pytest.mark.parametrize(
+    ("path", "limit", "start", "piece"),
+    [
+        ("/scim/v2/Users", MAX_BODY_BYTES, b"", b" " * 1024),
+        ("/scim/v2/Groups", MAX_GROUP_BODY_BYTES, b'{"members":[', MEMBER),
+    ],
+)
+@pytest.mark.parametrize("in_chunks", [True, False])
+def test_through_the_proxy_the_limits_are_the_apps_own(
+    proxied: RunningEndpoint, path: str, limit: int, start: bytes, piece: bytes, *, in_chunks: bool
+) -> None:
+    whole, larger = ([start, *[piece] * (limit // len(piece) + more)] for more in (-1, 4))
+    bodies = [whole, larger] if in_chunks else [b"".join(whole), b"".join(larger)]
+
+    assert is_error(Call(proxied)(path, "POST", bodies[0]), 400)  # it is no JSON
     assert is_error(Call(proxied)(path, "POST", bodies[1]), 413)
     assert is_error(send(proxied.app.url, path, "POST", body=bodies[1]), 401)
 
