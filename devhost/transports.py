@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Protocol
 
-from aiohttp import ClientConnectorError, ClientError, ClientSession, TCPConnector
+from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -67,7 +67,12 @@ class Proxy:
     def __init__(self, url: str, body_limit: int) -> None:
         self._url = url
         self._limit = body_limit
-        self._session = ClientSession(connector=TCPConnector(limit=0), auto_decompress=False)
+        self._session = ClientSession(
+            connector=TCPConnector(limit=0),
+            cookie_jar=DummyCookieJar(),
+            timeout=ClientTimeout(total=None),
+            auto_decompress=False,
+        )
 
     async def call(
         self, function: Function, request: FunctionRequest, scope: Message, receive: Receive
