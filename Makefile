@@ -32,7 +32,8 @@ help:
 	@echo "make check  lint, then test"
 	@echo "make check-storage  every invariant of a tenant's rows; ARGS='--tenant name --repair'. The rows are in"
 	@echo "            SCIM_STORAGE_CONNECTION or SCIM_STORAGE_ACCOUNT_URL (default: Azurite on port 10002)"
-	@echo "make check-infra  the Bicep files: syntax, names, checkov; types and bicep build if BICEPCHECK and bicep are there"
+	@echo "make check-infra  the Bicep files: bicep build and format, snapshots, checkov; the workflows: zizmor"
+	@echo "            BICEP=            the Bicep CLI (default: the one on the path); ARGS=--snapshots writes them again"
 	@echo "make package  what is deployed, as dist/scim.zip"
 	@echo "make sbom     the package, and the list of its contents as dist/scim.cdx.json (CycloneDX)"
 	@echo "make costs  what a month costs, from measured storage calls; ARGS='--price always_ready=0' changes a price"
@@ -81,7 +82,7 @@ check-storage:
 
 check-infra:
 	@VENV=.venv-infra sh devhost/environment.sh $(INFRA)
-	@.venv-infra/bin/python -m infra.checks --types $(BICEPCHECK)
+	@BICEP=$(BICEP) .venv-infra/bin/python -m infra.checks --types $(BICEPCHECK) $(ARGS)
 
 package:
 	@sh devhost/environment.sh $(RUN)

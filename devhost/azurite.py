@@ -1,10 +1,8 @@
 """Azurite's table service, the emulator of Azure Table Storage: installed from npm, started, stopped."""
 
 import fcntl
-import hashlib
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -15,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
+from devhost import npm_packages
 from devhost.errors import DevhostError, PortInUseError
-from devhost.node import Node, find_node
+from devhost.node import Node
 
 NPM = Path(__file__).parent / "npm"
-INSTALLED = Path(__file__).parents[1] / ".azurite" / "package"
 MAIN = Path("node_modules/azurite/dist/src/table/main.js")
 ACCOUNT = "devstoreaccount1"
 # This is no secret: every Azurite has this account with this key.
@@ -111,44 +109,8 @@ class Azurite:
 
 
 def installed() -> tuple[Node, Path]:
-    """Node.js, and the folder with the Azurite that package-lock.json names. They are fetched once.
-
-    When several processes need them at the same time, one fetches them and the others wait. Raises DevhostError.
-    """
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    with (INSTALLED / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        node = find_node()
-        return node, _install(node)
-
-
-def _install(node: Node) -> Path:
-    content = (NPM / "package-lock.json").read_bytes()
-    folder = INSTALLED / hashlib.sha256(content).hexdigest()[:12]
-    if (folder / MAIN).exists():
-        return folder
-    print("Installing Azurite (once, about half a minute) ...", flush=True)
-    # It is installed in another folder, which is then renamed: so nobody finds half an installation.
-    with tempfile.TemporaryDirectory(dir=INSTALLED, ignore_cleanup_errors=True) as aside:
-        fresh = Path(aside) / "azurite"
-        fresh.mkdir()
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(NPM / name, fresh)
-        _npm_ci(node, fresh)
-        fresh.rename(folder)
-    return folder
-
-
-def _npm_ci(node: Node, folder: Path) -> None:
-    options = ["--ignore-scripts", "--engine-strict=false", "--no-audit", "--no-fund", "--loglevel=error"]
-    patience = ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]  # npm's default is over a minute
-    command = [*node.npm, "ci", *options, *patience]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
-        raise DevhostError(
-            f"npm could not install Azurite ({reason}): check the network and npm's configuration, then try again."
-        )
+    """Node.js, and the folder with the Azurite that package-lock.json names. Raises DevhostError."""
+    return npm_packages.installed(NPM, "Azurite", MAIN)
 
 
 def free_port() -> int:

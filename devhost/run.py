@@ -12,7 +12,7 @@ from typing import Self
 from devhost import server
 from devhost.azurite import Azurite
 from devhost.errors import DevhostError, PortInUseError
-from scim_core.access.oauth.signing_keys import new_signing_key
+from scim_core.access.oauth.local_key import new_signing_key
 
 ROOT = Path(__file__).parents[1]
 DEFAULT_PORT = 7071

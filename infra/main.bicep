@@ -48,7 +48,7 @@ param publicBaseUrl string = ''
 @secure()
 param tokenSha256 string = ''
 
-@description('The key that signs access tokens. python -m scim_core.admin signing-key makes one. Empty leaves the secret in the vault as it is.')
+@description('The key that signs access tokens, in base64url. python -m scim_core.admin signing-key makes one. Empty leaves the secret in the vault as it is.')
 @secure()
 param signingKey string = ''
 
@@ -69,6 +69,10 @@ param registryTableName string = ''
 
 @description('Accept access tokens of the other signing key, too. Turn it on while you rotate the key.')
 param useOtherSigningKey bool = false
+
+@description('no: the signing key is a secret that the app reads. accept: as before, and access tokens of the key in the vault are accepted. sign: the key in the vault signs, and never leaves it. Go from no to sign by way of accept. With sign, useOtherSigningKey accepts the secret\'s key, too.')
+@allowed(['no', 'accept', 'sign'])
+param signingKeyInVault string = 'no'
 
 @description('Lifetime of an access token, in minutes.')
 @minValue(60)
@@ -95,6 +99,9 @@ param http string = 'grpc'
 @description('When the sweep finishes interrupted changes: NCRONTAB, six fields. Let it run more often than once an hour, or the alert sweep-backlog is raised.')
 param sweepSchedule string = '0 */5 * * * *'
 
+@description('The table of the directory. Give another name to let the app use a directory that you have restored.')
+param tableName string = 'scim'
+
 @description('Whether the whole directory is exported to a container of immutable blobs on a schedule: tables have no soft delete.')
 param backupEnabled bool = stage == 'prod'
 
@@ -108,6 +115,9 @@ param backupSchedule string = '0 15 2 * * *'
 @minValue(1)
 @maxValue(365)
 param backupImmutableDays int = 14
+
+@description('You have locked the policy of the backups: leave it as it is. Azure refuses any other change of a locked policy than a longer time.')
+param backupPolicyLocked bool = false
 
 @description('Days after which a backup is deleted. Must be more than backupImmutableDays.')
 @minValue(2)
@@ -142,15 +152,12 @@ param logDailyCapGb int = stage == 'prod' ? 5 : 1
 @maxValue(730)
 param logRetentionDays int = stage == 'prod' ? 90 : 30
 
-@description('Budget of a month, in the currency of the bill. 0: none.')
+@description('Budget of a month, in the currency of the bill. It needs budgetStart. 0: none.')
 @minValue(0)
 param monthlyBudget int = 0
 
-@description('First day of the month in which the budget starts, as yyyy-MM-dd. Azure cannot move it later. Empty: this month, for a first deployment.')
+@description('First day of the month in which the budget was first deployed, as yyyy-MM-dd. Azure cannot move it later: keep it.')
 param budgetStart string = ''
-
-@description('This month. Do not set it.')
-param thisMonth string = utcNow('yyyy-MM-01')
 
 @description('Alert when more than this share of requests, in percent, fails with 5xx within 15 minutes.')
 @minValue(1)
@@ -176,6 +183,23 @@ param operatorPrincipalId string = ''
 @allowed(['Group', 'User', 'ServicePrincipal'])
 param operatorPrincipalType string = 'Group'
 
+@description('Object id of whoever deploys: azd knows it. In dev, and if it is a person, it is the operator unless operatorPrincipalId names another one.')
+param deployerPrincipalId string = ''
+
+@description('The kind of deployerPrincipalId.')
+@allowed(['User', 'ServicePrincipal'])
+param deployerPrincipalType string = 'User'
+
+@description('Delete locks on the directory, the backups and the vault. auto: in prod, where the pipeline has the roles of infra/pipeline.bicep. An owner can say yes.')
+@allowed(['auto', 'yes', 'no'])
+param locks string = 'auto'
+
+@description('Whether infra/pipeline.bicep was deployed for this environment: the app then gets its roles, which are narrower than Azure\'s own.')
+param customRoles bool = false
+
+@description('A vault of this name was deleted and is still there to be recovered: recover it, with its secrets. For one deployment.')
+param recoverVault bool = false
+
 @description('Send the platform\'s logs of the function app itself to Log Analytics. Off: Flex Consumption does not offer it in every region.')
 param siteDiagnostics bool = false
 
@@ -184,6 +208,14 @@ param extraTags object = {}
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = union(extraTags, { 'azd-env-name': environmentName, stage: stage })
+var keySigns = tenants == 'registry' && signingKeyInVault == 'sign'
+var keyIsAccepted = tenants == 'registry' && signingKeyInVault == 'accept'
+var locksByThemselves = stage == 'prod' && customRoles
+var hasLocks = locks == 'auto' ? locksByThemselves : locks == 'yes'
+// While the vault's key signs, the other key is the one that signed before.
+var secretOfOtherKey = keySigns ? vault.outputs.signingKeySecretUri : vault.outputs.otherSigningKeySecretUri
+// Never a pipeline, and never in prod: there the operator is named.
+var deployerOperates = empty(operatorPrincipalId) && stage == 'dev' && deployerPrincipalType == 'User'
 // Whoever reaches the app without the gateway chooses the source of each request. Bicep's fail() is not known to every
 // checker, so a wrong combination becomes a value that the module refuses. Azure shows it before it makes the app.
 var namesGateway = !empty(gatewayFrontDoorId) || !empty(gatewaySubnetId) || !empty(gatewayAddressRange)
@@ -191,7 +223,6 @@ var gatewayIsClear = (trustedProxies > 1) == namesGateway && !(namesGateway && r
 var withoutGateway = restrictToEntra ? 'entra' : 'everybody'
 var unclear = 'With trustedProxies of 2 or more, and only then, set gatewayFrontDoorId, gatewaySubnetId or gatewayAddressRange, and leave restrictToEntra off.'
 var ingress = gatewayIsClear ? (namesGateway ? 'gateway' : withoutGateway) : unclear
-var tableName = 'scim'
 var publicNetworkAccess = privateNetworking ? 'Disabled' : 'Enabled'
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
@@ -262,6 +293,7 @@ module backupStorage 'modules/storage-account.bicep' = if (backupEnabled) {
     publicNetworkAccess: publicNetworkAccess
     containerName: 'exports'
     immutableDays: backupImmutableDays
+    policyLocked: backupPolicyLocked
     retentionDays: backupRetentionDays
     workspaceId: monitoring.outputs.workspaceId
   }
@@ -278,6 +310,9 @@ module vault 'modules/vault.bicep' = {
     tokenSha256: tokenSha256
     signingKey: signingKey
     otherSigningKey: otherSigningKey
+    hasSigningKey: keySigns || keyIsAccepted
+    purgeProtection: stage == 'prod'
+    recover: recoverVault
     backupKey: backupKey
     workspaceId: monitoring.outputs.workspaceId
   }
@@ -290,12 +325,16 @@ module access 'modules/access.bicep' = {
     principalId: identity.outputs.principalId
     hostAccountName: hostStorage.outputs.name
     dataAccountName: dataStorage.outputs.name
+    tableName: tableName
+    registryTableName: registryTableName
     backupAccountName: backupEnabled ? backupStorage!.outputs.name : ''
     backupContainerName: backupEnabled ? backupStorage!.outputs.containerName : ''
     vaultName: vault.outputs.name
+    keyName: vault.outputs.signingKeyName
     applicationInsightsName: monitoring.outputs.applicationInsightsName
-    operatorPrincipalId: operatorPrincipalId
-    operatorPrincipalType: operatorPrincipalType
+    operatorPrincipalId: deployerOperates ? deployerPrincipalId : operatorPrincipalId
+    operatorPrincipalType: deployerOperates ? deployerPrincipalType : operatorPrincipalType
+    customRoles: customRoles
   }
 }
 
@@ -334,8 +373,10 @@ module app 'modules/function-app.bicep' = {
     sweepSchedule: sweepSchedule
     tenants: tenants
     tokenSecretUri: tenants == 'one' ? vault.outputs.tokenSecretUri : ''
-    signingKeySecretUri: tenants == 'registry' ? vault.outputs.signingKeySecretUri : ''
-    otherSigningKeySecretUri: useOtherSigningKey ? vault.outputs.otherSigningKeySecretUri : ''
+    signingKeySecretUri: tenants == 'registry' && !keySigns ? vault.outputs.signingKeySecretUri : ''
+    signingKeyUrl: keySigns ? vault.outputs.signingKeyUrl : ''
+    otherSigningKeySecretUri: useOtherSigningKey ? secretOfOtherKey : ''
+    otherSigningKeyUrl: keyIsAccepted ? vault.outputs.signingKeyUrl : ''
     backupKeySecretUri: backupEnabled && signBackups ? vault.outputs.backupKeySecretUri : ''
     accessTokenMinutes: accessTokenMinutes
     tenantRequestsPerSecond: tenantRequestsPerSecond
@@ -387,10 +428,15 @@ module workbook 'modules/workbook.bicep' = {
 module budget 'modules/budget.bicep' = if (monthlyBudget > 0) {
   name: 'budget'
   scope: group
-  params: { amount: monthlyBudget, startDate: empty(budgetStart) ? thisMonth : budgetStart, email: alertEmail, actionGroupId: alerts.outputs.actionGroupId }
+  params: {
+    amount: monthlyBudget
+    budgetStart: budgetStart
+    email: alertEmail
+    actionGroupId: alerts.outputs.actionGroupId
+  }
 }
 
-module locks 'modules/locks.bicep' = if (stage == 'prod') {
+module deleteLocks 'modules/locks.bicep' = if (hasLocks) {
   name: 'locks'
   scope: group
   params: {

@@ -12,7 +12,8 @@ from scim_core.access.oauth.clients import Clients
 from scim_core.access.oauth.entra import EntraTokens
 from scim_core.access.oauth.key_server import fetch_key_set
 from scim_core.access.oauth.keys import PublicKeys
-from scim_core.access.oauth.signing_keys import SigningKeys
+from scim_core.access.oauth.signing_keys import signing_keys
+from scim_core.access.oauth.vault import Vault, VaultCall, VaultError
 from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, utc_now
@@ -30,7 +31,7 @@ from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.search import Search
 from scim_core.service.service_provider import ServiceProvider
 from scim_core.settings import Settings, SettingsError
-from scim_core.storage.port import Storage
+from scim_core.storage.port import Storage, StorageError
 from scim_core.version import __version__
 from scim_core.work import UNITS_OF_A_TENANT, Shares
 
@@ -41,11 +42,13 @@ def build(
     clock: Clock = utc_now,
     registry: TenantSource | None = None,
     timer: Timer = time.monotonic,
+    *,
+    vault: VaultCall | None = None,
 ) -> Endpoint:
     """The endpoint of these settings. It reads and writes no row before its first request.
 
-    The default for `storage` and `registry` is the table that the settings name. Raises DefinitionError for unusable
-    schema files, SettingsError for unusable keys.
+    The default for `storage` and `registry` is the table that the settings name, for `vault` Azure's, asked with the
+    app's identity. Raises DefinitionError for unusable schema files, SettingsError for unusable keys.
     """
     if storage is None:
         from scim_core.storage.tables import table_storage  # noqa: PLC0415 -- tests without Azure need not import its SDK
@@ -61,7 +64,7 @@ def build(
         storage, catalogue, clock=clock, new_id=new_id, pause=asyncio.sleep, ignored=IgnoredInput(counted)
     )
     handlers = Handlers(catalogue, provider, Search(storage, clock), storage, version=__version__, counted=counted)
-    tenancy = _tenancy(settings, registry, clock, timer) if settings.has_registry else None
+    tenancy = _tenancy(settings, registry, clock, timer, vault) if settings.has_registry else None
     gate = _gate(settings, tenancy, timer, counted)
     return Endpoint(catalogue, handlers, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url)
 
@@ -80,7 +83,9 @@ def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, En
         return None, Unconfigured(cause, time.monotonic)
 
 
-def _tenancy(settings: Settings, registry: TenantSource | None, clock: Clock, timer: Timer) -> Tenancy:
+def _tenancy(
+    settings: Settings, registry: TenantSource | None, clock: Clock, timer: Timer, vault: VaultCall | None
+) -> Tenancy:
     """What is needed to authenticate registered credentials."""
     if registry is None:
         from scim_core.storage.tables import table_registry  # noqa: PLC0415 -- as above
@@ -88,7 +93,7 @@ def _tenancy(settings: Settings, registry: TenantSource | None, clock: Clock, ti
         registry = table_registry(settings.storage)
     issuer = settings.public_base_url or ""
     access_tokens = AccessTokens(
-        SigningKeys(settings.signing_keys),
+        signing_keys(settings.signing_keys, vault or _vault(settings), clock, timer),
         issuer=issuer,
         audience=f"{issuer}{BASE_PATH}",
         seconds=settings.token_minutes * 60,
@@ -99,6 +104,21 @@ def _tenancy(settings: Settings, registry: TenantSource | None, clock: Clock, ti
     return Tenancy(
         TenantCache(registry, timer), access_tokens, entra, clock, allows_entra_tokens=settings.allows_entra_tokens
     )
+
+
+def _vault(settings: Settings) -> Vault:
+    """Calls to a vault with the identity that reaches the tables, too. It asks for a token with the first call."""
+    from scim_core.storage.tables.identity import Tokens  # noqa: PLC0415 -- as above
+
+    tokens = Tokens(settings.storage.storage_identity_client_id)
+
+    async def token(scope: str) -> str:
+        try:
+            return await tokens.token(scope)
+        except StorageError as error:
+            raise VaultError(str(error)) from None
+
+    return Vault(token)
 
 
 def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer, counted: CountedLog) -> Gate:

@@ -31,6 +31,7 @@ MIN_BACKUP_KEY_BYTES = 32
 """As many as HMAC-SHA-256 makes: with a shorter key, the key is easier to guess than a signature."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_VAULT_KEY = re.compile(r"https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d{1,5})?/keys/[A-Za-z0-9-]{1,127}")
 _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 
 
@@ -165,15 +166,22 @@ def _has_registry(text: str) -> bool:
 
 
 def _signing_keys(environment: Mapping[str, str], *, required: bool) -> tuple[str, ...]:
-    """The texts of the keys. Whether they are usable keys is checked by SigningKeys."""
+    """The texts of the keys, or URLs of keys in a vault. Whether a text is a usable key is checked by LocalKey."""
     signing = environment.get("SCIM_SIGNING_KEY", "")
     other = environment.get("SCIM_SIGNING_KEY_OTHER", "")
     if not signing and (required or other):
         raise SettingsError(
             "SCIM_SIGNING_KEY is not set: with SCIM_TENANTS=registry it signs access tokens. "
-            "`python -m scim_core.admin signing-key` makes one; keep it in Key Vault."
+            "`python -m scim_core.admin signing-key` makes one; keep it in Key Vault. Or give the URL of a key in the "
+            "vault."
         )
-    return tuple(text for text in (signing, other) if text)
+    texts = tuple(text for text in (signing, other) if text)
+    if not all(_VAULT_KEY.fullmatch(text) for text in texts if text.lower().startswith("http")):
+        raise SettingsError(
+            "SCIM_SIGNING_KEY and SCIM_SIGNING_KEY_OTHER must look like https://<vault>.vault.azure.net/keys/<name>, "
+            "without a version, if a key is in a vault: the newest version signs."
+        )
+    return texts
 
 
 def _authority(text: str) -> str:

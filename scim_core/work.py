@@ -77,6 +77,10 @@ class TooMuchWork(Exception):
     """A request asks for more computing than one request may. The text says of what."""
 
 
+class BeyondShare(HttpError):
+    """Too many requests of a tenant wait for its share already: 429."""
+
+
 class Work:
     """What one request computes. It is used by one request, in a `with` block that ends with the request."""
 
@@ -170,7 +174,7 @@ class Work:
         if self._waits:
             return
         if self._share.waiting >= MAX_WAITING:
-            raise HttpError(
+            raise BeyondShare(
                 429,
                 "This customer's requests need more computing than its share, and too many wait already. Wait.",
                 Retry_After=str(max(1, math.ceil(self._share.seconds_of_debt))),

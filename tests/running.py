@@ -18,7 +18,7 @@ from pathlib import Path
 
 from devhost.authority import Authority
 from devhost.azurite import Azurite, free_port
-from scim_core.access.oauth.signing_keys import new_signing_key
+from scim_core.access.oauth.local_key import new_signing_key
 from tests.scim import UNLIMITED
 from tests.tables import new_table
 

@@ -17,8 +17,9 @@ from devhost.authority import Authority, Key
 from scim_core import Endpoint, ScimRequest, ScimResponse, Settings
 from scim_core.access.administration import Administration, Issued, Wanted
 from scim_core.access.audit_trail import AuditTrail
-from scim_core.access.oauth.signing_keys import new_signing_key
+from scim_core.access.oauth.local_key import new_signing_key
 from scim_core.access.oauth.token_request import ASSERTION_TYPE
+from scim_core.access.oauth.vault import VaultCall
 from scim_core.audit_records import Actor
 from scim_core.registry import CredentialKind, Registry
 from scim_core.storage.port import Storage
@@ -144,6 +145,7 @@ class Service:
     clock: Clock = field(default_factory=Clock)
     timer: Timer = field(default_factory=Timer)
     source: str = "192.0.2.1"
+    vault: VaultCall | None = None
 
     def __post_init__(self) -> None:
         self.restart()
@@ -151,7 +153,7 @@ class Service:
     def restart(self) -> None:
         """The process has started again: what it remembered is gone."""
         self.endpoint: Endpoint = scim_core.build(
-            self.settings, self.storage, self.clock, registry=self.registry, timer=self.timer
+            self.settings, self.storage, self.clock, registry=self.registry, timer=self.timer, vault=self.vault
         )
 
     def pass_time(self, seconds: float) -> None:

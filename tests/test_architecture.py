@@ -51,7 +51,7 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
     PORT: {},
     "storage": {
         "azure": {
-            *("storage.tables.azure_rows", "storage.tables.client", "storage.tables.errors"),
+            *("storage.tables.azure_rows", "storage.tables.client", "storage.tables.errors", "storage.tables.identity"),
             "storage.maintenance.backup",
         },
         "aiohttp": {"storage.tables.errors"},
@@ -60,7 +60,7 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
     "access": {
         "jwt": {"access.oauth"},
         "cryptography": {"access.oauth"},
-        "aiohttp": {"access.oauth.key_server"},
+        "aiohttp": {"access.oauth.key_server", "access.oauth.vault"},
     },
     "endpoint": {"scim2_models": set(), "pydantic": {"endpoint.error_responses"}},
     "admin": {"tqdm": set(), "aiohttp": {"admin.probe"}},
@@ -77,7 +77,7 @@ AMBIENT = {
     "asyncio.create_task": {"endpoint.endpoint"},  # awaited before the answer: the host drops what is logged later
     "asyncio.ensure_future": {"service.search", "work"},  # as above; a thread that outlives its request logs nothing
     "asyncio.to_thread": {"work"},  # what it calls logs nothing: the host drops a record from a thread
-    "os.environ": {"storage.tables.client", "admin"},  # the client: the platform says there whether it has an identity
+    "os.environ": {"storage.tables.identity", "admin"},  # identity: the platform says there whether it has an identity
     "print": {"admin"},
 }
 FORBIDDEN = {

@@ -1,10 +1,12 @@
-"""The checks by other programs: for Azure's resource types, for security, and by Bicep itself."""
+"""The checks by other programs: for Azure's resource types, for security, for workflows, and by Bicep itself."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from infra.checks.bicep import Finding
@@ -23,7 +25,19 @@ BROKEN_CHECKS = {
 }
 """Checks of checkov that raise exceptions on our files, and what replaces each."""
 
+_NOWHERE = (
+    *(
+        "--subscription-id",
+        "00000000-0000-4000-8000-000000000000",
+        "--tenant-id",
+        "00000000-0000-4000-8000-000000000000",
+    ),
+    *("--location", "westeurope"),
+)
+"""Where a snapshot pretends to deploy: names depend on it."""
+
 _LINE = re.compile(r"(?P<path>.+?):(?P<line>\d+):\d+ error (?P<text>.+)")
+_AUDITED = re.compile(r"::\w+ file=(?P<path>[^,]+),line=(?P<line>\d+),.*?::(?P<text>.+)")
 _SKIP = re.compile(r"checkov:skip=(?P<id>\w+):(?P<reason>.*)")
 _FEWEST_WORDS = 4
 """Fewest words of a reason for a suppression: a shorter one explains too little."""
@@ -31,10 +45,11 @@ _FEWEST_WORDS = 4
 
 def types(tool: Path, paths: list[Path]) -> list[Finding]:
     """What the type check finds in these files, without the entries of UNKNOWN_TYPES. `tool` is bicepcheck.py."""
-    done = _run([sys.executable, str(tool), *map(str, paths)])
-    found = [Finding(Path(m["path"]), int(m["line"]), m["text"]) for m in map(_LINE.match, done.splitlines()) if m]
-    if not re.search(r"^\d+ files, \d+ errors$", done, re.MULTILINE):
-        return [Finding(tool, 1, f"did not finish: {done.strip()[-500:]}")]
+    done = _ran([sys.executable, str(tool), *map(str, paths)])
+    said = done.stdout + done.stderr
+    found = [Finding(Path(m["path"]), int(m["line"]), m["text"]) for m in map(_LINE.match, said.splitlines()) if m]
+    if not re.search(r"^\d+ files, \d+ errors$", said, re.MULTILINE):
+        return [Finding(tool, 1, f"did not finish: {said.strip()[-500:]}")]
     stale = UNKNOWN_TYPES.keys() - {finding.text for finding in found}
     return [
         *(finding for finding in found if finding.text not in UNKNOWN_TYPES),
@@ -52,7 +67,7 @@ def security(folder: Path) -> tuple[int, list[Finding]]:
     """
     command = [str(Path(sys.executable).with_name("checkov")), "-d", str(folder), "--framework", "bicep"]
     command += ["--skip-download", "--compact", "-o", "json", "--skip-check", ",".join(BROKEN_CHECKS)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = _ran(command)
     try:
         report = json.loads(done.stdout)
         results, summary = report["results"], report["summary"]
@@ -69,19 +84,76 @@ def security(folder: Path) -> tuple[int, list[Finding]]:
     return summary["passed"] + summary["skipped"] if summary["resource_count"] else 0, findings
 
 
-def bicep(command: str, path: Path) -> tuple[list[str], list[Finding]]:
-    """What the real compiler and linter say about this file and its modules: warnings for people, and errors."""
-    done = subprocess.run([command, "build", str(path), "--stdout"], capture_output=True, text=True, check=False)
-    lines = done.stderr.splitlines()
-    errors = [line for line in lines if ": Error " in line]
-    if done.returncode and not errors:
-        errors = [f"ended with {done.returncode}: {done.stderr.strip()[-500:]}"]
-    return [line for line in lines if ": Warning " in line], [Finding(path, 1, line) for line in errors]
+def workflows(folder: Path) -> list[Finding]:
+    """What zizmor finds in the workflows and in dependabot's file of this folder. It asks no server.
+
+    By itself zizmor leaves out a file that it cannot read, so it is told not to.
+    """
+    command = [str(Path(sys.executable).with_name("zizmor")), "--offline", "--quiet", "--strict-collection"]
+    done = _ran([*command, "--persona", "pedantic", "--format", "github", str(folder)])
+    found = [
+        Finding(Path(m["path"]), int(m["line"]), m["text"]) for m in map(_AUDITED.match, done.stdout.splitlines()) if m
+    ]
+    if done.returncode and not found:
+        return [Finding(folder, 1, f"zizmor did not finish: {done.stderr.strip()[:500]}")]
+    return found
+
+
+def bicep(command: str, path: Path) -> list[Finding]:
+    """What the real compiler and linter say about this file and its modules: a warning is a finding, too."""
+    done = _ran([command, "build", str(path), "--stdout"])
+    lines = [line for line in done.stderr.splitlines() if ": Error " in line or ": Warning " in line]
+    if done.returncode and not lines:
+        lines = [f"ended with {done.returncode}: {done.stderr.strip()[-500:]}"]
+    return [Finding(path, 1, line) for line in lines]
+
+
+def written(command: str, folder: Path) -> list[Finding]:
+    """The files of this folder that are not as the real formatter writes them."""
+    with tempfile.TemporaryDirectory() as aside:
+        copy = _copied(folder, Path(aside))
+        done = [_ran([command, "format", "--pattern", f"{copy}/**/*.{kind}"]) for kind in ("bicep", "bicepparam")]
+        if failed := next((item for item in done if item.returncode), None):
+            return [Finding(folder, 1, f"bicep format ended with {failed.returncode}: {failed.stderr.strip()[-500:]}")]
+        return [
+            Finding(path, 1, "is not as `bicep format` writes it")
+            for path in sorted(folder.rglob("*.bicep*"))
+            if path.suffix != ".json" and path.read_bytes() != (copy / path.relative_to(folder)).read_bytes()
+        ]
+
+
+def snapshots(command: str, folder: Path, *, write: bool) -> tuple[int, list[Finding]]:
+    """How many snapshots there are, and those that are not what the files would deploy. Or they are written again.
+
+    A snapshot is kept apart from its file of parameters, but Bicep looks for it there: so this works on a copy.
+    """
+    findings = []
+    kept = folder / "snapshots"
+    with tempfile.TemporaryDirectory() as aside:
+        copy = _copied(folder, Path(aside))
+        files = [*copy.glob("*.bicepparam"), *(copy / "snapshots").glob("*.bicepparam")]
+        for file in sorted(files):
+            name = f"{file.stem}.snapshot.json"
+            there = file.with_name(name)
+            if not write and (kept / name).is_file():
+                shutil.copy(kept / name, there)
+            mode = "overwrite" if write else "validate"
+            done = _ran([command, "snapshot", str(file), "--mode", mode, *_NOWHERE])
+            if done.returncode:
+                said = (done.stdout + done.stderr).strip()[-2000:]
+                findings.append(Finding(kept / name, 1, f"is not what would be deployed: {said}"))
+            elif write:
+                shutil.copy(there, kept / name)
+    return len(files), findings
+
+
+def _copied(folder: Path, aside: Path) -> Path:
+    return shutil.copytree(folder, aside / "infra", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
 
 
 def bicep_command() -> str | None:
-    """The Bicep CLI, if there is one on the path."""
-    return shutil.which("bicep")
+    """The Bicep CLI: the one that BICEP names, or the one on the path."""
+    return shutil.which(os.environ.get("BICEP") or "bicep")
 
 
 def _suppressions(path: Path, used: set[tuple[str, str]]) -> list[Finding]:
@@ -96,6 +168,7 @@ def _suppressions(path: Path, used: set[tuple[str, str]]) -> list[Finding]:
     return findings
 
 
-def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout + done.stderr
+def _ran(command: list[str]) -> subprocess.CompletedProcess[str]:
+    # Without it, a machine that lacks ICU cannot start the Bicep CLI.
+    environment = {**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

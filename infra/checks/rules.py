@@ -15,9 +15,10 @@ ROLES = {
     "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": "Storage Blob Data Reader",
     "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
+    "12338af0-0e69-4776-bea7-57ae8d297424": "Key Vault Crypto User",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
 }
-"""The only built-in roles that a file may assign. Each id was looked up, and no other role is needed."""
+"""The only built-in roles that the files may assign. Each id was looked up, and no other role is needed."""
 
 # Names without a declaration: functions, namespaces and constants of Bicep that our files use or are likely to use.
 _KNOWN = frozenset(
@@ -61,6 +62,20 @@ def check_parameters(path: Path, main: Path) -> list[Finding]:
             for name in sorted(given.keys() & wanted.keys())
             if "secure" in wanted[name].decorators and not str(given[name].get("value")).startswith("${")
         ),
+    ]
+
+
+def check_roles(path: Path) -> list[Finding]:
+    """Everything wrong with the JSON file that names the built-in roles."""
+    known = {id_: f"{name[0].lower()}{name[1:].replace(' ', '')}" for id_, name in ROLES.items()}
+    try:
+        given: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return [Finding(path, 1, f"is no file of roles ({type(error).__name__}: {error})")]
+    return [
+        Finding(path, 1, f"{id_} is the id of no role {name} that is known here")
+        for name, id_ in given.items()
+        if known.get(id_) != name
     ]
 
 

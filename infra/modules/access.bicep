@@ -3,24 +3,31 @@
 param principalId string
 param hostAccountName string
 param dataAccountName string
+param tableName string
+@description('The registry\'s own table. Empty: it is in the directory\'s.')
+param registryTableName string
 @description('Empty without a backup.')
 param backupAccountName string
 param backupContainerName string
 param vaultName string
+@description('The key in the vault that signs access tokens. Empty: there is none.')
+param keyName string
 param applicationInsightsName string
 @description('Empty if nobody operates the directory from their own machine.')
 param operatorPrincipalId string
 param operatorPrincipalType string
+@description('Whether pipeline.bicep has made its roles in this resource group. They are narrower than Azure\'s own.')
+param customRoles bool
 
-var roles = {
-  storageBlobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
-  storageBlobDataContributor: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
-  storageBlobDataReader: '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
-  storageTableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
-  keyVaultSecretsUser: '4633458b-17de-408a-b874-0445c86b69e6'
-  monitoringMetricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb'
-}
+var definitions = 'Microsoft.Authorization/roleDefinitions'
+var roles = loadJsonContent('../roles.json')
+// The names that custom-roles.bicep gives its roles.
+var ofBackups = customRoles ? guid(resourceGroup().id, 'backupWriter') : roles.storageBlobDataContributor
+var ofRegistry = customRoles ? guid(resourceGroup().id, 'registryUser') : roles.storageTableDataContributor
+var ofKey = customRoles ? guid(resourceGroup().id, 'keySigner') : roles.keyVaultCryptoUser
 var hasBackup = !empty(backupAccountName)
+var hasRegistryTable = !empty(registryTableName)
+var hasKey = !empty(keyName)
 var hasOperator = !empty(operatorPrincipalId)
 
 resource hostAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
@@ -31,12 +38,24 @@ resource dataAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
   name: dataAccountName
 }
 
+resource table 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' existing = {
+  name: '${dataAccountName}/default/${tableName}'
+}
+
+resource registryTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' existing = {
+  name: hasRegistryTable ? '${dataAccountName}/default/${registryTableName}' : 'none/default/none'
+}
+
 resource backupContainer 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' existing = {
   name: hasBackup ? '${backupAccountName}/default/${backupContainerName}' : 'none/default/none'
 }
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
   name: vaultName
+}
+
+resource key 'Microsoft.KeyVault/vaults/keys@2025-05-01' existing = {
+  name: hasKey ? '${vaultName}/${keyName}' : 'none/none'
 }
 
 resource applicationInsights 'Microsoft.Insights/components@2020-02-02' existing = {
@@ -49,27 +68,49 @@ resource hostBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(hostAccount.id, principalId, roles.storageBlobDataOwner)
   scope: hostAccount
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageBlobDataOwner)
+    roleDefinitionId: subscriptionResourceId(definitions, roles.storageBlobDataOwner)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
 }
 
+// On the table alone: other tables of the account are closed to the app. Sweep and backup need nothing more.
 resource directory 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(dataAccount.id, principalId, roles.storageTableDataContributor)
-  scope: dataAccount
+  name: guid(table.id, principalId, roles.storageTableDataContributor)
+  scope: table
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageTableDataContributor)
+    roleDefinitionId: subscriptionResourceId(definitions, roles.storageTableDataContributor)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+// The app notes uses of credentials. Tenants and credentials are made by operators, from their own machine.
+resource registry 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (hasRegistryTable) {
+  name: guid(registryTable.id, principalId, ofRegistry)
+  scope: registryTable
+  properties: {
+    roleDefinitionId: subscriptionResourceId(definitions, ofRegistry)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
 }
 
 resource backups 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (hasBackup) {
-  name: guid(backupContainer.id, principalId, roles.storageBlobDataContributor)
+  name: guid(backupContainer.id, principalId, ofBackups)
   scope: backupContainer
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageBlobDataContributor)
+    roleDefinitionId: subscriptionResourceId(definitions, ofBackups)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource signatures 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (hasKey) {
+  name: guid(key.id, principalId, ofKey)
+  scope: key
+  properties: {
+    roleDefinitionId: subscriptionResourceId(definitions, ofKey)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
@@ -79,7 +120,7 @@ resource secrets 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(vault.id, principalId, roles.keyVaultSecretsUser)
   scope: vault
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.keyVaultSecretsUser)
+    roleDefinitionId: subscriptionResourceId(definitions, roles.keyVaultSecretsUser)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
@@ -89,17 +130,18 @@ resource telemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(applicationInsights.id, principalId, roles.monitoringMetricsPublisher)
   scope: applicationInsights
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.monitoringMetricsPublisher)
+    roleDefinitionId: subscriptionResourceId(definitions, roles.monitoringMetricsPublisher)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
 }
 
+// On the account: whoever restores a directory makes a new table for it.
 resource operator 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (hasOperator) {
   name: guid(dataAccount.id, operatorPrincipalId, roles.storageTableDataContributor)
   scope: dataAccount
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageTableDataContributor)
+    roleDefinitionId: subscriptionResourceId(definitions, roles.storageTableDataContributor)
     principalId: operatorPrincipalId
     principalType: operatorPrincipalType
   }
@@ -110,7 +152,7 @@ resource operatorBackups 'Microsoft.Authorization/roleAssignments@2022-04-01' = 
   name: guid(backupContainer.id, operatorPrincipalId, roles.storageBlobDataReader)
   scope: backupContainer
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageBlobDataReader)
+    roleDefinitionId: subscriptionResourceId(definitions, roles.storageBlobDataReader)
     principalId: operatorPrincipalId
     principalType: operatorPrincipalType
   }

@@ -96,37 +96,41 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   properties: { groupShortName: 'scim', enabled: true, emailReceivers: receivers }
 }
 
-resource overLogs 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert in logAlerts: {
-  name: 'scim-${alert.name}'
-  location: location
-  tags: tags
-  kind: 'LogAlert'
-  properties: {
-    displayName: 'SCIM: ${alert.name}'
-    description: alert.description
-    severity: alert.severity
-    enabled: true
-    scopes: [workspaceId]
-    evaluationFrequency: alert.frequency
-    windowSize: alert.window
-    criteria: {
-      allOf: [
-        {
-          query: alert.query
-          timeAggregation: 'Maximum'
-          metricMeasureColumn: 'measured'
-          operator: 'GreaterThan'
-          threshold: alert.threshold
-          failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
-        }
-      ]
+resource overLogs 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for alert in logAlerts: {
+    name: 'scim-${alert.name}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: 'SCIM: ${alert.name}'
+      description: alert.description
+      severity: alert.severity
+      enabled: true
+      // A new workspace has no table yet that a query could be checked against.
+      skipQueryValidation: true
+      scopes: [workspaceId]
+      evaluationFrequency: alert.frequency
+      windowSize: alert.window
+      criteria: {
+        allOf: [
+          {
+            query: alert.query
+            timeAggregation: 'Maximum'
+            metricMeasureColumn: 'measured'
+            operator: 'GreaterThan'
+            threshold: alert.threshold
+            failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+          }
+        ]
+      }
+      autoMitigate: true
+      actions: { actionGroups: [people.id] }
     }
-    autoMitigate: true
-    actions: { actionGroups: [people.id] }
   }
-}]
+]
 
-resource backupMissing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = if (backupEnabled) {
+resource backupMissing 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (backupEnabled) {
   name: 'scim-backup-missing'
   location: location
   tags: tags
@@ -136,6 +140,8 @@ resource backupMissing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = if 
     description: 'No backup has succeeded within two days.'
     severity: 2
     enabled: true
+    // A new workspace has no table yet that a query could be checked against.
+    skipQueryValidation: true
     scopes: [workspaceId]
     evaluationFrequency: 'P1D'
     windowSize: 'P2D'
@@ -156,7 +162,7 @@ resource backupMissing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = if 
   }
 }
 
-resource throttled 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+resource throttled 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   name: 'scim-storage-throttling'
   location: 'global'
   tags: tags
@@ -175,7 +181,19 @@ resource throttled 'Microsoft.Insights/metricAlerts@2018-03-01' = {
           name: 'throttled'
           metricNamespace: 'Microsoft.Storage/storageAccounts/tableServices'
           metricName: 'Transactions'
-          dimensions: [{ name: 'ResponseType', operator: 'Include', values: ['ClientThrottlingError', 'ClientAccountRequestThrottlingError', 'ClientAccountBandwidthThrottlingError', 'ServerBusyError', 'SuccessWithThrottling'] }]
+          dimensions: [
+            {
+              name: 'ResponseType'
+              operator: 'Include'
+              values: [
+                'ClientThrottlingError'
+                'ClientAccountRequestThrottlingError'
+                'ClientAccountBandwidthThrottlingError'
+                'ServerBusyError'
+                'SuccessWithThrottling'
+              ]
+            }
+          ]
           timeAggregation: 'Total'
           operator: 'GreaterThan'
           threshold: 10
@@ -187,7 +205,7 @@ resource throttled 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   }
 }
 
-resource unavailable 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+resource unavailable 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   name: 'scim-storage-availability'
   location: 'global'
   tags: tags

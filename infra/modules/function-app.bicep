@@ -24,6 +24,10 @@ param tenants string
 param signingKeySecretUri string
 @description('Secret with the previous or the next key. Empty unless a key is rotated.')
 param otherSigningKeySecretUri string
+@description('URL of the key in the vault that signs access tokens. Empty: the key is in a secret.')
+param signingKeyUrl string
+@description('URL of a key in the vault whose access tokens are accepted, too. Empty: none.')
+param otherSigningKeyUrl string
 @description('Secret with the key that signs backups. Empty: they are not signed.')
 param backupKeySecretUri string
 param accessTokenMinutes int
@@ -52,14 +56,54 @@ param gatewayAddressRange string
 // well above what the app takes. The app itself answers 401 and 413 below it.
 var largestBody = '33554432'
 var signIn = environment().authentication.loginEndpoint
-var entraOnly = [{ name: 'entra', description: 'Provisioning by Microsoft Entra ID', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureActiveDirectory' }]
+var entraOnly = [
+  {
+    name: 'entra'
+    description: 'Provisioning by Microsoft Entra ID'
+    priority: 100
+    action: 'Allow'
+    tag: 'ServiceTag'
+    ipAddress: 'AzureActiveDirectory'
+  }
+]
 
 // Whoever reaches the app without the gateway writes X-Forwarded-For, and so chooses the source of each request. So a
 // gateway that is trusted is the only one that gets in. The platform compares the header with the profile's own id.
-var frontDoor = [{ name: 'front-door', description: 'Our own Azure Front Door', priority: 100, action: 'Allow', tag: 'ServiceTag', ipAddress: 'AzureFrontDoor.Backend', headers: { 'x-azure-fdid': [gatewayFrontDoorId] } }]
-var gatewaySubnet = [{ name: 'gateway-subnet', description: 'The subnet of our own gateway', priority: 110, action: 'Allow', vnetSubnetResourceId: gatewaySubnetId }]
-var gatewayAddresses = [{ name: 'gateway-addresses', description: 'The addresses of our own gateway', priority: 120, action: 'Allow', ipAddress: gatewayAddressRange }]
-var gatewayOnly = concat(empty(gatewayFrontDoorId) ? [] : frontDoor, empty(gatewaySubnetId) ? [] : gatewaySubnet, empty(gatewayAddressRange) ? [] : gatewayAddresses)
+var frontDoor = [
+  {
+    name: 'front-door'
+    description: 'Our own Azure Front Door'
+    priority: 100
+    action: 'Allow'
+    tag: 'ServiceTag'
+    ipAddress: 'AzureFrontDoor.Backend'
+    headers: { 'x-azure-fdid': [gatewayFrontDoorId] }
+  }
+]
+var gatewaySubnet = [
+  {
+    name: 'gateway-subnet'
+    description: 'The subnet of our own gateway'
+    priority: 110
+    action: 'Allow'
+    vnetSubnetResourceId: gatewaySubnetId
+  }
+]
+var gatewayAddresses = [
+  {
+    name: 'gateway-addresses'
+    description: 'The addresses of our own gateway'
+    priority: 120
+    action: 'Allow'
+    ipAddress: gatewayAddressRange
+  }
+]
+var byFrontDoor = empty(gatewayFrontDoorId) ? [] : frontDoor
+var bySubnet = empty(gatewaySubnetId) ? [] : gatewaySubnet
+var byAddress = empty(gatewayAddressRange) ? [] : gatewayAddresses
+var gatewayOnly = concat(byFrontDoor, bySubnet, byAddress)
+var signingKey = empty(signingKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${signingKeySecretUri})'
+var otherKey = empty(otherSigningKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${otherSigningKeySecretUri})'
 var callers = { everybody: [], entra: entraOnly, gateway: gatewayOnly }
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
@@ -157,8 +201,8 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: largestBody
     SCIM_TOKEN_SHA256: empty(tokenSecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${tokenSecretUri})'
     SCIM_TENANTS: tenants
-    SCIM_SIGNING_KEY: empty(signingKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${signingKeySecretUri})'
-    SCIM_SIGNING_KEY_OTHER: empty(otherSigningKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${otherSigningKeySecretUri})'
+    SCIM_SIGNING_KEY: empty(signingKeyUrl) ? signingKey : signingKeyUrl
+    SCIM_SIGNING_KEY_OTHER: empty(otherSigningKeyUrl) ? otherKey : otherSigningKeyUrl
     SCIM_ACCESS_TOKEN_MINUTES: string(accessTokenMinutes)
     SCIM_ENTRA_AUTHORITY: endsWith(signIn, '/') ? take(signIn, length(signIn) - 1) : signIn
     SCIM_ENTRA_TOKENS: entraTokens
@@ -179,6 +223,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
   }
 }
 
+// The only version without preview is one of 2016.
 resource platformLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (siteDiagnostics) {
   name: 'to-workspace'
   scope: site

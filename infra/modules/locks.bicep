@@ -14,7 +14,7 @@ resource backupAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing =
   name: empty(backupAccountName) ? 'none' : backupAccountName
 }
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
   name: vaultName
 }
 

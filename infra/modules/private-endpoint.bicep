@@ -14,7 +14,9 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2025-07-01' = {
   tags: tags
   properties: {
     subnet: { id: subnetId }
-    privateLinkServiceConnections: [{ name: name, properties: { privateLinkServiceId: resourceId, groupIds: [service] } }]
+    privateLinkServiceConnections: [
+      { name: name, properties: { privateLinkServiceId: resourceId, groupIds: [service] } }
+    ]
   }
 }
 

@@ -22,25 +22,61 @@ module tableZone 'private-zone.bicep' = {
 module vaultZone 'private-zone.bicep' = {
   name: 'zone-vault'
   // The suffix of the cloud starts with a full stop: .vault.azure.net, whose private zone is vaultcore.
-  params: { name: 'privatelink${replace(environment().suffixes.keyvaultDns, 'vault.', 'vaultcore.')}', tags: tags, networkId: networkId }
+  params: {
+    name: 'privatelink${replace(environment().suffixes.keyvaultDns, 'vault.', 'vaultcore.')}'
+    tags: tags
+    networkId: networkId
+  }
 }
 
 module hostBlob 'private-endpoint.bicep' = {
   name: 'endpoint-host-blob'
-  params: { name: 'pep-host-blob', location: location, tags: tags, subnetId: subnetId, resourceId: hostAccountId, service: 'blob', zoneId: blobZone.outputs.id }
+  params: {
+    name: 'pep-host-blob'
+    location: location
+    tags: tags
+    subnetId: subnetId
+    resourceId: hostAccountId
+    service: 'blob'
+    zoneId: blobZone.outputs.id
+  }
 }
 
 module dataTable 'private-endpoint.bicep' = {
   name: 'endpoint-data-table'
-  params: { name: 'pep-data-table', location: location, tags: tags, subnetId: subnetId, resourceId: dataAccountId, service: 'table', zoneId: tableZone.outputs.id }
+  params: {
+    name: 'pep-data-table'
+    location: location
+    tags: tags
+    subnetId: subnetId
+    resourceId: dataAccountId
+    service: 'table'
+    zoneId: tableZone.outputs.id
+  }
 }
 
 module backupBlob 'private-endpoint.bicep' = if (!empty(backupAccountId)) {
   name: 'endpoint-backup-blob'
-  params: { name: 'pep-backup-blob', location: location, tags: tags, subnetId: subnetId, resourceId: backupAccountId, service: 'blob', zoneId: blobZone.outputs.id }
+  params: {
+    name: 'pep-backup-blob'
+    location: location
+    tags: tags
+    subnetId: subnetId
+    resourceId: backupAccountId
+    service: 'blob'
+    zoneId: blobZone.outputs.id
+  }
 }
 
 module vault 'private-endpoint.bicep' = {
   name: 'endpoint-vault'
-  params: { name: 'pep-vault', location: location, tags: tags, subnetId: subnetId, resourceId: vaultId, service: 'vault', zoneId: vaultZone.outputs.id }
+  params: {
+    name: 'pep-vault'
+    location: location
+    tags: tags
+    subnetId: subnetId
+    resourceId: vaultId
+    service: 'vault'
+    zoneId: vaultZone.outputs.id
+  }
 }

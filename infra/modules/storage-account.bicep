@@ -11,6 +11,8 @@ param publicNetworkAccess string
 param containerName string = ''
 @description('Days for which blobs of the container cannot be changed or deleted. 0: none.')
 param immutableDays int = 0
+@description('The policy for these days was locked by hand. It is left as it is.')
+param policyLocked bool = false
 @description('Days after which blobs of the container are deleted. It needs immutableDays, and must be more than them.')
 param retentionDays int = 0
 @description('A table in it. Empty: none.')
@@ -61,7 +63,7 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   properties: { publicAccess: 'None' }
 }
 
-resource immutability 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2025-06-01' = if (immutableDays > 0) {
+resource immutability 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2025-06-01' = if (immutableDays > 0 && !policyLocked) {
   parent: container
   name: 'default'
   properties: { immutabilityPeriodSinceCreationInDays: immutableDays, allowProtectedAppendWrites: false }
@@ -108,6 +110,7 @@ resource registryTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2
 }
 
 // Only writes and deletes. Every SCIM request reads, so reads would be the most expensive part of the logs.
+// The only version without preview is one of 2016.
 resource blobLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: blobs

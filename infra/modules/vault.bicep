@@ -14,10 +14,18 @@ param signingKey string = ''
 param otherSigningKey string = ''
 @secure()
 param backupKey string = ''
+@description('Whether the vault has a key that signs access tokens. Its private part never leaves the vault.')
+param hasSigningKey bool = false
+@description('Whether a deleted vault keeps its name for 90 days, or for 7 days and can be purged.')
+param purgeProtection bool
+@description('Whether a deleted vault of this name is recovered.')
+param recover bool = false
 param workspaceId string
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   // checkov:skip=CKV_AZURE_109: the default is Deny with privateNetworking; Flex Consumption without a network has no address to allow
+  // checkov:skip=CKV_AZURE_110: prod has purge protection; in dev the name must be free again after azd down
+  // checkov:skip=CKV_AZURE_42: prod is protected for 90 days; in dev the name must be free again after azd down
   name: name
   location: location
   tags: tags
@@ -26,14 +34,16 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
     sku: { family: 'A', name: 'standard' }
     enableRbacAuthorization: true
     enableSoftDelete: true
-    softDeleteRetentionInDays: 90
-    enablePurgeProtection: true
+    // A vault that is there keeps its days and its protection, whatever is said here.
+    softDeleteRetentionInDays: purgeProtection ? 90 : 7
+    enablePurgeProtection: purgeProtection ? true : null
+    createMode: recover ? 'recover' : 'default'
     publicNetworkAccess: publicNetworkAccess
     networkAcls: { defaultAction: publicNetworkAccess == 'Enabled' ? 'Allow' : 'Deny', bypass: 'AzureServices' }
   }
 }
 
-resource tokenSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(tokenSha256)) {
+resource tokenSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(tokenSha256)) {
   // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
   // checkov:skip=CKV_AZURE_41: the hash of a token ends when its token is replaced; docs/operate.md has the rotation
   parent: vault
@@ -41,7 +51,7 @@ resource tokenSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty
   properties: { value: tokenSha256, contentType: 'text/plain' }
 }
 
-resource signingSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(signingKey)) {
+resource signingSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(signingKey)) {
   // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
   // checkov:skip=CKV_AZURE_41: a key ends when its successor signs; an expiry would stop every client at once on a day nobody watches
   parent: vault
@@ -49,7 +59,7 @@ resource signingSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!emp
   properties: { value: signingKey, contentType: 'text/plain' }
 }
 
-resource otherSigningSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(otherSigningKey)) {
+resource otherSigningSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(otherSigningKey)) {
   // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
   // checkov:skip=CKV_AZURE_41: a key ends when its successor signs; an expiry would stop every client at once on a day nobody watches
   parent: vault
@@ -57,7 +67,21 @@ resource otherSigningSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if 
   properties: { value: otherSigningKey, contentType: 'text/plain' }
 }
 
-resource backupSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(backupKey)) {
+// A deployment makes the first version only: it never changes a key that is there. docs/operate.md has the rotation.
+resource signingKeyOfVault 'Microsoft.KeyVault/vaults/keys@2025-05-01' = if (hasSigningKey) {
+  // checkov:skip=CKV_AZURE_112: an HSM needs the premium vault, which costs a dollar a key and month; software keys never leave the vault either
+  // checkov:skip=CKV_AZURE_40: a key ends when its next version signs; an expiry would stop every client at once on a day nobody watches
+  parent: vault
+  name: 'scim-signing-key'
+  properties: {
+    kty: 'EC'
+    curveName: 'P-256'
+    keyOps: ['sign', 'verify']
+    attributes: { enabled: true, exportable: false }
+  }
+}
+
+resource backupSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(backupKey)) {
   // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
   // checkov:skip=CKV_AZURE_41: a backup must be verifiable for as long as it is kept; docs/operate.md has the rotation
   parent: vault
@@ -65,6 +89,7 @@ resource backupSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empt
   properties: { value: backupKey, contentType: 'text/plain' }
 }
 
+// The only version without preview is one of 2016.
 resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: vault
@@ -80,5 +105,7 @@ output name string = vault.name
 // The reference has no version, so the platform takes a new one within a day, or at a restart.
 output tokenSecretUri string = '${vault.properties.vaultUri}secrets/scim-token-sha256'
 output signingKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-signing-key'
+output signingKeyName string = hasSigningKey ? signingKeyOfVault.name : ''
+output signingKeyUrl string = hasSigningKey ? '${vault.properties.vaultUri}keys/scim-signing-key' : ''
 output backupKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-backup-key'
 output otherSigningKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-signing-key-other'

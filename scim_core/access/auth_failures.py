@@ -60,6 +60,10 @@ class FailureWatch:
             self._note(RATE_LIMITED, Failure("none", "the limit of the tenant", tenant, credential), caller)
             raise HttpError(429, detail, Retry_After=str(wait))
 
+    def beyond_share(self, tenant: str, credential: str, caller: Caller) -> None:
+        """Records that a request was answered 429, because too many of the tenant wait for its share of computing."""
+        self._note(RATE_LIMITED, Failure("none", "the share of the tenant", tenant, credential), caller)
+
     def _note(self, event: str, failure: Failure, caller: Caller) -> None:
         AuditEvent(
             event=event,

@@ -87,7 +87,8 @@ class Authenticator:
         """The principal of the request (RFC 6750 section 2.1).
 
         Raises HttpError: 401 when the credential is not good, 403 when its tenant is suspended or the credential does
-        not admit the address, 429 after too many failures. Raises StorageBusy when the registry does not answer.
+        not admit the address, 429 after too many failures, 503 while a vault does not tell a signing key. Raises
+        StorageBusy when the registry does not answer.
         """
         try:
             return await self._authenticate(caller)
@@ -148,7 +149,7 @@ class Authenticator:
             raise _refused(str(refused), method) from None
 
     async def _of_access_token(self, tenancy: Tenancy, token: str, said: Unverified, caller: Caller) -> Principal:
-        grant = tenancy.access_tokens.verify(token, said)
+        grant = await tenancy.access_tokens.verify(token, said)
         tenant = await tenancy.tenants.tenant(grant.tenant_id)
         credential = tenant.credential(grant.credential_id) if tenant else None
         if tenant is None or credential is None or credential.client_id != grant.client_id:

@@ -16,7 +16,7 @@ from typing import Any
 
 from scim_core.access.administration import Administration
 from scim_core.access.audit_trail import AuditTrail
-from scim_core.access.oauth.signing_keys import new_signing_key
+from scim_core.access.oauth.local_key import new_signing_key
 from scim_core.admin import audit, check, export, import_, registry, reindex
 from scim_core.admin.actor import operator
 from scim_core.admin.arguments import parser

@@ -26,7 +26,7 @@ from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQU
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
 from scim_core.storage.port import Swept
-from scim_core.work import UNITS_PER_REQUEST, Shares, Work
+from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares, Work
 
 MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
 """The media types of a body (RFC 7644 section 3.1). Parameters such as charset are ignored."""
@@ -107,7 +107,11 @@ class Endpoint:
                     async with self._noted(principal):
                         self._require_rate(principal, caller)
                         require_access(principal, target.needs, caller.base_url)
-                        response = await self._run(request, target, principal)
+                        try:
+                            response = await self._run(request, target, principal)
+                        except BeyondShare:
+                            self._gate.watch.beyond_share(principal.tenant, principal.credential, caller)
+                            raise
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
             response = response_for(error, self._new_id, self._gate.counted)
             if handler == "token":

@@ -49,7 +49,8 @@ class OAuthEndpoint:
     async def token(self, request: ScimRequest, caller: Caller) -> TokenAnswer:
         """The answer to a token request. Its errors follow RFC 6749 section 5.2.
 
-        Raises HttpError 429 for a tenant with too many tokens and a source with too many failures; StorageBusy.
+        Raises HttpError 429 for a tenant with too many tokens and a source with too many failures, 503 for a signing
+        key that cannot be reached; StorageBusy.
         """
         try:
             return await self._token(request, caller)
@@ -77,7 +78,7 @@ class OAuthEndpoint:
         self._watch.require_permit(self._tokens, tenant, label, caller, _TOO_MANY_TOKENS)
         await self._note(self._issuing, client, caller)
         access = asked.access.at_most(client.credential.access)
-        token = self._issuing.access_tokens.issue(tenant, client.credential, access)
+        token = await self._issuing.access_tokens.issue(tenant, client.credential, access)
         body = {
             "access_token": token,
             "token_type": "Bearer",

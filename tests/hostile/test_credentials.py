@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_core.access.oauth.signing_keys import SigningKeys
+from scim_core.access.oauth.local_key import LocalKey
 from scim_core.access.oauth.token_request import ASSERTION_TYPE
 from scim_core.registry import Access, CredentialKind
 from tests.tenancy import FORM, SIGNING_KEY, Service, document, settings
@@ -21,7 +21,7 @@ NAMES = st.sampled_from(
     ["iss", "aud", "tid", "sub", "exp", "nbf", "iat", "appid", "tenant", "credential", "alg", "kid"]
 )
 ISSUERS = st.sampled_from(["https://scim.example.com", "https://sts.windows.net/x/"])
-KNOWN = st.sampled_from(["RS256", "ES256", "none", "at+jwt", SigningKeys([SIGNING_KEY]).key_id])
+KNOWN = st.sampled_from(["RS256", "ES256", "none", "at+jwt", LocalKey(SIGNING_KEY).key_id])
 OBJECTS = st.dictionaries(NAMES | TEXT, JSON | ISSUERS | KNOWN, max_size=8)
 
 

@@ -251,7 +251,7 @@ async def test_every_request_has_a_work_and_gives_its_places_back(
 
 
 async def test_a_list_that_would_wait_behind_too_many_is_told_to_come_back(
-    clock: Clock, storage: TableStorage, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, storage: TableStorage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     endpoint = endpoint_over(storage, clock)
     monkeypatch.setattr(module, "MAX_WAITING", 0)
@@ -264,4 +264,6 @@ async def test_a_list_that_would_wait_behind_too_many_is_told_to_come_back(
         assert (answer.status, answer.headers["retry-after"]) == (429, "1")
         assert "too many wait" in answer.document["detail"]
         assert await client.document(user) == user
+    assert "event=rate-limited" in caplog.text
+    assert 'reason="the share of the tenant"' in caplog.text
     assert (await client.get("/Users", count=100)).status == 200

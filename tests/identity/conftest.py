@@ -38,10 +38,13 @@ class Certificate:
 
 @dataclass
 class Platform:
-    """What stands behind IDENTITY_ENDPOINT. `asked` are the queries of those who knew the header."""
+    """What stands behind IDENTITY_ENDPOINT. `asked` are the queries of those who knew the header.
+
+    A token is for what was asked, or for `audience` whatever was asked.
+    """
 
     url: str
-    audience: str = "https://storage.azure.com"
+    audience: str = ""
     asked: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -78,9 +81,15 @@ def account_url(certificate: Certificate, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
-def blob_url(certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def blob_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every request for blobs: a line each, as web servers log them."""
+    return tmp_path_factory.mktemp("azurite") / "log"
+
+
+@pytest.fixture(scope="session")
+def blob_url(certificate: Certificate, blob_log: Path) -> Iterator[str]:
     """The blobs of an account that wants bearer tokens."""
-    with _azurite("blob", certificate, tmp_path_factory.mktemp("azurite") / "log") as url:
+    with _azurite("blob", certificate, blob_log) as url:
         yield url
 
 
@@ -115,9 +124,10 @@ def running_platform() -> Iterator[Platform]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             known = self.headers.get("X-IDENTITY-HEADER") == HEADER
+            query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
             if known:
-                there.asked.append({name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()})
-            body = json.dumps(token(there.audience) if known else {"message": "unknown"}).encode()
+                there.asked.append(query)
+            body = json.dumps(token(there.audience or query["resource"]) if known else {"message": "unknown"}).encode()
             self.send_response(200 if known else 401)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

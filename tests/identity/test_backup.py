@@ -1,6 +1,7 @@
 """The scheduled backup: every tenant into a container of blobs, with the platform's identity, and back."""
 
 import hashlib
+import re
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
@@ -45,15 +47,18 @@ class BackedUp:
     settings: dict[str, str]
     user: dict[str, Any]
     blobs: dict[str, bytes]
+    asked: str
     container: ContainerClient
 
 
 @pytest.fixture(scope="module")
-def backed_up(account_url: str, blob_url: str, certificate: Certificate) -> Iterator[BackedUp]:
+def backed_up(account_url: str, blob_url: str, blob_log: Path, certificate: Certificate) -> Iterator[BackedUp]:
     container = ContainerClient.from_container_url(
         f"{blob_url}/exports", Platforms(), connection_verify=str(certificate.path)
     )
     container.create_container()
+    assert until(lambda: "restype=container" in blob_log.read_text())  # a line comes after the answer
+    before = len(blob_log.read_text())
     with running_platform() as platform:
         settings = in_azure(account_url, certificate, platform) | {
             "SCIM_TOKEN_SHA256": hashlib.sha256(TOKEN.encode()).hexdigest(),
@@ -67,8 +72,10 @@ def backed_up(account_url: str, blob_url: str, certificate: Certificate) -> Iter
             assert created.status_code == 201
             # Some may fail where the machine is busy: two within one second have the same name.
             assert until(lambda: 'backup: 1 rows {"operation": "backup"' in app.said()), app.said()
+        assert until(lambda: "comp=blocklist" in blob_log.read_text()[before:])
+        asked = blob_log.read_text()[before:]
         blobs = {blob.name: container.download_blob(blob.name).readall() for blob in container.list_blobs()}
-        yield BackedUp(settings, created.json(), blobs, container)
+        yield BackedUp(settings, created.json(), blobs, asked, container)
     container.close()
 
 
@@ -84,6 +91,16 @@ def test_the_timer_backs_up_and_the_blob_restores(backed_up: BackedUp, tmp_path:
     with running_app(ROOT, emptied) as app:
         url = f"{app.url}/scim/v2/Users/{backed_up.user['id']}"
         assert httpx.get(url, headers=HEADERS, timeout=PATIENCE_SECONDS).json()["userName"] == "ann@example.com"
+
+
+def test_a_backup_only_writes_blocks_so_a_role_that_reads_and_deletes_nothing_is_enough(backed_up: BackedUp) -> None:
+    """A role that may only add would not do: a blob of blocks needs write (infra/modules/custom-roles.bicep)."""
+    asked = re.findall(r'"([A-Z]+) /[^ ?"]+\??([^ "]*) HTTP', backed_up.asked)
+
+    assert {(method, *parse_qs(query).get("comp", [])) for method, query in asked} == {
+        ("PUT", "block"),
+        ("PUT", "blocklist"),
+    }
 
 
 def test_a_container_that_is_not_there_fails_the_backup_with_a_sentence(backed_up: BackedUp) -> None:

@@ -1,16 +1,18 @@
 """Access tokens (RFC 9068): what one says, what is refused of others, and how the key that signs them is changed."""
 
+import re
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
+from jwt.utils import base64url_decode
 
 import scim_core
 from scim_core import SettingsError
 from scim_core.access.administration import Issued
-from scim_core.access.oauth.signing_keys import SigningKeys, new_signing_key
+from scim_core.access.oauth.local_key import LocalKey, new_signing_key
 from scim_core.registry import CredentialKind
 from tests.memory_rows import memory_storage
 from tests.tenancy import SIGNING_KEY, Service, document, settings, tampered
@@ -23,7 +25,8 @@ def claims_of(token: str) -> dict[str, Any]:
 
 def signed(claims: dict[str, Any], key: str = SIGNING_KEY, token_type: str = "at+jwt") -> str:
     kept = {name: value for name, value in claims.items() if value is not None}
-    return SigningKeys([key]).sign(kept, token_type)
+    private = jwt.PyJWK.from_json(base64url_decode(key).decode())
+    return jwt.encode(kept, private, private.algorithm_name, headers={"typ": token_type, "kid": LocalKey(key).key_id})
 
 
 @pytest.fixture
@@ -160,6 +163,22 @@ async def test_the_signing_key_is_rotated_without_refusing_anyone() -> None:
     assert (await service.users(old_token)).status == 401
 
 
+async def test_a_key_is_taken_as_json_and_in_base64url(service: Service, token: str) -> None:
+    """As JSON it is what version 0.2 made. azd cannot put JSON into its file of parameters."""
+    for text in (base64url_decode(SIGNING_KEY).decode(), f" {SIGNING_KEY}== \n", SIGNING_KEY):
+        for names in (
+            {"SCIM_SIGNING_KEY": text},
+            {"SCIM_SIGNING_KEY": new_signing_key(), "SCIM_SIGNING_KEY_OTHER": text},
+        ):
+            service.settings = settings(**names)
+            service.restart()
+            assert (await service.users(token)).status == 200
+
+
+def test_a_new_key_needs_no_quotes_and_no_escapes_anywhere() -> None:
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", new_signing_key())
+
+
 async def test_an_rsa_key_signs_as_well_and_the_token_stays_short() -> None:
     private = rsa.generate_private_key(65537, 2048)
     service = Service(settings(SCIM_SIGNING_KEY=RSAAlgorithm.to_jwk(private)))
@@ -178,6 +197,9 @@ async def test_an_rsa_key_signs_as_well_and_the_token_stays_short() -> None:
         '{"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"}',
         '{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "d": "AA"}',
         "-----BEGIN PRIVATE KEY-----",
+        "e30",
+        "bm8ganNvbg",
+        "\u00e9",
         RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 1024)),
         RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 2048).public_key()),
     ],

@@ -65,11 +65,12 @@ def test_what_runs_before_a_push_is_what_ci_runs() -> None:
 
 def test_every_folder_with_dependencies_is_kept_up_to_date() -> None:
     updates = (ROOT / ".github" / "dependabot.yml").read_text()
-    [folders] = re.findall(r"directories: \[(.*)\]", updates)
+    folders, of_npm = re.findall(r"directories: \[(.*)\]", updates)
+    npm = {f"/{Path(name).parent.as_posix()}" for name in GIT_FILES if Path(name).name == "package-lock.json"}
     locked = {"/" + Path(name).parent.as_posix().removeprefix(".") for name in GIT_FILES if "requirements" in name}
 
     assert set(folders.split(", ")) == {name for name in locked if not name.startswith("/tests/")}
-    assert "directory: /devhost/npm" in updates
+    assert set(of_npm.split(", ")) == npm
     assert "package-ecosystem: github-actions" in updates
 
 

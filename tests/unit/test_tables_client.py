@@ -140,7 +140,7 @@ ACCOUNT = {"SCIM_STORAGE_ACCOUNT_URL": "https://account.table.core.windows.net"}
 
 async def test_who_is_signed_in_is_asked_of_the_token_for_the_storage(monkeypatch: pytest.MonkeyPatch) -> None:
     identity = SignedIn({"upn": "ann@example.com", "oid": "1", "tid": "2"})
-    monkeypatch.setattr(client, "_identity", lambda _: identity)
+    monkeypatch.setattr(client, "identity", lambda _: identity)
     assert await client.signed_in(settings(**ACCOUNT)) == "upn=ann@example.com oid=1 tid=2"
     assert identity.scopes == ["https://storage.azure.com/.default"]
     assert identity.closed
@@ -150,7 +150,7 @@ async def test_if_nobody_is_signed_in_that_is_an_error_and_nothing_is_left_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     identity = SignedIn(None)
-    monkeypatch.setattr(client, "_identity", lambda _: identity)
+    monkeypatch.setattr(client, "identity", lambda _: identity)
     with pytest.raises(StorageBusy):
         await client.signed_in(settings(**ACCOUNT))
     assert identity.closed

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scim_core import ScimRequest, Settings, build_or_refuse
-from scim_core.access.oauth.signing_keys import new_signing_key
+from scim_core.access.oauth.local_key import new_signing_key
 from scim_core.endpoint.unconfigured import Unconfigured
 from tests.running import setting_names
 from tests.tenancy import Timer

@@ -11,7 +11,7 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from devhost import azurite as azurite_module
-from devhost import node
+from devhost import node, npm_packages
 from devhost.azurite import MAIN, PORTS, Azurite, free_port
 from devhost.errors import DevhostError, PortInUseError
 from tests.running import ROOT
@@ -73,14 +73,14 @@ def test_a_free_port_is_one_that_nothing_uses_and_no_client_gets_by_chance(monke
 def test_of_two_that_need_it_at_the_same_time_one_fetches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched = []
 
-    def fetch(_: node.Node, folder: Path) -> None:
+    def fetch(_: node.Node, __: str, folder: Path) -> None:
         fetched.append(folder)
         time.sleep(0.1)  # long enough for another to begin
         (folder / MAIN).parent.mkdir(parents=True)
         (folder / MAIN).touch()
 
-    monkeypatch.setattr(azurite_module, "INSTALLED", tmp_path / "package")
-    monkeypatch.setattr(azurite_module, "_npm_ci", fetch)
+    monkeypatch.setattr(npm_packages, "INSTALLED", tmp_path / "package")
+    monkeypatch.setattr(npm_packages, "_npm_ci", fetch)
     with ThreadPoolExecutor(2) as threads:
         one, other = threads.map(lambda _: azurite_module.installed(), range(2))
 

@@ -19,6 +19,7 @@ import aiohttp
 import httpx
 import pytest
 from aiohttp import web
+from jwt.utils import base64url_decode
 
 from devhost import play_entra
 from devhost.authority import Authority
@@ -272,7 +273,7 @@ def test_without_a_storage_a_sentence_names_the_settings() -> None:
 
 def test_a_signing_key_is_one_line_and_starts_a_service() -> None:
     done = outside("signing-key")
-    assert json.loads(done.stdout)["crv"] == "P-256"
+    assert json.loads(base64url_decode(done.stdout.strip()))["crv"] == "P-256"
     assert len(done.stdout.splitlines()) == 1
 
 

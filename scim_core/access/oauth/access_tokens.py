@@ -46,8 +46,11 @@ class AccessTokens:
         self._clock = clock
         self._new_id = new_id
 
-    def issue(self, tenant_id: str, credential: Credential, access: Access) -> str:
-        """A token for this tenant, issued for this credential, with this access. It has less than 1 KB."""
+    async def issue(self, tenant_id: str, credential: Credential, access: Access) -> str:
+        """A token for this tenant, issued for this credential, with this access. It has less than 1 KB.
+
+        Raises HttpError 503 when the key is in a vault that does not answer.
+        """
         now = int(self._clock().timestamp())
         claims = {
             "iss": self.issuer,
@@ -62,11 +65,11 @@ class AccessTokens:
             "exp": now + self.seconds,
             "jti": self._new_id(),
         }
-        return self._keys.sign(claims, TYPE)
+        return await self._keys.sign(claims, TYPE)
 
-    def verify(self, token: str, said: Unverified) -> Grant:
-        """What the token grants. It needs no look-up. Raises TokenRefused."""
-        key = self._keys.public(said.key_id)
+    async def verify(self, token: str, said: Unverified) -> Grant:
+        """What the token grants. It needs no look-up. Raises TokenRefused, and HttpError 503 as issue() does."""
+        key = await self._keys.public(said.key_id)
         if key is None:
             raise TokenRefused("is signed with a key that is not in use (any more)")
         if said.type.lower().removeprefix("application/") != TYPE:

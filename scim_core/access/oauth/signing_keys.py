@@ -1,78 +1,49 @@
-"""The keys for access tokens: JSON Web Keys from the settings. The first one signs, and all of them verify."""
+"""The keys for access tokens. The first one signs, and all of them verify."""
 
-import hashlib
-import json
-from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from jwt.algorithms import ECAlgorithm
 
-from scim_core.settings import SettingsError
+from scim_core.access.oauth.local_key import LocalKey
+from scim_core.access.oauth.vault import VaultCall
+from scim_core.access.oauth.vault_key import VaultKey
+from scim_core.clock import Clock, Timer
 
-MIN_RSA_BITS = 2048
-"""Shortest RSA key (RFC 7518 section 3.3)."""
 
-_PUBLIC = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n")}
-"""The public members from which a key's thumbprint is made, in their order (RFC 7638 section 3.2)."""
+class SigningKey(Protocol):
+    """A key that a setting holds, or that the setting names in a vault. Raises HttpError 503 if the vault is silent."""
 
-_WHAT_IT_MUST_BE = (
-    "SCIM_SIGNING_KEY must hold a private JSON Web Key on one line: an elliptic curve key of P-256, or an RSA key of "
-    "at least 2048 bits. `python -m scim_core.admin signing-key` makes one. The same goes for SCIM_SIGNING_KEY_OTHER."
-)
+    async def sign(self, claims: dict[str, Any], token_type: str) -> str:
+        """The claims as a signed JWT of this `typ`."""
+
+    async def public(self, key_id: str) -> jwt.PyJWK | None:
+        """The public key of this id. None if the id is not of this key."""
 
 
 class SigningKeys:
-    """A key that signs, and public keys by their id: its own, and the one of the previous or the next key."""
+    """A key that signs, and a second one for verification: the previous key or the next one."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        """Raises SettingsError for a text that is no usable key. The error does not repeat the text."""
-        private = [_private_key(text) for text in texts]
-        self.key_id, self._signing = private[0]
-        self.algorithm = self._signing.algorithm_name
-        self._public = {key_id: _public_key(key) for key_id, key in private}
+    def __init__(self, keys: Sequence[SigningKey]) -> None:
+        self._signing = keys[0]
+        # A key of a setting is compared first: it costs no call.
+        self._all = sorted(keys, key=lambda key: isinstance(key, VaultKey))
 
-    def sign(self, claims: dict[str, Any], token_type: str) -> str:
-        """The claims as a signed JWT of this `typ`, which names the key in its header (RFC 7515 section 4.1.4)."""
-        headers = {"typ": token_type, "kid": self.key_id}
-        return jwt.encode(claims, self._signing, algorithm=self.algorithm, headers=headers)
+    async def sign(self, claims: dict[str, Any], token_type: str) -> str:
+        """See SigningKey.sign, by the first key."""
+        return await self._signing.sign(claims, token_type)
 
-    def public(self, key_id: str) -> jwt.PyJWK | None:
-        """The public key of this id."""
-        return self._public.get(key_id)
-
-
-def new_signing_key() -> str:
-    """A private key in the form of SCIM_SIGNING_KEY."""
-    members = ECAlgorithm.to_jwk(generate_private_key(SECP256R1()), as_dict=True)
-    return json.dumps({name: members[name] for name in ("kty", "crv", "x", "y", "d")}, separators=(",", ":"))
+    async def public(self, key_id: str) -> jwt.PyJWK | None:
+        """See SigningKey.public, of any of the keys."""
+        for key in self._all:
+            found = await key.public(key_id)
+            if found is not None:
+                return found
+        return None
 
 
-def _private_key(text: str) -> tuple[str, jwt.PyJWK]:
-    try:
-        members = json.loads(text)
-        names = _PUBLIC[members["kty"]]
-        thumbprint = json.dumps({name: members[name] for name in names}, separators=(",", ":"))
-        key = jwt.PyJWK({name: value for name, value in members.items() if name != "alg"})
-    except (ValueError, TypeError, LookupError, jwt.PyJWTError):
-        raise SettingsError(_WHAT_IT_MUST_BE) from None
-    if not _strong(key.key):
-        raise SettingsError(_WHAT_IT_MUST_BE)
-    digest = hashlib.sha256(thumbprint.encode()).digest()
-    return urlsafe_b64encode(digest).rstrip(b"=").decode(), key
-
-
-def _strong(key: Any) -> bool:
-    match key:
-        case EllipticCurvePrivateKey():
-            return isinstance(key.curve, SECP256R1)
-        case RSAPrivateKey():
-            return key.key_size >= MIN_RSA_BITS
-    return False
-
-
-def _public_key(key: jwt.PyJWK) -> jwt.PyJWK:
-    return jwt.PyJWK(key.Algorithm.to_jwk(key.key.public_key(), as_dict=True), algorithm=key.algorithm_name)
+def signing_keys(texts: Sequence[str], call: VaultCall, clock: Clock, timer: Timer) -> SigningKeys:
+    """The keys that these settings hold or name. Nothing is fetched yet. Raises SettingsError for an unusable text."""
+    return SigningKeys(
+        [VaultKey(text, call, clock, timer) if text.startswith("https://") else LocalKey(text) for text in texts]
+    )

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 from dataclasses import dataclass
 
 from azure.core.credentials_async import AsyncTokenCredential
@@ -11,6 +10,7 @@ from azure.data.tables.aio import TableClient
 
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables.errors import translated
+from scim_core.storage.tables.identity import identity
 
 CALL_SECONDS = 10
 """Longest time of one call with its repetitions. Three such calls end well before a client gives up, after 60 s."""
@@ -62,7 +62,7 @@ def connect(settings: StorageSettings) -> Connection:
     if settings.storage_connection:
         table = TableClient.from_connection_string(settings.storage_connection, settings.table_name, **options)
         return Connection(table, None)
-    credential = _identity(settings.storage_identity_client_id)
+    credential = identity(settings.storage_identity_client_id)
     url = settings.storage_account_url or ""
     return Connection(TableClient(url, settings.table_name, credential=credential, **options), credential)
 
@@ -92,13 +92,3 @@ def named_identity(token: str) -> str:
     except (IndexError, ValueError, AttributeError, TypeError):
         found = {}
     return " ".join(f"{name}={value}" for name, value in found.items()) or "an identity that its token does not name"
-
-
-def _identity(client_id: str | None) -> AsyncTokenCredential:
-    # Imported here because it takes 200 ms: a start with a connection string does without it.
-    from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
-
-    # Not a setting: the platform sets this variable where it provides an identity.
-    if "IDENTITY_ENDPOINT" in os.environ:  # noqa: TID251
-        return ManagedIdentityCredential(client_id=client_id)
-    return DefaultAzureCredential(managed_identity_client_id=client_id)

@@ -1,0 +1,9 @@
+// A deployment for real users: az deployment sub create --parameters infra/prod.bicepparam. docs/deploy.md says more.
+using 'main.bicep'
+
+param environmentName = 'scim-prod'
+param location = 'westeurope'
+param stage = 'prod'
+param alwaysReadyInstances = 1
+param dataRedundancy = 'Standard_ZRS'
+param backupEnabled = true

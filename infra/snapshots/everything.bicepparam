@@ -1,0 +1,24 @@
+// Not to be deployed: prod with every choice that makes one more resource, for the snapshot.
+using '../main.bicep'
+
+param environmentName = 'scim-all'
+param location = 'westeurope'
+param stage = 'prod'
+param dataRedundancy = 'Standard_GZRS'
+param alwaysReadyInstances = 2
+param zoneRedundant = true
+param tenants = 'registry'
+param registryTableName = 'scimregistry'
+param signingKeyInVault = 'sign'
+param useOtherSigningKey = true
+param signBackups = true
+param privateNetworking = true
+param trustedProxies = 2
+param gatewayFrontDoorId = '00000000-0000-4000-8000-00000000fd1d'
+param publicBaseUrl = 'https://scim.example.com'
+param alertEmail = 'ops@example.com'
+param monthlyBudget = 100
+param budgetStart = '2026-11-01'
+param operatorPrincipalId = '00000000-0000-4000-8000-000000000001'
+param siteDiagnostics = true
+param customRoles = true

@@ -1,0 +1,112 @@
+"""Every query of alerts, workbook and pages: Kusto's own language service reads it, and knows each name in it."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devhost.npm_packages import installed
+from tests.infra.conftest import INFRA
+from tests.running import ROOT
+
+KUSTO = Path(__file__).parent / "kusto"
+LIBRARY = Path("node_modules/@kusto/language-service-next")
+TABLES: dict[str, dict[str, str]] = json.loads((KUSTO / "tables.json").read_text())
+"""The columns of the tables that are asked, as Microsoft's reference of Azure Monitor's tables has them."""
+
+PARAMETERS = {"{Tenant}": "'default'", "{TimeRange:grain}": "1h"}
+"""What the workbook puts in for its parameters."""
+
+
+def of_alerts() -> dict[str, str]:
+    """The queries in the Bicep file, with its variables put in; a parameter is a number."""
+    content = (INFRA / "modules" / "alerts.bicep").read_text()
+    variables = dict(re.findall(r"^var (\w+) = '?(.+?)'?$", content, re.MULTILINE))
+    written = re.findall(r"^ +query: '(.+)'$", content, re.MULTILINE) + [
+        text for name, text in variables.items() if name.endswith("Query")
+    ]
+    return {
+        f"alert {number}": re.sub(r"\$\{(\w+)\}", lambda found: variables.get(found[1], "1"), text.replace("\\'", "'"))
+        for number, text in enumerate(written)
+    }
+
+
+def of_workbook() -> dict[str, str]:
+    workbook = json.loads((INFRA / "workbook.json").read_text())
+    found = {item["name"]: item["content"]["query"] for item in workbook["items"] if item["type"] == 3}
+    for item in workbook["items"]:
+        for parameter in item["content"].get("parameters", []) if item["type"] == 9 else []:
+            if parameter.get("query"):
+                found[f"parameter {parameter['name']}"] = parameter["query"]
+    for name, query in found.items():
+        for parameter, value in PARAMETERS.items():
+            found[name] = found[name].replace(parameter, value)
+        assert not re.search(r"\{[A-Z]\w+[}:]", found[name]), query
+    return found
+
+
+def of_pages() -> dict[str, str]:
+    """Blocks that begin with a table's name, and spans with a pipe after one."""
+    names = "|".join(TABLES)
+    found: dict[str, str] = {}
+    for page in (ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")):
+        content = page.read_text()
+        blocks = re.findall(rf"^ {{4,}}((?:{names})\n(?: {{4,}}\|.*\n(?: {{4,}}.*\n)*)+)", content, re.MULTILINE)
+        spans = [span.replace("\\|", "|") for span in re.findall(rf"`((?:{names})\s+\\?\|[^`]+)`", content)]
+        found |= {f"{page.name} {number}": text for number, text in enumerate([*blocks, *spans])}
+    return found
+
+
+QUERIES = of_alerts() | of_workbook() | of_pages()
+
+
+def errors(queries: list[str]) -> list[list[str]]:
+    """What the language service finds wrong with each query."""
+    node, folder = installed(KUSTO, "Kusto's language service", LIBRARY / "package.json")
+    given: dict[str, Any] = {"library": str(folder / LIBRARY), "tables": TABLES, "queries": queries}
+    command = [node.executable, str(KUSTO / "bind.cjs")]
+    done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: list[list[str]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, list[str]]:
+    return dict(zip(QUERIES, errors(list(QUERIES.values())), strict=True))
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_is_understood(found: dict[str, list[str]], name: str) -> None:
+    assert found[name] == [], QUERIES[name]
+
+
+def test_all_are_found() -> None:
+    """As many as there are words that only queries have."""
+    alerts = (INFRA / "modules" / "alerts.bicep").read_text()
+
+    assert len(of_alerts()) == alerts.count("measured = ") >= 7
+    assert len(of_workbook()) == 8
+    assert len(of_pages()) >= 6
+    said = (ROOT / "docs" / "operate.md").read_text()
+    assert sum(name.startswith("operate.md") for name in of_pages()) == len(
+        re.findall(r"\b(?<!\()(?:AppTraces|AppRequests|Usage)\s+\\?\|", said)
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("AppTraces | where Massage has 'x'", "Massage"),
+        ("AppTrace | count", "AppTrace"),
+        ("AppTraces | wher true", "expected"),
+        ("AppRequests | summarize p95 = percentil(DurationMs, 95)", "percentil"),
+    ],
+)
+def test_a_mistake_is_found(query: str, said: str) -> None:
+    [messages] = errors([query])
+
+    assert any(said in message for message in messages)
