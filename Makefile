@@ -12,7 +12,8 @@ EXAMPLES ?= 2000
 PYTEST := -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 BICEPCHECK ?= ../shared/tools/bicepcheck.py
 
-.PHONY: help run test test-quick coverage fuzz lint lint-fast check check-storage check-infra package sbom costs bench lock
+.PHONY: help run test test-quick conformance coverage fuzz lint lint-fast check check-storage check-infra package sbom \
+	costs bench lock
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +26,7 @@ help:
 	@echo "make test   all tests; ARGS='-k name' goes to pytest"
 	@echo "            WORKERS=2         test processes that run at the same time; 0: only this one, as ARGS=--pdb needs"
 	@echo "make test-quick  ruff, and the tests that start no process"
+	@echo "make conformance  other projects' suites against the endpoint: how many checks each makes, and which do not pass"
 	@echo "make coverage    all tests, and the share of branches in scim_core and devhost that they reach; fails below the limit"
 	@echo "make fuzz   hostile requests, many more than make test sends: nothing fails, and each costs what it counts"
 	@echo "            EXAMPLES=2000     requests of each kind"
@@ -51,6 +53,10 @@ test:
 
 test-quick: lint-fast
 	@HYPOTHESIS_EXAMPLES=10 $(PYTHON) $(PYTEST) -m "not processes" $(ARGS)
+
+conformance:
+	@sh devhost/environment.sh $(TEST)
+	@exec $(PYTHON) -m tests.conformance
 
 fuzz:
 	@sh devhost/environment.sh $(TEST)

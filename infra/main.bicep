@@ -83,6 +83,10 @@ param accessTokenMinutes int = 60
 @minValue(25)
 param tenantRequestsPerSecond int = 250
 
+@description('What a PATCH of a group answers: 204, nothing; 200, the whole group. A tenant can have its own answer.')
+@allowed(['204', '200'])
+param groupPatchAnswer string = '204'
+
 @description('allow: accept the tokens that Entra sends when its field Secret Token is blank. They are for tests: whoever else gets one from the customer\'s Entra can use it here.')
 @allowed(['', 'allow'])
 param entraTokens string = stage == 'dev' ? 'allow' : ''
@@ -380,6 +384,7 @@ module app 'modules/function-app.bicep' = {
     backupKeySecretUri: backupEnabled && signBackups ? vault.outputs.backupKeySecretUri : ''
     accessTokenMinutes: accessTokenMinutes
     tenantRequestsPerSecond: tenantRequestsPerSecond
+    groupPatchAnswer: groupPatchAnswer
     entraTokens: entraTokens
     trustedProxies: trustedProxies
     http: http

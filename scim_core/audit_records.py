@@ -96,7 +96,9 @@ def sealed(entry: AuditEntry, last: Position) -> tuple[Position, dict[str, Colum
 def record_hash(number: int, properties: Mapping[str, Column]) -> str:
     """The hash of a record of this number: SHA-256, in hexadecimal digits."""
     content = {name: value for name, value in properties.items() if name != HASH}
-    return hashlib.sha256(json.dumps([number, content], sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    # Another program may have written a value of any type. `default` keeps such a record from ending the walk.
+    text = json.dumps([number, content], sort_keys=True, separators=(",", ":"), default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class ChainCheck:

@@ -63,7 +63,15 @@ def build(
     provider = ServiceProvider(
         storage, catalogue, clock=clock, new_id=new_id, pause=asyncio.sleep, ignored=IgnoredInput(counted)
     )
-    handlers = Handlers(catalogue, provider, Search(storage, clock), storage, version=__version__, counted=counted)
+    handlers = Handlers(
+        catalogue,
+        provider,
+        Search(storage, clock),
+        storage,
+        version=__version__,
+        counted=counted,
+        group_patch_answer=settings.group_patch_answer,
+    )
     tenancy = _tenancy(settings, registry, clock, timer, vault) if settings.has_registry else None
     gate = _gate(settings, tenancy, timer, counted)
     return Endpoint(catalogue, handlers, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url)

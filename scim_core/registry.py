@@ -4,12 +4,16 @@ The credential names the tenant. A `pointer` is the text that finds the credenti
 token, a client id, or an Entra tenant with an audience. No secret itself is stored.
 """
 
+import re
 from collections.abc import AsyncIterator, Container, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
 from scim_core.audit_records import AuditEntry, NumberedRecord, Position
+
+DEFAULT_TENANT = "default"
+"""The tenant of a single-tenant deployment. The tokens of the settings open it, whether it is registered or not."""
 
 MAX_CREDENTIALS = 40
 """Most credentials of one tenant, revoked and expired ones included: all its registry rows fit one transaction."""
@@ -55,6 +59,17 @@ class TenantState(StrEnum):
     ACTIVE = "active"
     SUSPENDED = "suspended"
     DELETING = "deleting"
+
+
+class GroupPatchAnswer(StrEnum):
+    """What a PATCH of a group answers (RFC 7644 section 3.5.2 allows both)."""
+
+    USUAL = ""
+    """What the setting SCIM_GROUP_PATCH_ANSWER says."""
+    NO_CONTENT = "204"
+    """Nothing: a group can have many members, and clients do not want them back."""
+    WHOLE_GROUP = "200"
+    """The whole group, for clients and suites that insist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +148,7 @@ class Tenant:
     credentials: tuple[Credential, ...] = ()
     etag: str = ""
     deleted: str = ""
+    group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.USUAL
 
     def credential(self, credential_id: str) -> Credential | None:
         """Its credential of this id."""
@@ -169,7 +185,7 @@ def entra_pointer(entra_tenant: str, audience: str) -> str:
 
 def bare_audience(audience: str) -> str:
     """The application id, from any of the forms in which Entra writes an audience."""
-    return audience.removeprefix("api://").removesuffix("/.default")
+    return re.sub(r"^(api://)+|(/\.default)+$", "", audience)
 
 
 class RegistryError(Exception):
@@ -193,7 +209,7 @@ class Unalterable(RegistryError):
 
 
 class Moved(RegistryError):
-    """The registry is in another table, or on its way there. It cannot be changed here."""
+    """The registry is in another table, on its way there, or not whole yet. It cannot be changed here."""
 
 
 class TenantSource(Protocol):

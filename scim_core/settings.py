@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scim_core.registry import GroupPatchAnswer
+
 DEFAULT_SWEEP_SCHEDULE = "0 */5 * * * *"
 """Every five minutes, in the six fields of the Functions host. Unfinished work waits no longer than that."""
 
@@ -94,6 +96,7 @@ class Settings:
     through_proxy: bool = False
     backup_container_url: str | None = None
     backup_schedule: str = DEFAULT_BACKUP_SCHEDULE
+    group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.NO_CONTENT
     backup_key: bytes | None = field(default=None, repr=False)
 
     @classmethod
@@ -129,6 +132,7 @@ class Settings:
             ),
             trusted_proxies=_number(environment, "SCIM_TRUSTED_PROXIES", DEFAULT_TRUSTED_PROXIES, 0, 10),
             through_proxy=_through_proxy(environment.get("SCIM_HTTP", "")),
+            group_patch_answer=_group_patch_answer(environment.get("SCIM_GROUP_PATCH_ANSWER", "")),
         )
 
 
@@ -224,6 +228,12 @@ def backup_key(environment: Mapping[str, str]) -> bytes | None:
             "`python -m scim_core.admin backup-key` makes one; keep it in Key Vault, and in a second place."
         )
     return key
+
+
+def _group_patch_answer(text: str) -> GroupPatchAnswer:
+    if text not in ("", *GroupPatchAnswer):
+        raise SettingsError("SCIM_GROUP_PATCH_ANSWER must be 204 (nothing, the usual) or 200 (the whole group).")
+    return GroupPatchAnswer(text or GroupPatchAnswer.NO_CONTENT)
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

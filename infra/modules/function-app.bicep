@@ -32,6 +32,7 @@ param otherSigningKeyUrl string
 param backupKeySecretUri string
 param accessTokenMinutes int
 param tenantRequestsPerSecond int
+param groupPatchAnswer string
 @description('allow: Entra\'s own tokens are accepted. Empty: they are refused.')
 param entraTokens string
 param trustedProxies int
@@ -207,6 +208,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     SCIM_ENTRA_AUTHORITY: endsWith(signIn, '/') ? take(signIn, length(signIn) - 1) : signIn
     SCIM_ENTRA_TOKENS: entraTokens
     SCIM_TENANT_REQUESTS_PER_SECOND: string(tenantRequestsPerSecond)
+    SCIM_GROUP_PATCH_ANSWER: groupPatchAnswer
     SCIM_TRUSTED_PROXIES: string(trustedProxies)
     SCIM_HTTP: http
     SCIM_STORAGE_ACCOUNT_URL: dataTableEndpoint

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 
 from scim_core.access.audit_trail import Alteration, AuditTrail, Deed
 from scim_core.access.networks import canonical
-from scim_core.access.no_return import Planned, ending, remains, reopened, require_unused
+from scim_core.access.no_return import Planned, ending, remains, reopened, require_free, require_unused
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
+from scim_core.access.tenant_plans import answering, doomed, renamed
 from scim_core.access.token_format import digest, new_identifier, new_secret, new_token
 from scim_core.clock import Clock, instant_text
 from scim_core.ids import UUID
@@ -23,6 +24,7 @@ from scim_core.registry import (
     Credential,
     CredentialKind,
     Gone,
+    GroupPatchAnswer,
     Registry,
     RegistryError,
     Tenant,
@@ -112,8 +114,7 @@ class Administration:
     async def create_tenant(self, display_name: str, tenant_id: str = "", *, reopen: bool = False) -> Tenant:
         """A tenant without credentials. Without a `tenant_id`, the name becomes its id. Raises Refused, Taken.
 
-        The tenant `default`, once deleted, is created again only with `reopen`: the settings' token opens it then.
-        Else raises NotReopened.
+        Once `default` is deleted, it needs `reopen`: the settings' token opens it then. Else raises NotReopened.
         """
         name = _line(display_name, "The display name")
         tenant_id = tenant_id or _slug(name)
@@ -122,7 +123,8 @@ class Administration:
         now = self._now()
         created = Tenant(tenant_id, name, now, TenantState.ACTIVE, now)
         there = await self._registry.load(tenant_id)
-        if reopen or (there is not None and there.deleted):
+        require_free(tenant_id, there, reopen=reopen)
+        if there is not None:
             return await self._change(tenant_id, lambda tenant: reopened(tenant, created, agreed=reopen))
 
         async def attempt() -> Alteration[Tenant]:
@@ -134,12 +136,11 @@ class Administration:
     async def rename(self, tenant_id: str, display_name: str) -> Tenant:
         """The tenant has another display name; its id stays. Raises Gone, Overtaken."""
         name = _line(display_name, "The display name")
+        return await self._change(tenant_id, lambda tenant: renamed(tenant, name))
 
-        def plan(tenant: Tenant) -> Planned:
-            renamed = replace(tenant, display_name=name)
-            return renamed, [Deed("tenant renamed", "tenants rename", tenant_id, tenant, renamed)]
-
-        return await self._change(tenant_id, plan)
+    async def change_tenant(self, tenant_id: str, answer: GroupPatchAnswer) -> Tenant:
+        """A PATCH of the tenant's groups is answered like this, everywhere within a minute. Raises Gone, Overtaken."""
+        return await self._change(tenant_id, lambda tenant: answering(tenant, answer))
 
     async def suspend(self, tenant_id: str) -> Tenant:
         """The tenant's requests are answered 403, everywhere within a minute. Raises Gone, Refused, Overtaken."""
@@ -159,7 +160,7 @@ class Administration:
         if tenant.deleted:
             raise Gone(f"The tenant {tenant_id} was deleted on {tenant.deleted[:10]}.")
         if tenant.state is not TenantState.DELETING:
-            tenant = await self._change(tenant_id, self._doomed)
+            tenant = await self._change(tenant_id, lambda tenant: doomed(tenant, self._now()))
         await self._drain(tenant, progress)
         rows = 0
         async for removed in self._registry.erase(tenant_id):
@@ -168,6 +169,10 @@ class Administration:
             await self._still_deleting(tenant)
         await self._forget(tenant)
         return rows
+
+    def require_possible(self, wanted: Wanted) -> None:
+        """Raises Refused, NetworkError for a credential that no tenant can have."""
+        self._made(_checked(wanted))
 
     async def create_credential(self, tenant_id: str, wanted: Wanted) -> Issued:
         """The tenant has one more way in. Raises Gone, Refused, Taken, Overtaken."""
@@ -250,12 +255,6 @@ class Administration:
             return changed, [Deed(event, method, tenant_id, tenant, changed)]
 
         return await self._change(tenant_id, plan)
-
-    def _doomed(self, tenant: Tenant) -> Planned:
-        # A tenant that was suspended long ago has no requests under way any more.
-        since = self._now() if tenant.state is TenantState.ACTIVE else tenant.since
-        doomed = replace(tenant, state=TenantState.DELETING, since=since)
-        return doomed, [Deed("tenant deletion began", "tenants delete", tenant.id, tenant, doomed)]
 
     async def _forget(self, tenant: Tenant) -> None:
         async def attempt() -> Alteration[Tenant | None]:

@@ -14,10 +14,16 @@ from scim_core.access.tenant_cache import TenantCache, Use, refusal
 from scim_core.access.token_format import Form, digest, form
 from scim_core.clock import Clock, instant_text
 from scim_core.messages import Caller, HttpError
-from scim_core.registry import Access, Credential, CredentialKind, Tenant, entra_pointer, token_pointer
-
-DEFAULT_TENANT = "default"
-"""The tenant of a single-tenant deployment."""
+from scim_core.registry import (
+    DEFAULT_TENANT,
+    Access,
+    Credential,
+    CredentialKind,
+    GroupPatchAnswer,
+    Tenant,
+    entra_pointer,
+    token_pointer,
+)
 
 MAX_TOKEN_CHARACTERS = 4096
 """Longest bearer token that is read. Ours have under a thousand characters, Entra's JWTs under three thousand."""
@@ -41,7 +47,7 @@ class Principal:
     """Who sends a request: the tenant, its method, the name of its credential (never the secret), what it may do.
 
     `use` is set when this is the credential's first use of the day from this address. `credential_id` is empty for one
-    of the settings.
+    of the settings. `group_patch_answer` is the tenant's.
     """
 
     tenant: str
@@ -50,6 +56,7 @@ class Principal:
     access: Access = Access.READ
     use: Use | None = None
     credential_id: str = ""
+    group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.USUAL
 
 
 class Denied(HttpError):
@@ -118,11 +125,13 @@ class Authenticator:
     async def _of_settings(self, sha256: str) -> Principal:
         """The default tenant. It can be registered, but need not be."""
         label = f"token {sha256[:8]}"
+        answer = GroupPatchAnswer.USUAL
         if self._tenancy is not None:
             tenant = await self._tenancy.tenants.tenant(DEFAULT_TENANT)
             if tenant is not None:
                 _check_state(tenant, STATIC, label)
-        return Principal(DEFAULT_TENANT, STATIC, label, Access.WRITE)
+                answer = tenant.group_patch_answer
+        return Principal(DEFAULT_TENANT, STATIC, label, Access.WRITE, group_patch_answer=answer)
 
     async def _of_token(self, tenancy: Tenancy, sha256: str, caller: Caller) -> Principal:
         tenant = await tenancy.tenants.holder(token_pointer(sha256), caller.source)
@@ -198,7 +207,15 @@ def _admitted(
     day = instant_text(tenancy.clock())[:10]
     use = tenancy.tenants.first_use(tenant, credential, day, caller.address)
     access = granted.at_most(credential.access)
-    return Principal(tenant.id, method, credential.label, access, use, credential_id=credential.id)
+    return Principal(
+        tenant.id,
+        method,
+        credential.label,
+        access,
+        use,
+        credential_id=credential.id,
+        group_patch_answer=tenant.group_patch_answer,
+    )
 
 
 def _deny_fault(tenancy: Tenancy, tenant: Tenant, credential: Credential, method: str) -> None:

@@ -38,6 +38,8 @@ def canonical(texts: Sequence[str]) -> str:
     """
     if list(texts) == [ANYWHERE]:
         return ""
+    if ANYWHERE in texts:
+        raise NetworkError(f"{ANYWHERE} stands for every address. Give it alone, or give networks.")
     found = list(dict.fromkeys(str(_network(text.strip())) for text in texts))
     if len(found) > MAX_NETWORKS:
         raise NetworkError(f"A credential can have {MAX_NETWORKS} networks. Join some of them to larger ones.")

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from scim_core.access.audit_trail import Deed
-from scim_core.access.authenticator import DEFAULT_TENANT
-from scim_core.registry import Registry, RegistryError, Taken, Tenant, TenantState
+from scim_core.registry import DEFAULT_TENANT, Registry, RegistryError, Taken, Tenant, TenantState
 
 type Planned = tuple[Tenant, Sequence[Deed]]
 """The tenant as a change wants it, and what is recorded of the change."""
@@ -24,8 +23,17 @@ def remains(deleted: Tenant, now: str) -> Tenant | None:
     return replace(deleted, credentials=(), deleted=now) if deleted.id == DEFAULT_TENANT else None
 
 
+def require_free(tenant_id: str, there: Tenant | None, *, reopen: bool) -> None:
+    """The id is free, or its tenant was deleted. Raises Taken, and NotReopened if there is none to reopen."""
+    if there is None and reopen:
+        raise NotReopened(f"There is no tenant {tenant_id}. Leave --reopen out.")
+    if there is not None and not (reopen or there.deleted):
+        said = "." if there.state is not TenantState.DELETING else f", which is being deleted since {there.since[:10]}."
+        raise Taken(f"There is a tenant {tenant_id} already{said} Choose another id with --id.")
+
+
 def reopened(tenant: Tenant, wanted: Tenant, *, agreed: bool) -> Planned:
-    """The deleted tenant, active, with the name and the instant of `wanted`. Raises NotReopened unless `agreed`."""
+    """The deleted tenant, active, as `wanted` says. Raises NotReopened unless `agreed`."""
     if not tenant.deleted:
         raise NotReopened(f"The tenant {tenant.id} was not deleted. Leave --reopen out.")
     if not agreed:
@@ -33,7 +41,14 @@ def reopened(tenant: Tenant, wanted: Tenant, *, agreed: bool) -> Planned:
             f"{ending(tenant)} The token of SCIM_TOKEN_SHA256 opens this tenant, so it would be let in again. Take "
             "that setting away, or change it, if you do not want this. Then run the command again with --reopen."
         )
-    opened = replace(tenant, display_name=wanted.display_name, state=TenantState.ACTIVE, since=wanted.since, deleted="")
+    opened = replace(
+        tenant,
+        display_name=wanted.display_name,
+        state=TenantState.ACTIVE,
+        since=wanted.since,
+        deleted="",
+        group_patch_answer=wanted.group_patch_answer,
+    )
     return opened, [Deed("tenant reopened", "tenants create", tenant.id, tenant, opened)]
 
 

@@ -98,6 +98,8 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
             given.schemas = chosen.get("SCIM_SCHEMA_DIRECTORY", "")
             given.trail = trail
             return await ON_ROWS[given.command](given, settings)
+        if given.action in ("list", "show"):  # whatever changes something is refused
+            await registry.warn_if_elsewhere(tenants.rows)
         await _commands(given, Administration(tenants, trail, clock=utc_now, pause=asyncio.sleep), chosen, now).run()
     finally:
         await tenants.close()

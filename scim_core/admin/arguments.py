@@ -6,11 +6,14 @@ from pathlib import Path
 from scim_core.access.administration import DEFAULT_DAYS, MAX_DAYS
 from scim_core.access.networks import ANYWHERE, MAX_NETWORKS
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
-from scim_core.registry import Access, CredentialKind
+from scim_core.registry import Access, CredentialKind, GroupPatchAnswer
 from scim_core.storage.maintenance.revocations import Revoked
 
 DEFAULT_KEEP_DAYS = 7
 """How long a rotated credential stays good, unless the operator says otherwise: time to paste the new one."""
+
+USUAL = "usual"
+"""How the operator says that the setting decides."""
 
 KINDS = [str(kind) for kind in CredentialKind]
 
@@ -116,6 +119,15 @@ def _tenants(tenants: argparse.ArgumentParser) -> None:
     rename = actions.add_parser("rename", help="give it another display name")
     rename.add_argument("tenant", help="its id")
     rename.add_argument("name", help="the new display name")
+    change = actions.add_parser("change", help="change how it is answered, within a minute")
+    change.add_argument("tenant", help="its id")
+    change.add_argument(
+        "--group-patch-answer",
+        required=True,
+        choices=[*filter(None, GroupPatchAnswer), USUAL],
+        help=f"what a PATCH of a group answers: 204, nothing; 200, the whole group; {USUAL}, what the setting "
+        "SCIM_GROUP_PATCH_ANSWER says",
+    )
     delete = actions.add_parser("delete", help="delete it with its whole directory, for good")
     delete.add_argument("tenant", help="its id")
     delete.add_argument(

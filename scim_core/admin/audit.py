@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scim_core.access.administration import Refused
+from scim_core.admin.registry import warn_if_elsewhere
 from scim_core.audit_records import HASH, AuditEntry, ChainCheck, NumberedRecord
 from scim_core.clock import instant_text
 from scim_core.registry import Registry
@@ -29,6 +30,7 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     since = _instant(given.since) if given.since else ""
     registry = table_registry(settings)
     try:
+        await warn_if_elsewhere(registry.rows)
         if given.verify:
             return await verify(registry, as_json=given.json)
         async for record in registry.audit_records():
@@ -62,8 +64,16 @@ def as_object(record: NumberedRecord) -> dict[str, Any]:
     for name in (*(of.name for of in fields(AuditEntry)), "previous", HASH):
         text = record.text(name)
         if text:
-            found[name] = json.loads(text) if name in ("before", "after") else text
+            found[name] = _values(text) if name in ("before", "after") else text
     return found
+
+
+def _values(text: str) -> Any:
+    """The values of a record. A text that is no JSON stays as it is: somebody has changed it."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def as_line(record: NumberedRecord) -> str:
@@ -80,7 +90,8 @@ def as_line(record: NumberedRecord) -> str:
 def _instant(text: str) -> str:
     """The instant as the records have it: UTC, unless the text says another offset. Raises Refused."""
     try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
+        found = datetime.fromisoformat(text)
+        instant = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Refused("--since must be a day or an instant, such as 2026-11-26 or 2026-11-26T09:00:00Z.") from None
-    return instant_text(instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC))
+    return instant_text(instant)

@@ -8,8 +8,9 @@ from typing import Any
 
 from scim_core.access.administration import Administration, Issued, Refused, Wanted
 from scim_core.admin import connectivity
+from scim_core.admin.arguments import USUAL
 from scim_core.admin.presentation import credential_json, credentials_table, shown_state, tenant_json, tenants_table
-from scim_core.registry import Access, CredentialKind, Tenant, TenantState
+from scim_core.registry import Access, CredentialKind, GroupPatchAnswer, RegistryError, Tenant, TenantState
 
 _STATES = {
     TenantState.ACTIVE: "Its requests are answered.",
@@ -53,13 +54,19 @@ class Commands:
         wanted = None if self._arguments.kind == "none" else self._wanted(CredentialKind(self._arguments.kind))
         if wanted is not None:
             self._require_base_url()
+            self._administration.require_possible(wanted)
         tenant = await self._administration.create_tenant(
             self._arguments.name, self._arguments.tenant, reopen=self._arguments.reopen
         )
         if wanted is None:
             self._print(tenant_json(tenant, self._now), f"Tenant {tenant.id} is created. It has no credential yet.")
             return
-        issued = await self._administration.create_credential(tenant.id, wanted)
+        try:
+            issued = await self._administration.create_credential(tenant.id, wanted)
+        except RegistryError as error:
+            raise Refused(
+                f"{error} The tenant {tenant.id} is created, without a credential: `credentials create` gives it one."
+            ) from None
         self._print_issued(issued, f"Tenant {tenant.id} is created.")
 
     async def tenants_list(self) -> None:
@@ -74,6 +81,12 @@ class Commands:
     async def tenants_rename(self) -> None:
         """Another display name."""
         await self._print_tenant(await self._administration.rename(self._arguments.tenant, self._arguments.name))
+
+    async def tenants_change(self) -> None:
+        """Another answer to a PATCH of a group."""
+        given = self._arguments.group_patch_answer
+        answer = GroupPatchAnswer.USUAL if given == USUAL else GroupPatchAnswer(given)
+        await self._print_tenant(await self._administration.change_tenant(self._arguments.tenant, answer))
 
     async def tenants_suspend(self) -> None:
         """Its requests are refused."""
@@ -172,6 +185,8 @@ class Commands:
         credentials = credentials_table(tenant.credentials, self._now)
         said = _DELETED if tenant.deleted else _STATES[tenant.state]
         since = (tenant.deleted or tenant.since)[:10]
+        answer = tenant.group_patch_answer
+        said = f"{said} A PATCH of a group answers {answer}." if answer else said
         text = f"{tenant.id}: {tenant.display_name}, {shown_state(tenant)} since {since}. {said}"
         self._print(tenant_json(tenant, self._now), f"{text}\n\n{credentials}")
 

@@ -21,7 +21,7 @@ from scim_core.storage.maintenance.indexing import Declared
 from scim_core.storage.maintenance.revocations import FileRegistry, Revocations, Revoked, revocations
 from scim_core.storage.maintenance.signing import BackupKey, lines_of, verify
 from scim_core.storage.tables import directory_rows, table_rows
-from scim_core.storage.tables.keys import REGISTRY
+from scim_core.storage.tables.keys import REGISTRY, SWEEP
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
@@ -34,6 +34,10 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     tenant = given.tenant or plan.tenant
     if (tenant == REGISTRY) != (plan.tenant == REGISTRY):
         raise ArchiveError("The registry is restored as :registry, and nothing else is. Leave out --tenant.")
+    if tenant == SWEEP:
+        raise ArchiveError(
+            f"{SWEEP} is no tenant: the service itself keeps rows there. Name another one with --tenant."
+        )
     digest = _digest(given.file)
     if tenant == REGISTRY:  # its own record is in the transaction that ends the import
         plan.revocations = await _revocations(given, settings, verified)

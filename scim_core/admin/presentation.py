@@ -67,6 +67,7 @@ def tenant_json(tenant: Tenant, now: str) -> dict[str, Any]:
         "state": shown_state(tenant),
         "since": tenant.since,
         "created": tenant.created,
+        "groupPatchAnswer": tenant.group_patch_answer or None,
         "credentials": [credential_json(item, now) for item in tenant.credentials],
     }
 

@@ -1,15 +1,19 @@
 """`admin registry`: moves the registry of tenants to a table of its own, and removes what is left in the old one."""
 
+import sys
 from argparse import Namespace
 
 from tqdm import tqdm
 
 from scim_core.access.audit_trail import AuditTrail, Deed
 from scim_core.clock import utc_now
+from scim_core.registry import Moved
 from scim_core.settings import SettingsError, StorageSettings
 from scim_core.storage.maintenance.registry_move import MoveRefused, Place, RegistryMove
 from scim_core.storage.tables import directory_rows, registry_rows
 from scim_core.storage.tables.keys import REGISTRY
+from scim_core.storage.tables.registry_marker import require_here
+from scim_core.storage.tables.rows import Rows
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
@@ -34,14 +38,22 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     return 0
 
 
+async def warn_if_elsewhere(rows: Rows) -> None:
+    """A warning, if the registry is in another table than in these rows, or on its way there."""
+    try:
+        await require_here(rows)
+    except Moved as moved:
+        print(f"WARNING {moved} Until then, what is shown here may be old, or nothing.", file=sys.stderr)
+
+
 async def _move(trail: AuditTrail, settings: StorageSettings, move: RegistryMove) -> None:
-    with tqdm(desc="rows of the registry", unit=" rows", disable=None) as bar:
-        began, ended = _deed("registry move began"), _deed("registry moved")
-        async with trail.concluding(began) as beginning, trail.concluding(ended) as end:
-            moved = await move.run(beginning, end, bar.update)
-    if not moved:
+    if await move.is_done():
         print(f"The registry is in the table {settings.registry_table_name} already.")
         return
+    with tqdm(desc="rows of the registry", unit=" rows", disable=None) as bar:
+        began, ended = _deed("registry move began"), _deed("registry moved")
+        async with trail.concluding(ended) as end, trail.concluding(began) as beginning:  # the inner one is told first
+            await move.run(beginning, end, bar.update)
     print(
         f"The registry is in the table {settings.registry_table_name} now. It was read again and compared.\n"
         "Set SCIM_REGISTRY_TABLE_NAME for the function app now: until then, it answers by the registry as it was, and "

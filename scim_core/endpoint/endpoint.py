@@ -25,6 +25,7 @@ from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, Sci
 from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
+from scim_core.registry import GroupPatchAnswer
 from scim_core.storage.port import Swept
 from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares, Work
 
@@ -145,8 +146,15 @@ class Endpoint:
         noting = asyncio.create_task(tenants.note(principal.use, instant_text(self._clock())[:10]))
         try:
             yield
+        except (
+            asyncio.CancelledError
+        ):  # the time of the request is over, and a registry that is slow gets no more of it
+            noting.cancel()
+            await asyncio.wait([noting])
+            raise
         finally:
-            await noting
+            if not noting.cancelled():
+                await noting
 
     async def _outside_scim(
         self, handler: str, request: ScimRequest, caller: Caller
@@ -192,6 +200,7 @@ class Endpoint:
             body=request.body,
             renderer=Renderer(base_url, endpoints),
             work=work,
+            group_patch_answer=principal.group_patch_answer if principal else GroupPatchAnswer.USUAL,
         )
 
     def _log(

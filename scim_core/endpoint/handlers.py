@@ -34,6 +34,7 @@ from scim_core.protocol.search_parameters import (
     search_parameters,
 )
 from scim_core.protocol.strict_json import Body, reading
+from scim_core.registry import GroupPatchAnswer
 from scim_core.service.address import Address, Outcome
 from scim_core.service.listing import Listing
 from scim_core.service.search import Found, Search
@@ -56,6 +57,7 @@ class Call:
     body: bytes
     renderer: Renderer
     work: Work
+    group_patch_answer: GroupPatchAnswer
 
     @cached_property
     def fields(self) -> dict[str, str]:
@@ -117,6 +119,7 @@ class Handlers:
         *,
         version: str,
         counted: CountedLog,
+        group_patch_answer: GroupPatchAnswer,
     ) -> None:
         self._catalogue = catalogue
         self._provider = provider
@@ -125,6 +128,7 @@ class Handlers:
         self._discovery = Discovery(catalogue)
         self._version = version
         self._counted = counted
+        self._group_patch_answer = group_patch_answer
 
     async def run(self, call: Call) -> ScimResponse:
         """The answer to the call. Raises what its handler raises."""
@@ -164,16 +168,18 @@ class Handlers:
     async def patch(self, call: Call) -> ScimResponse:
         """PATCH (RFC 7644 section 3.5.2): 200 with the resource. A group gets 204, unless the request names attributes.
 
-        A group can have many members, and clients do not want them back (Entra documents 204).
+        A group can have many members, and clients do not want them back (Entra documents 204). The setting, or the
+        tenant's own answer, can say that it gets 200 always.
         """
         is_group = call.resource_type.has_members
-        chosen = call.projection.parameters is not None
+        answer = call.group_patch_answer or self._group_patch_answer
+        shown = answer is GroupPatchAnswer.WHOLE_GROUP or call.projection.parameters is not None
         address, body = call.address, await call.read_body(BodyForm.PATCH if is_group else BodyForm.NONE)
         memberships = call.shows_memberships and not is_group
         outcome = await self._provider.patch(address, body, call.conditions, call.work, memberships=memberships)
         if not is_group:
             return await _resource(200, call, outcome, call.projection)
-        if not chosen:
+        if not shown:
             return ScimResponse(204, {"ETag": entity_tag(outcome.stored.version)}, effect=outcome.effect)
         changed = await self._shown(call)
         return await _resource(200, call, replace(changed, effect=outcome.effect), call.projection)

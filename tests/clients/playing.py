@@ -114,7 +114,7 @@ class _Exchange:
         habits = HEADERS[self._client]
         headers = habits["always"] | (habits["with body"] if body else {}) | send.get("headers", {})
         headers = {name: fill(value, values) for name, value in headers.items() if value is not None}
-        return Request(send["method"], send["path"], send.get("query", ""), headers, body)
+        return Request(send["method"], send["path"], send.get("query"), headers, body)
 
     def _captured(self, answer: Answer, request: Request) -> Values:
         wanted = self._data.get("capture", {})

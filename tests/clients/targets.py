@@ -13,18 +13,21 @@ from scim_core import Endpoint, ScimRequest
 
 @dataclass(frozen=True)
 class Request:
-    """A request as the client writes it: `path`, relative to the SCIM base, and `query` are sent as they stand."""
+    """A request as the client writes it: `path`, relative to the SCIM base, and `query` are sent as they stand.
+
+    An empty query is a `?` with nothing behind it, as OneLogin sends it.
+    """
 
     method: str
     path: str
-    query: str
+    query: str | None
     headers: dict[str, str]
     body: bytes
 
     @property
     def url(self) -> str:
         """The path with the query."""
-        return f"{self.path}?{self.query}" if self.query else self.path
+        return self.path if self.query is None else f"{self.path}?{self.query}"
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class InProcess:
             ScimRequest(
                 method=request.method,
                 path=unquote(base.path + request.path),
-                query=request.query,
+                query=request.query or "",
                 headers={name.lower(): value for name, value in request.headers.items()},
                 body=request.body,
                 base_url=f"{base.scheme}://{base.netloc}",

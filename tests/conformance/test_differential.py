@@ -9,6 +9,7 @@ import pytest
 from tests.conformance.differential.comparison import Places, differences
 from tests.conformance.differential.sides import Ours, Theirs
 from tests.conformance.differential.stories import Exchange, exchanges, play
+from tests.conformance.suites import PAGE, Outcome
 
 EXCHANGES = exchanges()
 TABLE = json.loads((Path(__file__).parent / "differential" / "differences.json").read_text(encoding="utf-8"))
@@ -39,6 +40,12 @@ def test_the_table_names_recorded_exchanges_only_and_each_once() -> None:
 
 def test_every_difference_in_the_table_has_a_reason() -> None:
     assert [row for row in TABLE if not row["why"].strip()] == []
+
+
+def test_the_page_says_how_many_answers_differ() -> None:
+    row = Outcome("scim2-server", len(EXCHANGES), dict.fromkeys(EXPLAINED, "")).row
+    assert row in PAGE.read_text(encoding="utf-8")
+    assert f"{len(EXPLAINED)} answers differ, for {len(TABLE)} reasons" in PAGE.read_text(encoding="utf-8")
 
 
 def _apart(found: Places, explained: list[str]) -> list[str]:

@@ -4,29 +4,24 @@ One kind of credential is enough for them. That each kind opens the same endpoin
 tests/worker/test_tenants.py, in this process all recorded exchanges of tests/clients.
 """
 
-import httpx
 import pytest
-from scim2_tester import CheckResult, Status, check_server, get_all_available_tags
+from scim2_tester import CheckResult, get_all_available_tags
 
-from tests.conformance.scim_client import ScimClient
+from tests.conformance.suites import PAGE, of_scim2_tester, scim2_tester_results, surprises
 from tests.running import RunningEndpoint
-from tests.worker.processes import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
 def results(endpoint: RunningEndpoint) -> list[CheckResult]:
-    headers = {"Authorization": f"Bearer {endpoint.token}"}
-    with httpx.Client(base_url=endpoint.base_url, headers=headers, trust_env=False, timeout=PATIENCE_SECONDS) as http:
-        return check_server(ScimClient(http))
+    return scim2_tester_results(endpoint.base_url, endpoint.token)
 
 
 def test_every_check_succeeds(results: list[CheckResult]) -> None:
-    others = [
-        f"{result.status.name} {result.title} {result.resource_type}: {result.reason}"
-        for result in results
-        if result.status is not Status.SUCCESS
-    ]
-    assert others == []
+    assert surprises(of_scim2_tester(results)) == ""
+
+
+def test_the_page_says_how_many_checks_succeeded(results: list[CheckResult]) -> None:
+    assert of_scim2_tester(results).row in PAGE.read_text(encoding="utf-8")
 
 
 def test_every_kind_of_check_was_made(results: list[CheckResult]) -> None:

@@ -16,6 +16,7 @@ from scim_core.registry import (
     Credential,
     CredentialKind,
     Gone,
+    GroupPatchAnswer,
     Overtaken,
     Registry,
     Taken,
@@ -28,7 +29,7 @@ from scim_core.registry import (
 from scim_core.storage.port import PagePosition, StorageBusy
 from scim_core.storage.tables import TableRegistry, TableStorage, keys
 from scim_core.storage.tables.keys import REGISTRY, KeyRange
-from scim_core.storage.tables.registry_rows import alteration
+from scim_core.storage.tables.registry_rows import alteration, to_tenant
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows
 from tests.contract.builders import also_on_azurite
@@ -83,6 +84,19 @@ async def loaded(registry: Registry, tenant_id: str = "contoso") -> Tenant:
 
 async def ids(registry: Registry) -> set[str]:
     return {item.id async for item in registry.tenants()}
+
+
+@also_on_azurite
+async def test_a_tenants_answer_to_a_group_patch_is_read_back(registry: Registry) -> None:
+    before = await created(registry)
+    assert before.group_patch_answer is GroupPatchAnswer.USUAL
+    await altered(registry, before, replace(before, group_patch_answer=GroupPatchAnswer.WHOLE_GROUP))
+    assert (await loaded(registry)).group_patch_answer is GroupPatchAnswer.WHOLE_GROUP
+
+
+def test_the_row_of_a_tenant_that_an_older_version_wrote_has_the_usual_answer() -> None:
+    written = {"id": "contoso", "displayName": "Contoso", "created": NOW, "state": "active", "since": NOW}
+    assert to_tenant(Row(written, "etag")).group_patch_answer is GroupPatchAnswer.USUAL
 
 
 @also_on_azurite

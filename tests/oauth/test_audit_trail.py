@@ -6,14 +6,14 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from scim_core.access.administration import Refused, Wanted
 from scim_core.audit_records import AuditEntry, record_hash
-from scim_core.registry import CredentialKind
+from scim_core.registry import CredentialKind, GroupPatchAnswer
 from scim_core.storage.tables import TableRegistry, TableStorage, keys
 from scim_core.storage.tables.client import named_identity
 from scim_core.storage.tables.keys import REGISTRY
@@ -91,6 +91,7 @@ async def test_every_change_has_a_record_and_none_holds_a_secret_or_its_hash(
     await administration.revoke("contoso", token)
     await administration.remove("contoso", token)
     await administration.rename("contoso", "Other")
+    await administration.change_tenant("contoso", GroupPatchAnswer.WHOLE_GROUP)
     await administration.suspend("contoso")
     await administration.resume("contoso")
     await administration.delete("contoso", lambda _: None)
@@ -98,7 +99,14 @@ async def test_every_change_has_a_record_and_none_holds_a_secret_or_its_hash(
         "tenant created",
         *["credential created"] * 5,
         *("credential rotated", "credential revoked", "credential removed"),
-        *("tenant renamed", "tenant suspended", "tenant resumed", "tenant deletion began", "tenant deleted"),
+        *(
+            "tenant renamed",
+            "tenant changed",
+            "tenant suspended",
+            "tenant resumed",
+            "tenant deletion began",
+            "tenant deleted",
+        ),
     ]
     kept = await rows.page(REGISTRY, keys.everything())
     text = json.dumps([row.properties for row in kept.rows])
@@ -195,6 +203,7 @@ async def test_a_record_is_one_line_for_people(rows: MemoryRows, service: Servic
     ("given", "sentence"),
     [
         (("--since", "yesterday"), "--since must be a day or an instant"),
+        (("--since", "9999-12-31T23:59:59-14:00"), "--since must be a day or an instant"),
         (("--verify", "--tenant", "contoso"), "--verify checks all records"),
     ],
 )
@@ -216,7 +225,8 @@ async def test_a_long_trail_is_read_page_after_page(registry: TableRegistry, ser
     assert seen.kinds == ["page", "page"]
     with transcript(registry) as seen:
         await registry.append([replace(AN_ENTRY, event="one more")])
-    assert seen.kinds == ["get", "page", "get", "transact"], "the note of the end saves the walk; a get for a move"
+    expected = ["get", "get", "page", "get", "transact"]
+    assert seen.kinds == expected, "the note of the end saves the walk; a get for a restore, and one for a move"
 
 
 # The chain
@@ -329,6 +339,16 @@ async def test_no_record_steers_the_terminal(rows: MemoryRows, service: Service)
     done = await run_here(rows, "audit")
     assert done.stdout.removesuffix("\n").isprintable()
     assert r"\x1b[2J\u202egone" in done.stdout
+
+
+async def test_a_record_that_somebody_has_broken_is_read_and_named(rows: MemoryRows, service: Service) -> None:
+    await service.administration.create_tenant("Contoso")
+    await put(rows, 1, after="{no", before="[" * 30_000)
+    found = await printed(rows)
+    assert (found[0]["after"], found[0]["before"]) == ("{no", "[" * 30_000)
+    assert (await verified(rows)).returncode == 1
+    other_type = record_hash(1, {"time": datetime(2026, 11, 26, tzinfo=UTC)})  # type: ignore[dict-item]
+    assert other_type != record_hash(1, {})
 
 
 async def test_a_record_of_a_later_version_is_read_and_checked(rows: MemoryRows, service: Service) -> None:

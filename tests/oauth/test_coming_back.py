@@ -85,12 +85,12 @@ async def test_it_is_let_in_again_by_decision_only(with_settings_token: Service)
 
 async def test_only_what_was_deleted_is_reopened(with_settings_token: Service) -> None:
     service = with_settings_token
-    with pytest.raises(Gone):
+    with pytest.raises(NotReopened, match="There is no tenant default"):
         await service.administration.create_tenant("Default", reopen=True)
     await service.tenant("Default")
     with pytest.raises(NotReopened, match="was not deleted"):
         await service.administration.create_tenant("Default", reopen=True)
-    with pytest.raises(Gone):
+    with pytest.raises(NotReopened, match="There is no tenant contoso"):
         await service.administration.create_tenant("Contoso", reopen=True)
 
 
@@ -119,6 +119,8 @@ async def two(service: Service) -> Issued:
         {},
         {"audience": f"api://{APPLICATION}"},
         {"audience": f"api://{APPLICATION}/.default"},
+        {"audience": f"api://api://{APPLICATION}"},
+        {"audience": f"{APPLICATION}/.default/.default"},
         {"audience": APPLICATION.upper(), "subject": SUBJECT.upper(), "entra_tenant": ENTRA_TENANT.upper()},
     ],
 )
@@ -197,6 +199,29 @@ async def test_a_federation_of_version_0_2_counts_and_is_removed(service: Servic
         await service.administration.create_credential("fabrikam", federation())
     await service.administration.delete("contoso", lambda _: None)
     await service.administration.create_credential("fabrikam", federation())
+
+
+async def test_a_pointer_that_a_command_of_version_0_2_left_behind_keeps_nobody_out(
+    service: Service, two: Issued
+) -> None:
+    """Such a command knows nothing of the pointer of the identity, and removes the other rows of the credential."""
+    assert isinstance(service.registry, TableRegistry)
+    gone = [keys.credential("contoso", two.credential.id), keys.pointer(two.credential.pointer)]
+    await service.registry.rows.transact(REGISTRY, [RowOperation(Verb.DELETE, Role.OTHER, key) for key in gone])
+    await service.administration.create_credential("fabrikam", federation())
+    with pytest.raises(Taken):
+        await service.administration.create_credential("contoso", federation())
+
+
+async def test_of_two_that_take_over_such_a_pointer_one_succeeds(service: Service, two: Issued) -> None:
+    assert isinstance(service.registry, TableRegistry)
+    gone = [keys.credential("contoso", two.credential.id), keys.pointer(two.credential.pointer)]
+    await service.registry.rows.transact(REGISTRY, [RowOperation(Verb.DELETE, Role.OTHER, key) for key in gone])
+    both = await asyncio.gather(
+        *(service.administration.create_credential(name, federation()) for name in ("contoso", "fabrikam")),
+        return_exceptions=True,
+    )
+    assert sorted(type(item).__name__ for item in both) == ["Issued", "Taken"]
 
 
 async def test_a_tenant_with_as_many_federations_as_it_can_have_is_deleted(service: Service) -> None:

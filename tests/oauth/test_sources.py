@@ -7,12 +7,14 @@ import pytest
 
 from scim_core.access.administration import Issued
 from scim_core.access.tenant_cache import MAX_NOTES
+from scim_core.endpoint import endpoint
 from scim_core.registry import Access, Credential, CredentialKind
 from tests.oauth.test_entra_tokens import sent
 from tests.tenancy import Misbehaving, Service
 from tests.transcript_of_registry import look_ups
 
 USERS = "/scim/v2/Users"
+UNKNOWN_ID = "01a219d5-fb02-7cc4-ab40-8cfce425d9ca"
 
 
 async def shown(service: Service, issued: Issued) -> Credential:
@@ -149,3 +151,18 @@ async def test_the_line_of_a_token_request_has_its_exact_address(
         await service.access_token(client)
     line: dict[str, Any] = caplog.records[-1].__dict__
     assert (line["operation"], line["tenant"], line["source"]) == ("token", "fabrikam", "192.0.2.1")
+
+
+@pytest.mark.parametrize("reads", ["answers", "stalls"])
+async def test_a_registry_that_notes_no_use_gives_no_request_more_time(
+    service: Service, contoso: Issued, monkeypatch: pytest.MonkeyPatch, reads: str
+) -> None:
+    async def stalls(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(service.registry, "used", stalls)
+    monkeypatch.setattr(endpoint, "REQUEST_SECONDS", 0.05)
+    if reads == "stalls":
+        monkeypatch.setattr(service.storage, "read", stalls)
+    async with asyncio.timeout(10):
+        assert (await service.send("GET", f"{USERS}/{UNKNOWN_ID}", contoso.secret)).status == 503

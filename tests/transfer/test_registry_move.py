@@ -1,6 +1,7 @@
 """The registry moves to a table of its own. No change of an operator is lost, and every command finds it there."""
 
 import itertools
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 import scim_core
 from devhost.azurite import Azurite
-from scim_core.audit_records import AuditEntry, ChainCheck
+from scim_core.audit_records import AuditEntry
 from scim_core.messages import ScimRequest
 from scim_core.model import Column
 from scim_core.registry import Moved, RegistryError
@@ -32,8 +33,8 @@ from tests.memory_rows import MemoryRows
 from tests.scim import Client, Clock, endpoint_over
 from tests.tables import new_table
 from tests.tenancy import settings as tenancy_settings
-from tests.transfer.test_restored_registry import administration, events, registered, tenant_ids
-from tests.wrapped_rows import WrappedRows
+from tests.transfer.test_restored_registry import administration, events, registered, require_good_chain, tenant_ids
+from tests.wrapped_rows import Call, WrappedRows
 
 BEGAN, ENDED, CANCELLED, REMOVED = (AuditEntry(*[text] * 15) for text in ("began", "ended", "cancelled", "removed"))
 APART = {"SCIM_REGISTRY_TABLE_NAME": "registry"}
@@ -64,13 +65,6 @@ def deployment() -> Deployment:
 
 async def rows_of(rows: Rows) -> dict[str, dict[str, Column]]:
     return {key: found async for key, found in Place("", rows).read()}
-
-
-async def require_good_chain(rows: Rows) -> None:
-    registry = TableRegistry(rows)
-    check = ChainCheck(await registry.audit_end())
-    faults = [fault async for record in registry.audit_records() for fault in check.follow(record)]
-    assert [*faults, *check.end()] == []
 
 
 async def test_the_registry_is_moved_and_every_command_finds_it_there(deployment: Deployment, tmp_path: Path) -> None:
@@ -459,3 +453,63 @@ async def test_it_moves_between_tables_of_azurite(azurite: Azurite) -> None:
     assert await tenant_ids(rows) == ["contoso"]
     assert [tenant async for tenant in tenants(rows)] == [REGISTRY]
     await rows.close()
+
+
+async def test_only_a_move_that_happened_is_in_the_log(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "scim_core.access.audit")
+    await registered(deployment.old)
+    caplog.clear()
+    for _ in range(2):
+        assert (await deployment.run("registry", "move")).returncode == 0
+    assert [getattr(record, "event", "") for record in caplog.records] == ["registry move began", "registry moved"]
+
+
+class UsedRows(WrappedRows):
+    """Rows of a registry that a credential is used with, from another address after each call."""
+
+    def __init__(self, rows: Rows, credential_id: str) -> None:
+        super().__init__(rows)
+        self._credential_id = credential_id
+        self._calls = 0
+
+    async def _made[T](self, _: str, about: tuple[str, ...], call: Call[T], *, repeatable: bool = True) -> T:  # noqa: ARG002
+        self._calls += 1
+        found = await call()
+        await TableRegistry(self._rows).used("contoso", self._credential_id, "2026-11-26", f"192.0.2.{self._calls}")
+        return found
+
+
+async def test_the_use_of_credentials_does_not_hold_up_a_move(deployment: Deployment) -> None:
+    issued = await registered(deployment.old)
+    assert await deployment.moved(old=UsedRows(deployment.old, issued.credential.id))
+
+
+async def test_a_registry_is_restored_only_where_it_belongs(deployment: Deployment, tmp_path: Path) -> None:
+    await registered(deployment.old)
+    file = tmp_path / "registry.ndjson"
+    await deployment.run("export", file, "--tenant", REGISTRY, apart=False)
+    given = ("import", file, "--revoked", "as-in-file")
+    before = await deployment.run(*given)
+    assert (before.returncode, "`registry move` moves it" in before.stderr) == (2, True), before.stderr
+    assert await rows_of(deployment.new) == {}
+    await deployment.run("registry", "move")
+    await deployment.run("registry", "remove-old", "--confirm", "scim")
+    after = await deployment.run(*given, apart=False)
+    assert (after.returncode, "Set SCIM_REGISTRY_TABLE_NAME to this name" in after.stderr) == (2, True), after.stderr
+    assert await rows_of(deployment.old) == {}
+
+
+READING = (("tenants", "list"), ("tenants", "show", "contoso"), ("credentials", "list", "contoso"), ("audit",))
+
+
+@pytest.mark.parametrize("given", READING)
+async def test_a_command_that_reads_in_the_wrong_table_says_so(deployment: Deployment, given: tuple[str, ...]) -> None:
+    await registered(deployment.old)
+    warned = "WARNING The registry is "
+    assert warned not in (await deployment.run(*given, apart=False)).stderr
+    assert f"{warned}still in the table that SCIM_TABLE_NAME names." in (await deployment.run(*given)).stderr
+    await deployment.run("registry", "move")
+    assert f"{warned}in the table registry since" in (await deployment.run(*given, apart=False)).stderr
+    assert warned not in (await deployment.run(*given)).stderr

@@ -1,7 +1,7 @@
 """A credential that was revoked after an export does not open again by a restore, unless the operator asks for that."""
 
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from scim_core.access.administration import Administration, Wanted
+from scim_core.access.token_format import digest
 from scim_core.audit_records import AuditEntry
-from scim_core.registry import Credential, CredentialKind, Tenant
-from scim_core.storage.maintenance.archive import read
+from scim_core.registry import Access, Credential, CredentialKind, Tenant
+from scim_core.storage.maintenance.archive import Header, Line, parse_header, parse_row, read
 from scim_core.storage.maintenance.exporting import export
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.maintenance.importing import HalfRestored, restore
@@ -22,12 +23,12 @@ from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows
 from tests.commands import Done, run_here
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
+from tests.faults.test_registry_interleavings import IntrudedRows
 from tests.memory_rows import MemoryRows
 from tests.scim import Clock
-from tests.tenancy import administration_of
+from tests.tenancy import APPLICATION, ENTRA_TENANT, SUBJECT, Service, administration_of, settings
 from tests.transfer.test_interruptions import now
-from tests.transfer.test_registry_move import require_good_chain
-from tests.transfer.test_restored_registry import registered
+from tests.transfer.test_restored_registry import registered, require_good_chain
 
 KEPT = ("audit", "audit.end")
 AN_ENTRY = AuditEntry(*["restored"] * 15)
@@ -128,6 +129,139 @@ async def test_it_can_be_left_out_with_its_pointer_unless_another_one_has_the_sa
     assert (done.returncode, done.stdout.count("It is left out.")) == (0, 2), done.stderr
     assert [item.label for item in (await contoso(target)).credentials] == ["two"]
     assert await pointers(target) == {keys.pointer(backup.two.pointer)}
+
+
+CHANGES: dict[str, Callable[[Backup], Awaitable[object]]] = {
+    "a change that changes nothing": lambda backup: backup.administration().change_credential(
+        "contoso", backup.one.id, access=Access.WRITE, networks=None
+    ),
+    "networks that are taken away": lambda backup: backup.administration().change_credential(
+        "contoso", backup.one.id, access=None, networks=["any"]
+    ),
+    "a rotation that does not end it sooner": lambda backup: backup.administration().rotate(
+        "contoso", backup.one.id, timedelta(days=1000), Wanted(CredentialKind.SECRET)
+    ),
+    "a revocation of another one": lambda backup: backup.administration().revoke("contoso", backup.two.id),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_credential_that_did_not_end_is_restored_as_a_good_one(backup: Backup, change: str) -> None:
+    await CHANGES[change](backup)
+    target = await backup.lost()
+    done = await backup.restored(target)
+    assert (done.returncode, "one" in await open_credentials(target)) == (0, True), done.stderr
+    assert f"{backup.one.id} (one) was revoked" not in done.stdout
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["the chain that is there", "another table"])
+async def test_a_lower_access_and_networks_that_came_after_the_export_stay(backup: Backup, elsewhere: bool) -> None:
+    networks = ["192.0.2.0/24", "2001:db8::/32"]
+    change = backup.administration().change_credential
+    await change("contoso", backup.one.id, access=Access.READ, networks=networks)
+    await change("contoso", backup.two.id, access=Access.READ, networks=networks)
+    await change("contoso", backup.two.id, access=Access.WRITE, networks=["any"])
+    target = MemoryRows() if elsewhere else await backup.lost()
+    done = await backup.restored(target, other=backup.rows if elsewhere else None)
+    said = (
+        "(one) may only read and is for 192.0.2.0/24, 2001:db8::/32 only, as was decided after the export. It stays so."
+    )
+    assert (done.returncode, said in done.stdout) == (0, True), done.stdout
+    found = [(item.label, item.access, item.networks) for item in (await contoso(target)).credentials]
+    assert set(found) == {("of Contoso", "write", ""), ("one", "read", " ".join(networks)), ("two", "write", "")}
+
+
+async def test_a_federation_that_is_left_out_does_not_keep_its_identity(backup: Backup) -> None:
+    wanted = Wanted(CredentialKind.FEDERATION, entra_tenant=ENTRA_TENANT, subject=SUBJECT, audience=APPLICATION)
+    federation = (await backup.administration().create_credential("contoso", wanted)).credential
+    await backup.export()
+    await backup.administration().revoke("contoso", federation.id)
+    target = await backup.lost()
+    await backup.restored(target, "--revoked", "leave-out")
+    fabrikam = await backup.administration(target).create_tenant("Fabrikam")
+    await backup.administration(target).create_credential(fabrikam.id, wanted)
+
+
+@pytest.mark.parametrize("ending", ["suspended", "deleted"])
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["the chain that is there", "another table"])
+async def test_the_tenant_of_the_settings_stays_closed_although_the_file_does_not_know_it(
+    backup: Backup, ending: str, elsewhere: bool
+) -> None:
+    await backup.administration().create_tenant("Default", "default")
+    if ending == "suspended":
+        await backup.administration().suspend("default")
+    else:
+        await backup.administration().delete("default", lambda _: None)
+    target = MemoryRows() if elsewhere else await backup.lost()
+    other = backup.rows if elsewhere else None
+    done = await backup.restored(target, other=other)
+    assert (done.returncode, f"Tenant default was {ending} on" in done.stdout) == (0, True), done.stderr
+    service = Service(settings(SCIM_TOKEN_SHA256=digest("of the settings")), registry=TableRegistry(target))
+    assert (await service.users("of the settings")).status == 403
+    again = await backup.restored(target, other=other)
+    assert again.returncode == 0, again.stderr
+
+
+async def test_the_tenant_of_the_settings_is_open_if_it_was_opened_again(backup: Backup) -> None:
+    administration = backup.administration()
+    await administration.create_tenant("Default", "default")
+    await administration.delete("default", lambda _: None)
+    await administration.create_tenant("Default", "default", reopen=True)
+    target = await backup.lost()
+    await backup.restored(target)
+    assert await TableRegistry(target).load("default") is None
+
+
+async def test_the_credentials_of_the_tenant_of_the_settings_end_with_it(backup: Backup) -> None:
+    await backup.administration().create_tenant("Default", "default")
+    await backup.administration().create_credential("default", Wanted(CredentialKind.TOKEN, "old"))
+    await backup.export()
+    await backup.administration().delete("default", lambda _: None)
+    target = await backup.lost()
+    await backup.restored(target)
+    found = await TableRegistry(target).load("default")
+    assert found is not None
+    assert (found.state, [bool(item.revoked) for item in found.credentials]) == ("suspended", [True])
+
+
+async def test_a_record_that_somebody_has_broken_is_named(backup: Backup) -> None:
+    await backup.administration().revoke("contoso", backup.one.id)
+    target = await backup.lost()
+    broken = RowOperation(Verb.MERGE, Role.OTHER, keys.audit_record(5), {"after": "{"})
+    await target.transact(REGISTRY, [broken])
+    done = await backup.restored(target)
+    assert (done.returncode, "Record 5 of the audit trail cannot be read" in done.stderr) == (2, True), done.stderr
+    assert (await backup.restored(target, "--revoked", "as-in-file")).returncode == 0
+
+
+async def test_a_use_that_is_noted_at_the_same_time_does_not_stop_a_restore(backup: Backup) -> None:
+    await backup.restored(MemoryRows(), other=backup.rows)
+    await backup.administration().revoke("contoso", backup.one.id)
+    target = MemoryRows()
+    await backup.restored(target, "--revoked", "as-in-file")
+    lines = await lines_of(backup)
+    plan = await revocations(FileRegistry.of(read(lines)), target, backup.rows, Revoked.STAY)
+
+    async def use() -> None:
+        await TableRegistry(target).used("contoso", backup.one.id, "2027-01-01", "192.0.2.9")
+
+    await plan.enforce(IntrudedRows(target, 1, use))
+    found = (await contoso(target)).credential(backup.one.id)
+    assert found is not None
+    assert (bool(found.revoked), found.last_source) == (True, "192.0.2.9")
+
+
+async def test_a_label_of_a_file_does_not_steer_the_terminal(backup: Backup) -> None:
+    await backup.administration().revoke("contoso", backup.one.id)
+    lines = [line.replace(b'"label":"one"', b'"label":"\\u001b[2Jone"') for line in await lines_of(backup)]
+    plan = await revocations(FileRegistry.of(_read_unproven(lines)), MemoryRows(), backup.rows, Revoked.STAY)
+    assert [said.isprintable() for said in plan.told] == [True]
+
+
+def _read_unproven(lines: list[bytes]) -> Iterator[Header | Line]:
+    yield parse_header(lines[0])
+    for number, line in enumerate(lines[1:-1], start=1):
+        yield parse_row(line, number)
 
 
 async def test_it_opens_again_only_if_the_operator_asks_for_that_and_is_warned(backup: Backup) -> None:

@@ -110,7 +110,7 @@ async def test_a_revoked_credential_stays_revoked_when_it_is_changed(operator: O
         ([], "Say what to change"),
         (["--network", "192.0.2.7/24"], "Write 192.0.2.0/24 for the whole network"),
         (["--network", "office"], "Write one like 192.0.2.0/24 or 2001:db8::/32"),
-        (["--network", "any", "--network", "192.0.2.0/24"], "'any' is no network"),
+        (["--network", "any", "--network", "192.0.2.0/24"], "any stands for every address"),
     ],
 )
 async def test_what_cannot_be_changed_is_one_sentence_and_changes_nothing(
@@ -127,3 +127,33 @@ def test_an_access_that_is_not_there_is_refused_with_those_that_are(capsys: pyte
     with pytest.raises(SystemExit):
         parser().parse_args(["tenants", "create", "Contoso", "--access", "admin"])
     assert "choose from read, write" in capsys.readouterr().err.replace("'", "")
+
+
+FAULTY = {
+    "networks": (("--network", "10.0.0.1/8"), "Write 10.0.0.0/8"),
+    "days": (("--days", "5000"), "A credential expires after"),
+    "a label": (("--label", "x" * 81), "The label must be one line"),
+    "an Entra tenant": (("--kind", "federation", "--entra-tenant", "x"), "must be a GUID"),
+}
+
+
+@pytest.mark.parametrize("faulty", FAULTY)
+async def test_no_tenant_is_created_for_a_credential_that_cannot_be(operator: Operator, faulty: str) -> None:
+    given, sentence = FAULTY[faulty]
+    done = await operator.run("tenants", "create", "Contoso", *given)
+    assert (done.returncode, sentence in done.stderr) == (1, True), done.stderr
+    assert await operator.json("tenants", "list") == []
+
+
+async def test_a_tenant_whose_credential_belongs_to_another_one_is_said_to_be_there(operator: Operator) -> None:
+    given = ("--kind", "entra", "--entra-tenant", "ce5f061f-abe6-4e40-9615-301f87bcb7f1")
+    await operator.run("tenants", "create", "Contoso", *given)
+    done = await operator.run("tenants", "create", "Fabrikam", *given)
+    assert "The tenant fabrikam is created, without a credential: `credentials create` gives it one." in done.stderr
+    again = await operator.run("tenants", "create", "Fabrikam")
+    assert "There is a tenant fabrikam already. Choose another id with --id." in again.stderr
+
+
+async def test_anywhere_is_said_alone(operator: Operator) -> None:
+    done = await operator.run("tenants", "create", "Contoso", "--network", "any", "--network", "192.0.2.0/24")
+    assert (done.returncode, "Give it alone, or give networks" in done.stderr) == (1, True), done.stderr

@@ -1,6 +1,7 @@
 """The boundary of the endpoint: it always answers, and its log holds neither identities nor credentials."""
 
 import asyncio
+import gc
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ from scim_core import ScimRequest
 from scim_core.endpoint import endpoint
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage
+from scim_core.storage.tables.reading import SIDE_BY_SIDE, side_by_side
 from tests.clients.targets import Answer
 from tests.faults.disturbed_rows import Fault, FaultyRows
 from tests.memory_rows import MemoryRows, memory_storage
@@ -155,6 +157,22 @@ async def test_a_request_that_takes_too_long_is_given_up(clock: Clock, monkeypat
     answer = await client.get(path(user))
     assert answer.status == 503
     assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.filterwarnings("error")
+async def test_reads_that_are_given_up_before_they_begin_leave_nothing() -> None:
+    async def read(number: int) -> int:
+        await asyncio.sleep(60)
+        return number
+
+    for turns in range(3):
+        reading = asyncio.ensure_future(side_by_side(read(number) for number in range(2 * SIDE_BY_SIDE)))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    gc.collect()
 
 
 @pytest.mark.parametrize("answers", [True, False])

@@ -199,6 +199,10 @@ def test_the_life_of_a_tenant_in_words(tenants: Tenants) -> None:
     assert token[1] not in shown
     assert digest(token[1]) not in shown
     assert "Toys and more" in tenants.run("tenants", "rename", "wingtip-toys", "Toys and more").stdout
+    changed = tenants.run("tenants", "change", "wingtip-toys", "--group-patch-answer", "200").stdout
+    assert "A PATCH of a group answers 200." in changed
+    usual = tenants.run("tenants", "change", "wingtip-toys", "--group-patch-answer", "usual").stdout
+    assert "A PATCH of a group" not in usual
     assert "403" in tenants.run("tenants", "suspend", "wingtip-toys").stdout
     assert "are answered." in tenants.run("tenants", "resume", "wingtip-toys").stdout
     refused = tenants.run("tenants", "delete", "wingtip-toys")

@@ -83,6 +83,11 @@ class ImportPlan:
             return properties | pending_property("")
         return properties
 
+    def added(self) -> list[Line]:
+        """Rows that are written after those of the file, which lacks them."""
+        added = self.revocations.added.items()
+        return [Line(number, key, row) for number, (key, row) in enumerate(added, start=self.lines + 1)]
+
     def pending(self) -> list[LargeChange]:
         """The large changes that were pending."""
         return [change for key, change in self._large_changes.items() if self._is_whole(key)]

@@ -26,6 +26,7 @@ from scim_core.storage.tables.errors import RowExists
 from scim_core.storage.tables.index_record import IndexRecord, record_properties
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.reading import read_range
+from scim_core.storage.tables.registry_marker import require_here
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows, read_pages
 from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS, require_entity
@@ -93,19 +94,24 @@ async def restore(
     `entries` belong to an import of the registry: they are appended to its audit chain when it is whole. Records of the
     chain are not counted.
 
-    Raises NotEmpty, HalfRestored, NotRestored, ArchiveError, StorageBusy.
+    Raises NotEmpty, HalfRestored, NotRestored, ArchiveError, StorageBusy; Moved for a registry that belongs elsewhere.
     """
+
+    def whole() -> Iterator[Header | Line]:
+        yield from lines()
+        yield from plan.added()
+
     writer = _Writer(rows, tenant, digest)
     try:
         await writer.begin()
     except NotEmpty:
         # The import may be whole: it was interrupted between its last step and its exit.
-        if (expected := _content(plan, tenant, lines())) != await stored(rows, tenant):
+        if (expected := _content(plan, tenant, whole())) != await stored(rows, tenant):
             raise
         return expected.rows
     for change in plan.pending():
         await large_change_runner.write_sweep_entry(rows, tenant, change)
-    content = await writer.write(plan, lines(), progress)
+    content = await writer.write(plan, whole(), progress)
     if await stored(rows, tenant, only_keys=tenant == keys.REGISTRY) != content:
         raise NotRestored("The stored rows are not those of the file: was the tenant in use during the import?")
     await writer.end(plan.record(clock()), entries)
@@ -163,10 +169,12 @@ class _Writer:
     async def begin(self) -> None:
         """The progress row exists: that of this import before its interruption, or a new one.
 
-        Raises NotEmpty, HalfRestored.
+        Raises NotEmpty, HalfRestored, Moved.
         """
         progress = await self._rows.get(self._tenant, PROGRESS_ROW)
         if progress is None:
+            if self._is_registry:
+                await require_here(self._rows)
             await self._require_empty()
             self._keeps_chain = self._is_registry and await self._has(keys.audit_records())
             await self._rows.transact(self._tenant, [self._progress(), *await self._old_record()])
@@ -175,6 +183,8 @@ class _Writer:
         else:
             self._done = int(progress.properties["line"])
             self._keeps_chain = bool(progress.properties.get("keepsChain"))
+            if self._is_registry and not self._done:  # so a record that is there is none of the file
+                self._keeps_chain = await self._has(keys.audit_records())
 
     async def write(
         self, plan: ImportPlan, lines: Iterable[Header | Line], progress: Callable[[int], object]
@@ -237,7 +247,7 @@ class _Writer:
         """Returns if the rows are there because this import has written them, and only the answer was lost."""
         progress = await self._rows.get(self._tenant, PROGRESS_ROW)
         if progress is None or progress.properties["line"] != str(self._line):
-            raise NotEmpty("Someone else has created tenants in the registry while it was restored.")
+            raise NotEmpty("Someone else has changed the registry while it was restored. Run the import again.")
 
     async def _old_record(self) -> list[RowOperation]:
         """The deletion of the tenant's old record: it says nothing of what is imported."""

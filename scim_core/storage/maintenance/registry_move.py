@@ -32,8 +32,9 @@ MAX_ROUNDS = 5
 _MARKER = keys.registry_move()
 _OVERTAKEN = "Another run has ended or given up this move at the same time."
 _NO_MARKER = RowOperation(Verb.DELETE, Role.OTHER, _MARKER)
-_NOT_COMPARED = frozenset({"last_used"})
-"""Requests go on, and write the day of a credential's last use to the old place. A day that is lost is told again."""
+_NOT_COMPARED = frozenset({"last_used", "last_source"})
+"""Requests go on, and write the day and the address of a credential's last use to the old place. What is lost of it is
+told again by the next use."""
 
 
 class MoveRefused(StorageError):
@@ -70,6 +71,11 @@ class RegistryMove:
         self._old = old
         self._new = new
         self._clock = clock
+
+    async def is_done(self) -> bool:
+        """Whether the registry is in the new place. Raises MoveRefused."""
+        old, new = await self._markers()
+        return old is not None and old.state is MoveState.LEFT and new is None
 
     async def run(self, began: AuditEntry, ended: AuditEntry, progress: Callable[[int], object]) -> bool:
         """The registry is in the new place, and the old one refuses changes. False: so it was before.

@@ -1,4 +1,4 @@
-"""What a restore of the registry does with credentials that were revoked after the export: they do not open again.
+"""What a restore of the registry does with what was revoked or narrowed after the export: it does not open again.
 
 A registry that goes on from the one in the file knows of them: by its audit chain, and by its rows where they are left.
 It is the one that is restored into, which keeps its chain, or one in another table.
@@ -6,17 +6,19 @@ It is the one that is restored into, which keeps its chain, or one in another ta
 
 import json
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from scim_core.audit_records import HASH, NumberedRecord
 from scim_core.model import Column
-from scim_core.registry import TenantState
+from scim_core.registry import DEFAULT_TENANT, Access, Tenant, TenantState, pointers
 from scim_core.storage.maintenance.archive import Header, Line
-from scim_core.storage.port import StorageError
+from scim_core.storage.port import StorageBusy, StorageError
 from scim_core.storage.tables import audit_chain, keys
+from scim_core.storage.tables.errors import RowChanged, RowMissing
 from scim_core.storage.tables.keys import REGISTRY, KeyRange
-from scim_core.storage.tables.registry_rows import to_credential
+from scim_core.storage.tables.registry_rows import alteration, to_credential
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
 
@@ -30,6 +32,13 @@ class Revoked(StrEnum):
     """They are not restored."""
     AS_IN_FILE = "as-in-file"
     """They open again, if they did at the time of the export."""
+
+
+_LIMITS = frozenset({"access", "networks"})
+
+
+MAX_ATTEMPTS = 5
+"""How often a row is ended again because a request has noted its use in between."""
 
 
 class NotKnown(StorageError):
@@ -60,12 +69,13 @@ class FileRegistry:
 
 @dataclass(slots=True)
 class Knowledge:
-    """What a registry knows: by the keys of rows, since when a credential is revoked or gone and when it expires; since
-    when a tenant is suspended or gone. `there` are the keys of its tenants.
+    """What a registry knows: by the keys of rows, since when a credential is revoked or gone, when it expires, and its
+    `limits` (access and networks); since when a tenant is suspended or gone. `there` are the keys of its tenants.
     """
 
     revoked: dict[str, str] = field(default_factory=dict)
     expires: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, dict[str, str]] = field(default_factory=dict)
     suspended: dict[str, str] = field(default_factory=dict)
     deleted: dict[str, str] = field(default_factory=dict)
     there: set[str] = field(default_factory=set)
@@ -88,27 +98,33 @@ class Knowledge:
 
     def _note_record(self, record: NumberedRecord) -> None:
         tenant, time = keys.tenant(record.text("tenant")), record.text("time")
-        after = json.loads(record.text("after") or "{}")
+        after, changed = _values(record), set(record.text("changed").split())
+        is_gone = "id" in changed and not after  # nothing else ends an id
         if record.text("credential"):
             key = keys.credential(record.text("tenant"), record.text("credential"))
-            if "revoked" in after or not after:
-                self.revoked.setdefault(key, str(after.get("revoked", time)))
+            if is_gone or "revoked" in after:
+                self.revoked.setdefault(key, after.get("revoked", time))
             if "expires" in after:
-                self.expires[key] = str(after["expires"])
-        elif record.text("before") and not after:
+                self.expires[key] = after["expires"]
+            self.limits.setdefault(key, {}).update({name: after.get(name, "") for name in changed & _LIMITS})
+            return
+        if is_gone or after.get("deleted"):
             self.deleted[tenant] = time
-        elif "state" in after:
-            self._note_state(tenant, str(after["state"]), str(after.get("since", time)))
+        if "state" in after:
+            self._note_state(tenant, after["state"], after.get("since", time))
 
     def _note_row(self, row: Row) -> None:
         key, found = str(row.properties["RowKey"]), row.properties
         if "kind" not in found:
             self.there.add(key)
+            if found.get("deleted"):
+                self.deleted[key] = str(found["deleted"])
             self._note_state(key, str(found["state"]), str(found["since"]))
             return
         credential = to_credential(row)
         self.credentials.add(key)
         self.expires[key] = credential.expires
+        self.limits[key] = {"access": str(credential.access), "networks": credential.networks}
         if credential.revoked:
             self.revoked[key] = credential.revoked
 
@@ -127,10 +143,14 @@ async def _tenants_and_credentials(rows: Rows) -> AsyncIterator[Row]:
 
 @dataclass(slots=True)
 class Revocations:
-    """What the lines of a registry become. `ended` is what each row that is no longer good gets, by its key."""
+    """What the lines of a registry become. `ended` is what each row that is no longer good gets, by its key.
+
+    `added` are rows that the file lacks.
+    """
 
     choice: Revoked = Revoked.AS_IN_FILE
     ended: dict[str, dict[str, Column]] = field(default_factory=dict)
+    added: dict[str, dict[str, Column]] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     _left_out: set[str] = field(default_factory=set)
 
@@ -143,6 +163,7 @@ class Revocations:
             if ending:
                 found.ended[key] = ending
                 found.told.append(_told(key, properties, ending, choice))
+        found._close(file, known)
         if choice is Revoked.LEAVE_OUT:
             found._leave_out(file)
         return found
@@ -165,22 +186,42 @@ class Revocations:
             if await rows.get(REGISTRY, key, select="RowKey"):
                 await rows.transact(REGISTRY, [RowOperation(Verb.DELETE, Role.OTHER, key)])
         for key in sorted(self.ended.keys() - self._left_out):
-            row = await rows.get(REGISTRY, key)
-            if row is None or row.properties.get("revoked"):
-                continue
-            if not self.ended[key].items() <= row.properties.items():
-                merge = RowOperation(Verb.MERGE, Role.OTHER, key, self.ended[key], row.etag)
-                await rows.transact(REGISTRY, [merge])
+            await _end(rows, key, self.ended[key])
+
+    def _close(self, file: FileRegistry, known: Knowledge) -> None:
+        """The tenant that the settings open without a row gets one, if it was closed after the export."""
+        key = keys.tenant(DEFAULT_TENANT)
+        since = known.suspended.get(key, "")
+        if not since or key in file.rows:
+            return
+        deleted = known.deleted.get(key, "")
+        state, deleted = (TenantState.DELETING, deleted) if deleted >= since else (TenantState.SUSPENDED, "")
+        self.told.append(_told(key, {}, {"state": str(state), "since": since}, self.choice))
+        if self.choice is not Revoked.AS_IN_FILE:
+            closed = Tenant(DEFAULT_TENANT, DEFAULT_TENANT, since, state, since, deleted=deleted)
+            self.added[key] = dict(alteration(None, closed)[0].properties)
 
     def _leave_out(self, file: FileRegistry) -> None:
         """Revoked credentials, and the pointers that no other credential has."""
         self._left_out = {key for key, ending in self.ended.items() if "revoked" in ending}
-        pointers: dict[bool, set[str]] = {True: set(), False: set()}
+        found: dict[bool, set[str]] = {True: set(), False: set()}
         for key, properties in file.rows.items():
             if "kind" in properties:
                 credential = to_credential(Row(dict(properties), ""))
-                pointers[key in self._left_out].add(keys.pointer(credential.pointer))
-        self._left_out |= pointers[True] - pointers[False]
+                found[key in self._left_out].update(map(keys.pointer, pointers([credential])))
+        self._left_out |= found[True] - found[False]
+
+
+async def _end(rows: Rows, key: str, ending: dict[str, Column]) -> None:
+    """The row has this ending, unless it is gone or revoked, or has it already. Raises StorageBusy."""
+    for _ in range(MAX_ATTEMPTS):
+        row = await rows.get(REGISTRY, key)
+        if row is None or row.properties.get("revoked") or ending.items() <= row.properties.items():
+            return
+        with suppress(RowChanged, RowMissing):
+            await rows.transact(REGISTRY, [RowOperation(Verb.MERGE, Role.OTHER, key, ending, row.etag)])
+            return
+    raise StorageBusy("Others are changing the same credential.")
 
 
 async def revocations(file: FileRegistry, target: Rows, other: Rows | None, choice: Revoked) -> Revocations:
@@ -188,10 +229,14 @@ async def revocations(file: FileRegistry, target: Rows, other: Rows | None, choi
 
     Raises NotKnown if neither goes on from the registry in the file, unless the choice is to restore it as it is.
     """
-    if other is not None and await _goes_on(file, other):
-        return Revocations.of(file, await Knowledge.of(other, file, with_tenants=True), choice)
-    if other is None and file.last is not None and await _goes_on(file, target):
-        return Revocations.of(file, await Knowledge.of(target, file, with_tenants=False), choice)
+    try:
+        if other is not None and await _goes_on(file, other):
+            return Revocations.of(file, await Knowledge.of(other, file, with_tenants=True), choice)
+        if other is None and file.last is not None and await _goes_on(file, target):
+            return Revocations.of(file, await Knowledge.of(target, file, with_tenants=False), choice)
+    except NotKnown:
+        if choice is not Revoked.AS_IN_FILE:
+            raise
     if choice is Revoked.AS_IN_FILE:
         return Revocations()
     raise NotKnown(
@@ -225,10 +270,33 @@ def _ending(key: str, properties: dict[str, Column], known: Knowledge, started: 
         revoked = started
     ending: dict[str, Column] = {"revoked": revoked} if revoked else {}
     before, after = str(properties.get("expires", "")), known.expires.get(key, "")
-    return ending | ({"expires": after} if after and (not before or after < before) else {})
+    if after and (not before or after < before):
+        ending["expires"] = after
+    return ending | _narrowed(properties, known.limits.get(key, {}))
+
+
+def _narrowed(properties: dict[str, Column], limits: dict[str, str]) -> dict[str, Column]:
+    """Access and networks of a credential, where the newest ones allow less. The newest list of networks counts."""
+    narrowed: dict[str, Column] = {}
+    if limits.get("access") == Access.READ and properties.get("access", Access.WRITE) != Access.READ:
+        narrowed["access"] = str(Access.READ)
+    networks = limits.get("networks", "")
+    return narrowed | ({"networks": networks} if networks not in ("", properties.get("networks", "")) else {})
+
+
+def _values(record: NumberedRecord) -> dict[str, str]:
+    """The values after the change. Raises NotKnown for a record that somebody has broken."""
+    try:
+        return {name: str(value) for name, value in json.loads(record.text("after") or "{}").items()}
+    except (ValueError, AttributeError, RecursionError):
+        raise NotKnown(
+            f"Record {record.number} of the audit trail cannot be read, so it is not known what was revoked since this "
+            "export. `admin audit --verify` says what is wrong with the trail."
+        ) from None
 
 
 def _told(key: str, properties: dict[str, Column], ending: dict[str, Column], choice: Revoked) -> str:
+    """A sentence about it. Nothing in it steers the terminal: the file may be anybody's."""
     name = key.partition(":")[2].strip(":").replace(":", " ")
     becomes = {
         Revoked.STAY: "It stays so.",
@@ -236,8 +304,13 @@ def _told(key: str, properties: dict[str, Column], ending: dict[str, Column], ch
         Revoked.AS_IN_FILE: "WARNING It is as in the file again.",
     }[choice]
     if "state" in ending:
-        return f"Tenant {name} was suspended on {str(ending['since'])[:10]}, after the export. {becomes}"
-    what = f"Credential {name} ({properties.get('label', '')})"
+        said = "suspended" if ending["state"] == TenantState.SUSPENDED else "deleted"
+        return f"Tenant {name} was {said} on {str(ending['since'])[:10]}, after the export. {becomes}"
+    label = str(properties.get("label", ""))
+    what = f"Credential {name} ({label if label.isprintable() else label.encode('unicode_escape').decode()})"
     if "revoked" in ending:
         return f"{what} was revoked or removed on {str(ending['revoked'])[:10]}, after the export. {becomes}"
-    return f"{what} expires on {str(ending['expires'])[:10]}, as was decided after the export. {becomes}"
+    decided = [f"expires on {str(ending['expires'])[:10]}"] if "expires" in ending else []
+    decided += ["may only read"] if "access" in ending else []
+    decided += [f"is for {str(ending['networks']).replace(' ', ', ')} only"] if "networks" in ending else []
+    return f"{what} {' and '.join(decided)}, as was decided after the export. {becomes}"

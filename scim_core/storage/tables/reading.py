@@ -1,9 +1,11 @@
 """Reads that several operations make: many rows side by side, ranges to their end, which of many ids exist."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+import inspect
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import batched
+from typing import Any
 
 from scim_core.model import Membership
 from scim_core.storage.port import ColumnTest
@@ -32,15 +34,21 @@ ID = "id"
 EDGE = "group,member,type,edges"
 
 
-async def side_by_side[T](reads: Iterable[Awaitable[T]]) -> list[T]:
+async def side_by_side[T](reads: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """The answers, in the order of the reads. SIDE_BY_SIDE of them run at the same time."""
-    permits = asyncio.Semaphore(SIDE_BY_SIDE)
+    permits, all_reads = asyncio.Semaphore(SIDE_BY_SIDE), list(reads)
 
-    async def with_permit(read: Awaitable[T]) -> T:
+    async def with_permit(read: Coroutine[Any, Any, T]) -> T:
         async with permits:
             return await read
 
-    return await asyncio.gather(*map(with_permit, reads))
+    try:
+        return await asyncio.gather(*map(with_permit, all_reads))
+    except asyncio.CancelledError:
+        for read in all_reads:  # those that had no permit yet: Python warns of a coroutine that nobody closes
+            if inspect.getcoroutinestate(read) == inspect.CORO_CREATED:
+                read.close()
+        raise
 
 
 async def read_range(

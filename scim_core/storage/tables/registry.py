@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import batched
 
 from scim_core.audit_records import AuditEntry, NumberedRecord, Position
-from scim_core.registry import Gone, Overtaken, Taken, Tenant
+from scim_core.registry import Gone, Moved, Overtaken, Taken, Tenant, pointers
 from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.storage.tables import audit_chain, keys
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing
@@ -87,7 +87,9 @@ class TableRegistry:
 
     async def alter(self, before: Tenant | None, after: Tenant | None, entries: Sequence[AuditEntry]) -> None:
         """See Registry.alter."""
-        await self._recorded(alteration(before, after), entries)
+        if before is None:
+            await self._require_restored()
+        await self._recorded([await self._claimed(item) for item in alteration(before, after)], entries)
 
     async def erase(self, tenant_id: str) -> AsyncIterator[int]:
         """See Registry.erase."""
@@ -100,6 +102,7 @@ class TableRegistry:
 
     async def append(self, entries: Sequence[AuditEntry]) -> None:
         """See Registry.append."""
+        await self._require_restored()
         await self._recorded([], entries)
 
     async def audit_end(self) -> Position:
@@ -128,6 +131,29 @@ class TableRegistry:
                     tenant = replace(tenant, credentials=(*tenant.credentials, to_credential(row)))
         if tenant is not None:
             yield tenant
+
+    async def _require_restored(self) -> None:
+        """Raises Moved while the registry is restored from a file: its audit records have these numbers, too."""
+        if await self.rows.get(REGISTRY, keys.bookmark("import"), select="RowKey"):
+            raise Moved("The registry is being restored from a file. Finish that import first: run it again.")
+
+    async def _claimed(self, operation: RowOperation) -> RowOperation:
+        """The insert of a pointer takes over a row that no credential needs any more. All else stays as it is.
+
+        A command of version 0.2 leaves the pointer of a federation's identity behind. Nobody could have it otherwise.
+        """
+        if operation.verb is not Verb.INSERT or keys.kind_of(operation.key) != "pointer":
+            return operation
+        row = await self.rows.get(REGISTRY, operation.key)
+        if row is None:
+            return operation
+        holder = await self.load(str(row.properties["tenant"]))
+        held = pointers(holder.credentials) if holder else []
+        return (
+            operation
+            if operation.key in map(keys.pointer, held)
+            else replace(operation, verb=Verb.MERGE, etag=row.etag)
+        )
 
     async def _first_rows(self, partition: str, key_range: KeyRange) -> list[str]:
         async for rows in read_pages(self.rows, partition, key_range, select=_ROW_KEY):
@@ -169,7 +195,9 @@ class TableRegistry:
             if keys.is_audit_record(failure.operation.key):
                 raise _overtaken() from None
             raise Taken("The id, or the text that identifies the credential, is in use.") from None
-        except RowMissing:
+        except RowMissing as failure:
+            if (failure.operation.verb, keys.kind_of(failure.operation.key)) == (Verb.MERGE, "pointer"):
+                raise _overtaken() from None
             raise Gone("The tenant or the credential is not registered (any more).") from None
         except (RowChanged, VersionConflict):
             raise _overtaken() from None

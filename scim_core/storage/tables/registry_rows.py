@@ -13,6 +13,7 @@ from scim_core.registry import (
     Access,
     Credential,
     CredentialKind,
+    GroupPatchAnswer,
     Tenant,
     TenantState,
     changed_fields,
@@ -53,6 +54,7 @@ def to_tenant(row: Row) -> Tenant:
         state=TenantState(found["state"]),
         since=found["since"],
         deleted=found.get("deleted", ""),
+        group_patch_answer=GroupPatchAnswer(found.get("group_patch_answer", "")),
         etag=row.etag,
     )
 

@@ -1,0 +1,26 @@
+"""What a tenant becomes by one command of the operator, with what is recorded of it."""
+
+from dataclasses import replace
+
+from scim_core.access.audit_trail import Deed
+from scim_core.access.no_return import Planned
+from scim_core.registry import GroupPatchAnswer, Tenant, TenantState
+
+
+def renamed(tenant: Tenant, display_name: str) -> Planned:
+    """The tenant with another display name."""
+    after = replace(tenant, display_name=display_name)
+    return after, [Deed("tenant renamed", "tenants rename", tenant.id, tenant, after)]
+
+
+def answering(tenant: Tenant, answer: GroupPatchAnswer) -> Planned:
+    """The tenant, whose group PATCHes are answered like this."""
+    after = replace(tenant, group_patch_answer=answer)
+    return after, [Deed("tenant changed", "tenants change", tenant.id, tenant, after)]
+
+
+def doomed(tenant: Tenant, now: str) -> Planned:
+    """The tenant, refused from now on. One that was suspended long ago has no requests under way any more."""
+    since = now if tenant.state is TenantState.ACTIVE else tenant.since
+    after = replace(tenant, state=TenantState.DELETING, since=since)
+    return after, [Deed("tenant deletion began", "tenants delete", tenant.id, tenant, after)]
