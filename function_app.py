@@ -3,6 +3,7 @@
 Only this module knows Azure Functions.
 """
 
+import gc
 import logging
 import os
 import sys
@@ -57,6 +58,9 @@ sys.setswitchinterval(SWITCH_SECONDS)
 # Without usable settings there is no route but the fallback, and it answers 503: a missing setting opens nothing. An
 # exception here would end the host, again and again, without a word in the log.
 settings, endpoint = build_or_refuse(os.environ)
+# What is there by now stays until the end. Without it a full collection of garbage has a third of its work, and all
+# requests wait for that.
+gc.freeze()
 # scim_core checks the bearer token. A function key would be a second credential, and Entra cannot send one.
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 

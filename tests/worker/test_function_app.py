@@ -1,3 +1,5 @@
+import gc
+
 """function_app.py, indexed by the real worker runtime and called over HTTP by the host's rules."""
 
 import json
@@ -171,6 +173,11 @@ async def test_the_endpoint_gets_the_path_decoded_the_query_raw_and_the_body(
         base_url="https://scim.example.com:8443",
     )
     assert (answer.status, answer.headers["ETag"], answer.body) == (204, "e", b"")
+
+
+@pytest.mark.usefixtures("functions")
+def test_what_is_there_at_the_start_is_not_looked_through_for_garbage() -> None:
+    assert gc.get_freeze_count() > 10_000
 
 
 async def test_the_worker_logs_no_line_for_a_call(
