@@ -2,7 +2,6 @@ import gc
 
 """function_app.py, indexed by the real worker runtime and called over HTTP by the host's rules."""
 
-import gc
 import json
 import logging
 import sys
