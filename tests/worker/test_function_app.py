@@ -1,5 +1,3 @@
-import gc
-
 """function_app.py, indexed by the real worker runtime and called over HTTP by the host's rules."""
 
 import json
