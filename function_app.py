@@ -3,15 +3,19 @@
 Only this module knows Azure Functions.
 """
 
+import gc
 import logging
 import os
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import unquote
 
 import azure.functions as func
 
-from scim_core import Endpoint, ScimRequest, Settings, back_up, build_or_refuse
+from scim_core import Endpoint, ScimRequest, ScimResponse, Settings, back_up, build_or_refuse
 from scim_core.log_fields import FieldsInText
+from scim_core.protocol.limits import MAX_GROUP_BODY_BYTES
 from scim_core.work import SWITCH_SECONDS
 
 # The host tries routes in the order of the functions' names. So the name of a literal route must sort before the name
@@ -39,40 +43,72 @@ ROUTES = {
     "zz_fallback": "{*path}",  # unknown paths, and resource types that a deployment adds
 }
 FALLBACK = "zz_fallback"
+MEDIA_TYPE = "application/scim+json"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 # The host passes on only the text of a record, so the text must contain the fields, such as the tenant.
 logging.setLogRecordFactory(FieldsInText)
-# Azure's SDK logs every URL that it calls, and these URLs hold user names.
-logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
+# Azure's SDK logs every URL that it calls, and these URLs hold user names. The worker logs two records for each call,
+# which host.json drops: not sending them to the host gives 1.4 to 1.5 times as many requests a second.
+for noisy in ("azure.core.pipeline.policies.http_logging_policy", "azure.functions", "proxy_worker"):
+    logging.getLogger(noisy).setLevel(logging.WARNING)
 
 sys.setswitchinterval(SWITCH_SECONDS)
+
 # Without usable settings there is no route but the fallback, and it answers 503: a missing setting opens nothing. An
 # exception here would end the host, again and again, without a word in the log.
 settings, endpoint = build_or_refuse(os.environ)
+# What is there by now stays until the end. Without it a full collection of garbage has a third of its work, and all
+# requests wait for that.
+gc.freeze()
 # scim_core checks the bearer token. A function key would be a second credential, and Entra cannot send one.
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
-async def answer(req: func.HttpRequest) -> func.HttpResponse:
+async def handled(method: str, url: str, headers: Mapping[str, str], body: bytes) -> ScimResponse:
     """The answer of scim_core. Path and query come from the URL, because the host drops empty query values."""
-    scheme, _, rest = req.url.partition("://")
+    scheme, _, rest = url.partition("://")
     authority, _, target = rest.partition("/")
     path, _, query = target.partition("?")
     request = ScimRequest(
-        method=req.method,
+        method=method,
         path=unquote(f"/{path}"),
         query=query,
-        headers=dict(req.headers),
-        body=req.get_body(),
+        headers=headers,
+        body=body,
         base_url=f"{scheme}://{authority}",
     )
-    response = await endpoint.handle(request)
-    return func.HttpResponse(
-        response.body, status_code=response.status, headers=response.headers, mimetype="application/scim+json"
-    )
+    return await endpoint.handle(request)
 
 
+def through_messages() -> Callable[..., Any]:
+    """A function that gets its request in a message of the host."""
+
+    async def answer(req: func.HttpRequest) -> func.HttpResponse:
+        response = await handled(req.method, req.url, dict(req.headers), req.get_body())
+        return func.HttpResponse(
+            response.body, status_code=response.status, headers=response.headers, mimetype=MEDIA_TYPE
+        )
+
+    return answer
+
+
+def through_proxy() -> Callable[..., Any]:
+    """A function that gets its request from the host's HTTP proxy: also a body in chunks."""
+    from aiohttp import web  # noqa: PLC0415
+
+    import http_proxy  # noqa: PLC0415 -- once it is imported, the worker takes every request in this way
+
+    async def answer(req: http_proxy.Request) -> web.Response:
+        body = await req.read(MAX_GROUP_BODY_BYTES)
+        response = await handled(req.method, req.url, req.headers, body)
+        headers = {"Content-Type": MEDIA_TYPE, **response.headers}
+        return web.Response(body=response.body, status=response.status, headers=headers)
+
+    return answer
+
+
+answer = through_proxy() if settings and settings.through_proxy else through_messages()
 for name, route in ROUTES.items() if settings else [(FALLBACK, ROUTES[FALLBACK])]:
     app.function_name(name)(app.route(route, methods=METHODS)(answer))
 

@@ -31,7 +31,7 @@ class UnexpectedStatus(Exception):
 
 
 class HttpClient:
-    """One connection, kept alive, to a server that sends the length of its bodies."""
+    """One connection, kept alive, to a server that sends bodies in chunks or with their length."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
@@ -67,6 +67,17 @@ class HttpClient:
     async def _read(self) -> Response:
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-        length = int(headers.get("content-length", 0))
-        body = await self._reader.readexactly(length) if length else b""
+        body = await (self._chunks() if "transfer-encoding" in headers else self._counted(headers))
         return Response(int(head[0].split(" ", 2)[1]), headers, body)
+
+    async def _counted(self, headers: dict[str, str]) -> bytes:
+        length = int(headers.get("content-length", 0))
+        return await self._reader.readexactly(length) if length else b""
+
+    async def _chunks(self) -> bytes:
+        body = bytearray()
+        while size := int(await self._reader.readline(), 16):
+            body += await self._reader.readexactly(size)
+            await self._reader.readexactly(len(b"\r\n"))
+        await self._reader.readexactly(len(b"\r\n"))
+        return bytes(body)

@@ -14,9 +14,11 @@ import uvicorn
 from uvicorn.loops.auto import auto_loop_factory
 
 from devhost import timers, worker
+from devhost.bodies import DEFAULT_LIMIT
 from devhost.configuration import apply_local_settings
 from devhost.errors import DevhostError, PortInUseError
-from devhost.host import DEFAULT_BODY_LIMIT, FunctionsHost
+from devhost.host import FunctionsHost
+from devhost.kestrel import SERVER, KestrelProtocol
 
 log = logging.getLogger("devhost")
 
@@ -69,10 +71,13 @@ def handle_signals() -> None:
 
 async def _serve(directory: Path, listener: socket.socket, started: Callable[[], None]) -> None:
     apply_local_settings(directory, os.environ)
-    limit = int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", DEFAULT_BODY_LIMIT))
+    limit = int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", DEFAULT_LIMIT))
     host = await FunctionsHost.start(directory, limit)
     config = uvicorn.Config(
         host,
+        http=KestrelProtocol,
+        headers=[SERVER],
+        proxy_headers=False,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -86,6 +91,7 @@ async def _serve(directory: Path, listener: socket.socket, started: Callable[[],
         await _Server(config, started).serve([listener])
     finally:
         ticking.cancel()
+        await host.transport.close()
         worker.stop()
         # The worker ends without a word to the app. So a connection that the app still has open then is no error.
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)

@@ -16,10 +16,20 @@ log = logging.getLogger("devhost")
 _FIELDS = 6
 
 
-def check(timers: Sequence[Timer]) -> None:
-    """Raises DevhostError for a schedule that the host refuses. It must have six fields, seconds first."""
+def usable(timers: Sequence[Timer]) -> list[Timer]:
+    """The timers whose schedules the host takes: six fields, seconds first. The log names the others.
+
+    The host leaves out a function whose schedule is wrong. All others work.
+    """
+    found = []
     for timer in timers:
-        _occurrences(timer)
+        try:
+            _occurrences(timer)
+        except DevhostError as error:
+            log.error("%s is left out. %s", timer.name, error)  # noqa: TRY400 -- the sentence says all
+        else:
+            found.append(timer)
+    return found
 
 
 async def run(timers: Sequence[Timer]) -> None:

@@ -50,10 +50,11 @@ class Timer:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The functions of an app."""
+    """The functions of an app. With a `proxy_url`, the app takes its requests there, and not in messages."""
 
     functions: list[Function]
     timers: list[Timer]
+    proxy_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ async def start(directory: Path) -> App:
     return App(
         functions=[item for item in found if isinstance(item, Function)],
         timers=[item for item in found if isinstance(item, Timer)],
+        proxy_url=answer.capabilities.get("HttpUri"),
     )
 
 
@@ -114,30 +116,40 @@ async def invoke(function: Function, request: FunctionRequest) -> FunctionRespon
         body=protos.TypedData(bytes=request.body) if request.body else None,
     )
     argument = protos.ParameterBinding(name=function.parameter, data=protos.TypedData(http=http))
-    return _response(await _invoke(function.id, argument, request.headers))
+    return _response(await _invoke(function.id, argument, request.headers, str(uuid.uuid4())))
+
+
+async def invoke_proxied(function: Function, request: FunctionRequest, invocation_id: str) -> None:
+    """The function runs. It gets the request that the app's own port receives under this id. Raises InvocationError."""
+    http = protos.RpcHttp(method=request.method, url=request.url, params=request.params)
+    argument = protos.ParameterBinding(name=function.parameter, data=protos.TypedData(http=http))
+    await _invoke(function.id, argument, request.headers, invocation_id)
 
 
 async def tick(timer: Timer) -> None:
     """The timer's function is called, as the host does at its time. Raises InvocationError."""
     due = protos.TypedData(json=json.dumps({"Schedule": {"AdjustForDST": True}, "IsPastDue": False}))
-    await _invoke(timer.id, protos.ParameterBinding(name=timer.parameter, data=due), {})
+    await _invoke(timer.id, protos.ParameterBinding(name=timer.parameter, data=due), {}, str(uuid.uuid4()))
 
 
-async def _invoke(function_id: str, argument: protos.ParameterBinding, headers: Mapping[str, str]) -> Any:
-    answer = await runtime.invocation_request(
-        SimpleNamespace(request=SimpleNamespace(invocation_request=_invocation(function_id, argument, headers)))
-    )
+async def _invoke(
+    function_id: str, argument: protos.ParameterBinding, headers: Mapping[str, str], invocation_id: str
+) -> Any:
+    invocation = _invocation(function_id, argument, headers, invocation_id)
+    answer = await runtime.invocation_request(SimpleNamespace(request=SimpleNamespace(invocation_request=invocation)))
     if answer.result.status != protos.StatusResult.Success:
         raise InvocationError(answer.result.exception.stack_trace)
     return getattr(answer, "return_value", None)  # a timer's function returns nothing
 
 
-def _invocation(function_id: str, argument: protos.ParameterBinding, headers: Mapping[str, str]) -> SimpleNamespace:
+def _invocation(
+    function_id: str, argument: protos.ParameterBinding, headers: Mapping[str, str], invocation_id: str
+) -> SimpleNamespace:
     trace = SimpleNamespace(
         trace_parent=headers.get("traceparent", ""), trace_state=headers.get("tracestate", ""), attributes={}
     )
     return SimpleNamespace(
-        invocation_id=str(uuid.uuid4()),
+        invocation_id=invocation_id,
         function_id=function_id,
         input_data=[argument],
         trigger_metadata={},

@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-CONTENT = ("function_app.py", "host.json", "requirements.txt", "scim_core", "LICENSE", "NOTICE")
+CONTENT = ("function_app.py", "http_proxy.py", "host.json", "requirements.txt", "scim_core", "LICENSE", "NOTICE")
 """The parts of this folder that are packed. Where other tools build the package, .funcignore keeps out the rest."""
 
 REQUIREMENTS = Path(".python_packages", "lib", "site-packages")
@@ -101,7 +101,7 @@ def _compile(stage: Path) -> None:
         )
     # A few files of libraries are templates that cannot be compiled. Each file of ours must compile.
     _compiled(stage, [REQUIREMENTS])
-    if not _compiled(stage, [Path("function_app.py"), Path("scim_core")]):
+    if not _compiled(stage, [Path("function_app.py"), Path("http_proxy.py"), Path("scim_core")]):
         raise PackageError("A module of the app does not compile: run make lint.")
 
 

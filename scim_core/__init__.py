@@ -11,7 +11,7 @@ memory of bounded size from `caches`.
 from scim_core.composition import back_up, build, build_or_refuse
 from scim_core.endpoint.endpoint import Endpoint
 from scim_core.messages import ScimRequest, ScimResponse
-from scim_core.protocol.schemas import DefinitionError
+from scim_core.protocol.definition_files import DefinitionError
 from scim_core.settings import Settings, SettingsError
 from scim_core.version import __version__
 

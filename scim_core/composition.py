@@ -24,7 +24,8 @@ from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
 from scim_core.endpoint.unconfigured import Unconfigured
 from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
-from scim_core.protocol.schemas import DefinitionError, load_catalogue
+from scim_core.protocol.definition_files import DefinitionError
+from scim_core.protocol.schemas import load_catalogue
 from scim_core.registry import TenantSource
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.search import Search
@@ -79,14 +80,15 @@ def build(
 def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, Endpoint | Unconfigured]:
     """The settings of this environment with their endpoint. If they are unusable: none, and what answers 503 instead.
 
-    The cause also goes to standard error, with the word `error`: before the first call the host keeps no other line.
+    The cause also goes to standard error. Before the first call, the host keeps only lines that hold the word `error`.
     """
     try:
         settings = Settings.from_environment(environment)
         return settings, build(settings)
     except (SettingsError, DefinitionError) as error:
-        sys.stderr.write(f"error: {error}\n")
-        return None, Unconfigured(str(error), time.monotonic)
+        cause = " ".join(str(error).split())
+        sys.stderr.write(f"error: {cause}\n")
+        return None, Unconfigured(cause, time.monotonic)
 
 
 def _tenancy(

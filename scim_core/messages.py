@@ -7,8 +7,10 @@ from enum import StrEnum
 BASE_PATH = "/scim/v2"
 """Where the SCIM endpoint is, below the host."""
 
-SENT_IN_CHUNKS = "The body was sent in chunks. Send it with a Content-Length header."
-"""Why a body is refused with 411: the Functions host does not pass such a body on."""
+SENT_IN_CHUNKS = (
+    "The body was sent in chunks. Send it with a Content-Length header, or ask the operator to set SCIM_HTTP to proxy."
+)
+"""Why a body is refused with 411: the Functions host's messages hold no such body."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ class Settings:
     allows_entra_tokens: bool = False
     tenant_requests_per_second: int = DEFAULT_TENANT_REQUESTS
     trusted_proxies: int = DEFAULT_TRUSTED_PROXIES
+    through_proxy: bool = False
     backup_container_url: str | None = None
     backup_schedule: str = DEFAULT_BACKUP_SCHEDULE
     group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.NO_CONTENT
@@ -130,6 +131,7 @@ class Settings:
                 environment, "SCIM_TENANT_REQUESTS_PER_SECOND", DEFAULT_TENANT_REQUESTS, MIN_TENANT_REQUESTS, 1_000_000
             ),
             trusted_proxies=_number(environment, "SCIM_TRUSTED_PROXIES", DEFAULT_TRUSTED_PROXIES, 0, 10),
+            through_proxy=_through_proxy(environment.get("SCIM_HTTP", "")),
             group_patch_answer=_group_patch_answer(environment.get("SCIM_GROUP_PATCH_ANSWER", "")),
         )
 
@@ -200,6 +202,15 @@ def _allows_entra_tokens(text: str) -> bool:
             "entra), which are for tests: whoever else gets such a token from the customer's Entra can use it here."
         )
     return text == "allow"
+
+
+def _through_proxy(text: str) -> bool:
+    if text not in ("", "grpc", "proxy"):
+        raise SettingsError(
+            "SCIM_HTTP must be grpc (the default: requests come in the host's messages) or proxy (they come through "
+            "its HTTP proxy, so that a body may be sent in chunks)."
+        )
+    return text == "proxy"
 
 
 def backup_key(environment: Mapping[str, str]) -> bytes | None:

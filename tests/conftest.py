@@ -13,6 +13,7 @@ from scim_core import composition
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import TableStorage, table_storage
+from tests.lost_records import lost_records
 from tests.memory_rows import memory_storage
 from tests.running import RunningEndpoint, running_endpoint
 from tests.scim import Client, Clock, endpoint_over
@@ -38,6 +39,14 @@ def _one_catalogue() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(composition, "load_catalogue", functools.cache(load_catalogue))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_log_record_is_lost() -> Iterator[None]:
+    """The host drops what is logged after the answer of a request, or from a thread. So nothing of ours is."""
+    with lost_records() as lost:
+        yield
+    assert lost == []
 
 
 @pytest.fixture(scope="session")

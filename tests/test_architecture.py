@@ -74,14 +74,18 @@ AMBIENT = {
     "secrets.token_bytes": {"access.token_format", "admin"},
     "secrets.token_hex": {"access.token_format", "storage.tables", "admin"},
     "random.uniform": {"service.optimistic_retry"},
+    "asyncio.create_task": {"endpoint.endpoint"},  # awaited before the answer: the host drops what is logged later
+    "asyncio.ensure_future": {"service.search", "work"},  # as above; a thread that outlives its request logs nothing
+    "asyncio.to_thread": {"work"},  # what it calls logs nothing: the host drops a record from a thread
     "os.environ": {"storage.tables.identity", "admin"},  # identity: the platform says there whether it has an identity
     "print": {"admin"},
 }
 FORBIDDEN = {
     *("datetime.utcnow", "datetime.today", "date.today", "time.time", "time.sleep", "os.getenv"),
     *("uuid.uuid4", "uuid4", "random.random", "random.choice", "input"),
+    *("asyncio.TaskGroup", "threading", "concurrent"),
 }
-"""What brings in time, chance or surroundings, and the modules that may use it."""
+"""What brings in time, chance, surroundings or other tasks and threads, and the modules that may use it."""
 
 
 @cache

@@ -36,6 +36,7 @@ param groupPatchAnswer string
 @description('allow: Entra\'s own tokens are accepted. Empty: they are refused.')
 param entraTokens string
 param trustedProxies int
+param http string
 param publicBaseUrl string
 param applicationInsightsConnectionString string
 param workspaceId string
@@ -52,8 +53,9 @@ param gatewayFrontDoorId string
 param gatewaySubnetId string
 param gatewayAddressRange string
 
-// The host refuses larger bodies before it reads them. Below that, scim_core/endpoint decides.
-var largestBody = '16777216'
+// To a larger body the host answers with an empty 500, also without a credential, and counts it as a failure. So this is
+// well above what the app takes. The app itself answers 401 and 413 below it.
+var largestBody = '33554432'
 var signIn = environment().authentication.loginEndpoint
 var entraOnly = [
   {
@@ -208,6 +210,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     SCIM_TENANT_REQUESTS_PER_SECOND: string(tenantRequestsPerSecond)
     SCIM_GROUP_PATCH_ANSWER: groupPatchAnswer
     SCIM_TRUSTED_PROXIES: string(trustedProxies)
+    SCIM_HTTP: http
     SCIM_STORAGE_ACCOUNT_URL: dataTableEndpoint
     SCIM_STORAGE_IDENTITY_CLIENT_ID: identityClientId
     SCIM_TABLE_NAME: tableName

@@ -25,7 +25,7 @@ from scim_core.admin.probe import Probe
 from scim_core.admin.smoke_test import GivenCredential, SmokeTest, Step
 from scim_core.clock import instant_text, utc_now
 from scim_core.ids import uuid7
-from scim_core.protocol.schemas import DefinitionError
+from scim_core.protocol.definition_files import DefinitionError
 from scim_core.registry import RegistryError
 from scim_core.settings import MIN_BACKUP_KEY_BYTES, SettingsError, StorageSettings, backup_key, base_url
 from scim_core.storage.maintenance.archive import ArchiveError

@@ -4,7 +4,6 @@ A schema extends a resource type if its URN has `:extension:` and ends in the na
 vendor's extension known to the whole service. A resource type is one JSON file; its schema is another one.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,10 +12,11 @@ from operator import or_
 from pathlib import Path as FilePath
 from typing import Any
 
-from scim2_models import AttributeBinding, Extension, Path, Resource, Schema, ScimPolicy
+from scim2_models import AttributeBinding, Extension, InvalidPathException, Path, Resource, Schema, ScimPolicy
 
 from scim_core import comparison
 from scim_core.model import GROUP, RESERVED_NAMES, Index, IndexEntry, Json
+from scim_core.protocol.definition_files import DefinitionError, by_urn, documents, has_texts, is_folder
 
 _RESERVED = frozenset(name.lower() for name in RESERVED_NAMES)
 _NO_NAME = re.compile(r"\W")
@@ -41,10 +41,6 @@ COMPARISON = POLICY.model_copy(update={"comparison_key": comparable})
 """The same policy for whatever compares: `with COMPARISON:` around filters and sorts. Under it scim2-models looks at
 every text that is validated. This takes ten times as long, so bodies are validated under POLICY.
 """
-
-
-class DefinitionError(ValueError):
-    """A schema or resource type file cannot be served; the text names the file or URN and says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +213,10 @@ class ResourceType:
         return name in (indexed.lower() for indexed in self.indexed_names)
 
     def _bound(self, name: str) -> IndexedAttribute:
-        binding = Path[self.model](name).resolve()  # type: ignore[name-defined]
+        try:
+            binding = Path[self.model](name).resolve()  # type: ignore[name-defined]
+        except InvalidPathException:
+            binding = None
         if binding is None:
             raise DefinitionError(f"resource type {self.name}: indexed attribute {name} is not declared")
         definition = self.attributes.get(name.lower())
@@ -270,44 +269,27 @@ def load_catalogue(additional: FilePath | None = None) -> Catalogue:
     Raises DefinitionError for a folder that is missing, a file that is not JSON, a URN given twice, or a type whose
     schema is missing.
     """
-    if additional and not additional.is_dir():
+    if additional and not is_folder(additional):
         raise DefinitionError(
             f"There is no folder {additional}, which is to hold further schemas (SCIM_SCHEMA_DIRECTORY)."
         )
     folders = [DEFINITIONS, *([additional] if additional else [])]
-    schemas = _by_urn(document for folder in folders for document in _documents(folder / "schemas"))
-    types = [document for folder in folders for document in _documents(folder / "resource-types")]
+    schemas = by_urn(document for folder in folders for document in documents(folder / "schemas"))
+    types = [document for folder in folders for document in documents(folder / "resource-types")]
     resource_types = [_checked(_resource_type(document, schemas)) for document in types]
     _check_all_used(schemas, resource_types)
     return Catalogue(
         resource_types={item.endpoint.strip("/").lower(): item for item in resource_types},
         schemas=schemas,
-        protocol_schemas=_by_urn(_documents(DEFINITIONS / "protocol")),
+        protocol_schemas=by_urn(documents(DEFINITIONS / "protocol")),
     )
 
 
-def _documents(folder: FilePath) -> Iterator[Json]:
-    for file in sorted(folder.glob("*.json")):
-        try:
-            document = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DefinitionError(f"{file.name} is not JSON: {error}") from error
-        if not isinstance(document, dict) or "id" not in document or "name" not in document:
-            raise DefinitionError(f"{file.name} lacks id or name")
-        yield document
-
-
-def _by_urn(documents: Iterable[Json]) -> dict[str, Json]:
-    schemas: dict[str, Json] = {}
-    for document in documents:
-        if document["id"].lower() in (urn.lower() for urn in schemas):
-            raise DefinitionError(f"schema {document['id']} is defined twice")
-        schemas[document["id"]] = document
-    return schemas
-
-
 def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, Json]) -> ResourceType:
-    name, urn = document["name"], document["schema"]
+    name = document["name"]
+    if not has_texts(document, "schema", "endpoint"):
+        raise DefinitionError(f"resource type {name} lacks schema or endpoint")
+    urn = document["schema"]
     if not name.isalnum() or not name.isascii() or name.lower() in _RESERVED:
         raise DefinitionError(f"resource type {name}: a name is ASCII letters and digits, and not one that we use")
     if urn not in schemas:

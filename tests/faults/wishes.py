@@ -111,9 +111,8 @@ class ChangeUser:
             if (user := model.users.get(user_id)) is None:
                 return 404, model
             after = User(**{"active": user.active, **changed}) if self.put else replace(user, **changed)
-            if model.user_name_is_taken(after.name, but=user_id):
-                deactivated = replace(user, active=user.active and after.active)  # ADR 0036
-                return 409, model.with_user(user_id, deactivated)
+            if model.user_name_is_taken(after.name, but=user_id):  # nobody stays active for that (docs/adr/0036)
+                return 409, model.with_user(user_id, replace(user, active=user.active and changed.get("active", True)))
             return 200, model.with_user(user_id, after)
 
         operations = [scim.replace(attribute, value) for attribute, value in said.items()]

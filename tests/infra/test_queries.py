@@ -96,7 +96,7 @@ async def test_the_fields_that_the_operators_page_asks_for_are_in_the_line_of_a_
 def test_the_texts_of_the_timers_are_what_queries_look_for(sources: dict[str, Source]) -> None:
     looked_for = {start for query in queries(sources) for start in re.findall(r'startswith "([^"]+)"', query)}
 
-    assert looked_for == {"sweep: ", "the app does not serve: ", "audit event=rate-limited "}
+    assert looked_for == {"sweep: ", "audit event=rate-limited ", "the app does not serve: "}
     assert '"the app does not serve: %s"' in (ROOT / "scim_core" / "endpoint" / "unconfigured.py").read_text()
     assert '"sweep: %s finished, %s left"' in (ROOT / "scim_core" / "endpoint" / "endpoint.py").read_text()
     assert '"backup: %s rows"' in (ROOT / "scim_core" / "storage" / "maintenance" / "backup.py").read_text()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.checks.bicep import Source, properties, text
+from scim_core.protocol.limits import MAX_GROUP_BODY_BYTES
 from tests.running import ROOT
 
 SAMPLE = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
@@ -69,6 +70,11 @@ def test_the_largest_body_is_the_same_everywhere(sources: dict[str, Source]) -> 
 
     assert value == SAMPLE["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"]
     assert f"{int(value) // 1024 // 1024} MiB" in PAGE
+
+
+def test_the_host_takes_in_what_the_app_refuses() -> None:
+    """Above the host's limit anybody gets an empty 500, and the alert counts it: so the app's own limits come first."""
+    assert int(SAMPLE["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"]) >= 2 * MAX_GROUP_BODY_BYTES
 
 
 def test_the_schedules_are_the_defaults_of_the_code(sources: dict[str, Source]) -> None:

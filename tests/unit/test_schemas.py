@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from scim_core.model import FIRST_INDEXES
-from scim_core.protocol.schemas import Catalogue, DefinitionError, load_catalogue
+from scim_core.protocol.definition_files import DefinitionError
+from scim_core.protocol.schemas import Catalogue, load_catalogue
 
 URN = "urn:example:params:scim:schemas:core:2.0:Thing"
 EXTENSION = "urn:example:params:scim:schemas:extension:More:2.0:Thing"
@@ -54,7 +55,15 @@ def test_an_empty_folder_adds_nothing(schema_directory: Path) -> None:
         (["[]"], "lacks id or name"),
         ([{"name": "Thing", "attributes": []}], "lacks id or name"),
         ([SCHEMA, {**SCHEMA, "id": URN.upper()}, RESOURCE_TYPE], "twice"),
+        ([SCHEMA | {"id": 1}], "lacks id or name"),
         ([RESOURCE_TYPE], "no file defines its schema"),
+        ([SCHEMA, {**RESOURCE_TYPE, "schema": None}], "lacks schema or endpoint"),
+        ([SCHEMA, {**RESOURCE_TYPE, "schema": [URN]}], "lacks schema or endpoint"),
+        ([SCHEMA, {**RESOURCE_TYPE, "endpoint": 1}], "lacks schema or endpoint"),
+        ([SCHEMA, {**RESOURCE_TYPE, "indexed": 1}], URN),
+        ([SCHEMA, {**RESOURCE_TYPE, "indexed": [1]}], "1 is not declared"),
+        ([SCHEMA, {**RESOURCE_TYPE, "indexed": ["label["]}], "is not declared"),
+        ([{**SCHEMA, "attributes": [1]}, RESOURCE_TYPE], URN),
         ([SCHEMA], "no resource type has the schema"),
         ([SCHEMA, RESOURCE_TYPE, {**extension(), "id": f"{EXTENSION}s"}], "no resource type has the schema"),
         ([SCHEMA, RESOURCE_TYPE, {**RESOURCE_TYPE, "name": "Thing2"}], "two resource types"),

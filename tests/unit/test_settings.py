@@ -50,6 +50,7 @@ def test_two_tokens_can_be_given_while_one_is_rotated() -> None:
             "vault reference of SCIM_TOKEN_SHA256",
         ),
         ({"SCIM_SIGNING_KEY_OTHER": "@Microsoft.KeyVault(SecretUri=x)"}, "vault reference of SCIM_SIGNING_KEY_OTHER"),
+        ({"SCIM_HTTP": "Proxy"}, "SCIM_HTTP"),
         ({"SCIM_STORAGE_CONNECTION": ""}, "SCIM_STORAGE_ACCOUNT_URL"),
         ({"SCIM_STORAGE_ACCOUNT_URL": "https://x.table.core.windows.net"}, "exactly one"),
         ({"SCIM_TABLE_NAME": "1table"}, "SCIM_TABLE_NAME"),

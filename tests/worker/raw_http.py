@@ -1,6 +1,7 @@
 """HTTP with a request target that nobody tidies up."""
 
 import json
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -38,3 +39,14 @@ def send(
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
     finally:
         connection.close()
+
+
+def exchange(url: str, request: bytes) -> bytes:
+    """All that the server at `url` sends after exactly these bytes. It ends when the server closes the connection."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=PATIENCE_SECONDS) as connection:
+        connection.sendall(request)
+        answer = bytearray()
+        while received := connection.recv(65_536):
+            answer += received
+    return bytes(answer)

@@ -1,15 +1,18 @@
 """function_app.py, indexed by the real worker runtime and called over HTTP by the host's rules."""
 
+import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from devhost import routes, worker
+from devhost.azurite import Azurite
 from scim_core import ScimRequest, ScimResponse
-from tests.running import ROOT, RunningEndpoint, clean_environment, running_app
+from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES
+from tests.running import ROOT, RunningEndpoint, clean_environment, running_app, running_endpoint
 from tests.worker.raw_http import Answer, send
 
 ALL_METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
@@ -41,10 +44,14 @@ ANSWERS = {
 """Path -> name of the function that is to answer it."""
 
 
+WORKERS_LOGGERS = ("azure.functions", "proxy_worker")
+"""By them, the worker writes a record or two for each call."""
+
+
 @pytest.fixture(scope="module")
 async def functions() -> AsyncIterator[list[worker.Function]]:
     """The functions of the app, which is imported here: what it sets for the whole process is taken back."""
-    before = logging.getLogRecordFactory()
+    before, levels = logging.getLogRecordFactory(), {name: logging.getLogger(name).level for name in WORKERS_LOGGERS}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in clean_environment().items():
             patch.setenv(name, value)
@@ -54,6 +61,8 @@ async def functions() -> AsyncIterator[list[worker.Function]]:
     yield found
     worker.stop()
     logging.setLogRecordFactory(before)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
 
 
 USABLE = {"SCIM_TOKEN_SHA256": "0" * 64, "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true"}
@@ -171,6 +180,34 @@ async def test_the_endpoint_gets_the_path_decoded_the_query_raw_and_the_body(
     assert (answer.status, answer.headers["ETag"], answer.body) == (204, "e", b"")
 
 
+@pytest.mark.usefixtures("functions")
+def test_what_is_there_at_the_start_is_not_looked_through_for_garbage() -> None:
+    assert gc.get_freeze_count() > 10_000
+
+
+async def test_the_worker_logs_no_line_for_a_call(
+    functions: list[worker.Function], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each one would cross gRPC, and host.json drops it there: a third of the processor's time."""
+    caplog.set_level(logging.INFO)
+    fallback = next(function for function in functions if function.name == "zz_fallback")
+    sent = worker.FunctionRequest("GET", "https://scim.example.com/nowhere", {"host": "scim.example.com"})
+
+    assert (await worker.invoke(fallback, sent)).status == 404
+    assert {record.name for record in caplog.records} == {"scim_core.endpoint.endpoint"}
+
+
+@pytest.mark.parametrize("name", WORKERS_LOGGERS)
+def test_warnings_and_errors_of_the_worker_are_logged(
+    functions: list[worker.Function], caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    assert functions
+    for level in (logging.INFO, logging.WARNING, logging.ERROR):
+        logging.getLogger(name).log(level, "said")
+
+    assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.ERROR]
+
+
 def test_a_query_is_taken_raw(call: Call) -> None:
     answer = call("/scim/v2/Users?filter=userName%20eq%20%22a%26b%2Bc%22&unknown=a&unknown=b")
 
@@ -180,6 +217,20 @@ def test_a_query_is_taken_raw(call: Call) -> None:
 def test_a_body_in_chunks_is_411_and_creates_nothing(call: Call) -> None:
     assert is_error(call("/scim/v2/Users", "POST", [b'{"userName":', b'"chunked"}']), 411)
     assert call("/scim/v2/Users?filter=userName%20eq%20%22chunked%22").json["totalResults"] == 0
+
+
+def test_a_body_beyond_every_limit_of_the_app_is_refused_by_the_app(azurite: Azurite) -> None:
+    """The host's own refusal is an empty 500, which anybody could cause, and which would raise an alert."""
+    sample = json.loads((ROOT / "local.settings.sample.json").read_text())
+    limit = int(sample["Values"]["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"])
+    with running_endpoint(azurite, FUNCTIONS_REQUEST_BODY_SIZE_LIMIT=str(limit)) as endpoint:
+        stranger = send(endpoint.app.url, "/scim/v2/Groups", "POST", body=b" " * (MAX_GROUP_BODY_BYTES + 1))
+        known = Call(endpoint)("/scim/v2/Groups", "POST", b" " * (MAX_GROUP_BODY_BYTES + 1))
+        largest = Call(endpoint)("/scim/v2/Groups", "POST", b" " * limit)
+
+    assert is_error(stranger, 401)
+    assert is_error(known, 413)
+    assert is_error(largest, 413)
 
 
 def test_a_missing_body_is_400(call: Call) -> None:
@@ -245,3 +296,72 @@ def test_without_usable_settings_everything_is_503_and_the_log_says_why(settings
     # The host keeps lines of standard error from before the first call only if they hold the word error.
     assert [line for line in said.splitlines() if line.startswith(f"error: {cause}")]
     assert said.count(f"the app does not serve: {cause}") == 1
+
+
+@pytest.fixture(scope="module")
+def proxied(azurite: Azurite) -> Iterator[RunningEndpoint]:
+    """The endpoint with requests that come through the host's HTTP proxy."""
+    with running_endpoint(azurite, SCIM_HTTP="proxy") as running:
+        yield running
+
+
+def test_through_the_proxy_a_user_is_created_by_a_body_in_chunks(proxied: RunningEndpoint) -> None:
+    send_to = Call(proxied)
+    created = send_to("/scim/v2/Users", "POST", [b'{"userName":', b'"chunked"}'])
+    path = created.headers["location"].removeprefix("http://localhost").partition("/")[2]
+
+    assert (created.status, created.headers["content-type"]) == (201, "application/scim+json")
+    assert send_to(f"/{path}").json == created.json
+    assert send_to("/scim/v2/Users?filter=userName%20eq%20%22chunked%22&count=").json["totalResults"] == 1
+    deleted = send_to(f"/{path}", "DELETE")
+    assert (deleted.status, deleted.body) == (204, b"")
+    assert is_error(send_to(f"/{path}"), 404)
+
+
+MEMBER = b'{"value":"%b"},' % (b"x" * 1000)
+
+
+@pytest.mark.parametrize(
+    ("path", "limit", "start", "piece"),
+    [
+        ("/scim/v2/Users", MAX_BODY_BYTES, b"", b" " * 1024),
+        ("/scim/v2/Groups", MAX_GROUP_BODY_BYTES, b'{"members":[', MEMBER),
+    ],
+)
+@pytest.mark.parametrize("in_chunks", [True, False])
+def test_through_the_proxy_the_limits_are_the_apps_own(
+    proxied: RunningEndpoint, path: str, limit: int, start: bytes, piece: bytes, *, in_chunks: bool
+) -> None:
+    whole, larger = ([start, *[piece] * (limit // len(piece) + more)] for more in (-1, 4))
+    bodies = [whole, larger] if in_chunks else [b"".join(whole), b"".join(larger)]
+
+    assert is_error(Call(proxied)(path, "POST", bodies[0]), 400)  # it is no JSON
+    assert is_error(Call(proxied)(path, "POST", bodies[1]), 413)
+    assert is_error(send(proxied.app.url, path, "POST", body=bodies[1]), 401)
+
+
+def test_through_the_proxy_an_empty_body_in_chunks_is_a_missing_one(proxied: RunningEndpoint) -> None:
+    assert is_error(Call(proxied)("/scim/v2/Users", "POST", []), 400)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize("path", [*ANSWERS, "/scim/v2/Users/a%2Fb", "/scim/v2/Users/%FF", "/scim/v2/Users?count=x&a="])
+def test_both_ways_give_the_same_answer(
+    proxied: RunningEndpoint, endpoint: RunningEndpoint, path: str, method: str
+) -> None:
+    headers = {"Host": "scim.example.com", "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}
+    mine, other = (Call(one)(path, method, None, **headers) for one in (proxied, endpoint))
+
+    assert mine.status == other.status
+    assert mine.body.startswith(b"{") == other.body.startswith(b"{")
+    if not path.endswith(("/Users", "/Groups")):  # other tests use the directory of one of the two
+        assert mine.body == other.body
+    framing = {"date", "content-length", "transfer-encoding"}
+    assert {k: v for k, v in mine.headers.items() if k not in framing} == {
+        k: v for k, v in other.headers.items() if k not in framing
+    }
+
+
+def test_without_usable_settings_the_proxy_is_not_used() -> None:
+    with running_app(ROOT, {"SCIM_HTTP": "proxy"}) as app:
+        assert send(app.url, "/scim/v2/Users").status == 503

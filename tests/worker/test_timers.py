@@ -6,7 +6,6 @@ import pytest
 
 from devhost import timers
 from devhost.azurite import Azurite
-from devhost.errors import DevhostError
 from devhost.worker import Timer
 from tests.running import RunningApp, running_endpoint
 from tests.worker.processes import until
@@ -14,9 +13,12 @@ from tests.worker.raw_http import send
 
 
 @pytest.mark.parametrize("schedule", ["*/5 * * * *", "0 */5 * * *", "0 99 * * * *", "nonsense", ""])
-def test_a_schedule_that_is_none_stops_the_start(schedule: str) -> None:
-    with pytest.raises(DevhostError, match="sweep"):
-        timers.check([Timer("sweep", "1", schedule, "timer")])
+def test_a_timer_whose_schedule_is_none_is_left_out_and_named(schedule: str, caplog: pytest.LogCaptureFixture) -> None:
+    good, bad = Timer("backup", "1", "0 */5 * * * *", "timer"), Timer("sweep", "2", schedule, "timer")
+
+    assert timers.usable([bad, good]) == [good]
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "sweep" in caplog.text
 
 
 @pytest.fixture(scope="module")
