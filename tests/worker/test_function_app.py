@@ -1,5 +1,6 @@
 """function_app.py, indexed by the real worker runtime and called over HTTP by the host's rules."""
 
+import gc
 import json
 import logging
 import sys
