@@ -19,6 +19,7 @@ from scim_core.protocol.attribute_names import qualified, split_name
 from scim_core.protocol.datetimes import with_offset
 from scim_core.protocol.limits import MAX_FILTER_BYTES
 from scim_core.protocol.references import named_id
+from scim_core.protocol.representation import MEMBERSHIP_ATTRIBUTES
 from scim_core.protocol.schemas import COMMON, AttributeDefinition, ResourceType
 
 _OPERATORS = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le"})
@@ -155,7 +156,8 @@ class _Rewriting:
         else:
             self._pieces.append(_compared(declared, self._operator, literal))
             self._as_it_stands(token)
-            self._or_as_sent(literal, sent)
+            if literal != sent and declared is not None:
+                self._or_as_sent(declared, literal, sent)
         self._operator = ""
 
     def _as_it_stands(self, token: _Token) -> None:
@@ -178,18 +180,22 @@ class _Rewriting:
         """The literal; the id, if the filter has it in upper case or in a URL, and compares the ids of resources."""
         if attribute is None or self._operator not in ("eq", "ne") or not literal.startswith('"'):
             return literal
-        holder = attribute
-        if attribute.name == "value":
-            holder = _declared(self._resource_type, self._attribute.rpartition(".")[0]) or attribute
-        if holder is not COMMON["id"] and not holder.is_reference:
+        holder = self._holder(attribute)
+        memberships = MEMBERSHIP_ATTRIBUTES.get(self._resource_type.name, "")
+        of_ids = holder in (COMMON["id"], self._resource_type.attributes.get(memberships))
+        if not of_ids and holder.referenced is None:
             return literal
         identifier = named_id(json.loads(literal))
         return f'"{identifier}"' if identifier else literal
 
-    def _or_as_sent(self, literal: str, sent: str) -> None:
+    def _holder(self, attribute: AttributeDefinition) -> AttributeDefinition:
+        """The complex attribute whose `value` the filter names last, or the attribute itself."""
+        path = self._attribute.rpartition(".")[0] if attribute.name == "value" else ""
+        return _declared(self._resource_type, path) or attribute
+
+    def _or_as_sent(self, attribute: AttributeDefinition, literal: str, sent: str) -> None:
         """A manager is also compared as the filter has it: until version 0.2 such text was stored as it was sent."""
-        attribute = _declared(self._resource_type, self._attribute.removesuffix(".value"))
-        if literal == sent or attribute is None or attribute.referenced is None:
+        if self._holder(attribute).referenced is None:
             return
         comparison, also = "".join(self._pieces[self._comparison : -1]), "or" if self._operator == "eq" else "and"
         self._pieces[self._comparison :] = [f"({comparison}{literal} {also} {comparison}{sent})"]

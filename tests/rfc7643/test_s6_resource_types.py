@@ -39,6 +39,12 @@ SCHEMA: Json = {
             ],
         ),
         attribute("members", "complex", multiValued=True, subAttributes=[attribute("value"), attribute("type")]),
+        attribute(
+            "parts",
+            "complex",
+            multiValued=True,
+            subAttributes=[attribute("value", caseExact=True), attribute("$ref", "reference", referenceTypes=["User"])],
+        ),
         attribute("groups", multiValued=True),
         attribute("ports", "integer", multiValued=True),
     ],
@@ -205,6 +211,14 @@ async def test_a_search_of_everything_finds_it_among_others(client: Client, devi
     assert found == {device["id"]: device, user["id"]: user, group["id"]: group}
     by_type = await client.post("/.search", {"filter": 'meta.resourceType eq "Device"'})
     assert by_type.document["Resources"] == [device]
+
+
+async def test_references_that_are_no_memberships_are_found_as_they_are_stored(client: Client) -> None:
+    text = "018F0000-0000-7000-8000-000000000000"
+    created = await client.post("/Devices", {"serialNumber": "p", "parts": [{"value": text}]})
+    assert created.document["parts"] == [{"value": text}]
+    for found in (f'parts.value eq "{text}"', f'parts[value eq "{text}"]', f'parts[value pr].value eq "{text}"'):
+        assert [item["id"] for item in await client.found("/Devices", found)] == [created.document["id"]]
 
 
 async def test_it_is_announced(client: Client) -> None:

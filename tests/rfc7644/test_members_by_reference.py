@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from scim_core.model import Json
+from scim_core.model import Json, StoredResource
 from tests.memory_rows import memory_storage
 from tests.scim import (
     BASE,
     ENTERPRISE,
+    USER,
     Client,
     Clock,
     add,
@@ -342,3 +343,19 @@ async def test_users_are_found_by_a_group_in_upper_case(client: Client, group: J
             assert sorted(item["id"] for item in found) == [item["id"] for item in people[:2]], text
         others = await client.found("/Users", f'groups.value ne "{named}"')
         assert [item["id"] for item in others] == [people[2]["id"]]
+
+
+async def test_a_manager_that_an_older_version_stored_as_it_was_sent_is_found_by_that() -> None:
+    storage = memory_storage()
+    client = Client(endpoint_over(storage, Clock()))
+    old, text, instant = UNKNOWN, UNKNOWN.upper(), "2026-01-01T00:00:00.000000Z"
+    document: Json = {
+        "schemas": [USER, ENTERPRISE],
+        "id": old,
+        "userName": "tom",
+        ENTERPRISE: {"manager": {"value": text}},
+    }
+    await storage.create("default", StoredResource("User", old, document, instant, instant, "1"), ())
+    for found in (f'manager eq "{text}"', f'manager.VALUE eq "{text}"', f'{ENTERPRISE}:manager eq "{text}"'):
+        assert await client.names(found) == ["tom"]
+        assert await client.names(found.replace(" eq ", " ne ")) == []
