@@ -3,6 +3,7 @@
 Only this module knows Azure Functions.
 """
 
+import atexit
 import gc
 import logging
 import os
@@ -59,8 +60,9 @@ sys.setswitchinterval(SWITCH_SECONDS)
 # exception here would end the host, again and again, without a word in the log.
 settings, endpoint = build_or_refuse(os.environ)
 # What is there by now stays until the end. Without it a full collection of garbage has a third of its work, and all
-# requests wait for that.
+# requests wait for that. At the end of the process connections are collected while their modules are still there.
 gc.freeze()
+atexit.register(gc.unfreeze)
 # scim_core checks the bearer token. A function key would be a second credential, and Entra cannot send one.
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 

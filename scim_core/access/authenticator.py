@@ -37,7 +37,8 @@ STATIC = "token"
 _UNKNOWN = "The bearer token is not known here. Check the Secret Token."
 _NO_ENTRA_TOKENS = (
     "The bearer token was not issued here, and this service does not accept tokens that Entra sends when the field "
-    "Secret Token is blank. Ask the operator of this service for a Secret Token, or for a client id."
+    "Secret Token is blank: its setting SCIM_ENTRA_TOKENS is not allow. Ask the operator of this service for a Secret "
+    "Token, or for a client id."
 )
 _MISTYPED = "The bearer token is mistyped: characters of it are missing, added or wrong. Copy the Secret Token again."
 

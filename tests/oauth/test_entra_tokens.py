@@ -57,7 +57,7 @@ async def test_it_is_off_unless_the_setting_allows_it(
     assert (answer.status, calls, entra.requests) == (401, [], 0)
     detail = document(answer)["detail"]
     assert "Ask the operator of this service for a Secret Token" in detail
-    assert "SCIM_ENTRA_TOKENS" not in detail, "the client cannot set it"
+    assert "SCIM_ENTRA_TOKENS is not allow" in detail, "the operator whom the client asks must know what to set"
     [record] = [record for record in caplog.records if record.name == "scim_core.access.audit"]
     assert "SCIM_ENTRA_TOKENS is not allow" in record.getMessage()
     token = await off.credential(turned_on.tenant.id, CredentialKind.TOKEN)

@@ -29,6 +29,6 @@ def test_the_line_of_a_change_names_the_resource_and_its_attributes(endpoint: Ru
 
     assert until(lambda: user["id"] in endpoint.app.said())
     [line] = [line for line in endpoint.app.said().splitlines() if user["id"] in line and "POST create -> 201" in line]
-    assert '"changed": ["userName", "title"]' in line
+    assert '"changed": ["userName", "title", "active"]' in line
     assert '"result": "created"' in line
     assert "somebody-logged" not in endpoint.app.said()
