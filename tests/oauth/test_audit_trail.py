@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from scim_core.access.administration import Refused, Wanted
+from scim_core.admin import reindex
 from scim_core.audit_records import AuditEntry, record_hash
+from scim_core.clock import utc_now
 from scim_core.registry import CredentialKind, GroupPatchAnswer
+from scim_core.storage.maintenance.reindexing import Surroundings
 from scim_core.storage.tables import TableRegistry, TableStorage, keys
 from scim_core.storage.tables.client import named_identity
 from scim_core.storage.tables.keys import REGISTRY
@@ -366,7 +369,18 @@ async def test_a_record_of_a_later_version_is_read_and_checked(rows: MemoryRows,
 # Changes of a directory
 
 
-async def test_a_repair_and_a_reindexing_are_recorded_with_their_begin_and_end(rows: MemoryRows) -> None:
+async def test_a_repair_and_a_reindexing_are_recorded_with_their_begin_and_end(
+    rows: MemoryRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(utc_now())
+
+    async def pause(seconds: float) -> None:
+        clock.advance(seconds=seconds)
+
+    def surroundings(_: object, __: object, *progress: Callable[[float], object]) -> Surroundings:
+        return Surroundings(clock, pause, *progress)
+
+    monkeypatch.setattr(reindex, "Surroundings", surroundings)
     client = Client(endpoint_over(TableStorage(rows), Clock()))
     await client.user("ann@example.com")
     await run_here(rows, "check", "--repair")
