@@ -103,9 +103,10 @@ class _Patch:
         good: list[PatchOperation] = []
         refused = list(self._request.refused)
         model = to_model(self._resource_type, with_primary(self._resource_type, document))
+        policy = _policy(self._request.operations, document)
         for operation in self._request.operations:
             try:
-                _message(self._resource_type, [operation]).patch(model, scim_policy=_policy([operation], document))
+                _message(self._resource_type, [operation]).patch(model, scim_policy=policy)
             except (SCIMException, ValidationError) as error:
                 refused.append(operation.refused(error))
             else:
@@ -116,7 +117,8 @@ class _Patch:
 def _refused(
     good: Sequence[PatchOperation], kept: Sequence[PatchOperation], error: SCIMException | ValidationError
 ) -> list[OperationRefused]:
-    return [operation.refused(error) for operation in good if operation not in kept]
+    stays = set(map(id, kept))
+    return [operation.refused(error) for operation in good if id(operation) not in stays]
 
 
 def _message(resource_type: ResourceType, operations: Sequence[PatchOperation]) -> Any:

@@ -158,10 +158,8 @@ class ServiceProvider:
 
         members, attributes = await work.run(body.units, BODY, shaped)
         change = documents.replacement(address.resource_type, attributes, address.id)
-        self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
-        self._ignored.malformed_members(address.tenant, address.id, members.malformed)
         return await self._change(
-            Requested(address, members, change, conditions, atomic=True, memberships=memberships), work
+            Requested(address, members, change, conditions, atomic=True, memberships=memberships), leniency, work
         )
 
     async def patch(
@@ -186,11 +184,9 @@ class ServiceProvider:
             return members, modification(address.resource_type, request, address.id)
 
         members, change = await work.run(body.units + reading_units(body.value), BODY, shaped)
-        self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
-        self._ignored.malformed_members(address.tenant, address.id, members.malformed)
         atomic = change is not None or members.needs_present_members
         return await self._change(
-            Requested(address, members, change, conditions, atomic=atomic, memberships=memberships), work
+            Requested(address, members, change, conditions, atomic=atomic, memberships=memberships), leniency, work
         )
 
     async def delete(self, address: Address, conditions: Preconditions) -> Effect:
@@ -216,7 +212,11 @@ class ServiceProvider:
         before = instant_text(self._clock() - SWEEP_AFTER)
         return await self._storage.sweep(before=before, seconds=SWEEP_SECONDS)
 
-    async def _change(self, requested: Requested, work: Work) -> Outcome:
+    async def _change(self, requested: Requested, leniency: Leniency, work: Work) -> Outcome:
+        """The resource after the change. What leniency ignored in the body is in the log."""
+        address = requested.address
+        self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
+        self._ignored.malformed_members(address.tenant, address.id, requested.members.malformed)
         change = ResourceChange(
             requested,
             self,
@@ -227,7 +227,6 @@ class ServiceProvider:
             clock=self._clock,
             new_id=self._new_id,
         )
-        address = requested.address
         return await self._retry.until_not_overtaken((address.tenant, address.id), change.attempt)
 
     async def _whole(self, address: Address) -> Outcome:
