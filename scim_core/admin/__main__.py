@@ -17,12 +17,13 @@ from typing import Any
 from scim_core.access.administration import Administration
 from scim_core.access.audit_trail import AuditTrail
 from scim_core.access.oauth.local_key import new_signing_key
-from scim_core.admin import audit, check, export, import_, lint_mapping, registry, reindex
+from scim_core.admin import audit, check, compare, export, import_, lint_mapping, registry, reindex
 from scim_core.admin.actor import operator
 from scim_core.admin.arguments import parser
 from scim_core.admin.commands import Commands
 from scim_core.admin.probe import Probe
 from scim_core.admin.smoke_test import GivenCredential, SmokeTest, Step
+from scim_core.admin.user_list import UserListError
 from scim_core.clock import instant_text, utc_now
 from scim_core.ids import uuid7
 from scim_core.protocol.definition_files import DefinitionError
@@ -43,10 +44,13 @@ ON_ROWS = {
 }
 """The commands that work on the rows of a tenant's directory, or of the registry."""
 
+READING = {"audit": audit.run, "compare": compare.run}
+"""The commands that only read."""
+
 ON_NO_TABLE = frozenset({"signing-key", "backup-key", "lint-mapping", "smoke-test"})
 """The commands that need no setting of a storage."""
 
-FINDING = frozenset({*ON_ROWS, "lint-mapping"})
+FINDING = frozenset({*ON_ROWS, "compare", "lint-mapping"})
 """The commands whose exit code 1 says that something was found."""
 
 TELLING = (
@@ -56,6 +60,7 @@ TELLING = (
     ArchiveError,
     DefinitionError,
     MappingFileError,
+    UserListError,
     OSError,
 )
 """What a command may fail with. The text of each says what to do."""
@@ -98,8 +103,8 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
         return await _on_no_table(given, environment)
     chosen = _chosen(given, environment)
     settings = StorageSettings.from_environment(chosen)
-    if given.command == "audit":
-        return await audit.run(given, settings)
+    if given.command in READING:
+        return await READING[given.command](given, settings)
     tenants = table_registry(settings)
     now = utc_now()
     trail = AuditTrail(tenants, partial(operator, settings), clock=utc_now, correlation_id=uuid7(now))
