@@ -48,11 +48,6 @@ class Deployed:
         return str(at(self.of("Microsoft.Resources/resourceGroups")[0], "tags.stage"))
 
     @property
-    def token(self) -> str:
-        """What makes its names unique."""
-        return str(self.of("Microsoft.ManagedIdentity/userAssignedIdentities")[0]["name"]).rpartition("-")[2]
-
-    @property
     def settings(self) -> dict[str, str]:
         """The settings of the function app."""
         return dict(self.of("Microsoft.Web/sites/config")[0]["properties"])

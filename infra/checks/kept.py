@@ -44,7 +44,7 @@ def locks(deployed: Deployed) -> Iterator[str]:
 
 def accounts(deployed: Deployed) -> Iterator[str]:
     """The host, the directory and the backups have an account each. Names are as Azure takes them."""
-    found = {item["name"].removesuffix(deployed.token): item["name"] for item in deployed.of(_ACCOUNTS)}
+    found = {item["name"][:6]: item["name"] for item in deployed.of(_ACCOUNTS)}
     if not {"sthost", "stscim"} <= found.keys() <= {"sthost", "stscim", "stback"}:
         yield f"the accounts are {sorted(found)}"
     for name in found.values():

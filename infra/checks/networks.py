@@ -9,7 +9,7 @@ ENTRA = {"AzureActiveDirectory"}
 """The service tags from which requests come with restrictToEntra."""
 
 _STORES = ("Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults")
-_PARTS = {"sthost": "blob", "stscim": "table", "stback": "blob", "kv-scim-": "vault"}
+_PARTS = {"sthost": {"blob"}, "stscim": {"table"}, "stback": {"blob"}, "kv-sci": {"vault"}}
 
 
 def callers(deployed: Deployed) -> Iterator[str]:
@@ -49,8 +49,8 @@ def stores(deployed: Deployed) -> Iterator[str]:
         private = at(item, "properties.publicNetworkAccess") == "Disabled"
         if at(item, "properties.networkAcls.defaultAction") != ("Deny" if private else "Allow"):
             yield f"{item['name']}: its rules do not fit its publicNetworkAccess"
-        part = _PARTS[item["name"].removesuffix(deployed.token)]
-        if ((item["id"], part) in connected) != private:
+        parts = {part for id_, part in connected if id_ == item["id"]}
+        if parts != (_PARTS.get(item["name"][:6]) if private else set()):
             yield f"{item['name']}: it is closed and has no endpoint, or is open and has one"
     groups = len(deployed.of("Microsoft.Network/privateEndpoints/privateDnsZoneGroups"))
     if groups != len(deployed.of("Microsoft.Network/privateEndpoints")):

@@ -55,9 +55,9 @@ def known(group: str) -> dict[str, str]:
 
 def grants(deployed: Deployed) -> list[tuple[str, str, str]]:
     """Each role that is given: to whom (app or operator), on what (without the unique part of names), and its name."""
-    roles = known(deployed.of("Microsoft.Resources/resourceGroups")[0]["id"])
     return [
-        (_whose(item), _place(deployed, scope), roles.get(role, role)) for item, scope, role in _assignments(deployed)
+        (_whose(item), _place(scope), known(scope.partition("/providers/")[0]).get(role, role))
+        for item, scope, role in _assignments(deployed)
     ]
 
 
@@ -91,5 +91,5 @@ def _whose(item: Resource) -> str:
     return "app" if "userAssignedIdentities" in item["properties"]["principalId"] else "operator"
 
 
-def _place(deployed: Deployed, scope: str) -> str:
-    return scope.partition("/providers/")[2].replace(deployed.token, "") or scope
+def _place(scope: str) -> str:
+    return re.sub(r"/(st(?:host|scim|back)|\w+-scim-)[a-z0-9]+", r"/\1", scope.partition("/providers/")[2]) or scope

@@ -3,7 +3,7 @@
 import pytest
 
 from infra.checks import alerts
-from tests.infra.conftest import SNAPSHOTS, STAGES, altered, finds
+from tests.infra.foretold import SNAPSHOTS, STAGES, altered, finds
 
 LOGS, METRICS, GROUP = "Insights/scheduledQueryRules", "Insights/metricAlerts", "Insights/actionGroups"
 CONDITION = "properties.criteria.allOf.0"

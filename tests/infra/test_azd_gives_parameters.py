@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.checks import parameters
-from tests.infra.conftest import INFRA
+from tests.infra.foretold import INFRA
 
 GIVEN = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
 TEMPLATE: dict[str, Any] = {

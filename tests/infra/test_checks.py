@@ -10,7 +10,7 @@ import pytest
 
 from infra.checks import __main__ as checks
 from infra.checks import workflows
-from tests.infra.conftest import INFRA
+from tests.infra.foretold import INFRA
 from tests.running import ROOT
 
 FAULTS = {

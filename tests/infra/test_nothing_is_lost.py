@@ -3,7 +3,7 @@
 import pytest
 
 from infra.checks import kept
-from tests.infra.conftest import GONE, SNAPSHOTS, altered, deployed, finds, resource, without
+from tests.infra.foretold import GONE, SNAPSHOTS, altered, deployed, finds, resource, without
 
 VAULT = "KeyVault/vaults"
 POLICY = "Storage/storageAccounts/blobServices/containers/immutabilityPolicies"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from infra.checks import networks
-from tests.infra.conftest import GONE, SNAPSHOTS, altered, deployed, finds, resource, without
+from tests.infra.foretold import GONE, SNAPSHOTS, altered, deployed, finds, resource, without
 
 RULES = "properties.siteConfig.ipSecurityRestrictions"
 SITE = "Web/sites"

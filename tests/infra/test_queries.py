@@ -10,28 +10,22 @@ from scim_core.access.audit import AuditEvent
 from scim_core.access.auth_failures import RATE_LIMITED
 from scim_core.counted_log import CountedLog
 from scim_core.log_fields import FieldsInText
-from tests.infra.conftest import INFRA, SNAPSHOTS
+from tests.infra import foretold
 from tests.running import ROOT
 from tests.scim import Client
 from tests.tenancy import Service, document, settings
 
-WORKBOOK = json.loads((INFRA / "workbook.json").read_text())
 FUNCTIONS = (ROOT / "function_app.py").read_text()
 
 
 def queries() -> list[str]:
     """All of them, of the alerts and of the workbook."""
-    rules = SNAPSHOTS["everything"].of("Microsoft.Insights/scheduledQueryRules")
-    texts = [condition["query"] for rule in rules for condition in rule["properties"]["criteria"]["allOf"]]
-    return [*texts, *(item["content"]["query"] for item in WORKBOOK["items"] if item["type"] == 3)]
+    return [*foretold.queries("everything").values(), *foretold.workbook_queries("everything").values()]
 
 
-def test_the_workbook_is_one_and_is_deployed() -> None:
-    [deployed] = SNAPSHOTS["everything"].of("Microsoft.Insights/workbooks")
-
-    assert WORKBOOK["version"] == "Notebook/1.0"
+def test_the_workbook_is_one() -> None:
+    assert foretold.workbook("everything")["version"] == "Notebook/1.0"
     assert any("by tenant" in query for query in queries())
-    assert json.loads(deployed["properties"]["serializedData"])["items"] == WORKBOOK["items"]
 
 
 def captured(pattern: str, content: str) -> str:
@@ -65,7 +59,7 @@ async def test_the_text_of_a_request_is_what_the_workbook_parses(
     finally:
         logging.setLogRecordFactory(before)
     [said] = [record.getMessage() for record in caplog.records if " -> " in record.getMessage()]
-    [requests] = [item["content"]["query"] for item in WORKBOOK["items"] if item["name"] == "requests-per-tenant"]
+    requests = foretold.workbook_queries("everything")["requests-per-tenant"]
     matched = captured(r"matches regex @'([^']+)'", requests)
     extracted = captured(r"extract\(@'([^']+)'", requests)
 

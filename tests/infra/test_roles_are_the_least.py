@@ -3,7 +3,7 @@
 import pytest
 
 from infra.checks import roles
-from tests.infra.conftest import SNAPSHOTS, altered, deployed, finds, resource
+from tests.infra.foretold import SNAPSHOTS, altered, deployed, finds, resource
 
 APP = {
     ("app", "Microsoft.Storage/storageAccounts/sthost"),

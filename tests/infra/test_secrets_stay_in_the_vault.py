@@ -3,7 +3,7 @@
 import pytest
 
 from infra.checks import secrecy
-from tests.infra.conftest import GONE, SNAPSHOTS, altered, deployed, finds, without
+from tests.infra.foretold import GONE, SNAPSHOTS, altered, deployed, finds, without
 
 SETTINGS = "Web/sites/config"
 

@@ -10,7 +10,7 @@ import pytest
 from infra.checks import settings
 from scim_core.protocol.limits import MAX_GROUP_BODY_BYTES
 from scim_core.settings import DEFAULT_BACKUP_SCHEDULE, DEFAULT_SWEEP_SCHEDULE
-from tests.infra.conftest import GONE, SNAPSHOTS, STAGES, altered, finds, without
+from tests.infra.foretold import GONE, SNAPSHOTS, STAGES, altered, finds, without
 from tests.running import ROOT
 
 SAMPLE = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]

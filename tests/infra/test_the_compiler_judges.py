@@ -8,7 +8,7 @@ import pytest
 
 from infra.checks import compiler, roles
 from infra.checks.deployed import Deployed
-from tests.infra.conftest import INFRA, SNAPSHOTS
+from tests.infra.foretold import INFRA, SNAPSHOTS
 
 BICEP = compiler.command()
 needs_bicep = pytest.mark.skipif(BICEP is None, reason="there is no Bicep CLI on the path, and BICEP names none")

@@ -4,7 +4,7 @@ import pytest
 
 from infra.checks import pipeline
 from infra.checks.deployed import Deployed
-from tests.infra.conftest import GONE, SNAPSHOTS, deployed, finds, put
+from tests.infra.foretold import GONE, SNAPSHOTS, deployed, finds, put
 
 KINDS = {item["type"] for item in SNAPSHOTS["everything"].resources}
 

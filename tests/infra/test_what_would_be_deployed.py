@@ -7,7 +7,7 @@ import pytest
 
 from infra.checks import required, rules
 from infra.checks.deployed import Rule, at
-from tests.infra.conftest import GONE, INFRA, SNAPSHOTS, STAGES, altered, deployed, finds, resource
+from tests.infra.foretold import GONE, INFRA, SNAPSHOTS, STAGES, altered, deployed, finds, resource
 from tests.running import ROOT
 
 FAULTS = [(kind, path, value) for kind, wanted in required.REQUIRED.items() for path, value in wanted.items()]

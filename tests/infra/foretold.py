@@ -1,6 +1,7 @@
-"""What would be deployed, as the committed snapshots have it; and faults that a test sows into it."""
+"""What the snapshots say would be deployed, and faults that a test sows into it."""
 
 import copy
+import json
 from typing import Any
 
 from infra.checks.deployed import Deployed, Resource, Rule, snapshots
@@ -11,6 +12,41 @@ SNAPSHOTS = {path.name.partition(".")[0]: Deployed.read(path) for path in snapsh
 STAGES = sorted(SNAPSHOTS.keys() - {"pipeline"})
 GONE = object()
 """In place of a value: the property is taken away."""
+
+
+def foretold(name: str, kind: str) -> list[Resource]:
+    """The resources of a type that the snapshot `name` has."""
+    return SNAPSHOTS[name].of(kind)
+
+
+def the(name: str, kind: str) -> Resource:
+    """The only resource of a type."""
+    [item] = foretold(name, kind)
+    return item
+
+
+def queries(name: str) -> dict[str, str]:
+    """The query of each alert over logs, by the alert's name."""
+    return {
+        item["name"]: item["properties"]["criteria"]["allOf"][0]["query"]
+        for item in foretold(name, "Microsoft.Insights/scheduledQueryRules")
+    }
+
+
+def workbook(name: str) -> dict[str, Any]:
+    """The workbook, as the portal gets it."""
+    found: dict[str, Any] = json.loads(the(name, "Microsoft.Insights/workbooks")["properties"]["serializedData"])
+    return found
+
+
+def workbook_queries(name: str) -> dict[str, str]:
+    """The query of each panel and of each parameter, by their names."""
+    found: dict[str, str] = {}
+    for item in workbook(name)["items"]:
+        content = item["content"]
+        given = {item["name"]: content, **{f"parameter {one['name']}": one for one in content.get("parameters", [])}}
+        found |= {key: value["query"] for key, value in given.items() if value.get("query")}
+    return found
 
 
 def deployed(name: str) -> Deployed:
