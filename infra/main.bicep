@@ -322,9 +322,8 @@ var redundancy = empty(dataRedundancy) ? zonal : dataRedundancy
 // In another region the directory's redundancy can be impossible. There the region's own counts.
 var backupRedundancy = backupRegion == region ? redundancy : backupZonal
 // An account cannot move. So each region has its own name.
-var backupToken = backupRegion == region
-  ? token
-  : toLower(uniqueString(subscription().id, environmentName, backupRegion))
+var tokenThere = toLower(uniqueString(subscription().id, environmentName, backupRegion))
+var backupToken = backupRegion == region ? token : tokenThere
 
 // The directory is in this deployment's account, or in that of another one.
 var attached = !empty(existingDataAccountId)
@@ -353,12 +352,11 @@ var keyUnclear = 'encryptionKeyUrl and encryptionIdentityId need each other, and
 var inboundUnclear = 'privateInbound needs privateNetworking, and restrictToEntra must be off: Entra\'s addresses are not in your network.'
 var keyIsClear = empty(encryptionKeyUrl) == empty(encryptionIdentityId) && (empty(encryptionKeyUrl) || tableKeyScope == 'Account')
 var inboundIsClear = !privateInbound || (privateNetworking && !restrictToEntra)
-var reasons = concat(
-  gatewayIsClear ? [] : [gatewayUnclear],
-  zoneRedundant && !flexHasZones ? [noZones] : [],
-  keyIsClear ? [] : [keyUnclear],
-  inboundIsClear ? [] : [inboundUnclear]
-)
+var forGateway = gatewayIsClear ? [] : [gatewayUnclear]
+var forZones = zoneRedundant && !flexHasZones ? [noZones] : []
+var forKey = keyIsClear ? [] : [keyUnclear]
+var forInbound = inboundIsClear ? [] : [inboundUnclear]
+var reasons = concat(forGateway, forZones, forKey, forInbound)
 var ingress = empty(reasons) ? (namesGateway ? 'gateway' : withoutGateway) : join(reasons, ' ')
 var publicNetworkAccess = privateNetworking ? 'Disabled' : 'Enabled'
 
