@@ -138,18 +138,13 @@ def snapshots(command: str, folder: Path, *, write: bool) -> tuple[int, list[Fin
             if not write and (kept / name).is_file():
                 shutil.copy(kept / name, there)
             mode = "overwrite" if write else "validate"
-            done = snapshot(command, file, mode)
+            done = _ran([command, "snapshot", str(file), "--mode", mode, *_NOWHERE])
             if done.returncode:
                 said = (done.stdout + done.stderr).strip()[-2000:]
                 findings.append(Finding(kept / name, 1, f"is not what would be deployed: {said}"))
             elif write:
                 shutil.copy(there, kept / name)
     return len(files), findings
-
-
-def snapshot(command: str, file: Path, mode: str) -> subprocess.CompletedProcess[str]:
-    """What the compiler says when it foretells what this file of parameters would deploy."""
-    return _ran([command, "snapshot", str(file), "--mode", mode, *_NOWHERE])
 
 
 def _copied(folder: Path, aside: Path) -> Path:

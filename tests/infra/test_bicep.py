@@ -93,7 +93,8 @@ def test_nothing_is_permitted_by_a_star(sources: dict[str, Source]) -> None:
 
 
 def test_every_role_assignment_is_scoped_least_and_says_whose_it_is(sources: dict[str, Source]) -> None:
-    assignments = resources({"access": sources["access"]}, "Microsoft.Authorization/roleAssignments")
+    both = {name: sources[name] for name in ("access", "data-access")}
+    assignments = resources(both, "Microsoft.Authorization/roleAssignments")
     scopes: dict[str, tuple[str, str]] = {}
     for item in assignments:
         assert item.body.keys() >= {"name", "scope", "properties"}
@@ -106,13 +107,14 @@ def test_every_role_assignment_is_scoped_least_and_says_whose_it_is(sources: dic
         scopes[item.name] = (text(item.body["scope"]), role[1])
     assert scopes == {
         "hostBlobs": ("hostAccount", "storageBlobDataOwner"),
+        "hostTables": ("hostAccount", "storageTableDataContributor"),
         "directory": ("table", "storageTableDataContributor"),
         "registry": ("registryTable", "ofRegistry"),
         "backups": ("backupContainer", "ofBackups"),
         "secrets": ("vault", "keyVaultSecretsUser"),
         "signatures": ("key", "ofKey"),
         "telemetry": ("applicationInsights", "monitoringMetricsPublisher"),
-        "operator": ("dataAccount", "storageTableDataContributor"),
+        "operator": ("account", "storageTableDataContributor"),
         "operatorBackups": ("backupContainer", "storageBlobDataReader"),
     }
 
@@ -143,7 +145,8 @@ def test_roles_of_our_own_allow_what_the_app_does_and_nothing_else(sources: dict
 
 
 def test_the_app_gets_these_roles_where_they_were_made(sources: dict[str, Source]) -> None:
-    chosen = {name: text(item.value) for name, item in sources["access"].of_kind("var").items()}
+    both = (sources["access"].of_kind("var"), sources["data-access"].of_kind("var"))
+    chosen = {name: text(item.value) for variables in both for name, item in variables.items()}
     made = {item.name: value(item, "name") for item in resources(sources, "Microsoft.Authorization/roleDefinitions")}
 
     for variable, role, otherwise in (
@@ -347,7 +350,7 @@ def test_the_app_is_as_flex_consumption_wants_it(sources: dict[str, Source]) -> 
     assert (value(plan, "sku", "name"), value(plan, "sku", "tier")) == ("FC1", "FlexConsumption")
     assert value(plan, "properties", "reserved") == "true"
     assert (value(site, *config, "runtime", "name"), value(site, *config, "runtime", "version")) == ("python", "3.13")
-    assert value(site, *config, "siteUpdateStrategy", "type") == "RollingUpdate"
+    assert value(site, *config, "siteUpdateStrategy", "type") == "updateStrategy"
     scale = (*config, "scaleAndConcurrency")
     assert value(site, *scale, "triggers", "http", "perInstanceConcurrency") == "perInstanceConcurrency"
     assert value(site, *scale, "instanceMemoryMB") == "instanceMemoryMB"
@@ -365,7 +368,8 @@ def test_the_host_reaches_its_storage_with_the_identity(sources: dict[str, Sourc
     [settings] = resources(sources, "Microsoft.Web/sites/config")
     host = {name for name in properties(settings.body["properties"]) if name.startswith("AzureWebJobsStorage")}
 
-    assert host == {f"AzureWebJobsStorage__{name}" for name in ("blobServiceUri", "credential", "clientId")}
+    uris = {f"{service}ServiceUri" for service in ("blob", "queue", "table")}
+    assert host == {f"AzureWebJobsStorage__{name}" for name in ("accountName", *uris, "credential", "clientId")}
     assert value(settings, "properties", "AzureWebJobsStorage__credential") == "managedidentity"
 
 
@@ -385,7 +389,7 @@ def test_entra_can_connect_and_passwords_cannot_publish(sources: dict[str, Sourc
 
 def test_only_entra_gets_in_where_that_is_asked_for(sources: dict[str, Source]) -> None:
     [site] = resources(sources, "Microsoft.Web/sites")
-    rule = sources["function-app"].of_kind("var")["entraOnly"].value
+    rule = sources["function-app"].of_kind("var")["onlyEntra"].value
 
     assert (
         value(site, "properties", "siteConfig", "ipSecurityRestrictionsDefaultAction")
@@ -422,7 +426,9 @@ def test_with_a_gateway_only_the_gateway_gets_in(sources: dict[str, Source]) -> 
     assert text(variables["gatewayIsClear"].value) == (
         "(trustedProxies > 1) == namesGateway && !(namesGateway && restrictToEntra)"
     )
-    assert text(variables["ingress"].value) == "gatewayIsClear ? (namesGateway ? 'gateway' : withoutGateway) : unclear"
+    assert text(variables["ingress"].value) == (
+        "empty(reasons) ? (namesGateway ? 'gateway' : withoutGateway) : join(reasons, ' ')"
+    )
     assert value(main.of_kind("module")["app"], "params", "ingress") == "any(ingress)"
     assert "@allowed(['everybody', 'entra', 'gateway'])\nparam ingress string" in text(app.root)
 
@@ -500,9 +506,9 @@ def test_every_alert_tells_somebody(sources: dict[str, Source]) -> None:
         sources, "Microsoft.Insights/metricAlerts"
     )
 
-    assert len(rules) == 4
+    assert len(rules) == 6
     for item in rules:
-        assert "people.id" in value(item, "properties", "actions")
+        assert re.search("people.id|actionGroupId: actionGroupId", value(item, "properties", "actions"))
     alerts = sources["alerts"].of_kind("var")["logAlerts"].value
     names = {literal(properties(item)["name"]) for item in alerts.named_children if item.type == "object"}
     assert names == {
@@ -521,7 +527,8 @@ def test_every_alert_is_explained(sources: dict[str, Source]) -> None:
     alerts = sources["alerts"].of_kind("var")["logAlerts"].value
     names = [literal(properties(item)["name"]) for item in alerts.named_children if item.type == "object"]
 
-    for name in (*names, "backup-missing", "storage-throttling", "storage-availability"):
+    further = ("backup-missing", "no-requests", "availability", "storage-throttling", "storage-availability")
+    for name in (*names, *further):
         assert f"`{name}`" in page
 
 
@@ -580,8 +587,8 @@ def foretold(name: str, kind: str) -> list[dict[str, Any]]:
     return [item for item in SNAPSHOTS[name]["predictedResources"] if item["type"] == kind]
 
 
-def test_snapshots_are_of_dev_prod_and_everything() -> None:
-    assert SNAPSHOTS.keys() == {"dev", "prod", "everything"}
+def test_snapshots_are_of_dev_prod_everything_and_a_second_region() -> None:
+    assert SNAPSHOTS.keys() == {"dev", "prod", "everything", "second"}
     counts = [len(SNAPSHOTS[name]["predictedResources"]) for name in ("dev", "prod", "everything")]
     assert counts == sorted(set(counts))
     assert all(item["diagnostics"] == [] for item in SNAPSHOTS.values())
@@ -614,7 +621,7 @@ def test_dev_is_the_least_and_prod_is_protected() -> None:
 def test_every_account_that_would_be_made_is_closed(name: str) -> None:
     accounts = foretold(name, "Microsoft.Storage/storageAccounts")
 
-    assert len(accounts) == (2 if name == "dev" else 3)
+    assert len(accounts) == {"dev": 2, "second": 1}.get(name, 3)
     for account in accounts:
         given = account["properties"]
         assert (given["allowSharedKeyAccess"], given["allowBlobPublicAccess"]) == (False, False)

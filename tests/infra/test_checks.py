@@ -50,7 +50,7 @@ def test_the_files_themselves_are_right(copy: Path) -> None:
     assert found(copy) == []
 
 
-ALERTS = "    token: token\n    location: location\n    tags: tags\n    email"
+ALERTS = "    token: token\n    location: location\n    tags: tags\n    appName: appName\n    email"
 TOKEN = "var token = "
 LATENCY = "    latencyMs: alertLatencyMs\n"
 FAULTS = {
@@ -238,12 +238,12 @@ def test_a_snapshot_that_is_not_what_would_be_deployed_is_found(copy: Path) -> N
     script = 'file="${2%.bicepparam}.snapshot.json"\n[ "$4" = overwrite ] && echo new > "$file"\ngrep -q new "$file"'
     command = stand_in(copy, script)
     count, findings = external.snapshots(command, copy, write=False)
-    assert (count, len(findings)) == (3, 3)
+    assert (count, len(findings)) == (4, 4)
     assert all("is not what would be deployed" in finding.text for finding in findings)
 
-    assert external.snapshots(command, copy, write=True) == (3, [])
+    assert external.snapshots(command, copy, write=True) == (4, [])
     assert {path.read_text() for path in (copy / "snapshots").glob("*.snapshot.json")} == {"new\n"}
-    assert external.snapshots(command, copy, write=False) == (3, [])
+    assert external.snapshots(command, copy, write=False) == (4, [])
 
 
 def test_without_a_compiler_the_checks_fail_and_say_how_to_get_one(python: Path, copy: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from scim_core import ScimRequest
+from scim_core.storage.tables import TableStorage
 from tests.infra.foretold import (
     SNAPSHOTS,
     app_settings,
@@ -17,7 +18,7 @@ from tests.infra.foretold import (
     workbook_queries,
 )
 from tests.running import ROOT
-from tests.scim import Client
+from tests.scim import Clock, endpoint_over
 
 ALL = sorted(SNAPSHOTS)
 TESTED = ["everything", "prod", "second"]
@@ -126,9 +127,9 @@ def test_how_instances_are_replaced_can_be_chosen_and_is_said_to_be_a_preview() 
 
 
 async def test_the_availability_test_asks_health_and_looks_for_what_it_says_when_its_tables_answer(
-    client: Client,
+    storage: TableStorage, clock: Clock
 ) -> None:
-    answer = await client.endpoint.handle(ScimRequest("GET", "/health", "", {}, b"", "https://scim.example.com"))
+    answer = await endpoint_over(storage, clock).handle(ScimRequest("GET", "/health"))
     for name in TESTED:
         test = the(name, "Microsoft.Insights/webtests")["properties"]
         rules = test["ValidationRules"]
@@ -149,7 +150,9 @@ def test_dev_has_no_test_and_no_alert_for_silence() -> None:
 def test_the_test_belongs_to_its_component_and_has_an_alert(name: str) -> None:
     test = the(name, "Microsoft.Insights/webtests")
     component = the(name, "Microsoft.Insights/components")["id"]
-    [alert] = [item for item in foretold(name, "Microsoft.Insights/metricAlerts") if item["name"] == "scim-availability"]
+    [alert] = [
+        item for item in foretold(name, "Microsoft.Insights/metricAlerts") if item["name"] == "scim-availability"
+    ]
     criteria = alert["properties"]["criteria"]
 
     assert test["tags"][f"hidden-link:{component}"] == "Resource"
