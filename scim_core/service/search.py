@@ -69,8 +69,11 @@ class Search:
         Raises TooManyException when more than MAX_SCAN resources would have to be examined, TooMuchWork.
         """
         run = await self.run(requester, resource_type, query.scim_filter)
-        log.info(
-            "search plan", extra={"tenant": run.tenant, "resource_type": resource_type.name, "plan": str(run.plan)}
+        # Every match of a provisioning cycle is one look-up: only what reads everything is worth a line in the logs.
+        log.log(
+            logging.INFO if isinstance(run.plan.lookup, Scan) else logging.DEBUG,
+            "search plan",
+            extra={"tenant": run.tenant, "resource_type": resource_type.name, "plan": str(run.plan)},
         )
         if isinstance(run.plan.lookup, Edge):
             return await self._from_edge(run, run.plan.lookup, query, memberships=memberships)
