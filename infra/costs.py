@@ -30,7 +30,7 @@ tests/infra/test_log_bytes.py measures them for each kind of request of a cycle.
 """
 
 LOG_BYTES_SPARED = 1_900
-"""Bytes of the host's two traces of a request, "Executing" and "Executed". host.json drops them: AppRequests has it all."""
+"""Bytes of the host's two traces of a request, "Executing" and "Executed". host.json drops them."""
 
 PLACES = 5
 """Places from which the availability test asks: infra/modules/availability.bicep."""
@@ -205,7 +205,7 @@ def costs(users: int, activity: Activity, prices: Prices, deployment: Deployment
 
 
 def _log_gigabytes(executions: float, asked: float, deployment: Deployment) -> float:
-    """A question of the availability test has a row of its own, too. It is taken to be as large as those of a request."""
+    """A question of the availability test has a row of its own, too. It is taken to be as large as a request's."""
     return (executions + asked) * deployment.log_bytes_request / 1e9
 
 

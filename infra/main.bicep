@@ -162,7 +162,7 @@ param encryptionKeyUrl string = ''
 @description('Resource id of the user-assigned identity that may wrap and unwrap with encryptionKeyUrl.')
 param encryptionIdentityId string = ''
 
-@description('Take requests from Microsoft Entra ID only (service tag AzureActiveDirectory). Leave it off if Okta or others provision, too.')
+@description('Take requests from Microsoft Entra ID only (service tag AzureActiveDirectory), and from availability tests if there is one. Leave it off if Okta or others provision, too.')
 param restrictToEntra bool = false
 
 @description('With Azure Front Door before the app: the profile\'s Front Door ID, a GUID. Only this profile can reach the app. One of the three gateway parameters is required if trustedProxies is 2 or more.')
