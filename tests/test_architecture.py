@@ -54,7 +54,7 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
             *("storage.tables.azure_rows", "storage.tables.client", "storage.tables.errors", "storage.tables.identity"),
             *("storage.tables.wire", "storage.maintenance.backup"),
         },
-        "aiohttp": {"storage.tables.errors", "storage.tables.wire"},
+        "aiohttp": {"storage.tables.errors"},
     },
     "service": {"scim2_models": set()},
     "access": {

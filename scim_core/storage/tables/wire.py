@@ -9,15 +9,8 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Any
 
-from aiohttp import ClientPayloadError
-from azure.core.exceptions import (
-    DecodeError,
-    HttpResponseError,
-    IncompleteReadError,
-    ServiceRequestError,
-    ServiceResponseError,
-)
-from azure.core.pipeline import AsyncPipeline, PipelineRequest, PipelineResponse
+from azure.core.exceptions import DecodeError, HttpResponseError, ServiceResponseError
+from azure.core.pipeline import AsyncPipeline
 from azure.core.pipeline import policies as azure_policies
 from azure.core.pipeline.transport import AioHttpTransport, HttpRequest
 from azure.data.tables import TableTransactionError
@@ -44,7 +37,7 @@ LEFT_OUT = (
 """Policies of the SDK's client that these calls do without: they log, trace, follow redirections, and decode."""
 
 _NO_ROW = frozenset({"ResourceNotFound", "EntityNotFound"})
-_NOT_FOUND, _ACCEPTED = 404, 202
+_ACCEPTED = 202
 _CONTINUATION = "x-ms-continuation-Next"
 
 
@@ -54,16 +47,16 @@ class Wire:
     def __init__(self, table: TableClient, transport: AioHttpTransport) -> None:
         # A pipeline links its policies to each other, so those of the table's own pipeline stay as they are.
         policies = [copy(policy) for policy in own_policies(table) if not isinstance(policy, LEFT_OUT)]
-        self._pipeline: AsyncPipeline[Any, Any] = AsyncPipeline(transport, [*policies, _BrokenAnswers()])
+        self._pipeline: AsyncPipeline[Any, Any] = AsyncPipeline(transport, policies)
         self._account = table.url
         self._rows = f"{table.url}/{table.table_name}"
         self._headers = {"x-ms-version": table.api_version, "DataServiceVersion": "3.0"}
 
     async def row(self, partition: str, key: str, select: str | None) -> Row | None:
         """The row, or None. Raises AzureError."""
-        url = wire_text.row_url(self._rows, wire_text.quoted(partition), key)
+        url = wire_text.row_url(self._rows, wire_text.quoted_key(partition), key)
         response = await self._read(f"{url}?$select={wire_text.quoted(select)}" if select else url)
-        if response.status_code == _NOT_FOUND and _said(response, response.body())[0] in _NO_ROW:
+        if not _succeeded(response) and _said(response, response.body())[0] in _NO_ROW:
             return None
         _require_success(response)
         try:
@@ -114,21 +107,12 @@ def own_policies(table: TableClient) -> list[Any]:
     return table._policies  # noqa: SLF001  the one private name: ADR 0044
 
 
-class _BrokenAnswers(azure_policies.AsyncHTTPPolicy[Any, Any]):
-    """An answer that breaks off is an IncompleteReadError, as it is in the SDK's calls: so it is repeated alike."""
-
-    async def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
-        """The answer to the request. Raises AzureError."""
-        try:
-            return await self.next.send(request)
-        except ServiceRequestError as error:
-            if isinstance(error.inner_exception, ClientPayloadError):
-                raise IncompleteReadError("The answer broke off.", error=error.inner_exception) from error
-            raise
+def _succeeded(response: Any) -> bool:
+    return bool(200 <= response.status_code < 300)  # noqa: PLR2004  the successes of HTTP
 
 
 def _require_success(response: Any) -> None:
-    if not 200 <= response.status_code < 300:  # noqa: PLR2004  the successes of HTTP
+    if not _succeeded(response):
         raise _refusal(response, response.status_code, response.body())
 
 

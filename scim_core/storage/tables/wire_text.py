@@ -46,8 +46,13 @@ def quoted(text: str) -> str:
 
 
 def row_url(rows: str, quoted_partition: str, key: str) -> str:
-    """The URL of a row; `rows` is that of its table. Keys hold no quotation marks: codec.py."""
-    return f"{rows}(PartitionKey='{quoted_partition}',RowKey='{quote(key, safe='')}')"
+    """The URL of a row; `rows` is that of its table."""
+    return f"{rows}(PartitionKey='{quoted_partition}',RowKey='{quoted_key(key)}')"
+
+
+def quoted_key(key: str) -> str:
+    """The key of a row or a partition as it stands in quotation marks in a URL."""
+    return quoted(key.replace("'", "''"))
 
 
 def page_query(wanted: Filter, limit: int, select: str | None, token: Token | None) -> str:
@@ -60,7 +65,7 @@ def page_query(wanted: Filter, limit: int, select: str | None, token: Token | No
 async def transaction(rows: str, partition: str, operations: Sequence[RowOperation]) -> tuple[str, bytes]:
     """The boundary and the body of a transaction."""
     batch, changeset = f"batch_{secrets.token_hex(16)}", f"changeset_{secrets.token_hex(16)}"
-    quoted_partition, in_turn = quoted(partition), 0
+    quoted_partition, in_turn = quoted_key(partition), 0
     parts = [f"--{batch}\r\nContent-Type: multipart/mixed; boundary={changeset}\r\n\r\n"]
     for number, operation in enumerate(operations):
         part = _operation(rows, partition, quoted_partition, operation)
