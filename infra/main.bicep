@@ -208,10 +208,10 @@ param recoverVault bool = false
 param siteDiagnostics bool = false
 
 @description('Further tags for everything.')
-param extraTags object = {}
+param extraTags { *: string } = {}
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
-var tags = union(extraTags, { 'azd-env-name': environmentName, stage: stage })
+var tags = { ...extraTags, 'azd-env-name': environmentName, stage: stage }
 var keySigns = tenants == 'registry' && signingKeyInVault == 'sign'
 var keyIsAccepted = tenants == 'registry' && signingKeyInVault == 'accept'
 var locksByThemselves = stage == 'prod' && customRoles
@@ -220,13 +220,12 @@ var hasLocks = locks == 'auto' ? locksByThemselves : locks == 'yes'
 var secretOfOtherKey = keySigns ? vault.outputs.signingKeySecretUri : vault.outputs.otherSigningKeySecretUri
 // Never a pipeline, and never in prod: there the operator is named.
 var deployerOperates = empty(operatorPrincipalId) && stage == 'dev' && deployerPrincipalType == 'User'
-// Whoever reaches the app without the gateway chooses the source of each request. Bicep's fail() is not known to every
-// checker, so a wrong combination becomes a value that the module refuses. Azure shows it before it makes the app.
+// Whoever reaches the app without the gateway chooses the source of each request.
 var namesGateway = !empty(gatewayFrontDoorId) || !empty(gatewaySubnetId) || !empty(gatewayAddressRange)
 var gatewayIsClear = (trustedProxies > 1) == namesGateway && !(namesGateway && restrictToEntra)
 var withoutGateway = restrictToEntra ? 'entra' : 'everybody'
 var unclear = 'With trustedProxies of 2 or more, and only then, set gatewayFrontDoorId, gatewaySubnetId or gatewayAddressRange, and leave restrictToEntra off.'
-var ingress = gatewayIsClear ? (namesGateway ? 'gateway' : withoutGateway) : unclear
+var ingress = gatewayIsClear ? (namesGateway ? 'gateway' : withoutGateway) : fail(unclear)
 var publicNetworkAccess = privateNetworking ? 'Disabled' : 'Enabled'
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
@@ -397,7 +396,7 @@ module app 'modules/function-app.bicep' = {
     alwaysReadyInstances: alwaysReadyInstances
     perInstanceConcurrency: perInstanceConcurrency
     zoneRedundant: zoneRedundant
-    ingress: any(ingress)
+    ingress: ingress
     gatewayFrontDoorId: gatewayFrontDoorId
     gatewaySubnetId: gatewaySubnetId
     gatewayAddressRange: gatewayAddressRange
