@@ -40,7 +40,7 @@ login (docs/operate.md):
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """How the world outside is asked. `ails` is what /health lacks, empty if nothing; `test` is true if all went well."""
+    """How the world outside is asked. `ails` says what is wrong at /health; `test` is true if all went well."""
 
     ails: Callable[[str], str]
     test: Callable[[str, str], bool]
