@@ -13,7 +13,8 @@ azd_was_called() { ps -o args= -p "$PPID" 2>/dev/null || tr '\0' ' ' <"/proc/$PP
 somebody_is_there() {
     if [ -n "${CI:-}${GITHUB_ACTIONS:-}${TF_BUILD:-}" ] || ! [ -t 0 ] || ! [ -t 1 ]; then return 1; fi
     case "${AZD_NON_INTERACTIVE:-}" in 1 | [tT]*) return 1 ;; esac
-    case " $(azd_was_called)" in *" --no-prompt"* | *" --non-interactive"*) return 1 ;; esac
+    called=$(azd_was_called) || return 1
+    case " $called" in *" --no-prompt"* | *" --non-interactive"*) return 1 ;; esac
 }
 
 case $step in

@@ -30,10 +30,10 @@ Paste this into Entra (Provisioning > Connectivity). The token is shown only now
 """
 
 _REGISTRY = """
-The service is ready for customers. Each one is a tenant with its own credentials. Make the first one, with your Azure
-login (docs/operate.md):
+The service is ready for customers. Each one is a tenant with its own credentials. Make the first one (docs/operate.md).
+It takes your Azure login, which needs the role of an operator; in dev, whoever has deployed has it:
 
-  .venv/bin/python -m scim_core.admin --storage-account {account} --url {origin} tenants create "Contoso Ltd"
+  {python} -m scim_core.admin --storage-account {account} --url {origin} tenants create "Contoso Ltd"
 
 """
 
@@ -62,7 +62,7 @@ def announce(environment: Mapping[str, str], folder: Path, outside: Outside, tel
     if kept.token:
         tell(_TO_PASTE.format(url=url, token=kept.token) + result)
     else:
-        tell(_REGISTRY.format(account=_account(environment), origin=_origin(url)) + result)
+        tell(_REGISTRY.format(python=sys.executable, account=_account(environment), origin=_origin(url)) + result)
     forget(folder)
     if value:
         # Otherwise the next deployment would put it back, after somebody has rotated the secret in the vault.
@@ -80,7 +80,7 @@ def _tried(
 ) -> tuple[bool, str]:
     if environment.get("SCIM_RESTRICT_TO_ENTRA") == "true":
         return True, "It was not tried from here: only Entra gets answers (restrictToEntra)."
-    again = f"Try it later: .venv/bin/python -m scim_core.admin smoke-test {url}"
+    again = f"Try it later: {sys.executable} -m scim_core.admin smoke-test {url}"
     if not _healthy(f"{_origin(url)}/health", outside, tell):
         return False, f"It does not answer as it should yet. {again}"
     if not kept.token:
