@@ -32,9 +32,9 @@ def main() -> int:
 
 
 def _serve(ports: Mapping[str, int]) -> int:
+    node, folder = installed()
     for port in ports.values():
         server.listen(port).close()  # Azurite would tell of a port in use by a stack trace
-    node, folder = installed()
     command = [node.executable, "--require", str(NPM / "exit_with_parent.cjs"), str(folder / MAIN)]
     command += [item for service, port in ports.items() for item in (f"--{service}Port", str(port))]
     command += ["--silent", "--disableTelemetry", "--location", str(DATA)]
