@@ -370,8 +370,10 @@ def test_the_source_is_not_deployed_by_mistake(project: Project) -> None:
 def test_azd_up_provisions_then_deploys_the_package_as_it_is() -> None:
     content = (ROOT / "azure.yaml").read_text()
 
-    assert re.findall(r"- azd: (.+)", content) == ["provision", "deploy api --from-package dist/scim.zip"]
+    assert re.findall(r"  - azd: (.+)", content) == ["provision", "deploy api --from-package dist/scim.zip"]
     assert "    remoteBuild: false\n" in content
+    [needed] = re.findall(r'azd: ">= ([\d.]+)"', content)
+    assert f"version: {needed}\n" in (ROOT / ".github" / "workflows" / "deploy.yml").read_text()
 
 
 def test_windows_has_the_same_hooks() -> None:

@@ -83,8 +83,14 @@ def test_the_ports_are_those_of_the_sample() -> None:
     assert list(PORTS.items()) == [("blob", 10000), ("queue", 10001), ("table", 10002)]
 
 
-def test_the_readmes_token_is_the_samples() -> None:
+def test_the_readme_starts_the_real_host_with_the_packages_and_the_samples_token() -> None:
     values = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
-    [token] = re.findall(r"Bearer (throw-away-[\w-]+)'", (ROOT / "README.md").read_text())
+    [way] = re.findall(
+        r"Core Tools, the Functions host itself(.+?)\n`make help`", (ROOT / "README.md").read_text(), re.DOTALL
+    )
+    order = ("make azurite", "cp local.settings.sample.json", "source .venv/bin/activate", "func start", "curl ")
+    [token] = re.findall(r"Bearer (throw-away-[\w-]+)'", way)
+
+    assert sorted(order, key=way.index) == list(order)
 
     assert hashlib.sha256(token.encode()).hexdigest() == values["SCIM_TOKEN_SHA256"]
