@@ -121,7 +121,12 @@ async def test_the_workload_identity_is_played_with_the_claims_of_today(
 ) -> None:
     signed: list[dict[str, Any]] = []
     sign = tenants.authority.sign
-    monkeypatch.setattr(tenants.authority, "sign", lambda claims: signed.append(claims) or sign(claims))
+
+    def noted(claims: dict[str, Any]) -> str:
+        signed.append(claims)
+        return sign(claims)
+
+    monkeypatch.setattr(tenants.authority, "sign", noted)
     await play(["federation"], tenants.url, tenants.authority, quiet=True)
     [claims] = signed
     assert (claims["aud"], claims["azp"], claims["azpacr"]) == (play_entra.WORKLOAD_IDENTITY, SYNC_FABRIC, "2")
