@@ -21,6 +21,7 @@ from scim_core.admin import audit, check, export, import_, registry, reindex
 from scim_core.admin.actor import operator
 from scim_core.admin.arguments import parser
 from scim_core.admin.commands import Commands
+from scim_core.admin.doctor import command as doctor
 from scim_core.admin.probe import Probe
 from scim_core.admin.smoke_test import GivenCredential, SmokeTest, Step
 from scim_core.clock import instant_text, utc_now
@@ -60,7 +61,8 @@ class AuditFormatter(logging.Formatter):
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """The exit code. 0: done. 1: the command failed, or a check or a smoke test found something. 130: interrupted.
 
-    2: the arguments are wrong, or the command could not work on the rows. A failure is told on standard error.
+    2: the arguments are wrong, or the command could not work on the rows or look at the deployment. A failure is told
+    on standard error.
     """
     given = parser().parse_args(arguments)
     try:
@@ -82,8 +84,8 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
         case "backup-key":
             print(base64.urlsafe_b64encode(secrets.token_bytes(MIN_BACKUP_KEY_BYTES)).decode())
             return 0
-        case "smoke-test":
-            return await _smoke_test(given, environment)
+        case "smoke-test" | "doctor" as name:
+            return await (_smoke_test if name == "smoke-test" else doctor.run)(given, environment)
     chosen = _chosen(given, environment)
     settings = StorageSettings.from_environment(chosen)
     if given.command == "audit":
