@@ -15,7 +15,7 @@ APP = "{app}"
 
 TIMERS = (
     'AppRequests | where AppRoleName =~ "{app}" and TimeGenerated > ago(2d) and Name in ("sweep", "backup") '
-    "| summarize first = min(TimeGenerated), succeeded = maxif(TimeGenerated, Success == true), "
+    "| summarize earliest = min(TimeGenerated), succeeded = maxif(TimeGenerated, Success == true), "
     "failed = countif(Success == false) by Name"
 )
 """The runs of the timers within two days."""
@@ -67,7 +67,7 @@ async def timers(deployment: Deployment, clock: Clock) -> Examined:
         troubles.append(Trouble(said, 'AppTraces | where Message startswith "sweep" says why.'))
     if not (await deployment.settings()).get("SCIM_BACKUP_CONTAINER_URL"):
         return troubles or "the sweep ran; there is no backup"
-    is_due = _instant(sweep["first"]) < now - timedelta(hours=FIRST_BACKUP_HOURS)
+    is_due = _instant(sweep["earliest"]) < now - timedelta(hours=FIRST_BACKUP_HOURS)
     if is_due and _before(runs.get("backup", {}), now, BACKUP_HOURS):
         said = "No backup has succeeded within two days."
         troubles.append(Trouble(said, 'AppTraces | where Message startswith "backup" names tenant and reason.'))

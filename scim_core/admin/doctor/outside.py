@@ -94,7 +94,7 @@ class Outside:
         except ssl.SSLCertVerificationError as error:
             said = f"The certificate of {name} is not trusted: {error.verify_message}."
             return [Trouble(said, "Give the host a certificate of a public authority, for exactly this name.")]
-        except ssl.SSLError:
+        except (ssl.SSLError, ConnectionResetError):
             said = f"{name} takes no connection with TLS 1.2 and a suite that Entra knows."
             return [
                 Trouble(said, "Let the gateway offer TLS 1.2 with ECDHE and AES-GCM. Entra does not speak TLS 1.3.")
