@@ -8,7 +8,7 @@ from functools import partial
 
 from scim_core.admin.doctor import app, logs, resources, roles
 from scim_core.admin.doctor.deployment import Deployment, chosen_subscription
-from scim_core.admin.doctor.findings import CannotTell, Check, Observation, Verdict, made
+from scim_core.admin.doctor.findings import CannotTell, Check, Observation, Judgement, made
 from scim_core.admin.doctor.management import CLOUDS, Management
 from scim_core.admin.doctor.outside import Outside
 from scim_core.admin.probe import Probe
@@ -20,7 +20,12 @@ from scim_core.storage.tables.identity import Tokens
 HEALTHY, WRONG, UNKNOWN = 0, 1, 2
 """Exit codes: all is well; something is wrong; nothing is known to be wrong, but something could not be looked at."""
 
-_MARKS = {Verdict.GOOD: "ok     ", Verdict.WRONG: "WRONG  ", Verdict.UNKNOWN: "?      ", Verdict.LEFT_OUT: "-      "}
+_MARKS = {
+    Judgement.GOOD: "ok     ",
+    Judgement.WRONG: "WRONG  ",
+    Judgement.UNKNOWN: "?      ",
+    Judgement.LEFT_OUT: "-      ",
+}
 _INDENT = " " * 7
 
 
@@ -51,8 +56,8 @@ async def _reached(management: Management, subscription: str, group: str) -> tup
         deployment = Deployment(management, await chosen_subscription(management, subscription), group)
         site = await deployment.site()
     except CannotTell as reason:
-        return None, Observation("deployment", Verdict.UNKNOWN, reason.said, reason.do)
-    return deployment, Observation("deployment", Verdict.GOOD, f"the function app {site['name']}")
+        return None, Observation("deployment", Judgement.UNKNOWN, reason.said, reason.do)
+    return deployment, Observation("deployment", Judgement.GOOD, f"the function app {site['name']}")
 
 
 async def _address(deployment: Deployment) -> str:
@@ -112,4 +117,4 @@ def _as_json(finding: Observation) -> dict[str, str | None]:
 
 def _code(found: list[Observation]) -> int:
     verdicts = {item.verdict for item in found}
-    return WRONG if Verdict.WRONG in verdicts else UNKNOWN if Verdict.UNKNOWN in verdicts else HEALTHY
+    return WRONG if Judgement.WRONG in verdicts else UNKNOWN if Judgement.UNKNOWN in verdicts else HEALTHY

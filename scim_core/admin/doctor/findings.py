@@ -7,7 +7,7 @@ from enum import StrEnum, auto
 from scim_core.admin.probe import WrongAnswer
 
 
-class Verdict(StrEnum):
+class Judgement(StrEnum):
     """What a check came to."""
 
     GOOD = auto()
@@ -23,7 +23,7 @@ class Observation:
     """What a check found, in a sentence, and what to do about it. `do` is empty when all is well."""
 
     check: str
-    verdict: Verdict
+    verdict: Judgement
     said: str
     do: str = ""
 
@@ -60,11 +60,11 @@ async def made(name: str, check: Check) -> list[Observation]:
     try:
         examined = await check()
     except CannotTell as reason:
-        return [Observation(name, Verdict.UNKNOWN, reason.said, reason.do)]
+        return [Observation(name, Judgement.UNKNOWN, reason.said, reason.do)]
     except NotNeeded as reason:
-        return [Observation(name, Verdict.LEFT_OUT, str(reason))]
+        return [Observation(name, Judgement.LEFT_OUT, str(reason))]
     except WrongAnswer as wrong:
-        return [Observation(name, Verdict.WRONG, str(wrong), "Run the command again: the service answered before.")]
+        return [Observation(name, Judgement.WRONG, str(wrong), "Run the command again: the service answered before.")]
     if isinstance(examined, str):
-        return [Observation(name, Verdict.GOOD, examined)]
-    return [Observation(name, Verdict.WRONG, trouble.said, trouble.do) for trouble in examined]
+        return [Observation(name, Judgement.GOOD, examined)]
+    return [Observation(name, Judgement.WRONG, trouble.said, trouble.do) for trouble in examined]
