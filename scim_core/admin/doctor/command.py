@@ -8,7 +8,7 @@ from functools import partial
 
 from scim_core.admin.doctor import app, logs, resources, roles
 from scim_core.admin.doctor.deployment import Deployment, chosen_subscription
-from scim_core.admin.doctor.findings import CannotTell, Check, Observation, Judgement, made
+from scim_core.admin.doctor.findings import CannotTell, Check, Judgement, Observation, made
 from scim_core.admin.doctor.management import CLOUDS, Management
 from scim_core.admin.doctor.outside import Outside
 from scim_core.admin.probe import Probe
