@@ -53,7 +53,7 @@ async def onboarded(kind: str, url: str) -> Customer:
     """A new customer with a credential of this kind. `url` is scheme and host of the service."""
     entra_tenant, name = str(uuid4()), f"play-{kind}-{secrets.token_hex(4)}"
     pinned = {
-        "federation": ["--subject", SUBJECT, "--audience", f"api://{WORKLOAD_IDENTITY}/.default"],
+        "federation": ["--subject", SUBJECT, "--audience", WORKLOAD_IDENTITY],
         "entra": [],
     }
     entra = ["--entra-tenant", entra_tenant, *pinned[kind]] if kind in pinned else []
@@ -96,7 +96,7 @@ class Entra:
                     {"scope": pasted["OAuth 2.0 scopes"]},
                     Authorization=aiohttp.encode_basic_auth(pasted["Client ID"], pasted["Client secret"]),
                 )
-        assertion = self._authority.assertion(self._customer.entra_tenant, SUBJECT, f"api://{WORKLOAD_IDENTITY}")
+        assertion = self._authority.assertion(self._customer.entra_tenant, SUBJECT, WORKLOAD_IDENTITY)
         proof = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
         return await self._access_token(
             pasted["Token URL"], {"client_id": pasted["Client ID"], **proof, "scope": "scim"}

@@ -22,7 +22,7 @@ from aiohttp import web
 from jwt.utils import base64url_decode
 
 from devhost import play_entra
-from devhost.authority import Authority
+from devhost.authority import SYNC_FABRIC, Authority
 from devhost.azurite import Azurite, free_port
 from devhost.play_entra import KINDS, Entra, onboarded, play
 from scim_core.access.token_format import digest
@@ -113,6 +113,24 @@ async def test_entra_provisions_in_each_way_with_what_was_printed_and_nothing_el
     credentials = await asyncio.to_thread(tenants.json, "credentials", "list", customer.id)
     assert [item["kind"] for item in credentials] == [kind]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", credentials[0]["lastUsed"])
+
+
+@pytest.mark.usefixtures("_as_operator")
+async def test_the_workload_identity_is_played_with_the_claims_of_today(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed: list[dict[str, Any]] = []
+    sign = tenants.authority.sign
+
+    def noted(claims: dict[str, Any]) -> str:
+        signed.append(claims)
+        return sign(claims)
+
+    monkeypatch.setattr(tenants.authority, "sign", noted)
+    await play(["federation"], tenants.url, tenants.authority, quiet=True)
+    [claims] = signed
+    assert (claims["aud"], claims["azp"], claims["azpacr"]) == (play_entra.WORKLOAD_IDENTITY, SYNC_FABRIC, "2")
+    assert "appid" not in claims
 
 
 @pytest.mark.usefixtures("_as_operator")
