@@ -7,8 +7,9 @@ step=$1
 
 say() { echo "$*" >&2; }
 
-# Our parent is azd. It tells its hooks nothing of --no-prompt, so its own command line is read.
-azd_was_called() { ps -o args= -p "$PPID" 2>/dev/null || tr '\0' ' ' <"/proc/$PPID/cmdline"; }
+# Our parent is azd. It tells its hooks nothing of --no-prompt, so its own command line is read: all of it, not only what
+# fits the terminal.
+azd_was_called() { ps -ww -o args= -p "$PPID" 2>/dev/null || tr '\0' ' ' <"/proc/$PPID/cmdline"; }
 
 somebody_is_there() {
     if [ -n "${CI:-}${GITHUB_ACTIONS:-}${TF_BUILD:-}" ] || ! [ -t 0 ] || ! [ -t 1 ]; then return 1; fi

@@ -4,7 +4,6 @@ import json
 from datetime import timedelta
 
 import pytest
-from tests.infra.conftest import INFRA
 
 from scim_core.clock import instant_text
 from tests.doctor.azure import (
@@ -19,6 +18,7 @@ from tests.doctor.azure import (
     VAULT,
 )
 from tests.doctor.conftest import Doctor
+from tests.infra.foretold import INFRA
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,7 @@ def test_a_rotation_in_the_vault_is_not_undone_by_the_next_deployment(project: P
     ("arguments", "environment"),
     [
         ((*PROVISION, "--no-prompt"), {}),
+        ((*PROVISION, "--no-prompt"), {"COLUMNS": "40"}),
         (PROVISION, {"CI": "true"}),
         (PROVISION, {"GITHUB_ACTIONS": "true"}),
         (PROVISION, {"TF_BUILD": "True"}),
