@@ -9,7 +9,6 @@ from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
 from devhost.azurite import Azurite
 from scim_core.storage.tables.client import Connection
-from tests.certificates import Certificate
 from tests.contract.sides import PauselessTransport, Sides, side, with_key, with_token
 from tests.identity.conftest import account_url, certificate
 from tests.tables import new_table
@@ -23,7 +22,7 @@ async def sides(request: pytest.FixtureRequest, azurite: Azurite) -> AsyncIterat
 
     shown = ssl.create_default_context()
     if request.param == "https with a token":
-        trusted: Certificate = request.getfixturevalue("certificate")
+        trusted = request.getfixturevalue("certificate")
         shown.load_verify_locations(trusted.path)
     connector = TCPConnector(ssl=shown)
 
