@@ -17,8 +17,8 @@ FAULTS = {
     "overly broad permissions": ("workflows/deploy.yml", "permissions: {}", "permissions: write-all"),
     "does not set persist-credentials": (
         "workflows/ci.yml",
-        "        with:\n          persist-credentials: false\n",
-        "",
+        "          persist-credentials: false\n          fetch",
+        "          fetch",
     ),
     "unpinned": (
         "workflows/release.yml",
