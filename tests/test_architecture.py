@@ -52,7 +52,7 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
     "storage": {
         "azure": {
             *("storage.tables.azure_rows", "storage.tables.client", "storage.tables.errors", "storage.tables.identity"),
-            "storage.maintenance.backup",
+            *("storage.tables.wire", "storage.maintenance.backup"),
         },
         "aiohttp": {"storage.tables.errors"},
     },

@@ -18,7 +18,7 @@ from tests.doctor.azure import (
     VAULT,
 )
 from tests.doctor.conftest import Doctor
-from tests.infra.conftest import INFRA
+from tests.infra.foretold import INFRA
 
 
 @pytest.mark.parametrize(

@@ -6,25 +6,27 @@ import re
 
 import pytest
 
-from infra.checks.bicep import Source, literal, properties, text, walk
 from scim_core.access.audit import AuditEvent
 from scim_core.access.auth_failures import RATE_LIMITED
 from scim_core.admin.doctor import app, logs
 from scim_core.counted_log import CountedLog
 from scim_core.log_fields import FieldsInText
-from tests.infra.conftest import INFRA
+from tests.infra import foretold
 from tests.running import ROOT
 from tests.scim import Client
 from tests.tenancy import Service, document, settings
 
-WORKBOOK = json.loads((INFRA / "workbook.json").read_text())
 FUNCTIONS = (ROOT / "function_app.py").read_text()
 
 
-def queries(sources: dict[str, Source]) -> list[str]:
+def queries() -> list[str]:
     """All of them, of the alerts and of the workbook."""
-    texts = [found for node in walk(sources["alerts"].root) if (found := literal(node)) and " | " in found]
-    return [*texts, *(item["content"]["query"] for item in WORKBOOK["items"] if item["type"] == 3)]
+    return [*foretold.queries("everything").values(), *foretold.workbook_queries("everything").values()]
+
+
+def test_the_workbook_is_one() -> None:
+    assert foretold.workbook("everything")["version"] == "Notebook/1.0"
+    assert any("by tenant" in query for query in queries())
 
 
 def captured(pattern: str, content: str) -> str:
@@ -34,10 +36,10 @@ def captured(pattern: str, content: str) -> str:
     return matched[1]
 
 
-def test_functions_that_queries_name_exist(sources: dict[str, Source]) -> None:
+def test_functions_that_queries_name_exist() -> None:
     named = {
         name
-        for query in queries(sources)
+        for query in queries()
         for part in re.findall(r"\bName !?(?:in \(|== )([^)|]+)", query)
         for name in re.findall(r"[\"'](\w+)[\"']", part)
     }
@@ -83,7 +85,7 @@ async def test_the_text_of_a_request_is_what_the_workbook_parses(
     finally:
         logging.setLogRecordFactory(before)
     [said] = [record.getMessage() for record in caplog.records if " -> " in record.getMessage()]
-    [requests] = [item["content"]["query"] for item in WORKBOOK["items"] if item["name"] == "requests-per-tenant"]
+    requests = foretold.workbook_queries("everything")["requests-per-tenant"]
     matched = captured(r"matches regex @'([^']+)'", requests)
     extracted = captured(r"extract\(@'([^']+)'", requests)
 
@@ -119,8 +121,8 @@ async def test_the_fields_that_the_operators_page_asks_for_are_in_the_line_of_a_
     assert fields["credential_id"] == issued.credential.id
 
 
-def test_the_texts_of_the_timers_are_what_queries_look_for(sources: dict[str, Source]) -> None:
-    looked_for = {start for query in queries(sources) for start in re.findall(r'startswith "([^"]+)"', query)}
+def test_the_texts_of_the_timers_are_what_queries_look_for() -> None:
+    looked_for = {start for query in queries() for start in re.findall(r'startswith "([^"]+)"', query)}
 
     assert looked_for == {"sweep: ", "audit event=rate-limited ", "the app does not serve: "}
     assert '"the app does not serve: %s"' in (ROOT / "scim_core" / "endpoint" / "unconfigured.py").read_text()
@@ -128,10 +130,8 @@ def test_the_texts_of_the_timers_are_what_queries_look_for(sources: dict[str, So
     assert '"backup: %s rows"' in (ROOT / "scim_core" / "storage" / "maintenance" / "backup.py").read_text()
 
 
-def test_the_text_of_a_refusal_is_what_the_alert_counts(
-    sources: dict[str, Source], caplog: pytest.LogCaptureFixture
-) -> None:
-    [query] = [item for item in queries(sources) if "rate-limited" in item]
+def test_the_text_of_a_refusal_is_what_the_alert_counts(caplog: pytest.LogCaptureFixture) -> None:
+    [query] = [item for item in queries() if "rate-limited" in item]
     counted = CountedLog(lambda: 0.0)
     before = logging.getLogRecordFactory()
     logging.setLogRecordFactory(FieldsInText)
@@ -144,11 +144,3 @@ def test_the_text_of_a_refusal_is_what_the_alert_counts(
 
     assert all(text.startswith(captured('startswith "([^"]+)"', query)) for text in said)
     assert [captured(captured(r'extract\("([^"]+)"', query), text) for text in said] == ["1", "9"]
-
-
-def test_alerts_measure_what_their_rule_reads(sources: dict[str, Source]) -> None:
-    alerts = sources["alerts"].of_kind("var")["logAlerts"].value
-    for item in alerts.named_children:
-        if item.type == "object":
-            query = text(properties(item)["query"])
-            assert re.search(r"(summarize|project) measured = ", query)

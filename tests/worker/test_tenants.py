@@ -175,6 +175,16 @@ def test_the_script_says_what_is_wrong(tenants: Tenants) -> None:
     command = [sys.executable, "-m", "devhost.play_entra", "--url", url, "--authority-port", "0", "token"]
     done = subprocess.run(command, cwd=ROOT, env=tenants.environment, capture_output=True, text=True, check=False)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert f"nothing answers at {url} " in done.stderr
+
+
+def test_the_script_follows_the_port_of_make_run(tenants: Tenants) -> None:
+    port = urlsplit(tenants.url).port
+    command = [sys.executable, "-m", "devhost.play_entra", "--authority-port", "0", "token"]
+    environment = tenants.environment | {"PORT": str(port)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"http://localhost:{port}/scim/v2" in done.stdout
 
 
 def test_a_two_header_request_is_refused_as_the_host_joins_it(tenants: Tenants) -> None:
