@@ -63,9 +63,9 @@ class StorageSettings:
             )
         table_name = environment.get("SCIM_TABLE_NAME") or "scim"
         registry_table_name = environment.get("SCIM_REGISTRY_TABLE_NAME") or None
-        for name, table in (("SCIM_TABLE_NAME", table_name), ("SCIM_REGISTRY_TABLE_NAME", registry_table_name)):
-            if table is not None and not _TABLE_NAME.fullmatch(table):
-                raise SettingsError(f"{name} must be 3 to 63 letters and digits that start with a letter.")
+        require_table_name("SCIM_TABLE_NAME", table_name)
+        if registry_table_name:
+            require_table_name("SCIM_REGISTRY_TABLE_NAME", registry_table_name)
         if registry_table_name and registry_table_name.lower() == table_name.lower():
             raise SettingsError("SCIM_REGISTRY_TABLE_NAME must be empty, or name another table than SCIM_TABLE_NAME.")
         return cls(
@@ -134,6 +134,12 @@ class Settings:
             through_proxy=_through_proxy(environment.get("SCIM_HTTP", "")),
             group_patch_answer=_group_patch_answer(environment.get("SCIM_GROUP_PATCH_ANSWER", "")),
         )
+
+
+def require_table_name(setting: str, table: str) -> None:
+    """Raises SettingsError, which names the setting or the argument, if no table can have this name."""
+    if not _TABLE_NAME.fullmatch(table):
+        raise SettingsError(f"{setting} must be 3 to 63 letters and digits that start with a letter.")
 
 
 def _refuse_unresolved(environment: Mapping[str, str]) -> None:
