@@ -23,6 +23,9 @@ REQUESTS = {1: 24, 16: 80}
 """Requests of a round, by the number of connections. One client alone shows the latency, and 16 keep the process busy.
 All rounds together give a p50 and a p95, and the whole run takes about two minutes."""
 
+CALLS_MOST = WARM_UP + 2 * ROUNDS * sum(REQUESTS.values())
+"""Requests for the calls alone of one operation. The calls by hand and the product's have numbers of their own."""
+
 
 @dataclass(frozen=True)
 class Served:
