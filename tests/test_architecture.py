@@ -63,7 +63,7 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
         "aiohttp": {"access.oauth.key_server", "access.oauth.vault"},
     },
     "endpoint": {"scim2_models": set(), "pydantic": {"endpoint.error_responses"}},
-    "admin": {"tqdm": set(), "aiohttp": {"admin.probe"}},
+    "admin": {"tqdm": set(), "aiohttp": {"admin.probe", "admin.doctor.management"}},
 }
 """For each room, the libraries outside Python's own that it may import, and the parts that may (empty: all)."""
 

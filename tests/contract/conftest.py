@@ -10,7 +10,7 @@ from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 from devhost.azurite import Azurite
 from scim_core.storage.tables.client import Connection
 from tests.contract.sides import PauselessTransport, Sides, side, with_key, with_token
-from tests.identity.conftest import Certificate, account_url, certificate
+from tests.identity.conftest import account_url, certificate
 from tests.tables import new_table
 
 __all__ = ["account_url", "certificate"]
@@ -22,7 +22,7 @@ async def sides(request: pytest.FixtureRequest, azurite: Azurite) -> AsyncIterat
 
     shown = ssl.create_default_context()
     if request.param == "https with a token":
-        trusted: Certificate = request.getfixturevalue("certificate")
+        trusted = request.getfixturevalue("certificate")
         shown.load_verify_locations(trusted.path)
     connector = TCPConnector(ssl=shown)
 
