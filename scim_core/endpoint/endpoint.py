@@ -79,6 +79,7 @@ class Endpoint:
         public_base_url: str | None,
     ) -> None:
         self._catalogue = catalogue
+        self._endpoints = {item.name: item.endpoint for item in catalogue}
         self._handlers = handlers
         self._gate = gate
         self._clock = clock
@@ -191,14 +192,13 @@ class Endpoint:
 
     def _call(self, request: ScimRequest, target: Target, principal: Principal | None, work: Work) -> Call:
         base_url = f"{self._public_base_url or request.base_url}{BASE_PATH}"
-        endpoints = {item.name: item.endpoint for item in self._catalogue}
         return Call(
             target=target,
             tenant=principal.tenant if principal else "",
             headers=request.headers,
             query=request.query,
             body=request.body,
-            renderer=Renderer(base_url, endpoints),
+            renderer=Renderer(base_url, self._endpoints),
             work=work,
             group_patch_answer=principal.group_patch_answer if principal else GroupPatchAnswer.USUAL,
         )

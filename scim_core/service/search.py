@@ -8,6 +8,7 @@ import asyncio
 import logging
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -111,13 +112,14 @@ class Search:
         last, left = "", room
         if groups:
             await requester.work.expect_much()
-        async for group in one_by_one(self._storage, requester.tenant, groups):
-            current[group.stored.id], memberships[group.stored.id] = group.stored, group.members
-            await requester.work.conclude(read_units(len(group.members)))
-            left -= size_of(group.stored, memberships)
-            if left < 0:  # no later resource fits
-                last = group.stored.id
-                break
+        async with aclosing(one_by_one(self._storage, requester.tenant, groups)) as snapshots:
+            async for group in snapshots:
+                current[group.stored.id], memberships[group.stored.id] = group.stored, group.members
+                await requester.work.conclude(read_units(len(group.members)))
+                left -= size_of(group.stored, memberships)
+                if left < 0:  # no later resource fits
+                    last = group.stored.id
+                    break
         page, ended = list[StoredResource](), False
         for number, resource in enumerate(found.resources, 1):
             now = current.get(resource.id, resource)
@@ -147,7 +149,10 @@ class Search:
         return [by_id.get(resource_id) for _, resource_id in of_types]
 
     async def _from_lookup(self, run: SearchRun, query: Query, *, memberships: bool) -> Found:
-        ids, position = await asyncio.gather(run.look_up(), self._position(run, query.start_index))
+        if query.start_index == 1:
+            ids, position = await run.look_up(), None
+        else:
+            ids, position = await asyncio.gather(run.look_up(), self._position(run, query.start_index))
         before = query.start_index - 1
         if position is None:
             part = _Part(ids, before, query.count, enough=None)
@@ -165,10 +170,11 @@ class Search:
     async def _listed(self, run: SearchRun, part: "_Part", room: int, *, memberships: bool) -> Found:
         """These ids are the answer: only the page's resources are read. One that is deleted by then does not count."""
         wanted = part.ids[part.before :][: part.count]
-        window, edges = await asyncio.gather(
-            run.first_matches(wanted, Window(0, part.count, room), len(wanted)),
-            run.memberships(wanted) if memberships else _nothing(),
-        )
+        matches = run.first_matches(wanted, Window(0, part.count, room), len(wanted))
+        if memberships and wanted:
+            window, edges = await asyncio.gather(matches, run.memberships(wanted))
+        else:
+            window, edges = await matches, {}
         return Found(len(part.ids) - (window.looked_at - window.number), tuple(window.shown), edges)
 
     async def _matched(self, run: SearchRun, part: "_Part", room: int, *, memberships: bool) -> Found:
