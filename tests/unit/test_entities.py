@@ -109,7 +109,7 @@ def test_a_small_entity_is_measured_without_writing_it(monkeypatch: pytest.Monke
         raise AssertionError("written")
 
     monkeypatch.setattr("scim_core.storage.tables.service_limits.json.dumps", dumps)
-    row = {f"p{number}": "ä" * 2_000 for number in range(3)}
+    row: dict[str, Column] = {f"p{number}": "ä" * 2_000 for number in range(3)}
     require_transaction([RowOperation(Verb.UPSERT, Role.INDEX, str(number), row) for number in range(100)])
 
 
