@@ -120,7 +120,8 @@ class Endpoint:
                 response = translated(response)
         if response.status != 200 or handler not in SAME_FOR_EVERYBODY:  # noqa: PLR2004
             response = replace(response, headers={**response.headers, "Cache-Control": "no-store"})
-        self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
+        if log.isEnabledFor(logging.INFO):
+            self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
         self._gate.counted.catch_up()
         return replace(response, body=b"") if request.method.upper() == "HEAD" else response
 

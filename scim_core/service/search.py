@@ -70,9 +70,9 @@ class Search:
         Raises TooManyException when more than MAX_SCAN resources would have to be examined, TooMuchWork.
         """
         run = await self.run(requester, resource_type, query.scim_filter)
-        log.info(
-            "search plan", extra={"tenant": run.tenant, "resource_type": resource_type.name, "plan": str(run.plan)}
-        )
+        if log.isEnabledFor(logging.INFO):
+            fields = {"tenant": run.tenant, "resource_type": resource_type.name, "plan": str(run.plan)}
+            log.info("search plan", extra=fields)
         if isinstance(run.plan.lookup, Edge):
             return await self._from_edge(run, run.plan.lookup, query, memberships=memberships)
         of_others = memberships and not resource_type.has_members
@@ -232,13 +232,25 @@ class Search:
 
     async def _from_position(self, run: SearchRun, query: Query) -> tuple[int, list[StoredResource], bool]:
         if query.start_index == 1:
-            total, (resources, more) = await asyncio.gather(run.count(), run.take(None, query.count, query.room))
-            return max(total, len(resources)), resources, more
+            return await self._first(run, query)
         total, before = await asyncio.gather(run.count(), run.seek(query.start_index - 1))
         if before is None:
             return total, [], False
         resources, more = await run.take(before, query.count, query.room)
         return total, resources, more
+
+    async def _first(self, run: SearchRun, query: Query) -> tuple[int, list[StoredResource], bool]:
+        """The first page. If it holds all that there is, as it probably does, nothing needs to be counted."""
+        taking = run.take(None, query.count, query.room)
+        if run.probably_within(query.count):
+            resources, more = await taking
+            if not more:
+                run.note_total(len(resources))
+                return len(resources), resources, False
+            total = await run.count()
+        else:
+            total, (resources, more) = await asyncio.gather(run.count(), taking)
+        return max(total, len(resources)), resources, more
 
     async def _resumed(self, run: SearchRun, query: Query) -> tuple[int, list[StoredResource], bool] | None:
         """The page after a known position. It is read while the storage confirms the position remembered here."""

@@ -114,6 +114,15 @@ class SearchRun:
             return await self._totals.of(self.tenant, self.resource_type.name)
         return (await self.all(Window(0, 0, 0))).number
 
+    def probably_within(self, number: int) -> bool:
+        """Whether there were at most so many resources when this process looked last."""
+        latest = self._totals.latest(self.tenant, self.resource_type.name)
+        return latest is not None and latest <= number
+
+    def note_total(self, total: int) -> None:
+        """A page has shown that there are so many resources of the type."""
+        self._totals.note(self.tenant, self.resource_type.name, total)
+
     async def seek(self, steps: int) -> str | None:
         """The id of the resource at this 1-based position of all."""
         return await self.storage.seek(self.tenant, self.resource_type.name, after=None, steps=steps)
