@@ -1,7 +1,8 @@
 """Answers as bytes. Representations are made and written in pieces, so that no piece takes long (ADR 0014)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import batched
 from typing import Any
 
@@ -25,29 +26,66 @@ WRITTEN_AT_ONCE = 100
 _ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 
 
-async def rendered(
-    work: Work,
-    renderer: Renderer,
-    resource_type: ResourceType,
-    outcome: Outcome,
-    chosen: Projection,
-    *,
-    what: str | None = None,
-) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A resource that an answer shows, and how."""
+
+    renderer: Renderer
+    resource_type: ResourceType
+    outcome: Outcome
+    chosen: Projection
+
+    def body(self) -> Json:
+        """The representation."""
+        return self.renderer.projected(self.resource_type, self.outcome.stored, self.outcome.memberships, self.chosen)
+
+    @property
+    def units(self) -> int:
+        """Units of work to make the representation."""
+        units = full_units(len(self.outcome.memberships))
+        if self.chosen.parameters is None and self.resource_type.shown_as_stored:
+            return units
+        return 2 * units + projection_units(self.outcome.stored.document, self.chosen.names)
+
+    @property
+    def units_at_once(self) -> int | None:
+        """Units of work to make and to write it in one go. None if that is too much for one."""
+        if len(self.outcome.memberships) > ELEMENTS_AT_ONCE:
+            return None
+        units = self.units + written_units(self.outcome.stored, len(self.outcome.memberships))
+        return units if units <= WRITTEN_AT_ONCE else None
+
+
+async def rendered(work: Work, shown: Shown, *, what: str | None = None) -> bytes:
     """The representation as JSON. It is refused as Work.run refuses `what`: None, if it answers a stored change."""
-    stored, memberships = outcome.stored, outcome.memberships
+    units = shown.units_at_once
+    if units is not None:
+        return await work.run(units, what, lambda: encoded(shown.body()))
+    return await _written(work, await work.run(shown.units, what, shown.body))
 
-    def body() -> Json:
-        return renderer.projected(resource_type, stored, memberships, chosen)
 
-    units = full_units(len(memberships))
-    if chosen.parameters is not None or not resource_type.shown_as_stored:
-        units += full_units(len(memberships)) + projection_units(stored.document, chosen.names)
-    if len(memberships) <= ELEMENTS_AT_ONCE:
-        whole = units + written_units(stored, len(memberships))
-        if whole <= WRITTEN_AT_ONCE:
-            return await work.run(whole, what, lambda: encoded(body()))
-    return await _written(work, await work.run(units, what, body))
+async def rendered_page(work: Work, page: Iterable[Shown], *, what: str) -> list[bytes]:
+    """The representations as JSON, in order, some of them together with commas between. Raises what Work.run raises."""
+    pieces = list[bytes]()
+    together, units = list[Shown](), 0
+
+    async def write() -> None:
+        if together:
+            pieces.append(await work.run(units, what, lambda: encoded([item.body() for item in together])[1:-1]))
+            together.clear()
+
+    for shown in page:
+        own = shown.units_at_once
+        if own is None or units + own > WRITTEN_AT_ONCE:
+            await write()
+            units = 0
+        if own is None:
+            pieces.append(await rendered(work, shown, what=what))
+        else:
+            together.append(shown)
+            units += own
+    await write()
+    return pieces
 
 
 async def _written(work: Work, body: Json) -> bytes:
@@ -76,13 +114,13 @@ def json_response(status: int, body: Json) -> ScimResponse:
     return ScimResponse(status, {"Content-Type": MEDIA_TYPE}, encoded(body))
 
 
-def list_response(total_results: int, start_index: int, resources: Sequence[bytes]) -> ScimResponse:
-    """A ListResponse with these resources, which are JSON already (RFC 7644 section 3.4.2)."""
+def list_response(total_results: int, start_index: int, number: int, resources: Sequence[bytes]) -> ScimResponse:
+    """A ListResponse with this number of resources, which are JSON already (RFC 7644 section 3.4.2)."""
     head = {
         "schemas": [LIST_URN],
         "totalResults": total_results,
         "startIndex": start_index,
-        "itemsPerPage": len(resources),
+        "itemsPerPage": number,
     }
     content = b'%b,"Resources":[%b]}' % (encoded(head)[:-1], b",".join(resources))
     return ScimResponse(200, {"Content-Type": MEDIA_TYPE}, content)
