@@ -11,7 +11,6 @@ from scim_core.access.oauth.access_tokens import AccessTokens
 from scim_core.access.oauth.clients import Clients
 from scim_core.access.oauth.entra import EntraTokens
 from scim_core.access.oauth.key_server import fetch_key_set
-from scim_core.access.oauth.keys import PublicKeys
 from scim_core.access.oauth.signing_keys import signing_keys
 from scim_core.access.oauth.vault import Vault, VaultCall, VaultError
 from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
@@ -99,6 +98,8 @@ def _tenancy(
         from scim_core.storage.tables import table_registry  # noqa: PLC0415 -- as above
 
         registry = table_registry(settings.storage)
+    from scim_core.access.oauth.keys import PublicKeys  # noqa: PLC0415 -- without a registry PyJWT is not imported
+
     issuer = settings.public_base_url or ""
     access_tokens = AccessTokens(
         signing_keys(settings.signing_keys, vault or _vault(settings), clock, timer),

@@ -79,6 +79,7 @@ class Endpoint:
         public_base_url: str | None,
     ) -> None:
         self._catalogue = catalogue
+        self._endpoints = {item.name: item.endpoint for item in catalogue}
         self._handlers = handlers
         self._gate = gate
         self._clock = clock
@@ -119,7 +120,8 @@ class Endpoint:
                 response = translated(response)
         if response.status != 200 or handler not in SAME_FOR_EVERYBODY:  # noqa: PLR2004
             response = replace(response, headers={**response.headers, "Cache-Control": "no-store"})
-        self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
+        if log.isEnabledFor(logging.INFO):
+            self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
         self._gate.counted.catch_up()
         return replace(response, body=b"") if request.method.upper() == "HEAD" else response
 
@@ -191,14 +193,13 @@ class Endpoint:
 
     def _call(self, request: ScimRequest, target: Target, principal: Principal | None, work: Work) -> Call:
         base_url = f"{self._public_base_url or request.base_url}{BASE_PATH}"
-        endpoints = {item.name: item.endpoint for item in self._catalogue}
         return Call(
             target=target,
             tenant=principal.tenant if principal else "",
             headers=request.headers,
             query=request.query,
             body=request.body,
-            renderer=Renderer(base_url, endpoints),
+            renderer=Renderer(base_url, self._endpoints),
             work=work,
             group_patch_answer=principal.group_patch_answer if principal else GroupPatchAnswer.USUAL,
         )
