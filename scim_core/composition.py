@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from scim_core.access.auth_failures import FailureWatch
 from scim_core.access.authenticator import Authenticator, Tenancy
 from scim_core.access.oauth.access_tokens import AccessTokens
+from scim_core.access.oauth.app_role import AppRole
 from scim_core.access.oauth.clients import Clients
 from scim_core.access.oauth.entra import EntraTokens
 from scim_core.access.oauth.key_server import fetch_key_set
@@ -26,7 +27,7 @@ from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
 from scim_core.protocol.definition_files import DefinitionError
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.registry import TenantSource
+from scim_core.registry import Access, TenantSource
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.search import Search
 from scim_core.service.service_provider import ServiceProvider
@@ -72,8 +73,11 @@ def build(
         counted=counted,
         group_patch_answer=settings.group_patch_answer,
     )
-    tenancy = _tenancy(settings, registry, clock, timer, vault) if settings.has_registry else None
-    gate = _gate(settings, tenancy, timer, counted)
+    entra = EntraTokens(settings.entra_authority, PublicKeys(fetch_key_set, timer), clock)
+    tenancy = None
+    if settings.has_registry:
+        tenancy = _tenancy(settings, registry, entra, clock=clock, timer=timer, vault=vault)
+    gate = _gate(settings, tenancy, entra, timer, counted)
     return Endpoint(catalogue, handlers, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url)
 
 
@@ -92,7 +96,13 @@ def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, En
 
 
 def _tenancy(
-    settings: Settings, registry: TenantSource | None, clock: Clock, timer: Timer, vault: VaultCall | None
+    settings: Settings,
+    registry: TenantSource | None,
+    entra: EntraTokens,
+    *,
+    clock: Clock,
+    timer: Timer,
+    vault: VaultCall | None,
 ) -> Tenancy:
     """What is needed to authenticate registered credentials."""
     if registry is None:
@@ -108,7 +118,6 @@ def _tenancy(
         clock=clock,
         new_id=lambda: uuid7(clock()),
     )
-    entra = EntraTokens(settings.entra_authority, PublicKeys(fetch_key_set, timer), clock)
     return Tenancy(
         TenantCache(registry, timer), access_tokens, entra, clock, allows_entra_tokens=settings.allows_entra_tokens
     )
@@ -129,7 +138,7 @@ def _vault(settings: Settings) -> Vault:
     return Vault(token)
 
 
-def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer, counted: CountedLog) -> Gate:
+def _gate(settings: Settings, tenancy: Tenancy | None, entra: EntraTokens, timer: Timer, counted: CountedLog) -> Gate:
     rate = settings.tenant_requests_per_second
     requests = RateLimit(rate, rate * BURST_SECONDS, timer)
     watch = FailureWatch(timer, requests, counted)
@@ -137,8 +146,10 @@ def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer, counted: Co
     if tenancy is not None:
         clients = Clients(tenancy.tenants, tenancy.entra, tenancy.clock)
         issuing = Issuing(tenancy.tenants, clients, tenancy.access_tokens, tenancy.clock)
+    tokens = dict.fromkeys(settings.token_sha256, Access.WRITE) | dict.fromkeys(settings.feed_token_sha256, Access.FEED)
+    role = AppRole(settings.vendor_identity, entra) if settings.vendor_identity else None
     return Gate(
-        authenticator=Authenticator(settings.token_sha256, tenancy, watch),
+        authenticator=Authenticator(tokens, tenancy, role, watch),
         oauth=OAuthEndpoint(issuing, watch, timer),
         watch=watch,
         requests=requests,

@@ -15,8 +15,9 @@ from aiohttp import web
 import scim_core
 from devhost.authority import Authority, Key
 from scim_core import Endpoint, ScimRequest, ScimResponse, Settings
-from scim_core.access.administration import Administration, Issued, Wanted
+from scim_core.access.administration import Administration
 from scim_core.access.audit_trail import AuditTrail
+from scim_core.access.credential_plans import Issued, Wanted
 from scim_core.access.oauth.local_key import new_signing_key
 from scim_core.access.oauth.token_request import ASSERTION_TYPE
 from scim_core.access.oauth.vault import VaultCall

@@ -9,22 +9,25 @@ import os
 import secrets
 import sys
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from scim_core.access.administration import Administration
+from scim_core.access.applications import Applications
 from scim_core.access.audit_trail import AuditTrail
 from scim_core.access.oauth.local_key import new_signing_key
 from scim_core.admin import audit, check, export, import_, registry, reindex
 from scim_core.admin.actor import operator
+from scim_core.admin.apps import AppCommands
 from scim_core.admin.arguments import parser
 from scim_core.admin.commands import Commands
 from scim_core.admin.probe import Probe
 from scim_core.admin.smoke_test import GivenCredential, SmokeTest, Step
 from scim_core.clock import instant_text, utc_now
 from scim_core.ids import uuid7
+from scim_core.master_key import MASTER_KEY_BYTES
 from scim_core.protocol.definition_files import DefinitionError
 from scim_core.registry import RegistryError
 from scim_core.settings import MIN_BACKUP_KEY_BYTES, SettingsError, StorageSettings, backup_key, base_url
@@ -41,6 +44,18 @@ ON_ROWS = {
     "reindex": reindex.run,
 }
 """The commands that work on the rows of a tenant's directory, or of the registry."""
+
+
+def _random(length: int) -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(length)).decode()
+
+
+NEW_KEYS: dict[str, Callable[[], str]] = {
+    "signing-key": new_signing_key,
+    "backup-key": partial(_random, MIN_BACKUP_KEY_BYTES),
+    "master-key": partial(_random, MASTER_KEY_BYTES),
+}
+"""The commands that make a key, and how."""
 
 CONTINUED = frozenset({"export", "import", "registry", "reindex"})
 """The commands that continue where they were interrupted."""
@@ -75,15 +90,11 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
-    match given.command:
-        case "signing-key":
-            print(new_signing_key())
-            return 0
-        case "backup-key":
-            print(base64.urlsafe_b64encode(secrets.token_bytes(MIN_BACKUP_KEY_BYTES)).decode())
-            return 0
-        case "smoke-test":
-            return await _smoke_test(given, environment)
+    if given.command in NEW_KEYS:
+        print(NEW_KEYS[given.command]())
+        return 0
+    if given.command == "smoke-test":
+        return await _smoke_test(given, environment)
     chosen = _chosen(given, environment)
     settings = StorageSettings.from_environment(chosen)
     if given.command == "audit":
@@ -100,7 +111,11 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
             return await ON_ROWS[given.command](given, settings)
         if given.action in ("list", "show"):  # whatever changes something is refused
             await registry.warn_if_elsewhere(tenants.rows)
-        await _commands(given, Administration(tenants, trail, clock=utc_now, pause=asyncio.sleep), chosen, now).run()
+        if given.command == "apps":
+            await _apps(given, Applications(tenants, trail, utc_now), chosen, now).run()
+        else:
+            administration = Administration(tenants, trail, clock=utc_now, pause=asyncio.sleep)
+            await _commands(given, administration, chosen, now).run()
     finally:
         await tenants.close()
     return 0
@@ -115,6 +130,11 @@ def _commands(given: Namespace, administration: Administration, chosen: Mapping[
         tell=print,
         progress=lambda text: print(text, file=sys.stderr),
     )
+
+
+def _apps(given: Namespace, applications: Applications, chosen: Mapping[str, str], now: datetime) -> AppCommands:
+    address = base_url(chosen.get("SCIM_PUBLIC_BASE_URL", ""), required=False)
+    return AppCommands(applications, given, base_url=address, now=instant_text(now), tell=print)
 
 
 def _chosen(given: Namespace, environment: Mapping[str, str]) -> dict[str, str]:

@@ -10,8 +10,9 @@ from typing import Any
 
 from scim_core.access.audit import correlation_id
 from scim_core.access.auth_failures import BEYOND_ITS_REQUESTS, FailureWatch
-from scim_core.access.authenticator import Authenticator, Principal, require_access
+from scim_core.access.authenticator import Authenticator
 from scim_core.access.oauth.answers import translated
+from scim_core.access.principal import TENANT_PARAMETER, Principal, require_access, require_application
 from scim_core.access.rate_limits import RateLimit, address_of, source_of
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, instant_text
@@ -25,6 +26,7 @@ from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, Sci
 from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
+from scim_core.protocol.search_parameters import query_fields
 from scim_core.registry import GroupPatchAnswer
 from scim_core.storage.port import Swept
 from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares, Work
@@ -108,10 +110,11 @@ class Endpoint:
                     async with self._noted(principal):
                         self._require_rate(principal, caller)
                         require_access(principal, target.needs, caller.base_url)
+                        principal = await self._addressed(principal, request, target)
                         try:
                             response = await self._run(request, target, principal)
                         except BeyondShare:
-                            self._gate.watch.beyond_share(principal.tenant, principal.credential, caller)
+                            self._gate.watch.beyond_share(principal.account, principal.credential, caller)
                             raise
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
             response = response_for(error, self._new_id, self._gate.counted)
@@ -126,13 +129,25 @@ class Endpoint:
     def _require_rate(self, principal: Principal, caller: Caller) -> None:
         """Raises HttpError when the tenant is beyond its limit."""
         self._gate.watch.require_permit(
-            self._gate.requests, principal.tenant, principal.credential, caller, BEYOND_ITS_REQUESTS
+            self._gate.requests, principal.account, principal.credential, caller, BEYOND_ITS_REQUESTS
         )
+
+    async def _addressed(self, principal: Principal, request: ScimRequest, target: Target) -> Principal:
+        """The principal, with the tenant that it names if it is an application's. Raises HttpError as in_tenant does.
+
+        A route about all tenants takes no other principal.
+        """
+        if target.of_all_tenants:
+            require_application(principal)
+        elif principal.application:
+            named = query_fields(request.query).get(TENANT_PARAMETER, "")
+            return await self._gate.authenticator.in_tenant(principal, named)
+        return principal
 
     async def _run(self, request: ScimRequest, target: Target, principal: Principal | None) -> ScimResponse:
         """The handler's answer. What it computes counts against the tenant, or against the route for everybody."""
         _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
-        with self._gate.shares.work(principal.tenant if principal else f":{target.handler}") as work:
+        with self._gate.shares.work(principal.account if principal else f":{target.handler}") as work:
             await work.spend(UNITS_PER_REQUEST, "a request")
             return await self._handlers.run(self._call(request, target, principal, work))
 

@@ -18,13 +18,14 @@ NOTHING = None
 class Route:
     """One row. `{type}` stands for the endpoint of any resource type, `{id}` for any single segment.
 
-    `needs` is the access that the credential must have.
+    `needs` is the access that the credential must have. One `of_all_tenants` is for applications only.
     """
 
     method: str
     segments: tuple[str, ...]
     handler: str
     needs: Access | None
+    of_all_tenants: bool = False
 
     @property
     def anonymous(self) -> bool:
@@ -76,6 +77,7 @@ class Target:
     resource_type: ResourceType | None = None
     id: str = ""
     allowed: str = ""
+    of_all_tenants: bool = False
 
 
 def match(catalogue: Catalogue, method: str, path: str) -> Target:
@@ -124,4 +126,4 @@ def _fit(catalogue: Catalogue, route: Route, segments: list[str]) -> Target | No
             resource_id = segment
         elif pattern.lower() != segment.lower():
             return None
-    return Target(route.handler, route.needs, resource_type, resource_id)
+    return Target(route.handler, route.needs, resource_type, resource_id, of_all_tenants=route.of_all_tenants)

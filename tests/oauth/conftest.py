@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from scim_core.access.administration import Issued
+from scim_core.access.credential_plans import Issued
 from scim_core.registry import CredentialKind
 from tests.tenancy import Misbehaving, Service, settings
 

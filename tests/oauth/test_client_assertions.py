@@ -10,7 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from scim_core.access.administration import Issued
+from scim_core.access.credential_plans import Issued
 from scim_core.access.oauth import entra
 from scim_core.access.oauth.entra import MAX_ASSERTIONS
 from scim_core.registry import CredentialKind

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.access.administration import Issued
+from scim_core.access.credential_plans import Issued
 from scim_core.registry import Access, CredentialKind
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.keys import REGISTRY
@@ -70,7 +70,7 @@ async def test_a_scope_that_is_not_ours_is_refused_and_the_answer_names_ours(
 ) -> None:
     answer = await service.ask_for_token({"scope": scope}, basic=(client.credential.client_id, client.secret))
     assert is_error(answer, 400, "invalid_scope")
-    assert "scim and scim.read" in document(answer)["error_description"]
+    assert "scim, scim.read and scim.feed" in document(answer)["error_description"]
 
 
 async def test_an_assertion_gets_a_token_that_reads_where_its_federation_may_only_read(
@@ -87,7 +87,7 @@ async def test_an_assertion_gets_a_token_that_reads_where_its_federation_may_onl
 async def test_both_documents_of_metadata_name_the_scopes(service: Service) -> None:
     for name in ("oauth-authorization-server", "oauth-protected-resource"):
         found = document(await service.send("GET", f"/.well-known/{name}"))
-        assert found["scopes_supported"] == ["scim", "scim.read"]
+        assert found["scopes_supported"] == ["scim", "scim.read", "scim.feed"]
 
 
 @pytest.mark.parametrize("kind", ["token", "access token", "entra"])

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scim_core.access.administration import Administration, Wanted
+from scim_core.access.administration import Administration
+from scim_core.access.credential_plans import Wanted
 from scim_core.access.token_format import digest
 from scim_core.audit_records import AuditEntry
 from scim_core.registry import Access, Credential, CredentialKind, Tenant
