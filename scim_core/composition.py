@@ -20,9 +20,11 @@ from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, utc_now
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint.endpoint import Endpoint, Gate
+from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
 from scim_core.endpoint.unconfigured import Unconfigured
+from scim_core.feed.feed import Feed
 from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
 from scim_core.protocol.definition_files import DefinitionError
@@ -34,7 +36,7 @@ from scim_core.service.service_provider import ServiceProvider
 from scim_core.settings import Settings, SettingsError
 from scim_core.storage.port import Storage, StorageError
 from scim_core.version import __version__
-from scim_core.work import UNITS_OF_A_TENANT, Shares
+from scim_core.work import UNITS_OF_A_TENANT, Pause, Shares
 
 
 def build(
@@ -45,11 +47,13 @@ def build(
     timer: Timer = time.monotonic,
     *,
     vault: VaultCall | None = None,
+    pause: Pause = asyncio.sleep,
 ) -> Endpoint:
     """The endpoint of these settings. It reads and writes no row before its first request.
 
     The default for `storage` and `registry` is the table that the settings name, for `vault` Azure's, asked with the
-    app's identity. Raises DefinitionError for unusable schema files, SettingsError for unusable keys.
+    app's identity. A reader of the feed waits with `pause`. Raises DefinitionError for unusable schema files,
+    SettingsError for unusable keys.
     """
     if storage is None:
         from scim_core.storage.tables import table_storage  # noqa: PLC0415 -- tests without Azure need not import its SDK
@@ -78,7 +82,11 @@ def build(
     if settings.has_registry:
         tenancy = _tenancy(settings, registry, entra, clock=clock, timer=timer, vault=vault)
     gate = _gate(settings, tenancy, entra, timer, counted)
-    return Endpoint(catalogue, handlers, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url)
+    waiting = Waiting(settings.instance_concurrency)
+    feed = FeedHandlers(Feed(storage, catalogue), waiting, timer, pause)
+    return Endpoint(
+        catalogue, handlers, feed, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url
+    )
 
 
 def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, Endpoint | Unconfigured]:

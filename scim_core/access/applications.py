@@ -13,7 +13,7 @@ from scim_core.access.audit_trail import Alteration, AuditTrail
 from scim_core.access.credential_plans import Issued, Made, Refused, Wanted
 from scim_core.access.no_return import Planned
 from scim_core.clock import Clock, instant_text
-from scim_core.registry import APPLICATIONS, Access, Credential, CredentialKind, Registry, Tenant, TenantState
+from scim_core.registry import APPLICATIONS, Access, Credential, CredentialKind, Registry, Taken, Tenant, TenantState
 
 COMMAND = "apps"
 """The operator's command for them."""
@@ -83,7 +83,10 @@ class Applications:
             after, deeds = plan(before or self._none())
             return before, after, deeds
 
-        return await self._trail.alter(attempt)
+        try:
+            return await self._trail.alter(attempt)
+        except Taken:  # somebody made the first of them at the same time: secrets and ids are never taken by chance
+            return await self._trail.alter(attempt)
 
     async def _there(self) -> Tenant | None:
         return await self._registry.load(APPLICATIONS)

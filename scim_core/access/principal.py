@@ -65,10 +65,10 @@ def _refusal(principal: Principal, needed: Access, then: str) -> str:
     """What the principal may do instead, and what to ask for, as the end of a sentence and one more."""
     if needed is Access.FEED:
         return f"does not open the feed. Ask the operator of this service for one with the access feed{then}."
+    if principal.application and needed is Access.WRITE:
+        return "changes nothing: it reaches every customer. To make changes, use a credential of the customer."
     if principal.access is not Access.READ:
         return f"opens no part of SCIM. Ask the operator of this service for one with the access {needed}{then}."
-    if principal.application:
-        return "may only read: it reaches every customer. To make changes, use a credential of the customer."
     return (
         "may only read: it opens GET and searches. Nothing was changed. To make changes, ask the operator of this "
         f"service to give the credential the access write{then}."

@@ -49,13 +49,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Call:
-    """One authenticated request, with the parts that every handler needs."""
+    """One authenticated request, with the parts that every handler needs. `service_url` is Caller.base_url."""
 
     target: Target
     tenant: str
     headers: Mapping[str, str]
     query: str
     body: bytes
+    service_url: str
     renderer: Renderer
     work: Work
     group_patch_answer: GroupPatchAnswer
