@@ -15,7 +15,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
-from bench.directory import TENANT, group_id, stored_group, stored_user, user_id, user_name, user_type
+from bench.directory import TENANT, group_id, said, stored_group, stored_user, user_id, user_name, user_type
 from scim_core.model import Membership, MembershipEdits, StoredResource
 from scim_core.protocol.representation import index_entries
 from scim_core.storage.port import PagePosition
@@ -48,8 +48,6 @@ _RANGE = "PartitionKey eq @partition and RowKey ge @low and RowKey lt @high"
 """The query with which the storage reads a range of rows."""
 
 _PARTITION = keys.partition(TENANT)
-_CHANGE_ID = "0123456789abcdef01234567"
-"""As long as the storage's own, so that rows have the same size."""
 
 
 async def durations(table: TableClient, all_calls: Sequence[Calls], side_by_side: int) -> list[float]:
@@ -141,7 +139,7 @@ def patch_group(number: int) -> Calls:
     edge = Membership(group.id, user_id(member))
     edge_key = keys.member(edge.group_id, edge.member_id)
     edits = MembershipEdits(add=(edge,))
-    change = changes.membership_change(_as_read(group), edits, _CHANGE_ID, guarded=False)
+    change = changes.membership_change(_as_read(group), edits, said("Group", group.id), guarded=False)
     entries = _entries(change.operations(edits))
 
     async def calls(table: TableClient) -> str:
@@ -160,17 +158,19 @@ def patch_user(number: int) -> Calls:
 
     async def calls(table: TableClient) -> str:
         row = await _user_and_groups(table, number)
-        await table.submit_transaction([(kind, entity, options | _unchanged(row))])
+        await table.submit_transaction([(kind, entity, options | _unchanged(row)), *others])
         return str(row["d0"])
 
-    [(kind, entity, options)] = _entries(changes.update(_as_read(changed), MembershipEdits(), _CHANGE_ID).own)
+    change = changes.update(_as_read(changed), MembershipEdits(), said("User", user.id))
+    (kind, entity, options), *others = _entries(change.operations(change.edits))
     return calls
 
 
 def post_user(number: int) -> Calls:
     """POST of a user: one transaction with its row and its index rows."""
     user = stored_user(POSTED + number)
-    entries = _entries(changes.creation(user, (), "").own)
+    change = changes.creation(user, (), said("User", user.id))
+    entries = _entries(change.operations(change.edits))
 
     async def calls(table: TableClient) -> str:
         await table.submit_transaction(entries)
@@ -182,7 +182,7 @@ def post_user(number: int) -> Calls:
 def delete_user(number: int) -> Calls:
     """DELETE of a user that a POST made: what a GET reads, then one transaction."""
     user = _as_read(stored_user(POSTED + number))
-    (kind, entity, options), *others = _entries(changes.departure(user))
+    (kind, entity, options), *others = _entries(changes.departure(user, said("User", user.id)))
 
     async def calls(table: TableClient) -> str:
         row = await _user_and_groups(table, POSTED + number)
@@ -216,7 +216,7 @@ def _user_name_key(name: str) -> str:
 
 def _as_read(resource: StoredResource) -> StoredResource:
     """The resource with the parts that a read adds: an ETag and the keys of its index rows."""
-    read = from_entity(resource.resource_type, to_properties(resource, ""), 'W/"etag"')
+    read = from_entity(resource.resource_type, to_properties(resource, "", ""), 'W/"etag"')
     return replace(resource, etag=read.etag)
 
 
