@@ -307,7 +307,7 @@ def test_the_vault_keeps_what_is_deleted_and_knows_roles_only(sources: dict[str,
 
 
 def test_secrets_are_secure_parameters_wherever_they_pass(sources: dict[str, Source]) -> None:
-    secret = re.compile(r"^(tokenSha256|(other)?signingKey|backupKey)$|password|secret(?!Uri)", re.IGNORECASE)
+    secret = re.compile(r"^((feedT|t)okenSha256|(other)?signingKey|backupKey|masterKey)$|password|secret(?!Uri)", re.IGNORECASE)
     found = set()
     for source in sources.values():
         for item in source.of_kind("param").values():
@@ -318,7 +318,7 @@ def test_secrets_are_secure_parameters_wherever_they_pass(sources: dict[str, Sou
         for item in source.of_kind("param").values():
             if "secure" in item.decorators:
                 assert text(item.value) == "''", "a secret has no default of ours"
-    assert found == {"tokenSha256", "signingKey", "otherSigningKey", "backupKey"}
+    assert found == {"tokenSha256", "signingKey", "otherSigningKey", "backupKey", "masterKey", "feedTokenSha256"}
 
 
 def test_secrets_reach_the_app_by_reference(sources: dict[str, Source]) -> None:
