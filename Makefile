@@ -22,6 +22,7 @@ help:
 	@echo "            AZURITE=disk      memory: data is lost at the end"
 	@echo "            AZURITE_PORT=     the port for Azurite (default: 10002, or a free one if 10002 is in use)"
 	@echo "            SCIM_TOKEN=       the bearer token to accept (default: one is made and kept)"
+	@echo "            SCIM_FEED_TOKEN=  the token that reads the feed (likewise)"
 	@echo "            TENANTS=one       registry: many tenants; create them with python -m scim_core.admin"
 	@echo "make test   all tests; ARGS='-k name' goes to pytest"
 	@echo "            WORKERS=2         test processes that run at the same time; 0: only this one, as ARGS=--pdb needs"

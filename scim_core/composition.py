@@ -52,7 +52,7 @@ def build(
     """The endpoint of these settings. It reads and writes no row before its first request.
 
     The default for `storage` and `registry` is the table that the settings name, for `vault` Azure's, asked with the
-    app's identity. A reader of the feed waits with `pause`. Raises DefinitionError for unusable schema files,
+    app's identity. Who has to wait waits with `pause`. Raises DefinitionError for unusable schema files,
     SettingsError for unusable keys.
     """
     if storage is None:
@@ -81,7 +81,7 @@ def build(
     tenancy = None
     if settings.has_registry:
         tenancy = _tenancy(settings, registry, entra, clock=clock, timer=timer, vault=vault)
-    gate = _gate(settings, tenancy, entra, timer, counted)
+    gate = _gate(settings, tenancy, entra, counted, timer=timer, pause=pause)
     waiting = Waiting(settings.instance_concurrency)
     feed = FeedHandlers(Feed(storage, catalogue), waiting, timer, pause)
     return Endpoint(
@@ -146,7 +146,15 @@ def _vault(settings: Settings) -> Vault:
     return Vault(token)
 
 
-def _gate(settings: Settings, tenancy: Tenancy | None, entra: EntraTokens, timer: Timer, counted: CountedLog) -> Gate:
+def _gate(
+    settings: Settings,
+    tenancy: Tenancy | None,
+    entra: EntraTokens,
+    counted: CountedLog,
+    *,
+    timer: Timer,
+    pause: Pause,
+) -> Gate:
     rate = settings.tenant_requests_per_second
     requests = RateLimit(rate, rate * BURST_SECONDS, timer)
     watch = FailureWatch(timer, requests, counted)
@@ -164,7 +172,7 @@ def _gate(settings: Settings, tenancy: Tenancy | None, entra: EntraTokens, timer
         counted=counted,
         tenants=tenancy.tenants if tenancy else None,
         trusted_proxies=settings.trusted_proxies,
-        shares=Shares(timer, asyncio.sleep, rate=UNITS_OF_A_TENANT if tenancy else None),
+        shares=Shares(timer, pause, rate=UNITS_OF_A_TENANT if tenancy else None),
     )
 
 

@@ -307,7 +307,9 @@ def test_the_vault_keeps_what_is_deleted_and_knows_roles_only(sources: dict[str,
 
 
 def test_secrets_are_secure_parameters_wherever_they_pass(sources: dict[str, Source]) -> None:
-    secret = re.compile(r"^((feedT|t)okenSha256|(other)?signingKey|backupKey|masterKey)$|password|secret(?!Uri)", re.IGNORECASE)
+    secret = re.compile(
+        r"^((feedT|t)okenSha256|(other)?signingKey|backupKey|masterKey)$|password|secret(?!Uri)", re.IGNORECASE
+    )
     found = set()
     for source in sources.values():
         for item in source.of_kind("param").values():
