@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import scim_core
+from scim_core import composition
 from scim_core.access.credential_plans import Wanted
 from scim_core.endpoint import feed_handlers
 from scim_core.endpoint.feed_handlers import MAX_WAIT_SECONDS, POLL_SECONDS
@@ -24,6 +25,18 @@ from tests.tenancy import Service, Timer, document, settings
 CHANGES = "/feed/v1/changes"
 SNAPSHOT = "/feed/v1/snapshot"
 TENANTS = "/feed/v1/tenants"
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    feed = StandIn()
+    monkeypatch.setattr(composition, "Feed", lambda *_: feed)
+    return feed
+
+
+@pytest.fixture
+def service(stand_in: StandIn) -> Service:  # noqa: ARG001 -- it is in place before the service is built
+    return Service(settings(**UNLIMITED))
 
 
 @pytest.fixture
