@@ -43,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
     _apps(commands.add_parser("apps", help="the credentials of your own programs, which reach every customer"))
     _audit(commands.add_parser("audit", help="read the audit trail: who changed what in the registry"))
     _rows(commands)
+    _compare(commands.add_parser("compare", help="hold an identity provider's list of users against the directory"))
+    _lint_mapping(commands.add_parser("lint-mapping", help="what becomes of each target of an Entra attribute mapping"))
     commands.add_parser("signing-key", help="make a key for SCIM_SIGNING_KEY")
     commands.add_parser("backup-key", help="make a key for SCIM_BACKUP_KEY")
     commands.add_parser("master-key", help="make a key for SCIM_MASTER_KEY")
@@ -59,6 +61,34 @@ def _audit(audit: argparse.ArgumentParser) -> None:
     audit.add_argument(
         "--verify", action="store_true", help="check that no record was changed, removed or put in; 1 if one was"
     )
+
+
+def _compare(compare: argparse.ArgumentParser) -> None:
+    compare.description = (
+        "Reads the users that Entra (Download users) or Okta (a report) exports as CSV. Says who is missing here, who "
+        "is active here but disabled or gone there, and whose name differs. Changes nothing. Exits with 0 if nothing "
+        "differs, with 3 if somebody is active here who is disabled or gone there, with 1 for another difference."
+    )
+    compare.add_argument("tenant", help="the tenant's id")
+    compare.add_argument("file", type=Path, help="the CSV file, with the users that are assigned to the application")
+    compare.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        dest="columns",
+        metavar="ATTRIBUTE=COLUMN",
+        help="the column that holds an attribute (userName, active, displayName, name.givenName, name.familyName), if "
+        "it is called otherwise than Entra or Okta call it; can be given several times",
+    )
+
+
+def _lint_mapping(lint_mapping: argparse.ArgumentParser) -> None:
+    lint_mapping.description = (
+        "Reads what the Entra admin center exports of an application's provisioning: Edit attribute mappings, Show "
+        "advanced options, Review your schema here. Says of each target whether it is stored, ignored or refused. "
+        "Exits with 1 if there is something to look at."
+    )
+    lint_mapping.add_argument("file", type=Path, help="the exported JSON file")
 
 
 def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

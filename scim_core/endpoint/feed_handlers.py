@@ -11,7 +11,7 @@ from scim_core.endpoint.rendering import ELEMENTS_AT_ONCE, encoded
 from scim_core.feed.feed import ChangesPage, Feed
 from scim_core.messages import HttpError, ScimResponse
 from scim_core.model import Json
-from scim_core.protocol.costs import json_units
+from scim_core.protocol.costs import json_units, read_units
 from scim_core.work import Pause
 
 MAX_ENTRIES = 100
@@ -115,10 +115,10 @@ class FeedHandlers:
 
 
 async def _texts(call: Call, items: Sequence[Json]) -> list[bytes]:
-    """The items as JSON. Large ones are written one by one, small ones many at a time."""
+    """The items as JSON, large ones one by one, small ones many at a time. Their reading is counted here, too."""
     texts = []
     for some in _portions(items):
-        await call.work.conclude(json_units(some))
+        await call.work.conclude(read_units(len(some)) + json_units(some))
         texts.append(encoded(some)[1:-1])
     return texts
 
