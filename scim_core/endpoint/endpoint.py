@@ -21,7 +21,7 @@ from scim_core.endpoint.handlers import Call, Handlers
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
 from scim_core.endpoint.routes import Target, match
 from scim_core.ids import is_id
-from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, ScimRequest, ScimResponse
+from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, Origin, ScimRequest, ScimResponse
 from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
@@ -47,6 +47,12 @@ _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"
 
 CHANGES = frozenset({"create", "replace", "patch", "delete"})
 """The handlers that change a resource. Their lines in the log say what became of it."""
+
+CORRELATION = ("traceparent", "client-request-id", "x-request-id")
+"""Headers by which clients name a request in their own logs. The provisioning log keeps them with the change."""
+
+MAX_CORRELATION = 128
+"""Characters of such a header that are kept: twice as many as a traceparent has."""
 
 log = logging.getLogger(__name__)
 
@@ -102,14 +108,14 @@ class Endpoint:
                 if handler in _OUTSIDE_SCIM:
                     response, principal = await self._outside_scim(handler, request, caller)
                 elif target.needs is None:
-                    response = await self._run(request, target, None)
+                    response = await self._run(request, target, None, caller)
                 else:
                     principal = await self._gate.authenticator.authenticate(caller)
                     async with self._noted(principal):
                         self._require_rate(principal, caller)
                         require_access(principal, target.needs, caller.base_url)
                         try:
-                            response = await self._run(request, target, principal)
+                            response = await self._run(request, target, principal, caller)
                         except BeyondShare:
                             self._gate.watch.beyond_share(principal.tenant, principal.credential, caller)
                             raise
@@ -129,12 +135,14 @@ class Endpoint:
             self._gate.requests, principal.tenant, principal.credential, caller, BEYOND_ITS_REQUESTS
         )
 
-    async def _run(self, request: ScimRequest, target: Target, principal: Principal | None) -> ScimResponse:
+    async def _run(
+        self, request: ScimRequest, target: Target, principal: Principal | None, caller: Caller
+    ) -> ScimResponse:
         """The handler's answer. What it computes counts against the tenant, or against the route for everybody."""
         _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
         with self._gate.shares.work(principal.tenant if principal else f":{target.handler}") as work:
             await work.spend(UNITS_PER_REQUEST, "a request")
-            return await self._handlers.run(self._call(request, target, principal, work))
+            return await self._handlers.run(self._call(request, target, principal, caller, work))
 
     @asynccontextmanager
     async def _noted(self, principal: Principal) -> AsyncIterator[None]:
@@ -189,7 +197,9 @@ class Endpoint:
         )
         return swept
 
-    def _call(self, request: ScimRequest, target: Target, principal: Principal | None, work: Work) -> Call:
+    def _call(
+        self, request: ScimRequest, target: Target, principal: Principal | None, caller: Caller, work: Work
+    ) -> Call:
         base_url = f"{self._public_base_url or request.base_url}{BASE_PATH}"
         endpoints = {item.name: item.endpoint for item in self._catalogue}
         return Call(
@@ -201,6 +211,7 @@ class Endpoint:
             renderer=Renderer(base_url, endpoints),
             work=work,
             group_patch_answer=principal.group_patch_answer if principal else GroupPatchAnswer.USUAL,
+            origin=_origin(request.method.upper(), principal, caller),
         )
 
     def _log(
@@ -226,6 +237,18 @@ class Endpoint:
             body = json.loads(response.body)
             fields["error"] = body.get("scimType") or body.get("error")
         log.info("%s %s -> %s", method, handler, response.status, extra=fields)
+
+
+def _origin(method: str, principal: Principal | None, caller: Caller) -> Origin:
+    """Who changes something by this request, and how to find the request again, here and in the client's own log."""
+    sent = {name: caller.headers.get(name, "").strip()[:MAX_CORRELATION] for name in CORRELATION}
+    return Origin(
+        method=method,
+        credential=principal.credential if principal else "",
+        credential_id=principal.credential_id if principal else "",
+        request_id=caller.correlation_id,
+        correlation=tuple((name, text) for name, text in sent.items() if text.isprintable() and text),
+    )
 
 
 def _of_change(
