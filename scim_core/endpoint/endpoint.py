@@ -20,12 +20,15 @@ from scim_core.endpoint.error_responses import response_for
 from scim_core.endpoint.handlers import Call, Handlers
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
 from scim_core.endpoint.routes import Target, match
+from scim_core.feed.feed import Feed
+from scim_core.feed.kicks import Kicks
 from scim_core.ids import is_id
-from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, Origin, ScimRequest, ScimResponse
+from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
 from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
 from scim_core.registry import GroupPatchAnswer
+from scim_core.storage.feed_port import Tended
 from scim_core.storage.port import Swept
 from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares, Work
 
@@ -79,6 +82,8 @@ class Endpoint:
         catalogue: Catalogue,
         handlers: Handlers,
         gate: Gate,
+        feed: Feed,
+        kicks: Kicks | None,
         *,
         clock: Clock,
         new_id: Callable[[], str],
@@ -87,6 +92,8 @@ class Endpoint:
         self._catalogue = catalogue
         self._handlers = handlers
         self._gate = gate
+        self._feed = feed
+        self._kicks = kicks
         self._clock = clock
         self._new_id = new_id
         self._public_base_url = public_base_url
@@ -127,6 +134,8 @@ class Endpoint:
             response = replace(response, headers={**response.headers, "Cache-Control": "no-store"})
         self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
         self._gate.counted.catch_up()
+        if self._kicks and principal and _may_have_changed(response):
+            self._kicks.kick(principal.tenant)
         return replace(response, body=b"") if request.method.upper() == "HEAD" else response
 
     def _require_rate(self, principal: Principal, caller: Caller) -> None:
@@ -197,6 +206,18 @@ class Endpoint:
         )
         return swept
 
+    async def tend_feeds(self) -> Tended:
+        """Changes that nobody has relayed are, and what is too old is deleted; both are logged. A timer calls this."""
+        tended = await self._feed.tend()
+        log.log(
+            logging.WARNING if tended.left else logging.INFO,
+            "feeds: %s relayed, %s rows too old",
+            tended.relayed,
+            tended.trimmed,
+            extra={"operation": "feeds", "relayed": tended.relayed, "trimmed": tended.trimmed, "left": tended.left},
+        )
+        return tended
+
     def _call(
         self, request: ScimRequest, target: Target, principal: Principal | None, caller: Caller, work: Work
     ) -> Call:
@@ -237,6 +258,12 @@ class Endpoint:
             body = json.loads(response.body)
             fields["error"] = body.get("scimType") or body.get("error")
         log.info("%s %s -> %s", method, handler, response.status, extra=fields)
+
+
+def _may_have_changed(response: ScimResponse) -> bool:
+    """Whether a change may wait for the relay. A refusal with 409 may have deactivated a user (ADR 0036)."""
+    effect = response.effect
+    return response.status == 409 or (effect is not None and effect.result is not Result.UNCHANGED)  # noqa: PLR2004
 
 
 def _origin(method: str, principal: Principal | None, caller: Caller) -> Origin:
