@@ -95,6 +95,16 @@ param tenantRequestsPerSecond int = 250
 @allowed(['204', '200'])
 param groupPatchAnswer string = '204'
 
+@description('Days that entries of the change feed are kept. A copy that was away for longer begins with a snapshot.')
+@minValue(1)
+@maxValue(3650)
+param feedDays int = 30
+
+@description('Days that the provisioning log is kept.')
+@minValue(1)
+@maxValue(3650)
+param logDays int = 90
+
 @description('allow: accept the tokens that Entra sends when its field Secret Token is blank. They are for tests: whoever else gets one from the customer\'s Entra can use it here.')
 @allowed(['', 'allow'])
 param entraTokens string = stage == 'dev' ? 'allow' : ''
@@ -411,6 +421,8 @@ module app 'modules/function-app.bicep' = {
     accessTokenMinutes: accessTokenMinutes
     tenantRequestsPerSecond: tenantRequestsPerSecond
     groupPatchAnswer: groupPatchAnswer
+    feedDays: feedDays
+    logDays: logDays
     entraTokens: entraTokens
     trustedProxies: trustedProxies
     http: http

@@ -24,7 +24,8 @@ from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
 from scim_core.endpoint.unconfigured import Unconfigured
-from scim_core.feed.feed import Feed
+from scim_core.feed.feed import Feed, Kept
+from scim_core.feed.kicks import Kicks
 from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
 from scim_core.protocol.definition_files import DefinitionError
@@ -34,26 +35,29 @@ from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.search import Search
 from scim_core.service.service_provider import ServiceProvider
 from scim_core.settings import Settings, SettingsError
-from scim_core.storage.port import Storage, StorageError
+from scim_core.storage.feed_port import FeedStorage
+from scim_core.storage.port import StorageError
 from scim_core.version import __version__
 from scim_core.work import UNITS_OF_A_TENANT, Pause, Shares
 
 
 def build(
     settings: Settings,
-    storage: Storage | None = None,
+    storage: FeedStorage | None = None,
     clock: Clock = utc_now,
     registry: TenantSource | None = None,
     timer: Timer = time.monotonic,
     *,
     vault: VaultCall | None = None,
     pause: Pause = asyncio.sleep,
+    relays: bool = False,
 ) -> Endpoint:
     """The endpoint of these settings. It reads and writes no row before its first request.
 
     The default for `storage` and `registry` is the table that the settings name, for `vault` Azure's, asked with the
-    app's identity. Who has to wait waits with `pause`. Raises DefinitionError for unusable schema files,
-    SettingsError for unusable keys.
+    app's identity. Who has to wait waits with `pause`. With `relays`, changes are relayed after their answers, in tasks
+    of this event loop. Otherwise a reader of the feed relays them, or the timer. Raises DefinitionError for unusable
+    schema files, SettingsError for unusable keys.
     """
     if storage is None:
         from scim_core.storage.tables import table_storage  # noqa: PLC0415 -- tests without Azure need not import its SDK
@@ -82,10 +86,16 @@ def build(
     if settings.has_registry:
         tenancy = _tenancy(settings, registry, entra, clock=clock, timer=timer, vault=vault)
     gate = _gate(settings, tenancy, entra, counted, timer=timer, pause=pause)
-    waiting = Waiting(settings.instance_concurrency)
-    feed = FeedHandlers(Feed(storage, catalogue), waiting, timer, pause)
+    feed = Feed(storage, catalogue, clock, Kept(settings.feed_days, settings.log_days))
     return Endpoint(
-        catalogue, handlers, feed, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url
+        catalogue,
+        handlers,
+        FeedHandlers(feed, Waiting(settings.instance_concurrency), timer, pause),
+        gate,
+        Kicks(feed.relay, asyncio.sleep) if relays else None,
+        clock=clock,
+        new_id=new_id,
+        public_base_url=settings.public_base_url,
     )
 
 
@@ -96,7 +106,7 @@ def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, En
     """
     try:
         settings = Settings.from_environment(environment)
-        return settings, build(settings)
+        return settings, build(settings, relays=True)
     except (SettingsError, DefinitionError) as error:
         cause = " ".join(str(error).split())
         sys.stderr.write(f"error: {cause}\n")

@@ -82,6 +82,21 @@ class Caller:
     headers: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """By which request a change is made, for the provisioning log. What is not known is empty.
+
+    `credential` is the name of the credential, `correlation` the headers by which the client's own log names the
+    request. They are texts of the client: bounded, and printable.
+    """
+
+    method: str = ""
+    credential: str = ""
+    credential_id: str = ""
+    request_id: str = ""
+    correlation: tuple[tuple[str, str], ...] = ()
+
+
 class HttpError(Exception):
     """A refusal with an HTTP status of RFC 7644 for which scim2-models has no exception."""
 

@@ -31,6 +31,15 @@ DEFAULT_ENTRA_AUTHORITY = "https://login.microsoftonline.com"
 DEFAULT_BACKUP_SCHEDULE = "0 15 2 * * *"
 """Every night: a backup costs a read of the whole directory."""
 
+DEFAULT_FEED_DAYS = 30
+"""Days that entries of the feed are kept. A copy that was away for longer begins with a snapshot."""
+
+DEFAULT_LOG_DAYS = 90
+"""Days that the provisioning log is kept."""
+
+MAX_LOG_DAYS = 3_650
+"""Ten years: longer, nobody may keep what was done to people."""
+
 MIN_BACKUP_KEY_BYTES = 32
 """As many as HMAC-SHA-256 makes: with a shorter key, the key is easier to guess than a signature."""
 
@@ -116,6 +125,8 @@ class Settings:
     vendor_identity: VendorIdentity | None = None
     instance_concurrency: int = DEFAULT_INSTANCE_CONCURRENCY
     master_key: MasterKey | None = field(default=None, repr=False)
+    feed_days: int = DEFAULT_FEED_DAYS
+    log_days: int = DEFAULT_LOG_DAYS
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -158,6 +169,8 @@ class Settings:
             trusted_proxies=_number(environment, "SCIM_TRUSTED_PROXIES", DEFAULT_TRUSTED_PROXIES, 0, 10),
             through_proxy=_through_proxy(environment.get("SCIM_HTTP", "")),
             group_patch_answer=_group_patch_answer(environment.get("SCIM_GROUP_PATCH_ANSWER", "")),
+            feed_days=_number(environment, "SCIM_FEED_DAYS", DEFAULT_FEED_DAYS, 1, MAX_LOG_DAYS),
+            log_days=_number(environment, "SCIM_LOG_DAYS", DEFAULT_LOG_DAYS, 1, MAX_LOG_DAYS),
         )
 
 

@@ -39,6 +39,8 @@ param feedEntraAudience string
 param accessTokenMinutes int
 param tenantRequestsPerSecond int
 param groupPatchAnswer string
+param feedDays int
+param logDays int
 @description('allow: Entra\'s own tokens are accepted. Empty: they are refused.')
 param entraTokens string
 param trustedProxies int
@@ -225,6 +227,8 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     SCIM_PUBLIC_BASE_URL: empty(publicBaseUrl) ? 'https://${site.properties.defaultHostName}' : publicBaseUrl
     SCIM_SCHEMA_DIRECTORY: ''
     SCIM_SWEEP_SCHEDULE: sweepSchedule
+    SCIM_FEED_DAYS: string(feedDays)
+    SCIM_LOG_DAYS: string(logDays)
     SCIM_BACKUP_CONTAINER_URL: backupContainerUrl
     SCIM_BACKUP_SCHEDULE: backupSchedule
     SCIM_BACKUP_KEY: empty(backupKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${backupKeySecretUri})'

@@ -8,17 +8,12 @@ from itertools import batched
 from scim_core.clock import Timer
 from scim_core.endpoint.handlers import Call
 from scim_core.endpoint.rendering import ELEMENTS_AT_ONCE, encoded
-from scim_core.feed.feed import ChangesPage, Feed
+from scim_core.feed.feed import MAX_ENTRIES, MAX_SNAPSHOT, ChangesPage, Feed
 from scim_core.messages import HttpError, ScimResponse
 from scim_core.model import Json
 from scim_core.protocol.costs import json_units, read_units
+from scim_core.storage.feed_port import Tended
 from scim_core.work import Pause
-
-MAX_ENTRIES = 100
-"""Most entries of a page of changes, and as many as there are unless fewer are asked for."""
-
-MAX_SNAPSHOT_ITEMS = 1_000
-"""Most resources or memberships of a page of the snapshot."""
 
 MAX_WAIT_SECONDS = 25
 """Longest wait for the next change. With the reading it stays below REQUEST_SECONDS."""
@@ -84,7 +79,7 @@ class FeedHandlers:
 
     async def feed_snapshot(self, call: Call) -> ScimResponse:
         """GET /feed/v1/snapshot: a page of all that there is."""
-        limit = _number(call, "limit", MAX_SNAPSHOT_ITEMS, least=1, most=MAX_SNAPSHOT_ITEMS)
+        limit = _number(call, "limit", MAX_SNAPSHOT, least=1, most=MAX_SNAPSHOT)
         await call.work.expect_much()
         page = await self._feed.snapshot(
             call.tenant, page=call.fields.get("page"), limit=limit, base_url=call.service_url
@@ -97,6 +92,10 @@ class FeedHandlers:
         """GET /feed/v1/tenants: the newest number of each tenant that has changed, those that changed last first."""
         heads = await self._feed.heads()
         return _answer({}, tenants=await _texts(call, [asdict(head) for head in heads]))
+
+    async def tend(self) -> Tended:
+        """Changes that nobody has relayed are, and what is too old is deleted. A timer asks for this."""
+        return await self._feed.tend()
 
     async def _page(self, call: Call, limit: int) -> ChangesPage:
         after = call.fields.get("after")

@@ -187,6 +187,8 @@ def copy(deployment: Deployment) -> Copy:
 
     copy = Copy(read)
     copy.begin()
+    copy.follow()  # what an earlier test has deleted may not have had its number yet
+    copy.numbers.clear()
     return copy
 
 

@@ -13,14 +13,10 @@ from urllib.parse import quote
 import pytest
 
 from devhost.authority import Authority
-from scim_core import composition
 from scim_core.access.credential_plans import Wanted
 from scim_core.endpoint.routes import ANY, ROOT_ROUTES, ROUTES, Route
-from scim_core.feed.feed import ChangesPage, SnapshotPage, TenantHead
 from scim_core.messages import ScimResponse
-from scim_core.protocol.schemas import Catalogue
 from scim_core.registry import Access, CredentialKind
-from scim_core.storage.port import Storage
 from tests.isolation.test_cross_tenant import ENDPOINTS, Named, Sent, sent_to
 from tests.scim import GROUP, UNLIMITED, USER
 from tests.tenancy import APPLICATION, ENTRA_TENANT, KEYS, SUBJECT, Service, document, settings
@@ -102,34 +98,6 @@ async def bearer(service: Service, sender: Sender, entra: Authority) -> str | No
         issued = await service.credential(sender.tenant, kind, access=sender.access)
     service.restart()  # an instance learns of a new credential within a minute
     return await service.access_token(issued) if sender.by_token else issued.secret
-
-
-class Names:
-    """In the place of a Feed: the names of a tenant's users."""
-
-    def __init__(self, storage: Storage, _: Catalogue) -> None:
-        self._storage = storage
-
-    async def changes(self, tenant: str, *, after: str | None, limit: int, base_url: str) -> ChangesPage:
-        """The names as entries."""
-        page = await self._storage.page(tenant, "User", limit=limit, after=after and None)
-        return ChangesPage(
-            [{"name": item.document["userName"], "at": base_url} for item in page.resources], "c", more=False
-        )
-
-    async def snapshot(self, tenant: str, *, page: str | None, limit: int, base_url: str) -> SnapshotPage:
-        """The names as resources."""
-        found = await self.changes(tenant, after=page, limit=limit, base_url=base_url)
-        return SnapshotPage(found.entries, [], None, found.cursor)
-
-    async def heads(self) -> list[TenantHead]:
-        """No tenant has moved."""
-        return []
-
-
-@pytest.fixture(autouse=True)
-def _names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(composition, "Feed", Names)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from scim_core.storage.feed_port import FeedHead, MovedFeed
-from scim_core.storage.port import VersionConflict
+from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.storage.tables import doorbell, keys
 from scim_core.storage.tables.codec import BELOW_ALL
 from scim_core.storage.tables.errors import RowFailure
@@ -49,8 +49,11 @@ class Head:
 
 
 async def read_head(rows: Rows, tenant: str) -> Head:
-    """The head of the tenant's feed. If there is none, this makes one: every feed has an epoch from its first use."""
-    while True:
+    """The head of the tenant's feed. If there is none, this makes one: every feed has an epoch from its first use.
+
+    Raises StorageBusy.
+    """
+    for _ in range(MAX_REFUSALS):
         row = await rows.get(tenant, keys.feed_head())
         if row is not None:
             return Head(to_head(row.properties), row.properties["lastModified"], row.etag)
@@ -60,6 +63,7 @@ async def read_head(rows: Rows, tenant: str) -> Head:
         except (RowFailure, VersionConflict):
             continue  # another process was quicker
         return Head(head, "", etag)
+    raise StorageBusy("Others are changing the head of the feed.")
 
 
 async def relay(rows: Rows, tenant: str) -> int:

@@ -14,7 +14,7 @@ from scim_core.storage.tables.errors import RowFailure, RowMissing
 from scim_core.storage.tables.feed_rows import head_change
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.reading import read_range
-from scim_core.storage.tables.relay import BATCH_OPERATIONS, read_head
+from scim_core.storage.tables.relay import BATCH_OPERATIONS, MAX_REFUSALS, read_head
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows
 from scim_core.storage.tables.service_limits import PAGE_ROWS, TRANSACTION_OPERATIONS
@@ -27,20 +27,22 @@ _TIMED = "RowKey,lastModified"
 
 async def trim_feed(rows: Rows, tenant: str, kept_from: str) -> int:
     """How many entries were deleted: the first ones, as far as all are older than this instant. Raises StorageBusy."""
-    trimmed = 0
-    while True:
+    trimmed, refusals = 0, 0
+    while refusals < MAX_REFUSALS:
         current = await read_head(rows, tenant)
         kept = keys.feed_after(current.head.first - 1)
         found = await read_range(rows, tenant, kept, limit=BATCH_OPERATIONS, select=_TIMED)
         old = list(takewhile(lambda row: row.properties["lastModified"] < kept_from, found))
         if not old:
-            return trimmed
+            break
         first = keys.feed_number(old[-1].properties["RowKey"]) + 1
         try:
             await rows.transact(tenant, [head_change(current.etag, first=str(first)), *_deletions(old)])
         except (RowFailure, VersionConflict):
-            continue  # another process relays or trims
+            refusals += 1  # another process relays or trims; what is left is trimmed the next time
+            continue
         trimmed += len(old)
+    return trimmed
 
 
 async def trim_log(rows: Rows, tenant: str, kept_from: str, after: str) -> AsyncIterator[tuple[str, int]]:
@@ -65,7 +67,9 @@ async def trim_log(rows: Rows, tenant: str, kept_from: str, after: str) -> Async
 async def _delete(rows: Rows, tenant: str, old: Sequence[Row]) -> None:
     """These rows are gone. Another process may have deleted some of them."""
     left = list(old)
-    while left:
+    for _ in range(len(left) + MAX_REFUSALS):
+        if not left:
+            return
         try:
             await rows.transact(tenant, _deletions(left))
         except RowMissing as failure:
