@@ -17,7 +17,7 @@ from typing import Any
 from scim_core.access.administration import Administration
 from scim_core.access.audit_trail import AuditTrail
 from scim_core.access.oauth.local_key import new_signing_key
-from scim_core.admin import audit, check, export, import_, registry, reindex
+from scim_core.admin import audit, check, export, feed, import_, registry, reindex
 from scim_core.admin.actor import operator
 from scim_core.admin.arguments import parser
 from scim_core.admin.commands import Commands
@@ -36,6 +36,7 @@ from scim_core.storage.tables import table_registry
 ON_ROWS = {
     "check": check.run,
     "export": export.run,
+    "feed": feed.run,
     "import": import_.run,
     "registry": registry.run,
     "reindex": reindex.run,

@@ -73,6 +73,7 @@ def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     move.add_argument("--cancel", action="store_true", help="give up a move that has not ended")
     old = actions.add_parser("remove-old", help="remove it from SCIM_TABLE_NAME after the move")
     old.add_argument("--confirm", metavar="TABLE", default="", help="repeat the name of the old table")
+    _feed(commands.add_parser("feed", help="the change feed of a tenant"))
     restore = commands.add_parser("import", help="restore a tenant's directory from such a file")
     restore.add_argument("file", type=Path, help="the file that an export wrote")
     restore.add_argument("--tenant", help="the empty tenant to restore into (default: the exported one)")
@@ -93,6 +94,13 @@ def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         action="store_true",
         help="take a file that is not signed, or with an unknown key: nothing proves that nobody has changed it",
     )
+
+
+def _feed(feed: argparse.ArgumentParser) -> None:
+    actions = feed.add_subparsers(dest="action", required=True, metavar="ACTION")
+    new_epoch = actions.add_parser("new-epoch", help="make every copy begin again, with a snapshot")
+    new_epoch.add_argument("--tenant", default="", metavar="ID", help="the tenant")
+    new_epoch.add_argument("--all", action="store_true", help="all tenants")
 
 
 def _tenants(tenants: argparse.ArgumentParser) -> None:
