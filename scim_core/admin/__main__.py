@@ -17,15 +17,18 @@ from typing import Any
 from scim_core.access.administration import Administration
 from scim_core.access.audit_trail import AuditTrail
 from scim_core.access.oauth.local_key import new_signing_key
-from scim_core.admin import audit, check, export, feed, import_, registry, reindex
+from scim_core.admin import audit, check, compare, export, feed, import_, lint_mapping, registry, reindex
 from scim_core.admin.actor import operator
 from scim_core.admin.arguments import parser
 from scim_core.admin.commands import Commands
+from scim_core.admin.doctor import command as doctor
 from scim_core.admin.probe import Probe
 from scim_core.admin.smoke_test import GivenCredential, SmokeTest, Step
+from scim_core.admin.user_list import UserListError
 from scim_core.clock import instant_text, utc_now
 from scim_core.ids import uuid7
 from scim_core.protocol.definition_files import DefinitionError
+from scim_core.protocol.synchronization_schema import MappingFileError
 from scim_core.registry import RegistryError
 from scim_core.settings import MIN_BACKUP_KEY_BYTES, SettingsError, StorageSettings, backup_key, base_url
 from scim_core.storage.maintenance.archive import ArchiveError
@@ -42,6 +45,27 @@ ON_ROWS = {
     "reindex": reindex.run,
 }
 """The commands that work on the rows of a tenant's directory, or of the registry."""
+
+READING = {"audit": audit.run, "compare": compare.run}
+"""The commands that only read."""
+
+ON_NO_TABLE = frozenset({"signing-key", "backup-key", "lint-mapping", "smoke-test", "doctor"})
+"""The commands that need no setting of a storage."""
+
+FINDING = frozenset({*ON_ROWS, "compare", "lint-mapping", "doctor"})
+"""The commands whose exit code 1 says that something was found."""
+
+TELLING = (
+    RegistryError,
+    SettingsError,
+    StorageError,
+    ArchiveError,
+    DefinitionError,
+    MappingFileError,
+    UserListError,
+    OSError,
+)
+"""What a command may fail with. The text of each says what to do."""
 
 CONTINUED = frozenset({"export", "import", "registry", "reindex"})
 """The commands that continue where they were interrupted."""
@@ -61,14 +85,15 @@ class AuditFormatter(logging.Formatter):
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """The exit code. 0: done. 1: the command failed, or a check or a smoke test found something. 130: interrupted.
 
-    2: the arguments are wrong, or the command could not work on the rows. A failure is told on standard error.
+    2: the arguments are wrong, or the command could not work on the rows or the file, or look at the deployment.
+    A failure is told on standard error.
     """
     given = parser().parse_args(arguments)
     try:
         return asyncio.run(_run(given, environment))
-    except (RegistryError, SettingsError, StorageError, ArchiveError, DefinitionError, OSError) as error:
+    except TELLING as error:
         print(f"admin {given.command}: {error}", file=sys.stderr)
-        return 2 if given.command in ON_ROWS else 1
+        return 2 if given.command in FINDING else 1
     except KeyboardInterrupt:
         if given.command in CONTINUED:
             print(f"admin {given.command}: interrupted. Run the same command again to continue.", file=sys.stderr)
@@ -76,19 +101,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
-    match given.command:
-        case "signing-key":
-            print(new_signing_key())
-            return 0
-        case "backup-key":
-            print(base64.urlsafe_b64encode(secrets.token_bytes(MIN_BACKUP_KEY_BYTES)).decode())
-            return 0
-        case "smoke-test":
-            return await _smoke_test(given, environment)
+    if given.command in ON_NO_TABLE:
+        return await _on_no_table(given, environment)
     chosen = _chosen(given, environment)
     settings = StorageSettings.from_environment(chosen)
-    if given.command == "audit":
-        return await audit.run(given, settings)
+    if given.command in READING:
+        return await READING[given.command](given, settings)
     tenants = table_registry(settings)
     now = utc_now()
     trail = AuditTrail(tenants, partial(operator, settings), clock=utc_now, correlation_id=uuid7(now))
@@ -104,6 +122,21 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
         await _commands(given, Administration(tenants, trail, clock=utc_now, pause=asyncio.sleep), chosen, now).run()
     finally:
         await tenants.close()
+    return 0
+
+
+async def _on_no_table(given: Namespace, environment: Mapping[str, str]) -> int:
+    match given.command:
+        case "signing-key":
+            print(new_signing_key())
+        case "backup-key":
+            print(base64.urlsafe_b64encode(secrets.token_bytes(MIN_BACKUP_KEY_BYTES)).decode())
+        case "lint-mapping":
+            return lint_mapping.run(given, given.schemas or environment.get("SCIM_SCHEMA_DIRECTORY", ""))
+        case "smoke-test":
+            return await _smoke_test(given, environment)
+        case "doctor":
+            return await doctor.run(given, environment)
     return 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from scim_core.access.administration import DEFAULT_DAYS, MAX_DAYS
 from scim_core.access.networks import ANYWHERE, MAX_NETWORKS
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
+from scim_core.admin.doctor.management import CLOUDS
 from scim_core.registry import Access, CredentialKind, GroupPatchAnswer
 from scim_core.storage.maintenance.revocations import Revoked
 
@@ -41,10 +42,38 @@ def parser() -> argparse.ArgumentParser:
     _credentials(commands.add_parser("credentials", help="the credentials of one customer"))
     _audit(commands.add_parser("audit", help="read the audit trail: who changed what in the registry"))
     _rows(commands)
+    _compare(commands.add_parser("compare", help="hold an identity provider's list of users against the directory"))
+    _lint_mapping(commands.add_parser("lint-mapping", help="what becomes of each target of an Entra attribute mapping"))
     commands.add_parser("signing-key", help="make a key for SCIM_SIGNING_KEY")
     commands.add_parser("backup-key", help="make a key for SCIM_BACKUP_KEY")
     _smoke_test(commands.add_parser("smoke-test", help="try a Tenant URL with a credential, as Entra would"))
+    _doctor(commands.add_parser("doctor", help="check a deployment, from outside and from Azure's side"))
     return main
+
+
+def _doctor(doctor: argparse.ArgumentParser) -> None:
+    doctor.description = (
+        "Looks at a deployment and changes nothing. It uses your Azure login: az login. Each finding says what to do. "
+        "Exit code 0: all is well. 1: something is wrong. 2: something could not be looked at."
+    )
+    doctor.add_argument("--deployment", required=True, metavar="GROUP", help="its resource group: AZURE_RESOURCE_GROUP")
+    doctor.add_argument(
+        "--subscription",
+        default="",
+        metavar="ID",
+        help="its subscription (default: AZURE_SUBSCRIPTION_ID, or your only one)",
+    )
+    doctor.add_argument(
+        "--cloud", choices=CLOUDS, default="AzureCloud", help="one of Azure's clouds (default: %(default)s)"
+    )
+    doctor.add_argument(
+        "--credential-from",
+        metavar="VARIABLE",
+        help="try searches, too, with the credential in this environment variable",
+    )
+    doctor.add_argument(
+        "--client-id", default="", help="the credential is this client's secret: get an access token first"
+    )
 
 
 def _audit(audit: argparse.ArgumentParser) -> None:
@@ -56,6 +85,34 @@ def _audit(audit: argparse.ArgumentParser) -> None:
     audit.add_argument(
         "--verify", action="store_true", help="check that no record was changed, removed or put in; 1 if one was"
     )
+
+
+def _compare(compare: argparse.ArgumentParser) -> None:
+    compare.description = (
+        "Reads the users that Entra (Download users) or Okta (a report) exports as CSV. Says who is missing here, who "
+        "is active here but disabled or gone there, and whose name differs. Changes nothing. Exits with 0 if nothing "
+        "differs, with 3 if somebody is active here who is disabled or gone there, with 1 for another difference."
+    )
+    compare.add_argument("tenant", help="the tenant's id")
+    compare.add_argument("file", type=Path, help="the CSV file, with the users that are assigned to the application")
+    compare.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        dest="columns",
+        metavar="ATTRIBUTE=COLUMN",
+        help="the column that holds an attribute (userName, active, displayName, name.givenName, name.familyName), if "
+        "it is called otherwise than Entra or Okta call it; can be given several times",
+    )
+
+
+def _lint_mapping(lint_mapping: argparse.ArgumentParser) -> None:
+    lint_mapping.description = (
+        "Reads what the Entra admin center exports of an application's provisioning: Edit attribute mappings, Show "
+        "advanced options, Review your schema here. Says of each target whether it is stored, ignored or refused. "
+        "Exits with 1 if there is something to look at."
+    )
+    lint_mapping.add_argument("file", type=Path, help="the exported JSON file")
 
 
 def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -12,11 +12,17 @@ def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns under their names. A sentence when there are no rows."""
     if not rows:
         return "There are none."
-    widths = [max(len(row[place]) for row in (names, *rows)) for place in range(len(names))]
-    lines = (names, ["-" * width for width in widths], *rows)
+    shown = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(len(row[place]) for row in (names, *shown)) for place in range(len(names))]
+    lines = (names, ["-" * width for width in widths], *shown)
     return "\n".join(
         "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
+
+
+def printable(text: str) -> str:
+    """The text, in which no character moves the cursor or the order of what is read: each of these is escaped."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def shown_state(tenant: Tenant) -> str:

@@ -224,7 +224,7 @@ class _Reading:
         if extension is not None or text.lower() == self._resource_type.schema.lower():
             yield from self._whole_schema(op, extension, value)
             return
-        target = _target(self._resource_type, text)
+        target = target_of(self._resource_type, text)
         if target.read_only:
             if explicit and not target.of_members and target.attribute.name.lower() not in NEVER_REFUSED:
                 raise MutabilityException(detail=f"{target.path} is read-only: the service provider assigns it.")
@@ -345,7 +345,7 @@ def _refuse_unassigning(target: AttributeTarget) -> None:
         raise MutabilityException(detail=f"{target.path} is required: it can be replaced, but not removed.")
 
 
-def _target(resource_type: ResourceType, text: str) -> AttributeTarget:
+def target_of(resource_type: ResourceType, text: str) -> AttributeTarget:
     """The target of a path. Raises InvalidPathException, UnknownPath when no schema declares what it names."""
     try:
         path: Path[Any] = Path(with_colon(resource_type, text))

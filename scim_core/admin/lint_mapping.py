@@ -1,0 +1,47 @@
+"""`admin lint-mapping`: what this endpoint will do with an attribute mapping that Entra exports."""
+
+import json
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from scim_core.admin.presentation import table
+from scim_core.protocol.mapping_lint import MappingFinding, Verdict, lint_mappings
+from scim_core.protocol.schemas import load_catalogue
+from scim_core.protocol.synchronization_schema import object_mappings
+
+NOTHING, SOMETHING = 0, 1
+"""Exit codes: there is nothing to complain about, or there is something."""
+
+
+def run(given: Namespace, schemas: str) -> int:
+    """The exit code. What is found is printed. Raises DefinitionError, MappingFileError, OSError."""
+    catalogue = load_catalogue(Path(schemas) if schemas else None)
+    found = lint_mappings(catalogue, object_mappings(given.file.read_bytes()))
+    wrong = [item for item in found if item.advice]
+    if given.json:
+        print(json.dumps({"good": not wrong, "targets": [_json(item) for item in found]}, indent=2))
+    else:
+        _tell(found, wrong)
+    return SOMETHING if wrong else NOTHING
+
+
+def _tell(found: Sequence[MappingFinding], wrong: Sequence[MappingFinding]) -> None:
+    print(table(("TYPE", "TARGET", "VERDICT"), [(item.resource_type, item.target, item.verdict) for item in found]))
+    for item in wrong:
+        print(f"\n{item.resource_type} {item.target or '(as a whole)'}: {item.verdict}\n  {item.advice}")
+    kept = sum(item.verdict is Verdict.KEPT for item in found)
+    print(f"\n{kept} targets are stored as sent. {_number(wrong)}")
+
+
+def _number(wrong: Sequence[MappingFinding]) -> str:
+    return f"{len(wrong)} to look at." if wrong else "There is nothing to complain about."
+
+
+def _json(item: MappingFinding) -> dict[str, str | None]:
+    return {
+        "type": item.resource_type,
+        "target": item.target or None,
+        "verdict": item.verdict,
+        "advice": item.advice or None,
+    }

@@ -1,0 +1,74 @@
+"""The declared attribute that somebody meant by a name that no schema declares."""
+
+import re
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+
+from scim_core.model import Json
+from scim_core.protocol.schemas import AttributeDefinition, Catalogue, ResourceType
+
+MIN_LIKENESS = 0.82
+"""How alike two names must be for one to be offered for the other: 1 is the same. A wrong offer costs a customer more
+time than none. `wrkEmail` is 0.93 like `emails[type eq "work"].value`, but `surname` is 0.8 like `userName`.
+"""
+
+MAX_NAME_CHARACTERS = 100
+"""Longest name that is compared. Declared paths are shorter, and the time grows with the square of it."""
+
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+_OF_THE_FORM = frozenset({"value", "type", "eq"})
+
+
+def nearest_name(catalogue: Catalogue, resource_type: ResourceType, name: str) -> str | None:
+    """The path of the declared attribute whose words are most like those of the name. None if none is like it."""
+    words = _words(name.rpartition(":")[2][:MAX_NAME_CHARACTERS])
+    if not words:
+        return None
+    paths = declared_paths(catalogue, resource_type)
+    likeness, length, path = max((_likeness(words, _words(path)), -len(path), path) for path in paths)
+    return path if likeness >= MIN_LIKENESS and length else None
+
+
+def declared_paths(catalogue: Catalogue, resource_type: ResourceType) -> Iterator[str]:
+    """The paths that clients can map to, as Entra writes them: `name.givenName`, `emails[type eq "work"].value`."""
+    for urn in (resource_type.schema, *resource_type.extensions):
+        prefix = "" if urn == resource_type.schema else f"{urn}:"
+        attributes = resource_type.extensions.get(urn, resource_type.attributes)
+        types = {item["name"]: _canonical_types(item) for item in catalogue.schemas[urn]["attributes"]}
+        for attribute in attributes.values():
+            if not attribute.read_only:
+                yield from (f"{prefix}{path}" for path in _paths(attribute, types[attribute.name]))
+    yield "externalId"
+
+
+def _paths(attribute: AttributeDefinition, types: list[str]) -> Iterator[str]:
+    if not attribute.sub_attributes or attribute.is_reference:
+        yield attribute.name
+        return
+    holders = [f'{attribute.name}[type eq "{kind}"]' for kind in types] or [attribute.name]
+    for holder in holders:
+        for part in attribute.sub_attributes.values():
+            if part.name not in ("type", "primary") and not part.read_only:
+                yield f"{holder}.{part.name}"
+
+
+def _canonical_types(definition: Json) -> list[str]:
+    found = [item for item in definition.get("subAttributes", ()) if item["name"] == "type"]
+    return found[0].get("canonicalValues", []) if found else []
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name, in lower case and without a plural's s. Those of the notation are left out."""
+    found = [word.lower() for word in _WORDS.findall(name.rpartition(":")[2])]
+    return [word.removesuffix("s") for word in found if word not in _OF_THE_FORM] or found
+
+
+def _likeness(sought: list[str], declared: list[str]) -> float:
+    """How alike the words are, and the names as a whole, whichever is more. Words that have no partner count as 0."""
+    longer, shorter = sorted((sought, declared), key=len, reverse=True)
+    pairs = sum(max(_ratio(word, other) for other in shorter) for word in longer)
+    return max(pairs / len(longer), _ratio("".join(sought), "".join(declared)))
+
+
+def _ratio(one: str, other: str) -> float:
+    return SequenceMatcher(None, one, other, autojunk=False).ratio()
