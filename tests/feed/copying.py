@@ -265,7 +265,7 @@ def _edits(group_id: str, present: list[Membership], wanted: list[str]) -> Membe
 
 
 class TornRows(WrappedRows):
-    """Rows whose range reads are not of one moment: each few rows are of a later one, as Table Storage may read."""
+    """Rows whose range reads are not of one moment: some rows are of a later one, as Table Storage may read."""
 
     def __init__(self, rows: Rows, chance: Random) -> None:
         super().__init__(rows)
@@ -276,7 +276,7 @@ class TornRows(WrappedRows):
             return await super().page(tenant, key_range, limit=limit, **options)
         found, low = list[Row](), key_range.low
         while len(found) < limit:
-            some = min(2, limit - len(found))
+            some = min(len(found) + 1, limit - len(found))
             page = await super().page(tenant, KeyRange(low, key_range.high), limit=some, **options)
             found += page.rows
             if page.token is None:

@@ -7,7 +7,7 @@ import pytest
 
 from scim_core.feed import feed as feed_module
 from scim_core.feed.cursors import Cursor, SnapshotPosition, read_cursor, read_position
-from scim_core.feed.entries import Entries
+from scim_core.feed.entries import FeedEntries
 from scim_core.feed.feed import ChangesPage, Feed, Importing, Resync, UnknownCursor
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import load_catalogue
@@ -136,7 +136,7 @@ async def test_a_page_ends_at_its_ids_and_at_its_bytes(
 async def test_a_resource_that_fits_no_page_is_left_out_and_marked(storage: TableStorage, client: Client) -> None:
     user = await client.user("ann", displayName="x" * 3_000)
     rows = (await storage.feed(TENANT, after=0, limit=5)).rows
-    entries = Entries(storage, CATALOGUE)
+    entries = FeedEntries(storage, CATALOGUE)
     renderer = Renderer(BASE, {"User": "/Users"})
     [entry] = await entries.page(TENANT, rows, renderer, max_ids=10, max_bytes=1_000)
     assert entry["omitted"] is True
@@ -314,5 +314,5 @@ def test_cursors_and_positions_are_read_as_they_were_written() -> None:
 
 async def test_entries_without_names_tell_nothing_of_members(storage: TableStorage) -> None:
     row = FeedRow(1, "now", FeedChange.MEMBERS, "Group", "018f0000-0000-7000-8000-000000000001", joined=("a",))
-    [entry] = await Entries(storage, CATALOGUE).page(TENANT, [row], Renderer(BASE, {}), max_ids=5, max_bytes=5_000)
+    [entry] = await FeedEntries(storage, CATALOGUE).page(TENANT, [row], Renderer(BASE, {}), max_ids=5, max_bytes=5_000)
     assert (entry["joined"], entry["left"], entry["version"]) == ([], ["a"], None)
