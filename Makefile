@@ -2,17 +2,15 @@ PYTHON := .venv/bin/python
 RUN := requirements.txt devhost/requirements.txt
 TEST := $(RUN) tests/requirements.txt
 
-INFRA := infra/requirements.txt
 LOCKED := requirements devhost/requirements devhost/requirements-node devhost/requirements-lock tests/requirements \
-	infra/requirements infra/requirements-release
+	infra/requirements-release
 COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes
 # A file's tests stay together, so that their shared processes start only once. The files keep their order.
 WORKERS ?= 2
 EXAMPLES ?= 2000
 PYTEST := -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
-BICEPCHECK ?= ../shared/tools/bicepcheck.py
 
-.PHONY: help run test test-quick conformance coverage fuzz lint lint-fast check check-storage check-infra package sbom \
+.PHONY: help run azurite test test-quick conformance coverage fuzz lint lint-fast check check-storage check-infra package sbom \
 	costs bench lock
 .DEFAULT_GOAL := help
 
@@ -24,6 +22,7 @@ help:
 	@echo "            SCIM_TOKEN=       the bearer token to accept (default: one is made and kept)"
 	@echo "            SCIM_FEED_TOKEN=  the token that reads the feed (likewise)"
 	@echo "            TENANTS=one       registry: many tenants; create them with python -m scim_core.admin"
+	@echo "make azurite  Azurite with blobs, queues and tables, on the usual ports: for func start of Core Tools"
 	@echo "make test   all tests; ARGS='-k name' goes to pytest"
 	@echo "            WORKERS=2         test processes that run at the same time; 0: only this one, as ARGS=--pdb needs"
 	@echo "make test-quick  ruff, and the tests that start no process"
@@ -35,7 +34,7 @@ help:
 	@echo "make check  lint, then test"
 	@echo "make check-storage  every invariant of a tenant's rows; ARGS='--tenant name --repair'. The rows are in"
 	@echo "            SCIM_STORAGE_CONNECTION or SCIM_STORAGE_ACCOUNT_URL (default: Azurite on port 10002)"
-	@echo "make check-infra  the Bicep files: bicep build and format, snapshots, checkov; the workflows: zizmor"
+	@echo "make check-infra  the Bicep files: bicep lint and format, snapshots and what must hold of them; the workflows: zizmor"
 	@echo "            BICEP=            the Bicep CLI (default: the one on the path); ARGS=--snapshots writes them again"
 	@echo "make package  what is deployed, as dist/scim.zip"
 	@echo "make sbom     the package, and the list of its contents as dist/scim.cdx.json (CycloneDX)"
@@ -47,6 +46,10 @@ help:
 run:
 	@sh devhost/environment.sh $(RUN)
 	@exec $(PYTHON) -m devhost.run
+
+azurite:
+	@sh devhost/environment.sh $(RUN)
+	@exec $(PYTHON) -m devhost.emulator
 
 test:
 	@sh devhost/environment.sh $(TEST)
@@ -88,8 +91,8 @@ check-storage:
 		$(PYTHON) -m scim_core.admin check $(ARGS)
 
 check-infra:
-	@VENV=.venv-infra sh devhost/environment.sh $(INFRA)
-	@BICEP=$(BICEP) .venv-infra/bin/python -m infra.checks --types $(BICEPCHECK) $(ARGS)
+	@sh devhost/environment.sh $(TEST)
+	@BICEP=$(BICEP) $(PYTHON) -m infra.checks $(ARGS)
 
 package:
 	@sh devhost/environment.sh $(RUN)

@@ -15,9 +15,9 @@ param location string
 @allowed(['dev', 'prod'])
 param stage string = 'dev'
 
-@description('Redundancy of the directory. ZRS survives the loss of a zone, GZRS that of a region. RA variants do not help: the app never reads a second region.')
-@allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GZRS'])
-param dataRedundancy string = stage == 'prod' ? 'Standard_ZRS' : 'Standard_LRS'
+@description('Redundancy of the directory. ZRS survives the loss of a zone, GZRS that of a region. RA variants do not help: the app never reads a second region. Empty: Standard_ZRS in prod where the region has zones, else Standard_LRS.')
+@allowed(['', 'Standard_LRS', 'Standard_ZRS', 'Standard_GZRS'])
+param dataRedundancy string = ''
 
 @description('Memory of an instance, in MB. 2048 comes with one vCPU. 512 has a quarter of that and starts slowly.')
 @allowed([512, 2048, 4096])
@@ -28,10 +28,10 @@ param instanceMemoryMB int = 2048
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-@description('Instances that are always warm, so that the first call of a provisioning cycle does not wait for a start. With zone redundancy at least 2.')
-@minValue(0)
+@description('Instances that are always warm, so that the first call of a provisioning cycle does not wait for a start. With zone redundancy at least 2. -1: 1 in prod, none in dev.')
+@minValue(-1)
 @maxValue(20)
-param alwaysReadyInstances int = stage == 'prod' ? 1 : 0
+param alwaysReadyInstances int = -1
 
 @description('Requests that an instance takes at the same time. The default of Flex Consumption for Python is one, but our requests mostly wait for storage.')
 @minValue(1)
@@ -238,10 +238,15 @@ param recoverVault bool = false
 param siteDiagnostics bool = false
 
 @description('Further tags for everything.')
-param extraTags object = {}
+param extraTags { *: string } = {}
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
-var tags = union(extraTags, { 'azd-env-name': environmentName, stage: stage })
+// azd passes on what it is given or a default of its own, so "as the stage has it" has to be a value.
+var stageReadyInstances = stage == 'prod' ? 1 : 0
+var readyInstances = alwaysReadyInstances < 0 ? stageReadyInstances : alwaysReadyInstances
+var zonal = stage == 'prod' ? 'Standard_ZRS' : 'Standard_LRS'
+var redundancy = empty(dataRedundancy) ? zonal : dataRedundancy
+var tags = { ...extraTags, 'azd-env-name': environmentName, stage: stage }
 var keySigns = tenants == 'registry' && signingKeyInVault == 'sign'
 var keyIsAccepted = tenants == 'registry' && signingKeyInVault == 'accept'
 var locksByThemselves = stage == 'prod' && customRoles
@@ -250,13 +255,12 @@ var hasLocks = locks == 'auto' ? locksByThemselves : locks == 'yes'
 var secretOfOtherKey = keySigns ? vault.outputs.signingKeySecretUri : vault.outputs.otherSigningKeySecretUri
 // Never a pipeline, and never in prod: there the operator is named.
 var deployerOperates = empty(operatorPrincipalId) && stage == 'dev' && deployerPrincipalType == 'User'
-// Whoever reaches the app without the gateway chooses the source of each request. Bicep's fail() is not known to every
-// checker, so a wrong combination becomes a value that the module refuses. Azure shows it before it makes the app.
+// Whoever reaches the app without the gateway chooses the source of each request.
 var namesGateway = !empty(gatewayFrontDoorId) || !empty(gatewaySubnetId) || !empty(gatewayAddressRange)
 var gatewayIsClear = (trustedProxies > 1) == namesGateway && !(namesGateway && restrictToEntra)
 var withoutGateway = restrictToEntra ? 'entra' : 'everybody'
 var unclear = 'With trustedProxies of 2 or more, and only then, set gatewayFrontDoorId, gatewaySubnetId or gatewayAddressRange, and leave restrictToEntra off.'
-var ingress = gatewayIsClear ? (namesGateway ? 'gateway' : withoutGateway) : unclear
+var ingress = gatewayIsClear ? (namesGateway ? 'gateway' : withoutGateway) : fail(unclear)
 var publicNetworkAccess = privateNetworking ? 'Disabled' : 'Enabled'
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
@@ -306,7 +310,7 @@ module dataStorage 'modules/storage-account.bicep' = {
     name: 'stscim${token}'
     location: location
     tags: tags
-    redundancy: dataRedundancy
+    redundancy: redundancy
     publicNetworkAccess: publicNetworkAccess
     tableName: tableName
     registryTableName: registryTableName
@@ -323,7 +327,7 @@ module backupStorage 'modules/storage-account.bicep' = if (backupEnabled) {
     name: 'stback${token}'
     location: location
     tags: tags
-    redundancy: dataRedundancy
+    redundancy: redundancy
     publicNetworkAccess: publicNetworkAccess
     containerName: 'exports'
     immutableDays: backupImmutableDays
@@ -432,10 +436,10 @@ module app 'modules/function-app.bicep' = {
     siteDiagnostics: siteDiagnostics
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
-    alwaysReadyInstances: alwaysReadyInstances
+    alwaysReadyInstances: readyInstances
     perInstanceConcurrency: perInstanceConcurrency
     zoneRedundant: zoneRedundant
-    ingress: any(ingress)
+    ingress: ingress
     gatewayFrontDoorId: gatewayFrontDoorId
     gatewaySubnetId: gatewaySubnetId
     gatewayAddressRange: gatewayAddressRange

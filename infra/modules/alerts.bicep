@@ -1,7 +1,7 @@
 // What wakes a person. docs/operate.md says what each one means and what to do.
 param token string
 param location string
-param tags object
+param tags { *: string }
 @description('Empty: alerts are raised, but nobody gets a mail.')
 param email string
 param workspaceId string

@@ -1,6 +1,6 @@
 // Provisioning activity per tenant, as a workbook under the resource group's monitoring.
 param location string
-param tags object
+param tags { *: string }
 param workspaceId string
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {

@@ -18,11 +18,12 @@ from scim_core.access.administration import Administration
 from scim_core.access.applications import Applications
 from scim_core.access.audit_trail import AuditTrail
 from scim_core.access.oauth.local_key import new_signing_key
-from scim_core.admin import audit, check, compare, export, import_, lint_mapping, registry, reindex
+from scim_core.admin import audit, check, compare, export, feed, import_, lint_mapping, registry, reindex
 from scim_core.admin.actor import operator
 from scim_core.admin.apps import AppCommands
 from scim_core.admin.arguments import parser
 from scim_core.admin.commands import Commands
+from scim_core.admin.doctor import command as doctor
 from scim_core.admin.probe import Probe
 from scim_core.admin.smoke_test import GivenCredential, SmokeTest, Step
 from scim_core.admin.user_list import UserListError
@@ -41,6 +42,7 @@ from scim_core.storage.tables import table_registry
 ON_ROWS = {
     "check": check.run,
     "export": export.run,
+    "feed": feed.run,
     "import": import_.run,
     "registry": registry.run,
     "reindex": reindex.run,
@@ -62,10 +64,10 @@ NEW_KEYS: dict[str, Callable[[], str]] = {
 READING = {"audit": audit.run, "compare": compare.run}
 """The commands that only read."""
 
-ON_NO_TABLE = frozenset({*NEW_KEYS, "lint-mapping", "smoke-test"})
+ON_NO_TABLE = frozenset({*NEW_KEYS, "lint-mapping", "smoke-test", "doctor"})
 """The commands that need no setting of a storage."""
 
-FINDING = frozenset({*ON_ROWS, "compare", "lint-mapping"})
+FINDING = frozenset({*ON_ROWS, "compare", "lint-mapping", "doctor"})
 """The commands whose exit code 1 says that something was found."""
 
 TELLING = (
@@ -98,7 +100,7 @@ class AuditFormatter(logging.Formatter):
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """The exit code. 0: done. 1: the command failed, or a check or a smoke test found something. 130: interrupted.
 
-    2: the arguments are wrong, or the command could not work on the rows or the file.
+    2: the arguments are wrong, or the command could not work on the rows or the file, or look at the deployment.
     A failure is told on standard error.
     """
     given = parser().parse_args(arguments)
@@ -148,6 +150,8 @@ async def _on_no_table(given: Namespace, environment: Mapping[str, str]) -> int:
             return lint_mapping.run(given, given.schemas or environment.get("SCIM_SCHEMA_DIRECTORY", ""))
         case "smoke-test":
             return await _smoke_test(given, environment)
+        case "doctor":
+            return await doctor.run(given, environment)
         case _:
             print(NEW_KEYS[given.command]())
     return 0

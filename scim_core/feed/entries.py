@@ -30,7 +30,7 @@ class _Present:
     notes: dict[int, str] = field(default_factory=dict)
 
 
-class Entries:
+class FeedEntries:
     """Makes entries of rows. It reads what they need, side by side."""
 
     def __init__(self, storage: FeedStorage, catalogue: Catalogue) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from scim_core.clock import Clock, instant_text
 from scim_core.feed.cursors import Cursor, SnapshotPosition, read_cursor, read_position
-from scim_core.feed.entries import Entries, size_of
+from scim_core.feed.entries import FeedEntries, size_of
 from scim_core.messages import BASE_PATH
 from scim_core.model import GROUP, Json, Membership, StoredResource
 from scim_core.protocol.representation import Renderer, entity_tag
@@ -103,7 +103,7 @@ class Feed:
     def __init__(self, storage: FeedStorage, catalogue: Catalogue, clock: Clock, kept: Kept) -> None:
         self._storage = storage
         self._catalogue = catalogue
-        self._entries = Entries(storage, catalogue)
+        self._entries = FeedEntries(storage, catalogue)
         self._clock = clock
         self._kept = kept
 

@@ -80,11 +80,11 @@ class Copy:
         self.pairs = {pair for pair in self.pairs if id_ not in pair}
 
 
-async def begun(feed: Feed, limit: int = 7) -> Copy:
+async def begun(feed: Feed, tenant: str = TENANT, limit: int = 7) -> Copy:
     """A copy that begins with the snapshot. Raises Resync, Importing."""
     copy, page = Copy(snapshots=1), None
     while True:
-        part = await feed.snapshot(TENANT, page=page, limit=limit, base_url=BASE)
+        part = await feed.snapshot(tenant, page=page, limit=limit, base_url=BASE)
         copy.resources |= {(item["type"], item["id"]): plain(item["resource"]) for item in part.resources}
         copy.pairs |= {(item["group"], item["member"]) for item in part.memberships}
         copy.cursor, page = part.cursor, part.next
@@ -95,13 +95,13 @@ async def begun(feed: Feed, limit: int = 7) -> Copy:
     return copy
 
 
-async def followed(feed: Feed, copy: Copy, limit: int = 100) -> Copy:
+async def followed(feed: Feed, copy: Copy, tenant: str = TENANT, limit: int = 100) -> Copy:
     """The copy at the end of the feed. It begins again where it has to. Raises Importing."""
     while True:
         try:
             if copy.cursor is None:
-                copy = replace(await begun(feed), snapshots=copy.snapshots + 1)
-            page = await feed.changes(TENANT, after=copy.cursor, limit=limit, base_url=BASE)
+                copy = replace(await begun(feed, tenant), snapshots=copy.snapshots + 1)
+            page = await feed.changes(tenant, after=copy.cursor, limit=limit, base_url=BASE)
         except Resync:
             copy = Copy(snapshots=copy.snapshots)
             continue
@@ -110,15 +110,15 @@ async def followed(feed: Feed, copy: Copy, limit: int = 100) -> Copy:
             return copy
 
 
-async def directory(rows: Rows) -> Copy:
+async def directory(rows: Rows, tenant: str = TENANT) -> Copy:
     """What the tables hold, as a copy should."""
     storage, copy = TableStorage(rows), Copy()
     for resource_type in CATALOGUE:
-        found = await storage.page(TENANT, resource_type.name, limit=999)
+        found = await storage.page(tenant, resource_type.name, limit=999)
         for stored in found.resources:
             copy.resources[stored.resource_type, stored.id] = stored.document
     ids = {id_ for _, id_ in copy.resources}
-    edges = await storage.memberships(TENANT, after=None, limit=10_000)
+    edges = await storage.memberships(tenant, after=None, limit=10_000)
     copy.pairs = {(edge.group_id, edge.member_id) for edge in edges}
     assert all(ids >= {*pair} for pair in copy.pairs)
     return copy
@@ -265,7 +265,7 @@ def _edits(group_id: str, present: list[Membership], wanted: list[str]) -> Membe
 
 
 class TornRows(WrappedRows):
-    """Rows whose range reads are not of one moment: each few rows are of a later one, as Table Storage may read."""
+    """Rows whose range reads are not of one moment: some rows are of a later one, as Table Storage may read."""
 
     def __init__(self, rows: Rows, chance: Random) -> None:
         super().__init__(rows)
@@ -276,7 +276,7 @@ class TornRows(WrappedRows):
             return await super().page(tenant, key_range, limit=limit, **options)
         found, low = list[Row](), key_range.low
         while len(found) < limit:
-            some = min(2, limit - len(found))
+            some = min(len(found) + 1, limit - len(found))
             page = await super().page(tenant, KeyRange(low, key_range.high), limit=some, **options)
             found += page.rows
             if page.token is None:

@@ -6,24 +6,27 @@ import re
 
 import pytest
 
-from infra.checks.bicep import Source, literal, properties, text, walk
 from scim_core.access.audit import AuditEvent
 from scim_core.access.auth_failures import RATE_LIMITED
+from scim_core.admin.doctor import app, logs
 from scim_core.counted_log import CountedLog
 from scim_core.log_fields import FieldsInText
-from tests.infra.conftest import INFRA
+from tests.infra import foretold
 from tests.running import ROOT
 from tests.scim import Client
 from tests.tenancy import Service, document, settings
 
-WORKBOOK = json.loads((INFRA / "workbook.json").read_text())
 FUNCTIONS = (ROOT / "function_app.py").read_text()
 
 
-def queries(sources: dict[str, Source]) -> list[str]:
+def queries() -> list[str]:
     """All of them, of the alerts and of the workbook."""
-    texts = [found for node in walk(sources["alerts"].root) if (found := literal(node)) and " | " in found]
-    return [*texts, *(item["content"]["query"] for item in WORKBOOK["items"] if item["type"] == 3)]
+    return [*foretold.queries("everything").values(), *foretold.workbook_queries("everything").values()]
+
+
+def test_the_workbook_is_one() -> None:
+    assert foretold.workbook("everything")["version"] == "Notebook/1.0"
+    assert any("by tenant" in query for query in queries())
 
 
 def captured(pattern: str, content: str) -> str:
@@ -33,10 +36,10 @@ def captured(pattern: str, content: str) -> str:
     return matched[1]
 
 
-def test_functions_that_queries_name_exist(sources: dict[str, Source]) -> None:
+def test_functions_that_queries_name_exist() -> None:
     named = {
         name
-        for query in queries(sources)
+        for query in queries()
         for part in re.findall(r"\bName !?(?:in \(|== )([^)|]+)", query)
         for name in re.findall(r"[\"'](\w+)[\"']", part)
     }
@@ -44,6 +47,31 @@ def test_functions_that_queries_name_exist(sources: dict[str, Source]) -> None:
     assert named == {"sweep", "backup", "health"}
     for name in named:
         assert f'"{name}"' in FUNCTIONS
+
+
+def test_functions_that_the_doctor_looks_for_exist() -> None:
+    for name in (*app.NEEDED, app.BACKUP):
+        assert f'"{name}"' in FUNCTIONS
+    assert set(re.findall(r'"(\w+)"', logs.TIMERS.partition("Name in")[2].partition(")")[0])) == {"sweep", "backup"}
+
+
+async def test_a_change_of_a_resource_that_is_gone_is_what_the_doctor_counts(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(FieldsInText)
+    gone = "018f0000-0000-7000-8000-000000000001"
+    try:
+        with caplog.at_level(logging.INFO, "scim_core"):
+            await client.patch(f"/Users/{gone}", {"op": "replace", "path": "active", "value": False})
+            await client.put(f"/Users/{gone}", {"userName": "ann@example.com"})
+    finally:
+        logging.setLogRecordFactory(before)
+    said = [record.getMessage() for record in caplog.records if "-> 404 {" in record.getMessage()]
+    fields = [json.loads(captured(r"(\{.*\})$", text)) for text in said]
+    assert [item["resource"] for item in fields] == [gone, gone]
+    assert {item["operation"] for item in fields} == set(re.findall(r'"(patch|replace)"', logs.GONE))
+    assert all(item["tenant"] == "default" for item in fields)
 
 
 async def test_the_text_of_a_request_is_what_the_workbook_parses(
@@ -57,7 +85,7 @@ async def test_the_text_of_a_request_is_what_the_workbook_parses(
     finally:
         logging.setLogRecordFactory(before)
     [said] = [record.getMessage() for record in caplog.records if " -> " in record.getMessage()]
-    [requests] = [item["content"]["query"] for item in WORKBOOK["items"] if item["name"] == "requests-per-tenant"]
+    requests = foretold.workbook_queries("everything")["requests-per-tenant"]
     matched = captured(r"matches regex @'([^']+)'", requests)
     extracted = captured(r"extract\(@'([^']+)'", requests)
 
@@ -93,8 +121,8 @@ async def test_the_fields_that_the_operators_page_asks_for_are_in_the_line_of_a_
     assert fields["credential_id"] == issued.credential.id
 
 
-def test_the_texts_of_the_timers_are_what_queries_look_for(sources: dict[str, Source]) -> None:
-    looked_for = {start for query in queries(sources) for start in re.findall(r'startswith "([^"]+)"', query)}
+def test_the_texts_of_the_timers_are_what_queries_look_for() -> None:
+    looked_for = {start for query in queries() for start in re.findall(r'startswith "([^"]+)"', query)}
 
     assert looked_for == {"sweep: ", "audit event=rate-limited ", "the app does not serve: "}
     assert '"the app does not serve: %s"' in (ROOT / "scim_core" / "endpoint" / "unconfigured.py").read_text()
@@ -102,10 +130,8 @@ def test_the_texts_of_the_timers_are_what_queries_look_for(sources: dict[str, So
     assert '"backup: %s rows"' in (ROOT / "scim_core" / "storage" / "maintenance" / "backup.py").read_text()
 
 
-def test_the_text_of_a_refusal_is_what_the_alert_counts(
-    sources: dict[str, Source], caplog: pytest.LogCaptureFixture
-) -> None:
-    [query] = [item for item in queries(sources) if "rate-limited" in item]
+def test_the_text_of_a_refusal_is_what_the_alert_counts(caplog: pytest.LogCaptureFixture) -> None:
+    [query] = [item for item in queries() if "rate-limited" in item]
     counted = CountedLog(lambda: 0.0)
     before = logging.getLogRecordFactory()
     logging.setLogRecordFactory(FieldsInText)
@@ -118,11 +144,3 @@ def test_the_text_of_a_refusal_is_what_the_alert_counts(
 
     assert all(text.startswith(captured('startswith "([^"]+)"', query)) for text in said)
     assert [captured(captured(r'extract\("([^"]+)"', query), text) for text in said] == ["1", "9"]
-
-
-def test_alerts_measure_what_their_rule_reads(sources: dict[str, Source]) -> None:
-    alerts = sources["alerts"].of_kind("var")["logAlerts"].value
-    for item in alerts.named_children:
-        if item.type == "object":
-            query = text(properties(item)["query"])
-            assert re.search(r"(summarize|project) measured = ", query)
