@@ -19,7 +19,7 @@ from scim_core.counted_log import CountedLog
 from scim_core.endpoint.error_responses import MEDIA_TYPE, is_bad_request
 from scim_core.endpoint.rendering import Shown, encoded, json_response, list_response, rendered, rendered_page
 from scim_core.endpoint.routes import Target
-from scim_core.messages import ScimResponse
+from scim_core.messages import Origin, ScimResponse
 from scim_core.model import Json, StoredResource
 from scim_core.protocol.costs import read_units
 from scim_core.protocol.discovery import Discovery
@@ -49,16 +49,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Call:
-    """One authenticated request, with the parts that every handler needs."""
+    """One authenticated request, with the parts that every handler needs. `service_url` is Caller.base_url."""
 
     target: Target
     tenant: str
     headers: Mapping[str, str]
     query: str
     body: bytes
+    service_url: str
     renderer: Renderer
     work: Work
     group_patch_answer: GroupPatchAnswer
+    origin: Origin
 
     @cached_property
     def fields(self) -> dict[str, str]:
@@ -144,7 +146,7 @@ class Handlers:
         """POST to a resource type's endpoint (RFC 7644 section 3.3)."""
         projection = call.projection
         body = await call.read_body(call.form)
-        outcome = await self._provider.create(call.tenant, call.resource_type, body, call.work)
+        outcome = await self._provider.create(call.tenant, call.resource_type, body, call.work, call.origin)
         location = call.renderer.location(call.resource_type.name, outcome.stored.id)
         return await _resource(201, call, outcome, projection, Location=location)
 
@@ -164,7 +166,13 @@ class Handlers:
             projection = call.projection
             address, body = call.address, await call.read_body(call.form)
             outcome = await self._provider.replace(
-                address, body, call.conditions, call.work, call.renderer, memberships=call.shows_memberships
+                address,
+                body,
+                call.conditions,
+                call.work,
+                call.renderer,
+                origin=call.origin,
+                memberships=call.shows_memberships,
             )
         return await _resource(200, call, outcome, projection)
 
@@ -181,7 +189,7 @@ class Handlers:
             address, body = call.address, await call.read_body(BodyForm.PATCH if is_group else BodyForm.NONE)
             memberships = call.shows_memberships and not is_group
             outcome = await self._provider.patch(
-                address, body, call.conditions, call.work, call.renderer, memberships=memberships
+                address, body, call.conditions, call.work, call.renderer, origin=call.origin, memberships=memberships
             )
         if not is_group:
             return await _resource(200, call, outcome, call.projection)
@@ -213,7 +221,7 @@ class Handlers:
 
     async def delete(self, call: Call) -> ScimResponse:
         """DELETE (RFC 7644 section 3.6)."""
-        effect = await self._provider.delete(call.address, call.conditions)
+        effect = await self._provider.delete(call.address, call.conditions, call.origin)
         return ScimResponse(204, effect=effect)
 
     async def search(self, call: Call) -> ScimResponse:

@@ -94,6 +94,11 @@ class AttributeDefinition:
         return self.type == "dateTime" or any(item.has_date_times for item in self.sub_attributes.values())
 
     @property
+    def readable(self) -> bool:
+        """Whether a client can ever read it (RFC 7643 section 7: `mutability` writeOnly, `returned` never)."""
+        return self.mutability != "writeOnly" and self.returned != "never"
+
+    @property
     def shown(self) -> bool:
         """Whether a client that names no attributes is shown all of it (RFC 7643 section 7, `returned`)."""
         return self.returned in ("always", "default") and all(item.shown for item in self.sub_attributes.values())
@@ -191,6 +196,17 @@ class ResourceType:
             for item in attributes.values()
             if item.referenced is not None
         )
+
+    @cached_property
+    def _unreadable(self) -> frozenset[str]:
+        hidden = {item.name for item in self.attributes.values() if not item.readable}
+        for urn, attributes in self.extensions.items():
+            hidden |= {f"{urn}:{item.name}" for item in attributes.values() if not item.readable}
+        return frozenset(hidden)
+
+    def is_readable(self, name: str) -> bool:
+        """Whether a client can ever read the attribute of this name, which has its extension's URN before it."""
+        return name not in self._unreadable
 
     @cached_property
     def has_date_times(self) -> bool:

@@ -78,7 +78,7 @@ def test_redundancy_and_ready_instances_follow_the_stage_unless_they_are_given()
 
 def test_no_key_passes_through_the_workflow() -> None:
     """A rotation needs `useOtherSigningKey` alone: people put the keys into the vault."""
-    for parameter in ("tokenSha256", "signingKey", "otherSigningKey", "backupKey"):
+    for parameter in ("tokenSha256", "signingKey", "otherSigningKey", "backupKey", "masterKey", "feedTokenSha256"):
         variable, default = of_azd(parameter)
         assert default == "", "an empty value leaves the secret in the vault as it is"
         assert f"{variable}:" not in DEPLOY

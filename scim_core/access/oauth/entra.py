@@ -97,6 +97,23 @@ class EntraTokens:
         )
         _compare(claims, tid=tenant, appid=credential.application)
 
+    async def access_token(self, token: str, said: Unverified, tenant: str, audience: str) -> VerifiedClaims:
+        """The claims of an access token of this Entra tenant for this audience, of either version. Raises TokenRefused.
+
+        The application that is registered in Entra says which version its tokens have.
+        """
+        v2 = said.text("ver") == "2.0"
+        claims = await self._verified(
+            token,
+            said,
+            url=f"{self._authority}/{tenant}/discovery/{'v2.0/' if v2 else ''}keys",
+            issuer=f"{self._authority}/{tenant}/v2.0" if v2 else f"{V1_ISSUER}/{tenant}/",
+            audiences=audiences(audience),
+            required=("oid",),
+        )
+        _compare(claims, tid=tenant)
+        return claims
+
     async def _verified(
         self,
         token: str,

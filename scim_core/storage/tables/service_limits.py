@@ -23,8 +23,8 @@ MAX_ENTITY_BYTES = 1024 * 1024
 TRANSACTION_OPERATIONS = 100
 """Operations of one transaction: the service's own limit."""
 
-MAX_INDEX_ROWS = TRANSACTION_OPERATIONS - 3
-"""Index rows of one resource: one transaction deletes them and the resource's row, and decides the rest."""
+MAX_INDEX_ROWS = TRANSACTION_OPERATIONS - 4
+"""Index rows of one resource: one transaction deletes them and the resource's row, says so, and decides the rest."""
 
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 """Bytes of one transaction's request body: the service's own limit."""
