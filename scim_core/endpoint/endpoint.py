@@ -3,9 +3,9 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from scim_core.access.audit import correlation_id
@@ -23,6 +23,7 @@ from scim_core.endpoint.feed_handlers import FEED_HANDLERS, FeedHandlers
 from scim_core.endpoint.handlers import Call, Handlers
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
 from scim_core.endpoint.routes import Target, is_feed, match
+from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.kicks import Kicks
 from scim_core.ids import is_id
 from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
@@ -60,6 +61,9 @@ CORRELATION = ("traceparent", "client-request-id", "x-request-id")
 MAX_CORRELATION = 128
 """Characters of such a header that are kept: twice as many as a traceparent has."""
 
+NO_MASTER_KEY = "SCIM_MASTER_KEY is not set, so nothing can be signed, and nothing is sent."
+"""Why hooks get nothing, though there are some."""
+
 log = logging.getLogger(__name__)
 
 
@@ -88,6 +92,7 @@ class Endpoint:
         gate: Gate,
         kicks: Kicks | None,
         *,
+        hooks: Hooks,
         clock: Clock,
         new_id: Callable[[], str],
         public_base_url: str | None,
@@ -97,6 +102,7 @@ class Endpoint:
         self._handlers = handlers
         self._feed = feed
         self._gate = gate
+        self._hooks = hooks
         self._kicks = kicks
         self._clock = clock
         self._new_id = new_id
@@ -236,7 +242,11 @@ class Endpoint:
         return swept
 
     async def tend_feeds(self) -> Tended:
-        """Changes that nobody has relayed are, and what is too old is deleted; both are logged. A timer calls this."""
+        """Changes that nobody has relayed are, what is too old is deleted, and hooks get what is due. All is logged.
+
+        A timer calls this.
+        """
+        marked = await self._hooks.marked()  # first, because a tenant whose changes are relayed counts as calm
         tended = await self._feed.tend()
         log.log(
             logging.WARNING if tended.left else logging.INFO,
@@ -245,7 +255,25 @@ class Endpoint:
             tended.trimmed,
             extra={"operation": "feeds", "relayed": tended.relayed, "trimmed": tended.trimmed, "left": tended.left},
         )
+        if marked:
+            await self._deliver(marked)
         return tended
+
+    async def _deliver(self, tenants: Sequence[str]) -> None:
+        if not self._hooks.can_sign:
+            extra = {"operation": "hooks", "blocked": len(tenants)}
+            log.error("hooks: %s blocked: %s", len(tenants), NO_MASTER_KEY, extra=extra)
+            return
+        done = await self._hooks.turn(tenants)
+        log.log(
+            logging.WARNING if done.blocked or done.dead else logging.INFO,
+            "hooks: %s batches taken, %s attempts failed, %s blocked, %s dead",
+            done.taken,
+            done.failed,
+            done.blocked,
+            done.dead,
+            extra={"operation": "hooks", **asdict(done)},
+        )
 
     def _call(
         self, request: ScimRequest, target: Target, principal: Principal | None, caller: Caller, work: Work
