@@ -24,6 +24,9 @@ from scim_core.work import SWITCH_SECONDS
 # of a route with a parameter that also fits. Telemetry shows these names. scim_core decides by path and method itself.
 ROUTES = {
     "bulk": "scim/v2/Bulk",
+    "feed_changes": "feed/v1/changes",
+    "feed_snapshot": "feed/v1/snapshot",
+    "feed_tenants": "feed/v1/tenants",
     "groups": "scim/v2/Groups",
     "groups_search": "scim/v2/Groups/.search",
     "groups_with_id": "scim/v2/Groups/{id}",

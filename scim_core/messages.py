@@ -7,6 +7,9 @@ from enum import StrEnum
 BASE_PATH = "/scim/v2"
 """Where the SCIM endpoint is, below the host."""
 
+FEED_PATH = "/feed/v1"
+"""Where the feed of changes is, below the host."""
+
 SENT_IN_CHUNKS = (
     "The body was sent in chunks. Send it with a Content-Length header, or ask the operator to set SCIM_HTTP to proxy."
 )

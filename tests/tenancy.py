@@ -15,8 +15,10 @@ from aiohttp import web
 import scim_core
 from devhost.authority import Authority, Key
 from scim_core import Endpoint, ScimRequest, ScimResponse, Settings
-from scim_core.access.administration import Administration, Issued, Wanted
+from scim_core.access.administration import Administration
+from scim_core.access.applications import Applications
 from scim_core.access.audit_trail import AuditTrail
+from scim_core.access.credential_plans import Issued, Wanted
 from scim_core.access.oauth.local_key import new_signing_key
 from scim_core.access.oauth.token_request import ASSERTION_TYPE
 from scim_core.access.oauth.vault import VaultCall
@@ -166,6 +168,14 @@ class Service:
             self.pass_time(seconds)
 
         return administration_of(self.registry, self.clock, pause, "of the administrator")
+
+    @property
+    def applications(self) -> Applications:
+        async def who() -> Actor:
+            return ACTOR
+
+        trail = AuditTrail(self.registry, who, clock=self.clock, correlation_id="of the administrator")
+        return Applications(self.registry, trail, self.clock)
 
     async def tenant(self, name: str, kind: CredentialKind = CredentialKind.TOKEN, **wanted: Any) -> Issued:
         """A new tenant with a credential of this kind."""

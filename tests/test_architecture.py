@@ -47,7 +47,7 @@ NEVER = (
 """The sentences by which the rooms are kept apart, whatever MAY_USE comes to say."""
 
 LIBRARIES: dict[str, dict[str, set[str]]] = {
-    GROUND: {},
+    GROUND: {"cryptography": {"master_key"}},
     TOP: {},
     "protocol": {"scim2_models": set(), "pydantic": set()},
     PORT: {},

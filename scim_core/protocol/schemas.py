@@ -187,6 +187,17 @@ class ResourceType:
         return all(attribute.shown for schema in schemas for attribute in schema.values())
 
     @cached_property
+    def references(self) -> tuple[tuple[str | None, str, str], ...]:
+        """The single references to one resource type: (extension URN or None, attribute, that type), as manager."""
+        schemas = [(None, self.attributes), *self.extensions.items()]
+        return tuple(
+            (urn, item.name, item.referenced)
+            for urn, attributes in schemas
+            for item in attributes.values()
+            if item.referenced is not None
+        )
+
+    @cached_property
     def _unreadable(self) -> frozenset[str]:
         hidden = {item.name for item in self.attributes.values() if not item.readable}
         for urn, attributes in self.extensions.items():
@@ -276,7 +287,11 @@ class Catalogue:
 
     def named(self, name: str) -> ResourceType | None:
         """The resource type of this name, such as User."""
-        return next((item for item in self if item.name.lower() == name.lower()), None)
+        return self._by_name.get(name.lower())
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, ResourceType]:
+        return {item.name.lower(): item for item in self}
 
 
 def load_catalogue(additional: FilePath | None = None) -> Catalogue:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from scim_core.access.administration import DRAIN_SECONDS, Administration, Refused, Wanted
+from scim_core.access.administration import DRAIN_SECONDS, Administration
+from scim_core.access.credential_plans import Refused, Wanted
 from scim_core.audit_records import AuditEntry, ChainCheck
 from scim_core.model import IndexEntry, Membership, StoredResource
 from scim_core.registry import (
