@@ -2,15 +2,13 @@ PYTHON := .venv/bin/python
 RUN := requirements.txt devhost/requirements.txt
 TEST := $(RUN) tests/requirements.txt
 
-INFRA := infra/requirements.txt
 LOCKED := requirements devhost/requirements devhost/requirements-node devhost/requirements-lock tests/requirements \
-	infra/requirements infra/requirements-release
+	infra/requirements-release
 COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes
 # A file's tests stay together, so that their shared processes start only once. The files keep their order.
 WORKERS ?= 2
 EXAMPLES ?= 2000
 PYTEST := -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
-BICEPCHECK ?= ../shared/tools/bicepcheck.py
 
 .PHONY: help run test test-quick conformance coverage fuzz lint lint-fast check check-storage check-infra package sbom \
 	costs bench lock
@@ -34,7 +32,7 @@ help:
 	@echo "make check  lint, then test"
 	@echo "make check-storage  every invariant of a tenant's rows; ARGS='--tenant name --repair'. The rows are in"
 	@echo "            SCIM_STORAGE_CONNECTION or SCIM_STORAGE_ACCOUNT_URL (default: Azurite on port 10002)"
-	@echo "make check-infra  the Bicep files: bicep build and format, snapshots, checkov; the workflows: zizmor"
+	@echo "make check-infra  the Bicep files: bicep lint and format, snapshots and what must hold of them; the workflows: zizmor"
 	@echo "            BICEP=            the Bicep CLI (default: the one on the path); ARGS=--snapshots writes them again"
 	@echo "make package  what is deployed, as dist/scim.zip"
 	@echo "make sbom     the package, and the list of its contents as dist/scim.cdx.json (CycloneDX)"
@@ -87,8 +85,8 @@ check-storage:
 		$(PYTHON) -m scim_core.admin check $(ARGS)
 
 check-infra:
-	@VENV=.venv-infra sh devhost/environment.sh $(INFRA)
-	@BICEP=$(BICEP) .venv-infra/bin/python -m infra.checks --types $(BICEPCHECK) $(ARGS)
+	@sh devhost/environment.sh $(TEST)
+	@BICEP=$(BICEP) $(PYTHON) -m infra.checks $(ARGS)
 
 package:
 	@sh devhost/environment.sh $(RUN)

@@ -243,10 +243,10 @@ param recoverVault bool = false
 param siteDiagnostics bool = false
 
 @description('Further tags for everything.')
-param extraTags object = {}
+param extraTags { *: string } = {}
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
-var tags = union(extraTags, { 'azd-env-name': environmentName, stage: stage })
+var tags = { ...extraTags, 'azd-env-name': environmentName, stage: stage }
 var keySigns = tenants == 'registry' && signingKeyInVault == 'sign'
 var keyIsAccepted = tenants == 'registry' && signingKeyInVault == 'accept'
 var locksByThemselves = stage == 'prod' && customRoles
@@ -342,8 +342,7 @@ var wantsTest = availabilityTest == 'auto' ? stage == 'prod' : availabilityTest 
 var tested = wantsTest && canTest
 var testedDirectly = tested && !closed
 
-// Whoever reaches the app without the gateway chooses the source of each request. Bicep's fail() is not known to every
-// checker, so a wrong combination becomes a value that the module refuses. Azure shows it before it makes the app.
+// Whoever reaches the app without the gateway chooses the source of each request.
 var gatewayIsClear = (trustedProxies > 1) == namesGateway && !(namesGateway && restrictToEntra)
 var withoutGateway = restrictToEntra ? 'entra' : 'everybody'
 var gatewayUnclear = 'With trustedProxies of 2 or more, and only then, set gatewayFrontDoorId, gatewaySubnetId or gatewayAddressRange, and leave restrictToEntra off.'
@@ -357,7 +356,7 @@ var forZones = zoneRedundant && !flexHasZones ? [noZones] : []
 var forKey = keyIsClear ? [] : [keyUnclear]
 var forInbound = inboundIsClear ? [] : [inboundUnclear]
 var reasons = concat(forGateway, forZones, forKey, forInbound)
-var ingress = empty(reasons) ? (namesGateway ? 'gateway' : withoutGateway) : join(reasons, ' ')
+var ingress = empty(reasons) ? (namesGateway ? 'gateway' : withoutGateway) : fail(join(reasons, ' '))
 var publicNetworkAccess = privateNetworking ? 'Disabled' : 'Enabled'
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
@@ -554,7 +553,7 @@ module app 'modules/function-app.bicep' = {
     hostNameScope: hostNameScope
     privateInbound: privateInbound
     testedDirectly: testedDirectly
-    ingress: any(ingress)
+    ingress: ingress
     gatewayFrontDoorId: gatewayFrontDoorId
     gatewaySubnetId: gatewaySubnetId
     gatewayAddressRange: gatewayAddressRange

@@ -11,7 +11,7 @@ param environmentName string
 param pipelinePrincipalId string = ''
 
 @description('Object ids of those to whom the pipeline may give roles: the app\'s identity and the operators. Empty, for the first deployment: anybody, but only the roles of this deployment in its resource group.')
-param assignablePrincipalIds array = []
+param assignablePrincipalIds string[] = []
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' existing = {
   name: 'rg-${environmentName}'

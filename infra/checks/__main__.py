@@ -1,77 +1,53 @@
-"""`python -m infra.checks`: every check of the Bicep files and the workflows that can run here.
-
-The exit status is 1 for any finding.
-"""
+"""`python -m infra.checks`: everything that can be checked without Azure. The exit status is 1 for any finding."""
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
-from infra.checks import external, rules
-from infra.checks.bicep import Finding
-
-_NO_COMPILER = (
-    "there is no Bicep CLI: install it (`az bicep install`, then put ~/.azure/bin on the path), or name it: "
-    "make check-infra BICEP=/path/to/bicep"
-)
+from infra.checks import compiler, parameters, rules, workflows
+from infra.checks.deployed import INFRA, Deployed, Finding
 
 
 def main() -> int:
-    """The exit status. Prints for each check whether it ran, and what it found."""
-    parser = argparse.ArgumentParser(prog="python -m infra.checks", description="Checks of Bicep files, without Azure.")
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parents[1], help="default: infra/")
-    parser.add_argument(
-        "--types", type=Path, help="bicepcheck.py, which knows Azure's resource types; it may be missing"
-    )
-    parser.add_argument("--no-checkov", action="store_true", help="leave out checkov, which takes most of the time")
+    """The exit status. Prints what was checked, and what was found."""
+    parser = argparse.ArgumentParser(prog="python -m infra.checks", description="Checks the infrastructure.")
+    parser.add_argument("folder", nargs="?", type=Path, default=INFRA, help="default: infra/")
     parser.add_argument("--snapshots", action="store_true", help="write the snapshots again instead of comparing them")
     arguments = parser.parse_args()
-    findings = _check(
-        arguments.folder, arguments.types, checkov=not arguments.no_checkov, snapshots=arguments.snapshots
-    )
+    folder: Path = arguments.folder
+    findings = workflows.audited(folder.resolve().parent / ".github")
+    print("zizmor: the workflows and dependabot's file")
+    if bicep := compiler.command():
+        findings += _compiled(bicep, folder, write=arguments.snapshots)
+    else:
+        findings.append(Finding(folder, compiler.NO_COMPILER))
     for finding in findings:
         print(finding)
     print(f"{len(findings)} findings")
     return 1 if findings else 0
 
 
-def _check(folder: Path, types: Path | None, *, checkov: bool, snapshots: bool) -> list[Finding]:
-    bicep, parameters = sorted(folder.rglob("*.bicep")), sorted(folder.glob("*.parameters.json"))
-    if not bicep:
-        return [Finding(folder, 1, "there is no Bicep file")]
-    started = time.monotonic()
-    findings = rules.check(bicep)
-    findings += rules.check_roles(folder / "roles.json")
-    for path in parameters:
-        findings += rules.check_parameters(path, folder / "main.bicep")
-    print(f"syntax, names, modules, roles, parameters: {len(bicep) + len(parameters)} files")
-    if types and types.is_file():
-        findings += external.types(types, bicep)
-        print("resource types: checked")
-    else:
-        print("resource types: not checked, there is no bicepcheck.py")
-    if checkov:
-        count, found = external.security(folder)
-        findings += found or ([] if count else [Finding(folder, 1, "checkov checked nothing")])
-        print(f"checkov: {count} checks")
-    workflows = folder.resolve().parent / ".github"
-    if workflows.is_dir():
-        findings += external.workflows(workflows)
-        print("zizmor: checked the workflows")
-    else:
-        print("zizmor: not run, there is no folder .github")
-    if command := external.bicep_command():
-        findings += external.written(command, folder)
-        for path in sorted(folder.glob("*.bicep")):
-            findings += external.bicep(command, path)
-        count, found = external.snapshots(command, folder, write=snapshots)
-        findings += found
-        print(f"bicep build, bicep format: done; snapshots: {count}")
-    else:
-        findings.append(Finding(folder, 1, _NO_COMPILER))
-    print(f"{time.monotonic() - started:.0f} s")
-    return findings
+def _compiled(bicep: str, folder: Path, *, write: bool) -> list[Finding]:
+    """What the compiler finds. If it finds nothing, and the snapshots are those of the files: what breaks our rules."""
+    findings, notes = compiler.linted(bicep, folder)
+    for note in notes:
+        print(f"to know: {note}")
+    findings += compiler.formatted(bicep, folder)
+    print("bicep lint, bicep format: all files")
+    findings = findings or compiler.foretold(bicep, folder, write=write)
+    if findings:
+        return findings
+    findings += compiler.refused(bicep, folder)
+    main_file = compiler.template(bicep, folder / "main.bicep")
+    for path, said in (
+        (folder / "main.parameters.json", parameters.given(folder / "main.parameters.json", main_file)),
+        (folder / "main.bicep", parameters.described(main_file)),
+    ):
+        findings += [Finding(path, text) for text in said]
+    kept = {path.name.partition(".")[0]: path for path in (folder / "snapshots").glob("*.snapshot.json")}
+    broken = rules.broken({name: Deployed.read(path) for name, path in sorted(kept.items())})
+    print(f"snapshots: {', '.join(sorted(kept))}")
+    return findings + [Finding(kept[name], text) for name, text in broken]
 
 
 if __name__ == "__main__":

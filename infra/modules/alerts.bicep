@@ -1,7 +1,7 @@
 // What wakes a person. docs/operate.md says what each one means and what to do.
 param token string
 param location string
-param tags object
+param tags { *: string }
 @description('The app\'s name, which is the cloud role in its telemetry.')
 param appName string
 @description('Empty: alerts are raised, but nobody gets a mail.')

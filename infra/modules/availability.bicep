@@ -1,7 +1,7 @@
 // Asks /health from five places of the world, and wakes a person if three of them get no good answer.
 param token string
 param location string
-param tags object
+param tags { *: string }
 @description('Scheme and host that clients use.')
 param baseUrl string
 param applicationInsightsId string
@@ -17,7 +17,7 @@ var shownWith = { 'hidden-link:${applicationInsightsId}': 'Resource' }
 resource test 'Microsoft.Insights/webtests@2022-06-15' = {
   name: 'health-scim-${token}'
   location: location
-  tags: union(tags, shownWith)
+  tags: { ...tags, ...shownWith }
   kind: 'standard'
   properties: {
     SyntheticMonitorId: 'health-scim-${token}'

@@ -1,6 +1,6 @@
 // Roles that are narrower than Azure's own, and those of the pipeline on the resource group. access.bicep knows the names.
 param pipelinePrincipalId string
-param assignablePrincipalIds array
+param assignablePrincipalIds string[]
 
 var scope = resourceGroup().id
 var hasPipeline = !empty(pipelinePrincipalId)

@@ -4,7 +4,7 @@ param token string
 @description('The app\'s name. It is the cloud role in its telemetry.')
 param name string
 param location string
-param tags object
+param tags { *: string }
 param identityId string
 param identityClientId string
 @description('Subnet of the app\'s outbound calls. Empty without private networking.')
@@ -61,9 +61,8 @@ param hostNameScope string
 param privateInbound bool
 @description('Whether Application Insights tests the app itself from the Internet: it must get in.')
 param testedDirectly bool
-@description('Who may call. Any other value is the reason why this must not be deployed, and Azure shows it.')
-@allowed(['everybody', 'entra', 'gateway'])
-param ingress string
+@description('Who may call.')
+param ingress 'everybody' | 'entra' | 'gateway'
 param gatewayFrontDoorId string
 param gatewaySubnetId string
 param gatewayAddressRange string
@@ -136,8 +135,6 @@ var otherKey = empty(otherSigningKeySecretUri) ? '' : '@Microsoft.KeyVault(Secre
 var callers = { everybody: [], entra: entraOnly, gateway: gatewayOnly }
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
-  // checkov:skip=CKV_AZURE_212: the number of instances follows the requests; alwaysReadyInstances is the parameter for a minimum
-  // checkov:skip=CKV_AZURE_225: zone redundancy is a parameter, since it needs two instances that are always paid for
   name: 'plan-scim-${token}'
   location: location
   tags: tags
@@ -147,14 +144,9 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
 }
 
 resource site 'Microsoft.Web/sites@2025-03-01' = {
-  // checkov:skip=CKV_AZURE_222: Entra provisions from the Internet; restrictToEntra narrows it to its service tag, and a gateway to the gateway
-  // checkov:skip=CKV_AZURE_78: Flex Consumption refuses ftpsState; the publishing policies below turn FTP off
-  // checkov:skip=CKV_AZURE_17: Entra presents no client certificate; it sends a bearer token
-  // checkov:skip=CKV_AZURE_212: the number of instances follows the requests; alwaysReadyInstances is the parameter for a minimum
-  // checkov:skip=CKV_AZURE_213: Flex Consumption replaces unhealthy instances by itself and knows no health check path; /health is for availability tests
   name: name
   location: location
-  tags: union(tags, { 'azd-service-name': 'api' })
+  tags: { ...tags, 'azd-service-name': 'api' }
   kind: 'functionapp,linux'
   identity: { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
   properties: {
@@ -216,13 +208,6 @@ resource noBasicPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolici
 
 // docs/settings.md explains each of our settings. A test checks that code, sample, this list and that page agree.
 resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
-  // checkov:skip=CKV_AZURE_13: the app authenticates requests itself, per tenant; the platform's sign-in knows no SCIM tokens
-  // checkov:skip=CKV_AZURE_63: this is the list of application settings, not the site's configuration; requests are in Application Insights
-  // checkov:skip=CKV_AZURE_65: this is the list of application settings, not the site's configuration; details of errors stay in the logs
-  // checkov:skip=CKV_AZURE_66: this is the list of application settings, not the site's configuration; failed requests are in Application Insights
-  // checkov:skip=CKV_AZURE_80: this is the list of application settings; the app is Python
-  // checkov:skip=CKV_AZURE_88: Flex Consumption runs from a package in a blob container and mounts no share
-  // checkov:skip=CKV_AZURE_222: this is the list of application settings, not the site's configuration
   parent: site
   name: 'appsettings'
   properties: {
@@ -264,6 +249,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
 }
 
 // The only version without preview is one of 2016.
+#disable-next-line use-recent-api-versions
 resource platformLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (siteDiagnostics) {
   name: 'to-workspace'
   scope: site

@@ -1,6 +1,6 @@
 // A private way in: the app's own name is answered within the network, and nobody comes in from the Internet.
 param location string
-param tags object
+param tags { *: string }
 param subnetId string
 param networkId string
 param siteId string

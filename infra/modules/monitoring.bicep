@@ -1,7 +1,7 @@
 // Logs and telemetry. The app writes with its identity and not with a key (its role is in access.bicep).
 param token string
 param location string
-param tags object
+param tags { *: string }
 param dailyCapGb int
 param retentionDays int
 

@@ -1,7 +1,7 @@
 // The private option: a network for the app's outbound calls and the private endpoints.
 param token string
 param location string
-param tags object
+param tags { *: string }
 
 var range = '10.80.0.0/24'
 
@@ -48,8 +48,6 @@ resource endpointRules 'Microsoft.Network/networkSecurityGroups@2025-07-01' = {
 }
 
 resource network 'Microsoft.Network/virtualNetworks@2025-07-01' = {
-  // checkov:skip=CKV_AZURE_182: the platform's DNS answers, which the private zones need
-  // checkov:skip=CKV_AZURE_183: the platform's DNS answers, which the private zones need
   name: 'vnet-scim-${token}'
   location: location
   tags: tags

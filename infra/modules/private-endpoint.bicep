@@ -1,7 +1,7 @@
 // A private endpoint for one service of one resource, and its name in a private zone.
 param name string
 param location string
-param tags object
+param tags { *: string }
 param subnetId string
 param resourceId string
 @description('Which service of the resource: blob, queue, table, vault or sites.')

@@ -1,6 +1,6 @@
 // Private endpoints for the services that the app calls, and the zones that resolve their names within the network.
 param location string
-param tags object
+param tags { *: string }
 param subnetId string
 param networkId string
 param hostAccountId string

@@ -1,6 +1,6 @@
 // A private DNS zone, answered within the network.
 param name string
-param tags object
+param tags { *: string }
 param networkId string
 
 resource zone 'Microsoft.Network/privateDnsZones@2024-06-01' = {

@@ -3,7 +3,7 @@
 @maxLength(24)
 param name string
 param location string
-param tags object
+param tags { *: string }
 param redundancy string
 @description('Enabled, or Disabled with private endpoints.')
 param publicNetworkAccess string
@@ -47,9 +47,6 @@ var byMicrosoftsKey = { services: services, keySource: 'Microsoft.Storage' }
 var withoutOwnKey = tableKeyScope == 'Account' ? byMicrosoftsKey : null
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
-  // checkov:skip=CKV_AZURE_206: the redundancy is a parameter; its values are allow-listed in main.bicep, locally redundant for dev only
-  // checkov:skip=CKV_AZURE_59: public access to the endpoint is off with privateNetworking; every call needs an identity with a role either way
-  // checkov:skip=CKV_AZURE_35: the default is Deny with privateNetworking; Flex Consumption without a network has no address to allow
   name: name
   location: location
   tags: tags
@@ -134,6 +131,7 @@ resource registryTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2
 
 // Only writes and deletes. Every SCIM request reads, so reads would be the most expensive part of the logs.
 // The only version without preview is one of 2016.
+#disable-next-line use-recent-api-versions
 resource blobLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: blobs
@@ -144,6 +142,8 @@ resource blobLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   }
 }
 
+// The only version without preview is one of 2016.
+#disable-next-line use-recent-api-versions
 resource tableLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: tables

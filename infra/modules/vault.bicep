@@ -1,9 +1,10 @@
-// The secrets that the app reads by reference. A secret in the vault stays as it is unless a value is given.
+// The secrets that the app reads by reference. A secret in the vault stays as it is unless a value is given. None has an
+// expiry: it ends when its successor is there (docs/operate.md), and not on a day that nobody watches.
 @minLength(3)
 @maxLength(24)
 param name string
 param location string
-param tags object
+param tags { *: string }
 @description('Enabled, or Disabled with private endpoints.')
 param publicNetworkAccess string
 @secure()
@@ -23,9 +24,6 @@ param recover bool = false
 param workspaceId string
 
 resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
-  // checkov:skip=CKV_AZURE_109: the default is Deny with privateNetworking; Flex Consumption without a network has no address to allow
-  // checkov:skip=CKV_AZURE_110: prod has purge protection; in dev the name must be free again after azd down
-  // checkov:skip=CKV_AZURE_42: prod is protected for 90 days; in dev the name must be free again after azd down
   name: name
   location: location
   tags: tags
@@ -44,24 +42,18 @@ resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
 }
 
 resource tokenSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(tokenSha256)) {
-  // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
-  // checkov:skip=CKV_AZURE_41: the hash of a token ends when its token is replaced; docs/operate.md has the rotation
   parent: vault
   name: 'scim-token-sha256'
   properties: { value: tokenSha256, contentType: 'text/plain' }
 }
 
 resource signingSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(signingKey)) {
-  // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
-  // checkov:skip=CKV_AZURE_41: a key ends when its successor signs; an expiry would stop every client at once on a day nobody watches
   parent: vault
   name: 'scim-signing-key'
   properties: { value: signingKey, contentType: 'text/plain' }
 }
 
 resource otherSigningSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(otherSigningKey)) {
-  // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
-  // checkov:skip=CKV_AZURE_41: a key ends when its successor signs; an expiry would stop every client at once on a day nobody watches
   parent: vault
   name: 'scim-signing-key-other'
   properties: { value: otherSigningKey, contentType: 'text/plain' }
@@ -69,8 +61,6 @@ resource otherSigningSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if 
 
 // A deployment makes the first version only: it never changes a key that is there. docs/operate.md has the rotation.
 resource signingKeyOfVault 'Microsoft.KeyVault/vaults/keys@2025-05-01' = if (hasSigningKey) {
-  // checkov:skip=CKV_AZURE_112: an HSM needs the premium vault, which costs a dollar a key and month; software keys never leave the vault either
-  // checkov:skip=CKV_AZURE_40: a key ends when its next version signs; an expiry would stop every client at once on a day nobody watches
   parent: vault
   name: 'scim-signing-key'
   properties: {
@@ -82,14 +72,13 @@ resource signingKeyOfVault 'Microsoft.KeyVault/vaults/keys@2025-05-01' = if (has
 }
 
 resource backupSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(backupKey)) {
-  // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
-  // checkov:skip=CKV_AZURE_41: a backup must be verifiable for as long as it is kept; docs/operate.md has the rotation
   parent: vault
   name: 'scim-backup-key'
   properties: { value: backupKey, contentType: 'text/plain' }
 }
 
 // The only version without preview is one of 2016.
+#disable-next-line use-recent-api-versions
 resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: vault

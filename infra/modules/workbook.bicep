@@ -1,6 +1,6 @@
 // Provisioning activity per tenant, as a workbook under the resource group's monitoring.
 param location string
-param tags object
+param tags { *: string }
 param workspaceId string
 @description('The app\'s name, which is the cloud role in its telemetry.')
 param appName string

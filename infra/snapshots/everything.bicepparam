@@ -20,6 +20,7 @@ param alertEmail = 'ops@example.com'
 param monthlyBudget = 100
 param budgetStart = '2026-11-01'
 param operatorPrincipalId = '00000000-0000-4000-8000-000000000001'
+param deployerPrincipalId = '00000000-0000-4000-8000-000000000002'
 param siteDiagnostics = true
 param customRoles = true
 param updateStrategy = 'Recreate'

@@ -1,4 +1,4 @@
-"""`make check-infra` finds what is wrong: each fault is sown into a copy of the files."""
+"""`make check-infra`: what it runs, and what it says where something is missing or wrong."""
 
 import os
 import shutil
@@ -8,127 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from infra.checks import external, rules
-from infra.checks.__main__ import main
-from tests.infra.conftest import INFRA
+from infra.checks import __main__ as checks
+from infra.checks import workflows
+from tests.infra.foretold import INFRA
 from tests.running import ROOT
 
-BICEPCHECK = Path(os.environ.get("BICEPCHECK", ROOT.parent / "shared" / "tools" / "bicepcheck.py"))
-
-
-def copied(folder: Path) -> Path:
-    return shutil.copytree(INFRA, folder / "infra", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    return copied(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def python() -> Path:
-    """The interpreter with checkov. `make check-infra` has made it as a rule."""
-    command = ["sh", "devhost/environment.sh", "infra/requirements.txt"]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, "VENV": ".venv-infra"}, check=True)
-    return ROOT / ".venv-infra" / "bin" / "python"
-
-
-def sow(folder: Path, file: str, old: str, new: str) -> Path:
-    """The file with a fault."""
-    path = folder / file
-    content = path.read_text()
-    assert old in content
-    path.write_text(content.replace(old, new, 1))
-    return path
-
-
-def found(folder: Path) -> list[str]:
-    return [finding.text for finding in rules.check(sorted(folder.rglob("*.bicep")))]
-
-
-def test_the_files_themselves_are_right(copy: Path) -> None:
-    assert found(copy) == []
-
-
-ALERTS = "    token: token\n    location: location\n    tags: tags\n    appName: appName\n    email"
-TOKEN = "var token = "
-LATENCY = "    latencyMs: alertLatencyMs\n"
 FAULTS = {
-    "syntax": ("main.bicep", "param location string", "param location strin g"),
-    "locatoin is not declared": ("main.bicep", ALERTS, ALERTS.replace(": location", ": locatoin")),
-    "token is declared twice": ("main.bicep", TOKEN, f"var token = 'b'\n{TOKEN}"),
-    "idle is never used": ("main.bicep", TOKEN, f"var idle = 'b'\n{TOKEN}"),
-    "needs the parameter latencyMs": ("main.bicep", LATENCY, ""),
-    "has no parameter p99": ("main.bicep", LATENCY, f"{LATENCY}    p99: 1\n"),
-    "has no output groupId": ("main.bicep", "alerts.outputs.actionGroupId", "alerts.outputs.groupId"),
-    "has no output subnet": ("main.bicep", "network!.outputs.appSubnetId", "network!.outputs.subnet"),
-    "there is no file modules/safe.bicep": ("main.bicep", "'modules/vault.bicep'", "'modules/safe.bicep'"),
-    "there is no file ../book.json": ("modules/workbook.bicep", "workbook.json", "book.json"),
-    "is the id of no role": ("modules/access.bicep", "'ServicePrincipal'", "'0a9a7e1e-2d11-453d-a403-e96b0029c9fe'"),
-}
-
-
-@pytest.mark.parametrize("said", FAULTS)
-def test_a_fault_is_found(copy: Path, said: str) -> None:
-    sow(copy, *FAULTS[said])
-
-    assert [text for text in found(copy) if said in text]
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ('"stage"', '"stadge"', "has no parameter stadge"),
-        ('    "location": { "value": "${AZURE_LOCATION}" },\n', "", "needs the parameter location"),
-        ('"${SCIM_TOKEN_SHA256=}"', '"00"', "written down"),
-        ('"parameters"', '"parametres"', "is no file of parameters"),
-    ],
-)
-def test_a_fault_in_parameters_is_found(copy: Path, old: str, new: str, said: str) -> None:
-    path = sow(copy, "main.parameters.json", old, new)
-
-    assert [finding for finding in rules.check_parameters(path, copy / "main.bicep") if said in finding.text]
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("0a9a7e1f", "0a9a7e1e", "is the id of no role storageTableDataContributor"),
-        ("storageBlobDataReader", "storageBlobDataWriter", "is the id of no role storageBlobDataWriter"),
-        ("{", "[", "is no file of roles"),
-    ],
-)
-def test_a_fault_in_the_roles_is_found(copy: Path, old: str, new: str, said: str) -> None:
-    assert rules.check_roles(copy / "roles.json") == []
-    assert [finding for finding in rules.check_roles(sow(copy, "roles.json", old, new)) if said in finding.text]
-
-
-def test_parameters_of_azd_may_take_secrets_from_the_environment() -> None:
-    assert rules.check_parameters(INFRA / "main.parameters.json", INFRA / "main.bicep") == []
-
-
-TYPE_FAULTS = {
-    "'maxInstances' is not allowed": ("function-app", "maximumInstanceCount: maximum", "maxInstances: maximum"),
-    "expected boolean": ("function-app", "httpsOnly: true", "httpsOnly: 'true'"),
-    "vaults@1999-11-01' is not known": ("vault", "vaults@2025-05-01' = {", "vaults@1999-11-01' = {"),
-    "missing required property 'location'": ("identity", "  location: location\n", ""),
-}
-SECURITY_FAULTS = {
-    "CKV_AZURE_44": ("storage-account", "    minimumTlsVersion: 'TLS1_2'\n", ""),
-    "the suppression of CKV_AZURE_17 has no reason": (
-        "function-app",
-        "CKV_AZURE_17: Entra presents no client certificate; it sends a bearer token",
-        "CKV_AZURE_17: fine",
-    ),
-    "the suppression of CKV_AZURE_1 suppresses nothing": (
-        "vault",
-        "  name: name\n",
-        "  // checkov:skip=CKV_AZURE_1: a check of something else altogether\n  name: name\n",
-    ),
-    # Bicep takes a spread; checkov ignores the whole file in silence.
-    "checkov cannot read": ("identity", "  tags: tags\n", "  tags: { ...tags }\n"),
-}
-WORKFLOW_FAULTS = {
     "overly broad permissions": ("workflows/deploy.yml", "permissions: {}", "permissions: write-all"),
     "does not set persist-credentials": (
         "workflows/ci.yml",
@@ -144,112 +29,114 @@ WORKFLOW_FAULTS = {
 }
 
 
+def sow(path: Path, old: str, new: str) -> None:
+    """A fault in a file."""
+    content = path.read_text()
+    assert old in content
+    path.write_text(content.replace(old, new, 1))
+
+
 @pytest.fixture(scope="module")
-def said(python: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What `python -m infra.checks` says of a folder with all of these faults. It takes a while: once for all."""
-    folder = copied(tmp_path_factory.mktemp("faulty"))
-    shutil.copytree(ROOT / ".github", folder.parent / ".github")
-    for file, old, new in WORKFLOW_FAULTS.values():
-        sow(folder.parent / ".github", file, old, new)
-    for module, old, new in (*TYPE_FAULTS.values(), *SECURITY_FAULTS.values()):
-        sow(folder, f"modules/{module}.bicep", old, new)
-    command = [str(python), "-m", "infra.checks", str(folder), "--types", str(BICEPCHECK)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stderr
-    return done.stdout
+def audited(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What zizmor says of workflows with all of these faults."""
+    folder = shutil.copytree(ROOT / ".github", tmp_path_factory.mktemp("faulty") / ".github")
+    for file, old, new in FAULTS.values():
+        sow(folder / file, old, new)
+    return [finding.text for finding in workflows.audited(folder)]
 
 
-@pytest.mark.skipif(not BICEPCHECK.is_file(), reason="the check of resource types is not here")
-@pytest.mark.parametrize("fault", TYPE_FAULTS)
-def test_what_azure_does_not_know_is_found(said: str, fault: str) -> None:
-    assert fault in said
+def test_the_workflows_themselves_are_right() -> None:
+    assert workflows.audited(ROOT / ".github") == []
 
 
-@pytest.mark.parametrize("fault", SECURITY_FAULTS)
-def test_what_checkov_finds_or_cannot_look_at_is_found(said: str, fault: str) -> None:
-    assert fault in said
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_the_workflows_is_found(audited: list[str], fault: str) -> None:
+    assert [text for text in audited if fault in text]
 
 
-@pytest.mark.parametrize("fault", WORKFLOW_FAULTS)
-def test_what_zizmor_finds_in_the_workflows_is_found(said: str, fault: str) -> None:
-    assert fault in said
+def test_a_workflow_that_zizmor_cannot_read_is_found(tmp_path: Path) -> None:
+    folder = shutil.copytree(ROOT / ".github", tmp_path / ".github")
+    sow(folder / "workflows/deploy.yml", "jobs:", "works:")
+
+    [finding] = workflows.audited(folder)
+    assert "zizmor did not finish" in finding.text
 
 
-def test_a_workflow_that_zizmor_cannot_read_is_found(python: Path, tmp_path: Path) -> None:
-    copied(tmp_path)
-    shutil.copytree(ROOT / ".github", tmp_path / ".github")
-    sow(tmp_path / ".github", "workflows/deploy.yml", "jobs:", "works:")
-    command = [str(python), "-m", "infra.checks", str(tmp_path / "infra"), "--no-checkov"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-    assert (done.returncode, "zizmor did not finish" in done.stdout) == (1, True)
-
-
-COMPILED = [
-    ("/x/main.bicep(3,1) : Warning no-unused-params: unused", 0, 1),
-    ("/x/main.bicep(3,1) : Error BCP018: expected", 1, 1),
-    ("killed", 137, 1),
-    ("", 0, 0),
-]
-
-
-def test_no_file_is_a_finding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["infra.checks", str(tmp_path)])
-
-    assert main() == 1
-    assert "there is no Bicep file" in capsys.readouterr().out
-
-
-def stand_in(folder: Path, script: str) -> str:
-    """A Bicep CLI that does this."""
-    fake = folder / "bicep-cli"
-    fake.write_text(f"#!/bin/sh\n{script}\n")
-    fake.chmod(0o755)
-    return str(fake)
-
-
-@pytest.mark.parametrize(("line", "code", "found"), COMPILED)
-def test_what_the_real_compiler_says_is_a_finding_and_so_is_a_warning(
-    tmp_path: Path, line: str, code: int, found: int
-) -> None:
-    command = stand_in(tmp_path, f"echo '{line}' >&2\nexit {code}")
-
-    assert len(external.bicep(command, INFRA / "main.bicep")) == found
-
-
-def test_a_file_that_the_real_formatter_would_change_is_found(tmp_path: Path) -> None:
-    folder = tmp_path / "infra"
-    folder.mkdir()
-    (folder / "good.bicep").write_text("param a string\n")
-    (folder / "bad.bicep").write_text("param   b string\n")
-    command = stand_in(
-        tmp_path, 'for file in $(dirname "${3%/\\*\\**}")/infra/*.bicep; do sed -i \'s/  */ /g\' "$file"; done'
-    )
-
-    assert [finding.path.name for finding in external.written(command, folder)] == ["bad.bicep"]
-    [failed] = external.written(stand_in(tmp_path, "exit 3"), folder)
-    assert "ended with 3" in failed.text
-
-
-def test_a_snapshot_that_is_not_what_would_be_deployed_is_found(copy: Path) -> None:
-    """The stand-in compares as the real one does, with what it finds next to the file of parameters."""
-    script = 'file="${2%.bicepparam}.snapshot.json"\n[ "$4" = overwrite ] && echo new > "$file"\ngrep -q new "$file"'
-    command = stand_in(copy, script)
-    count, findings = external.snapshots(command, copy, write=False)
-    assert (count, len(findings)) == (4, 4)
-    assert all("is not what would be deployed" in finding.text for finding in findings)
-
-    assert external.snapshots(command, copy, write=True) == (4, [])
-    assert {path.read_text() for path in (copy / "snapshots").glob("*.snapshot.json")} == {"new\n"}
-    assert external.snapshots(command, copy, write=False) == (4, [])
-
-
-def test_without_a_compiler_the_checks_fail_and_say_how_to_get_one(python: Path, copy: Path) -> None:
-    command = [str(python), "-m", "infra.checks", str(copy), "--no-checkov"]
+def test_without_a_compiler_the_checks_fail_and_say_how_to_get_one() -> None:
+    command = [sys.executable, "-m", "infra.checks"]
     environment = {**os.environ, "BICEP": "/nowhere/bicep"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
-    assert "there is no Bicep CLI: install it" in done.stdout
+    assert "there is no Bicep CLI: install it (`az bicep install`" in done.stdout
+    assert "1 findings" in done.stdout
+
+
+PARAMETERS = '{"parameters": {"location": {"type": "string", "metadata": {"description": "where"}}}}'
+GIVEN = '{"parameters": {"location": {"value": "${AZURE_LOCATION}"}}}'
+STAND_IN = f"""#!/bin/sh
+case "$1 $FAULT" in
+  "lint "*lint*) echo "$4(3,1) : Warning no-unused-params: idle" | sed 's|/[*].*bicep(|/main.bicep(|' >&2 ;;
+  "snapshot validate") case "$4" in validate) exit 1 ;; esac ;;
+  "lint "*) echo '/x/a.bicep(1,1) : Info use-recent-api-versions: old' >&2 ;;
+  "build "*) echo '{PARAMETERS}' ;;
+esac
+case "$1 $2" in "snapshot "*/refused/*) echo "$(head -n 1 "$2")"; exit 1 ;; esac
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of infra/ and of the workflows, with a stand-in for the Bicep CLI that finds what FAULT says."""
+    found = shutil.copytree(INFRA, tmp_path / "infra", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    shutil.copytree(ROOT / ".github", tmp_path / ".github")
+    (found / "main.parameters.json").write_text(GIVEN)
+    bicep = tmp_path / "bicep-cli"
+    bicep.write_text(STAND_IN)
+    bicep.chmod(0o755)
+    monkeypatch.setenv("BICEP", str(bicep))
+    monkeypatch.setattr(sys, "argv", ["infra.checks", str(found)])
+    return found
+
+
+def test_nothing_is_found_in_files_that_are_right(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert folder.is_dir()
+    assert checks.main() == 0
+    out = capsys.readouterr().out
+    assert "to know: /x/a.bicep:1: use-recent-api-versions: old" in out
+    assert "snapshots: choices, dev, everything, pipeline, prod\n0 findings" in out
+
+
+@pytest.mark.parametrize(
+    ("file", "fault", "said"),
+    [
+        (
+            "snapshots/prod.snapshot.json",
+            ('"allowSharedKeyAccess": false', '"allowSharedKeyAccess": true'),
+            "must be False",
+        ),
+        ("main.parameters.json", ("location", "loc"), "the template needs the parameter location"),
+        ("refused/a-gateway-and-entra.bicepparam", ("// Refused: ", "// "), "is not refused for its reason"),
+    ],
+)
+def test_what_breaks_a_rule_of_ours_is_found(
+    folder: Path, capsys: pytest.CaptureFixture[str], file: str, fault: tuple[str, str], said: str
+) -> None:
+    sow(folder / file, *fault)
+
+    assert checks.main() == 1
+    assert f"{folder / file}:1: " in (out := capsys.readouterr().out)
+    assert said in out
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [("lint", "main.bicep:3: no-unused-params: idle"), ("validate", "is not what would be deployed")]
+)
+def test_what_the_compiler_finds_is_found(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: str, said: str
+) -> None:
+    monkeypatch.setenv("FAULT", fault)
+
+    assert folder.is_dir()
+    assert checks.main() == 1
+    assert said in capsys.readouterr().out

@@ -10,7 +10,7 @@ from scim_core import ScimRequest
 from scim_core.storage.tables import TableStorage
 from tests.infra.foretold import (
     SNAPSHOTS,
-    app_settings,
+    STAGES,
     foretold,
     queries,
     the,
@@ -20,7 +20,7 @@ from tests.infra.foretold import (
 from tests.running import ROOT
 from tests.scim import Clock, endpoint_over
 
-ALL = sorted(SNAPSHOTS)
+ALL = STAGES
 TESTED = ["everything", "prod", "second"]
 TABLES = "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3"
 """Storage Table Data Contributor."""
@@ -46,7 +46,7 @@ def site(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ALL)
 def test_the_host_finds_its_account_by_name_and_by_every_uri(name: str) -> None:
     """By the URIs alone it sometimes finds none at its start: issues 11787, 11782 and 11636 of azure-functions-host."""
-    given = app_settings(name)
+    given = SNAPSHOTS[name].settings
     host = account(name, "sthost")
 
     assert given["AzureWebJobsStorage__accountName"] == host["name"]
@@ -289,7 +289,7 @@ def test_a_second_region_uses_the_directory_of_the_first_and_makes_none() -> Non
     found = foretold("second", "Microsoft.Storage/storageAccounts")
     assert [item["name"][:6] for item in found] == ["sthost"]
     assert foretold("second", "Microsoft.Storage/storageAccounts/tableServices/tables") == []
-    url = app_settings("second")["SCIM_STORAGE_ACCOUNT_URL"]
+    url = SNAPSHOTS["second"].settings["SCIM_STORAGE_ACCOUNT_URL"]
     assert url == "[format('https://{0}.table.{1}/', 'stscimprod', environment().suffixes.storage)]"
 
 
@@ -297,7 +297,7 @@ def test_a_second_region_gets_only_roles_in_the_first() -> None:
     theirs = "/subscriptions/00000000-0000-4000-8000-000000000009/resourceGroups/rg-scim-prod/"
     there = [
         item
-        for item in SNAPSHOTS["second"]["predictedResources"]
+        for item in SNAPSHOTS["second"].resources
         if item["id"].removeprefix("[extensionResourceId('").startswith(theirs)
     ]
 

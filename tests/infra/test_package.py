@@ -89,7 +89,7 @@ def test_other_tools_take_the_same_files_along() -> None:
     top = {line.partition("/")[0] for line in listed.splitlines()}
 
     assert {name for name in top if not ignored(name)} == set(package.CONTENT)
-    for name in ("local.settings.json", ".azurite", ".venv", ".venv-infra", "dist", ".azure"):
+    for name in ("local.settings.json", ".azurite", ".venv", ".venv-release", "dist", ".azure"):
         assert ignored(name), name
 
 

@@ -1,4 +1,4 @@
-"""The four places that name the settings: code, local.settings.sample.json, Bicep, docs/settings.md."""
+"""The four places that name the settings: code, local.settings.sample.json, what is deployed, docs/settings.md."""
 
 import ast
 import json
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.checks.bicep import Source, properties, text
+from infra.checks import settings
 from scim_core.protocol.limits import MAX_GROUP_BODY_BYTES
+from scim_core.settings import DEFAULT_BACKUP_SCHEDULE, DEFAULT_SWEEP_SCHEDULE
+from tests.infra.foretold import GONE, SNAPSHOTS, STAGES, altered, finds, without
 from tests.running import ROOT
 
 SAMPLE = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
@@ -33,40 +35,58 @@ def in_code() -> Iterator[str]:
                 yield node.value.strip("%")
 
 
-@pytest.fixture(scope="module")
-def in_bicep(sources: dict[str, Source]) -> dict[str, str]:
-    return {
-        name: text(node)
-        for name, node in properties(sources["function-app"].of_kind("resource")["settings"].body["properties"]).items()
-    }
-
-
-def in_page() -> set[str]:
-    return set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
-
-
 def test_the_code_reads_what_the_sample_names() -> None:
     assert set(in_code()) == {name for name in SAMPLE if OURS.fullmatch(name)}
 
 
-def test_bicep_sets_what_the_code_reads(in_bicep: dict[str, str]) -> None:
-    ours = {name for name in in_bicep if OURS.fullmatch(name)}
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_has_what_the_code_reads(name: str) -> None:
+    ours = {setting for setting in SNAPSHOTS[name].settings if OURS.fullmatch(setting)}
 
     assert ours == set(in_code()) - LOCAL_ONLY
 
 
-def test_the_page_explains_what_the_code_reads_and_bicep_sets(in_bicep: dict[str, str]) -> None:
-    expected = set(in_code()) | HOSTS | set(in_bicep)
+def test_the_page_explains_what_the_code_reads_and_what_is_deployed() -> None:
+    assert settings.explained() == set(in_code()) | HOSTS | SNAPSHOTS["everything"].settings.keys()
 
-    assert in_page() == expected
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("SCIM_NEW", "1", "docs/settings.md does not explain SCIM_NEW"),
+        ("SCIM_TRUSTED_PROXIES", 1, "SCIM_TRUSTED_PROXIES is no text"),
+    ],
+)
+def test_a_setting_that_nobody_knows_is_found(path: str, value: object, said: str) -> None:
+    assert finds(settings.known, altered("dev", "Web/sites/config", f"properties.{path}", value), said)
+
+
+SITE, SCALE = "Web/sites", "properties.functionAppConfig.scaleAndConcurrency"
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value", "said"),
+    [
+        *(("Web/sites/config", f"properties.{name}", "1", f"the setting {name}") for name in settings.NEVER_ON_FLEX),
+        *((SITE, f"properties.siteConfig.{name}", "1", f"take {name}") for name in settings.REFUSED),
+        (SITE, f"{SCALE}.triggers", GONE, "one request at a time"),
+        (SITE, f"{SCALE}.maximumInstanceCount", GONE, "nothing limits the number"),
+    ],
+)
+def test_what_flex_consumption_refuses_is_found(kind: str, path: str, value: object, said: str) -> None:
+    assert finds(settings.flex, altered("prod", kind, path, value), said)
+
+
+def test_a_password_for_publishing_is_found() -> None:
+    assert finds(settings.flex, without("prod", "Web/sites/basicPublishingCredentialsPolicies"), "are turned off for")
 
 
 def test_the_sample_holds_nothing_else() -> None:
     assert SAMPLE.keys() == set(in_code()) | HOSTS | NOT_OURS
 
 
-def test_the_largest_body_is_the_same_everywhere(sources: dict[str, Source]) -> None:
-    value = text(sources["function-app"].of_kind("var")["largestBody"].value).strip("'")
+def test_the_largest_body_is_the_same_everywhere() -> None:
+    value = SNAPSHOTS["prod"].settings["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"]
 
     assert value == SAMPLE["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"]
     assert f"{int(value) // 1024 // 1024} MiB" in PAGE
@@ -77,12 +97,11 @@ def test_the_host_takes_in_what_the_app_refuses() -> None:
     assert int(SAMPLE["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"]) >= 2 * MAX_GROUP_BODY_BYTES
 
 
-def test_the_schedules_are_the_defaults_of_the_code(sources: dict[str, Source]) -> None:
-    from scim_core import settings  # noqa: PLC0415
+def test_the_schedules_are_the_defaults_of_the_code() -> None:
+    deployed = SNAPSHOTS["prod"].settings
 
-    parameters = sources["main"].of_kind("param")
-    assert text(parameters["sweepSchedule"].value).strip("'") == settings.DEFAULT_SWEEP_SCHEDULE
-    assert text(parameters["backupSchedule"].value).strip("'") == settings.DEFAULT_BACKUP_SCHEDULE
+    assert deployed["SCIM_SWEEP_SCHEDULE"] == DEFAULT_SWEEP_SCHEDULE
+    assert deployed["SCIM_BACKUP_SCHEDULE"] == DEFAULT_BACKUP_SCHEDULE
 
 
 def test_the_readme_points_there() -> None:

@@ -14,7 +14,6 @@ LOCKED = [
     "devhost/requirements.txt",
     "devhost/requirements-lock.txt",
     "devhost/requirements-node.txt",
-    "infra/requirements.txt",
     "infra/requirements-release.txt",
     "tests/requirements.txt",
 ]

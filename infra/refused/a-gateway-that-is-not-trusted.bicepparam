@@ -1,0 +1,6 @@
+// Refused: With trustedProxies of 2 or more, and only then, set gatewayFrontDoorId
+using '../main.bicep'
+
+param environmentName = 'scim-no'
+param location = 'westeurope'
+param gatewayAddressRange = '203.0.113.7/32'
