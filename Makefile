@@ -10,7 +10,7 @@ WORKERS ?= 2
 EXAMPLES ?= 2000
 PYTEST := -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
-.PHONY: help run test test-quick conformance coverage fuzz lint lint-fast check check-storage check-infra package sbom \
+.PHONY: help run azurite test test-quick conformance coverage fuzz lint lint-fast check check-storage check-infra package sbom \
 	costs bench lock
 .DEFAULT_GOAL := help
 
@@ -21,6 +21,7 @@ help:
 	@echo "            AZURITE_PORT=     the port for Azurite (default: 10002, or a free one if 10002 is in use)"
 	@echo "            SCIM_TOKEN=       the bearer token to accept (default: one is made and kept)"
 	@echo "            TENANTS=one       registry: many tenants; create them with python -m scim_core.admin"
+	@echo "make azurite  Azurite with blobs, queues and tables, on the usual ports: for func start of Core Tools"
 	@echo "make test   all tests; ARGS='-k name' goes to pytest"
 	@echo "            WORKERS=2         test processes that run at the same time; 0: only this one, as ARGS=--pdb needs"
 	@echo "make test-quick  ruff, and the tests that start no process"
@@ -44,6 +45,10 @@ help:
 run:
 	@sh devhost/environment.sh $(RUN)
 	@exec $(PYTHON) -m devhost.run
+
+azurite:
+	@sh devhost/environment.sh $(RUN)
+	@exec $(PYTHON) -m devhost.emulator
 
 test:
 	@sh devhost/environment.sh $(TEST)

@@ -15,6 +15,7 @@ from jwt.algorithms import RSAAlgorithm
 
 ASSERTION_SECONDS = 3900  # as in Entra's example
 SYNC_FABRIC = "00000014-0000-0000-c000-000000000000"
+"""Entra's provisioning service, the client that asks for every token of these."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,17 @@ class Authority:
             self._runner = None
 
     def assertion(self, tenant: str, subject: str, audience: str, now: float | None = None, **changes: Any) -> str:
-        """A client assertion with the claims of a v2 token. A claim that you set to None is left out."""
-        application = audience.removeprefix("api://").removesuffix("/.default")
+        """A client assertion with the claims of a v2 token. A claim that you set to None is left out.
+
+        The client that asked Entra for it (azp) is Entra's own service, and never the application in the audience.
+        """
         issuer = f"{self.url}/{tenant}/v2.0"
         claims = {
             "aud": audience,
             "iss": issuer,
             "idp": issuer,
-            "appid": application,
-            "appidacr": "2",
+            "azp": SYNC_FABRIC,
+            "azpacr": "2",
             "oid": subject,
             "sub": subject,
             "tid": tenant,

@@ -53,7 +53,7 @@ class Azurite:
 
     @classmethod
     def _start(cls, node: Node, main: Path, port: int, data: Path | None, log: Path | None) -> Self:
-        with _open_log(log) as output, _locked(data) as lock:
+        with _open_log(log) as output, locked(data) as lock:
             process = subprocess.Popen(
                 [node.executable, "--require", str(NPM / "exit_with_parent.cjs"), str(main), *_options(port, data)],
                 stdin=subprocess.PIPE,
@@ -142,7 +142,7 @@ def _open_log(log: Path | None) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _locked(data: Path | None) -> Iterator[tuple[int, ...]]:
+def locked(data: Path | None) -> Iterator[tuple[int, ...]]:
     """The folder, locked by an open file. Azurite inherits the file, so the lock holds until both processes end."""
     if data is None:
         yield ()

@@ -19,6 +19,7 @@ import aiohttp
 
 from devhost.authority import Authority
 from devhost.errors import DevhostError
+from devhost.run import DEFAULT_PORT
 from scim_core.access.oauth.token_request import ASSERTION_TYPE
 
 KINDS = ("token", "secret", "federation", "entra")
@@ -52,7 +53,7 @@ async def onboarded(kind: str, url: str) -> Customer:
     """A new customer with a credential of this kind. `url` is scheme and host of the service."""
     entra_tenant, name = str(uuid4()), f"play-{kind}-{secrets.token_hex(4)}"
     pinned = {
-        "federation": ["--subject", SUBJECT, "--audience", f"api://{WORKLOAD_IDENTITY}/.default"],
+        "federation": ["--subject", SUBJECT, "--audience", WORKLOAD_IDENTITY],
         "entra": [],
     }
     entra = ["--entra-tenant", entra_tenant, *pinned[kind]] if kind in pinned else []
@@ -95,7 +96,7 @@ class Entra:
                     {"scope": pasted["OAuth 2.0 scopes"]},
                     Authorization=aiohttp.encode_basic_auth(pasted["Client ID"], pasted["Client secret"]),
                 )
-        assertion = self._authority.assertion(self._customer.entra_tenant, SUBJECT, f"api://{WORKLOAD_IDENTITY}")
+        assertion = self._authority.assertion(self._customer.entra_tenant, SUBJECT, WORKLOAD_IDENTITY)
         proof = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
         return await self._access_token(
             pasted["Token URL"], {"client_id": pasted["Client ID"], **proof, "scope": "scim"}
@@ -163,7 +164,8 @@ def main() -> int:
     """The exit code: 0 when all went as Entra expects, 1 with a sentence when not."""
     parser = argparse.ArgumentParser(prog="python -m devhost.play_entra", description=__doc__)
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"any of {', '.join(KINDS)} (default: all)")
-    parser.add_argument("--url", default="http://localhost:7071", help="scheme and host of the service")
+    usual = f"http://localhost:{os.environ.get('PORT') or DEFAULT_PORT}"
+    parser.add_argument("--url", default=usual, help="scheme and host of the service (default: %(default)s)")
     parser.add_argument(
         "--authority-port", type=int, default=DEFAULT_AUTHORITY_PORT, help="the port that serves the keys"
     )
@@ -173,6 +175,10 @@ def main() -> int:
     os.environ.setdefault("SCIM_STORAGE_CONNECTION", "UseDevelopmentStorage=true")
     try:
         asyncio.run(_play_alone(arguments.kinds or list(KINDS), arguments.url, arguments.authority_port))
+    except aiohttp.ClientConnectionError as error:
+        hint = "start `make run` with TENANTS=registry, or say with --url or PORT where it is"
+        print(f"devhost.play_entra: nothing answers at {arguments.url} ({error}): {hint}.", file=sys.stderr)
+        return 1
     except (DevhostError, aiohttp.ClientError, OSError) as error:
         print(f"devhost.play_entra: {error}", file=sys.stderr)
         return 1

@@ -32,10 +32,10 @@ param instanceMemoryMB int = 2048
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-@description('Instances that are always warm, so that the first call of a provisioning cycle does not wait for a start. With zone redundancy at least 2.')
-@minValue(0)
+@description('Instances that are always warm, so that the first call of a provisioning cycle does not wait for a start. With zone redundancy at least 2. -1: 1 in prod, none in dev.')
+@minValue(-1)
 @maxValue(20)
-param alwaysReadyInstances int = stage == 'prod' ? 1 : 0
+param alwaysReadyInstances int = -1
 
 @description('Requests that an instance takes at the same time. The default of Flex Consumption for Python is one, but our requests mostly wait for storage.')
 @minValue(1)
@@ -246,6 +246,9 @@ param siteDiagnostics bool = false
 param extraTags { *: string } = {}
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
+// azd passes on what it is given or a default of its own, so "as the stage has it" has to be a value.
+var stageReadyInstances = stage == 'prod' ? 1 : 0
+var readyInstances = alwaysReadyInstances < 0 ? stageReadyInstances : alwaysReadyInstances
 var tags = { ...extraTags, 'azd-env-name': environmentName, stage: stage }
 var keySigns = tenants == 'registry' && signingKeyInVault == 'sign'
 var keyIsAccepted = tenants == 'registry' && signingKeyInVault == 'accept'
@@ -546,7 +549,7 @@ module app 'modules/function-app.bicep' = {
     siteDiagnostics: siteDiagnostics
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
-    alwaysReadyInstances: alwaysReadyInstances
+    alwaysReadyInstances: readyInstances
     perInstanceConcurrency: perInstanceConcurrency
     zoneRedundant: zoneRedundant
     updateStrategy: updateStrategy

@@ -4,6 +4,4 @@ using 'main.bicep'
 param environmentName = 'scim-prod'
 param location = 'westeurope'
 param stage = 'prod'
-param alwaysReadyInstances = 1
-param dataRedundancy = 'Standard_ZRS'
 param backupEnabled = true

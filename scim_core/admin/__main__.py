@@ -21,6 +21,7 @@ from scim_core.admin import audit, check, compare, export, import_, lint_mapping
 from scim_core.admin.actor import operator
 from scim_core.admin.arguments import parser
 from scim_core.admin.commands import Commands
+from scim_core.admin.doctor import command as doctor
 from scim_core.admin.probe import Probe
 from scim_core.admin.smoke_test import GivenCredential, SmokeTest, Step
 from scim_core.admin.user_list import UserListError
@@ -47,10 +48,10 @@ ON_ROWS = {
 READING = {"audit": audit.run, "compare": compare.run}
 """The commands that only read."""
 
-ON_NO_TABLE = frozenset({"signing-key", "backup-key", "lint-mapping", "smoke-test"})
+ON_NO_TABLE = frozenset({"signing-key", "backup-key", "lint-mapping", "smoke-test", "doctor"})
 """The commands that need no setting of a storage."""
 
-FINDING = frozenset({*ON_ROWS, "compare", "lint-mapping"})
+FINDING = frozenset({*ON_ROWS, "compare", "lint-mapping", "doctor"})
 """The commands whose exit code 1 says that something was found."""
 
 TELLING = (
@@ -83,7 +84,7 @@ class AuditFormatter(logging.Formatter):
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """The exit code. 0: done. 1: the command failed, or a check or a smoke test found something. 130: interrupted.
 
-    2: the arguments are wrong, or the command could not work on the rows or the file.
+    2: the arguments are wrong, or the command could not work on the rows or the file, or look at the deployment.
     A failure is told on standard error.
     """
     given = parser().parse_args(arguments)
@@ -133,6 +134,8 @@ async def _on_no_table(given: Namespace, environment: Mapping[str, str]) -> int:
             return lint_mapping.run(given, given.schemas or environment.get("SCIM_SCHEMA_DIRECTORY", ""))
         case "smoke-test":
             return await _smoke_test(given, environment)
+        case "doctor":
+            return await doctor.run(given, environment)
     return 0
 
 

@@ -27,6 +27,6 @@ def rows_until(death: Death, connection: str, table: str) -> AzureRows:
 
     def connect() -> Connection:
         transport = MortalTransport(death)
-        return Connection(TableClient.from_connection_string(connection, table, transport=transport), None)
+        return Connection(TableClient.from_connection_string(connection, table, transport=transport), transport)
 
     return AzureRows(connect)

@@ -1,8 +1,6 @@
 """Table Storage over HTTPS that knows no key, and the platform's endpoint that gives tokens: what there is in Azure."""
 
 import base64
-import datetime as dt
-import ipaddress
 import json
 import subprocess
 import threading
@@ -15,25 +13,14 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from devhost.azurite import ACCOUNT, MAIN, NPM, free_port, installed
+from tests.certificates import Certificate, certificate_in
 from tests.running import close_input
 from tests.worker.processes import PATIENCE_SECONDS, until
 
 CLIENT_ID = "0b5a0b1e-0000-4000-8000-00000000c11e"
 HEADER = "of-the-platform"
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """Of 127.0.0.1, signed by itself."""
-
-    path: Path
-    key: Path
 
 
 @dataclass
@@ -50,27 +37,7 @@ class Platform:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    folder = tmp_path_factory.mktemp("certificate")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate = Certificate(folder / "certificate.pem", folder / "key.pem")
-    certificate.path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private = serialization.PrivateFormat.PKCS8
-    certificate.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, private, serialization.NoEncryption()))
-    return certificate
+    return certificate_in(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture(scope="session")

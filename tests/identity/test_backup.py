@@ -20,8 +20,9 @@ from azure.storage.blob import ContainerClient
 from scim_core.storage.maintenance.backup import BackupFailed, export_all
 from scim_core.storage.port import StorageError
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from tests.certificates import Certificate
 from tests.commands import SIGNING
-from tests.identity.conftest import Certificate, in_azure, running_platform, token
+from tests.identity.conftest import in_azure, running_platform, token
 from tests.identity.test_managed_identity import TOKEN, run
 from tests.memory_rows import MemoryRows
 from tests.running import ROOT, clean_environment, running_app

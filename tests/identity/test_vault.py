@@ -15,7 +15,8 @@ import jwt
 import pytest
 
 from devhost.azurite import free_port
-from tests.identity.conftest import CLIENT_ID, Certificate, Platform
+from tests.certificates import Certificate
+from tests.identity.conftest import CLIENT_ID, Platform
 from tests.identity.test_managed_identity import run
 from tests.running import ROOT, running_app
 from tests.vault import StandIn

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from devhost.npm_packages import installed
+from scim_core.admin.doctor import logs
 from tests.infra.foretold import queries, workbook_queries
 from tests.running import ROOT
 
@@ -48,7 +49,13 @@ def of_pages() -> dict[str, str]:
     return found
 
 
-QUERIES = of_alerts() | of_workbook() | of_pages()
+def of_doctor() -> dict[str, str]:
+    """What `admin doctor` asks, of an app with a name."""
+    asked = (*logs.QUERIES, logs.WHY_NOT_SERVING)
+    return {f"doctor {number}": text.replace(logs.APP, "func-scim-x") for number, text in enumerate(asked)}
+
+
+QUERIES = of_alerts() | of_workbook() | of_pages() | of_doctor()
 
 
 def errors(asked: list[str]) -> list[list[str]]:

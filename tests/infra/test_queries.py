@@ -8,6 +8,7 @@ import pytest
 
 from scim_core.access.audit import AuditEvent
 from scim_core.access.auth_failures import RATE_LIMITED
+from scim_core.admin.doctor import app, logs
 from scim_core.counted_log import CountedLog
 from scim_core.log_fields import FieldsInText
 from tests.infra import foretold
@@ -46,6 +47,31 @@ def test_functions_that_queries_name_exist() -> None:
     assert named == {"sweep", "backup", "health"}
     for name in named:
         assert f'"{name}"' in FUNCTIONS
+
+
+def test_functions_that_the_doctor_looks_for_exist() -> None:
+    for name in (*app.NEEDED, app.BACKUP):
+        assert f'"{name}"' in FUNCTIONS
+    assert set(re.findall(r'"(\w+)"', logs.TIMERS.partition("Name in")[2].partition(")")[0])) == {"sweep", "backup"}
+
+
+async def test_a_change_of_a_resource_that_is_gone_is_what_the_doctor_counts(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(FieldsInText)
+    gone = "018f0000-0000-7000-8000-000000000001"
+    try:
+        with caplog.at_level(logging.INFO, "scim_core"):
+            await client.patch(f"/Users/{gone}", {"op": "replace", "path": "active", "value": False})
+            await client.put(f"/Users/{gone}", {"userName": "ann@example.com"})
+    finally:
+        logging.setLogRecordFactory(before)
+    said = [record.getMessage() for record in caplog.records if "-> 404 {" in record.getMessage()]
+    fields = [json.loads(captured(r"(\{.*\})$", text)) for text in said]
+    assert [item["resource"] for item in fields] == [gone, gone]
+    assert {item["operation"] for item in fields} == set(re.findall(r'"(patch|replace)"', logs.GONE))
+    assert all(item["tenant"] == "default" for item in fields)
 
 
 async def test_the_text_of_a_request_is_what_the_workbook_parses(

@@ -10,6 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from devhost.authority import SYNC_FABRIC
 from scim_core.access.administration import Issued
 from scim_core.access.oauth import entra
 from scim_core.access.oauth.entra import MAX_ASSERTIONS
@@ -68,6 +69,15 @@ async def test_case_14_a_good_assertion_gets_a_token_in_each_form_of_its_audienc
     answer = await ask(ask.assertion(audience))
     assert answer.status == 200, document(answer)
     assert (await service.users(document(answer)["access_token"])).status == 200
+
+
+async def test_an_assertion_has_the_claims_that_entra_signs_today(ask: Asking) -> None:
+    """A v2 token names the client that asked for it in azp, which is another one than the audience."""
+    claims = jwt.decode(ask.assertion(), options={"verify_signature": False})
+    assert (claims["azp"], claims["azpacr"]) == (SYNC_FABRIC, "2")
+    assert claims["azp"] != claims["aud"] == APPLICATION
+    assert not claims.keys() & {"appid", "appidacr"}
+    assert (await ask()).status == 200
 
 
 async def test_case_15_further_fields_are_ignored_and_the_scope_may_be_left_out(ask: Asking) -> None:

@@ -22,7 +22,7 @@ from aiohttp import web
 from jwt.utils import base64url_decode
 
 from devhost import play_entra
-from devhost.authority import Authority
+from devhost.authority import SYNC_FABRIC, Authority
 from devhost.azurite import Azurite, free_port
 from devhost.play_entra import KINDS, Entra, onboarded, play
 from scim_core.access.token_format import digest
@@ -116,6 +116,24 @@ async def test_entra_provisions_in_each_way_with_what_was_printed_and_nothing_el
 
 
 @pytest.mark.usefixtures("_as_operator")
+async def test_the_workload_identity_is_played_with_the_claims_of_today(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed: list[dict[str, Any]] = []
+    sign = tenants.authority.sign
+
+    def noted(claims: dict[str, Any]) -> str:
+        signed.append(claims)
+        return sign(claims)
+
+    monkeypatch.setattr(tenants.authority, "sign", noted)
+    await play(["federation"], tenants.url, tenants.authority, quiet=True)
+    [claims] = signed
+    assert (claims["aud"], claims["azp"], claims["azpacr"]) == (play_entra.WORKLOAD_IDENTITY, SYNC_FABRIC, "2")
+    assert "appid" not in claims
+
+
+@pytest.mark.usefixtures("_as_operator")
 async def test_each_way_opens_its_own_customer_and_none_of_the_others(tenants: Tenants) -> None:
     bearers = {}
     async with aiohttp.ClientSession() as http:
@@ -157,6 +175,16 @@ def test_the_script_says_what_is_wrong(tenants: Tenants) -> None:
     command = [sys.executable, "-m", "devhost.play_entra", "--url", url, "--authority-port", "0", "token"]
     done = subprocess.run(command, cwd=ROOT, env=tenants.environment, capture_output=True, text=True, check=False)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert f"nothing answers at {url} " in done.stderr
+
+
+def test_the_script_follows_the_port_of_make_run(tenants: Tenants) -> None:
+    port = urlsplit(tenants.url).port
+    command = [sys.executable, "-m", "devhost.play_entra", "--authority-port", "0", "token"]
+    environment = tenants.environment | {"PORT": str(port)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"http://localhost:{port}/scim/v2" in done.stdout
 
 
 def test_a_two_header_request_is_refused_as_the_host_joins_it(tenants: Tenants) -> None:

@@ -4,7 +4,8 @@ Read first: `keys` (every kind of row), `changes` (a change as row operations), 
 asked of the table). A change beyond one transaction goes through `large_change` and `large_change_runner`.
 
 To add a kind of row go to `keys`, its properties to `entities`, and describe it in docs/storage.md. `azure_rows` makes
-the calls to Azure; what Azure may answer, and what that means, is in `errors`.
+the calls to Azure; `wire` and `wire_text` encode and decode them; what Azure may answer, and what that means, is in
+`errors`.
 """
 
 from dataclasses import replace

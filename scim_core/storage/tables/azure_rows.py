@@ -4,22 +4,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import TableEntity, UpdateMode
+from azure.core.exceptions import ResourceExistsError
 from azure.data.tables.aio import TableClient
 
 from scim_core.storage.port import ColumnTest
 from scim_core.storage.tables import keys
-from scim_core.storage.tables.client import CALL_SECONDS, REPEATED_METHODS, Connection
-from scim_core.storage.tables.errors import TableMissing, is_table_missing, translated
+from scim_core.storage.tables.client import CALL_SECONDS, Connection
+from scim_core.storage.tables.errors import TableMissing, translated
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.odata import Filter, partitions_after, range_filter
-from scim_core.storage.tables.row_operations import RowOperation, Verb
+from scim_core.storage.tables.row_operations import RowOperation
 from scim_core.storage.tables.rows import Row, RowPage, Token
 from scim_core.storage.tables.service_limits import PAGE_ROWS, require_transaction
+from scim_core.storage.tables.wire import Wire
 
 
 class AzureRows:
@@ -28,20 +26,11 @@ class AzureRows:
     def __init__(self, connect: Callable[[], Connection]) -> None:
         self._connect = connect
         self._connection: Connection | None = None
+        self._wire: Wire | None = None
 
     async def get(self, tenant: str, key: str, *, select: str | None = None) -> Row | None:
         """See Rows.get."""
-
-        async def call(table: TableClient) -> Row | None:
-            try:
-                entity = await table.get_entity(keys.partition(tenant), key, select=select)
-            except ResourceNotFoundError as error:
-                if is_table_missing(error):
-                    raise
-                return None
-            return _row(entity)
-
-        return await self._call(call)
+        return await self._call(lambda wire: wire.row(keys.partition(tenant), key, select))
 
     async def page(
         self,
@@ -73,37 +62,27 @@ class AzureRows:
         """See Rows.transact."""
         require_transaction(operations)
         partition = keys.partition(tenant)
-        entries = [_entry(partition, item) for item in operations]
-        repeated = {"retry_on_methods": REPEATED_METHODS} if repeatable else {}
-        answers = await self._call(lambda table: table.submit_transaction(entries, **repeated), operations)
-        return [answer.get("etag") or "" for answer in answers]
+        return await self._call(lambda wire: wire.transact(partition, operations, repeatable=repeatable), operations)
 
     async def close(self) -> None:
         """See Rows.close."""
         if self._connection is not None:
             await self._connection.close()
-            self._connection = None
+            self._connection = self._wire = None
 
     async def _page(self, wanted: Filter, limit: int, select: str | None, token: Token | None) -> RowPage:
-        text, parameters = wanted
+        return await self._call(lambda wire: wire.page(wanted, limit, select, token))
 
-        async def call(table: TableClient) -> RowPage:
-            found = table.query_entities(text, parameters=parameters, results_per_page=limit, select=select)
-            pages: Any = found.by_page(token)  # type: ignore[arg-type]  # the SDK's token is a dictionary
-            entities = await anext(pages)
-            return RowPage([_row(entity) async for entity in entities], pages.continuation_token)
-
-        return await self._call(call)
-
-    async def _call[T](self, call: Callable[[TableClient], Awaitable[T]], operations: Sequence[RowOperation] = ()) -> T:
-        if self._connection is None:
+    async def _call[T](self, call: Callable[[Wire], Awaitable[T]], operations: Sequence[RowOperation] = ()) -> T:
+        if self._connection is None or self._wire is None:
             self._connection = self._connect()
-        table = self._connection.table
+            self._wire = Wire(self._connection.table, self._connection.transport)
+        table, wire = self._connection.table, self._wire
         try:
-            return await _within_time(call(table), operations)
+            return await _within_time(call(wire), operations)
         except TableMissing:
             await _within_time(_create(table))
-            return await _within_time(call(table), operations)
+            return await _within_time(call(wire), operations)
 
 
 async def _within_time[T](call: Awaitable[T], operations: Sequence[RowOperation] = ()) -> T:
@@ -115,25 +94,3 @@ async def _within_time[T](call: Awaitable[T], operations: Sequence[RowOperation]
 async def _create(table: TableClient) -> None:
     with suppress(ResourceExistsError):  # another call was first
         await table.create_table()
-
-
-def _row(entity: TableEntity) -> Row:
-    return Row(entity, entity.metadata["etag"] or "")
-
-
-def _entry(partition: str, operation: RowOperation) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    entity = {"PartitionKey": partition, "RowKey": operation.key, **operation.properties}
-    guard: dict[str, Any] = (
-        {"etag": operation.etag, "match_condition": MatchConditions.IfNotModified} if operation.etag else {}
-    )
-    match operation.verb:
-        case Verb.INSERT:
-            return "create", entity, {"response_preference": "return-no-content"}
-        case Verb.UPSERT:
-            return "upsert", entity, {"mode": UpdateMode.REPLACE}
-        case Verb.MERGE:
-            return "update", entity, {"mode": UpdateMode.MERGE, **guard}
-        case Verb.REPLACE:
-            return "update", entity, {"mode": UpdateMode.REPLACE, **guard}
-        case Verb.DELETE:
-            return "delete", entity, guard

@@ -27,9 +27,6 @@ RETRIES = 3
 BACKOFF_SECONDS = 0.2
 """The first repetition comes at once. The second one waits 2 times this, the third one 4 times."""
 
-REPEATED_METHODS = ["GET", "POST"]
-"""By itself the SDK does not repeat a transaction whose connection broke. Most of ours can be: docs/storage.md."""
-
 _STORAGE_SCOPE = "https://storage.azure.com/.default"
 _NAMING = ("upn", "unique_name", "appid", "oid", "tid")
 """Claims that name who is signed in: a person, or an application; then its object and its tenant in Entra."""
@@ -40,7 +37,8 @@ class Connection:
     """A client of one table and what it was opened with. It belongs to the event loop of its first call."""
 
     table: TableClient
-    credential: AsyncTokenCredential | None
+    transport: AioHttpTransport
+    credential: AsyncTokenCredential | None = None
 
     async def close(self) -> None:
         """No socket is left open."""
@@ -61,10 +59,10 @@ def connect(settings: StorageSettings) -> Connection:
     }
     if settings.storage_connection:
         table = TableClient.from_connection_string(settings.storage_connection, settings.table_name, **options)
-        return Connection(table, None)
+        return Connection(table, transport)
     credential = identity(settings.storage_identity_client_id)
     url = settings.storage_account_url or ""
-    return Connection(TableClient(url, settings.table_name, credential=credential, **options), credential)
+    return Connection(TableClient(url, settings.table_name, credential=credential, **options), transport, credential)
 
 
 async def signed_in(settings: StorageSettings) -> str:

@@ -33,3 +33,8 @@ class Tokens:
             return (await self._credential.get_token(scope)).token
         except (AzureError, OSError) as error:
             raise StorageError(f"the app's identity gets no token for {scope} ({type(error).__name__})") from None
+
+    async def aclose(self) -> None:
+        """Connections are released. A process that serves until its end does not need it."""
+        if self._credential is not None:
+            await self._credential.close()

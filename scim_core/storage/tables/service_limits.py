@@ -41,7 +41,8 @@ _KEY_BYTES = 4 + 2 * 2 * 512
 """What Azure's data model adds to the characters of an entity; the keys at their longest."""
 
 _TYPE_BYTES = 32
-"""What stands around the name where the JSON of an entity states the type of a property."""
+"""What stands around the name where the JSON of an entity states the type of a property. Ours does not. Other tools do,
+and they must be able to write a row of ours again."""
 
 
 def require_entity(properties: dict[str, Column]) -> int:
