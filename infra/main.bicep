@@ -72,6 +72,14 @@ param otherSigningKey string = ''
 @secure()
 param backupKey string = ''
 
+@description('The secret that other keys are derived from. python -m scim_core.admin master-key makes one. Empty leaves the secret in the vault as it is.')
+@secure()
+param masterKey string = ''
+
+@description('SHA-256, as 64 hex digits, of the token that reads the feed of a deployment with one tenant. While you rotate it, give two with a comma. Empty leaves the secret in the vault as it is.')
+@secure()
+param feedTokenSha256 string = ''
+
 @description('one: a single tenant, whose token tokenSha256 names. registry: tenants that python -m scim_core.admin creates. It needs a signing key.')
 @allowed(['one', 'registry'])
 param tenants string = 'one'
@@ -99,9 +107,31 @@ param tenantRequestsPerSecond int = 250
 @allowed(['204', '200'])
 param groupPatchAnswer string = '204'
 
+@description('Days that entries of the change feed are kept. A copy that was away for longer begins with a snapshot.')
+@minValue(1)
+@maxValue(3650)
+param feedDays int = 30
+
+@description('Days that the provisioning log is kept.')
+@minValue(1)
+@maxValue(3650)
+param logDays int = 90
+
 @description('allow: accept the tokens that Entra sends when its field Secret Token is blank. They are for tests: whoever else gets one from the customer\'s Entra can use it here.')
 @allowed(['', 'allow'])
 param entraTokens string = stage == 'dev' ? 'allow' : ''
+
+@description('Use the master key in the vault. Give masterKey once before, or together with this.')
+param useMasterKey bool = false
+
+@description('Accept the token of the feed whose hash is in the vault. Give feedTokenSha256 once before, or together with this.')
+param useFeedToken bool = false
+
+@description('Your own Entra tenant, whose applications with the app role Feed.Read may read the feed of every customer. Empty: none. Give feedEntraAudience, too.')
+param feedEntraTenant string = ''
+
+@description('The application id, or the Application ID URI, of this service in that Entra tenant.')
+param feedEntraAudience string = ''
 
 @description('Number of proxies in front of the app that append to X-Forwarded-For. 1: Azure\'s own front end. 2: a gateway in front of it, too. Then name the gateway by one of the gateway parameters.')
 @minValue(0)
@@ -456,6 +486,8 @@ module vault 'modules/vault.bicep' = {
     purgeProtection: stage == 'prod'
     recover: recoverVault
     backupKey: backupKey
+    masterKey: masterKey
+    feedTokenSha256: feedTokenSha256
     workspaceId: monitoring.outputs.workspaceId
   }
 }
@@ -537,9 +569,15 @@ module app 'modules/function-app.bicep' = {
     otherSigningKeySecretUri: useOtherSigningKey ? secretOfOtherKey : ''
     otherSigningKeyUrl: keyIsAccepted ? vault.outputs.signingKeyUrl : ''
     backupKeySecretUri: backupEnabled && signBackups ? vault.outputs.backupKeySecretUri : ''
+    masterKeySecretUri: useMasterKey ? vault.outputs.masterKeySecretUri : ''
+    feedTokenSecretUri: useFeedToken ? vault.outputs.feedTokenSecretUri : ''
+    feedEntraTenant: feedEntraTenant
+    feedEntraAudience: feedEntraAudience
     accessTokenMinutes: accessTokenMinutes
     tenantRequestsPerSecond: tenantRequestsPerSecond
     groupPatchAnswer: groupPatchAnswer
+    feedDays: feedDays
+    logDays: logDays
     entraTokens: entraTokens
     trustedProxies: trustedProxies
     http: http

@@ -22,10 +22,10 @@ def vault(deployed: Deployed) -> Iterator[str]:
 
 
 def backups(deployed: Deployed) -> Iterator[str]:
-    """There are backups in prod. None can be changed for some days, and each is deleted later, not before."""
+    """Each directory in prod has backups. None can be changed for some days, and each is deleted later."""
     policies = deployed.of(f"{_ACCOUNTS}/blobServices/containers/immutabilityPolicies")
     days = [at(item, "properties.immutabilityPeriodSinceCreationInDays") for item in policies]
-    if deployed.stage == "prod" and not days and not _attached(deployed):
+    if deployed.stage == "prod" and deployed.of(f"{_ACCOUNTS}/tableServices/tables") and not days:
         yield "prod has no backups that nobody can change"
     for item in deployed.of(f"{_ACCOUNTS}/managementPolicies"):
         for rule in at(item, "properties.policy.rules"):
@@ -43,10 +43,9 @@ def locks(deployed: Deployed) -> Iterator[str]:
 
 
 def accounts(deployed: Deployed) -> Iterator[str]:
-    """The host, the directory and the backups have an account each. Names are as Azure takes them."""
+    """The host, the directory and the backups have an account each, if they are here. Names are as Azure takes them."""
     found = {item["name"][:6]: item["name"] for item in deployed.of(_ACCOUNTS)}
-    least = {"sthost"} if _attached(deployed) else {"sthost", "stscim"}
-    if not least <= found.keys() <= {*least, "stback"}:
+    if not {"sthost"} <= found.keys() <= {"sthost", "stscim", "stback"}:
         yield f"the accounts are {sorted(found)}"
     for name in found.values():
         if not re.fullmatch("[a-z0-9]{3,24}", name):
@@ -75,13 +74,6 @@ def tags(deployed: Deployed) -> Iterator[str]:
     for item in deployed.of("Microsoft.Web/sites"):
         if at(item, "tags.azd-service-name") != "api":
             yield f"{item['name']} is not azd's service api"
-
-
-def _attached(deployed: Deployed) -> bool:
-    """Whether the directory is in the account of another deployment, which has its backups."""
-    own = deployed.of("Microsoft.Resources/resourceGroups")[0]["id"]
-    tables = [item for item in deployed.of("Microsoft.Authorization/roleAssignments") if "/tables/" in item["id"]]
-    return bool(tables) and all(own not in item["id"].partition("/tables/")[0] for item in tables)
 
 
 def _locks(deployed: Deployed) -> list[dict[str, str]]:

@@ -5,18 +5,22 @@ from typing import Any
 
 from infra.checks.deployed import Deployed, Resource, at, texts
 
-ENTRA = {"AzureActiveDirectory"}
-"""The service tags from which requests come with restrictToEntra."""
-
-TESTS = {"ApplicationInsightsAvailability"}
-"""The service tag of the availability test, which is everybody's. By a gateway the test comes as clients do."""
+ENTRA = {"AzureActiveDirectory", "ApplicationInsightsAvailability"}
+"""The service tags from which requests come with restrictToEntra: Entra's, and that of the availability test."""
 
 _STORES = ("Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults")
-_PARTS = {"sthost": {"blob", "queue", "table"}, "stscim": {"table"}, "stback": {"blob"}, "kv-sci": {"vault"}}
+_PARTS = {
+    "sthost": {"blob", "queue", "table"},
+    "stscim": {"table"},
+    "stback": {"blob"},
+    "kv-sci": {"vault"},
+    "func-s": {"sites"},
+}
+"""By the first letters of a name: the services of a resource that have endpoints in a network."""
 
 
 def callers(deployed: Deployed) -> Iterator[str]:
-    """Everybody reaches the app, or Entra and a test, or the gateway alone. A trusted gateway is the only way in.
+    """Everybody reaches the app, or Entra alone, or the gateway alone. A gateway that is trusted is the only way in.
 
     Whoever reached the app without it would choose the source of each request by X-Forwarded-For.
     """
@@ -25,8 +29,7 @@ def callers(deployed: Deployed) -> Iterator[str]:
         closed = at(site, "properties.siteConfig.ipSecurityRestrictionsDefaultAction") == "Deny"
         rules = at(site, "properties.siteConfig.ipSecurityRestrictions") or []
         gateways = [rule for rule in rules if _is_gateway(rule)]
-        tags = ENTRA | (TESTS if deployed.of("Microsoft.Insights/webtests") else set())
-        entra = [rule for rule in rules if rule.get("tag") == "ServiceTag" and rule.get("ipAddress") in tags]
+        entra = [rule for rule in rules if rule.get("tag") == "ServiceTag" and rule.get("ipAddress") in ENTRA]
         if closed != bool(rules):
             yield f"{site['name']}: what no rule names is allowed, or nothing is"
         if len(gateways) + len(entra) != len(rules) or (gateways and entra):
@@ -53,6 +56,8 @@ def stores(deployed: Deployed) -> Iterator[str]:
         private = at(item, "properties.publicNetworkAccess") == "Disabled"
         if at(item, "properties.networkAcls.defaultAction") != ("Deny" if private else "Allow"):
             yield f"{item['name']}: its rules do not fit its publicNetworkAccess"
+    for item in [*found, *deployed.of("Microsoft.Web/sites")]:
+        private = at(item, "properties.publicNetworkAccess") == "Disabled"
         parts = {part for id_, part in connected if id_ == item["id"]}
         if parts != (_PARTS.get(item["name"][:6]) if private else set()):
             yield f"{item['name']}: it is closed and has no endpoint, or is open and has one"

@@ -37,7 +37,7 @@ NEEDED = {
     ("operator", f"{_STORAGE}/stscim"): {"Storage Table Data Contributor"},
     ("operator", _EXPORTS): {"Storage Blob Data Reader"},
 }
-"""Who needs one of which roles on what. docs/deploy.md says what each is for."""
+"""Who needs which roles on what, or one of which. docs/deploy.md says what each is for."""
 
 _GUIDS = UUID("11fb06fb-712d-4ddd-98c7-e71bbd588830")
 _SCOPE = re.compile(r"(/subscriptions/[^']+?)(?:', '|/providers/)Microsoft\.Authorization/roleAssignments")

@@ -35,9 +35,17 @@ param signingKeyUrl string
 param otherSigningKeyUrl string
 @description('Secret with the key that signs backups. Empty: they are not signed.')
 param backupKeySecretUri string
+@description('Secret that other keys are derived from. Empty: there is none.')
+param masterKeySecretUri string
+@description('Secret with the hash of the token that reads the single tenant\'s feed. Empty: there is none.')
+param feedTokenSecretUri string
+param feedEntraTenant string
+param feedEntraAudience string
 param accessTokenMinutes int
 param tenantRequestsPerSecond int
 param groupPatchAnswer string
+param feedDays int
+param logDays int
 @description('allow: Entra\'s own tokens are accepted. Empty: they are refused.')
 param entraTokens string
 param trustedProxies int
@@ -242,9 +250,16 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     SCIM_PUBLIC_BASE_URL: empty(publicBaseUrl) ? 'https://${site.properties.defaultHostName}' : publicBaseUrl
     SCIM_SCHEMA_DIRECTORY: ''
     SCIM_SWEEP_SCHEDULE: sweepSchedule
+    SCIM_FEED_DAYS: string(feedDays)
+    SCIM_LOG_DAYS: string(logDays)
     SCIM_BACKUP_CONTAINER_URL: backupContainerUrl
     SCIM_BACKUP_SCHEDULE: backupSchedule
     SCIM_BACKUP_KEY: empty(backupKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${backupKeySecretUri})'
+    SCIM_MASTER_KEY: empty(masterKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${masterKeySecretUri})'
+    SCIM_FEED_TOKEN_SHA256: empty(feedTokenSecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${feedTokenSecretUri})'
+    SCIM_FEED_ENTRA_TENANT: feedEntraTenant
+    SCIM_FEED_ENTRA_AUDIENCE: feedEntraAudience
+    SCIM_INSTANCE_CONCURRENCY: string(perInstanceConcurrency)
   }
 }
 

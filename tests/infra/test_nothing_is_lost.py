@@ -111,7 +111,3 @@ def test_further_tags_are_on_everything() -> None:
 
 def test_a_second_region_has_the_directory_and_the_backups_of_the_first() -> None:
     assert list(kept.accounts(SNAPSHOTS["second"])) == list(kept.backups(SNAPSHOTS["second"])) == []
-    own = deployed("prod")
-    own.resources[:] = [item for item in own.resources if not item["name"].startswith("stscim")]
-
-    assert finds(kept.accounts, own, "the accounts are")
