@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bench.directory import group_id, stored_group, stored_user, user_id, user_name, user_type
+from bench.directory import group_id, said, stored_group, stored_user, user_id, user_name, user_type
 from bench.tables import Table
 from scim_core.model import Membership, MembershipEdits, StoredResource
 from scim_core.protocol.representation import index_entries
@@ -38,9 +38,6 @@ POSTED = 1_000_000
 
 _EDGE = "group,member,type,edges"
 """The properties that the storage asks for where it reads a membership."""
-
-_CHANGE_ID = "0123456789abcdef01234567"
-"""As long as the storage's own, so that rows have the same size."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +139,7 @@ def patch_group(number: int) -> Calls:
     edge = Membership(group.id, user_id(member))
     edge_key = keys.member(edge.group_id, edge.member_id)
     edits = MembershipEdits(add=(edge,))
-    change = changes.membership_change(_as_read(group), edits, _CHANGE_ID, guarded=False)
+    change = changes.membership_change(_as_read(group), edits, said("Group", group.id), guarded=False)
     operations = change.operations(edits)
 
     async def calls(table: Table) -> str:
@@ -161,17 +158,19 @@ def patch_user(number: int) -> Calls:
 
     async def calls(table: Table) -> str:
         row = await _user_and_groups(table, number)
-        await table.transact([replace(operation, etag=row.etag)])
+        await table.transact([replace(first, etag=row.etag), *others])
         return str(row.properties["d0"])
 
-    [operation] = changes.update(_as_read(changed), MembershipEdits(), _CHANGE_ID).own
+    change = changes.update(_as_read(changed), MembershipEdits(), said("User", user.id))
+    first, *others = change.operations(change.edits)
     return calls
 
 
 def post_user(number: int) -> Calls:
     """POST of a user: one transaction with its row and its index rows."""
     user = stored_user(POSTED + number)
-    operations = changes.creation(user, (), "").own
+    change = changes.creation(user, (), said("User", user.id))
+    operations = change.operations(change.edits)
 
     async def calls(table: Table) -> str:
         await table.transact(operations)
@@ -183,7 +182,7 @@ def post_user(number: int) -> Calls:
 def delete_user(number: int) -> Calls:
     """DELETE of a user that a POST made: what a GET reads, then one transaction."""
     user = _as_read(stored_user(POSTED + number))
-    resource, *others = changes.departure(user)
+    resource, *others = changes.departure(user, said("User", user.id))
 
     async def calls(table: Table) -> str:
         row = await _user_and_groups(table, POSTED + number)
@@ -217,7 +216,7 @@ def _user_name_key(name: str) -> str:
 
 def _as_read(resource: StoredResource) -> StoredResource:
     """The resource with the parts that a read adds: an ETag and the keys of its index rows."""
-    read = from_entity(resource.resource_type, to_properties(resource, ""), 'W/"etag"')
+    read = from_entity(resource.resource_type, to_properties(resource, "", ""), 'W/"etag"')
     return replace(resource, etag=read.etag)
 
 

@@ -6,7 +6,7 @@ Each user is matched and created. Then each group is matched and created, and it
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -16,7 +16,6 @@ from bench.directory import group, user, user_name
 from bench.http_client import Request, Response
 from bench.load import NO_REQUESTS, Sample
 from bench.operations import Client, add_member
-from bench.scale import preloaded
 from devhost.azurite import Azurite
 from infra.costs import Activity, Calls, Deployment, Prices
 
@@ -67,8 +66,7 @@ class CycleRun:
 async def run(users: int, groups: int, *, plain_azurite: bool, progress: Callable[[Stage], object]) -> CycleRun:
     """A cycle of so many users and groups, into an empty directory."""
     with ExitStack() as stack:
-        stack.enter_context(nullcontext() if plain_azurite else preloaded())
-        azurite = stack.enter_context(Azurite.start())
+        azurite = stack.enter_context(Azurite.start(seeks=not plain_azurite))
         endpoint = stack.enter_context(serving(azurite, "cycle", app=_CYCLE_APP))
         played = _Played(endpoint.app, endpoint.client)
         stages = []
