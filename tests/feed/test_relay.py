@@ -343,6 +343,26 @@ async def test_additions_without_a_condition_leave_the_stamp_of_the_group(storag
     assert await stamp() > before
 
 
+@pytest.mark.usefixtures("_small_transactions")
+async def test_a_large_addition_to_an_older_reading_does_not_take_the_stamp_back() -> None:
+    """It demands no state of the group. So another change, by a faster clock, may have come between."""
+    rows = MemoryRows()
+    fast, slow = TableStorage(rows, Clocks(5)), TableStorage(rows, Clocks(-5))
+    await create(slow, *(user(number) for number in range(1, 11)), group(50))
+    target = await stored(slow, group(50))
+    await changed(fast, group(50), version="v2")
+    edits = adding(*(edge(50, number) for number in range(1, 11)))
+    await slow.edit_members(TENANT, target, edits, guarded=False)
+    await changed(slow, group(50), version="v3")
+    stamps = [row.entry.split(":")[2] for row in await entries(slow) if row.change is FeedChange.UPDATED]
+    row = await rows.get(TENANT, keys.resource("Group", id_of(50)))
+    assert row is not None
+    assert (len(stamps), stamps == sorted(stamps)) == (2, True)
+    assert row.properties["version"] == "v3"
+    assert row.properties["stamp"] == stamps[1]
+    assert stamps[1] > stamps[0]
+
+
 async def test_the_doorbell_rings_beside_a_change_once_a_minute_and_never_fails_it() -> None:
     clock = Clocks()
     rows = MemoryRows()
