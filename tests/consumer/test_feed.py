@@ -11,6 +11,7 @@ from scim_core.access.credential_plans import Wanted
 from scim_core.registry import Access, CredentialKind
 from scim_core.storage.tables.feed_rows import head_change, new_epoch
 from scim_feed import AsyncFeed, Feed, Page, Refused, following
+from scim_feed.feed import Options
 from tests.consumer.directories import (
     FEED_TOKEN,
     TENANT,

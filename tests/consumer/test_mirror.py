@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
-from typing import Any
+from types import TracebackType
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -52,12 +53,14 @@ class MortalConnection(sqlite3.Connection):
         self.life.step()
         return super().execute(*given)
 
-    def __exit__(self, *error: object) -> Any:
-        if error[0] is Killed:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> Literal[False]:
+        if kind is Killed:
             self.close()  # nobody is left who could roll back
             return False
         self.life.step()
-        super().__exit__(*error)
+        super().__exit__(kind, error, trace)
         self.life.step()
         return False
 
