@@ -12,7 +12,6 @@ from scim_core.access.oauth.app_role import AppRole
 from scim_core.access.oauth.clients import Clients
 from scim_core.access.oauth.entra import EntraTokens
 from scim_core.access.oauth.key_server import fetch_key_set
-from scim_core.access.oauth.keys import PublicKeys
 from scim_core.access.oauth.signing_keys import signing_keys
 from scim_core.access.oauth.vault import Vault, VaultCall, VaultError
 from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
@@ -81,9 +80,9 @@ def build(
         counted=counted,
         group_patch_answer=settings.group_patch_answer,
     )
-    entra = EntraTokens(settings.entra_authority, PublicKeys(fetch_key_set, timer), clock)
+    entra = _entra(settings, clock, timer) if settings.has_registry or settings.vendor_identity else None
     tenancy = None
-    if settings.has_registry:
+    if entra and settings.has_registry:
         tenancy = _tenancy(settings, registry, entra, clock=clock, timer=timer, vault=vault)
     gate = _gate(settings, tenancy, entra, counted, timer=timer, pause=pause)
     feed = Feed(storage, catalogue, clock, Kept(settings.feed_days, settings.log_days))
@@ -111,6 +110,13 @@ def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, En
         cause = " ".join(str(error).split())
         sys.stderr.write(f"error: {cause}\n")
         return None, Unconfigured(cause, time.monotonic)
+
+
+def _entra(settings: Settings, clock: Clock, timer: Timer) -> EntraTokens:
+    """Verifies what Entra signs."""
+    from scim_core.access.oauth.keys import PublicKeys  # noqa: PLC0415 -- PyJWT is imported only where tokens of Entra are
+
+    return EntraTokens(settings.entra_authority, PublicKeys(fetch_key_set, timer), clock)
 
 
 def _tenancy(
@@ -159,7 +165,7 @@ def _vault(settings: Settings) -> Vault:
 def _gate(
     settings: Settings,
     tenancy: Tenancy | None,
-    entra: EntraTokens,
+    entra: EntraTokens | None,
     counted: CountedLog,
     *,
     timer: Timer,
@@ -173,7 +179,7 @@ def _gate(
         clients = Clients(tenancy.tenants, tenancy.entra, tenancy.clock)
         issuing = Issuing(tenancy.tenants, clients, tenancy.access_tokens, tenancy.clock)
     tokens = dict.fromkeys(settings.token_sha256, Access.WRITE) | dict.fromkeys(settings.feed_token_sha256, Access.FEED)
-    role = AppRole(settings.vendor_identity, entra) if settings.vendor_identity else None
+    role = AppRole(settings.vendor_identity, entra) if settings.vendor_identity and entra else None
     return Gate(
         authenticator=Authenticator(tokens, tenancy, role, watch),
         oauth=OAuthEndpoint(issuing, watch, timer),

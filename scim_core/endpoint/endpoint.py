@@ -93,6 +93,7 @@ class Endpoint:
         public_base_url: str | None,
     ) -> None:
         self._catalogue = catalogue
+        self._endpoints = {item.name: item.endpoint for item in catalogue}
         self._handlers = handlers
         self._feed = feed
         self._gate = gate
@@ -134,7 +135,8 @@ class Endpoint:
             response = self._refusal(error, request, handler)
         if response.status != 200 or handler not in SAME_FOR_EVERYBODY:  # noqa: PLR2004
             response = replace(response, headers={**response.headers, "Cache-Control": "no-store"})
-        self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
+        if log.isEnabledFor(logging.INFO):
+            self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
         self._gate.counted.catch_up()
         if self._kicks and principal and _may_have_changed(response):
             self._kicks.kick(principal.tenant)
@@ -248,7 +250,6 @@ class Endpoint:
     def _call(
         self, request: ScimRequest, target: Target, principal: Principal | None, caller: Caller, work: Work
     ) -> Call:
-        endpoints = {item.name: item.endpoint for item in self._catalogue}
         return Call(
             target=target,
             tenant=principal.tenant if principal else "",
@@ -256,7 +257,7 @@ class Endpoint:
             query=request.query,
             body=request.body,
             service_url=caller.base_url,
-            renderer=Renderer(f"{caller.base_url}{BASE_PATH}", endpoints),
+            renderer=Renderer(f"{caller.base_url}{BASE_PATH}", self._endpoints),
             work=work,
             group_patch_answer=principal.group_patch_answer if principal else GroupPatchAnswer.USUAL,
             origin=_origin(request.method.upper(), principal, caller),

@@ -17,7 +17,7 @@ from scim2_models import (
 
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint.error_responses import MEDIA_TYPE, is_bad_request
-from scim_core.endpoint.rendering import encoded, json_response, list_response, rendered
+from scim_core.endpoint.rendering import Shown, encoded, json_response, list_response, rendered, rendered_page
 from scim_core.endpoint.routes import Target
 from scim_core.messages import Origin, ScimResponse
 from scim_core.model import Json, StoredResource
@@ -288,14 +288,15 @@ class Handlers:
         requester = Requester(call.tenant, call.renderer, call.work)
         found = await self._listing.page(requester, resource_types, parameters)
         try:
-            resources = [await self._rendered(call, item, found, parameters.projection) for item in found.resources]
+            page = (self._shown_in_list(call, item, found, parameters.projection) for item in found.resources)
+            resources = await rendered_page(call.work, page, what="its answer")
         except TooMuchWork as error:
             raise TooManyException(detail=str(error)) from error
-        return list_response(found.total_results, parameters.start_index, resources)
+        return list_response(found.total_results, parameters.start_index, len(found.resources), resources)
 
-    async def _rendered(self, call: Call, stored: StoredResource, found: Found, chosen: Projection) -> bytes:
+    def _shown_in_list(self, call: Call, stored: StoredResource, found: Found, chosen: Projection) -> Shown:
         outcome = Outcome(stored, found.memberships.get(stored.id, ()))
-        return await rendered(call.work, call.renderer, self._type_of(stored), outcome, chosen, what="its answer")
+        return Shown(call.renderer, self._type_of(stored), outcome, chosen)
 
     def _type_of(self, stored: StoredResource) -> ResourceType:
         found = self._catalogue.named(stored.resource_type)
@@ -310,7 +311,7 @@ def _unanswered(error: StorageError, count: int, _: str) -> None:
 def _discovered(call: Call, resources: list[Json]) -> ScimResponse:
     """A discovery list. Paging, sorting and projection are ignored (RFC 7644 section 4)."""
     _refuse_filter(call)
-    return list_response(len(resources), 1, list(map(encoded, resources)))
+    return list_response(len(resources), 1, len(resources), list(map(encoded, resources)))
 
 
 def _refuse_filter(call: Call) -> None:
@@ -320,6 +321,6 @@ def _refuse_filter(call: Call) -> None:
 
 
 async def _resource(status: int, call: Call, outcome: Outcome, chosen: Projection, **headers: str) -> ScimResponse:
-    content = await rendered(call.work, call.renderer, call.resource_type, outcome, chosen)
+    content = await rendered(call.work, Shown(call.renderer, call.resource_type, outcome, chosen))
     headers["ETag"] = entity_tag(outcome.stored.version)
     return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **headers}, content, effect=outcome.effect)
