@@ -1,4 +1,5 @@
-"""The function app: passes HTTP requests to scim_core and its answers back. Timers call the sweep and the backup.
+"""The function app: passes HTTP requests to scim_core and its answers back. Timers call the sweep, the relay of the
+feeds, and the backup.
 
 Only this module knows Azure Functions.
 """
@@ -23,6 +24,9 @@ from scim_core.work import SWITCH_SECONDS
 # of a route with a parameter that also fits. Telemetry shows these names. scim_core decides by path and method itself.
 ROUTES = {
     "bulk": "scim/v2/Bulk",
+    "feed_changes": "feed/v1/changes",
+    "feed_snapshot": "feed/v1/snapshot",
+    "feed_tenants": "feed/v1/tenants",
     "groups": "scim/v2/Groups",
     "groups_search": "scim/v2/Groups/.search",
     "groups_with_id": "scim/v2/Groups/{id}",
@@ -44,6 +48,7 @@ ROUTES = {
     "zz_fallback": "{*path}",  # unknown paths, and resource types that a deployment adds
 }
 FALLBACK = "zz_fallback"
+FEEDS_SCHEDULE = "0 * * * * *"  # each minute: changes that a process left behind wait no longer
 MEDIA_TYPE = "application/scim+json"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
@@ -116,13 +121,19 @@ for name, route in ROUTES.items() if settings else [(FALLBACK, ROUTES[FALLBACK])
 
 
 def add_timers(settings: Settings, endpoint: Endpoint) -> None:
-    """The sweep, and the backup if these settings have a container for it."""
+    """The sweep, the feeds, and the backup if these settings have a container for it."""
 
     @app.function_name("sweep")
     @app.timer_trigger(arg_name="timer", schedule=settings.sweep_schedule)
     async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 -- the worker passes it by its name
         """Large changes that a process left unfinished are finished."""
         await endpoint.sweep()
+
+    @app.function_name("feeds")
+    @app.timer_trigger(arg_name="timer", schedule=FEEDS_SCHEDULE)
+    async def feeds(timer: func.TimerRequest) -> None:  # noqa: ARG001 -- the worker passes it by its name
+        """Changes that no process has relayed get into the feed, and what is too old is deleted."""
+        await endpoint.tend_feeds()
 
     if settings.backup_container_url:
 

@@ -10,7 +10,7 @@ from bench.attacks import FAT, GROUPS, PERSONS, WIDE
 from bench.bare import POPULATION
 from bench.directory import store_group, store_users, user
 from bench.operations import Client
-from scim_core.access.administration import Wanted
+from scim_core.access.credential_plans import Wanted
 from scim_core.clock import utc_now
 from scim_core.registry import CredentialKind
 from scim_core.storage.tables import table_registry, table_storage

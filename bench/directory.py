@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from scim_core.clock import utc_now
 from scim_core.model import Membership, MembershipEdits, StoredResource
 from scim_core.protocol.representation import columns, index_entries, to_document, to_model
 from scim_core.protocol.schemas import ResourceType, load_catalogue
+from scim_core.storage.feed_port import FeedChange
 from scim_core.storage.tables import TableStorage, changes
+from scim_core.storage.tables.outbox import OutboxRow, outbox_row
 from scim_core.storage.tables.row_operations import Role, RowOperation
 from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS
 
@@ -109,9 +112,19 @@ def _stored(resource_type: ResourceType, resource_id: str, payload: dict[str, An
     )
 
 
+def said(resource_type: str, resource_id: str) -> OutboxRow:
+    """What a change of this resource says of itself, made now."""
+    change, change_id = FeedChange.UPDATED, f"{resource_id[-12:]:0>24}"
+    return outbox_row(change, resource_type, resource_id, change_id=change_id, now=utc_now(), after="")
+
+
 async def store_users(storage: TableStorage, numbers: Iterable[int], tenant: str = TENANT) -> None:
     """The users of these numbers are stored as the storage's own rows, several in one transaction."""
-    await _transact(storage, tenant, ([*changes.creation(stored_user(number), (), "").own] for number in numbers))
+    await _transact(
+        storage,
+        tenant,
+        ([*changes.creation(stored_user(number), (), said("User", user_id(number))).own] for number in numbers),
+    )
 
 
 async def store_group(storage: TableStorage, number: int, members: Iterable[int], tenant: str = TENANT) -> None:

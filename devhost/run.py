@@ -1,5 +1,6 @@
 """`make run`: Azurite, a bearer token, and the function app that uses both. It prints what to paste into Entra."""
 
+import base64
 import hashlib
 import os
 import secrets
@@ -13,6 +14,8 @@ from devhost import server
 from devhost.azurite import Azurite
 from devhost.errors import DevhostError, PortInUseError
 from scim_core.access.oauth.local_key import new_signing_key
+from scim_core.master_key import MASTER_KEY_BYTES
+from scim_core.messages import FEED_PATH
 
 ROOT = Path(__file__).parents[1]
 DEFAULT_PORT = 7071
@@ -29,6 +32,13 @@ Try it:
 
   curl -H 'Authorization: Bearer {token}' {url}/Users
 
+A program of yours reads what has changed with the feed token:
+
+  Feed URL      {feed_url}
+  Feed token    {feed_token}
+
+  curl -H 'Authorization: Bearer {feed_token}' {feed_url}/changes
+
 Tables: {tables}, Azurite on port {azurite_port}. Ctrl-C stops both.
 """
 
@@ -42,13 +52,18 @@ It serves many tenants. The token above belongs to the tenant `default`. Create 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the environment sets: PORT, AZURITE_PORT, AZURITE=disk|memory, SCIM_TOKEN, TENANTS=one|registry."""
+    """What the environment sets: PORT, AZURITE_PORT, AZURITE=disk|memory, SCIM_TOKEN, SCIM_FEED_TOKEN, TENANTS.
+
+    AZURITE_SEEK=yes|no says whether Azurite seeks, as Table Storage does. With no it looks at all rows for each range.
+    """
 
     port: int = DEFAULT_PORT
     azurite_port: int | None = None
     data: Path | None = None
     token: str | None = None
+    feed_token: str | None = None
     has_registry: bool = False
+    seeks: bool = True
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -62,8 +77,13 @@ class Options:
         tenants = environment.get("TENANTS") or "one"
         if tenants not in ("one", "registry"):
             raise DevhostError(f"TENANTS is {tenants}. Set it to one, or to registry for many tenants.")
-        token = environment.get("SCIM_TOKEN") or None
-        return cls(port, _port(environment, "AZURITE_PORT"), data, token, tenants == "registry")
+        seeks = environment.get("AZURITE_SEEK") or "yes"
+        if seeks not in ("yes", "no"):
+            raise DevhostError(f"AZURITE_SEEK is {seeks}. Set it to yes, or to no for an Azurite that is as it comes.")
+        token, feed_token = (environment.get(name) or None for name in ("SCIM_TOKEN", "SCIM_FEED_TOKEN"))
+        azurite_port = _port(environment, "AZURITE_PORT")
+        has_registry = tenants == "registry"
+        return cls(port, azurite_port, data, token, feed_token, has_registry=has_registry, seeks=seeks == "yes")
 
 
 def main() -> int:
@@ -83,9 +103,13 @@ def serve(options: Options) -> None:
     server.configure_logging()
     server.handle_signals()
     with server.listen(options.port) as listener, start_azurite(options) as azurite:
-        token = options.token or kept_token(options.data)
+        token = options.token or kept(options.data, "token", new_token)
+        feed_token = options.feed_token or kept(options.data, "feed-token", new_token)
+        master_key = os.environ.get("SCIM_MASTER_KEY") or kept(options.data, "master-key", new_master_key)
         os.environ |= {
             "SCIM_TOKEN_SHA256": hashlib.sha256(token.encode()).hexdigest(),
+            "SCIM_FEED_TOKEN_SHA256": hashlib.sha256(feed_token.encode()).hexdigest(),
+            "SCIM_MASTER_KEY": master_key,
             "SCIM_STORAGE_CONNECTION": azurite.connection_string,
             "SCIM_STORAGE_ACCOUNT_URL": "",  # an account in local.settings.json contradicts Azurite
         }
@@ -94,6 +118,8 @@ def serve(options: Options) -> None:
         banner = _BANNER.format(
             url=f"http://localhost:{options.port}/scim/v2",
             token=token,
+            feed_url=f"http://localhost:{options.port}{FEED_PATH}",
+            feed_token=feed_token,
             tables=f"kept in {options.data}" if options.data else "in memory, gone at the end",
             azurite_port=azurite.port,
         )
@@ -120,17 +146,22 @@ def registry_settings(options: Options, environment: Mapping[str, str]) -> dict[
 def start_azurite(options: Options) -> Azurite:
     """Azurite on the port that the environment sets. Without one, on its usual port, or on a free one."""
     if options.azurite_port is not None:
-        return Azurite.start(options.azurite_port, options.data)
+        return Azurite.start(options.azurite_port, options.data, seeks=options.seeks)
     try:
         server.listen(DEFAULT_AZURITE_PORT).close()  # this look is free, but a start that fails costs a second
-        return Azurite.start(DEFAULT_AZURITE_PORT, options.data)
+        return Azurite.start(DEFAULT_AZURITE_PORT, options.data, seeks=options.seeks)
     except PortInUseError:
-        return Azurite.start(None, options.data)
+        return Azurite.start(None, options.data, seeks=options.seeks)
 
 
-def kept_token(folder: Path | None) -> str:
-    """The token of this folder, or a new one."""
-    return kept(folder, "token", lambda: secrets.token_urlsafe(32))
+def new_token() -> str:
+    """A bearer token for this machine."""
+    return secrets.token_urlsafe(32)
+
+
+def new_master_key() -> str:
+    """A key for SCIM_MASTER_KEY."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(MASTER_KEY_BYTES)).decode()
 
 
 def kept(folder: Path | None, name: str, make: Callable[[], str]) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from scim_core.access.auth_failures import FailureWatch
 from scim_core.access.authenticator import Authenticator, Tenancy
 from scim_core.access.oauth.access_tokens import AccessTokens
+from scim_core.access.oauth.app_role import AppRole
 from scim_core.access.oauth.clients import Clients
 from scim_core.access.oauth.entra import EntraTokens
 from scim_core.access.oauth.key_server import fetch_key_set
-from scim_core.access.oauth.keys import PublicKeys
 from scim_core.access.oauth.signing_keys import signing_keys
 from scim_core.access.oauth.vault import Vault, VaultCall, VaultError
 from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
@@ -19,36 +19,44 @@ from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, utc_now
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint.endpoint import Endpoint, Gate
+from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
 from scim_core.endpoint.unconfigured import Unconfigured
+from scim_core.feed.feed import Feed, Kept
+from scim_core.feed.kicks import Kicks
 from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
 from scim_core.protocol.definition_files import DefinitionError
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.registry import TenantSource
+from scim_core.registry import Access, TenantSource
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.search import Search
 from scim_core.service.service_provider import ServiceProvider
 from scim_core.settings import Settings, SettingsError
-from scim_core.storage.port import Storage, StorageError
+from scim_core.storage.feed_port import FeedStorage
+from scim_core.storage.port import StorageError
 from scim_core.version import __version__
-from scim_core.work import UNITS_OF_A_TENANT, Shares
+from scim_core.work import UNITS_OF_A_TENANT, Pause, Shares
 
 
 def build(
     settings: Settings,
-    storage: Storage | None = None,
+    storage: FeedStorage | None = None,
     clock: Clock = utc_now,
     registry: TenantSource | None = None,
     timer: Timer = time.monotonic,
     *,
     vault: VaultCall | None = None,
+    pause: Pause = asyncio.sleep,
+    relays: bool = False,
 ) -> Endpoint:
     """The endpoint of these settings. It reads and writes no row before its first request.
 
     The default for `storage` and `registry` is the table that the settings name, for `vault` Azure's, asked with the
-    app's identity. Raises DefinitionError for unusable schema files, SettingsError for unusable keys.
+    app's identity. Who has to wait waits with `pause`. With `relays`, changes are relayed after their answers, in tasks
+    of this event loop. Otherwise a reader of the feed relays them, or the timer. Raises DefinitionError for unusable
+    schema files, SettingsError for unusable keys.
     """
     if storage is None:
         from scim_core.storage.tables import table_storage  # noqa: PLC0415 -- tests without Azure need not import its SDK
@@ -72,9 +80,22 @@ def build(
         counted=counted,
         group_patch_answer=settings.group_patch_answer,
     )
-    tenancy = _tenancy(settings, registry, clock, timer, vault) if settings.has_registry else None
-    gate = _gate(settings, tenancy, timer, counted)
-    return Endpoint(catalogue, handlers, gate, clock=clock, new_id=new_id, public_base_url=settings.public_base_url)
+    entra = _entra(settings, clock, timer) if settings.has_registry or settings.vendor_identity else None
+    tenancy = None
+    if entra and settings.has_registry:
+        tenancy = _tenancy(settings, registry, entra, clock=clock, timer=timer, vault=vault)
+    gate = _gate(settings, tenancy, entra, counted, timer=timer, pause=pause)
+    feed = Feed(storage, catalogue, clock, Kept(settings.feed_days, settings.log_days))
+    return Endpoint(
+        catalogue,
+        handlers,
+        FeedHandlers(feed, Waiting(settings.instance_concurrency), timer, pause),
+        gate,
+        Kicks(feed.relay, asyncio.sleep) if relays else None,
+        clock=clock,
+        new_id=new_id,
+        public_base_url=settings.public_base_url,
+    )
 
 
 def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, Endpoint | Unconfigured]:
@@ -84,15 +105,28 @@ def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, En
     """
     try:
         settings = Settings.from_environment(environment)
-        return settings, build(settings)
+        return settings, build(settings, relays=True)
     except (SettingsError, DefinitionError) as error:
         cause = " ".join(str(error).split())
         sys.stderr.write(f"error: {cause}\n")
         return None, Unconfigured(cause, time.monotonic)
 
 
+def _entra(settings: Settings, clock: Clock, timer: Timer) -> EntraTokens:
+    """Verifies what Entra signs."""
+    from scim_core.access.oauth.keys import PublicKeys  # noqa: PLC0415 -- PyJWT is imported only where tokens of Entra are
+
+    return EntraTokens(settings.entra_authority, PublicKeys(fetch_key_set, timer), clock)
+
+
 def _tenancy(
-    settings: Settings, registry: TenantSource | None, clock: Clock, timer: Timer, vault: VaultCall | None
+    settings: Settings,
+    registry: TenantSource | None,
+    entra: EntraTokens,
+    *,
+    clock: Clock,
+    timer: Timer,
+    vault: VaultCall | None,
 ) -> Tenancy:
     """What is needed to authenticate registered credentials."""
     if registry is None:
@@ -108,7 +142,6 @@ def _tenancy(
         clock=clock,
         new_id=lambda: uuid7(clock()),
     )
-    entra = EntraTokens(settings.entra_authority, PublicKeys(fetch_key_set, timer), clock)
     return Tenancy(
         TenantCache(registry, timer), access_tokens, entra, clock, allows_entra_tokens=settings.allows_entra_tokens
     )
@@ -129,7 +162,15 @@ def _vault(settings: Settings) -> Vault:
     return Vault(token)
 
 
-def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer, counted: CountedLog) -> Gate:
+def _gate(
+    settings: Settings,
+    tenancy: Tenancy | None,
+    entra: EntraTokens | None,
+    counted: CountedLog,
+    *,
+    timer: Timer,
+    pause: Pause,
+) -> Gate:
     rate = settings.tenant_requests_per_second
     requests = RateLimit(rate, rate * BURST_SECONDS, timer)
     watch = FailureWatch(timer, requests, counted)
@@ -137,15 +178,17 @@ def _gate(settings: Settings, tenancy: Tenancy | None, timer: Timer, counted: Co
     if tenancy is not None:
         clients = Clients(tenancy.tenants, tenancy.entra, tenancy.clock)
         issuing = Issuing(tenancy.tenants, clients, tenancy.access_tokens, tenancy.clock)
+    tokens = dict.fromkeys(settings.token_sha256, Access.WRITE) | dict.fromkeys(settings.feed_token_sha256, Access.FEED)
+    role = AppRole(settings.vendor_identity, entra) if settings.vendor_identity and entra else None
     return Gate(
-        authenticator=Authenticator(settings.token_sha256, tenancy, watch),
+        authenticator=Authenticator(tokens, tenancy, role, watch),
         oauth=OAuthEndpoint(issuing, watch, timer),
         watch=watch,
         requests=requests,
         counted=counted,
         tenants=tenancy.tenants if tenancy else None,
         trusted_proxies=settings.trusted_proxies,
-        shares=Shares(timer, asyncio.sleep, rate=UNITS_OF_A_TENANT if tenancy else None),
+        shares=Shares(timer, pause, rate=UNITS_OF_A_TENANT if tenancy else None),
     )
 
 

@@ -7,6 +7,9 @@ from enum import StrEnum
 BASE_PATH = "/scim/v2"
 """Where the SCIM endpoint is, below the host."""
 
+FEED_PATH = "/feed/v1"
+"""Where the feed of changes is, below the host."""
+
 SENT_IN_CHUNKS = (
     "The body was sent in chunks. Send it with a Content-Length header, or ask the operator to set SCIM_HTTP to proxy."
 )
@@ -77,6 +80,21 @@ class Caller:
     correlation_id: str
     base_url: str
     headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """By which request a change is made, for the provisioning log. What is not known is empty.
+
+    `credential` is the name of the credential, `correlation` the headers by which the client's own log names the
+    request. They are texts of the client: bounded, and printable.
+    """
+
+    method: str = ""
+    credential: str = ""
+    credential_id: str = ""
+    request_id: str = ""
+    correlation: tuple[tuple[str, str], ...] = ()
 
 
 class HttpError(Exception):

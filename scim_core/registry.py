@@ -15,6 +15,13 @@ from scim_core.audit_records import AuditEntry, NumberedRecord, Position
 DEFAULT_TENANT = "default"
 """The tenant of a single-tenant deployment. The tokens of the settings open it, whether it is registered or not."""
 
+APPLICATIONS = ":applications"
+"""The id under which the registry keeps the credentials of the whole deployment, as if it were a tenant. No tenant can
+have this id, and no directory belongs to it."""
+
+TENANT_ID = re.compile(r"[a-z0-9](?:-?[a-z0-9]){0,47}")
+"""What the id of a tenant looks like."""
+
 MAX_CREDENTIALS = 40
 """Most credentials of one tenant, revoked and expired ones included: all its registry rows fit one transaction."""
 
@@ -40,17 +47,19 @@ class Access(StrEnum):
     """What a credential may do. An access token never allows more than its credential does now."""
 
     READ = "read"
-    """GET and searches."""
+    """GET and searches of SCIM."""
     WRITE = "write"
-    """Everything."""
+    """All of SCIM."""
+    FEED = "feed"
+    """The feed of changes and its snapshot, and nothing of SCIM."""
 
     def allows(self, needed: "Access") -> bool:
         """Whether a request that needs this access is answered."""
-        return self is Access.WRITE or needed is Access.READ
+        return self is needed or (self is Access.WRITE and needed is Access.READ)
 
-    def at_most(self, other: "Access") -> "Access":
-        """The lower one of the two."""
-        return self if other.allows(self) else other
+    def shared_with(self, other: "Access") -> "Access | None":
+        """What both allow. None if that is nothing: the feed is no part of SCIM."""
+        return next((lower for lower, upper in ((self, other), (other, self)) if upper.allows(lower)), None)
 
 
 class TenantState(StrEnum):

@@ -2,10 +2,12 @@
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scim_core.ids import UUID
+from scim_core.master_key import MASTER_KEY_BYTES, MasterKey
 from scim_core.registry import GroupPatchAnswer
 
 DEFAULT_SWEEP_SCHEDULE = "0 */5 * * * *"
@@ -29,10 +31,23 @@ DEFAULT_ENTRA_AUTHORITY = "https://login.microsoftonline.com"
 DEFAULT_BACKUP_SCHEDULE = "0 15 2 * * *"
 """Every night: a backup costs a read of the whole directory."""
 
+DEFAULT_FEED_DAYS = 30
+"""Days that entries of the feed are kept. A copy that was away for longer begins with a snapshot."""
+
+DEFAULT_LOG_DAYS = 90
+"""Days that the provisioning log is kept."""
+
+MAX_LOG_DAYS = 3_650
+"""Ten years: longer, nobody may keep what was done to people."""
+
 MIN_BACKUP_KEY_BYTES = 32
 """As many as HMAC-SHA-256 makes: with a shorter key, the key is easier to guess than a signature."""
 
+DEFAULT_INSTANCE_CONCURRENCY = 32
+"""Requests that the platform gives an instance at a time: the default of the Bicep files."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_AUDIENCE = re.compile(r"[!-~]{1,200}")
 _VAULT_KEY = re.compile(r"https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d{1,5})?/keys/[A-Za-z0-9-]{1,127}")
 _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 
@@ -63,9 +78,9 @@ class StorageSettings:
             )
         table_name = environment.get("SCIM_TABLE_NAME") or "scim"
         registry_table_name = environment.get("SCIM_REGISTRY_TABLE_NAME") or None
-        for name, table in (("SCIM_TABLE_NAME", table_name), ("SCIM_REGISTRY_TABLE_NAME", registry_table_name)):
-            if table is not None and not _TABLE_NAME.fullmatch(table):
-                raise SettingsError(f"{name} must be 3 to 63 letters and digits that start with a letter.")
+        require_table_name("SCIM_TABLE_NAME", table_name)
+        if registry_table_name:
+            require_table_name("SCIM_REGISTRY_TABLE_NAME", registry_table_name)
         if registry_table_name and registry_table_name.lower() == table_name.lower():
             raise SettingsError("SCIM_REGISTRY_TABLE_NAME must be empty, or name another table than SCIM_TABLE_NAME.")
         return cls(
@@ -75,6 +90,14 @@ class StorageSettings:
             storage_identity_client_id=environment.get("SCIM_STORAGE_IDENTITY_CLIENT_ID") or None,
             registry_table_name=registry_table_name,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class VendorIdentity:
+    """The vendor's own Entra tenant, and the audience of its tokens for this service. Both are needed."""
+
+    tenant: str
+    audience: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +121,12 @@ class Settings:
     backup_schedule: str = DEFAULT_BACKUP_SCHEDULE
     group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.NO_CONTENT
     backup_key: bytes | None = field(default=None, repr=False)
+    feed_token_sha256: tuple[str, ...] = ()
+    vendor_identity: VendorIdentity | None = None
+    instance_concurrency: int = DEFAULT_INSTANCE_CONCURRENCY
+    master_key: MasterKey | None = field(default=None, repr=False)
+    feed_days: int = DEFAULT_FEED_DAYS
+    log_days: int = DEFAULT_LOG_DAYS
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -111,9 +140,16 @@ class Settings:
                 "SCIM_BACKUP_CONTAINER_URL needs SCIM_STORAGE_ACCOUNT_URL: both are reached with the app's identity."
             )
         has_registry = _has_registry(environment.get("SCIM_TENANTS", ""))
+        tokens = _token_hashes(environment.get("SCIM_TOKEN_SHA256", ""), required=not has_registry)
         return cls(
             storage=storage,
-            token_sha256=_token_hashes(environment.get("SCIM_TOKEN_SHA256", ""), required=not has_registry),
+            token_sha256=tokens,
+            feed_token_sha256=_feed_token_hashes(environment.get("SCIM_FEED_TOKEN_SHA256", ""), tokens),
+            vendor_identity=_vendor_identity(environment),
+            instance_concurrency=_number(
+                environment, "SCIM_INSTANCE_CONCURRENCY", DEFAULT_INSTANCE_CONCURRENCY, 1, 1_000
+            ),
+            master_key=master_key(environment),
             public_base_url=base_url(environment.get("SCIM_PUBLIC_BASE_URL", ""), required=has_registry),
             schema_directory=Path(directory) if directory else None,
             sweep_schedule=_schedule(environment, "SCIM_SWEEP_SCHEDULE", DEFAULT_SWEEP_SCHEDULE),
@@ -133,7 +169,15 @@ class Settings:
             trusted_proxies=_number(environment, "SCIM_TRUSTED_PROXIES", DEFAULT_TRUSTED_PROXIES, 0, 10),
             through_proxy=_through_proxy(environment.get("SCIM_HTTP", "")),
             group_patch_answer=_group_patch_answer(environment.get("SCIM_GROUP_PATCH_ANSWER", "")),
+            feed_days=_number(environment, "SCIM_FEED_DAYS", DEFAULT_FEED_DAYS, 1, MAX_LOG_DAYS),
+            log_days=_number(environment, "SCIM_LOG_DAYS", DEFAULT_LOG_DAYS, 1, MAX_LOG_DAYS),
         )
+
+
+def require_table_name(setting: str, table: str) -> None:
+    """Raises SettingsError, which names the setting or the argument, if no table can have this name."""
+    if not _TABLE_NAME.fullmatch(table):
+        raise SettingsError(f"{setting} must be 3 to 63 letters and digits that start with a letter.")
 
 
 def _refuse_unresolved(environment: Mapping[str, str]) -> None:
@@ -158,6 +202,35 @@ def _token_hashes(text: str, *, required: bool) -> tuple[str, ...]:
     if not all(_SHA256.fullmatch(item) for item in hashes):
         raise SettingsError("SCIM_TOKEN_SHA256 must hold SHA-256 values of 64 hex digits, separated by commas.")
     return hashes
+
+
+def _feed_token_hashes(text: str, tokens: Sequence[str]) -> tuple[str, ...]:
+    hashes = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    if not all(_SHA256.fullmatch(item) for item in hashes):
+        raise SettingsError("SCIM_FEED_TOKEN_SHA256 must hold SHA-256 values of 64 hex digits, separated by commas.")
+    if not set(hashes).isdisjoint(tokens):
+        raise SettingsError(
+            "SCIM_FEED_TOKEN_SHA256 and SCIM_TOKEN_SHA256 name the same token. Make another token for the feed: who "
+            "reads the feed must not be able to change the directory."
+        )
+    return hashes
+
+
+def _vendor_identity(environment: Mapping[str, str]) -> VendorIdentity | None:
+    tenant = environment.get("SCIM_FEED_ENTRA_TENANT", "").strip().lower()
+    audience = environment.get("SCIM_FEED_ENTRA_AUDIENCE", "").strip()
+    if bool(tenant) != bool(audience):
+        raise SettingsError("Set both SCIM_FEED_ENTRA_TENANT and SCIM_FEED_ENTRA_AUDIENCE, or neither.")
+    if not tenant:
+        return None
+    if not UUID.fullmatch(tenant):
+        raise SettingsError("SCIM_FEED_ENTRA_TENANT must be the GUID of your own Entra tenant.")
+    if not _AUDIENCE.fullmatch(audience):
+        raise SettingsError(
+            "SCIM_FEED_ENTRA_AUDIENCE must be the application id of this service in your Entra tenant, or its "
+            "Application ID URI."
+        )
+    return VendorIdentity(tenant, audience)
 
 
 def _has_registry(text: str) -> bool:
@@ -215,19 +288,37 @@ def _through_proxy(text: str) -> bool:
 
 def backup_key(environment: Mapping[str, str]) -> bytes | None:
     """The key that signs exports; None if it is not set. Raises SettingsError for a text that is no key."""
-    text = environment.get("SCIM_BACKUP_KEY", "").strip()
-    if not text:
-        return None
-    try:
-        key = base64.b64decode(text, altchars=b"-_", validate=True)
-    except ValueError:
-        key = b""
-    if len(key) < MIN_BACKUP_KEY_BYTES:
+    key = _secret_bytes(environment, "SCIM_BACKUP_KEY")
+    if key is not None and len(key) < MIN_BACKUP_KEY_BYTES:
         raise SettingsError(
             f"SCIM_BACKUP_KEY must be at least {MIN_BACKUP_KEY_BYTES} random bytes in Base64url. "
             "`python -m scim_core.admin backup-key` makes one; keep it in Key Vault, and in a second place."
         )
     return key
+
+
+def master_key(environment: Mapping[str, str]) -> MasterKey | None:
+    """The master secret; None if it is not set. Raises SettingsError for a text that is none."""
+    secret = _secret_bytes(environment, "SCIM_MASTER_KEY")
+    if secret is None:
+        return None
+    if len(secret) != MASTER_KEY_BYTES:
+        raise SettingsError(
+            f"SCIM_MASTER_KEY must be {MASTER_KEY_BYTES} random bytes in Base64url. "
+            "`python -m scim_core.admin master-key` makes one; keep it in Key Vault."
+        )
+    return MasterKey(secret)
+
+
+def _secret_bytes(environment: Mapping[str, str], name: str) -> bytes | None:
+    """The bytes of a setting in Base64url. None if it is not set; none at all for a text that is not Base64url."""
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        return base64.b64decode(text, altchars=b"-_", validate=True)
+    except ValueError:
+        return b""
 
 
 def _group_patch_answer(text: str) -> GroupPatchAnswer:

@@ -15,14 +15,16 @@ from aiohttp import web
 import scim_core
 from devhost.authority import Authority, Key
 from scim_core import Endpoint, ScimRequest, ScimResponse, Settings
-from scim_core.access.administration import Administration, Issued, Wanted
+from scim_core.access.administration import Administration
+from scim_core.access.applications import Applications
 from scim_core.access.audit_trail import AuditTrail
+from scim_core.access.credential_plans import Issued, Wanted
 from scim_core.access.oauth.local_key import new_signing_key
 from scim_core.access.oauth.token_request import ASSERTION_TYPE
 from scim_core.access.oauth.vault import VaultCall
 from scim_core.audit_records import Actor
 from scim_core.registry import CredentialKind, Registry
-from scim_core.storage.port import Storage
+from scim_core.storage.feed_port import FeedStorage
 from scim_core.storage.tables import TableRegistry
 from tests.memory_rows import MemoryRows, memory_storage
 from tests.scim import Clock
@@ -140,7 +142,7 @@ class Service:
     """The endpoint with all that it needs. Requests have the form in which the function app hands them over."""
 
     settings: Settings
-    storage: Storage = field(default_factory=memory_storage)
+    storage: FeedStorage = field(default_factory=memory_storage)
     registry: Registry = field(default_factory=lambda: TableRegistry(MemoryRows()))
     clock: Clock = field(default_factory=Clock)
     timer: Timer = field(default_factory=Timer)
@@ -166,6 +168,14 @@ class Service:
             self.pass_time(seconds)
 
         return administration_of(self.registry, self.clock, pause, "of the administrator")
+
+    @property
+    def applications(self) -> Applications:
+        async def who() -> Actor:
+            return ACTOR
+
+        trail = AuditTrail(self.registry, who, clock=self.clock, correlation_id="of the administrator")
+        return Applications(self.registry, trail, self.clock)
 
     async def tenant(self, name: str, kind: CredentialKind = CredentialKind.TOKEN, **wanted: Any) -> Issued:
         """A new tenant with a credential of this kind."""

@@ -20,7 +20,7 @@ TOP = "top"
 """`composition` puts the rooms together and `__init__` names what is public: they may use everything but admin."""
 
 PORT = "storage/port"
-ROOMS = ("protocol", "storage", "service", "access", "endpoint", "admin")
+ROOMS = ("protocol", "storage", "service", "access", "feed", "endpoint", "admin")
 
 MAY_USE: dict[str, set[str]] = {
     GROUND: set(),
@@ -29,23 +29,25 @@ MAY_USE: dict[str, set[str]] = {
     "storage": {GROUND, PORT},
     "service": {GROUND, PORT, "protocol"},
     "access": {GROUND, PORT},
-    "endpoint": {GROUND, PORT, "protocol", "service", "access"},
+    "feed": {GROUND, PORT, "protocol"},
+    "endpoint": {GROUND, PORT, "protocol", "service", "access", "feed"},
     TOP: {GROUND, PORT, *ROOMS} - {"admin"},
     "admin": {GROUND, PORT, "protocol", "storage", "access"},
 }
 """For each room, the rooms that it may use, and does use. docs/architecture.md and docs/rooms.svg draw this table."""
 
 NEVER = (
-    ("protocol", {"service", "storage", PORT, "access", "endpoint"}),
-    ("service", {"storage", "access", "endpoint"}),
-    ("storage", {"protocol", "service", "access", "endpoint"}),
-    ("access", {"service", "endpoint"}),
+    ("protocol", {"service", "storage", PORT, "access", "feed", "endpoint"}),
+    ("service", {"storage", "access", "feed", "endpoint"}),
+    ("storage", {"protocol", "service", "access", "feed", "endpoint"}),
+    ("access", {"service", "endpoint", "feed"}),
+    ("feed", {"storage", "service", "access", "endpoint"}),
     *((room, {"admin"}) for room in (GROUND, TOP, PORT, *ROOMS) if room != "admin"),
 )
 """The sentences by which the rooms are kept apart, whatever MAY_USE comes to say."""
 
 LIBRARIES: dict[str, dict[str, set[str]]] = {
-    GROUND: {},
+    GROUND: {"cryptography": {"master_key"}},
     TOP: {},
     "protocol": {"scim2_models": set(), "pydantic": set()},
     PORT: {},
@@ -62,6 +64,7 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
         "cryptography": {"access.oauth"},
         "aiohttp": {"access.oauth.key_server", "access.oauth.vault"},
     },
+    "feed": {},
     "endpoint": {"scim2_models": set(), "pydantic": {"endpoint.error_responses"}},
     "admin": {"tqdm": set(), "aiohttp": {"admin.probe", "admin.doctor.management"}},
 }
@@ -74,7 +77,8 @@ AMBIENT = {
     "secrets.token_bytes": {"access.token_format", "admin"},
     "secrets.token_hex": {"access.token_format", "storage.tables", "admin"},
     "random.uniform": {"service.optimistic_retry"},
-    "asyncio.create_task": {"endpoint.endpoint"},  # awaited before the answer: the host drops what is logged later
+    # The host drops what is logged after an answer: the endpoint awaits its tasks, and those of feed.kicks log nothing.
+    "asyncio.create_task": {"endpoint.endpoint", "feed.kicks"},
     "asyncio.ensure_future": {"service.search", "work"},  # as above; a thread that outlives its request logs nothing
     "asyncio.to_thread": {"work"},  # what it calls logs nothing: the host drops a record from a thread
     "os.environ": {"storage.tables.identity", "admin"},  # identity: the platform says there whether it has an identity
@@ -113,7 +117,7 @@ def room(module: str) -> str:
     name = short(module)
     if name in ("", "composition"):
         return TOP
-    if name == "storage.port":
+    if name in ("storage.port", "storage.feed_port"):
         return PORT
     first = name.partition(".")[0]
     return first if first in ROOMS else GROUND

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from infra.checks.deployed import Deployed, at, texts
 
-SECRETS = ("scim-token-sha256", "scim-signing-key", "scim-signing-key-other", "scim-backup-key")
+SECRETS = (
+    *("scim-token-sha256", "scim-signing-key", "scim-signing-key-other", "scim-backup-key"),
+    *("scim-master-key", "scim-feed-token-sha256"),
+)
 """The secrets of the vault that a deployment may give a value."""
 
 _WRITTEN = re.compile(

@@ -15,6 +15,10 @@ param signingKey string = ''
 param otherSigningKey string = ''
 @secure()
 param backupKey string = ''
+@secure()
+param masterKey string = ''
+@secure()
+param feedTokenSha256 string = ''
 @description('Whether the vault has a key that signs access tokens. Its private part never leaves the vault.')
 param hasSigningKey bool = false
 @description('Whether a deleted vault keeps its name for 90 days, or for 7 days and can be purged.')
@@ -77,6 +81,22 @@ resource backupSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empt
   properties: { value: backupKey, contentType: 'text/plain' }
 }
 
+resource masterSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(masterKey)) {
+  // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
+  // checkov:skip=CKV_AZURE_41: what is derived from it must go on; an expiry would stop it on a day nobody watches
+  parent: vault
+  name: 'scim-master-key'
+  properties: { value: masterKey, contentType: 'text/plain' }
+}
+
+resource feedTokenSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(feedTokenSha256)) {
+  // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
+  // checkov:skip=CKV_AZURE_41: the hash of a token ends when its token is replaced; docs/operate.md has the rotation
+  parent: vault
+  name: 'scim-feed-token-sha256'
+  properties: { value: feedTokenSha256, contentType: 'text/plain' }
+}
+
 // The only version without preview is one of 2016.
 #disable-next-line use-recent-api-versions
 resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
@@ -97,4 +117,6 @@ output signingKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-si
 output signingKeyName string = hasSigningKey ? signingKeyOfVault.name : ''
 output signingKeyUrl string = hasSigningKey ? '${vault.properties.vaultUri}keys/scim-signing-key' : ''
 output backupKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-backup-key'
+output masterKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-master-key'
+output feedTokenSecretUri string = '${vault.properties.vaultUri}secrets/scim-feed-token-sha256'
 output otherSigningKeySecretUri string = '${vault.properties.vaultUri}secrets/scim-signing-key-other'

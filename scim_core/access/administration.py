@@ -6,87 +6,33 @@ Each change is planned from what was read. If the registry has changed in betwee
 import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from scim_core.access import credential_plans as plans
 from scim_core.access.audit_trail import Alteration, AuditTrail, Deed
-from scim_core.access.networks import canonical
+from scim_core.access.credential_plans import Issued, Made, Refused, Wanted, line
 from scim_core.access.no_return import Planned, ending, remains, reopened, require_free, require_unused
-from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
 from scim_core.access.tenant_plans import answering, doomed, renamed
-from scim_core.access.token_format import digest, new_identifier, new_secret, new_token
 from scim_core.clock import Clock, instant_text
-from scim_core.ids import UUID
 from scim_core.registry import (
-    MAX_CREDENTIAL_ROWS,
-    MAX_CREDENTIALS,
+    APPLICATIONS,
+    TENANT_ID,
     Access,
     Credential,
-    CredentialKind,
     Gone,
     GroupPatchAnswer,
     Registry,
-    RegistryError,
     Tenant,
     TenantState,
-    pointers,
 )
+
+COMMAND = "credentials"
+"""The operator's command for the credentials of a tenant."""
 
 DRAIN_SECONDS = 100
 """A tenant's requests can run on for this long after the tenant is refused. Every instance knows of the refusal after
 60 s at most, and a request takes 40 s at most."""
-
-DEFAULT_DAYS = {
-    CredentialKind.TOKEN: 365,
-    CredentialKind.SECRET: 730,
-    CredentialKind.FEDERATION: 0,
-    CredentialKind.ENTRA: 90,
-}
-"""Days until a credential of each kind expires, unless the operator says otherwise. 0 is never. Entra's gallery asks
-for one to three years for client secrets. A federation has no secret to leak. Entra's own tokens are for tests."""
-
-MAX_DAYS = 3 * 366
-"""Longest life of a credential that expires."""
-
-MAX_NAME_CHARACTERS = 80
-"""Longest display name or label: it fits on one line."""
-
-_TENANT_ID = re.compile(r"[a-z0-9](?:-?[a-z0-9]){0,47}")
-_VALUE = re.compile(r"[!-~]{1,200}")
-
-
-class Refused(RegistryError):
-    """The operator's request cannot be met. The text says what to ask for instead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A credential as the operator describes it. `days` until it expires: None is the kind's usual number, 0 never.
-
-    `client_id` adds to a client that exists; `entra_tenant`, `subject`, `audience`, `application` pin Entra's tokens.
-    `access` and `networks` are None for the usual ones: those of the old credential, otherwise write and anywhere.
-    """
-
-    kind: CredentialKind
-    label: str = ""
-    days: int | None = None
-    client_id: str = ""
-    entra_tenant: str = ""
-    subject: str = ""
-    audience: str = ""
-    application: str = ""
-    reusable: bool = False
-    access: Access | None = None
-    networks: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """A new credential with its secret, which is shown this one time. Kinds that pin Entra's tokens have no secret."""
-
-    tenant: Tenant
-    credential: Credential
-    secret: str = field(default="", repr=False)
 
 
 class Administration:
@@ -102,12 +48,13 @@ class Administration:
 
     async def tenants(self) -> list[Tenant]:
         """All tenants, ordered by id."""
-        return sorted([tenant async for tenant in self._registry.tenants()], key=lambda tenant: tenant.id)
+        found = [tenant async for tenant in self._registry.tenants() if tenant.id != APPLICATIONS]
+        return sorted(found, key=lambda tenant: tenant.id)
 
     async def tenant(self, tenant_id: str) -> Tenant:
         """The tenant. Raises Gone."""
         found = await self._registry.load(tenant_id)
-        if found is None:
+        if found is None or found.id == APPLICATIONS:
             raise Gone(f"There is no tenant {tenant_id!r}; `tenants list` shows all of them.")
         return found
 
@@ -116,9 +63,9 @@ class Administration:
 
         Once `default` is deleted, it needs `reopen`: the settings' token opens it then. Else raises NotReopened.
         """
-        name = _line(display_name, "The display name")
+        name = line(display_name, "The display name")
         tenant_id = tenant_id or _slug(name)
-        if not _TENANT_ID.fullmatch(tenant_id):
+        if not TENANT_ID.fullmatch(tenant_id):
             raise Refused("A tenant id has up to 48 lower-case letters and digits, and single hyphens between them.")
         now = self._now()
         created = Tenant(tenant_id, name, now, TenantState.ACTIVE, now)
@@ -135,7 +82,7 @@ class Administration:
 
     async def rename(self, tenant_id: str, display_name: str) -> Tenant:
         """The tenant has another display name; its id stays. Raises Gone, Overtaken."""
-        name = _line(display_name, "The display name")
+        name = line(display_name, "The display name")
         return await self._change(tenant_id, lambda tenant: renamed(tenant, name))
 
     async def change_tenant(self, tenant_id: str, answer: GroupPatchAnswer) -> Tenant:
@@ -172,16 +119,16 @@ class Administration:
 
     def require_possible(self, wanted: Wanted) -> None:
         """Raises Refused, NetworkError for a credential that no tenant can have."""
-        self._made(_checked(wanted))
+        plans.require_possible(wanted, self._clock())
 
     async def create_credential(self, tenant_id: str, wanted: Wanted) -> Issued:
         """The tenant has one more way in. Raises Gone, Refused, Taken, Overtaken."""
-        made: list[tuple[Credential, str]] = []
+        made: list[Made] = []
 
         def plan(tenant: Tenant) -> Planned:
-            new = self._added(tenant, wanted, made)
-            method = f"credentials create {wanted.kind}"
-            return tenant.with_credentials(new), [Deed("credential created", method, tenant_id, None, new)]
+            planned, new = plans.creation(tenant, COMMAND, wanted, self._clock())
+            made.append(new)  # a plan that is made again makes another one: the last one is stored
+            return planned
 
         return Issued(await self._change(tenant_id, plan), *made[-1])
 
@@ -190,16 +137,13 @@ class Administration:
 
         A kind with a secret gets a new secret. For a kind that pins Entra's tokens, `changes` holds the new values.
         """
-        until = instant_text(self._clock() + keep)
-        made: list[tuple[Credential, str]] = []
+        made: list[Made] = []
 
         def plan(tenant: Tenant) -> Planned:
-            old = _credential_of(tenant, credential_id)
-            new = self._added(tenant, _successor(old, changes, self._now()), made)
-            ending = replace(old, expires=min(until, old.expires or until))
-            created = Deed("credential created", f"credentials create {old.kind}", tenant_id, None, new)
-            rotated = Deed("credential rotated", f"credentials rotate {old.kind}", tenant_id, old, ending)
-            return tenant.with_credentials(ending, new), [created, rotated]
+            old = plans.credential_of(tenant, credential_id, COMMAND)
+            planned, new = plans.rotation(tenant, COMMAND, old, changes, keep=keep, now=self._clock())
+            made.append(new)
+            return planned
 
         return Issued(await self._change(tenant_id, plan), *made[-1])
 
@@ -210,42 +154,33 @@ class Administration:
 
         Its access tokens follow: none allows more than the credential. Raises Gone, Refused, NetworkError.
         """
-        if access is None and networks is None:
-            raise Refused("Say what to change: the access, the networks, or both.")
-        allowed = None if networks is None else canonical(networks)
 
         def plan(tenant: Tenant) -> Planned:
-            old = _credential_of(tenant, credential_id)
-            new = replace(old, access=access or old.access, networks=old.networks if allowed is None else allowed)
-            deed = Deed("credential changed", f"credentials change {old.kind}", tenant_id, old, new)
-            return tenant.with_credentials(new), [deed]
+            old = plans.credential_of(tenant, credential_id, COMMAND)
+            return plans.limitation(tenant, COMMAND, old, access, networks)
 
-        return _credential_of(await self._change(tenant_id, plan), credential_id)
+        return plans.credential_of(await self._change(tenant_id, plan), credential_id, COMMAND)
 
     async def revoke(self, tenant_id: str, credential_id: str) -> Credential:
         """The credential, and every access token issued for it, is good no longer. Raises Gone, Overtaken."""
 
         def plan(tenant: Tenant) -> Planned:
-            old = _credential_of(tenant, credential_id)
-            revoked = replace(old, revoked=old.revoked or self._now())
-            deed = Deed("credential revoked", f"credentials revoke {old.kind}", tenant_id, old, revoked)
-            return tenant.with_credentials(revoked), [deed]
+            old = plans.credential_of(tenant, credential_id, COMMAND)
+            return plans.revocation(tenant, COMMAND, old, self._clock())
 
-        return _credential_of(await self._change(tenant_id, plan), credential_id)
+        return plans.credential_of(await self._change(tenant_id, plan), credential_id, COMMAND)
 
     async def remove(self, tenant_id: str, credential_id: str) -> None:
         """The credential is revoked and forgotten. Raises Gone, Overtaken."""
 
         def plan(tenant: Tenant) -> Planned:
-            old = _credential_of(tenant, credential_id)
-            deed = Deed("credential removed", f"credentials remove {old.kind}", tenant_id, old, None)
-            return tenant.without_credential(old.id), [deed]
+            return plans.removal(tenant, COMMAND, plans.credential_of(tenant, credential_id, COMMAND))
 
         await self._change(tenant_id, plan)
 
     async def credential(self, tenant_id: str, credential_id: str) -> Credential:
         """The credential. Raises Gone."""
-        return _credential_of(await self.tenant(tenant_id), credential_id)
+        return plans.credential_of(await self.tenant(tenant_id), credential_id, COMMAND)
 
     async def _set_state(self, tenant_id: str, state: TenantState, event: str, method: str) -> Tenant:
         def plan(tenant: Tenant) -> Planned:
@@ -290,101 +225,8 @@ class Administration:
             progress(f"waiting {left:.0f} seconds for the tenant's last requests to end")
             await self._pause(left)
 
-    def _added(self, tenant: Tenant, wanted: Wanted, made: list[tuple[Credential, str]]) -> Credential:
-        """A credential that the tenant can have in addition. With its secret it is appended to `made`. Raises Refused.
-
-        A plan that is made again makes another one: the last one is the one that is stored.
-        """
-        if tenant.state is TenantState.DELETING:
-            raise Refused(ending(tenant))
-        credential, secret = self._made(_checked(wanted))
-        rows = len(tenant.credentials) + len(pointers(tenant.with_credentials(credential).credentials)) + 1
-        if len(tenant.credentials) >= MAX_CREDENTIALS or rows > MAX_CREDENTIAL_ROWS:
-            raise Refused(f"A tenant can have {MAX_CREDENTIALS} credentials. Remove the revoked and the expired ones.")
-        if wanted.client_id and credential.pointer not in pointers(tenant.credentials):
-            raise Refused(
-                f"The tenant {tenant.id} has no client {wanted.client_id!r}. Leave the id out to make a new client."
-            )
-        made.append((credential, secret))
-        return credential
-
-    def _made(self, wanted: Wanted) -> tuple[Credential, str]:
-        secret = {CredentialKind.TOKEN: new_token, CredentialKind.SECRET: new_secret}.get(wanted.kind, str)()
-        now, days = self._clock(), DEFAULT_DAYS[wanted.kind] if wanted.days is None else wanted.days
-        has_client = wanted.kind in (CredentialKind.SECRET, CredentialKind.FEDERATION)
-        return Credential(
-            id=new_identifier(),
-            kind=wanted.kind,
-            label=wanted.label or f"{wanted.kind} of {now:%Y-%m-%d}",
-            created=instant_text(now),
-            expires=instant_text(now + timedelta(days=days)) if days else "",
-            sha256=digest(secret) if secret else "",
-            client_id=(wanted.client_id or f"scim-{new_identifier()}") if has_client else "",
-            entra_tenant=wanted.entra_tenant,
-            subject=wanted.subject,
-            audience=wanted.audience,
-            application=wanted.application,
-            reusable=wanted.reusable,
-            access=wanted.access or Access.WRITE,
-            networks=canonical(wanted.networks or ()),
-            exclusive=wanted.kind is CredentialKind.FEDERATION,
-        ), secret
-
     def _now(self) -> str:
         return instant_text(self._clock())
-
-
-def _credential_of(tenant: Tenant, credential_id: str) -> Credential:
-    found = tenant.credential(credential_id)
-    if found is None:
-        raise Gone(f"The tenant {tenant.id} has no credential {credential_id!r}; `credentials list` shows them.")
-    return found
-
-
-def _successor(old: Credential, changes: Wanted, now: str) -> Wanted:
-    """The credential that replaces the old one: like it, but for the changes. Raises Refused."""
-    if old.fault(now):
-        raise Refused(f"The credential {old.fault(now)}. Create another one instead.")
-    pinned = ("entra_tenant", "subject", "audience", "application")
-    new = {name: getattr(changes, name) for name in pinned if getattr(changes, name)}
-    if old.kind in (CredentialKind.FEDERATION, CredentialKind.ENTRA) and not new:
-        raise Refused("This credential has no secret to replace. Give the new value that Entra shows.")
-    kept = {name: getattr(old, name) for name in pinned} | {"client_id": old.client_id, "reusable": old.reusable}
-    kept |= {"access": changes.access or old.access}
-    kept |= {"networks": tuple(old.networks.split()) if changes.networks is None else changes.networks}
-    return Wanted(old.kind, changes.label or old.label, changes.days, **(kept | new))
-
-
-def _checked(wanted: Wanted) -> Wanted:
-    """The credential in its usual spelling. Raises Refused."""
-    if wanted.days is not None and not 0 <= wanted.days <= MAX_DAYS:
-        raise Refused(f"A credential expires after 1 to {MAX_DAYS} days. With 0 days it never expires.")
-    label = _line(wanted.label, "The label") if wanted.label else ""
-    usual = Wanted(wanted.kind, label, wanted.days, access=wanted.access, networks=wanted.networks)
-    if wanted.kind in (CredentialKind.TOKEN, CredentialKind.SECRET):
-        return replace(usual, client_id=wanted.client_id)
-    tenant, audience = wanted.entra_tenant.lower(), wanted.audience
-    if not UUID.fullmatch(tenant):
-        raise Refused("The Entra tenant id must be a GUID, as Entra's overview page shows it.")
-    if wanted.kind is CredentialKind.ENTRA:
-        audience = audience or CUSTOM_APPLICATIONS
-    if not _VALUE.fullmatch(audience):
-        raise Refused("The audience must be what Entra shows: an application id, or api:// and an application id.")
-    if wanted.kind is CredentialKind.FEDERATION:
-        if not _VALUE.fullmatch(wanted.subject):
-            raise Refused("The subject must be what Entra shows: an object id.")
-        return replace(wanted, label=label, entra_tenant=tenant, audience=audience)
-    application = wanted.application.lower() or APPLICATION
-    if not UUID.fullmatch(application):
-        raise Refused("The application that sends the tokens must be a GUID.")
-    return replace(usual, entra_tenant=tenant, audience=audience, application=application)
-
-
-def _line(text: str, what: str) -> str:
-    text = text.strip()
-    if not text or len(text) > MAX_NAME_CHARACTERS or not text.isprintable():
-        raise Refused(f"{what} must be one line of at most {MAX_NAME_CHARACTERS} characters.")
-    return text
 
 
 def _slug(name: str) -> str:

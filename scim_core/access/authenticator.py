@@ -1,21 +1,24 @@
 """From the Authorization header of a request to its Principal: the credential names the tenant."""
 
 import hmac
-from collections.abc import Sequence
-from dataclasses import dataclass
-from urllib.parse import quote
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from scim_core.access.auth_failures import Failure, FailureWatch
 from scim_core.access.networks import REFUSAL, admits, elsewhere, preferred
-from scim_core.access.oauth.access_tokens import SCOPE, SCOPES, AccessTokens
+from scim_core.access.oauth.access_tokens import AccessTokens
+from scim_core.access.oauth.app_role import AppRole
 from scim_core.access.oauth.entra import EntraTokens
 from scim_core.access.oauth.verification import TokenRefused, Unverified, looks_like_jwt, read
-from scim_core.access.tenant_cache import TenantCache, Use, refusal
+from scim_core.access.principal import ACCESS_TOKEN, TENANT_PARAMETER, Principal, challenge
+from scim_core.access.tenant_cache import TenantCache, refusal
 from scim_core.access.token_format import Form, digest, form
 from scim_core.clock import Clock, instant_text
 from scim_core.messages import Caller, HttpError
 from scim_core.registry import (
+    APPLICATIONS,
     DEFAULT_TENANT,
+    TENANT_ID,
     Access,
     Credential,
     CredentialKind,
@@ -31,8 +34,10 @@ MAX_TOKEN_CHARACTERS = 4096
 MAX_CLAIM_CHARACTERS = 200
 """Longest tenant id or audience of a token that is looked up. No longer one can be registered."""
 
-ACCESS_TOKEN = "access token"  # noqa: S105 -- the name of a method
 STATIC = "token"
+
+ROLE_METHOD = "entra role"
+"""How the vendor's own identity comes in, for the log."""
 
 _UNKNOWN = "The bearer token is not known here. Check the Secret Token."
 _NO_ENTRA_TOKENS = (
@@ -40,24 +45,10 @@ _NO_ENTRA_TOKENS = (
     "Secret Token is blank: its setting SCIM_ENTRA_TOKENS is not allow. Ask the operator of this service for a Secret "
     "Token, or for a client id."
 )
+NO_TENANT = "There is no customer of this id. An id is what `tenants list` shows."
+"""The answer to an application that names a tenant which is not there."""
+
 _MISTYPED = "The bearer token is mistyped: characters of it are missing, added or wrong. Copy the Secret Token again."
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who sends a request: the tenant, its method, the name of its credential (never the secret), what it may do.
-
-    `use` is set when this is the credential's first use of the day from this address. `credential_id` is empty for one
-    of the settings. `group_patch_answer` is the tenant's.
-    """
-
-    tenant: str
-    method: str
-    credential: str
-    access: Access = Access.READ
-    use: Use | None = None
-    credential_id: str = ""
-    group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.USUAL
 
 
 class Denied(HttpError):
@@ -84,11 +75,15 @@ class Tenancy:
 
 
 class Authenticator:
-    """Authenticates requests by the tokens of the settings, which belong to the default tenant, or by the registry."""
+    """Authenticates requests by the tokens of the settings, by the registry, or by the vendor's own identity."""
 
-    def __init__(self, sha256: Sequence[str], tenancy: Tenancy | None, watch: FailureWatch) -> None:
-        self._sha256 = tuple(sha256)
+    def __init__(
+        self, tokens: Mapping[str, Access], tenancy: Tenancy | None, role: AppRole | None, watch: FailureWatch
+    ) -> None:
+        """`tokens` are those of the settings, by their SHA-256, with what they open of the default tenant."""
+        self._tokens = dict(tokens)
         self._tenancy = tenancy
+        self._role = role
         self._watch = watch
 
     async def authenticate(self, caller: Caller) -> Principal:
@@ -111,19 +106,38 @@ class Authenticator:
     async def _authenticate(self, caller: Caller) -> Principal:
         token = _bearer_token(caller.headers.get("authorization", ""))
         own = digest(token)
-        if any([hmac.compare_digest(own, known) for known in self._sha256]):  # noqa: C419 -- all are compared
-            return await self._of_settings(own)
+        opened = [access for known, access in self._tokens.items() if hmac.compare_digest(own, known)]
+        if opened:
+            return await self._of_settings(own, opened[0])
         if form(token) is Form.MISTYPED:
             raise _denied(_MISTYPED, STATIC, "mistyped")
-        if self._tenancy is None:
-            raise _denied(_UNKNOWN, STATIC, "unknown")
-        if looks_like_jwt(token):
-            return await self._of_jwt(self._tenancy, token, caller)
-        if form(token) is Form.FOREIGN:  # a look-up finds only what was issued here
+        if looks_like_jwt(token) and (self._tenancy or self._role):
+            return await self._of_jwt(token, caller)
+        if self._tenancy is None or form(token) is Form.FOREIGN:  # a look-up finds only what was issued here
             raise _denied(_UNKNOWN, STATIC, "unknown")
         return await self._of_token(self._tenancy, own, caller)
 
-    async def _of_settings(self, sha256: str) -> Principal:
+    async def in_tenant(self, application: Principal, tenant_id: str) -> Principal:
+        """The application, which asks about this tenant. Without a registry there is one, which need not be named.
+
+        Raises HttpError: 400 when no tenant is named, 404 when there is none, 403 when its requests are refused.
+        Raises StorageBusy.
+        """
+        if self._tenancy is None:
+            if tenant_id not in ("", DEFAULT_TENANT):
+                raise HttpError(404, NO_TENANT)
+            return replace(application, tenant=DEFAULT_TENANT)
+        if not tenant_id:
+            raise HttpError(400, f"Name the customer that you ask about: add ?{TENANT_PARAMETER}=<its id>.")
+        tenant = await self._tenancy.tenants.tenant(tenant_id) if TENANT_ID.fullmatch(tenant_id) else None
+        if tenant is None and not (tenant_id == DEFAULT_TENANT and self._tokens):
+            raise HttpError(404, NO_TENANT)
+        sentence = refusal(tenant) if tenant else ""
+        if sentence:
+            raise HttpError(403, sentence)
+        return replace(application, tenant=tenant_id)
+
+    async def _of_settings(self, sha256: str, access: Access) -> Principal:
         """The default tenant. It can be registered, but need not be."""
         label = f"token {sha256[:8]}"
         answer = GroupPatchAnswer.USUAL
@@ -132,7 +146,7 @@ class Authenticator:
             if tenant is not None:
                 _check_state(tenant, STATIC, label)
                 answer = tenant.group_patch_answer
-        return Principal(DEFAULT_TENANT, STATIC, label, Access.WRITE, group_patch_answer=answer)
+        return Principal(DEFAULT_TENANT, STATIC, label, access, group_patch_answer=answer)
 
     async def _of_token(self, tenancy: Tenancy, sha256: str, caller: Caller) -> Principal:
         tenant = await tenancy.tenants.holder(token_pointer(sha256), caller.source)
@@ -145,15 +159,17 @@ class Authenticator:
             raise _denied(_UNKNOWN, STATIC, "unknown")
         return _principal(tenancy, tenant, found[0], STATIC, caller)
 
-    async def _of_jwt(self, tenancy: Tenancy, token: str, caller: Caller) -> Principal:
-        method = ACCESS_TOKEN
+    async def _of_jwt(self, token: str, caller: Caller) -> Principal:
+        method, tenancy = ACCESS_TOKEN, self._tenancy
         try:
             said = read(token)
-            if said.text("iss") == tenancy.access_tokens.issuer:
+            if tenancy is not None and said.text("iss") == tenancy.access_tokens.issuer:
                 return await self._of_access_token(tenancy, token, said, caller)
+            if self._role is not None and self._role.is_meant(said):
+                method = ROLE_METHOD
+                label = f"application {await self._role.holder(token, said)}"
+                return Principal(APPLICATIONS, ROLE_METHOD, label, Access.FEED, application=True)
             method = CredentialKind.ENTRA
-            if not tenancy.allows_entra_tokens:
-                raise _denied(_NO_ENTRA_TOKENS, method, "SCIM_ENTRA_TOKENS is not allow: Entra's own tokens are off")
             return await self._of_entra_token(tenancy, token, said, caller)
         except TokenRefused as refused:
             raise _refused(str(refused), method) from None
@@ -166,9 +182,15 @@ class Authenticator:
             raise _refused("was given for a credential that is not registered any more", ACCESS_TOKEN, grant.tenant_id)
         if credential.revoked:  # an expired credential gives no new token, but this one was issued in time
             _deny_fault(tenancy, tenant, credential, ACCESS_TOKEN)
-        return _admitted(tenancy, tenant, credential, ACCESS_TOKEN, caller, granted=grant.access)
+        access = grant.access.shared_with(credential.access)
+        return _admitted(tenancy, tenant, credential, ACCESS_TOKEN, caller, access=access)
 
-    async def _of_entra_token(self, tenancy: Tenancy, token: str, said: Unverified, caller: Caller) -> Principal:
+    async def _of_entra_token(self, tenancy: Tenancy | None, token: str, said: Unverified, caller: Caller) -> Principal:
+        if tenancy is None:
+            raise TokenRefused("was not issued here, and is not meant for this service")
+        if not tenancy.allows_entra_tokens:
+            reason = "SCIM_ENTRA_TOKENS is not allow: Entra's own tokens are off"
+            raise _denied(_NO_ENTRA_TOKENS, CredentialKind.ENTRA, reason)
         tid, audience = said.text("tid"), said.text("aud")
         if max(len(tid), len(audience)) > MAX_CLAIM_CHARACTERS:  # the cache would keep it
             raise TokenRefused("names a tenant or an audience that is too long to be one")
@@ -194,20 +216,22 @@ class Authenticator:
 def _principal(tenancy: Tenancy, tenant: Tenant, credential: Credential, method: str, caller: Caller) -> Principal:
     if credential.fault(instant_text(tenancy.clock())):
         _deny_fault(tenancy, tenant, credential, method)
-    return _admitted(tenancy, tenant, credential, method, caller, granted=Access.WRITE)
+    return _admitted(tenancy, tenant, credential, method, caller, access=credential.access)
 
 
 def _admitted(
-    tenancy: Tenancy, tenant: Tenant, credential: Credential, method: str, caller: Caller, *, granted: Access
+    tenancy: Tenancy, tenant: Tenant, credential: Credential, method: str, caller: Caller, *, access: Access | None
 ) -> Principal:
-    """The principal of a credential that is good. It may do what its token grants and the credential has now."""
+    """The principal of a credential that is good. With `access` it may do what its token and the credential allow."""
     if not admits(credential, caller.address):
         reason = elsewhere(caller.address)
         raise Denied(403, REFUSAL, Failure(method, reason, tenant.id, credential.label))
     _check_state(tenant, method, credential.label)
     day = instant_text(tenancy.clock())[:10]
     use = tenancy.tenants.first_use(tenant, credential, day, caller.address)
-    access = granted.at_most(credential.access)
+    application = tenant.id == APPLICATIONS
+    if application and access is Access.WRITE:  # no command makes such a one, so somebody wrote the row by hand
+        access = Access.READ
     return Principal(
         tenant.id,
         method,
@@ -216,6 +240,7 @@ def _admitted(
         use,
         credential_id=credential.id,
         group_patch_answer=tenant.group_patch_answer,
+        application=application,
     )
 
 
@@ -259,27 +284,3 @@ def _denied(detail: str, method: str, reason: str) -> Denied:
 
 def _refused(reason: str, method: str, tenant: str = "", credential: str = "") -> Denied:
     return Denied(401, f"The bearer token {reason}.", Failure(method, reason, tenant, credential), "invalid_token")
-
-
-def require_access(principal: Principal, needed: Access, base_url: str) -> None:
-    """Raises HttpError 403 when the principal may not do what needs this access (RFC 6750 section 3.1)."""
-    if principal.access.allows(needed):
-        return
-    by_token = principal.method == ACCESS_TOKEN
-    raise HttpError(
-        403,
-        f"This {ACCESS_TOKEN if by_token else 'credential'} may only read: it opens GET and searches. Nothing was "
-        "changed. To make changes, ask the operator of this service to give the credential the access write"
-        f"{f', then get a new access token with the scope {SCOPE}' if by_token else ''}.",
-        WWW_Authenticate=challenge("insufficient_scope", base_url, SCOPES[needed]),
-    )
-
-
-def challenge(error: str, base_url: str, scope: str = "") -> str:
-    """WWW-Authenticate, which names the metadata of the protected resource (RFC 6750 section 3, RFC 9728 5.1)."""
-    named = {"realm": "scim", "error": error, "scope": scope, "resource_metadata": _metadata_url(base_url)}
-    return f"Bearer {', '.join(f'{name}="{value}"' for name, value in named.items() if value)}"
-
-
-def _metadata_url(base_url: str) -> str:
-    return quote(f"{base_url}/.well-known/oauth-protected-resource/scim/v2", safe=":/[]", errors="replace")

@@ -9,16 +9,18 @@ import os
 import secrets
 import sys
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from scim_core.access.administration import Administration
+from scim_core.access.applications import Applications
 from scim_core.access.audit_trail import AuditTrail
 from scim_core.access.oauth.local_key import new_signing_key
-from scim_core.admin import audit, check, compare, export, import_, lint_mapping, registry, reindex
+from scim_core.admin import audit, check, compare, export, feed, import_, lint_mapping, registry, reindex
 from scim_core.admin.actor import operator
+from scim_core.admin.apps import AppCommands
 from scim_core.admin.arguments import parser
 from scim_core.admin.commands import Commands
 from scim_core.admin.doctor import command as doctor
@@ -27,6 +29,7 @@ from scim_core.admin.smoke_test import GivenCredential, SmokeTest, Step
 from scim_core.admin.user_list import UserListError
 from scim_core.clock import instant_text, utc_now
 from scim_core.ids import uuid7
+from scim_core.master_key import MASTER_KEY_BYTES
 from scim_core.protocol.definition_files import DefinitionError
 from scim_core.protocol.synchronization_schema import MappingFileError
 from scim_core.registry import RegistryError
@@ -39,16 +42,29 @@ from scim_core.storage.tables import table_registry
 ON_ROWS = {
     "check": check.run,
     "export": export.run,
+    "feed": feed.run,
     "import": import_.run,
     "registry": registry.run,
     "reindex": reindex.run,
 }
 """The commands that work on the rows of a tenant's directory, or of the registry."""
 
+
+def _random(length: int) -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(length)).decode()
+
+
+NEW_KEYS: dict[str, Callable[[], str]] = {
+    "signing-key": new_signing_key,
+    "backup-key": partial(_random, MIN_BACKUP_KEY_BYTES),
+    "master-key": partial(_random, MASTER_KEY_BYTES),
+}
+"""The commands that make a key, and how."""
+
 READING = {"audit": audit.run, "compare": compare.run}
 """The commands that only read."""
 
-ON_NO_TABLE = frozenset({"signing-key", "backup-key", "lint-mapping", "smoke-test", "doctor"})
+ON_NO_TABLE = frozenset({*NEW_KEYS, "lint-mapping", "smoke-test", "doctor"})
 """The commands that need no setting of a storage."""
 
 FINDING = frozenset({*ON_ROWS, "compare", "lint-mapping", "doctor"})
@@ -118,7 +134,11 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
             return await ON_ROWS[given.command](given, settings)
         if given.action in ("list", "show"):  # whatever changes something is refused
             await registry.warn_if_elsewhere(tenants.rows)
-        await _commands(given, Administration(tenants, trail, clock=utc_now, pause=asyncio.sleep), chosen, now).run()
+        if given.command == "apps":
+            await _apps(given, Applications(tenants, trail, utc_now), chosen, now).run()
+        else:
+            administration = Administration(tenants, trail, clock=utc_now, pause=asyncio.sleep)
+            await _commands(given, administration, chosen, now).run()
     finally:
         await tenants.close()
     return 0
@@ -126,16 +146,14 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
 
 async def _on_no_table(given: Namespace, environment: Mapping[str, str]) -> int:
     match given.command:
-        case "signing-key":
-            print(new_signing_key())
-        case "backup-key":
-            print(base64.urlsafe_b64encode(secrets.token_bytes(MIN_BACKUP_KEY_BYTES)).decode())
         case "lint-mapping":
             return lint_mapping.run(given, given.schemas or environment.get("SCIM_SCHEMA_DIRECTORY", ""))
         case "smoke-test":
             return await _smoke_test(given, environment)
         case "doctor":
             return await doctor.run(given, environment)
+        case _:
+            print(NEW_KEYS[given.command]())
     return 0
 
 
@@ -148,6 +166,11 @@ def _commands(given: Namespace, administration: Administration, chosen: Mapping[
         tell=print,
         progress=lambda text: print(text, file=sys.stderr),
     )
+
+
+def _apps(given: Namespace, applications: Applications, chosen: Mapping[str, str], now: datetime) -> AppCommands:
+    address = base_url(chosen.get("SCIM_PUBLIC_BASE_URL", ""), required=False)
+    return AppCommands(applications, given, base_url=address, now=instant_text(now), tell=print)
 
 
 def _chosen(given: Namespace, environment: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from scim_core.access.administration import DEFAULT_DAYS, MAX_DAYS
+from scim_core.access.applications import KINDS as APPLICATION_KINDS
+from scim_core.access.credential_plans import DEFAULT_DAYS, MAX_DAYS
 from scim_core.access.networks import ANYWHERE, MAX_NETWORKS
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
 from scim_core.admin.doctor.management import CLOUDS
@@ -40,12 +41,14 @@ def parser() -> argparse.ArgumentParser:
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _tenants(commands.add_parser("tenants", help="the customers"))
     _credentials(commands.add_parser("credentials", help="the credentials of one customer"))
+    _apps(commands.add_parser("apps", help="the credentials of your own programs, which reach every customer"))
     _audit(commands.add_parser("audit", help="read the audit trail: who changed what in the registry"))
     _rows(commands)
     _compare(commands.add_parser("compare", help="hold an identity provider's list of users against the directory"))
     _lint_mapping(commands.add_parser("lint-mapping", help="what becomes of each target of an Entra attribute mapping"))
     commands.add_parser("signing-key", help="make a key for SCIM_SIGNING_KEY")
     commands.add_parser("backup-key", help="make a key for SCIM_BACKUP_KEY")
+    commands.add_parser("master-key", help="make a key for SCIM_MASTER_KEY")
     _smoke_test(commands.add_parser("smoke-test", help="try a Tenant URL with a credential, as Entra would"))
     _doctor(commands.add_parser("doctor", help="check a deployment, from outside and from Azure's side"))
     return main
@@ -130,6 +133,7 @@ def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     move.add_argument("--cancel", action="store_true", help="give up a move that has not ended")
     old = actions.add_parser("remove-old", help="remove it from SCIM_TABLE_NAME after the move")
     old.add_argument("--confirm", metavar="TABLE", default="", help="repeat the name of the old table")
+    _feed(commands.add_parser("feed", help="the change feed of a tenant"))
     restore = commands.add_parser("import", help="restore a tenant's directory from such a file")
     restore.add_argument("file", type=Path, help="the file that an export wrote")
     restore.add_argument("--tenant", help="the empty tenant to restore into (default: the exported one)")
@@ -150,6 +154,13 @@ def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         action="store_true",
         help="take a file that is not signed, or with an unknown key: nothing proves that nobody has changed it",
     )
+
+
+def _feed(feed: argparse.ArgumentParser) -> None:
+    actions = feed.add_subparsers(dest="action", required=True, metavar="ACTION")
+    new_epoch = actions.add_parser("new-epoch", help="make every copy begin again, with a snapshot")
+    new_epoch.add_argument("--tenant", default="", metavar="ID", help="the tenant")
+    new_epoch.add_argument("--all", action="store_true", help="all tenants")
 
 
 def _tenants(tenants: argparse.ArgumentParser) -> None:
@@ -202,12 +213,7 @@ def _credentials(credentials: argparse.ArgumentParser) -> None:
     actions.add_parser("list", help="list those of a tenant").add_argument("tenant", help="the tenant's id")
     rotate = actions.add_parser("rotate", help="create a new one to replace one that ends soon")
     _existing(rotate)
-    rotate.add_argument(
-        "--keep-days",
-        type=int,
-        default=DEFAULT_KEEP_DAYS,
-        help=f"how long both are good (default: {DEFAULT_KEEP_DAYS})",
-    )
+    _keep_days(rotate)
     _description(rotate)
     change = actions.add_parser("change", help="give it another access or other networks, within a minute")
     _existing(change)
@@ -216,17 +222,65 @@ def _credentials(credentials: argparse.ArgumentParser) -> None:
     _existing(actions.add_parser("remove", help="revoke and forget it"))
 
 
+def _apps(apps: argparse.ArgumentParser) -> None:
+    actions = apps.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="list them")
+    create = actions.add_parser("create", help="create one; prints what your program needs")
+    create.add_argument("label", metavar="NAME", help="the program's name, which logs show")
+    create.add_argument(
+        "--kind",
+        choices=[str(kind) for kind in APPLICATION_KINDS],
+        default=str(CredentialKind.TOKEN),
+        help="token: a static bearer token; secret: a client id and a client secret",
+    )
+    rotate = actions.add_parser("rotate", help="create a new one to replace one that ends soon")
+    rotate.add_argument("credential", help="its id")
+    rotate.add_argument("--label", default="", help="another name for it")
+    _keep_days(rotate)
+    for action in (create, rotate):
+        _days(action)
+        action.add_argument(
+            "--access",
+            choices=[str(Access.FEED), str(Access.READ)],
+            help="feed: the feed of changes; read: GET and searches of SCIM (a new one has feed)",
+        )
+        _networks(action)
+    for name, text in (("revoke", "end it and its access tokens within a minute"), ("remove", "revoke and forget it")):
+        actions.add_parser(name, help=text).add_argument("credential", help="its id")
+
+
 def _existing(action: argparse.ArgumentParser) -> None:
     action.add_argument("tenant", help="the tenant's id")
     action.add_argument("credential", help="the credential's id")
+
+
+def _keep_days(action: argparse.ArgumentParser) -> None:
+    action.add_argument(
+        "--keep-days",
+        type=int,
+        default=DEFAULT_KEEP_DAYS,
+        help=f"how long both are good (default: {DEFAULT_KEEP_DAYS})",
+    )
+
+
+def _days(action: argparse.ArgumentParser) -> None:
+    usual = ", ".join(f"{kind} {days or 'never'}" for kind, days in DEFAULT_DAYS.items())
+    action.add_argument(
+        "--days", type=int, help=f"days until it expires, at most {MAX_DAYS}, 0 for never (default: {usual})"
+    )
 
 
 def _limits(action: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--access",
         choices=[str(access) for access in Access],
-        help="what it may do: read is GET and searches (a new one has write, otherwise it stays as it is)",
+        help="what it may do: read is GET and searches, feed is the feed of changes and nothing of SCIM (a new one has "
+        "write, otherwise it stays as it is)",
     )
+    _networks(action)
+
+
+def _networks(action: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--network",
         action="append",
@@ -238,11 +292,8 @@ def _limits(action: argparse.ArgumentParser) -> None:
 
 
 def _description(action: argparse.ArgumentParser) -> None:
-    usual = ", ".join(f"{kind} {days or 'never'}" for kind, days in DEFAULT_DAYS.items())
     action.add_argument("--label", default="", help="your name for it, which logs show")
-    action.add_argument(
-        "--days", type=int, help=f"days until it expires, at most {MAX_DAYS}, 0 for never (default: {usual})"
-    )
+    _days(action)
     _limits(action)
     entra = action.add_argument_group("values from Entra, for the kinds federation and entra")
     entra.add_argument("--entra-tenant", default="", metavar="GUID", help="the customer's Entra tenant id")

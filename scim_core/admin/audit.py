@@ -6,7 +6,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
-from scim_core.access.administration import Refused
+from scim_core.access.credential_plans import Refused
 from scim_core.admin.registry import warn_if_elsewhere
 from scim_core.audit_records import HASH, AuditEntry, ChainCheck, NumberedRecord
 from scim_core.clock import instant_text

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from scim_core.access.administration import Administration, Issued, Refused, Wanted
+from scim_core.access.administration import Administration
+from scim_core.access.credential_plans import MAX_KEEP_DAYS, Issued, Refused, Wanted
 from scim_core.admin import connectivity
 from scim_core.admin.arguments import USUAL
 from scim_core.admin.presentation import credential_json, credentials_table, shown_state, tenant_json, tenants_table
@@ -124,8 +125,8 @@ class Commands:
     async def credentials_rotate(self) -> None:
         """A new one for an old one."""
         self._require_base_url()
-        if not 0 <= self._arguments.keep_days <= timedelta(days=90).days:
-            raise Refused("--keep-days must be from 0 to 90.")
+        if not 0 <= self._arguments.keep_days <= MAX_KEEP_DAYS:
+            raise Refused(f"--keep-days must be from 0 to {MAX_KEEP_DAYS}.")
         old = await self._administration.credential(self._arguments.tenant, self._arguments.credential)
         keep = timedelta(days=self._arguments.keep_days)
         issued = await self._administration.rotate(self._arguments.tenant, old.id, keep, self._wanted(old.kind))

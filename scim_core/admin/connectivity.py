@@ -1,9 +1,9 @@
 """What to paste into which field of Entra's Connectivity page, for each kind of credential (docs/connect-entra.md)."""
 
-from scim_core.access.administration import Issued
+from scim_core.access.credential_plans import Issued
 from scim_core.access.oauth.access_tokens import SCOPES
 from scim_core.access.oauth.metadata import TOKEN_PATH
-from scim_core.messages import BASE_PATH
+from scim_core.messages import BASE_PATH, FEED_PATH
 from scim_core.registry import Access, CredentialKind
 
 METHODS = {
@@ -53,6 +53,8 @@ def _notes(issued: Issued) -> list[str]:
         notes.append(f"It expires on {issued.credential.expires[:10]}.")
     if issued.credential.access is Access.READ:
         notes.append("It may only read: Entra's Test Connection succeeds, and provisioning does not.")
+    if issued.credential.access is Access.FEED:
+        notes.append(f"It opens the feed of changes only, at {FEED_PATH}: it is for a program of yours, not for Entra.")
     if issued.credential.networks:
         notes.append(f"It can be used from {issued.credential.networks.replace(' ', ', ')} only.")
     if issued.credential.kind is CredentialKind.ENTRA:

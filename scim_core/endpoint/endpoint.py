@@ -10,22 +10,28 @@ from typing import Any
 
 from scim_core.access.audit import correlation_id
 from scim_core.access.auth_failures import BEYOND_ITS_REQUESTS, FailureWatch
-from scim_core.access.authenticator import Authenticator, Principal, require_access
+from scim_core.access.authenticator import NO_TENANT, Authenticator
 from scim_core.access.oauth.answers import translated
+from scim_core.access.principal import TENANT_PARAMETER, Principal, require_access, require_application
 from scim_core.access.rate_limits import RateLimit, address_of, source_of
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, instant_text
 from scim_core.counted_log import CountedLog
+from scim_core.endpoint import problems
 from scim_core.endpoint.error_responses import response_for
+from scim_core.endpoint.feed_handlers import FEED_HANDLERS, FeedHandlers
 from scim_core.endpoint.handlers import Call, Handlers
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
-from scim_core.endpoint.routes import Target, match
+from scim_core.endpoint.routes import Target, is_feed, match
+from scim_core.feed.kicks import Kicks
 from scim_core.ids import is_id
-from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, ScimRequest, ScimResponse
+from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
 from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
-from scim_core.registry import GroupPatchAnswer
+from scim_core.protocol.search_parameters import query_fields
+from scim_core.registry import Access, GroupPatchAnswer
+from scim_core.storage.feed_port import Tended
 from scim_core.storage.port import Swept
 from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares, Work
 
@@ -47,6 +53,12 @@ _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"
 
 CHANGES = frozenset({"create", "replace", "patch", "delete"})
 """The handlers that change a resource. Their lines in the log say what became of it."""
+
+CORRELATION = ("traceparent", "client-request-id", "x-request-id")
+"""Headers by which clients name a request in their own logs. The provisioning log keeps them with the change."""
+
+MAX_CORRELATION = 128
+"""Characters of such a header that are kept: twice as many as a traceparent has."""
 
 log = logging.getLogger(__name__)
 
@@ -72,15 +84,20 @@ class Endpoint:
         self,
         catalogue: Catalogue,
         handlers: Handlers,
+        feed: FeedHandlers,
         gate: Gate,
+        kicks: Kicks | None,
         *,
         clock: Clock,
         new_id: Callable[[], str],
         public_base_url: str | None,
     ) -> None:
         self._catalogue = catalogue
+        self._endpoints = {item.name: item.endpoint for item in catalogue}
         self._handlers = handlers
+        self._feed = feed
         self._gate = gate
+        self._kicks = kicks
         self._clock = clock
         self._new_id = new_id
         self._public_base_url = public_base_url
@@ -88,7 +105,7 @@ class Endpoint:
     async def handle(self, request: ScimRequest) -> ScimResponse:
         """The answer to any request. What goes wrong becomes a SCIM Error body (RFC 7644 section 3.12).
 
-        At the token endpoint it becomes an error of RFC 6749 section 5.2.
+        At the token endpoint it becomes an error of RFC 6749 section 5.2, in the feed problem details (RFC 9457).
         """
         principal: Principal | None = None
         target: Target | None = None
@@ -102,39 +119,68 @@ class Endpoint:
                 if handler in _OUTSIDE_SCIM:
                     response, principal = await self._outside_scim(handler, request, caller)
                 elif target.needs is None:
-                    response = await self._run(request, target, None)
+                    response = await self._run(request, target, None, caller)
                 else:
                     principal = await self._gate.authenticator.authenticate(caller)
                     async with self._noted(principal):
                         self._require_rate(principal, caller)
                         require_access(principal, target.needs, caller.base_url)
+                        principal = await self._addressed(principal, request, target)
                         try:
-                            response = await self._run(request, target, principal)
+                            response = await self._run(request, target, principal, caller)
                         except BeyondShare:
-                            self._gate.watch.beyond_share(principal.tenant, principal.credential, caller)
+                            self._gate.watch.beyond_share(principal.account, principal.credential, caller)
                             raise
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
-            response = response_for(error, self._new_id, self._gate.counted)
-            if handler == "token":
-                response = translated(response)
+            response = self._refusal(error, request, handler)
         if response.status != 200 or handler not in SAME_FOR_EVERYBODY:  # noqa: PLR2004
             response = replace(response, headers={**response.headers, "Cache-Control": "no-store"})
-        self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
+        if log.isEnabledFor(logging.INFO):
+            self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
         self._gate.counted.catch_up()
+        if self._kicks and principal and _may_have_changed(response):
+            self._kicks.kick(principal.tenant)
         return replace(response, body=b"") if request.method.upper() == "HEAD" else response
+
+    def _refusal(self, error: Exception, request: ScimRequest, handler: str) -> ScimResponse:
+        """The error as an answer, in the form of what was asked."""
+        if is_feed(request.path):
+            return problems.response_for(error, self._new_id, self._gate.counted)
+        response = response_for(error, self._new_id, self._gate.counted)
+        return translated(response) if handler == "token" else response
 
     def _require_rate(self, principal: Principal, caller: Caller) -> None:
         """Raises HttpError when the tenant is beyond its limit."""
         self._gate.watch.require_permit(
-            self._gate.requests, principal.tenant, principal.credential, caller, BEYOND_ITS_REQUESTS
+            self._gate.requests, principal.account, principal.credential, caller, BEYOND_ITS_REQUESTS
         )
 
-    async def _run(self, request: ScimRequest, target: Target, principal: Principal | None) -> ScimResponse:
+    async def _addressed(self, principal: Principal, request: ScimRequest, target: Target) -> Principal:
+        """The principal, with the tenant that it names if it is an application's. Raises HttpError as in_tenant does.
+
+        A route about all tenants takes no other principal.
+        """
+        if target.of_all_tenants:
+            require_application(principal)
+            return principal
+        if not principal.application and target.needs is not Access.FEED:
+            return principal
+        named = query_fields(request.query).get(TENANT_PARAMETER, "")
+        if principal.application:
+            return await self._gate.authenticator.in_tenant(principal, named)
+        if named not in ("", principal.tenant):
+            raise HttpError(404, NO_TENANT)
+        return principal
+
+    async def _run(
+        self, request: ScimRequest, target: Target, principal: Principal | None, caller: Caller
+    ) -> ScimResponse:
         """The handler's answer. What it computes counts against the tenant, or against the route for everybody."""
         _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
-        with self._gate.shares.work(principal.tenant if principal else f":{target.handler}") as work:
+        with self._gate.shares.work(principal.account if principal else f":{target.handler}") as work:
             await work.spend(UNITS_PER_REQUEST, "a request")
-            return await self._handlers.run(self._call(request, target, principal, work))
+            handlers = self._feed if target.handler in FEED_HANDLERS else self._handlers
+            return await handlers.run(self._call(request, target, principal, caller, work))
 
     @asynccontextmanager
     async def _noted(self, principal: Principal) -> AsyncIterator[None]:
@@ -189,18 +235,32 @@ class Endpoint:
         )
         return swept
 
-    def _call(self, request: ScimRequest, target: Target, principal: Principal | None, work: Work) -> Call:
-        base_url = f"{self._public_base_url or request.base_url}{BASE_PATH}"
-        endpoints = {item.name: item.endpoint for item in self._catalogue}
+    async def tend_feeds(self) -> Tended:
+        """Changes that nobody has relayed are, and what is too old is deleted; both are logged. A timer calls this."""
+        tended = await self._feed.tend()
+        log.log(
+            logging.WARNING if tended.left else logging.INFO,
+            "feeds: %s relayed, %s rows too old",
+            tended.relayed,
+            tended.trimmed,
+            extra={"operation": "feeds", "relayed": tended.relayed, "trimmed": tended.trimmed, "left": tended.left},
+        )
+        return tended
+
+    def _call(
+        self, request: ScimRequest, target: Target, principal: Principal | None, caller: Caller, work: Work
+    ) -> Call:
         return Call(
             target=target,
             tenant=principal.tenant if principal else "",
             headers=request.headers,
             query=request.query,
             body=request.body,
-            renderer=Renderer(base_url, endpoints),
+            service_url=caller.base_url,
+            renderer=Renderer(f"{caller.base_url}{BASE_PATH}", self._endpoints),
             work=work,
             group_patch_answer=principal.group_patch_answer if principal else GroupPatchAnswer.USUAL,
+            origin=_origin(request.method.upper(), principal, caller),
         )
 
     def _log(
@@ -224,8 +284,26 @@ class Endpoint:
         }
         if response.status >= 400:  # noqa: PLR2004
             body = json.loads(response.body)
-            fields["error"] = body.get("scimType") or body.get("error")
+            fields["error"] = body.get("scimType") or body.get("error") or problems.name_of(body)
         log.info("%s %s -> %s", method, handler, response.status, extra=fields)
+
+
+def _may_have_changed(response: ScimResponse) -> bool:
+    """Whether a change may wait for the relay. A refusal with 409 may have deactivated a user (ADR 0036)."""
+    effect = response.effect
+    return response.status == 409 or (effect is not None and effect.result is not Result.UNCHANGED)  # noqa: PLR2004
+
+
+def _origin(method: str, principal: Principal | None, caller: Caller) -> Origin:
+    """Who changes something by this request, and how to find the request again, here and in the client's own log."""
+    sent = {name: caller.headers.get(name, "").strip()[:MAX_CORRELATION] for name in CORRELATION}
+    return Origin(
+        method=method,
+        credential=principal.credential if principal else "",
+        credential_id=principal.credential_id if principal else "",
+        request_id=caller.correlation_id,
+        correlation=tuple((name, text) for name, text in sent.items() if text.isprintable() and text),
+    )
 
 
 def _of_change(

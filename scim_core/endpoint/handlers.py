@@ -17,9 +17,9 @@ from scim2_models import (
 
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint.error_responses import MEDIA_TYPE, is_bad_request
-from scim_core.endpoint.rendering import encoded, json_response, list_response, rendered
+from scim_core.endpoint.rendering import Shown, encoded, json_response, list_response, rendered, rendered_page
 from scim_core.endpoint.routes import Target
-from scim_core.messages import ScimResponse
+from scim_core.messages import Origin, ScimResponse
 from scim_core.model import Json, StoredResource
 from scim_core.protocol.costs import read_units
 from scim_core.protocol.discovery import Discovery
@@ -49,16 +49,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Call:
-    """One authenticated request, with the parts that every handler needs."""
+    """One authenticated request, with the parts that every handler needs. `service_url` is Caller.base_url."""
 
     target: Target
     tenant: str
     headers: Mapping[str, str]
     query: str
     body: bytes
+    service_url: str
     renderer: Renderer
     work: Work
     group_patch_answer: GroupPatchAnswer
+    origin: Origin
 
     @cached_property
     def fields(self) -> dict[str, str]:
@@ -144,7 +146,7 @@ class Handlers:
         """POST to a resource type's endpoint (RFC 7644 section 3.3)."""
         projection = call.projection
         body = await call.read_body(call.form)
-        outcome = await self._provider.create(call.tenant, call.resource_type, body, call.work)
+        outcome = await self._provider.create(call.tenant, call.resource_type, body, call.work, call.origin)
         location = call.renderer.location(call.resource_type.name, outcome.stored.id)
         return await _resource(201, call, outcome, projection, Location=location)
 
@@ -164,7 +166,13 @@ class Handlers:
             projection = call.projection
             address, body = call.address, await call.read_body(call.form)
             outcome = await self._provider.replace(
-                address, body, call.conditions, call.work, call.renderer, memberships=call.shows_memberships
+                address,
+                body,
+                call.conditions,
+                call.work,
+                call.renderer,
+                origin=call.origin,
+                memberships=call.shows_memberships,
             )
         return await _resource(200, call, outcome, projection)
 
@@ -181,7 +189,7 @@ class Handlers:
             address, body = call.address, await call.read_body(BodyForm.PATCH if is_group else BodyForm.NONE)
             memberships = call.shows_memberships and not is_group
             outcome = await self._provider.patch(
-                address, body, call.conditions, call.work, call.renderer, memberships=memberships
+                address, body, call.conditions, call.work, call.renderer, origin=call.origin, memberships=memberships
             )
         if not is_group:
             return await _resource(200, call, outcome, call.projection)
@@ -213,7 +221,7 @@ class Handlers:
 
     async def delete(self, call: Call) -> ScimResponse:
         """DELETE (RFC 7644 section 3.6)."""
-        effect = await self._provider.delete(call.address, call.conditions)
+        effect = await self._provider.delete(call.address, call.conditions, call.origin)
         return ScimResponse(204, effect=effect)
 
     async def search(self, call: Call) -> ScimResponse:
@@ -280,14 +288,15 @@ class Handlers:
         requester = Requester(call.tenant, call.renderer, call.work)
         found = await self._listing.page(requester, resource_types, parameters)
         try:
-            resources = [await self._rendered(call, item, found, parameters.projection) for item in found.resources]
+            page = (self._shown_in_list(call, item, found, parameters.projection) for item in found.resources)
+            resources = await rendered_page(call.work, page, what="its answer")
         except TooMuchWork as error:
             raise TooManyException(detail=str(error)) from error
-        return list_response(found.total_results, parameters.start_index, resources)
+        return list_response(found.total_results, parameters.start_index, len(found.resources), resources)
 
-    async def _rendered(self, call: Call, stored: StoredResource, found: Found, chosen: Projection) -> bytes:
+    def _shown_in_list(self, call: Call, stored: StoredResource, found: Found, chosen: Projection) -> Shown:
         outcome = Outcome(stored, found.memberships.get(stored.id, ()))
-        return await rendered(call.work, call.renderer, self._type_of(stored), outcome, chosen, what="its answer")
+        return Shown(call.renderer, self._type_of(stored), outcome, chosen)
 
     def _type_of(self, stored: StoredResource) -> ResourceType:
         found = self._catalogue.named(stored.resource_type)
@@ -302,7 +311,7 @@ def _unanswered(error: StorageError, count: int, _: str) -> None:
 def _discovered(call: Call, resources: list[Json]) -> ScimResponse:
     """A discovery list. Paging, sorting and projection are ignored (RFC 7644 section 4)."""
     _refuse_filter(call)
-    return list_response(len(resources), 1, list(map(encoded, resources)))
+    return list_response(len(resources), 1, len(resources), list(map(encoded, resources)))
 
 
 def _refuse_filter(call: Call) -> None:
@@ -312,6 +321,6 @@ def _refuse_filter(call: Call) -> None:
 
 
 async def _resource(status: int, call: Call, outcome: Outcome, chosen: Projection, **headers: str) -> ScimResponse:
-    content = await rendered(call.work, call.renderer, call.resource_type, outcome, chosen)
+    content = await rendered(call.work, Shown(call.renderer, call.resource_type, outcome, chosen))
     headers["ETag"] = entity_tag(outcome.stored.version)
     return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **headers}, content, effect=outcome.effect)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scim_core.access.auth_failures import FailureWatch
 from scim_core.access.oauth import answers, metadata
-from scim_core.access.oauth.access_tokens import SCOPES, AccessTokens
+from scim_core.access.oauth.access_tokens import SCOPES, AccessTokens, grantable
 from scim_core.access.oauth.answers import OAuthError
 from scim_core.access.oauth.clients import Client, Clients
 from scim_core.access.oauth.token_request import read_token_request
@@ -77,7 +77,10 @@ class OAuthEndpoint:
         tenant, label = client.tenant.id, client.credential.label
         self._watch.require_permit(self._tokens, tenant, label, caller, _TOO_MANY_TOKENS)
         await self._note(self._issuing, client, caller)
-        access = asked.access.at_most(client.credential.access)
+        access = grantable(asked.accesses, client.credential.access)
+        if access is None:
+            usual = SCOPES[client.credential.access]
+            raise OAuthError(400, "invalid_scope", f"This client can have the scope {usual}. Ask for it, or for none.")
         token = await self._issuing.access_tokens.issue(tenant, client.credential, access)
         body = {
             "access_token": token,

@@ -1,6 +1,5 @@
 """The route table: which handler answers which method and path (RFC 7644 section 3.2)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -8,7 +7,7 @@ from scim_core.messages import BASE_PATH, HttpError
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.registry import Access
 
-READ, WRITE = Access.READ, Access.WRITE
+READ, WRITE, FEED = Access.READ, Access.WRITE, Access.FEED
 
 NOTHING = None
 """What a route needs that answers without a credential."""
@@ -18,13 +17,14 @@ NOTHING = None
 class Route:
     """One row. `{type}` stands for the endpoint of any resource type, `{id}` for any single segment.
 
-    `needs` is the access that the credential must have.
+    `needs` is the access that the credential must have. One `of_all_tenants` is for applications only.
     """
 
     method: str
     segments: tuple[str, ...]
     handler: str
     needs: Access | None
+    of_all_tenants: bool = False
 
     @property
     def anonymous(self) -> bool:
@@ -60,8 +60,18 @@ ROOT_ROUTES = (
     Route("GET", (".well-known", "oauth-authorization-server"), "authorization_server", NOTHING),
     Route("GET", (".well-known", "oauth-protected-resource"), "protected_resource", NOTHING),
     Route("GET", (".well-known", "oauth-protected-resource", "scim", "v2"), "protected_resource", NOTHING),
+    Route("GET", ("feed", "v1", "changes"), "feed_changes", FEED),
+    Route("GET", ("feed", "v1", "snapshot"), "feed_snapshot", FEED),
+    Route("GET", ("feed", "v1", "tenants"), "feed_tenants", FEED, of_all_tenants=True),
 )
 """The routes outside the SCIM endpoint. A resource's metadata repeats its path (RFC 9728 section 3.1)."""
+
+
+_BY_LENGTH = {
+    routes: {length: [item for item in routes if len(item.segments) == length] for length in range(1, 6)}
+    for routes in (ROUTES, ROOT_ROUTES)
+}
+"""The rows by how many segments their paths have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,12 @@ class Target:
     resource_type: ResourceType | None = None
     id: str = ""
     allowed: str = ""
+    of_all_tenants: bool = False
+
+
+def is_feed(path: str) -> bool:
+    """Whether the path is one of the feed, whose errors have a form of their own."""
+    return next((segment for segment in path.split("/") if segment), "").lower() == "feed"
 
 
 def match(catalogue: Catalogue, method: str, path: str) -> Target:
@@ -104,16 +120,15 @@ def match(catalogue: Catalogue, method: str, path: str) -> Target:
     raise HttpError(405, f"{quote(path, errors='replace')[:200]} allows {allowed}.", Allow=allowed)
 
 
-def _fitting(catalogue: Catalogue, routes: Sequence[Route], segments: list[str]) -> list[tuple[Route, Target]]:
+def _fitting(catalogue: Catalogue, routes: tuple[Route, ...], segments: list[str]) -> list[tuple[Route, Target]]:
     """The rows of the most specific pattern that fits these segments. A fixed segment wins over `{id}`."""
-    found = [(route, target) for route in routes if (target := _fit(catalogue, route, segments)) is not None]
+    candidates = _BY_LENGTH[routes].get(len(segments), ())
+    found = [(route, target) for route in candidates if (target := _fit(catalogue, route, segments)) is not None]
     fixed = [item for item in found if "{id}" not in item[0].segments]
     return fixed or found
 
 
 def _fit(catalogue: Catalogue, route: Route, segments: list[str]) -> Target | None:
-    if len(route.segments) != len(segments):
-        return None
     resource_type, resource_id = None, ""
     for pattern, segment in zip(route.segments, segments, strict=True):
         if pattern == "{type}":
@@ -124,4 +139,4 @@ def _fit(catalogue: Catalogue, route: Route, segments: list[str]) -> Target | No
             resource_id = segment
         elif pattern.lower() != segment.lower():
             return None
-    return Target(route.handler, route.needs, resource_type, resource_id)
+    return Target(route.handler, route.needs, resource_type, resource_id, of_all_tenants=route.of_all_tenants)

@@ -94,6 +94,11 @@ class AttributeDefinition:
         return self.type == "dateTime" or any(item.has_date_times for item in self.sub_attributes.values())
 
     @property
+    def readable(self) -> bool:
+        """Whether a client can ever read it (RFC 7643 section 7: `mutability` writeOnly, `returned` never)."""
+        return self.mutability != "writeOnly" and self.returned != "never"
+
+    @property
     def shown(self) -> bool:
         """Whether a client that names no attributes is shown all of it (RFC 7643 section 7, `returned`)."""
         return self.returned in ("always", "default") and all(item.shown for item in self.sub_attributes.values())
@@ -182,6 +187,28 @@ class ResourceType:
         return all(attribute.shown for schema in schemas for attribute in schema.values())
 
     @cached_property
+    def references(self) -> tuple[tuple[str | None, str, str], ...]:
+        """The single references to one resource type: (extension URN or None, attribute, that type), as manager."""
+        schemas = [(None, self.attributes), *self.extensions.items()]
+        return tuple(
+            (urn, item.name, item.referenced)
+            for urn, attributes in schemas
+            for item in attributes.values()
+            if item.referenced is not None
+        )
+
+    @cached_property
+    def _unreadable(self) -> frozenset[str]:
+        hidden = {item.name for item in self.attributes.values() if not item.readable}
+        for urn, attributes in self.extensions.items():
+            hidden |= {f"{urn}:{item.name}" for item in attributes.values() if not item.readable}
+        return frozenset(hidden)
+
+    def is_readable(self, name: str) -> bool:
+        """Whether a client can ever read the attribute of this name, which has its extension's URN before it."""
+        return name not in self._unreadable
+
+    @cached_property
     def has_date_times(self) -> bool:
         """Whether any attribute that clients write is a dateTime."""
         declared = [attributes.values() for attributes in (self.attributes, *self.extensions.values())]
@@ -260,7 +287,11 @@ class Catalogue:
 
     def named(self, name: str) -> ResourceType | None:
         """The resource type of this name, such as User."""
-        return next((item for item in self if item.name.lower() == name.lower()), None)
+        return self._by_name.get(name.lower())
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, ResourceType]:
+        return {item.name.lower(): item for item in self}
 
 
 def load_catalogue(additional: FilePath | None = None) -> Catalogue:

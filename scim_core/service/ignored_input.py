@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from heapq import nsmallest
 
 from scim_core.counted_log import CountedLog
@@ -27,16 +27,15 @@ class IgnoredInput:
     def attributes(self, tenant: str, resource_type: str, names: Sequence[str]) -> None:
         """Names of attributes that no schema declares are in the log. What lacks the form of a name is counted."""
         if names:
-            distinct = set(names)
-            shown = nsmallest(MAX_LOGGED_NAMES, filter(_is_name, distinct))
-            fields = {"resource_type": resource_type, "ignored": shown, "others": len(distinct) - len(shown)}
+            shown, others = shown_names(names)
+            fields = {"resource_type": resource_type, "ignored": shown, "others": others}
             self._note("attributes that no schema declares were ignored", tenant, fields)
 
     def absent_members(self, tenant: str, group_id: str, ids: Sequence[str]) -> None:
         """The group, and the ids of its members that do not exist, are in the log. They have the form of our ids."""
         if ids:
-            shown = nsmallest(MAX_LOGGED_NAMES, ids)
-            fields = {"group": group_id, "ids": shown, "others": len(ids) - len(shown)}
+            shown, others = shown_ids(ids)
+            fields = {"group": group_id, "ids": shown, "others": others}
             self._note("members that do not exist were skipped", tenant, fields)
 
     def malformed_members(self, tenant: str, group_id: str, members: int) -> None:
@@ -49,8 +48,8 @@ class IgnoredInput:
     def skipped_operations(self, tenant: str, resource_type: str, paths: Sequence[str]) -> None:
         """Paths of operations that were skipped are in the log. What lacks the form of a name is counted."""
         if paths:
-            shown = nsmallest(MAX_LOGGED_NAMES, set(filter(_is_name, paths)))
-            fields = {"resource_type": resource_type, "ignored": shown, "others": len(set(paths)) - len(shown)}
+            shown, others = shown_names(paths)
+            fields = {"resource_type": resource_type, "ignored": shown, "others": others}
             self._note("operations that are refused were skipped, because the resource is deactivated", tenant, fields)
 
     def _note(self, said: str, tenant: str, fields: dict[str, object]) -> None:
@@ -58,6 +57,19 @@ class IgnoredInput:
             log.warning(said, extra={"tenant": tenant, **fields, "count": count})
 
         self._counted.note((said, tenant, fields.get("resource_type")), "", write)
+
+
+def shown_names(names: Iterable[str]) -> tuple[list[str], int]:
+    """The texts that have the form of a name, MAX_LOGGED_NAMES at most, and how many others there are."""
+    distinct = set(names)
+    shown = nsmallest(MAX_LOGGED_NAMES, filter(_is_name, distinct))
+    return shown, len(distinct) - len(shown)
+
+
+def shown_ids(ids: Sequence[str]) -> tuple[list[str], int]:
+    """MAX_LOGGED_NAMES of these ids of ours, and how many others there are."""
+    shown = nsmallest(MAX_LOGGED_NAMES, ids)
+    return shown, len(ids) - len(shown)
 
 
 def _is_name(text: str) -> bool:

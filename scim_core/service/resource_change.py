@@ -12,17 +12,19 @@ from typing import Protocol
 from scim2_models import InvalidValueException
 
 from scim_core.clock import Clock, instant_text
+from scim_core.messages import Origin
 from scim_core.model import NO_EDITS, Json, Membership, MembershipEdits, StoredResource
 from scim_core.protocol.documents import ACTIVE, DocumentChange, deactivated
 from scim_core.protocol.group_patch import MembershipPatch
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.service.address import Address, Outcome
+from scim_core.service.change_notes import NOTHING, Overlooked, change_note
 from scim_core.service.effects import changed
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.memberships import EDGES_OF_A_UNIT, THE_MEMBERS, Memberships
 from scim_core.service.unique_values import UniqueValues
-from scim_core.storage.port import NotFound, Storage, UniquenessConflict, VersionConflict
+from scim_core.storage.port import ChangeNote, NotFound, Storage, UniquenessConflict, VersionConflict
 from scim_core.work import Work
 
 
@@ -31,15 +33,17 @@ class Requested:
     """What a PUT or PATCH asks for. Without `attributes` the document stays as it is.
 
     A change that is not `atomic` only adds and removes members: each of its memberships may change at its own moment.
-    `memberships` says whether the answer shows them.
+    `memberships` says whether the answer shows them. `origin` is who asks, and `overlooked` what was ignored of it.
     """
 
     address: Address
     members: MembershipPatch
     attributes: DocumentChange | None
     conditions: Preconditions
+    origin: Origin
     atomic: bool
     memberships: bool
+    overlooked: Overlooked = NOTHING
 
     @property
     def guarded(self) -> bool:
@@ -86,6 +90,8 @@ class ResourceChange:
         self._new_id = new_id
         self._made: dict[str, tuple[StoredResource, StoredResource, MembershipEdits]] = {}
         self._member_missing = False
+        self._absent: tuple[str, ...] = ()
+        self._skipped: tuple[str, ...] = ()
 
     async def attempt(self) -> Outcome:
         """The resource after the change. If nothing changes, nothing is written.
@@ -140,8 +146,8 @@ class ResourceChange:
             attributes.units(before.document), "the operations", partial(attributes.apply, before.document)
         )
         address = self._requested.address
-        skipped = [item.path for item in applied.skipped]
-        self._ignored.skipped_operations(address.tenant, address.resource_type.name, skipped)
+        self._skipped = tuple(item.path for item in applied.skipped)
+        self._ignored.skipped_operations(address.tenant, address.resource_type.name, self._skipped)
         return applied.document
 
     async def store(self, before: StoredResource, document: Json, edits: MembershipEdits) -> StoredResource:
@@ -154,14 +160,20 @@ class ResourceChange:
             return before
         after = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()), document=document)
         self._made[after.version] = (before, after, edits)
+        note = self._note(before, document)
         if document == before.document:
-            await self._storage.edit_members(address.tenant, after, edits, guarded=self._requested.guarded)
+            await self._storage.edit_members(address.tenant, after, edits, guarded=self._requested.guarded, note=note)
             return after
         index = index_entries(address.resource_type, document)
         indexes = address.resource_type.indexes
-        after = replace(after, index=index, columns=columns(document), indexes=indexes)
-        await self._unique_values.update(address.tenant, address.resource_type, before, after, edits)
+        after = replace(after, index=index, columns=columns(document), indexes=indexes, size=0, values=0)
+        await self._unique_values.update(address.tenant, address.resource_type, before, after, edits, note=note)
         return after
+
+    def _note(self, before: StoredResource, document: Json) -> ChangeNote:
+        requested = self._requested
+        overlooked = replace(requested.overlooked, operations=self._skipped, absent=self._absent)
+        return change_note(requested.address.resource_type, requested.origin, before.document, document, overlooked)
 
     async def _deactivate(self, before: StoredResource, document: Json) -> None:
         """The resource is deactivated if the refused change would have done it. Nothing else of it changes.
@@ -194,6 +206,8 @@ class ResourceChange:
         )
         if self._member_missing:
             known = await self._memberships.known(address.tenant, address.id, edits.add, self._work)
+            known_ids = {edge.member_id for edge in known}
+            self._absent = tuple(edge.member_id for edge in edits.add if edge.member_id not in known_ids)
             edits = replace(edits, add=known)
         return present, edits
 

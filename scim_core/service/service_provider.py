@@ -8,10 +8,11 @@ applied again to what is there now. A client that sent If-Match is refused then.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from scim_core.clock import Clock, instant_text
-from scim_core.messages import Effect, Result
+from scim_core.messages import Effect, Origin, Result
 from scim_core.model import Json, Membership, StoredResource
 from scim_core.protocol import documents
 from scim_core.protocol.documents import DocumentChange
@@ -26,6 +27,7 @@ from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.protocol.stated_schemas import require_patch, require_resource
 from scim_core.protocol.strict_json import Body
 from scim_core.service.address import Address, Outcome
+from scim_core.service.change_notes import Overlooked, change_note
 from scim_core.service.effects import created
 from scim_core.service.group_snapshots import READER_SECONDS, group_snapshots
 from scim_core.service.ignored_input import IgnoredInput
@@ -76,7 +78,7 @@ class ServiceProvider:
         self._retry = OptimisticRetry(pause)
         self._unique_values = UniqueValues(storage)
 
-    async def create(self, tenant: str, resource_type: ResourceType, body: Body, work: Work) -> Outcome:
+    async def create(self, tenant: str, resource_type: ResourceType, body: Body, work: Work, origin: Origin) -> Outcome:
         """A new resource with an id of ours is stored (RFC 7644 section 3.3).
 
         Raises InvalidSyntaxException, InvalidValueException, ValidationError, RequestTooLarge, TooMuchWork, and the
@@ -114,8 +116,12 @@ class ServiceProvider:
 
         async def attempt() -> Outcome:
             nonlocal joining
+            there = {edge.member_id for edge in joining}
+            absent = [edge.member_id for edge in edges if edge.member_id not in there]
+            overlooked = Overlooked(leniency.ignored, absent=absent, malformed=malformed)
+            note = change_note(resource_type, origin, {}, document, overlooked)
             try:
-                await self._unique_values.create(tenant, resource_type, stored, joining)
+                await self._unique_values.create(tenant, resource_type, stored, joining, note)
             except NotFound as error:
                 joining = await self._memberships.known(tenant, resource_id, edges, work)
                 raise VersionConflict from error
@@ -140,6 +146,7 @@ class ServiceProvider:
         work: Work,
         renderer: Renderer,
         *,
+        origin: Origin,
         memberships: bool,
     ) -> Outcome:
         """The resource is what the body says. What the body leaves out is cleared (RFC 7644 section 3.5.1).
@@ -159,7 +166,9 @@ class ServiceProvider:
         members, attributes = await work.run(body.units, BODY, shaped)
         change = documents.replacement(address.resource_type, attributes, address.id)
         return await self._change(
-            Requested(address, members, change, conditions, atomic=True, memberships=memberships), leniency, work
+            Requested(address, members, change, conditions, origin, atomic=True, memberships=memberships),
+            leniency,
+            work,
         )
 
     async def patch(
@@ -170,6 +179,7 @@ class ServiceProvider:
         work: Work,
         renderer: Renderer,
         *,
+        origin: Origin,
         memberships: bool,
     ) -> Outcome:
         """The operations are applied in order, all or none (RFC 7644 section 3.5.2).
@@ -186,10 +196,12 @@ class ServiceProvider:
         members, change = await work.run(body.units + reading_units(body.value), BODY, shaped)
         atomic = change is not None or members.needs_present_members
         return await self._change(
-            Requested(address, members, change, conditions, atomic=atomic, memberships=memberships), leniency, work
+            Requested(address, members, change, conditions, origin, atomic=atomic, memberships=memberships),
+            leniency,
+            work,
         )
 
-    async def delete(self, address: Address, conditions: Preconditions) -> Effect:
+    async def delete(self, address: Address, conditions: Preconditions, origin: Origin) -> Effect:
         """The resource and all memberships it took part in are gone (RFC 7644 section 3.6).
 
         Raises NotFoundException, PreconditionFailedException, StorageBusy.
@@ -199,8 +211,9 @@ class ServiceProvider:
             stored, edges = await asyncio.gather(self.read(address), self._memberships.for_deletion(address))
             conditions.require(stored.version)
             await self.require_applied(address, stored)
+            note = change_note(address.resource_type, origin, stored.document, {})
             try:
-                await self._storage.delete(address.tenant, stored, edges, now=instant_text(self._clock()))
+                await self._storage.delete(address.tenant, stored, edges, now=instant_text(self._clock()), note=note)
             except NotFound:
                 log.info("a resource to delete was gone already", extra={"tenant": address.tenant})
             return Effect(stored.id, Result.DELETED, version_before=stored.version)
@@ -217,8 +230,9 @@ class ServiceProvider:
         address = requested.address
         self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
         self._ignored.malformed_members(address.tenant, address.id, requested.members.malformed)
+        overlooked = Overlooked(leniency.ignored, malformed=requested.members.malformed)
         change = ResourceChange(
-            requested,
+            replace(requested, overlooked=overlooked),
             self,
             self._memberships,
             self._storage,

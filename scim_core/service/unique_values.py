@@ -10,7 +10,7 @@ from scim_core.model import IndexEntry, Membership, MembershipEdits, StoredResou
 from scim_core.protocol.limits import MAX_SCAN
 from scim_core.protocol.representation import index_entries
 from scim_core.protocol.schemas import ResourceType
-from scim_core.storage.port import Storage, StorageBusy, UniquenessConflict
+from scim_core.storage.port import ChangeNote, Storage, StorageBusy, UniquenessConflict
 
 SCAN_PAGE = 1_000
 """Resources read at a time: what one answer of Table Storage holds at most."""
@@ -26,12 +26,17 @@ class UniqueValues:
         self._storage = storage
 
     async def create(
-        self, tenant: str, resource_type: ResourceType, stored: StoredResource, members: tuple[Membership, ...]
+        self,
+        tenant: str,
+        resource_type: ResourceType,
+        stored: StoredResource,
+        members: tuple[Membership, ...],
+        note: ChangeNote,
     ) -> None:
         """The resource is stored. No other has its unique values. Raises StorageBusy when nobody can tell that."""
         entries = await self._unguarded(tenant, resource_type, stored)
         await self._require_unique(tenant, resource_type, stored, entries)
-        await self._storage.create(tenant, stored, members)
+        await self._storage.create(tenant, stored, members, note=note)
 
     async def update(
         self,
@@ -40,6 +45,8 @@ class UniqueValues:
         before: StoredResource,
         after: StoredResource,
         edits: MembershipEdits,
+        *,
+        note: ChangeNote,
     ) -> None:
         """The resource's new state is stored. No other resource has a unique value that is new to it.
 
@@ -51,7 +58,7 @@ class UniqueValues:
         await self._require_unique(tenant, resource_type, after, entries - kept)
         while True:
             try:
-                return await self._storage.update(tenant, after, edits)
+                return await self._storage.update(tenant, after, edits, note=note)
             except UniquenessConflict as conflict:
                 shared = frozenset(entry for entry in kept if entry.attribute == conflict.attribute)
                 if not shared:

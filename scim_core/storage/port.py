@@ -5,7 +5,7 @@ must do. A tenant is a string; nothing ever crosses from one tenant to another.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from scim_core.model import NO_EDITS, Column, Index, IndexEntry, Membership, MembershipEdits, StoredResource
@@ -42,10 +42,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A number of resources, and the id of the last of them; None when there are none."""
+    """A number of resources, and the id of the last of them; None when there are none.
+
+    `marks` are ids on the way, a thousand resources or fewer apart, each with the number of resources up to it.
+    """
 
     number: int
     last_id: str | None
+    marks: tuple[tuple[str, int], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,20 @@ class Swept:
 
     finished: int = 0
     left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeNote:
+    """What the log keeps of a change besides what the storage itself knows: names of attributes, and a finished text.
+
+    The storage writes both as they are. Whoever makes them has left out what nobody may read.
+    """
+
+    attributes: tuple[str, ...] = ()
+    text: str = ""
+
+
+NO_NOTE = ChangeNote()
 
 
 class StorageError(Exception):
@@ -105,14 +123,21 @@ class StorageBusy(StorageError):
 
 
 class Storage(Protocol):
-    """Keeps resources and memberships per tenant. Every change is all-or-nothing.
+    """Keeps resources and memberships per tenant. Every change is all-or-nothing, and leaves its note for the log.
 
     A large change, of many memberships, is decided at once and may be applied in steps. Until then it is pending:
     the resource says so by `change_pending`. The call returns after the decision and some time of applying the change.
     A caller may change returned values: what is stored stays as it is. Ids order resources by creation.
     """
 
-    async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
+    async def create(
+        self,
+        tenant: str,
+        resource: StoredResource,
+        members: Sequence[Membership] = (),
+        *,
+        note: ChangeNote = NO_NOTE,
+    ) -> None:
         """The resource, its index entries and its first members are stored.
 
         A create that has happened succeeds again with the same id. If others use an index that this writer does not
@@ -172,13 +197,28 @@ class Storage(Protocol):
     async def seek(self, tenant: str, resource_type: str, *, after: str | None, steps: int) -> str | None:
         """The id that comes `steps` (at least 1) after the id `after`; None when the list ends before it."""
 
-    async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS) -> None:
+    async def update(
+        self,
+        tenant: str,
+        resource: StoredResource,
+        edits: MembershipEdits = NO_EDITS,
+        *,
+        note: ChangeNote = NO_NOTE,
+    ) -> None:
         """The resource's new state and the edits are stored, if it still is in the state of `resource.etag`.
 
         Raises VersionConflict, UniquenessConflict, NotFound, TooLarge, StorageBusy.
         """
 
-    async def edit_members(self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool) -> None:
+    async def edit_members(
+        self,
+        tenant: str,
+        group: StoredResource,
+        edits: MembershipEdits,
+        *,
+        guarded: bool,
+        note: ChangeNote = NO_NOTE,
+    ) -> None:
         """The edits are stored, and the group's version and last_modified become those of `group`.
 
         The document stays as it is. With `guarded` the group must still be in the state of `group.etag`. A guarded or
@@ -188,7 +228,13 @@ class Storage(Protocol):
         """
 
     async def delete(
-        self, tenant: str, resource: StoredResource, memberships: Sequence[Membership], *, now: str
+        self,
+        tenant: str,
+        resource: StoredResource,
+        memberships: Sequence[Membership],
+        *,
+        now: str,
+        note: ChangeNote = NO_NOTE,
     ) -> None:
         """The resource, its index entries and all its memberships are gone. `memberships` are those that are known.
 

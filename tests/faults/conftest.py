@@ -7,8 +7,7 @@ import pytest
 
 from scim_core.service import group_snapshots, service_provider
 from scim_core.settings import StorageSettings
-from scim_core.storage.tables import TableStorage, changes, large_change, large_change_runner, table_rows
-from scim_core.storage.tables import storage as table_storage_module
+from scim_core.storage.tables import TableStorage, changes, large_change, large_change_runner, table_rows, writing
 from scim_core.storage.tables.rows import Rows
 from tests.faults.directory import Directory
 from tests.faults.rollout import Rollout, searches_planned
@@ -19,11 +18,11 @@ from tests.tables import new_table
 
 @pytest.fixture
 def _small_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Transactions plan for 13 operations, so that four memberships take more than one; a step makes three.
+    """Transactions plan for 14 operations, so that four memberships take more than one; a step makes three.
 
     More than ten memberships do not fit the deciding transaction, and are written before it.
     """
-    monkeypatch.setattr(changes, "TRANSACTION_OPERATIONS", 13)
+    monkeypatch.setattr(changes, "TRANSACTION_OPERATIONS", 14)
     monkeypatch.setattr(large_change_runner, "STEP", 3)
     monkeypatch.setattr(large_change_runner, "PARTS_AT_ONCE", 2)
     monkeypatch.setattr(large_change, "PART_IDS", 5)
@@ -37,7 +36,7 @@ async def directory(storage: TableStorage) -> Directory:
 @pytest.fixture
 def _nobody_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Changes are decided, but nobody applies them: not the request itself, and not another one that meets them."""
-    monkeypatch.setattr(table_storage_module, "APPLY_SECONDS", 0)
+    monkeypatch.setattr(writing, "APPLY_SECONDS", 0)
     monkeypatch.setattr(group_snapshots, "READER_SECONDS", 0)
     monkeypatch.setattr(service_provider, "WRITER_SECONDS", 0)
 

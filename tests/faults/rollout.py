@@ -26,7 +26,7 @@ from scim_core.protocol.schemas import Catalogue, load_catalogue
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.maintenance.indexing import NOTHING, Declared
 from scim_core.storage.maintenance.reindexing import Reindexed, Surroundings, reindex
-from scim_core.storage.port import StorageBusy
+from scim_core.storage.port import NO_NOTE, ChangeNote, StorageBusy
 from scim_core.storage.tables import TableStorage
 from scim_core.storage.tables.entities import ReadState
 from scim_core.storage.tables.index_completeness import Completeness, read_record
@@ -58,15 +58,19 @@ class FirstStorage(TableStorage):
         del tenant
         return indexes
 
-    async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
+    async def create(
+        self, tenant: str, resource: StoredResource, members: Sequence[Membership] = (), *, note: ChangeNote = NO_NOTE
+    ) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(self._completeness, "permit_write", _permitted)
-            await super().create(tenant, replace(resource, indexes=frozenset()), members)
+            await super().create(tenant, replace(resource, indexes=frozenset()), members, note=note)
 
-    async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS) -> None:
+    async def update(
+        self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS, *, note: ChangeNote = NO_NOTE
+    ) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(self._completeness, "permit_write", _permitted)
-            await super().update(tenant, replace(resource, indexes=frozenset()), edits)
+            await super().update(tenant, replace(resource, indexes=frozenset()), edits, note=note)
 
 
 class SecondCompleteness(Completeness):
@@ -229,7 +233,7 @@ def searches_planned() -> Iterator[list[str]]:
     log, handler = logging.getLogger("scim_core.service.search"), _PlanLog()
     level = log.level
     log.addHandler(handler)
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.DEBUG)
     yield handler.plans
     log.setLevel(level)
     log.removeHandler(handler)

@@ -11,9 +11,8 @@ import pytest
 from scim_core.model import Membership, StoredResource
 from scim_core.storage.maintenance.checking import check, repair
 from scim_core.storage.port import VersionConflict
-from scim_core.storage.tables import TableStorage, keys
-from scim_core.storage.tables import storage as table_storage_module
-from scim_core.storage.tables.errors import RowMissing, Unanswered
+from scim_core.storage.tables import TableStorage, keys, writing
+from scim_core.storage.tables.errors import RowExists, RowMissing, Unanswered
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from tests.faults.directory import TENANT, Directory
 from tests.faults.disturbed_rows import StumblingRows
@@ -57,7 +56,7 @@ async def is_clean(directory: Directory) -> bool:
     await directory.swept()
     checked = await check(directory.storage.rows, TENANT)
     assert checked.findings == []
-    entries = await directory.storage.rows.page(keys.SWEEP, keys.everything())
+    entries = await directory.storage.rows.page(keys.SWEEP, keys.sweep_entries_of(TENANT))
     return entries.rows == []
 
 
@@ -86,10 +85,10 @@ async def test_members_of_a_group_whose_deletion_is_being_applied_can_be_changed
 ) -> None:
     client, users = directory.client, directory.users
     with monkeypatch.context() as patch:
-        patch.setattr(table_storage_module, "APPLY_SECONDS", 20)
+        patch.setattr(writing, "APPLY_SECONDS", 20)
         await all_join(directory)
         other = await client.group("other", users[0], users[1])
-    monkeypatch.setattr(table_storage_module, "MANY_MEMBERSHIPS", 4)
+    monkeypatch.setattr(writing, "MANY_MEMBERSHIPS", 4)
     assert (await client.delete(path(directory.group))).status == 204
     assert await directory.rows() == 12
     assert (await client.patch(path(users[1]), replace("title", "new"))).status == 200
@@ -110,7 +109,7 @@ async def test_groups_of_a_user_whose_deletion_is_being_applied_can_be_changed_a
     assert (put.status, member_ids(put.document)) == (200, ids(users[1:3]))
     assert (await client.patch(path(groups[2]), remove("members"))).status == 204
     assert (await client.delete(path(groups[3]))).status == 204
-    monkeypatch.setattr(table_storage_module, "APPLY_SECONDS", 20)
+    monkeypatch.setattr(writing, "APPLY_SECONDS", 20)
     assert await is_clean(directory)
     shown = [member_ids(await client.document(group)) for group in (*groups[:3], groups[4])]
     assert shown == [ids(users[1:2]), ids(users[1:3]), [], ids(users[1:2])]
@@ -128,6 +127,10 @@ async def test_a_decision_that_is_sent_again_after_its_change_was_applied_is_no_
         repeated += 1
         etags = await send()
         await directory.swept()
+        with pytest.raises(RowExists) as refused:
+            await send()
+        assert refused.value.operation.role is Role.OUTBOX
+        await directory.storage.relay(TENANT)
         with pytest.raises(RowMissing):
             await send()
         return etags
@@ -197,7 +200,7 @@ async def test_a_repair_leaves_a_change_alone_that_is_decided_meanwhile(
 
     MeddledRows(directory, meddle)
     with monkeypatch.context() as patch:
-        patch.setattr(table_storage_module, "APPLY_SECONDS", 0)
+        patch.setattr(writing, "APPLY_SECONDS", 0)
         await all_join(directory)
     assert found
     assert await is_clean(directory)
@@ -212,7 +215,7 @@ async def test_a_member_change_does_not_take_for_done_what_a_large_change_before
     client, group, storage, users = directory.client, directory.group, directory.storage, directory.users
     large = add("members", references(*users)) if not joins else replace("members", references(*users[1:]))
     with monkeypatch.context() as patch:
-        patch.setattr(table_storage_module, "APPLY_SECONDS", 0)
+        patch.setattr(writing, "APPLY_SECONDS", 0)
         assert (await client.patch(path(group), large)).status == 204
     present, read = storage.present, storage.read
 
@@ -273,7 +276,7 @@ async def test_each_step_of_a_deletion_gives_the_other_end_a_version_of_its_own(
         versions.append(found.headers["etag"])
         return etags
 
-    monkeypatch.setattr(table_storage_module, "MANY_MEMBERSHIPS", 4)
+    monkeypatch.setattr(writing, "MANY_MEMBERSHIPS", 4)
     rows = MeddledRows(directory, meddle)
     assert (await client.delete(path(group))).status == 204
     rows.meddle = lambda _, send: send()

@@ -5,8 +5,7 @@ import asyncio
 import pytest
 
 from scim_core.model import Membership, MembershipEdits
-from scim_core.storage.tables import keys
-from scim_core.storage.tables import storage as table_storage_module
+from scim_core.storage.tables import keys, writing
 from tests.contract.builders import also_on_azurite
 from tests.faults.directory import Directory
 from tests.scim import add, member_ids, path, references, remove, replace
@@ -48,7 +47,7 @@ async def test_a_probe_that_shows_the_members_applies_the_change_once(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(table_storage_module, "APPLY_SECONDS", 0)
+        patch.setattr(writing, "APPLY_SECONDS", 0)
         expected = await replaced(directory)
     probe = f'id eq "{directory.group["id"]}" and members eq "{expected[-1]}"'
     with transcript(directory.storage) as seen:
@@ -138,12 +137,12 @@ async def test_writers_are_told_to_come_back(directory: Directory) -> None:
 async def test_whoever_has_time_applies_it(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     client, group = directory.client, directory.group
     with monkeypatch.context() as patch:
-        patch.setattr(table_storage_module, "APPLY_SECONDS", 0)
+        patch.setattr(writing, "APPLY_SECONDS", 0)
         expected = await replaced(directory)
     assert member_ids(await client.document(group)) == expected
     assert await directory.rows() == len(expected)
     with monkeypatch.context() as patch:
-        patch.setattr(table_storage_module, "APPLY_SECONDS", 0)
+        patch.setattr(writing, "APPLY_SECONDS", 0)
         assert (await client.patch(path(group), remove("members"))).status == 204
     assert (await client.patch(path(group), add("members", references(directory.users[3])))).status == 204
     assert member_ids(await client.document(group)) == [directory.users[3]["id"]]
@@ -153,7 +152,7 @@ async def test_whoever_has_time_applies_it(directory: Directory, monkeypatch: py
 async def test_the_version_is_that_of_the_change_from_its_decision_on(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table_storage_module, "APPLY_SECONDS", 0)
+    monkeypatch.setattr(writing, "APPLY_SECONDS", 0)
     members = references(*directory.users)
     answer = await directory.client.patch(path(directory.group), add("members", members))
     after = await directory.client.get(path(directory.group), headers={"if-none-match": answer.headers["etag"]})

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from scim_core.access import audit_trail
-from scim_core.access.administration import Administration, Wanted
+from scim_core.access.administration import Administration
+from scim_core.access.credential_plans import Wanted
 from scim_core.audit_records import Actor, ChainCheck
 from scim_core.registry import Access, CredentialKind, Overtaken, RegistryError, TenantState
 from scim_core.storage.port import StorageBusy

@@ -202,7 +202,7 @@ async def test_changes_that_are_overtaken_over_and_over_are_made_unless_the_clie
 ) -> None:
     behind, directly = faulty.client, faulty.directly
     rival = Client(endpoint_over(directly, Clock()))
-    user = await behind.document(start.directory.users[3])
+    user = (await behind.patch(path(start.directory.users[3]), replace("title", "rings"))).document
     left = iter(range(5))
 
     async def overtake(kind: str) -> None:

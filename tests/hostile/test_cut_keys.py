@@ -5,7 +5,7 @@ Such texts cost an attacker who chooses both 2 to the power of 64 attempts. Here
 
 import pytest
 
-from scim_core.access.administration import Wanted
+from scim_core.access.credential_plans import Wanted
 from scim_core.model import IndexEntry
 from scim_core.registry import CredentialKind, Taken
 from scim_core.storage.port import WHOLE_KEY_CHARACTERS

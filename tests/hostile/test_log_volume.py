@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scim_core.access.administration import Issued
 from scim_core.access.audit import AuditEvent
+from scim_core.access.credential_plans import Issued
 from scim_core.access.token_format import new_token
 from scim_core.counted_log import COUNTING_SECONDS, MAX_CAUSES, MAX_SOURCES, SEVERAL_SOURCES, CountedLog
 from scim_core.registry import CredentialKind

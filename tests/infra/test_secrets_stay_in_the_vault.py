@@ -57,6 +57,8 @@ def test_a_secret_that_is_no_secure_parameter_is_found(name: str) -> None:
         ("everything", "SCIM_SIGNING_KEY"),
         ("everything", "SCIM_SIGNING_KEY_OTHER"),
         ("everything", "SCIM_BACKUP_KEY"),
+        ("everything", "SCIM_MASTER_KEY"),
+        ("everything", "SCIM_FEED_TOKEN_SHA256"),
     ],
 )
 def test_a_setting_with_a_secret_and_no_reference_is_found(name: str, setting: str) -> None:

@@ -108,7 +108,10 @@ def test_only_main_or_a_release_is_deployed_and_only_after_ci() -> None:
 def test_every_parameter_that_is_no_secret_can_be_given() -> None:
     given = json.loads((ROOT / "infra" / "main.parameters.json").read_text())["parameters"].values()
     names = {re.findall(r"\$\{(\w+)", item["value"])[0] for item in given}
-    secrets = {"SCIM_TOKEN_SHA256", "SCIM_SIGNING_KEY", "SCIM_SIGNING_KEY_OTHER", "SCIM_BACKUP_KEY"}
+    secrets = {
+        *("SCIM_TOKEN_SHA256", "SCIM_SIGNING_KEY", "SCIM_SIGNING_KEY_OTHER", "SCIM_BACKUP_KEY"),
+        *("SCIM_MASTER_KEY", "SCIM_FEED_TOKEN_SHA256"),
+    }
     environment = set(re.findall(r"^      (\w+): \$\{\{", jobs(named("deploy"))["deploy"], re.MULTILINE))
 
     # azd fills these two in by itself.

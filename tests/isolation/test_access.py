@@ -1,33 +1,44 @@
-"""Every route, by every access, of every tenant: who may read only changes nothing, and is told what to do.
+"""Every route, by every access, of every tenant and of the whole deployment: what a credential opens, and what not.
 
 The requests are made from the route table, as in test_cross_tenant.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from devhost.authority import Authority
+from scim_core.access.credential_plans import Wanted
 from scim_core.endpoint.routes import ANY, ROOT_ROUTES, ROUTES, Route
 from scim_core.messages import ScimResponse
 from scim_core.registry import Access, CredentialKind
 from tests.isolation.test_cross_tenant import ENDPOINTS, Named, Sent, sent_to
 from tests.scim import GROUP, UNLIMITED, USER
-from tests.tenancy import Service, document, settings
+from tests.tenancy import APPLICATION, ENTRA_TENANT, KEYS, SUBJECT, Service, document, settings
 
 SETTINGS_TOKEN = "the token of the settings"
+SETTINGS_FEED_TOKEN = "the feed token of the settings"
+
+APP = "an application"
+IDENTITY = "the vendor's identity"
 
 
 @dataclass(frozen=True)
 class Sender:
-    """Who sends: of tenant A, of another one, or nobody; and what the credential may do."""
+    """Who sends: of tenant A, of another one, of the whole deployment, or nobody; and what the credential may do."""
 
     tenant: str
     access: Access | None
     by_token: bool = False
+
+    @property
+    def of_deployment(self) -> bool:
+        return self.tenant in (APP, IDENTITY)
 
 
 SENDERS = {
@@ -41,6 +52,16 @@ SENDERS = {
     "B, access token, write": Sender("b", Access.WRITE, by_token=True),
     "B, access token, read": Sender("b", Access.READ, by_token=True),
     "the settings' token": Sender("default", Access.WRITE),
+    "A, feed": Sender("a", Access.FEED),
+    "A, access token, feed": Sender("a", Access.FEED, by_token=True),
+    "B, feed": Sender("b", Access.FEED),
+    "B, access token, feed": Sender("b", Access.FEED, by_token=True),
+    "the settings' feed token": Sender("default", Access.FEED),
+    "application, read": Sender(APP, Access.READ),
+    "application, feed": Sender(APP, Access.FEED),
+    "application, access token, read": Sender(APP, Access.READ, by_token=True),
+    "application, access token, feed": Sender(APP, Access.FEED, by_token=True),
+    "the vendor's identity": Sender(IDENTITY, Access.FEED),
 }
 
 
@@ -62,24 +83,42 @@ class World:
         return found
 
 
-async def bearer(service: Service, sender: Sender) -> str | None:
+async def bearer(service: Service, sender: Sender, entra: Authority) -> str | None:
     if sender.access is None:
         return None
     if sender.tenant == "default":
-        return SETTINGS_TOKEN
+        return SETTINGS_FEED_TOKEN if sender.access is Access.FEED else SETTINGS_TOKEN
+    if sender.tenant == IDENTITY:
+        now = service.clock().timestamp()
+        return entra.role_token(ENTRA_TENANT, APPLICATION, SUBJECT, "Feed.Read", now=now)
     kind = CredentialKind.SECRET if sender.by_token else CredentialKind.TOKEN
-    issued = await service.credential(sender.tenant, kind, access=sender.access)
+    if sender.tenant == APP:
+        issued = await service.applications.create(Wanted(kind, str(sender.access), access=sender.access))
+    else:
+        issued = await service.credential(sender.tenant, kind, access=sender.access)
     service.restart()  # an instance learns of a new credential within a minute
     return await service.access_token(issued) if sender.by_token else issued.secret
 
 
 @pytest.fixture
-async def world() -> World:
-    hashed = hashlib.sha256(SETTINGS_TOKEN.encode()).hexdigest()
-    service = Service(settings(SCIM_TOKEN_SHA256=hashed, **UNLIMITED))
+async def entra() -> AsyncIterator[Authority]:
+    authority = await Authority(KEYS[0]).start()
+    yield authority
+    await authority.stop()
+
+
+@pytest.fixture
+async def world(entra: Authority) -> World:
+    ours = {
+        "SCIM_TOKEN_SHA256": hashlib.sha256(SETTINGS_TOKEN.encode()).hexdigest(),
+        "SCIM_FEED_TOKEN_SHA256": hashlib.sha256(SETTINGS_FEED_TOKEN.encode()).hexdigest(),
+        "SCIM_FEED_ENTRA_TENANT": ENTRA_TENANT,
+        "SCIM_FEED_ENTRA_AUDIENCE": APPLICATION,
+    }
+    service = Service(settings(entra.url, **ours, **UNLIMITED))
     for name in ("A", "B"):
         await service.administration.create_tenant(name)
-    bearers = {name: await bearer(service, sender) for name, sender in SENDERS.items()}
+    bearers = {name: await bearer(service, sender, entra) for name, sender in SENDERS.items()}
     made = {}
     for tenant in ("A", "B"):
         token = bearers[f"{tenant}, write"]
@@ -114,29 +153,57 @@ async def test_a_route_answers_whom_it_says_and_changes_nothing_of_others(
 ) -> None:
     sender, before = SENDERS[name], await world.directories()
     for sent in requests_to(route, endpoint, world.of_a):
-        answer = await world.service.send(sent.method, sent.path, world.bearers[name], sent.body)
+        path = about("a", sent.path) if sender.of_deployment else sent.path
+        answer = await world.service.send(sent.method, path, world.bearers[name], sent.body)
         if route.needs is None:
-            without = await world.service.send(sent.method, sent.path, None, sent.body)
+            without = await world.service.send(sent.method, path, None, sent.body)
             assert (answer.status, answer.body) == (without.status, without.body)
         elif sender.access is None:
             assert answer.status == 401
-        elif sender.access is Access.READ and route.needs is Access.WRITE:
-            assert is_refusal(answer, sender)
+        elif route.needs not in OPENS[sender.access]:
+            assert is_refusal(answer, sender, route.needs)
+        elif route.of_all_tenants and not sender.of_deployment:
+            assert answer.status == 403
+            assert "belongs to one customer" in document(answer)["detail"]
         else:
             assert answer.status not in (401, 403)
+            if route.needs is Access.FEED and sender.tenant in ("b", "default"):
+                assert "user of A" not in answer.body.decode()
     after = await world.directories()
     assert before["A"] == after["A"] or name in ("A, write", "A, access token, write")
     assert before["B"] == after["B"] or name in ("B, write", "B, access token, write")
 
 
-def is_refusal(answer: ScimResponse, sender: Sender) -> bool:
+OPENS = {
+    Access.WRITE: {Access.WRITE, Access.READ},
+    Access.READ: {Access.READ},
+    Access.FEED: {Access.FEED},
+}
+"""What each access opens: the feed is no part of SCIM, and whoever writes does not read it."""
+
+SCOPES = {Access.WRITE: "scim", Access.READ: "scim.read", Access.FEED: "scim.feed"}
+
+
+def about(tenant: str, path: str) -> str:
+    """The path of an application's request about this tenant."""
+    return f"{path}{'&' if '?' in path else '?'}tenant={tenant}"
+
+
+def is_refusal(answer: ScimResponse, sender: Sender, needed: Access = Access.WRITE) -> bool:
     """Whether this is the 403 of RFC 6750 section 3.1, with a sentence that says what to change."""
     body, challenge = document(answer), answer.headers["WWW-Authenticate"]
-    assert body.keys() == {"schemas", "status", "detail"}
-    assert "may only read" in body["detail"]
-    assert "ask the operator" in body["detail"]
-    assert ("get a new access token" in body["detail"]) is sender.by_token
-    assert 'error="insufficient_scope", scope="scim", resource_metadata="https://scim.example.com/' in challenge
+    never_changes = sender.of_deployment and needed is Access.WRITE
+    if needed is Access.FEED:
+        assert body.keys() == {"type", "title", "status", "detail"}
+        assert "does not open the feed. Ask the operator of this service for one with the access feed" in body["detail"]
+    else:
+        assert body.keys() == {"schemas", "status", "detail"}
+        said = "may only read" if sender.access is Access.READ else "opens no part of SCIM"
+        assert ("changes nothing" if never_changes else said) in body["detail"]
+        assert ("ask the operator" in body["detail"].lower()) is not never_changes
+    assert ("get a new access token" in body["detail"]) is (sender.by_token and not never_changes)
+    scope = SCOPES[needed]
+    assert f'error="insufficient_scope", scope="{scope}", resource_metadata="https://scim.example.com/' in challenge
     return answer.status == 403
 
 
@@ -144,6 +211,59 @@ def is_refusal(answer: ScimResponse, sender: Sender) -> bool:
 def test_what_a_route_needs_follows_from_what_it_does(route: Route) -> None:
     only_reads = route.method in ("GET", "HEAD") or route.segments[-1] == ".search"
     assert route.needs is (Access.READ if only_reads else Access.WRITE)
+
+
+@pytest.mark.parametrize("route", [route for route in ROOT_ROUTES if route.segments[0] == "feed"], ids=str)
+def test_the_feed_needs_an_access_of_its_own_and_changes_nothing(route: Route) -> None:
+    assert (route.needs, route.method) == (Access.FEED, "GET")
+
+
+@pytest.mark.parametrize("name", [name for name, sender in SENDERS.items() if sender.of_deployment])
+async def test_an_application_sees_the_tenant_that_it_names_and_no_other(world: World, name: str) -> None:
+    feeds = SENDERS[name].access is Access.FEED
+    path = "/feed/v1/snapshot" if feeds else "/scim/v2/Users"
+    for tenant in ("a", "b"):
+        answer = await world.service.send("GET", about(tenant, path), world.bearers[name])
+        assert answer.status == 200
+        assert f"user of {tenant.upper()}" in answer.body.decode()
+        assert f"user of {'AB'.replace(tenant.upper(), '')}" not in answer.body.decode()
+
+
+@pytest.mark.parametrize("tenant", ["", "c", "A", ":applications", "a b", "x" * 500, "%00"])
+@pytest.mark.parametrize("name", ["application, read", "application, feed", "the vendor's identity"])
+async def test_an_application_that_names_no_tenant_of_ours_gets_nothing(world: World, name: str, tenant: str) -> None:
+    path = "/feed/v1/changes" if SENDERS[name].access is Access.FEED else "/scim/v2/Users"
+    answer = await world.service.send("GET", f"{path}?tenant={quote(tenant)}", world.bearers[name])
+    assert answer.status == (404 if tenant else 400)
+    assert "customer" in document(answer)["detail"]
+
+
+@pytest.mark.parametrize("name", ["application, read", "application, feed"])
+async def test_an_application_is_refused_where_the_tenant_is_suspended(world: World, name: str) -> None:
+    await world.service.administration.suspend("a")
+    world.service.pass_time(61)
+    path = "/feed/v1/changes" if SENDERS[name].access is Access.FEED else "/scim/v2/Users"
+    answers = [await world.service.send("GET", about(tenant, path), world.bearers[name]) for tenant in ("a", "b")]
+    assert [answer.status for answer in answers] == [403, 200]
+    assert "suspended" in document(answers[0])["detail"]
+
+
+@pytest.mark.parametrize("name", ["B, feed", "B, access token, feed", "the settings' feed token"])
+async def test_the_feed_credential_of_one_tenant_opens_no_other(world: World, name: str) -> None:
+    own = {"b": "b", "default": "default"}[SENDERS[name].tenant]
+    for path in ("/feed/v1/changes", "/feed/v1/snapshot"):
+        other = await world.service.send("GET", about("a", path), world.bearers[name])
+        unknown = await world.service.send("GET", about("nobody", path), world.bearers[name])
+        assert (other.status, other.body) == (404, unknown.body)
+        assert (await world.service.send("GET", about(own, path), world.bearers[name])).status == 200
+
+
+async def test_scim_of_a_tenants_own_credential_ignores_the_parameter_as_it_did(world: World) -> None:
+    answers = [
+        await world.service.send("GET", path, world.bearers["B, read"])
+        for path in ("/scim/v2/Users", "/scim/v2/Users?tenant=a")
+    ]
+    assert answers[0] == answers[1]
 
 
 async def test_who_may_only_read_is_refused_before_the_body_is_looked_at(world: World) -> None:

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from scim_core.access.administration import Issued
+from scim_core import composition
+from scim_core.access.credential_plans import Issued
 from scim_core.registry import CredentialKind
+from tests.feed.stand_in import StandIn
 from tests.tenancy import Misbehaving, Service, settings
 
 
@@ -15,6 +17,14 @@ async def entra() -> AsyncIterator[Misbehaving]:
     await authority.start()
     yield authority
     await authority.stop()
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """A feed that the test moves by hand, for services that are built after it."""
+    feed = StandIn()
+    monkeypatch.setattr(composition, "Feed", lambda *_: feed)
+    return feed
 
 
 @pytest.fixture

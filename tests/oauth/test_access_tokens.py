@@ -11,7 +11,7 @@ from jwt.utils import base64url_decode
 
 import scim_core
 from scim_core import SettingsError
-from scim_core.access.administration import Issued
+from scim_core.access.credential_plans import Issued
 from scim_core.access.oauth.local_key import LocalKey, new_signing_key
 from scim_core.registry import CredentialKind
 from tests.memory_rows import memory_storage

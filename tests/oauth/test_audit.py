@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scim_core.access.administration import Issued, Refused, Wanted
 from scim_core.access.audit import AuditEvent
+from scim_core.access.credential_plans import Issued, Refused, Wanted
 from scim_core.access.token_format import new_secret, new_token
 from scim_core.registry import CredentialKind
 from tests.oauth.test_entra_tokens import sent

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.access.administration import Refused, Wanted
+from scim_core.access.credential_plans import Refused, Wanted
 from scim_core.admin import reindex
 from scim_core.audit_records import AuditEntry, record_hash
 from scim_core.clock import utc_now

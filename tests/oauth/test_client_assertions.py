@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from devhost.authority import SYNC_FABRIC
-from scim_core.access.administration import Issued
+from scim_core.access.credential_plans import Issued
 from scim_core.access.oauth import entra
 from scim_core.access.oauth.entra import MAX_ASSERTIONS
 from scim_core.registry import CredentialKind

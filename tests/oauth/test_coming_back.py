@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from scim_core.access.administration import Issued, Refused, Wanted
+from scim_core.access.credential_plans import Issued, Refused, Wanted
 from scim_core.access.no_return import NotReopened
 from scim_core.registry import MAX_CREDENTIAL_ROWS, CredentialKind, Gone, Taken, TenantState
 from scim_core.storage.tables import TableRegistry, keys

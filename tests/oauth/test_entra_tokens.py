@@ -5,7 +5,7 @@ from typing import Any
 import jwt
 import pytest
 
-from scim_core.access.administration import Issued
+from scim_core.access.credential_plans import Issued
 from scim_core.registry import CredentialKind, Taken
 from scim_core.settings import SettingsError
 from tests.tenancy import (

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from scim_core import ScimResponse
-from scim_core.access.administration import Issued
+from scim_core.access.credential_plans import Issued
 from scim_core.access.token_format import digest
 from scim_core.registry import CredentialKind, GroupPatchAnswer
 from scim_core.settings import SettingsError

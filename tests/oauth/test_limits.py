@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import pytest
 
-from scim_core.access.administration import Issued
+from scim_core.access.credential_plans import Issued
 from scim_core.access.rate_limits import MAX_BUCKETS, UNKNOWN_SOURCE, RateLimit, source_of
 from scim_core.access.token_format import new_token
 from scim_core.registry import CredentialKind

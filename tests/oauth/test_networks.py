@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.access.administration import Issued, Refused
+from scim_core.access.credential_plans import Issued, Refused
 from scim_core.access.networks import MAX_NETWORKS, NetworkError, admits, canonical
 from scim_core.access.rate_limits import UNKNOWN_SOURCE, address_of, source_of
 from scim_core.messages import ScimResponse

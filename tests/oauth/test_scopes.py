@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.access.administration import Issued
+from scim_core.access.credential_plans import Issued
 from scim_core.registry import Access, CredentialKind
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.keys import REGISTRY
@@ -17,11 +17,15 @@ from tests.tenancy import ENTRA_TENANT, SUBJECT, Misbehaving, Service, assertion
 USERS = "/scim/v2/Users"
 ANN = {"userName": "ann@example.com"}
 
+pytestmark = pytest.mark.usefixtures("stand_in")
+
 
 async def may(service: Service, bearer: str) -> Access | None:
     """What requests show that this bearer token may do."""
+    feed = (await service.send("GET", "/feed/v1/changes", bearer)).status
     if (await service.users(bearer)).status != 200:
-        return None
+        return Access.FEED if feed == 200 else None
+    assert feed == 403, "the feed is no part of SCIM"
     created = await service.send("POST", USERS, bearer, ANN)
     if created.status == 403:
         return Access.READ
@@ -50,6 +54,12 @@ async def change(service: Service, issued: Issued, access: Access) -> None:
         (Access.READ, "scim", "scim.read"),
         (Access.READ, "scim.read", "scim.read"),
         (Access.READ, "scim scim.read", "scim.read"),
+        (Access.READ, "scim.feed scim.read", "scim.read"),
+        (Access.FEED, None, "scim.feed"),
+        (Access.FEED, "scim", "scim.feed"),
+        (Access.FEED, "scim.feed", "scim.feed"),
+        (Access.FEED, "scim.read scim.feed", "scim.feed"),
+        (Access.WRITE, "scim.feed scim.read", "scim.read"),
     ],
 )
 async def test_a_token_has_the_lower_of_what_is_asked_for_and_what_the_credential_has(
@@ -61,7 +71,22 @@ async def test_a_token_has_the_lower_of_what_is_asked_for_and_what_the_credentia
     answer = await service.ask_for_token(fields, basic=(client.credential.client_id, client.secret))
     body = document(answer)
     assert body["scope"] == claims_of(body["access_token"])["scope"] == scope
-    assert await may(service, body["access_token"]) == ("write" if scope == "scim" else "read")
+    assert (
+        await may(service, body["access_token"]) == {"scim": "write", "scim.read": "read", "scim.feed": "feed"}[scope]
+    )
+
+
+@pytest.mark.parametrize(
+    ("access", "asked"), [(Access.WRITE, "scim.feed"), (Access.READ, "scim.feed"), (Access.FEED, "scim.read")]
+)
+async def test_a_scope_that_the_credential_has_no_part_of_is_refused(
+    service: Service, access: Access, asked: str
+) -> None:
+    client = await service.tenant("Fabrikam", CredentialKind.SECRET, access=access)
+    answer = await service.ask_for_token({"scope": asked}, basic=(client.credential.client_id, client.secret))
+    assert is_error(answer, 400, "invalid_scope")
+    usual = {"write": "scim", "read": "scim.read", "feed": "scim.feed"}[access]
+    assert f"can have the scope {usual}." in document(answer)["error_description"]
 
 
 @pytest.mark.parametrize("scope", ["admin", "scim.write", "SCIM", "scim.read,scim", " "])
@@ -70,7 +95,7 @@ async def test_a_scope_that_is_not_ours_is_refused_and_the_answer_names_ours(
 ) -> None:
     answer = await service.ask_for_token({"scope": scope}, basic=(client.credential.client_id, client.secret))
     assert is_error(answer, 400, "invalid_scope")
-    assert "scim and scim.read" in document(answer)["error_description"]
+    assert "scim, scim.read and scim.feed" in document(answer)["error_description"]
 
 
 async def test_an_assertion_gets_a_token_that_reads_where_its_federation_may_only_read(
@@ -87,7 +112,7 @@ async def test_an_assertion_gets_a_token_that_reads_where_its_federation_may_onl
 async def test_both_documents_of_metadata_name_the_scopes(service: Service) -> None:
     for name in ("oauth-authorization-server", "oauth-protected-resource"):
         found = document(await service.send("GET", f"/.well-known/{name}"))
-        assert found["scopes_supported"] == ["scim", "scim.read"]
+        assert found["scopes_supported"] == ["scim", "scim.read", "scim.feed"]
 
 
 @pytest.mark.parametrize("kind", ["token", "access token", "entra"])
@@ -121,6 +146,8 @@ async def test_a_token_that_may_only_read_stays_so_when_its_credential_may_write
         ("scim.read", "read"),
         ("scim.read scim", "write"),
         ("x scim.read", "read"),
+        ("scim.feed", None),
+        ("scim.read scim.feed", "read"),
         ("scim.write", None),
     ],
 )
@@ -132,6 +159,21 @@ async def test_a_token_allows_what_its_scope_says(
     assert await may(service, token) == access
 
 
+@pytest.mark.parametrize("access", [Access.WRITE, Access.READ])
+async def test_a_token_opens_nothing_once_its_credential_is_for_the_feed_and_a_new_one_opens_that(
+    service: Service, access: Access
+) -> None:
+    client = await service.tenant("Fabrikam", CredentialKind.SECRET, access=access)
+    token = await service.access_token(client)
+    await change(service, client, Access.FEED)
+    assert await may(service, token) is None
+    for path in ("/scim/v2/Users", "/feed/v1/changes"):
+        assert (await service.send("GET", path, token)).status == 403
+    assert await may(service, await service.access_token(client)) is Access.FEED
+    await change(service, client, access)
+    assert await may(service, token) is access
+
+
 async def test_a_token_of_version_0_2_allows_no_more_than_its_credential(service: Service) -> None:
     client = await service.tenant("Fabrikam", CredentialKind.SECRET, access=Access.READ)
     token = signed(claims_of(await service.access_token(client)) | {"scope": "scim"})
@@ -139,7 +181,8 @@ async def test_a_token_of_version_0_2_allows_no_more_than_its_credential(service
 
 
 @pytest.mark.parametrize(
-    ("stored", "access"), [(None, "write"), ("write", "write"), ("read", "read"), ("append", "read"), ("", "read")]
+    ("stored", "access"),
+    [(None, "write"), ("write", "write"), ("read", "read"), ("feed", "feed"), ("append", "read"), ("", "read")],
 )
 async def test_a_row_of_version_0_2_may_write_and_one_of_a_later_version_no_more_than_read(
     service: Service, contoso: Issued, stored: str | None, access: str

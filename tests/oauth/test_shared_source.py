@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from scim_core.access.administration import Issued
+from scim_core.access.credential_plans import Issued
 from scim_core.access.tenant_cache import CACHE_SECONDS, GOOD_SECONDS
 from scim_core.access.token_format import new_identifier, new_secret, new_token
 from scim_core.registry import CredentialKind

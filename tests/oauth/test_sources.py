@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.access.administration import Issued
+from scim_core.access.credential_plans import Issued
 from scim_core.access.tenant_cache import MAX_NOTES
 from scim_core.endpoint import endpoint
 from scim_core.registry import Access, Credential, CredentialKind

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scim_core.access.administration import Issued, Refused
+from scim_core.access.credential_plans import Issued, Refused
 from scim_core.registry import CredentialKind
 from tests.oauth.test_entra_tokens import sent
 from tests.tenancy import Misbehaving, Service, document

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from scim_core import ScimRequest, Settings, SettingsError
-from scim_core.access.administration import Issued, Wanted
+from scim_core.access.credential_plans import Issued, Wanted
 from scim_core.access.token_format import new_secret
 from scim_core.registry import CredentialKind
 from scim_core.storage.port import StorageBusy

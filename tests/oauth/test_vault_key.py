@@ -9,7 +9,7 @@ import pytest
 
 import scim_core
 from scim_core import SettingsError
-from scim_core.access.administration import Issued
+from scim_core.access.credential_plans import Issued
 from scim_core.access.oauth.vault import VaultError, scope
 from scim_core.access.rate_limits import TOKEN_REQUESTS
 from scim_core.messages import ScimResponse

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from scim_core.access.administration import Administration, Issued, Wanted
+from scim_core.access.administration import Administration
+from scim_core.access.credential_plans import Issued, Wanted
 from scim_core.audit_records import AuditEntry, ChainCheck
 from scim_core.registry import CredentialKind, Moved
 from scim_core.storage.maintenance.archive import read

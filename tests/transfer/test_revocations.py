@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scim_core.access.administration import Administration, Wanted
+from scim_core.access.administration import Administration
+from scim_core.access.credential_plans import Wanted
 from scim_core.access.token_format import digest
 from scim_core.audit_records import AuditEntry
 from scim_core.registry import Access, Credential, CredentialKind, Tenant
@@ -169,6 +170,34 @@ async def test_a_lower_access_and_networks_that_came_after_the_export_stay(backu
     assert (done.returncode, said in done.stdout) == (0, True), done.stdout
     found = [(item.label, item.access, item.networks) for item in (await contoso(target)).credentials]
     assert set(found) == {("of Contoso", "write", ""), ("one", "read", " ".join(networks)), ("two", "write", "")}
+
+
+ACCESSES = [
+    # in the file, decided after the export, restored
+    (Access.FEED, Access.FEED, Access.FEED),
+    (Access.FEED, Access.WRITE, Access.WRITE),
+    (Access.FEED, Access.READ, Access.READ),
+    (Access.WRITE, Access.FEED, Access.FEED),
+    (Access.READ, Access.FEED, Access.FEED),
+    (Access.READ, Access.WRITE, Access.READ),
+]
+
+
+@pytest.mark.parametrize(("was", "decided", "restored"), ACCESSES)
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["the chain that is there", "another table"])
+async def test_no_access_opens_again_that_was_taken_away_after_the_export(
+    backup: Backup, was: Access, decided: Access, restored: Access, *, elsewhere: bool
+) -> None:
+    change = backup.administration().change_credential
+    await change("contoso", backup.one.id, access=was, networks=None)
+    await backup.export()
+    await change("contoso", backup.one.id, access=decided, networks=None)
+    target = MemoryRows() if elsewhere else await backup.lost()
+    done = await backup.restored(target, other=backup.rows if elsewhere else None)
+    assert done.returncode == 0, done.stderr
+    [found] = [item for item in (await contoso(target)).credentials if item.label == "one"]
+    assert found.access is restored
+    assert ("(one) may" in done.stdout) is (restored is not was)
 
 
 async def test_a_federation_that_is_left_out_does_not_keep_its_identity(backup: Backup) -> None:

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from scim_core.access.administration import DEFAULT_DAYS, Administration, Issued, Refused, Wanted
+from scim_core.access.administration import Administration
+from scim_core.access.credential_plans import DEFAULT_DAYS, Issued, Refused, Wanted
 from scim_core.admin.__main__ import _chosen
 from scim_core.admin.arguments import parser
 from scim_core.admin.presentation import table, tenant_json, tenants_table

@@ -126,7 +126,7 @@ async def test_what_cannot_be_changed_is_one_sentence_and_changes_nothing(
 def test_an_access_that_is_not_there_is_refused_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parser().parse_args(["tenants", "create", "Contoso", "--access", "admin"])
-    assert "choose from read, write" in capsys.readouterr().err.replace("'", "")
+    assert "choose from read, write, feed" in capsys.readouterr().err.replace("'", "")
 
 
 FAULTY = {

@@ -13,9 +13,8 @@ from scim_core.model import Membership, MembershipEdits, StoredResource
 from scim_core.service import group_snapshots as module
 from scim_core.service.group_snapshots import MIN_READINGS, GroupSnapshot, group_snapshots
 from scim_core.storage.port import READ_AS_ONE, StorageBusy
-from scim_core.storage.tables import TableStorage, keys
+from scim_core.storage.tables import TableStorage, keys, writing
 from scim_core.storage.tables import changes as changes_module
-from scim_core.storage.tables import storage as storage_module
 from scim_core.storage.tables.entities import membership_properties
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
@@ -232,7 +231,7 @@ async def test_who_joined_by_a_large_change_and_left_since_is_not_shown_beside_w
     await create(world.writer, *(user(number) for number in range(10, 20)))
     with monkeypatch.context() as patch:
         patch.setattr(changes_module, "TRANSACTION_OPERATIONS", 13)
-        patch.setattr(storage_module, "APPLY_SECONDS", 0)
+        patch.setattr(writing, "APPLY_SECONDS", 0)
         await world.change(adding(*(edge(GROUP_NUMBER, number) for number in range(10, 20))))
     monkeypatch.setattr(module, "READER_SECONDS", 0)
     reader = TableStorage(world.rows)

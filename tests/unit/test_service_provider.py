@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from scim_core.model import Membership, MembershipEdits, StoredResource
-from scim_core.storage.port import NotFound, VersionConflict
+from scim_core.storage.port import NO_NOTE, ChangeNote, NotFound, VersionConflict
 from scim_core.storage.tables import TableStorage
 from tests.memory_rows import MemoryRows
 from tests.scim import Client, Clock, Json, add, endpoint_over, member_ids, path, references, remove, replace
@@ -28,23 +28,35 @@ class Contended(TableStorage):
         if self.rivals:
             await self.rivals.pop(0)
 
-    async def create(self, tenant: str, resource: StoredResource, members: Sequence[Membership] = ()) -> None:
+    async def create(
+        self, tenant: str, resource: StoredResource, members: Sequence[Membership] = (), *, note: ChangeNote = NO_NOTE
+    ) -> None:
         await self._rival("create")
-        await super().create(tenant, resource, members)
+        await super().create(tenant, resource, members, note=note)
 
-    async def update(self, tenant: str, resource: StoredResource, edits: MembershipEdits = NONE) -> None:
+    async def update(
+        self, tenant: str, resource: StoredResource, edits: MembershipEdits = NONE, *, note: ChangeNote = NO_NOTE
+    ) -> None:
         await self._rival("update")
-        await super().update(tenant, resource, edits)
+        await super().update(tenant, resource, edits, note=note)
 
-    async def edit_members(self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool) -> None:
+    async def edit_members(
+        self, tenant: str, group: StoredResource, edits: MembershipEdits, *, guarded: bool, note: ChangeNote = NO_NOTE
+    ) -> None:
         await self._rival("edit_members")
-        await super().edit_members(tenant, group, edits, guarded=guarded)
+        await super().edit_members(tenant, group, edits, guarded=guarded, note=note)
 
     async def delete(
-        self, tenant: str, resource: StoredResource, memberships: Sequence[Membership], *, now: str
+        self,
+        tenant: str,
+        resource: StoredResource,
+        memberships: Sequence[Membership],
+        *,
+        now: str,
+        note: ChangeNote = NO_NOTE,
     ) -> None:
         await self._rival("delete")
-        await super().delete(tenant, resource, memberships, now=now)
+        await super().delete(tenant, resource, memberships, now=now, note=note)
 
 
 class Overtaken(TableStorage):

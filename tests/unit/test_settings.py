@@ -8,6 +8,7 @@ from scim_core import Settings, SettingsError
 from tests.scim import Client
 
 TOKEN = hashlib.sha256(b"a token").hexdigest()
+VENDOR = "ce5f061f-abe6-4e40-9615-301f87bcb7f0"
 GOOD = {"SCIM_TOKEN_SHA256": TOKEN, "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true;"}
 
 
@@ -58,6 +59,14 @@ def test_two_tokens_can_be_given_while_one_is_rotated() -> None:
         ({"SCIM_REGISTRY_TABLE_NAME": "SCIM"}, "SCIM_REGISTRY_TABLE_NAME"),
         ({"SCIM_BACKUP_KEY": "c2hvcnQ="}, "SCIM_BACKUP_KEY"),
         ({"SCIM_BACKUP_KEY": "@Microsoft.KeyVault(SecretUri=https://x)"}, "SCIM_BACKUP_KEY"),
+        ({"SCIM_MASTER_KEY": "the-token-itself"}, "SCIM_MASTER_KEY"),
+        ({"SCIM_FEED_TOKEN_SHA256": "the-token-itself"}, "SCIM_FEED_TOKEN_SHA256"),
+        ({"SCIM_FEED_TOKEN_SHA256": TOKEN.upper()}, "SCIM_FEED_TOKEN_SHA256 and SCIM_TOKEN_SHA256 name the same token"),
+        ({"SCIM_FEED_ENTRA_TENANT": VENDOR}, "SCIM_FEED_ENTRA_AUDIENCE"),
+        ({"SCIM_FEED_ENTRA_AUDIENCE": "api://scim"}, "SCIM_FEED_ENTRA_TENANT"),
+        ({"SCIM_FEED_ENTRA_TENANT": "common", "SCIM_FEED_ENTRA_AUDIENCE": "api://scim"}, "must be the GUID"),
+        ({"SCIM_FEED_ENTRA_TENANT": VENDOR, "SCIM_FEED_ENTRA_AUDIENCE": "a scim"}, "SCIM_FEED_ENTRA_AUDIENCE must"),
+        ({"SCIM_INSTANCE_CONCURRENCY": "0"}, "SCIM_INSTANCE_CONCURRENCY"),
         ({"SCIM_BACKUP_SCHEDULE": "0 2 * * *"}, "SCIM_BACKUP_SCHEDULE"),
         ({"SCIM_BACKUP_CONTAINER_URL": "https://x.blob.core.windows.net/exports"}, "SCIM_STORAGE_ACCOUNT_URL"),
         ({"SCIM_BACKUP_CONTAINER_URL": "https://x.blob.core.windows.net/exports?sig=the-token-itself"}, "signature"),

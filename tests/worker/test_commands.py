@@ -20,7 +20,9 @@ from tests.running import ROOT, clean_environment
 from tests.worker.processes import PATIENCE_SECONDS, until
 from tests.worker.raw_http import Answer, send
 
-UNSET = dict.fromkeys(("PORT", "AZURITE", "AZURITE_PORT", "SCIM_TOKEN", "TENANTS"), "")
+UNSET = dict.fromkeys(
+    ("PORT", "AZURITE", "AZURITE_PORT", "AZURITE_SEEK", "SCIM_TOKEN", "SCIM_FEED_TOKEN", "TENANTS"), ""
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,14 @@ class Run:
         found = re.search(pattern, self.output.read_text())
         assert found is not None, pattern
         return found[1]
+
+    def changes(self, token: str) -> Answer:
+        url = self.said(r"Feed URL +(\S+)/feed/v1\n")
+        return send(url, "/feed/v1/changes", "GET", {"Authorization": f"Bearer {token}"})
+
+    @property
+    def feed_token(self) -> str:
+        return self.said(r"Feed token +(\S+)\n")
 
     @property
     def token(self) -> str:
@@ -83,7 +93,8 @@ def refused(folder: Path, **settings: str) -> str:
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """One that keeps its tables, with a token of one's own."""
-    with running(tmp_path_factory.mktemp("kept"), PORT=str(free_port()), SCIM_TOKEN="my-own-token") as started:
+    own = {"SCIM_TOKEN": "my-own-token", "SCIM_FEED_TOKEN": "my-own-feed-token"}
+    with running(tmp_path_factory.mktemp("kept"), PORT=str(free_port()), **own) as started:
         yield started
 
 
@@ -120,15 +131,17 @@ def test_two_run_in_one_folder_and_keep_apart_and_after_a_restart_token_and_data
     folder, port = kept.folder, str(free_port())
     assert kept.users(b'{"userName": "first"}').status == 201
     with running(folder, PORT=port) as other:
-        token = other.token
-        assert token != kept.token
+        token, feed_token = other.token, other.feed_token
+        assert len({token, feed_token, kept.token}) == 3
         assert other.users().json["totalResults"] == 0
         assert other.users(b'{"userName": "second"}').status == 201
     with running(folder, PORT=port) as other:
-        assert other.token == token
+        assert (other.token, other.feed_token) == (token, feed_token)
+        assert (other.changes(feed_token).status, other.changes(token).status) == (200, 403)
         assert [user["userName"] for user in other.users().json["Resources"]] == ["second"]
 
-    assert (folder / ".azurite" / port / "token").stat().st_mode & 0o777 == 0o600
+    for name in ("token", "feed-token", "master-key"):
+        assert (folder / ".azurite" / port / name).stat().st_mode & 0o777 == 0o600
 
 
 def test_in_memory_nothing_is_kept(fleeting: Run) -> None:
@@ -137,19 +150,24 @@ def test_in_memory_nothing_is_kept(fleeting: Run) -> None:
 
 
 def test_a_token_of_ones_own_is_used_and_not_kept(kept: Run) -> None:
-    assert kept.token == "my-own-token"
+    assert (kept.token, kept.feed_token) == ("my-own-token", "my-own-feed-token")
     assert kept.users().status == 200
+    assert kept.changes("my-own-feed-token").status == 200
 
     texts = [path.read_bytes() for path in kept.folder.rglob("*") if path.is_file() and path != kept.output]
     assert texts
-    assert not any(b"my-own-token" in text for text in texts)
+    assert not any(b"my-own-" in text for text in texts)
 
 
-def test_the_printed_curl_works(fleeting: Run) -> None:
-    command = fleeting.said(r"\n  (curl .*)\n").replace("curl ", "curl --silent --fail ")
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+def test_each_printed_curl_works(fleeting: Run) -> None:
+    found = []
+    for command in re.findall(r"\n  (curl .*)\n", fleeting.output.read_text()):
+        quiet = command.replace("curl ", "curl --silent --fail ")
+        done = subprocess.run(["sh", "-c", quiet], capture_output=True, text=True, check=False)
+        found.append(json.loads(done.stdout))
 
-    assert json.loads(done.stdout)["totalResults"] == fleeting.users().json["totalResults"]
+    assert found[0]["totalResults"] == fleeting.users().json["totalResults"]
+    assert found[1].keys() == {"entries", "cursor", "more"}
 
 
 def test_azurite_has_the_port_asked_for(fleeting: Run) -> None:
@@ -168,7 +186,14 @@ def test_a_port_in_use_is_named_with_what_to_do(tmp_path: Path, name: str) -> No
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PORT", "http"), ("PORT", "65536"), ("AZURITE_PORT", "0"), ("AZURITE", "x"), ("TENANTS", "x")],
+    [
+        ("PORT", "http"),
+        ("PORT", "65536"),
+        ("AZURITE_PORT", "0"),
+        ("AZURITE", "x"),
+        ("AZURITE_SEEK", "x"),
+        ("TENANTS", "x"),
+    ],
 )
 def test_a_value_that_cannot_be_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str

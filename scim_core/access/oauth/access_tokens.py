@@ -1,6 +1,6 @@
 """Access tokens: short JWTs that name a tenant, issued by the token endpoint and verified here (RFC 9068)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scim_core.access.oauth.signing_keys import SigningKeys
@@ -14,7 +14,10 @@ SCOPE = "scim"
 READ_SCOPE = "scim.read"
 """The scope for GET and searches alone."""
 
-SCOPES = {Access.WRITE: SCOPE, Access.READ: READ_SCOPE}
+FEED_SCOPE = "scim.feed"
+"""The scope for the feed of changes and its snapshot."""
+
+SCOPES = {Access.WRITE: SCOPE, Access.READ: READ_SCOPE, Access.FEED: FEED_SCOPE}
 """The scope that stands for an access (RFC 6749 section 3.3)."""
 
 TYPE = "at+jwt"
@@ -83,13 +86,23 @@ class AccessTokens:
             required=_REQUIRED,
             now=self._clock(),
         )
-        access = access_of(claims["scope"])
+        access = next(iter(accesses_of(claims["scope"])), None)
         if access is None:
             raise TokenRefused(f"lacks the scope {SCOPE}")
         return Grant(claims["tenant"], claims["client_id"], claims["credential"], access)
 
 
-def access_of(scope: str) -> Access | None:
-    """The most that these scopes allow. Unknown ones are ignored. None when none of them is ours."""
+def accesses_of(scope: str) -> tuple[Access, ...]:
+    """The accesses that these scopes stand for. Unknown scopes are ignored."""
     named = scope.split()
-    return next((access for access, ours in SCOPES.items() if ours in named), None)
+    return tuple(access for access, ours in SCOPES.items() if ours in named)
+
+
+def grantable(asked: Sequence[Access], has: Access) -> Access | None:
+    """What a credential with this access gets when these are asked for. None if it has nothing of them.
+
+    Who asks for SCOPE, or says nothing, gets all that the credential has: federation always asks for SCOPE.
+    """
+    if Access.WRITE in asked or has in asked:
+        return has
+    return next((access for access in asked if has.allows(access)), None)

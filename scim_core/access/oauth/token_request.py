@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, unquote_plus
 
 from scim_core.access.auth_failures import Failure
-from scim_core.access.oauth.access_tokens import READ_SCOPE, SCOPE, access_of
+from scim_core.access.oauth.access_tokens import SCOPE, SCOPES, accesses_of
 from scim_core.access.oauth.answers import OAuthError, invalid_request
 from scim_core.messages import SENT_IN_CHUNKS
 from scim_core.registry import Access
@@ -40,12 +40,12 @@ _KNOWN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """The client that asks, its proof (the assertion if there is one, else the secret), and the access it asks for."""
+    """The client that asks, its proof (the assertion if there is one, else the secret), and what access it asks for."""
 
     client_id: str
     secret: str = field(repr=False)
     assertion: str = field(repr=False)
-    access: Access = Access.WRITE
+    accesses: tuple[Access, ...] = (Access.WRITE,)
 
 
 def read_token_request(headers: Mapping[str, str], body: bytes) -> TokenRequest:
@@ -59,15 +59,18 @@ def read_token_request(headers: Mapping[str, str], body: bytes) -> TokenRequest:
         raise invalid_request("grant_type is missing. Send grant_type=client_credentials.")
     if fields["grant_type"] != GRANT_TYPE:
         raise OAuthError(400, "unsupported_grant_type", f"Only grant_type={GRANT_TYPE} is supported.")
-    access = access_of(fields.get("scope", SCOPE))
-    if access is None:
+    accesses = accesses_of(fields.get("scope", SCOPE))
+    if not accesses:
+        *first, last = SCOPES.values()
         raise OAuthError(
-            400, "invalid_scope", f"The scopes are {SCOPE} and {READ_SCOPE}. Leave scope out, or send scope={SCOPE}."
+            400,
+            "invalid_scope",
+            f"The scopes are {', '.join(first)} and {last}. Leave scope out, or send scope={SCOPE}.",
         )
     basic = _basic(headers.get("authorization", ""))
     is_assertion = "client_assertion" in fields or "client_assertion_type" in fields
     proof = _with_assertion(fields, basic) if is_assertion else _with_secret(fields, basic)
-    return replace(proof, access=access)
+    return replace(proof, accesses=accesses)
 
 
 def _with_assertion(fields: Mapping[str, str], basic: tuple[str, str] | None) -> TokenRequest:

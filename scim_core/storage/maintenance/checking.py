@@ -4,17 +4,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from scim_core.model import GROUP, Column
+from scim_core.clock import utc_now
+from scim_core.model import GROUP, Column, Membership, MembershipEdits
+from scim_core.storage.feed_port import FeedChange
 from scim_core.storage.maintenance.index_checking import enter, index_findings
 from scim_core.storage.maintenance.indexing import NOTHING, Declared
 from scim_core.storage.maintenance.invariants import SELECTED, Finding, Problem, concerned, findings
-from scim_core.storage.port import StorageBusy
+from scim_core.storage.port import ChangeNote, StorageBusy
 from scim_core.storage.tables import keys, large_change_runner
+from scim_core.storage.tables.doorbell import ringing
 from scim_core.storage.tables.entities import pending_property
 from scim_core.storage.tables.errors import RowFailure
+from scim_core.storage.tables.outbox import new_change_id, outbox_row
 from scim_core.storage.tables.reading import side_by_side
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
+
+REPAIRED = '{"method":"check --repair"}'
+"""What the log says of a membership that a repair has completed or removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +110,7 @@ async def _complete(rows: Rows, tenant: str, finding: Finding, row: Row) -> None
         keys.resource(GROUP, row.properties["group"]),
         keys.resource(row.properties["type"], row.properties["member"]),
     )
-    found = await side_by_side(rows.get(tenant, key, select="id") for key in ends)
+    found = await side_by_side(rows.get(tenant, key, select="id,stamp") for key in ends)
     if None in found:
         await _sever(rows, tenant, row.properties)
         return
@@ -111,7 +118,9 @@ async def _complete(rows: Rows, tenant: str, finding: Finding, row: Row) -> None
     if half is not None:
         same = {name: half.properties[name] for name in ("group", "member", "type", "edges")}
         other_half = RowOperation(Verb.UPSERT, Role.MEMBERSHIP, finding.other, same)
-        await rows.transact(tenant, [_unchanged(finding, half), other_half])
+        edge = Membership(same["group"], same["member"], same["type"])
+        said = await _said(rows, tenant, MembershipEdits(add=(edge,)), found[0])
+        await rows.transact(tenant, [_unchanged(finding, half), other_half, said])
 
 
 async def _sever(rows: Rows, tenant: str, properties: dict[str, Any]) -> None:
@@ -121,7 +130,26 @@ async def _sever(rows: Rows, tenant: str, properties: dict[str, Any]) -> None:
     found = await side_by_side(rows.get(tenant, key, select="id") for key in both)
     there = [key for key, row in zip(both, found, strict=True) if row]
     if there:
-        await rows.transact(tenant, [RowOperation(Verb.DELETE, Role.MEMBERSHIP, key) for key in there])
+        group = await rows.get(tenant, keys.resource(GROUP, group_id), select="id,stamp")
+        said = await _said(rows, tenant, MembershipEdits(remove=(Membership(group_id, member_id),)), group)
+        await rows.transact(tenant, [*(RowOperation(Verb.DELETE, Role.MEMBERSHIP, key) for key in there), said])
+
+
+async def _said(rows: Rows, tenant: str, edits: MembershipEdits, group: Row | None) -> RowOperation:
+    """The row in which a repair says what it changes. The timer knows that it may wait for the relay."""
+    [edge] = (*edits.add, *edits.remove)
+    now = utc_now()
+    await rows.transact(keys.SWEEP, [ringing(tenant, now)])
+    said = outbox_row(
+        FeedChange.MEMBERS,
+        GROUP,
+        edge.group_id,
+        change_id=new_change_id(),
+        now=now,
+        after=(group.properties.get("stamp") or "") if group else "",
+        note=ChangeNote(text=REPAIRED),
+    )
+    return said.having(edits).insertion()
 
 
 def _told(properties: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """Reads a tenant's directory for an export. Rows that an import can make are left out: index rows, the second row of
-each membership, page positions.
+each membership, page positions, and what is left of changes.
 
 Tables have no snapshots. Rows are read in the order of their keys. Rows that changed during the export are read again
 at the end, until a round finds none. So the export shows each resource as it was at a moment between its start and its
@@ -18,7 +18,7 @@ from scim_core.storage.tables.codec import BELOW_ALL
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.rows import Row, Rows, Token, read_pages
 
-FOLLOWING = frozenset({"memberOf", "bookmark", "indexes"})
+FOLLOWING = frozenset({"memberOf", "bookmark", "indexes"}) | keys.FEED_KINDS
 """Kinds of rows that an import makes, or does not need. All kinds with a full stop, the index rows, are such too."""
 
 SKEW = timedelta(seconds=10)

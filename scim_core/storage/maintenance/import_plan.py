@@ -10,6 +10,7 @@ from datetime import datetime
 
 from scim_core.model import GROUP, Column
 from scim_core.storage.maintenance.archive import ArchiveError, Header, Line
+from scim_core.storage.maintenance.exporting import is_exported
 from scim_core.storage.maintenance.imported_indexes import ImportedIndexes
 from scim_core.storage.maintenance.indexing import NOTHING, Conflict, Declared
 from scim_core.storage.maintenance.revocations import Revocations
@@ -112,6 +113,8 @@ class ImportPlan:
             self._last[line.key] = line.number
             return
         kind, _, rest = line.key.partition(":")
+        if not is_exported(line.key):  # version 0.2 exports every kind that it does not know
+            return
         if line.again:
             self.replaced += line.key in self._last or self._knows(line.key)
             self._last[line.key] = line.number

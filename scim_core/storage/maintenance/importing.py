@@ -23,10 +23,12 @@ from scim_core.storage.port import StorageError
 from scim_core.storage.tables import audit_chain, keys, large_change_runner
 from scim_core.storage.tables.entities import listed_index_keys
 from scim_core.storage.tables.errors import RowExists
+from scim_core.storage.tables.feed_rows import head_change, new_epoch
 from scim_core.storage.tables.index_record import IndexRecord, record_properties
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.reading import read_range
 from scim_core.storage.tables.registry_marker import require_here
+from scim_core.storage.tables.relay import read_head
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows, read_pages
 from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS, require_entity
@@ -45,8 +47,9 @@ def _without(*kinds: str) -> tuple[KeyRange, ...]:
     return tuple(map(KeyRange, lows, [*(part.low for part in left), keys.everything().high]))
 
 
-_DIRECTORY = _without("bookmark", "indexes")
-"""All rows except page positions and the record of complete indexes: a tenant without such rows is empty."""
+_DIRECTORY = _without("bookmark", "change", "feed", "indexes", "log", "was")
+"""All rows except page positions, the record of complete indexes and what is left of changes: a tenant without such
+rows is empty."""
 _TENANTS = _without("audit.end", "audit", "bookmark", "indexes")
 """The same for the registry: one without tenants is empty, also if it has an audit chain."""
 _SPACE = 1 << 256
@@ -177,7 +180,7 @@ class _Writer:
                 await require_here(self._rows)
             await self._require_empty()
             self._keeps_chain = self._is_registry and await self._has(keys.audit_records())
-            await self._rows.transact(self._tenant, [self._progress(), *await self._old_record()])
+            await self._in_epoch([self._progress(), *await self._old_record()], importing=True)
         elif progress.properties["archive"] != self._digest:
             raise HalfRestored(f"The tenant {self._tenant} is half restored from another file: finish that import.")
         else:
@@ -239,9 +242,16 @@ class _Writer:
             properties = record_properties(record)
             operations.append(RowOperation(Verb.UPSERT, Role.OTHER, keys.indexes(), properties))
         if not entries:
-            await self._rows.transact(self._tenant, operations)
+            await self._in_epoch(operations, importing=False)
             return
         await audit_chain.transact_recorded(self._rows, operations, entries)
+
+    async def _in_epoch(self, operations: list[RowOperation], *, importing: bool) -> None:
+        """The operations happen, and the feed has a new epoch: while `importing`, it cannot be read."""
+        if not self._is_registry:
+            await read_head(self._rows, self._tenant)  # which makes one if there is none
+            operations = [*operations, head_change(epoch=new_epoch(), importing=importing)]
+        await self._rows.transact(self._tenant, operations)
 
     async def _require_written(self) -> None:
         """Returns if the rows are there because this import has written them, and only the answer was lost."""

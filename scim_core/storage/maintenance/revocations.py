@@ -18,7 +18,7 @@ from scim_core.storage.port import StorageBusy, StorageError
 from scim_core.storage.tables import audit_chain, keys
 from scim_core.storage.tables.errors import RowChanged, RowMissing
 from scim_core.storage.tables.keys import REGISTRY, KeyRange
-from scim_core.storage.tables.registry_rows import alteration, to_credential
+from scim_core.storage.tables.registry_rows import access_of, alteration, to_credential
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
 
@@ -35,6 +35,12 @@ class Revoked(StrEnum):
 
 
 _LIMITS = frozenset({"access", "networks"})
+
+_MAY = {
+    Access.READ: "may only read",
+    Access.WRITE: "may read and write, and not read the feed",
+    Access.FEED: "may only read the feed",
+}
 
 
 MAX_ATTEMPTS = 5
@@ -276,10 +282,14 @@ def _ending(key: str, properties: dict[str, Column], known: Knowledge, started: 
 
 
 def _narrowed(properties: dict[str, Column], limits: dict[str, str]) -> dict[str, Column]:
-    """Access and networks of a credential, where the newest ones allow less. The newest list of networks counts."""
+    """Access and networks of a credential, where the newest access does not allow what the file's does.
+
+    The newest list of networks counts.
+    """
     narrowed: dict[str, Column] = {}
-    if limits.get("access") == Access.READ and properties.get("access", Access.WRITE) != Access.READ:
-        narrowed["access"] = str(Access.READ)
+    newest = limits.get("access", "")
+    if newest and not access_of({"access": newest}).allows(access_of(properties)):
+        narrowed["access"] = newest
     networks = limits.get("networks", "")
     return narrowed | ({"networks": networks} if networks not in ("", properties.get("networks", "")) else {})
 
@@ -311,6 +321,6 @@ def _told(key: str, properties: dict[str, Column], ending: dict[str, Column], ch
     if "revoked" in ending:
         return f"{what} was revoked or removed on {str(ending['revoked'])[:10]}, after the export. {becomes}"
     decided = [f"expires on {str(ending['expires'])[:10]}"] if "expires" in ending else []
-    decided += ["may only read"] if "access" in ending else []
+    decided += [_MAY[access_of(ending)]] if "access" in ending else []
     decided += [f"is for {str(ending['networks']).replace(' ', ', ')} only"] if "networks" in ending else []
     return f"{what} {' and '.join(decided)}, as was decided after the export. {becomes}"

@@ -3,7 +3,7 @@
 A membership is two rows, one seen from the group and one from the member. A change of memberships also touches the row
 of the resource at the other end. This merge fails if there is no row, so no membership can name a missing resource. It
 changes the row's ETag, so a delete of that resource notices it. No two changes have the same `change_id`; see
-`accounts_for`.
+`accounts_for`. Every change inserts a row that says what it did (outbox.py).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -17,8 +17,10 @@ from scim_core.storage.tables.entities import (
     index_keys,
     membership_properties,
     pending_property,
+    stamp_property,
     to_properties,
 )
+from scim_core.storage.tables.outbox import OutboxRow
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.service_limits import PAGE_ROWS, TRANSACTION_OPERATIONS
 
@@ -28,12 +30,20 @@ OPERATIONS_EACH = 3
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happens to a resource's own rows and to its memberships. The first of the own rows has the document."""
+    """What happens to a resource's own rows and to its memberships. The first of the own rows has the document.
+
+    `said` is what the change says of itself.
+    """
 
     resource: StoredResource
-    change_id: str
+    said: OutboxRow
     own: tuple[RowOperation, ...]
     edits: MembershipEdits
+
+    @property
+    def change_id(self) -> str:
+        """The id of the change."""
+        return self.said.change_id
 
     @property
     def guarded(self) -> bool:
@@ -48,63 +58,69 @@ class Change:
     @property
     def fits(self) -> bool:
         """Whether one transaction can hold all of it."""
-        return fits(self.own, self.edits.add + self.edits.remove)
+        return fits(len(self.own) + 1, self.edits.add + self.edits.remove)
 
     def operations(self, edits: MembershipEdits, gone: Collection[str] = ()) -> list[RowOperation]:
         """The whole change, with these edits, as one transaction. The members `gone` have no row to touch."""
-        return [*self.own, *without_touches(edge_operations(key_of(self.resource), edits, self.change_id), gone)]
+        edges = edge_operations(key_of(self.resource), edits, self.change_id)
+        return [*self.own, *without_touches(edges, gone), self.said.having(edits).insertion()]
 
     def opening(self) -> list[RowOperation]:
         """The change without its edits, which follow later. Until then the resource's row names it as pending."""
         row, *others = self.own
         whole = base_property(self.resource.version) | pending_property(self.change_id)
-        return [replace(row, properties=row.properties | whole), *others]
+        return [replace(row, properties=row.properties | whole), *others, self.said.insertion()]
 
 
-def fits(own: Sequence[RowOperation], memberships: Collection[Membership]) -> bool:
-    """Whether one transaction can hold these operations and those of the memberships."""
-    return len(own) + OPERATIONS_EACH * len(memberships) <= TRANSACTION_OPERATIONS
+def fits(operations: int, memberships: Collection[Membership]) -> bool:
+    """Whether one transaction can hold so many operations and those of the memberships."""
+    return operations + OPERATIONS_EACH * len(memberships) <= TRANSACTION_OPERATIONS
 
 
-def creation(resource: StoredResource, members: Sequence[Membership], change_id: str) -> Change:
+def creation(resource: StoredResource, members: Sequence[Membership], said: OutboxRow) -> Change:
     """The resource's row, its index rows, its first members. The first failure tells a repetition from a conflict."""
-    properties = to_properties(resource, change_id if members else "")
+    properties = to_properties(resource, said.change_id if members else "", said.stamp)
     row = RowOperation(Verb.INSERT, Role.RESOURCE, key_of(resource), properties)
     own = (row, *_index_insertions(resource, frozenset()))
-    return Change(resource, change_id, own, MembershipEdits(add=tuple(members)))
+    return Change(resource, said, own, MembershipEdits(add=tuple(members)))
 
 
-def update(resource: StoredResource, edits: MembershipEdits, change_id: str) -> Change:
+def update(resource: StoredResource, edits: MembershipEdits, said: OutboxRow) -> Change:
     """The resource's row, the difference to its index rows as it was read, and the edits."""
     read = ReadState.of(resource)
-    properties = to_properties(resource, change_id if edits else read.change_id)
+    properties = to_properties(resource, said.change_id if edits else read.change_id, said.stamp)
+    given_up = read.index_keys - index_keys(resource).keys()
     own = (
         RowOperation(Verb.REPLACE, Role.RESOURCE, key_of(resource), properties, read.etag),
-        *_index_deletions(read.index_keys - index_keys(resource).keys()),
+        *_index_deletions(given_up),
         *_index_insertions(resource, read.index_keys),
     )
-    return Change(resource, change_id, own, edits)
+    return Change(resource, said.giving_up(given_up), own, edits)
 
 
-def membership_change(group: StoredResource, edits: MembershipEdits, change_id: str, *, guarded: bool) -> Change:
+def membership_change(group: StoredResource, edits: MembershipEdits, said: OutboxRow, *, guarded: bool) -> Change:
     """The group's version and last_modified, and the edits. Unguarded changes at the same time do not contend."""
     properties: dict[str, Column] = {
         "version": group.version,
         "lastModified": group.last_modified,
-        "edges": change_id,
+        "edges": said.change_id,
     }
     etag = ReadState.of(group).etag if guarded else ""
     if guarded:
-        properties |= base_property(group.version)
+        properties |= base_property(group.version) | stamp_property(said.stamp)
     row = RowOperation(Verb.MERGE, Role.RESOURCE, key_of(group), properties, etag)
-    return Change(group, change_id, (row,), edits)
+    return Change(group, said, (row,), edits)
 
 
-def departure(resource: StoredResource) -> list[RowOperation]:
-    """The rows of the resource and of its index are deleted, in the state in which it was read."""
+def departure(resource: StoredResource, said: OutboxRow, ends: Sequence[tuple[str, str]] = ()) -> list[RowOperation]:
+    """The rows of the resource and of its index are deleted, in the state in which it was read.
+
+    `ends` are the resources at the other ends of its memberships, if these go in the same transaction.
+    """
     read = ReadState.of(resource)
     row = RowOperation(Verb.DELETE, Role.RESOURCE, key_of(resource), etag=read.etag, about=resource.id)
-    return [row, *_index_deletions(read.index_keys)]
+    gone = said.giving_up(read.index_keys).parting(resource_id for _, resource_id in ends)
+    return [row, *_index_deletions(read.index_keys), gone.insertion()]
 
 
 def severance(

@@ -8,6 +8,7 @@ indexed                              the names of the indexes beyond the first o
 base                                 of a group: the version by its last change as a whole
 edges                                the id of the last change of a membership it takes part in, if any
 pending                              the id of its pending change, if any
+stamp                                the place of its last change among those of the resource (outbox.py), if known
 """
 
 import json
@@ -33,7 +34,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9]*")
 @dataclass(frozen=True, slots=True)
 class ReadState:
     """The state of a row when it was read: its ETag, the id of its last membership change, the names of the indexes
-    beyond FIRST_INDEXES that its writer kept, its index row keys.
+    beyond FIRST_INDEXES that its writer kept, its stamp, its index row keys.
 
     As text it is the `etag` of the port. So a change knows what it replaces without another read.
     """
@@ -41,6 +42,7 @@ class ReadState:
     etag: str
     change_id: str
     indexed: frozenset[str]
+    stamp: str
     index_keys: frozenset[str]
 
     @classmethod
@@ -50,8 +52,9 @@ class ReadState:
             raise VersionConflict
         etag, _, rest = resource.etag.partition("\n")
         change_id, _, rest = rest.partition("\n")
-        indexed, _, index_lines = rest.partition("\n")
-        return cls(etag, change_id, frozenset(indexed.split()), frozenset(index_lines.splitlines()))
+        indexed, _, rest = rest.partition("\n")
+        stamp, _, index_lines = rest.partition("\n")
+        return cls(etag, change_id, frozenset(indexed.split()), stamp, frozenset(index_lines.splitlines()))
 
 
 def index_keys(resource: StoredResource) -> dict[str, str]:
@@ -67,13 +70,14 @@ def listed_index_keys(entity: Mapping[str, Any]) -> list[str]:
     return "".join(joined("i", entity)).splitlines()
 
 
-def to_properties(resource: StoredResource, change_id: str) -> dict[str, Column]:
+def to_properties(resource: StoredResource, change_id: str, stamp: str) -> dict[str, Column]:
     """The whole row of a resource; `change_id` is that of the last change of its memberships, empty for none."""
     properties: dict[str, Column] = {
         "id": resource.id,
         "created": resource.created,
         "lastModified": resource.last_modified,
         "version": resource.version,
+        **stamp_property(stamp),
     }
     if resource.resource_type == GROUP:
         properties |= base_property(resource.version)
@@ -102,6 +106,11 @@ def base_property(version: str) -> dict[str, Column]:
     return {"base": version}
 
 
+def stamp_property(stamp: str) -> dict[str, Column]:
+    """The place of a resource's last change among its changes."""
+    return {"stamp": stamp}
+
+
 def pending_property(change_id: str) -> dict[str, Column]:
     """The id of a resource's pending change; empty for none."""
     return {"pending": change_id}
@@ -118,11 +127,17 @@ def from_entity(resource_type: str, entity: Mapping[str, Any], etag: str) -> Sto
         last_modified=entity["lastModified"],
         version=entity["version"],
         columns={_column_name(name): value for name, value in entity.items() if name.startswith(_COLUMN_PREFIX)},
-        etag="\n".join((etag, entity.get("edges", ""), " ".join(indexed(entity)), "".join(joined("i", entity)))),
+        etag="\n".join(_read_state(etag, entity)),
         base_version=entity.get("base", ""),
         change_pending=bool(entity.get("pending")),
         size=len(text),
+        values=text.count(",") + 1,
     )
+
+
+def _read_state(etag: str, entity: Mapping[str, Any]) -> tuple[str, ...]:
+    edges, stamp = entity.get("edges", ""), entity.get("stamp", "")
+    return etag, edges, " ".join(indexed(entity)), stamp, "".join(joined("i", entity))
 
 
 @lru_cache(maxsize=256)  # the columns are a fixed few

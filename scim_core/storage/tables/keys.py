@@ -33,6 +33,11 @@ REGISTRY = ":registry"
 """The partition of the tenants' own rows and their credentials. No tenant's code holds a colon."""
 
 _AFTER_COLON = ";"
+FEED_KINDS = frozenset({"change", "feed", "log", "was"})
+"""Kinds of rows that changes leave behind. No export has them, and a tenant with nothing else is empty."""
+
+_WAITING = ":waiting:"
+_MOVED = ":moved:"
 _AUDIT = "audit:"
 _AUDIT_RECORD = re.compile(r"audit:[0-9]{12}")
 
@@ -203,6 +208,76 @@ def sweep_entry(tenant: str, resource_id: str, change_id: str) -> str:
     return f"{partition(tenant)}:{_id(resource_id)}:{change_id}"
 
 
+def change(stamp: str, change_id: str) -> str:
+    """The row in which a change says what it did, until the relay has moved it."""
+    return f"change:{stamp}:{change_id}"
+
+
+def feed_head() -> str:
+    """The row that says how far the tenant's feed has come. It comes before the rows of the feed."""
+    return "feed:"
+
+
+def feed(number: int) -> str:
+    """The row of the entry with this number."""
+    return f"feed:{number:012}"
+
+
+def feed_number(key: str) -> int:
+    """The number of the entry in a row of the feed."""
+    return int(key.removeprefix("feed:"))
+
+
+def feed_after(number: int) -> KeyRange:
+    """The rows of the entries after the one with this number."""
+    return KeyRange(feed(number + 1), of_kind("feed").high)
+
+
+def logged(resource_id: str, stamp: str, change_id: str) -> str:
+    """The row of a change among those of a resource, in the order of the stamps."""
+    return f"log:{_id(resource_id)}:{stamp}:{change_id}"
+
+
+def was(unique_key: str, resource_id: str) -> str:
+    """The row by which a resource is found under a name that it has given up: the key of its unique index row."""
+    return f"was:{unique_key.partition(':')[2]}:{_id(resource_id)}"
+
+
+def is_unique_index(key: str) -> bool:
+    """Whether only one resource can have this index row: then its key does not end with an id."""
+    return "." in kind_of(key) and key.count(":") == 1
+
+
+def waiting(tenant: str) -> str:
+    """The row, in the partition SWEEP, that says that a tenant's changes may wait for the relay."""
+    return f"{_WAITING}{partition(tenant)}:"
+
+
+def waiting_tenants() -> KeyRange:
+    """The rows, in the partition SWEEP, that name tenants whose changes may wait."""
+    return KeyRange(_WAITING, _end_of(_WAITING))
+
+
+def moved(tenant: str) -> str:
+    """The row, in the partition SWEEP, that has the newest number of a tenant's feed."""
+    return f"{_MOVED}{partition(tenant)}:"
+
+
+def moved_tenants() -> KeyRange:
+    """The rows, in the partition SWEEP, that have the newest numbers of the feeds."""
+    return KeyRange(_MOVED, _end_of(_MOVED))
+
+
+def doorbells_of(tenant: str) -> list[KeyRange]:
+    """The rows, in the partition SWEEP, by which a tenant's feed is found."""
+    return [KeyRange(key, key + BELOW_ALL) for key in (waiting(tenant), moved(tenant))]
+
+
+def round_() -> str:
+    """The row, in the partition SWEEP, that says how far the round of all tenants has come."""
+    return ":round:"
+
+
 def kind_of(key: str) -> str:
     """The kind of a row, such as User, User.userName or memberOf."""
     return key.partition(":")[0]
@@ -225,6 +300,10 @@ def everything() -> KeyRange:
 
 def _below(key: str) -> KeyRange:
     return KeyRange(f"{key}:", f"{key}{_AFTER_COLON}")
+
+
+def _end_of(prefix: str) -> str:
+    return prefix[:-1] + _AFTER_COLON
 
 
 def _id(text: str) -> str:

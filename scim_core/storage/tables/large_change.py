@@ -8,20 +8,24 @@ happens twice. The last transaction deletes the row and the parts.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from itertools import batched, groupby
 from operator import attrgetter
 from typing import Any
 
+from scim_core.clock import instant_text
 from scim_core.model import GROUP, Column, Membership, MembershipEdits, StoredResource
+from scim_core.storage.feed_port import FeedChange
 from scim_core.storage.port import TooLarge
 from scim_core.storage.tables import changes, keys
-from scim_core.storage.tables.entities import joined, pending_property, split
+from scim_core.storage.tables.entities import joined, pending_property, split, stamp_property
+from scim_core.storage.tables.outbox import OutboxRow, stamp
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS
 
-STEP = (TRANSACTION_OPERATIONS - 1) // changes.OPERATIONS_EACH
-"""Memberships of one step: as many as fit a transaction together with the row of the change."""
+STEP = (TRANSACTION_OPERATIONS - 2) // changes.OPERATIONS_EACH
+"""Memberships of one step: as many as fit a transaction with the row of the change, and the one that says so."""
 
 PART_IDS = 10_000
 """Member ids in one part: 37 characters each come to 740 KB of the 1 MiB that a row holds."""
@@ -59,7 +63,8 @@ class Part:
 class LargeChange:
     """The row of a pending change: whose it is, how many ids each part has, how many of all are done.
 
-    `change_id` is a text no other change has. It becomes the version of each resource at the other end.
+    `change_id` is a text no other change has. It becomes the version of each resource at the other end. `stamp` is that
+    of the last step, or of the decision; empty if version 0.2 made it.
     """
 
     resource_type: str
@@ -69,6 +74,7 @@ class LargeChange:
     now: str
     lengths: tuple[int, ...] = ()
     done: int = 0
+    stamp: str = ""
     etag: str = ""
 
     @property
@@ -92,16 +98,24 @@ class LargeChange:
             "lastModified": self.now,
             "lengths": " ".join(map(str, self.lengths)),
             "done": str(self.done),
+            **stamp_property(self.stamp),
         }
         return self._row(Verb.INSERT, properties)
 
-    def step(self, edits: MembershipEdits, count: int) -> list[RowOperation]:
+    def at(self, now: datetime) -> "LargeChange":
+        """The change with the stamp of a step that is made now."""
+        return replace(self, stamp=stamp(now, self.stamp))
+
+    def step(self, edits: MembershipEdits, count: int, now: datetime) -> list[RowOperation]:
         """The edits are made, and `count` more ids are done."""
         own_key = keys.resource(self.resource_type, self.resource_id)
-        return [self._counted(count), *changes.edge_operations(own_key, edits, self.change_id)]
+        said = self._said(FeedChange.MEMBERS, now).having(edits)
+        return [self._counted(count), *changes.edge_operations(own_key, edits, self.change_id), said.insertion()]
 
-    def severing_step(self, memberships: Sequence[Membership]) -> list[RowOperation]:
+    def severing_step(self, memberships: Sequence[Membership], now: datetime) -> list[RowOperation]:
         """These memberships of the deleted resource are gone."""
+        ends = (resource_id for _, resource_id in changes.other_ends(self.resource_id, memberships))
+        said = self._said(FeedChange.SEVERED, now).parting(ends)
         severed = changes.severance(
             keys.resource(self.resource_type, self.resource_id),
             self.resource_id,
@@ -110,7 +124,7 @@ class LargeChange:
             version=f"{self.change_id}-{self.done}",  # two groups can be members of each other: two steps touch one
             now=self.now,
         )
-        return [self._counted(len(memberships)), *severed]
+        return [self._counted(len(memberships)), *severed, said.insertion()]
 
     def after(self, count: int, etag: str) -> "LargeChange":
         """The row once a step of `count` ids has been made, with the ETag that it has then."""
@@ -119,7 +133,8 @@ class LargeChange:
     def ending(self) -> list[RowOperation]:
         """The row and the parts are gone, and the resource, if it is there, has no pending change."""
         key = keys.resource(self.resource_type, self.resource_id)
-        applied = RowOperation(Verb.MERGE, Role.RESOURCE, key, pending_property(""))
+        properties = pending_property("") | (stamp_property(self.stamp) if self.stamp else {})
+        applied = RowOperation(Verb.MERGE, Role.RESOURCE, key, properties)
         return [
             self._row(Verb.DELETE, {}),
             *([applied] if self.kind is ChangeKind.EDIT else []),
@@ -146,7 +161,18 @@ class LargeChange:
         return keys.pending_part(self.resource_id, self.change_id, number)
 
     def _counted(self, count: int) -> RowOperation:
-        return self._row(Verb.MERGE, {"done": str(self.done + count)})
+        return self._row(Verb.MERGE, {"done": str(self.done + count), **stamp_property(self.stamp)})
+
+    def _said(self, change: FeedChange, now: datetime) -> OutboxRow:
+        return OutboxRow(
+            stamp=self.stamp,
+            change_id=f"{self.change_id}-{self.done}",
+            time=instant_text(now),
+            change=change,
+            resource_type=self.resource_type,
+            resource_id=self.resource_id,
+            part_of=self.change_id,
+        )
 
     def _row(self, verb: Verb, properties: dict[str, Column]) -> RowOperation:
         return RowOperation(verb, Role.PENDING, keys.pending(self.resource_id), properties, self.etag)
@@ -159,16 +185,20 @@ def editing(change: changes.Change) -> tuple[LargeChange, list[Part]]:
         raise TooLarge(f"The change names more than {MAX_PARTS * PART_IDS} members; send several requests.")
     group = change.resource
     lengths = tuple(len(part.ids) for part in parts)
-    large = LargeChange(GROUP, group.id, change.change_id, ChangeKind.EDIT, group.last_modified, lengths)
+    large = LargeChange(
+        GROUP, group.id, change.change_id, ChangeKind.EDIT, group.last_modified, lengths, stamp=change.said.stamp
+    )
     return large, parts
 
 
-def deleting(resource: StoredResource, change_id: str, now: str) -> tuple[LargeChange, list[Part]]:
+def deleting(resource: StoredResource, said: OutboxRow, now: str) -> tuple[LargeChange, list[Part]]:
     """The large change that removes all memberships of a deleted resource, and its one part, which has no ids.
 
     The steps find out which memberships these are.
     """
-    large = LargeChange(resource.resource_type, resource.id, change_id, ChangeKind.DELETE, now, lengths=(0,))
+    large = LargeChange(
+        resource.resource_type, resource.id, said.change_id, ChangeKind.DELETE, now, lengths=(0,), stamp=said.stamp
+    )
     return large, [Part(joins=False, member_type=GROUP, ids=())]
 
 
@@ -182,6 +212,7 @@ def to_large_change(entity: Mapping[str, Any], etag: str) -> LargeChange:
         now=entity["lastModified"],
         lengths=tuple(map(int, entity["lengths"].split())),
         done=int(entity["done"]),
+        stamp=entity.get("stamp") or "",
         etag=etag,
     )
 

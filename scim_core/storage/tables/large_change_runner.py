@@ -8,9 +8,10 @@ import logging
 from collections.abc import Sequence
 from itertools import batched
 
+from scim_core.clock import Clock, utc_now
 from scim_core.model import NO_EDITS, Column, Membership, MembershipEdits
 from scim_core.storage.port import ColumnTest, StorageBusy, StorageError, Swept, VersionConflict
-from scim_core.storage.tables import changes, keys, reading
+from scim_core.storage.tables import changes, doorbell, keys, reading
 from scim_core.storage.tables.errors import RowChanged, RowFailure, RowMissing
 from scim_core.storage.tables.large_change import (
     PARTS_AT_ONCE,
@@ -96,7 +97,7 @@ async def load(rows: Rows, tenant: str, resource_id: str) -> LargeChange | None:
     return to_large_change(row.properties, row.etag) if row else None
 
 
-async def apply(rows: Rows, tenant: str, resource_id: str, seconds: float) -> bool:
+async def apply(rows: Rows, tenant: str, resource_id: str, seconds: float, clock: Clock = utc_now) -> bool:
     """Whether nothing is pending any more, after at most so many seconds of work on the pending change.
 
     Raises StorageBusy when its steps are refused again and again.
@@ -105,7 +106,7 @@ async def apply(rows: Rows, tenant: str, resource_id: str, seconds: float) -> bo
     if change is not None:
         try:
             async with asyncio.timeout(seconds):
-                await _Applying(rows, tenant, change).run()
+                await _Applying(rows, tenant, change, clock).run()
         except TimeoutError:
             return False
     return True
@@ -129,7 +130,7 @@ async def left_to_apply(rows: Rows, tenant: str, resource_id: str) -> Membership
     return MembershipEdits(tuple(add), tuple(remove))
 
 
-async def sweep(rows: Rows, before: str, seconds: float) -> Swept:
+async def sweep(rows: Rows, before: str, seconds: float, clock: Clock = utc_now) -> Swept:
     """Every change that began before this instant is applied or, if it was never decided, abandoned.
 
     A change that cannot be finished now, or in the time there is, is counted as left.
@@ -140,7 +141,7 @@ async def sweep(rows: Rows, before: str, seconds: float) -> Swept:
         async with asyncio.timeout(seconds):
             for row in await read_range(rows, keys.SWEEP, keys.everything(), limit=ENTRIES_AT_ONCE, tests=tests):
                 left.add(row.properties["RowKey"])
-                if await _swept(rows, row):
+                if await _swept(rows, row, clock):
                     left.discard(row.properties["RowKey"])
                     finished += 1
     except TimeoutError:
@@ -167,22 +168,22 @@ async def abandon(rows: Rows, tenant: str, resource_id: str, change_id: str) -> 
     return True
 
 
-async def _swept(rows: Rows, entry: Row) -> bool:
+async def _swept(rows: Rows, entry: Row, clock: Clock) -> bool:
     tenant, resource_id = entry.properties["tenant"], entry.properties["id"]
     try:
         if not await abandon(rows, tenant, resource_id, entry.properties["mark"]):
             change = await load(rows, tenant, resource_id)
             if change is not None:
-                await _Applying(rows, tenant, change).run()
+                await _Applying(rows, tenant, change, clock).run()
     except StorageError as error:
         log.warning("a large change could not be applied yet", exc_info=error, extra={"tenant": tenant})
         return False
     return True
 
 
-async def _delete(rows: Rows, tenant: str, key: str, etag: str = "") -> None:
+async def _delete(rows: Rows, tenant: str, key: str, etag: str = "", *, besides: tuple[RowOperation, ...] = ()) -> None:
     try:
-        await rows.transact(tenant, [RowOperation(Verb.DELETE, Role.PENDING, key, etag=etag)])
+        await rows.transact(tenant, [RowOperation(Verb.DELETE, Role.PENDING, key, etag=etag), *besides])
     except RowMissing:
         log.debug("another process was quicker")
 
@@ -190,10 +191,11 @@ async def _delete(rows: Rows, tenant: str, key: str, etag: str = "") -> None:
 class _Applying:
     """One process's work on one change. What it has read ahead is forgotten whenever a step is refused."""
 
-    def __init__(self, rows: Rows, tenant: str, change: LargeChange) -> None:
+    def __init__(self, rows: Rows, tenant: str, change: LargeChange, clock: Clock) -> None:
         self._rows = rows
         self._tenant = tenant
         self._change = change
+        self._clock = clock
         self._part: tuple[int, Part] | None = None
         self._edges: list[Membership] = []
 
@@ -229,17 +231,20 @@ class _Applying:
 
     async def _end(self, current: LargeChange) -> None:
         await self._rows.transact(self._tenant, current.ending())
-        await _delete(self._rows, keys.SWEEP, keys.sweep_entry(self._tenant, current.resource_id, current.change_id))
+        entry = keys.sweep_entry(self._tenant, current.resource_id, current.change_id)
+        ring = doorbell.ringing(self._tenant, self._clock())  # its steps may wait for the relay
+        await _delete(self._rows, keys.SWEEP, entry, besides=(ring,))
 
     async def _edited(self, current: LargeChange, edits: MembershipEdits) -> LargeChange:
-        count = len(edits.add) + len(edits.remove)
+        count, now = len(edits.add) + len(edits.remove), self._clock()
+        current = current.at(now)
         try:
-            [etag, *_] = await self._rows.transact(self._tenant, current.step(edits, count))
+            [etag, *_] = await self._rows.transact(self._tenant, current.step(edits, count, now))
         except RowMissing as failure:
             if failure.operation.role is Role.PENDING:
                 raise
             possible = await self._possible(edits)
-            [etag, *_] = await self._rows.transact(self._tenant, current.step(possible, count))
+            [etag, *_] = await self._rows.transact(self._tenant, current.step(possible, count, now))
         return current.after(count, etag)
 
     async def _possible(self, edits: MembershipEdits) -> MembershipEdits:
@@ -253,7 +258,9 @@ class _Applying:
         )
 
     async def _severed(self, current: LargeChange, edges: Sequence[Membership]) -> LargeChange:
-        step, ends = current.severing_step(edges), changes.other_ends(current.resource_id, edges)
+        now = self._clock()
+        current = current.at(now)
+        step, ends = current.severing_step(edges, now), changes.other_ends(current.resource_id, edges)
         [etag, *_] = await transact_touching(self._rows, self._tenant, step, ends)
         del self._edges[: len(edges)]
         return current.after(len(edges), etag)

@@ -95,7 +95,8 @@ class TableRegistry:
         """See Registry.erase."""
         # It is repeated until nothing is found, because a sweep may be applying a large change. Its steps demand the
         # row of that change, and fail once the row is gone. The sweep's entry of the change goes last.
-        for partition, key_range in ((tenant_id, keys.everything()), (SWEEP, keys.sweep_entries_of(tenant_id))):
+        of_sweep = [keys.sweep_entries_of(tenant_id), *keys.doorbells_of(tenant_id)]
+        for partition, key_range in ((tenant_id, keys.everything()), *((SWEEP, some) for some in of_sweep)):
             while found := await self._first_rows(partition, key_range):
                 for part in batched(found, TRANSACTION_OPERATIONS, strict=False):
                     yield await self._delete(partition, part)

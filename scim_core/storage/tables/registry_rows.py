@@ -4,7 +4,7 @@ Only fields that differ are merged, under the ETag of the row as it was read. So
 not changed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -62,9 +62,16 @@ def to_tenant(row: Row) -> Tenant:
 def to_credential(row: Row) -> Credential:
     """The credential of its row. A row of an older version may lack some of the fields."""
     named = {item.name: row.properties[item.name] for item in fields(Credential) if item.name in row.properties}
-    # Rows of version 0.2 have no access: they may write. A value of a later version allows no more than reading.
-    access = Access.WRITE if named.get("access", Access.WRITE) == Access.WRITE else Access.READ
-    return Credential(**named | {"kind": CredentialKind(named["kind"]), "access": access, "etag": row.etag})
+    return Credential(**named | {"kind": CredentialKind(named["kind"]), "access": access_of(named), "etag": row.etag})
+
+
+def access_of(properties: Mapping[str, Column]) -> Access:
+    """The access that a row says. Rows of version 0.2 say none: they may write.
+
+    A value of a later version allows no more than reading.
+    """
+    said = properties.get("access", Access.WRITE)
+    return Access(str(said)) if said in set(Access) else Access.READ
 
 
 def _of_tenant(before: Tenant | None, after: Tenant | None) -> Iterator[RowOperation]:

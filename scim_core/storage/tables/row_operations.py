@@ -26,6 +26,10 @@ class Role(StrEnum):
     """The resource at the other end of a membership."""
     PENDING = auto()
     """What a change beyond one transaction has left to do."""
+    OUTBOX = auto()
+    """What the change says of itself. No other change inserts this row: if it is there, the change has happened."""
+    FEED = auto()
+    """What the relay makes of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,48 @@
+"""Errors of the feed as problem details (RFC 9457). Their `type` tells a program more than the status does."""
+
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+
+from scim_core.counted_log import CountedLog
+from scim_core.endpoint import error_responses
+from scim_core.feed.feed import Importing, Resync, UnknownCursor
+from scim_core.messages import FEED_PATH, ScimResponse
+from scim_core.model import Json
+
+MEDIA_TYPE = "application/problem+json"
+
+PROBLEMS = f"{FEED_PATH}/problems/"
+"""What the types of our own begin with. They are names, and there is nothing at these paths."""
+
+NO_TYPE = "about:blank"
+"""The type of a problem that its status says all about (RFC 9457 section 4.2.1)."""
+
+IMPORT_SECONDS = 60
+"""When to come back during an import: a large one takes some minutes."""
+
+
+def response_for(error: Exception, new_id: Callable[[], str], counted: CountedLog) -> ScimResponse:
+    """The answer to a request to the feed that failed with this error."""
+    match error:
+        case UnknownCursor():
+            return _problem(400, str(error), f"{PROBLEMS}cursor")
+        case Resync():
+            return _problem(410, str(error), f"{PROBLEMS}resync")
+        case Importing():
+            return _problem(503, str(error), f"{PROBLEMS}importing", {"Retry-After": str(IMPORT_SECONDS)})
+    answer = error_responses.response_for(error, new_id, counted)
+    headers = {name: value for name, value in answer.headers.items() if name != "Content-Type"}
+    return _problem(answer.status, json.loads(answer.body)["detail"], NO_TYPE, headers)
+
+
+def name_of(body: Json) -> str | None:
+    """The name of the problem in the body of an answer, for the log. None for one that its status says all about."""
+    found = str(body.get("type", ""))
+    return found.removeprefix(PROBLEMS) if found.startswith(PROBLEMS) else None
+
+
+def _problem(status: int, detail: str, problem_type: str, headers: dict[str, str] | None = None) -> ScimResponse:
+    body = {"type": problem_type, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    content = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
+    return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **(headers or {})}, content)

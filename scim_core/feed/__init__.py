@@ -1,0 +1,7 @@
+"""The feed: every change of a tenant's directory in one order, for programs that follow it (docs/storage.md).
+
+Read first: `feed` (pages of changes, the snapshot, the tenants that moved), `entries` (what a reader is told of a
+change), `cursors` (what a cursor says), `kicks` (who relays after a change).
+
+The rows behind it are the storage's: scim_core/storage/feed_port.py says what the feed asks of them.
+"""

@@ -1,0 +1,121 @@
+"""The storage port, as the feed needs it: what every change leaves behind, in one order for each tenant.
+
+A change says in its own transaction what it did. The relay numbers these, and a reader of the feed reads the numbers.
+Nothing here knows SCIM models or HTTP.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from scim_core.model import Membership
+from scim_core.storage.port import Storage
+
+
+class FeedChange(StrEnum):
+    """What a change did to its resource."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    MEMBERS = "members"
+    DELETED = "deleted"
+    SEVERED = "severed"
+    """Memberships of a deleted resource are gone. The log has it; the feed does not, for `deleted` says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedHead:
+    """How far a feed has come: the entries from `first` to the one before `next` are kept.
+
+    A cursor of another `epoch` leads nowhere. While the tenant is `importing`, what is stored is no directory yet.
+    """
+
+    epoch: str
+    first: int
+    next: int
+    importing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRow:
+    """One entry: which resource changed, and how. It has no values.
+
+    `attributes` are names. `joined` and `left` are ids of members. `entry` is where the log has it: see `notes`.
+    """
+
+    number: int
+    time: str
+    change: FeedChange
+    resource_type: str
+    id: str
+    attributes: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    entry: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedReading:
+    """The entries that were asked for, in the order of their numbers, and the head as it was just before."""
+
+    head: FeedHead
+    rows: tuple[FeedRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MovedFeed:
+    """The newest number of a tenant's feed, and when it was given (UTC text)."""
+
+    tenant: str
+    number: int
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """From which instant on (UTC text) entries of the feed and of the log are kept."""
+
+    feed_from: str
+    log_from: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tended:
+    """What one turn of the timer did: entries that were numbered, rows that were too old; whether work is left."""
+
+    relayed: int = 0
+    trimmed: int = 0
+    left: bool = False
+
+
+class FeedStorage(Storage, Protocol):
+    """A Storage whose changes can be followed. Every method may raise StorageBusy."""
+
+    async def relay(self, tenant: str) -> int:
+        """How many changes that had been made before this call were numbered. Others may relay at the same time."""
+
+    async def feed(self, tenant: str, *, after: int | None, limit: int) -> FeedReading:
+        """The first `limit` entries after this number, or from the first one kept. Changes that wait are relayed."""
+
+    async def feed_head(self, tenant: str) -> FeedHead:
+        """How far the feed has come. The first one who asks makes its epoch."""
+
+    async def new_epoch(self, tenant: str) -> FeedHead:
+        """The head with another epoch: every copy has to begin again."""
+
+    async def notes(self, tenant: str, rows: Sequence[FeedRow]) -> list[str]:
+        """The text of the ChangeNote of each entry; empty where the log has none (any more)."""
+
+    async def memberships(self, tenant: str, *, after: Membership | None, limit: int) -> list[Membership]:
+        """The first `limit` memberships of the tenant after this one, in the order of group and member."""
+
+    async def moved_feeds(self) -> list[MovedFeed]:
+        """The feeds of all tenants that have ever moved."""
+
+    async def tend(self, now: datetime, kept: Retention, *, seconds: float) -> Tended:
+        """Changes that may wait are relayed, for at most so many seconds. A timer calls this each minute.
+
+        Once an hour this looks at every tenant. Once a day it deletes what is too old. What is left goes on next time.
+        """

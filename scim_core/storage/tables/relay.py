@@ -1,0 +1,156 @@
+"""The relay: it moves what changes have said from the outbox to the feed and the log, and numbers it.
+
+A reading of a range is not of one moment. It can pass the place of a change before that one commits, and then see its
+successor. So the range is read again, up to the last key that was seen, until two readings agree. What they hold is
+whole: with each change of a resource it has the ones before, because the later one had read the earlier one. Then it is
+numbered in the order of the stamps. A change that commits late is numbered later.
+
+The head of the feed changes in the same transaction, and its ETag is demanded. So any number of processes can relay at
+the same time, and one that dies leaves nothing half done.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from scim_core.storage.feed_port import FeedHead, MovedFeed
+from scim_core.storage.port import StorageBusy, VersionConflict
+from scim_core.storage.tables import doorbell, keys
+from scim_core.storage.tables.codec import BELOW_ALL
+from scim_core.storage.tables.errors import RowFailure
+from scim_core.storage.tables.feed_rows import head_change, head_insertion, new_epoch, relayed, to_head
+from scim_core.storage.tables.keys import KeyRange
+from scim_core.storage.tables.outbox import OutboxRow, to_outbox_row
+from scim_core.storage.tables.reading import read_range
+from scim_core.storage.tables.row_operations import RowOperation
+from scim_core.storage.tables.rows import Row, Rows
+from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS, require_entity
+
+READ_ROWS = 132
+"""Changes of one reading: four batches of changes of attributes. At 35 KB each they are 5 MB."""
+
+BATCH_OPERATIONS = TRANSACTION_OPERATIONS - 1
+"""Operations of one batch: the head of the feed takes one. A change of attributes takes three."""
+
+BATCH_BYTES = 3 * 1024 * 1024
+"""Bytes of rows in one batch. A transaction holds 4 MiB, which includes what stands around the rows."""
+
+MAX_REFUSALS = 10
+"""How often in a row others may be quicker. They relay the same changes, so this process may stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of a feed, when it moved last (UTC text), and the ETag of its row."""
+
+    head: FeedHead
+    time: str
+    etag: str
+
+
+async def read_head(rows: Rows, tenant: str) -> Head:
+    """The head of the tenant's feed. If there is none, this makes one: every feed has an epoch from its first use.
+
+    Raises StorageBusy.
+    """
+    for _ in range(MAX_REFUSALS):
+        row = await rows.get(tenant, keys.feed_head())
+        if row is not None:
+            return Head(to_head(row.properties), row.properties["lastModified"], row.etag)
+        head = FeedHead(new_epoch(), first=1, next=1)
+        try:
+            [etag] = await rows.transact(tenant, [head_insertion(head)])
+        except (RowFailure, VersionConflict):
+            continue  # another process was quicker
+        return Head(head, "", etag)
+    raise StorageBusy("Others are changing the head of the feed.")
+
+
+async def relay(rows: Rows, tenant: str) -> int:
+    """How many entries the feed has got. The changes that had been committed before are in it.
+
+    If others were quicker again and again, they have relayed these changes, or go on doing so. Raises StorageBusy.
+    """
+    numbered, refusals = 0, 0
+    while refusals < MAX_REFUSALS:
+        waiting = await waiting_keys(rows, tenant)
+        if not waiting:
+            break
+        moved = await _moved(rows, tenant, waiting)
+        numbered += moved.numbered
+        refusals = refusals + 1 if moved.refused else 0
+        if not moved.refused and len(waiting) < READ_ROWS:
+            break
+    return numbered
+
+
+async def waiting_keys(rows: Rows, tenant: str) -> list[str]:
+    """The keys of the first READ_ROWS changes in the outbox."""
+    found = await read_range(rows, tenant, keys.of_kind("change"), limit=READ_ROWS, select="RowKey")
+    return [row.properties["RowKey"] for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    numbered: int
+    refused: bool
+
+
+async def _moved(rows: Rows, tenant: str, waiting: Sequence[str]) -> _Moved:
+    """The changes of two readings that agree are moved, batch by batch, until another process comes between."""
+    found, current = await asyncio.gather(_agreed(rows, tenant, waiting), read_head(rows, tenant))
+    start, refused = current.head.next, False
+    try:
+        for batch in _batches(found):
+            current = await _move(rows, tenant, current, batch)
+    except (RowFailure, VersionConflict):
+        refused = True
+    if current.head.next > start:
+        await tell(rows, tenant, current)
+    return _Moved(current.head.next - start, refused)
+
+
+async def tell(rows: Rows, tenant: str, current: Head) -> None:
+    """Readers of all tenants know how far this feed has come."""
+    if current.head.next > 1:
+        await doorbell.move(rows, MovedFeed(tenant, current.head.next - 1, current.time))
+
+
+async def _agreed(rows: Rows, tenant: str, waiting: Sequence[str]) -> list[OutboxRow]:
+    """What two readings agree on, in the order of the stamps. None if others have moved all of it."""
+    seen, found = list(waiting), list[Row]()
+    while seen:
+        so_far = KeyRange(keys.of_kind("change").low, seen[-1] + BELOW_ALL)
+        found = await read_range(rows, tenant, so_far, limit=READ_ROWS)
+        before, seen = seen, [row.properties["RowKey"] for row in found]
+        if seen == before:
+            break
+    return [to_outbox_row(row.properties) for row in found]
+
+
+def _batches(found: Sequence[OutboxRow]) -> Iterator[list[OutboxRow]]:
+    """As many changes at a time as one transaction holds."""
+    batch, operations, size = list[OutboxRow](), 0, 0
+    for said in found:
+        rows = relayed(said, 0).values()
+        more = sum(require_entity(item.properties) for item in rows)
+        if batch and (operations + len(rows) > BATCH_OPERATIONS or size + more > BATCH_BYTES):
+            yield batch
+            batch, operations, size = [], 0, 0
+        batch.append(said)
+        operations, size = operations + len(rows), size + more
+    if batch:
+        yield batch
+
+
+async def _move(rows: Rows, tenant: str, current: Head, batch: Sequence[OutboxRow]) -> Head:
+    """The changes of the batch are in the feed and in the log. Raises RowFailure, VersionConflict."""
+    following = current.head.next
+    operations = dict[str, RowOperation]()
+    for said in batch:
+        operations |= relayed(said, following if said.in_feed else None)
+        following += said.in_feed
+    time = batch[-1].time
+    head = head_change(current.etag, next=str(following), lastModified=time)
+    [etag, *_] = await rows.transact(tenant, [head, *operations.values()])
+    return Head(replace(current.head, next=following), time, etag)

@@ -1,0 +1,109 @@
+"""After an answer its process relays: soon, once for many changes, and without a word in the log."""
+
+import asyncio
+import logging
+from hashlib import sha256
+
+import pytest
+
+import scim_core
+from scim_core import Settings
+from scim_core.feed.kicks import MAX_RELAYS, PAUSE_SECONDS, Kicks
+from scim_core.storage.port import StorageBusy
+from scim_core.storage.tables import TableStorage, keys
+from scim_core.storage.tables.reading import read_range
+from tests.scim import TOKEN, UNLIMITED, Client, Clock, endpoint_over, path, replace
+
+TENANT = "default"
+
+
+class Pauses:
+    """Pauses that end when the test says so."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.over = asyncio.Event()
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        await self.over.wait()
+
+
+async def test_many_changes_are_relayed_together_and_one_during_a_relay_again() -> None:
+    relayed: list[str] = []
+    pauses = Pauses()
+
+    async def relay(tenant: str) -> None:
+        relayed.append(tenant)
+        if len(relayed) == 1:
+            kicks.kick(tenant)
+
+    kicks = Kicks(relay, pauses)
+    for _ in range(10):
+        kicks.kick("contoso")
+    await asyncio.sleep(0)
+    assert (relayed, pauses.seconds) == ([], [PAUSE_SECONDS])
+    pauses.over.set()
+    await kicks.idle()
+    assert relayed == ["contoso", "contoso"]
+
+
+async def test_a_storage_that_is_busy_is_left_to_the_timer() -> None:
+    tries: list[str] = []
+    pauses = Pauses()
+    pauses.over.set()
+
+    async def relay(tenant: str) -> None:
+        tries.append(tenant)
+        raise StorageBusy("busy")
+
+    kicks = Kicks(relay, pauses)
+    kicks.kick("contoso")
+    await kicks.idle()
+    kicks.kick("contoso")
+    await kicks.idle()
+    assert tries == ["contoso", "contoso"]
+
+
+async def test_the_relays_of_a_process_are_bounded() -> None:
+    relayed: list[str] = []
+    pauses = Pauses()
+
+    async def relay(tenant: str) -> None:
+        relayed.append(tenant)
+
+    kicks = Kicks(relay, pauses)
+    for number in range(MAX_RELAYS + 5):
+        kicks.kick(f"tenant{number}")
+    pauses.over.set()
+    await kicks.idle()
+    assert len(relayed) == MAX_RELAYS
+
+
+async def test_a_change_through_the_endpoint_is_in_the_feed_soon(storage: TableStorage, clock: Clock) -> None:
+    environment = {
+        "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),
+        "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
+        **UNLIMITED,
+    }
+    endpoint = scim_core.build(Settings.from_environment(environment), storage, clock, relays=True)
+    client = Client(endpoint)
+    user = await client.user("ann")
+    await client.patch(path(user), replace("title", "Director"))
+    assert endpoint._kicks is not None
+    await endpoint._kicks.idle()
+    assert len(await read_range(storage.rows, TENANT, keys.feed_after(0))) == 2
+    await client.get(path(user))
+    await client.patch(path(user), replace("title", "Director"))
+    assert endpoint._kicks._running == {}
+
+
+async def test_the_timer_says_what_it_did(
+    storage: TableStorage, clock: Clock, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    await client.user("ann")
+    caplog.set_level(logging.INFO, "scim_core.endpoint.endpoint")
+    tended = await endpoint_over(storage, clock).tend_feeds()
+    assert (tended.relayed, tended.left) == (1, False)
+    record = caplog.records[-1]
+    assert (record.getMessage(), vars(record)["operation"]) == ("feeds: 1 relayed, 0 rows too old", "feeds")
