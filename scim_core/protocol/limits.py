@@ -42,8 +42,10 @@ BULK_SECONDS = 30
 """How long operations of a bulk begin. Those that began have until BULK_END_SECONDS."""
 
 BULK_END_SECONDS = 36
-"""When operations of a bulk are cut off. The rest of REQUEST_SECONDS is for deleting what could not be linked, and for
-the answer."""
+"""When operations of a bulk are cut off."""
+
+BULK_UNDO_SECONDS = 39
+"""Until when a bulk deletes what could not be linked. The rest of REQUEST_SECONDS is for its answer."""
 
 BULK_SIDE_BY_SIDE = 16
 """Operations of one bulk at a time: as many connections as keep a process busy. They share the tenant's computing."""
