@@ -23,7 +23,7 @@ from scim_core.protocol.json_outline import (
 )
 from scim_core.protocol.json_text import JsonText
 from scim_core.protocol.limits import (
-    MAX_BODY_BYTES,
+    MAX_BULK_CONTAINERS,
     MAX_BULK_OPERATIONS,
     MAX_DEPTH,
     MAX_NODES,
@@ -90,6 +90,10 @@ def reading_bulk(body: bytes) -> Generator[int, None, BulkRequest]:
     return _request(message, [text.text[start:end] for start, end in outline.data])
 
 
+_DATA_DEPTH = 3
+"""Brackets around the data of an operation: those of the message, of its operations, and of the operation."""
+
+
 class _Outline:
     """Goes through the text once. `data` are the places of the operations' data, `rest` is the text without these.
 
@@ -99,7 +103,7 @@ class _Outline:
     def __init__(self, text: str) -> None:
         self._text = text
         self._kept_from = 0
-        self._containers = 0
+        self._brackets = 0
         self._operations = 0
         self.data: list[tuple[int, int]] = []
         self.rest: list[tuple[int, int]] = []
@@ -126,14 +130,16 @@ class _Outline:
                 roles.append(self._role(roles, found, bracket))
                 if roles[-1] is _Role.DATA:
                     data_from = at
+            elif at > position and len(roles) > _DATA_DEPTH:
+                position = at  # within the data of an operation, which may be too large: that is seen when it is read
+                continue
             else:
                 break
             position = at + 1
-            self._containers += 1
-            if self._containers % (2 * BRACKETS_AT_ONCE) == 0:
+            self._brackets += 1
+            if self._brackets % (2 * BRACKETS_AT_ONCE) == 0:
+                at_most(2 * MAX_BULK_CONTAINERS, self._brackets, "brackets in a bulk")
                 yield BRACKETS_AT_ONCE // NODES_OF_A_UNIT
-        if at - position > MAX_BODY_BYTES:
-            require_body_size(at - position)
         self.rest.append((self._kept_from, len(self._text)))
         yield 1 + len(self._text) // CHARACTERS_OF_A_UNIT
 

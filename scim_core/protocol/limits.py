@@ -38,6 +38,9 @@ MAX_BULK_BYTES = 16 * 1024 * 1024
 """Largest bulk, announced as bulk.maxPayloadSize: 1,000 users of 6 KB, and a group of 100,000 of 60 bytes each. The
 data of one operation is no larger than another body, and has no more values and names."""
 
+MAX_BULK_CONTAINERS = 500_000
+"""Objects and arrays in a bulk. 16 MiB of members, each of 48 bytes at least, have 350,000."""
+
 BULK_SECONDS = 30
 """How long operations of a bulk begin. Those that began have until BULK_END_SECONDS."""
 
