@@ -143,7 +143,7 @@ async def test_batches_are_what_a_transaction_holds(storage: TableStorage) -> No
 
 
 async def test_large_notes_make_smaller_batches(storage: TableStorage) -> None:
-    note = ChangeNote((), '"' + "x" * 31_000 + '"')
+    note = ChangeNote((), '"' + "\u20ac" * 31_000 + '"')
     for number in range(1, 61):
         await storage.create(TENANT, user(number), note=note)
     with transcript(storage) as seen:
