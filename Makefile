@@ -19,6 +19,7 @@ help:
 	@echo "            PORT=7071         its port; each port has its own directory and token in .azurite/"
 	@echo "            AZURITE=disk      memory: data is lost at the end"
 	@echo "            AZURITE_PORT=     the port for Azurite (default: 10002, or a free one if 10002 is in use)"
+	@echo "            AZURITE_SEEK=yes  no: Azurite as it comes, which looks at every row for each list"
 	@echo "            SCIM_TOKEN=       the bearer token to accept (default: one is made and kept)"
 	@echo "            SCIM_FEED_TOKEN=  the token that reads the feed (likewise)"
 	@echo "            TENANTS=one       registry: many tenants; create them with python -m scim_core.admin"
@@ -41,7 +42,8 @@ help:
 	@echo "make costs  what a month costs, from measured storage calls; ARGS='--price always_ready=0' changes a price"
 	@echo "make lock   write every requirements*.txt from its requirements*.in, with hashes; versions stay as they are."
 	@echo "            ARGS='--upgrade-package aiohttp' or ARGS=--upgrade takes newer versions"
-	@echo "make bench  the benchmarks; ARGS=--help lists them; ARGS='base --against COMMIT' compares with another commit"
+	@echo "make bench  the benchmarks; ARGS=--help lists them; ARGS='base --against COMMIT' compares with another commit,"
+	@echo "            and ARGS=cycle plays a first cycle of Entra"
 
 run:
 	@sh devhost/environment.sh $(RUN)

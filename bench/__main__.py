@@ -6,9 +6,10 @@ import logging
 import sys
 import time
 
-from bench import against, base, large, neighbour, scale
+from bench import against, base, cycle, large, neighbour, scale
 from bench.against_report import against_report, measured_line
 from bench.commits import CommitError
+from bench.cycle_report import cycle_report, stage_line
 from bench.http_client import UnexpectedStatus
 from bench.neighbour_report import neighbour_line, neighbour_report
 from bench.ratios import Verdict
@@ -49,16 +50,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     beside = runs.add_parser("neighbour", help="show what one tenant notices of another's costliest requests")
     beside.add_argument("--only", default="", metavar="TEXT", help="only the attacks whose title contains this text")
+    first = runs.add_parser("cycle", help="play a first cycle of Entra, and say what it costs")
+    first.add_argument("--users", type=int, default=cycle.USERS, help="users to create")
+    first.add_argument("--groups", type=int, default=cycle.GROUPS, help="groups to create and fill")
+    _add_plain_azurite(first)
     for name, text in (
         ("scale", "show what costs the same in small and large directories and groups"),
         ("large", "time single requests that name many members"),
     ):
         sized = runs.add_parser(name, help=text)
         sized.add_argument("--largest", type=int, default=max(scale.USERS), help="the largest size to measure")
-        sized.add_argument(
-            "--plain-azurite", action="store_true", help="use Azurite's own range reads, which look at every row"
-        )
+        _add_plain_azurite(sized)
     return parser
+
+
+def _add_plain_azurite(parser: argparse.ArgumentParser) -> None:
+    text = "use Azurite's own range reads, which look at every row"
+    parser.add_argument("--plain-azurite", action="store_true", help=text)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -71,6 +79,14 @@ def _run(arguments: argparse.Namespace) -> int:
     elif arguments.run == "neighbour":
         observed = asyncio.run(neighbour.run(arguments.only, lambda item: _tell(neighbour_line(item))))
         print(neighbour_report(observed, neighbour.REQUESTS_A_SECOND))
+    elif arguments.run == "cycle":
+        played = cycle.run(
+            arguments.users,
+            arguments.groups,
+            plain_azurite=arguments.plain_azurite,
+            progress=lambda stage: _tell(stage_line(stage)),
+        )
+        print(cycle_report(asyncio.run(played)))
     elif arguments.run == "large":
         steps = large.run(
             arguments.largest,

@@ -61,17 +61,21 @@ def environment(azurite: Azurite, table: str, token: str) -> dict[str, str]:
 
 @contextmanager
 def serving(
-    azurite: Azurite, table: str, root: Path = ROOT, further: Mapping[str, str] = MappingProxyType({})
+    azurite: Azurite,
+    table: str,
+    root: Path = ROOT,
+    further: Mapping[str, str] = MappingProxyType({}),
+    app: Path | None = None,
 ) -> Iterator[Endpoint]:
     """The endpoint of a working tree, served by the devhost of the same tree, over this table.
 
-    `further` are more settings, or other values of the usual ones.
+    `further` are more settings, or other values of the usual ones. `app` is the folder of another app that has the
+    endpoint in it.
     """
     token = secrets.token_urlsafe(32)
     settings = environment(azurite, table, token) | dict(further)
-    with running_app(root, settings, ("--quiet",), root=root) as running:
-        app = App(running.url, Meter(running.process.pid))
-        yield Endpoint(app, Client("/scim/v2", token), settings)
+    with running_app(app or root, settings, ("--quiet",), root=root) as running:
+        yield Endpoint(App(running.url, Meter(running.process.pid)), Client("/scim/v2", token), settings)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from bench import bare
 from bench.apps import Endpoint, environment, serving, serving_bare
 from bench.bare import MEMBERS, POPULATION
 from bench.directory import store_group, store_users
-from bench.measure import CALLS_FIRST, Bench, Result
+from bench.measure import CALLS_FIRST, CALLS_MOST, Bench, Result
 from bench.operations import GET_USER, OPERATIONS, post_user
 from bench.process import Durations, first_answer_durations, import_durations
 from bench.transcripts import CallCounter
@@ -76,11 +76,10 @@ async def _measure(endpoint: Endpoint, bare_environment: dict[str, str]) -> tupl
 
 
 async def prepare(settings: Settings, population: int = POPULATION) -> None:
-    """The table holds the users, and a group of the last of them for each series of requests."""
+    """The table holds the users, and groups of the last of them: those that a series of requests adds members to."""
     storage = table_storage(settings.storage)
     await store_users(storage, range(population))
-    for first in (0, CALLS_FIRST):
-        group, _ = bare.joining(first)
+    for group in sorted({bare.joining(number)[0] for number in (0, CALLS_FIRST, CALLS_FIRST + CALLS_MOST)}):
         await store_group(storage, group, range(POPULATION - MEMBERS, POPULATION))
     await storage.close()
 

@@ -3,14 +3,13 @@
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bench.apps import Endpoint, serving
 from bench.directory import GROUP_URN, TENANT, store_users, user_id
 from bench.http_client import HttpClient, Request, Response
-from bench.scale import preloaded
 from devhost.azurite import Azurite
 from scim_core.storage.tables import TableStorage, table_storage
 
@@ -39,8 +38,7 @@ async def run(largest: int, *, plain_azurite: bool, progress: Callable[[Step], o
     """
     steps: list[Step] = []
     with ExitStack() as stack:
-        stack.enter_context(nullcontext() if plain_azurite else preloaded())
-        azurite = stack.enter_context(Azurite.start())
+        azurite = stack.enter_context(Azurite.start(seeks=not plain_azurite))
         for size in (size for size in SIZES if size <= largest):
             with serving(azurite, f"large{size}") as endpoint:
                 storage = table_storage(endpoint.settings.storage)

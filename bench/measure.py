@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 
 from bench.apps import App
+from bench.bare import Timed
 from bench.http_client import Response
 from bench.load import NO_REQUESTS, Sample
 from bench.operations import Client, Operation
@@ -22,6 +23,9 @@ REQUESTS = {1: 24, 16: 80}
 """Requests of a round, by the number of connections. One client alone shows the latency, and 16 keep the process busy.
 All rounds together give a p50 and a p95, and the whole run takes about two minutes."""
 
+CALLS_MOST = WARM_UP + 2 * ROUNDS * sum(REQUESTS.values())
+"""Requests for the calls alone of one operation. The calls by hand and the product's have numbers of their own."""
+
 
 @dataclass(frozen=True)
 class Served:
@@ -33,12 +37,20 @@ class Served:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The operation, its calls alone behind the same HTTP and worker, and its calls alone without HTTP and worker."""
+    """The operation; its calls by hand behind the same HTTP and worker; the calls without HTTP and worker, by hand and
+    as the product makes them.
+    """
 
     connections: int
     endpoint: Served
     same_shape: Served
     calls: Served
+    product_calls: Served
+
+    @property
+    def storage_ratio(self) -> float:
+        """The processor time of the product's calls divided by that of the same calls by hand."""
+        return self.product_calls.cpu_seconds / self.calls.cpu_seconds
 
     def ratio(self, other: Served) -> float:
         """The p50 of the operation divided by the p50 of the other."""
@@ -81,29 +93,33 @@ class Bench:
         warm_up = at.take(WARM_UP)
         await self.endpoint.serve(operation.requests(self.client, warm_up), 1, self.client.note)
         await self.bare.serve(operation.bare_requests(warm_up), 1)
+        await self._calls("ours", operation, calls_at.take(WARM_UP), 1)
         comparisons = [await self._compare(operation, connections, at, calls_at) for connections in REQUESTS]
         return Result(operation.title, calls, tuple(comparisons))
 
     async def _compare(self, operation: Operation, connections: int, at: "Numbers", calls_at: "Numbers") -> Comparison:
         """They alternate, so that other work of the machine affects all of them."""
-        endpoint, same_shape, calls = _Tally(), _Tally(), _Tally()
+        endpoint, same_shape, by_hand, product = _Tally(), _Tally(), _Tally(), _Tally()
         for _ in range(ROUNDS):
             requests_a_round = REQUESTS[connections] // operation.divisor
             numbers = at.take(requests_a_round)
             requests = operation.requests(self.client, numbers)
             endpoint.add(*await self.endpoint.serve(requests, connections, self.client.note))
             same_shape.add(*await self.bare.serve(operation.bare_requests(numbers), connections))
-            calls.add(*await self._calls(operation, calls_at.take(requests_a_round), connections))
-        return Comparison(connections, endpoint.served(), same_shape.served(), calls.served())
+            by_hand.add(*await self._calls("bare", operation, calls_at.take(requests_a_round), connections))
+            product.add(*await self._calls("ours", operation, calls_at.take(requests_a_round), connections))
+        return Comparison(connections, endpoint.served(), same_shape.served(), by_hand.served(), product.served())
 
-    async def _calls(self, operation: Operation, numbers: range, connections: int) -> tuple[Sample, float]:
-        seconds: list[float] = []
+    async def _calls(self, way: str, operation: Operation, numbers: range, connections: int) -> tuple[Sample, float]:
+        """What the calls cost, as the app itself has measured it."""
+        costs: list[Timed] = []
 
         def note(response: Response) -> None:
-            seconds.extend(json.loads(response.body))
+            costs.append(Timed(**json.loads(response.body)))
 
-        sample, cpu_seconds = await self.bare.serve([operation.calls_request(numbers, connections)], 1, note)
-        return Sample(tuple(seconds), sample.elapsed), cpu_seconds
+        sample, _ = await self.bare.serve([operation.calls_request(way, numbers, connections)], 1, note)
+        [cost] = costs
+        return Sample(tuple(cost.seconds), sample.elapsed), cost.cpu_seconds
 
 
 class Numbers:

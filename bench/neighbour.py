@@ -17,7 +17,6 @@ from bench.attacks import ATTACKS, Attack
 from bench.http_client import HttpClient, Request, UnexpectedStatus
 from bench.load import Sample
 from bench.operations import GET_USER, Client
-from bench.scale import preloaded
 from devhost.azurite import Azurite
 from scim_core.access.oauth.local_key import new_signing_key
 
@@ -65,8 +64,7 @@ async def run(chosen: str, progress: Callable[[Observed], object]) -> list[Obser
     attacks = [attack for attack in ATTACKS if chosen in attack.title]
     observed: list[Observed] = []
     with ExitStack() as stack:
-        stack.enter_context(preloaded())
-        azurite = stack.enter_context(Azurite.start())
+        azurite = stack.enter_context(Azurite.start(seeks=True))
         with serving(azurite, TABLE, further=REGISTRY) as endpoint:
             clients = await attack_directories.store(endpoint, {attack.tenant for attack in attacks})
         for attack in (None, *attacks):

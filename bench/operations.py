@@ -66,9 +66,9 @@ class Operation:
         """The requests of these numbers to the app that makes only the calls."""
         return (Request("POST", f"/bare/{self.calls}/{number}", 200) for number in numbers)
 
-    def calls_request(self, numbers: range, side_by_side: int) -> Request:
-        """The request that makes that app run and time the calls of all these numbers by itself."""
-        return Request("POST", f"/bare/{self.calls}/{numbers.start}/{len(numbers)}/{side_by_side}", 200)
+    def calls_request(self, way: str, numbers: range, side_by_side: int) -> Request:
+        """The request that makes that app run and time the calls of all these numbers, in one of the WAYS."""
+        return Request("POST", f"/calls/{way}/{self.calls}/{numbers.start}/{len(numbers)}/{side_by_side}", 200)
 
 
 def _match(client: Client, name: str) -> Request:

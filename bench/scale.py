@@ -1,11 +1,9 @@
 """The scale run: what an operation costs in directories and groups of very different sizes, all measured in one run."""
 
-import os
 import random
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlencode
 
 from bench.apps import Endpoint, serving
@@ -43,11 +41,6 @@ _PAGES = 100
 _SEED = 7
 """The seed for the choice of users: any number, but the same in every run."""
 
-_NODE_OPTIONS = "NODE_OPTIONS"
-"""The variable that tells Node what to load before a program."""
-
-_SEEK = Path(__file__).parent / "azurite_seek.cjs"
-
 
 @dataclass(frozen=True)
 class Point:
@@ -75,8 +68,7 @@ async def run(largest: int, *, plain_azurite: bool) -> list[Point]:
     range read costs as much as a read of the whole table.
     """
     with ExitStack() as stack:
-        stack.enter_context(nullcontext() if plain_azurite else preloaded())
-        azurite = stack.enter_context(Azurite.start())
+        azurite = stack.enter_context(Azurite.start(seeks=not plain_azurite))
         sizes = [size for size in USERS if size <= largest]
         endpoints = {size: stack.enter_context(serving(azurite, f"users{size}")) for size in sizes}
         for size, endpoint in endpoints.items():
@@ -85,17 +77,6 @@ async def run(largest: int, *, plain_azurite: bool) -> list[Point]:
         groups = [size for size in MEMBERS if size <= largest]
         await _store_groups(endpoints[sizes[-1]], sizes[-1], groups)
         return points + [point async for point in _groups(endpoints[sizes[-1]], sizes[-1], groups)]
-
-
-@contextmanager
-def preloaded() -> Iterator[None]:
-    """An Azurite that starts within the block seeks in the order of keys."""
-    options = os.environ.get(_NODE_OPTIONS, "")  # noqa: TID251 -- Azurite inherits the environment
-    os.environ[_NODE_OPTIONS] = f"{options} --require {_SEEK}".strip()  # noqa: TID251
-    try:
-        yield
-    finally:
-        os.environ[_NODE_OPTIONS] = options  # noqa: TID251
 
 
 async def _store(endpoint: Endpoint, size: int) -> None:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,25 +37,31 @@ class Azurite:
     process: subprocess.Popen[bytes]
 
     @classmethod
-    def start(cls, port: int | None = None, data: Path | None = None, log: Path | None = None) -> Self:
+    def start(
+        cls, port: int | None = None, data: Path | None = None, log: Path | None = None, *, seeks: bool = False
+    ) -> Self:
         """Azurite answers on `port`, or on a free one. Its tables are in the folder `data`, or in memory.
+
+        If it `seeks`, a range read looks at the rows of the range alone, as in Table Storage, not at the whole table.
 
         Raises PortInUseError. Raises DevhostError when Azurite cannot be installed or started, or `data` is in use.
         """
         node, folder = installed()
-        main = folder / MAIN
+        files = ["exit_with_parent.cjs", *(["azurite_seek.cjs"] if seeks else [])]
+        preloaded = [word for name in files for word in ("--require", str(NPM / name))]
+        command = [node.executable, *preloaded, str(folder / MAIN)]
         for _ in range(PORT_ATTEMPTS - 1 if port is None else 0):
             try:
-                return cls._start(node, main, free_port(), data, log)
+                return cls._start(command, free_port(), data, log)
             except PortInUseError:  # another process took the free port before Azurite did
                 continue
-        return cls._start(node, main, port or free_port(), data, log)
+        return cls._start(command, port or free_port(), data, log)
 
     @classmethod
-    def _start(cls, node: Node, main: Path, port: int, data: Path | None, log: Path | None) -> Self:
+    def _start(cls, command: Sequence[str], port: int, data: Path | None, log: Path | None) -> Self:
         with _open_log(log) as output, locked(data) as lock:
             process = subprocess.Popen(
-                [node.executable, "--require", str(NPM / "exit_with_parent.cjs"), str(main), *_options(port, data)],
+                [*command, *_options(port, data)],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,

@@ -52,7 +52,10 @@ It serves many tenants. The token above belongs to the tenant `default`. Create 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the environment sets: PORT, AZURITE_PORT, AZURITE=disk|memory, SCIM_TOKEN, SCIM_FEED_TOKEN, TENANTS."""
+    """What the environment sets: PORT, AZURITE_PORT, AZURITE=disk|memory, SCIM_TOKEN, SCIM_FEED_TOKEN, TENANTS.
+
+    AZURITE_SEEK=yes|no says whether Azurite seeks, as Table Storage does. With no it looks at all rows for each range.
+    """
 
     port: int = DEFAULT_PORT
     azurite_port: int | None = None
@@ -60,6 +63,7 @@ class Options:
     token: str | None = None
     feed_token: str | None = None
     has_registry: bool = False
+    seeks: bool = True
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -73,9 +77,13 @@ class Options:
         tenants = environment.get("TENANTS") or "one"
         if tenants not in ("one", "registry"):
             raise DevhostError(f"TENANTS is {tenants}. Set it to one, or to registry for many tenants.")
+        seeks = environment.get("AZURITE_SEEK") or "yes"
+        if seeks not in ("yes", "no"):
+            raise DevhostError(f"AZURITE_SEEK is {seeks}. Set it to yes, or to no for an Azurite that is as it comes.")
         token, feed_token = (environment.get(name) or None for name in ("SCIM_TOKEN", "SCIM_FEED_TOKEN"))
         azurite_port = _port(environment, "AZURITE_PORT")
-        return cls(port, azurite_port, data, token, feed_token, has_registry=tenants == "registry")
+        has_registry = tenants == "registry"
+        return cls(port, azurite_port, data, token, feed_token, has_registry=has_registry, seeks=seeks == "yes")
 
 
 def main() -> int:
@@ -138,12 +146,12 @@ def registry_settings(options: Options, environment: Mapping[str, str]) -> dict[
 def start_azurite(options: Options) -> Azurite:
     """Azurite on the port that the environment sets. Without one, on its usual port, or on a free one."""
     if options.azurite_port is not None:
-        return Azurite.start(options.azurite_port, options.data)
+        return Azurite.start(options.azurite_port, options.data, seeks=options.seeks)
     try:
         server.listen(DEFAULT_AZURITE_PORT).close()  # this look is free, but a start that fails costs a second
-        return Azurite.start(DEFAULT_AZURITE_PORT, options.data)
+        return Azurite.start(DEFAULT_AZURITE_PORT, options.data, seeks=options.seeks)
     except PortInUseError:
-        return Azurite.start(None, options.data)
+        return Azurite.start(None, options.data, seeks=options.seeks)
 
 
 def new_token() -> str:

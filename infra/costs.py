@@ -3,7 +3,8 @@
     a month = always-ready instances + executions of requests + storage calls + storage + logs + fixed parts
 
 The number of storage calls of a request is measured: tests/infra/test_costs.py compares MEASURED with a transcript of
-the endpoint's calls to its tables. `Activity` states what identity providers are assumed to do in a month. The prices
+the endpoint's calls to its tables. What a request writes into the logs is measured, too: tests/infra/test_log_bytes.py.
+`Activity` states what identity providers are assumed to do in a month. The prices
 are those of one region: put in your own.
 """
 
@@ -21,6 +22,21 @@ LEAST_EXECUTION_SECONDS = 1.0
 """The shortest time that is billed for an execution on demand."""
 
 USERS = (1_000, 10_000, 100_000)
+
+LOG_BYTES_OF_A_REQUEST = 2_700
+"""Bytes that a request adds to the logs, at most: the host's record in AppRequests, and our line in AppTraces.
+
+tests/infra/test_log_bytes.py measures them for each kind of request of a cycle.
+"""
+
+LOG_BYTES_SPARED = 1_900
+"""Bytes of the host's two traces of a request, "Executing" and "Executed". host.json drops them."""
+
+PLACES = 5
+"""Places from which the availability test asks: infra/modules/availability.bicep."""
+
+PROBE_SECONDS = 900
+"""Seconds after which each place asks again."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +56,27 @@ MEASURED: Mapping[str, Calls] = {
     "match that finds nobody": Calls(1, 0),
     "match that finds one": Calls(3, 0),
     "GET user": Calls(2, 0),
-    "POST user": Calls(0, 4),
-    "PATCH user": Calls(2, 1),
-    "PATCH group, one member": Calls(2, 4),
-    "DELETE user in one group": Calls(2, 7),
+    "POST user": Calls(0, 5),
+    "PATCH user": Calls(2, 2),
+    "PATCH group, one member": Calls(2, 5),
+    "DELETE user in one group": Calls(2, 8),
     "GET group without members": Calls(1, 0),
 }
 """Storage calls of each request of a cycle. A test counts them, for users with three index rows, as with Entra."""
+
+
+RELAY = Calls(4, 6)
+"""Storage calls by which one change of one member gets into the feed and the log, if it is relayed alone: the most that
+it takes. A test counts them."""
+
+CHANGES = ("POST user", "PATCH user", "PATCH group, one member", "DELETE user in one group")
+"""The requests that leave a change for the relay."""
+
+TURN_SECONDS = 60
+"""Seconds between two turns of the timer that relays what was left behind. A turn without work makes two calls."""
+
+SWEEP_SECONDS = 300
+"""Seconds between two sweeps, each of which makes two calls at most."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +142,11 @@ class Prices:
     private_endpoint_hour: float = 0.01
     """One private endpoint for an hour."""
 
-    alerts: float = 8.0
-    """Six rules over logs, at $0.50 to $1.50 depending on how often they run, and two over metrics at $0.10."""
+    alerts: float = 10.0
+    """Nine rules over logs, at $0.50 to $1.50 depending on how often they run, and three over metrics at $0.10."""
+
+    availability_test: float = 0.0005
+    """One question of one place in a standard availability test."""
 
     vault: float = 0.05
     """References to secrets: 10,000 operations cost $0.03, and each instance reads them when it starts."""
@@ -130,8 +163,11 @@ class Deployment:
     bytes_user: int = 12_000
     """Rows of a user at rest: a document of 3 KB in UTF-16, columns, three index rows, ten of memberships."""
 
-    log_bytes_request: int = 2_500
-    """A request and a trace in Log Analytics."""
+    availability_test: int = 1
+    """Whether there is an availability test, which asks the app all the time."""
+
+    log_bytes_request: int = LOG_BYTES_OF_A_REQUEST
+    """What a request adds to the logs."""
 
 
 def requests(users: int, activity: Activity) -> dict[str, float]:
@@ -149,37 +185,56 @@ def requests(users: int, activity: Activity) -> dict[str, float]:
     }
 
 
+def first_cycle(users: int, activity: Activity | None = None) -> int:
+    """Requests of a first cycle: each user is matched, created and put into groups, each of which is read before."""
+    groups = (activity or Activity()).groups_each
+    return round(users * (2 + 2 * groups))
+
+
+def probes(deployment: Deployment) -> float:
+    """Requests of the availability test in a month."""
+    return deployment.availability_test * PLACES * MONTH_SECONDS / PROBE_SECONDS
+
+
 def costs(users: int, activity: Activity, prices: Prices, deployment: Deployment) -> dict[str, float]:
     """US dollars of a month, by part."""
     by_kind = requests(users, activity)
-    total = sum(by_kind.values())
-    sweeps = MONTH_SECONDS / 300
-    transactions = sum(count * MEASURED[kind].billed for kind, count in by_kind.items()) + 2 * sweeps
+    asked = probes(deployment)
+    total = sum(by_kind.values()) + asked
+    timers = MONTH_SECONDS / SWEEP_SECONDS + MONTH_SECONDS / TURN_SECONDS
+    relayed = sum(by_kind[kind] for kind in CHANGES) * RELAY.billed
+    transactions = sum(count * MEASURED[kind].billed for kind, count in by_kind.items()) + relayed + asked + 2 * timers
     backup_rows = users * (2 + activity.groups_each) * 30 / 1000  # a page of 1,000 rows is one transaction
     table_gb = users * deployment.bytes_user / 1e9
     return {
         "always ready": deployment.always_ready * deployment.memory_gb * MONTH_SECONDS * prices.always_ready_gb_second,
-        "executions": _executions(total, sweeps, activity, prices, deployment),
+        "executions": _executions(total, timers, activity, prices, deployment),
         "table calls": (transactions + backup_rows) / 1e6 * prices.million_table_transactions,
         "table storage": table_gb * prices.table_gb,
         "backups": table_gb * deployment.backups_kept * prices.blob_gb,
-        "logs": max(0.0, (total + sweeps) * deployment.log_bytes_request / 1e9 - 5) * prices.log_gb,
+        "logs": max(0.0, _log_gigabytes(total + timers, asked, deployment) - 5) * prices.log_gb,
         "private endpoints": deployment.private_endpoints * 730 * prices.private_endpoint_hour,
+        "availability test": asked * prices.availability_test,
         "alerts and vault": prices.alerts + prices.vault,
     }
 
 
-def _executions(total: float, sweeps: float, activity: Activity, prices: Prices, deployment: Deployment) -> float:
-    """Requests run on the always-ready instances if there are some, the sweep on demand. Free grants are deducted."""
-    sweep_seconds = sweeps * LEAST_EXECUTION_SECONDS
+def _log_gigabytes(executions: float, asked: float, deployment: Deployment) -> float:
+    """A question of the availability test has a row of its own, too. It is taken to be as large as a request's."""
+    return (executions + asked) * deployment.log_bytes_request / 1e9
+
+
+def _executions(total: float, timers: float, activity: Activity, prices: Prices, deployment: Deployment) -> float:
+    """Requests run on the always-ready instances if there are some, the timers on demand. Free grants are deducted."""
+    timer_seconds = timers * LEAST_EXECUTION_SECONDS
     if deployment.always_ready:
         busy = total * activity.execution_seconds / activity.concurrency
-        on_demand_gb, warm_gb = sweep_seconds * deployment.memory_gb, busy * deployment.memory_gb
-        on_demand, warm = sweeps, total
+        on_demand_gb, warm_gb = timer_seconds * deployment.memory_gb, busy * deployment.memory_gb
+        on_demand, warm = timers, total
     else:
         spread = total * max(LEAST_EXECUTION_SECONDS, activity.execution_seconds) / activity.concurrency
-        on_demand_gb, warm_gb = (sweep_seconds + spread) * deployment.memory_gb, 0.0
-        on_demand, warm = sweeps + total, 0.0
+        on_demand_gb, warm_gb = (timer_seconds + spread) * deployment.memory_gb, 0.0
+        on_demand, warm = timers + total, 0.0
     return (
         max(0.0, on_demand_gb - 100_000) * prices.on_demand_gb_second
         + warm_gb * prices.always_ready_execution_gb_second
@@ -201,6 +256,15 @@ def table(activity: Activity, prices: Prices, deployment: Deployment) -> str:
     return "\n".join(lines)
 
 
+def first_cycles(activity: Activity, deployment: Deployment) -> str:
+    """What a first cycle adds to the logs, to be compared with the daily cap."""
+    counts = {users: first_cycle(users, activity) for users in USERS}
+    return "\n".join(
+        f"first cycle of {users:,} users: {count:,} requests, {_log_gigabytes(count, 0, deployment):.2f} GB of logs"
+        for users, count in counts.items()
+    )
+
+
 def main(arguments: Sequence[str]) -> int:
     """The exit status; prints the table."""
     parser = argparse.ArgumentParser(prog="python -m infra.costs", description="What a month costs.")
@@ -215,6 +279,8 @@ def main(arguments: Sequence[str]) -> int:
     except (TypeError, ValueError) as error:
         parser.error(str(error))
     print(table(activity, prices, deployment))
+    print()
+    print(first_cycles(activity, deployment))
     return 0
 
 

@@ -19,6 +19,10 @@ param stage string = 'dev'
 @allowed(['', 'Standard_LRS', 'Standard_ZRS', 'Standard_GZRS'])
 param dataRedundancy string = ''
 
+@description('Whether the region has availability zones. auto: as the lists in this file say. A region that is missing there: yes, if az functionapp list-flexconsumption-locations --zone-redundant=true has it.')
+@allowed(['auto', 'yes', 'no'])
+param zones string = 'auto'
+
 @description('Memory of an instance, in MB. 2048 comes with one vCPU. 512 has a quarter of that and starts slowly.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
@@ -40,6 +44,14 @@ param perInstanceConcurrency int = 32
 
 @description('Spread the instances over zones. Needs alwaysReadyInstances of 2 or more.')
 param zoneRedundant bool = false
+
+@description('How instances are replaced when the app is deployed or a setting changes. RollingUpdate is a preview: requests end where they started, and with fewer than two instances nobody answers for a moment. Recreate: all instances stop at once, and requests are broken off.')
+@allowed(['RollingUpdate', 'Recreate'])
+param updateStrategy string = 'RollingUpdate'
+
+@description('Only for a new app, because it changes the host name and so the Tenant URL: how far the name is unique. NoReuse: nobody ever gets the name after you. Empty: func-scim-... without more, as in deployments of version 0.2.')
+@allowed(['', 'TenantReuse', 'SubscriptionReuse', 'ResourceGroupReuse', 'NoReuse'])
+param hostNameScope string = ''
 
 @description('Scheme and host that clients use, such as https://scim.example.com, if you have a gateway or your own domain. Else empty.')
 param publicBaseUrl string = ''
@@ -139,6 +151,9 @@ param tableName string = 'scim'
 @description('Whether the whole directory is exported to a container of immutable blobs on a schedule: tables have no soft delete.')
 param backupEnabled bool = stage == 'prod'
 
+@description('The region of the backups\' account, if it is to survive the loss of the region. Empty: the region of all else. Another region makes another account: the backups in the one before stay there until they end.')
+param backupLocation string = ''
+
 @description('Sign backups with the key in the vault. Give backupKey once before, or together with this.')
 param signBackups bool = false
 
@@ -161,7 +176,23 @@ param backupRetentionDays int = 35
 @description('Keep storage and vault off the Internet, with a network, private endpoints and private DNS.')
 param privateNetworking bool = false
 
-@description('Take requests from Microsoft Entra ID only (service tag AzureActiveDirectory). Leave it off if Okta or others provision, too.')
+@description('Close the app to the Internet: only a private endpoint in the network leads in. Needs privateNetworking. Entra then needs a gateway, or its provisioning agent in a network that is peered.')
+param privateInbound bool = false
+
+@description('Attach to the directory of another deployment, for a second region: the resource id of its data account. This deployment then makes no account for the directory, and changes nothing of that one but roles.')
+param existingDataAccountId string = ''
+
+@description('Account: tables are encrypted with a key of the account, so that it can be yours. It is chosen when an account is made. Service: for data accounts of version 0.2, which Azure would refuse to change; they are left as they are.')
+@allowed(['Account', 'Service'])
+param tableKeyScope string = 'Account'
+
+@description('A key of your own that encrypts directory and backups: its URL, without a version. Needs encryptionIdentityId, and tableKeyScope Account. Empty: Microsoft\'s key.')
+param encryptionKeyUrl string = ''
+
+@description('Resource id of the user-assigned identity that may wrap and unwrap with encryptionKeyUrl.')
+param encryptionIdentityId string = ''
+
+@description('Take requests from Microsoft Entra ID only (service tag AzureActiveDirectory), and from availability tests if there is one. Leave it off if Okta or others provision, too.')
 param restrictToEntra bool = false
 
 @description('With Azure Front Door before the app: the profile\'s Front Door ID, a GUID. Only this profile can reach the app. One of the three gateway parameters is required if trustedProxies is 2 or more.')
@@ -210,6 +241,10 @@ param alertAuthenticationFailures int = 50
 @minValue(1)
 param alertRateLimited int = 500
 
+@description('Ask /health from five places all the time, and alert when there is no good answer, or when no request is answered at all. auto: in prod. A gateway without publicBaseUrl, and privateInbound, keep the test out: then there is none.')
+@allowed(['auto', 'yes', 'no'])
+param availabilityTest string = 'auto'
+
 @description('Object id of the group or user that may read and write the directory from their own machine (export, import, administration). Empty: nobody.')
 param operatorPrincipalId string = ''
 
@@ -244,8 +279,6 @@ var token = toLower(uniqueString(subscription().id, environmentName, location))
 // azd passes on what it is given or a default of its own, so "as the stage has it" has to be a value.
 var stageReadyInstances = stage == 'prod' ? 1 : 0
 var readyInstances = alwaysReadyInstances < 0 ? stageReadyInstances : alwaysReadyInstances
-var zonal = stage == 'prod' ? 'Standard_ZRS' : 'Standard_LRS'
-var redundancy = empty(dataRedundancy) ? zonal : dataRedundancy
 var tags = { ...extraTags, 'azd-env-name': environmentName, stage: stage }
 var keySigns = tenants == 'registry' && signingKeyInVault == 'sign'
 var keyIsAccepted = tenants == 'registry' && signingKeyInVault == 'accept'
@@ -255,12 +288,108 @@ var hasLocks = locks == 'auto' ? locksByThemselves : locks == 'yes'
 var secretOfOtherKey = keySigns ? vault.outputs.signingKeySecretUri : vault.outputs.otherSigningKeySecretUri
 // Never a pipeline, and never in prod: there the operator is named.
 var deployerOperates = empty(operatorPrincipalId) && stage == 'dev' && deployerPrincipalType == 'User'
-// Whoever reaches the app without the gateway chooses the source of each request.
+var appName = 'func-scim-${token}'
+
+// Regions in which storage can be zone-redundant. Source: includes/storage-redundancy-standard-zrs.md of
+// MicrosoftDocs/azure-docs, of 7 March 2024. Newer regions are missing: zones=yes.
+var regionsWithZones = [
+  'southafricanorth'
+  'australiaeast'
+  'centralindia'
+  'chinanorth3'
+  'eastasia'
+  'japaneast'
+  'koreacentral'
+  'southeastasia'
+  'francecentral'
+  'germanywestcentral'
+  'italynorth'
+  'northeurope'
+  'norwayeast'
+  'polandcentral'
+  'swedencentral'
+  'switzerlandnorth'
+  'uksouth'
+  'westeurope'
+  'israelcentral'
+  'qatarcentral'
+  'uaenorth'
+  'canadacentral'
+  'centralus'
+  'eastus'
+  'eastus2'
+  'southcentralus'
+  'usgovvirginia'
+  'westus2'
+  'westus3'
+  'brazilsouth'
+]
+// Regions in which Flex Consumption can be zone-redundant. Source: skills/azure-reliability/references/
+// zone-redundancy-checks.md of microsoft/azure-skills, read on 26 November 2026. It is the common ones only, and Microsoft
+// publishes no other list: az functionapp list-flexconsumption-locations --zone-redundant=true has those of today.
+var flexRegionsWithZones = [
+  'eastus'
+  'eastus2'
+  'westus2'
+  'westus3'
+  'centralus'
+  'southcentralus'
+  'northeurope'
+  'westeurope'
+  'uksouth'
+  'francecentral'
+  'germanywestcentral'
+  'swedencentral'
+  'southeastasia'
+  'japaneast'
+  'australiaeast'
+]
+var region = toLower(replace(location, ' ', ''))
+var backupRegion = empty(backupLocation) ? region : toLower(replace(backupLocation, ' ', ''))
+var hasZones = zones == 'auto' ? contains(regionsWithZones, region) : zones == 'yes'
+var backupHasZones = backupRegion == region ? hasZones : contains(regionsWithZones, backupRegion)
+var flexHasZones = zones == 'auto' ? contains(flexRegionsWithZones, region) : zones == 'yes'
+var zonal = stage == 'prod' && hasZones ? 'Standard_ZRS' : 'Standard_LRS'
+var backupZonal = stage == 'prod' && backupHasZones ? 'Standard_ZRS' : 'Standard_LRS'
+var redundancy = empty(dataRedundancy) ? zonal : dataRedundancy
+// In another region the directory's redundancy can be impossible. There the region's own counts.
+var backupRedundancy = backupRegion == region ? redundancy : backupZonal
+// An account cannot move. So each region has its own name.
+var tokenThere = toLower(uniqueString(subscription().id, environmentName, backupRegion))
+var backupToken = backupRegion == region ? token : tokenThere
+
+// The directory is in this deployment's account, or in that of another one.
+var attached = !empty(existingDataAccountId)
+var ownDataAccountId = '${subscription().id}/resourceGroups/rg-${environmentName}/providers/Microsoft.Storage/storageAccounts/stscim${token}'
+var dataAccountId = attached ? existingDataAccountId : ownDataAccountId
+// /subscriptions/<2>/resourceGroups/<4>/providers/Microsoft.Storage/storageAccounts/<8>
+var dataParts = split(dataAccountId, '/')
+var dataAccountName = dataParts[8]
+var dataTableEndpoint = 'https://${dataAccountName}.table.${environment().suffixes.storage}/'
+
+// The test comes from the Internet: by a gateway it must know its name, and a private endpoint keeps it out.
 var namesGateway = !empty(gatewayFrontDoorId) || !empty(gatewaySubnetId) || !empty(gatewayAddressRange)
+var closed = namesGateway || privateInbound
+var canTest = !closed || !empty(publicBaseUrl)
+var wantsTest = availabilityTest == 'auto' ? stage == 'prod' : availabilityTest == 'yes'
+var tested = wantsTest && canTest
+var testedDirectly = tested && !closed
+
+// Whoever reaches the app without the gateway chooses the source of each request.
 var gatewayIsClear = (trustedProxies > 1) == namesGateway && !(namesGateway && restrictToEntra)
 var withoutGateway = restrictToEntra ? 'entra' : 'everybody'
-var unclear = 'With trustedProxies of 2 or more, and only then, set gatewayFrontDoorId, gatewaySubnetId or gatewayAddressRange, and leave restrictToEntra off.'
-var ingress = gatewayIsClear ? (namesGateway ? 'gateway' : withoutGateway) : fail(unclear)
+var gatewayUnclear = 'With trustedProxies of 2 or more, and only then, set gatewayFrontDoorId, gatewaySubnetId or gatewayAddressRange, and leave restrictToEntra off.'
+var noZones = 'zoneRedundant needs a region in which Flex Consumption has zones. If yours has them, set zones to yes.'
+var keyUnclear = 'encryptionKeyUrl and encryptionIdentityId need each other, and tableKeyScope must be Account.'
+var inboundUnclear = 'privateInbound needs privateNetworking, and restrictToEntra must be off: Entra\'s addresses are not in your network.'
+var keyIsClear = empty(encryptionKeyUrl) == empty(encryptionIdentityId) && (empty(encryptionKeyUrl) || tableKeyScope == 'Account')
+var inboundIsClear = !privateInbound || (privateNetworking && !restrictToEntra)
+var forGateway = gatewayIsClear ? [] : [gatewayUnclear]
+var forZones = zoneRedundant && !flexHasZones ? [noZones] : []
+var forKey = keyIsClear ? [] : [keyUnclear]
+var forInbound = inboundIsClear ? [] : [inboundUnclear]
+var reasons = concat(forGateway, forZones, forKey, forInbound)
+var ingress = empty(reasons) ? (namesGateway ? 'gateway' : withoutGateway) : fail(join(reasons, ' '))
 var publicNetworkAccess = privateNetworking ? 'Disabled' : 'Enabled'
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
@@ -295,7 +424,7 @@ module hostStorage 'modules/storage-account.bicep' = {
     name: 'sthost${token}'
     location: location
     tags: tags
-    redundancy: stage == 'prod' ? 'Standard_ZRS' : 'Standard_LRS'
+    redundancy: zonal
     publicNetworkAccess: publicNetworkAccess
     containerName: 'package'
     workspaceId: monitoring.outputs.workspaceId
@@ -303,7 +432,7 @@ module hostStorage 'modules/storage-account.bicep' = {
 }
 
 // The directory's account. It holds only the directory.
-module dataStorage 'modules/storage-account.bicep' = {
+module dataStorage 'modules/storage-account.bicep' = if (!attached) {
   name: 'data-storage'
   scope: group
   params: {
@@ -311,6 +440,9 @@ module dataStorage 'modules/storage-account.bicep' = {
     location: location
     tags: tags
     redundancy: redundancy
+    tableKeyScope: tableKeyScope
+    encryptionKeyUrl: encryptionKeyUrl
+    encryptionIdentityId: encryptionIdentityId
     publicNetworkAccess: publicNetworkAccess
     tableName: tableName
     registryTableName: registryTableName
@@ -324,10 +456,12 @@ module backupStorage 'modules/storage-account.bicep' = if (backupEnabled) {
   name: 'backup-storage'
   scope: group
   params: {
-    name: 'stback${token}'
-    location: location
+    name: 'stback${backupToken}'
+    location: backupRegion
     tags: tags
-    redundancy: redundancy
+    redundancy: backupRedundancy
+    encryptionKeyUrl: encryptionKeyUrl
+    encryptionIdentityId: encryptionIdentityId
     publicNetworkAccess: publicNetworkAccess
     containerName: 'exports'
     immutableDays: backupImmutableDays
@@ -364,9 +498,6 @@ module access 'modules/access.bicep' = {
   params: {
     principalId: identity.outputs.principalId
     hostAccountName: hostStorage.outputs.name
-    dataAccountName: dataStorage.outputs.name
-    tableName: tableName
-    registryTableName: registryTableName
     backupAccountName: backupEnabled ? backupStorage!.outputs.name : ''
     backupContainerName: backupEnabled ? backupStorage!.outputs.containerName : ''
     vaultName: vault.outputs.name
@@ -378,6 +509,21 @@ module access 'modules/access.bicep' = {
   }
 }
 
+module dataAccess 'modules/data-access.bicep' = {
+  name: 'data-access-${token}'
+  scope: resourceGroup(dataParts[2], dataParts[4])
+  params: {
+    principalId: identity.outputs.principalId
+    accountName: dataAccountName
+    tableName: tableName
+    registryTableName: registryTableName
+    operatorPrincipalId: deployerOperates ? deployerPrincipalId : operatorPrincipalId
+    operatorPrincipalType: deployerOperates ? deployerPrincipalType : operatorPrincipalType
+    customRoles: customRoles
+  }
+  dependsOn: [dataStorage]
+}
+
 module endpoints 'modules/private-endpoints.bicep' = if (privateNetworking) {
   name: 'private-endpoints'
   scope: group
@@ -387,10 +533,11 @@ module endpoints 'modules/private-endpoints.bicep' = if (privateNetworking) {
     subnetId: network!.outputs.endpointSubnetId
     networkId: network!.outputs.networkId
     hostAccountId: hostStorage.outputs.id
-    dataAccountId: dataStorage.outputs.id
+    dataAccountId: dataAccountId
     backupAccountId: backupEnabled ? backupStorage!.outputs.id : ''
     vaultId: vault.outputs.id
   }
+  dependsOn: [dataStorage]
 }
 
 module app 'modules/function-app.bicep' = {
@@ -398,14 +545,18 @@ module app 'modules/function-app.bicep' = {
   scope: group
   params: {
     token: token
+    name: appName
     location: location
     tags: tags
     identityId: identity.outputs.id
     identityClientId: identity.outputs.clientId
     subnetId: privateNetworking ? network!.outputs.appSubnetId : ''
+    hostAccountName: hostStorage.outputs.name
     hostBlobEndpoint: hostStorage.outputs.blobEndpoint
+    hostQueueEndpoint: hostStorage.outputs.queueEndpoint
+    hostTableEndpoint: hostStorage.outputs.tableEndpoint
     packageContainerName: hostStorage.outputs.containerName
-    dataTableEndpoint: dataStorage.outputs.tableEndpoint
+    dataTableEndpoint: dataTableEndpoint
     tableName: tableName
     registryTableName: registryTableName
     backupContainerUrl: backupEnabled ? backupStorage!.outputs.containerUrl : ''
@@ -439,13 +590,29 @@ module app 'modules/function-app.bicep' = {
     alwaysReadyInstances: readyInstances
     perInstanceConcurrency: perInstanceConcurrency
     zoneRedundant: zoneRedundant
+    updateStrategy: updateStrategy
+    hostNameScope: hostNameScope
+    privateInbound: privateInbound
+    testedDirectly: testedDirectly
     ingress: ingress
     gatewayFrontDoorId: gatewayFrontDoorId
     gatewaySubnetId: gatewaySubnetId
     gatewayAddressRange: gatewayAddressRange
   }
   // The app needs its roles and its names in DNS at its first start. Without them it looks like a broken package.
-  dependsOn: [access, endpoints]
+  dependsOn: [access, dataAccess, endpoints]
+}
+
+module inboundEndpoint 'modules/inbound-endpoint.bicep' = if (privateInbound && privateNetworking) {
+  name: 'inbound-endpoint'
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    subnetId: network!.outputs.endpointSubnetId
+    networkId: network!.outputs.networkId
+    siteId: app.outputs.id
+  }
 }
 
 module alerts 'modules/alerts.bicep' = {
@@ -455,21 +622,36 @@ module alerts 'modules/alerts.bicep' = {
     token: token
     location: location
     tags: tags
+    appName: appName
     email: alertEmail
     workspaceId: monitoring.outputs.workspaceId
-    dataAccountId: dataStorage.outputs.id
+    dataAccountId: attached ? '' : dataStorage!.outputs.id
     serverErrorPercent: alertServerErrorPercent
     latencyMs: alertLatencyMs
     authenticationFailures: alertAuthenticationFailures
     rateLimited: alertRateLimited
     backupEnabled: backupEnabled
+    tested: tested
+  }
+}
+
+module availability 'modules/availability.bicep' = if (tested) {
+  name: 'availability'
+  scope: group
+  params: {
+    token: token
+    location: location
+    tags: tags
+    baseUrl: empty(publicBaseUrl) ? app.outputs.uri : publicBaseUrl
+    applicationInsightsId: monitoring.outputs.applicationInsightsId
+    actionGroupId: alerts.outputs.actionGroupId
   }
 }
 
 module workbook 'modules/workbook.bicep' = {
   name: 'workbook'
   scope: group
-  params: { location: location, tags: tags, workspaceId: monitoring.outputs.workspaceId }
+  params: { location: location, tags: tags, workspaceId: monitoring.outputs.workspaceId, appName: appName }
 }
 
 module budget 'modules/budget.bicep' = if (monthlyBudget > 0) {
@@ -487,7 +669,7 @@ module deleteLocks 'modules/locks.bicep' = if (hasLocks) {
   name: 'locks'
   scope: group
   params: {
-    dataAccountName: dataStorage.outputs.name
+    dataAccountName: attached ? '' : dataStorage!.outputs.name
     backupAccountName: backupEnabled ? backupStorage!.outputs.name : ''
     vaultName: vault.outputs.name
   }
@@ -501,7 +683,7 @@ output SERVICE_API_URI string = app.outputs.uri
 @description('Paste this into Entra\'s field Tenant URL.')
 output TENANT_URL string = empty(publicBaseUrl) ? '${app.outputs.uri}/scim/v2' : '${publicBaseUrl}/scim/v2'
 output AZURE_KEY_VAULT_NAME string = vault.outputs.name
-output SCIM_STORAGE_ACCOUNT_URL string = dataStorage.outputs.tableEndpoint
+output SCIM_STORAGE_ACCOUNT_URL string = dataTableEndpoint
 output SCIM_TABLE_NAME string = tableName
 output SCIM_REGISTRY_TABLE_NAME string = registryTableName
 output SCIM_BACKUP_CONTAINER_URL string = backupEnabled ? backupStorage!.outputs.containerUrl : ''

@@ -12,13 +12,13 @@ from scim_core.access.oauth.app_role import AppRole
 from scim_core.access.oauth.clients import Clients
 from scim_core.access.oauth.entra import EntraTokens
 from scim_core.access.oauth.key_server import fetch_key_set
-from scim_core.access.oauth.keys import PublicKeys
 from scim_core.access.oauth.signing_keys import signing_keys
 from scim_core.access.oauth.vault import Vault, VaultCall, VaultError
 from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, utc_now
 from scim_core.counted_log import CountedLog
+from scim_core.endpoint.bulk import Bulk
 from scim_core.endpoint.endpoint import Endpoint, Gate
 from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
@@ -81,9 +81,9 @@ def build(
         counted=counted,
         group_patch_answer=settings.group_patch_answer,
     )
-    entra = EntraTokens(settings.entra_authority, PublicKeys(fetch_key_set, timer), clock)
+    entra = _entra(settings, clock, timer) if settings.has_registry or settings.vendor_identity else None
     tenancy = None
-    if settings.has_registry:
+    if entra and settings.has_registry:
         tenancy = _tenancy(settings, registry, entra, clock=clock, timer=timer, vault=vault)
     gate = _gate(settings, tenancy, entra, counted, timer=timer, pause=pause)
     feed = Feed(storage, catalogue, clock, Kept(settings.feed_days, settings.log_days))
@@ -93,6 +93,7 @@ def build(
         FeedHandlers(feed, Waiting(settings.instance_concurrency), timer, pause),
         gate,
         Kicks(feed.relay, asyncio.sleep) if relays else None,
+        bulk=Bulk(catalogue, handlers, timer),
         clock=clock,
         new_id=new_id,
         public_base_url=settings.public_base_url,
@@ -111,6 +112,13 @@ def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, En
         cause = " ".join(str(error).split())
         sys.stderr.write(f"error: {cause}\n")
         return None, Unconfigured(cause, time.monotonic)
+
+
+def _entra(settings: Settings, clock: Clock, timer: Timer) -> EntraTokens:
+    """Verifies what Entra signs."""
+    from scim_core.access.oauth.keys import PublicKeys  # noqa: PLC0415 -- PyJWT is imported only where tokens of Entra are
+
+    return EntraTokens(settings.entra_authority, PublicKeys(fetch_key_set, timer), clock)
 
 
 def _tenancy(
@@ -159,7 +167,7 @@ def _vault(settings: Settings) -> Vault:
 def _gate(
     settings: Settings,
     tenancy: Tenancy | None,
-    entra: EntraTokens,
+    entra: EntraTokens | None,
     counted: CountedLog,
     *,
     timer: Timer,
@@ -173,7 +181,7 @@ def _gate(
         clients = Clients(tenancy.tenants, tenancy.entra, tenancy.clock)
         issuing = Issuing(tenancy.tenants, clients, tenancy.access_tokens, tenancy.clock)
     tokens = dict.fromkeys(settings.token_sha256, Access.WRITE) | dict.fromkeys(settings.feed_token_sha256, Access.FEED)
-    role = AppRole(settings.vendor_identity, entra) if settings.vendor_identity else None
+    role = AppRole(settings.vendor_identity, entra) if settings.vendor_identity and entra else None
     return Gate(
         authenticator=Authenticator(tokens, tenancy, role, watch),
         oauth=OAuthEndpoint(issuing, watch, timer),

@@ -7,6 +7,9 @@ from datetime import datetime
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """The text of a UUID of any version, in lower case."""
 
+ID_CHARACTERS = 36
+"""The length of an id."""
+
 
 def uuid7(instant: datetime) -> str:
     """A new id: 48 bits of milliseconds, then 74 random ones."""
@@ -16,6 +19,11 @@ def uuid7(instant: datetime) -> str:
 def first_id(instant: datetime) -> str:
     """The lowest id that can be given from this instant on. Lower ids are older."""
     return _uuid7(instant, 0)
+
+
+def given_at(resource_id: str) -> int:
+    """The milliseconds since 1970 at which an id was given."""
+    return int(resource_id[:8] + resource_id[9:13], 16)
 
 
 def is_id(text: str) -> bool:

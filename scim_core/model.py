@@ -95,7 +95,8 @@ class StoredResource:
     `index` holds the entries to store, and `indexes` the indexes that the writer keeps. Both are empty after a read.
     `base_version` is the version from a group's last change as a whole. Members who join or leave one by one change
     only `version`. The storage sets `base_version`. It is empty in what version 0.1 stored.
-    `size` is the number of characters of the document as JSON text when it was read, 0 before.
+    `size` is the number of characters of the document as JSON text when it was read, `values` the most values without a
+    structure that it can have. Both are 0 in what was not read.
     `change_pending` says that a large change of its memberships is decided and not applied yet: see apply_pending.
     """
 
@@ -112,6 +113,7 @@ class StoredResource:
     change_pending: bool = False
     indexes: frozenset[Index] = frozenset()
     size: int = field(default=0, compare=False)
+    values: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -78,9 +78,9 @@ class StorageSettings:
             )
         table_name = environment.get("SCIM_TABLE_NAME") or "scim"
         registry_table_name = environment.get("SCIM_REGISTRY_TABLE_NAME") or None
-        for name, table in (("SCIM_TABLE_NAME", table_name), ("SCIM_REGISTRY_TABLE_NAME", registry_table_name)):
-            if table is not None and not _TABLE_NAME.fullmatch(table):
-                raise SettingsError(f"{name} must be 3 to 63 letters and digits that start with a letter.")
+        require_table_name("SCIM_TABLE_NAME", table_name)
+        if registry_table_name:
+            require_table_name("SCIM_REGISTRY_TABLE_NAME", registry_table_name)
         if registry_table_name and registry_table_name.lower() == table_name.lower():
             raise SettingsError("SCIM_REGISTRY_TABLE_NAME must be empty, or name another table than SCIM_TABLE_NAME.")
         return cls(
@@ -172,6 +172,12 @@ class Settings:
             feed_days=_number(environment, "SCIM_FEED_DAYS", DEFAULT_FEED_DAYS, 1, MAX_LOG_DAYS),
             log_days=_number(environment, "SCIM_LOG_DAYS", DEFAULT_LOG_DAYS, 1, MAX_LOG_DAYS),
         )
+
+
+def require_table_name(setting: str, table: str) -> None:
+    """Raises SettingsError, which names the setting or the argument, if no table can have this name."""
+    if not _TABLE_NAME.fullmatch(table):
+        raise SettingsError(f"{setting} must be 3 to 63 letters and digits that start with a letter.")
 
 
 def _refuse_unresolved(environment: Mapping[str, str]) -> None:

@@ -220,7 +220,7 @@ class _Share:
     @property
     def in_debt(self) -> bool:
         """Whether the tenant has used more than its share, by a unit or more."""
-        return self._left() <= -1
+        return self._rate is not None and self._left() <= -1
 
     @property
     def seconds_of_debt(self) -> float:

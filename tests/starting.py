@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 OURS = ("tests", "devhost", "infra", "bench", "scim_core")
-PARAMETERS = ("azure", "azurite", "http")
+PARAMETERS = ("azure", "azurite", "seeking_azurite", "http")
 """Parameters by which a fixture chooses an Azurite or a running endpoint, with request.getfixturevalue."""
 
 _running: list[pytest.Item] = []

@@ -43,7 +43,8 @@ def thresholds(deployed: Deployed) -> Iterator[str]:
             yield f"docs/operate.md does not explain {name(alert)}"
             continue
         numbers = re.findall(r"\d[\d.,]*", page[name(alert)].replace(",", ""))
-        for condition in at(alert, "properties.criteria.allOf"):
+        # An availability test has no such condition.
+        for condition in at(alert, "properties.criteria.allOf") or []:
             threshold = float(condition["threshold"])
             if threshold and not {threshold, threshold / 1000} & {float(number.rstrip(".")) for number in numbers}:
                 yield f"docs/operate.md does not say that {name(alert)} is raised above or below {threshold:g}"

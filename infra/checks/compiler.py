@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,13 @@ def foretold(bicep: str, folder: Path, *, write: bool) -> list[Finding]:
     kept = folder / "snapshots"
     with tempfile.TemporaryDirectory() as aside:
         copy = _copied(folder, Path(aside))
-        for file in sorted([*copy.glob("*.bicepparam"), *(copy / "snapshots").glob("*.bicepparam")]):
-            name = f"{file.stem}.snapshot.json"
+        files = sorted([*copy.glob("*.bicepparam"), *(copy / "snapshots").glob("*.bicepparam")])
+        for file in files if not write else []:
+            if (kept / _name(file)).is_file():
+                shutil.copy(kept / _name(file), file.with_name(_name(file)))
+        for file, done in _snapshots(bicep, files, "overwrite" if write else "validate"):
+            name = _name(file)
             there = file.with_name(name)
-            if not write and (kept / name).is_file():
-                shutil.copy(kept / name, there)
-            done = _snapshot(bicep, file, "overwrite" if write else "validate")
             if done.returncode:
                 said = (done.stdout + done.stderr).strip()[-2000:]
                 findings.append(Finding(kept / name, f"is not what would be deployed: {said}"))
@@ -86,9 +88,9 @@ def refused(bicep: str, folder: Path) -> list[Finding]:
     """The files in `refused` that could be deployed, or are refused for another reason than the one they begin with."""
     findings = []
     with tempfile.TemporaryDirectory() as aside:
-        for file in sorted((_copied(folder, Path(aside)) / "refused").glob("*.bicepparam")):
+        files = sorted((_copied(folder, Path(aside)) / "refused").glob("*.bicepparam"))
+        for file, done in _snapshots(bicep, files, "overwrite"):
             reason = _REFUSED.match(file.read_text(encoding="utf-8"))
-            done = _snapshot(bicep, file, "overwrite")
             if not done.returncode or reason is None or reason[1] not in done.stdout + done.stderr:
                 said = (done.stdout + done.stderr).strip()[-500:]
                 findings.append(Finding(folder / "refused" / file.name, f"is not refused for its reason: {said}"))
@@ -100,8 +102,15 @@ def template(bicep: str, path: Path) -> dict[str, Any]:
     return dict(json.loads(_ran([bicep, "build", "--no-restore", "--stdout", str(path)]).stdout))
 
 
-def _snapshot(bicep: str, file: Path, mode: str) -> subprocess.CompletedProcess[str]:
-    return _ran([bicep, "snapshot", str(file), "--mode", mode, *_NOWHERE])
+def _name(file: Path) -> str:
+    return f"{file.stem}.snapshot.json"
+
+
+def _snapshots(bicep: str, files: list[Path], mode: str) -> list[tuple[Path, subprocess.CompletedProcess[str]]]:
+    """What the compiler says of each file. Each takes seconds, so as many run at a time as there are processors."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = pool.map(lambda file: _ran([bicep, "snapshot", str(file), "--mode", mode, *_NOWHERE]), files)
+        return list(zip(files, done, strict=True))
 
 
 def _copied(folder: Path, aside: Path) -> Path:

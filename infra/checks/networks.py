@@ -5,11 +5,18 @@ from typing import Any
 
 from infra.checks.deployed import Deployed, Resource, at, texts
 
-ENTRA = {"AzureActiveDirectory"}
-"""The service tags from which requests come with restrictToEntra."""
+ENTRA = {"AzureActiveDirectory", "ApplicationInsightsAvailability"}
+"""The service tags from which requests come with restrictToEntra: Entra's, and that of the availability test."""
 
 _STORES = ("Microsoft.Storage/storageAccounts", "Microsoft.KeyVault/vaults")
-_PARTS = {"sthost": {"blob"}, "stscim": {"table"}, "stback": {"blob"}, "kv-sci": {"vault"}}
+_PARTS = {
+    "sthost": {"blob", "queue", "table"},
+    "stscim": {"table"},
+    "stback": {"blob"},
+    "kv-sci": {"vault"},
+    "func-s": {"sites"},
+}
+"""By the first letters of a name: the services of a resource that have endpoints in a network."""
 
 
 def callers(deployed: Deployed) -> Iterator[str]:
@@ -49,6 +56,8 @@ def stores(deployed: Deployed) -> Iterator[str]:
         private = at(item, "properties.publicNetworkAccess") == "Disabled"
         if at(item, "properties.networkAcls.defaultAction") != ("Deny" if private else "Allow"):
             yield f"{item['name']}: its rules do not fit its publicNetworkAccess"
+    for item in [*found, *deployed.of("Microsoft.Web/sites")]:
+        private = at(item, "properties.publicNetworkAccess") == "Disabled"
         parts = {part for id_, part in connected if id_ == item["id"]}
         if parts != (_PARTS.get(item["name"][:6]) if private else set()):
             yield f"{item['name']}: it is closed and has no endpoint, or is open and has one"

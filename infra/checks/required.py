@@ -51,6 +51,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
         "kind": "functionapp,linux",
         "identity.type": "UserAssigned",
         "properties.httpsOnly": True,
+        "properties.sshEnabled": False,
         "properties.clientAffinityEnabled": False,
         "properties.functionAppConfig.runtime.name": "python",
         "properties.functionAppConfig.runtime.version": "3.13",
@@ -71,6 +72,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
         "properties.skipQueryValidation": True,
     },
     "Microsoft.Insights/metricAlerts": {"properties.enabled": True},
+    "Microsoft.Insights/webtests": {"properties.Enabled": True, "properties.ValidationRules.SSLCheck": True},
     "Microsoft.Authorization/locks": {"properties.level": "CanNotDelete"},
 }
 """By type, then by path. None: it must not be there. A key, a password or a weak connection needs another value."""

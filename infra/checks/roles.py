@@ -23,7 +23,7 @@ CUSTOM = ("backupWriter", "registryUser", "keySigner")
 _STORAGE = "Microsoft.Storage/storageAccounts"
 _EXPORTS = f"{_STORAGE}/stback/blobServices/default/containers/exports"
 NEEDED = {
-    ("app", f"{_STORAGE}/sthost"): {"Storage Blob Data Owner"},
+    ("app", f"{_STORAGE}/sthost"): {"Storage Blob Data Owner", "Storage Table Data Contributor"},
     ("app", f"{_STORAGE}/stscim/tableServices/default/tables/scim"): {"Storage Table Data Contributor"},
     ("app", f"{_STORAGE}/stscim/tableServices/default/tables/scimregistry"): {
         "Storage Table Data Contributor",
@@ -37,7 +37,7 @@ NEEDED = {
     ("operator", f"{_STORAGE}/stscim"): {"Storage Table Data Contributor"},
     ("operator", _EXPORTS): {"Storage Blob Data Reader"},
 }
-"""Who needs one of which roles on what. docs/deploy.md says what each is for."""
+"""Who needs which roles on what, or one of which. docs/deploy.md says what each is for."""
 
 _GUIDS = UUID("11fb06fb-712d-4ddd-98c7-e71bbd588830")
 _SCOPE = re.compile(r"(/subscriptions/[^']+?)(?:', '|/providers/)Microsoft\.Authorization/roleAssignments")

@@ -1,11 +1,8 @@
-// Who may do what: all role assignments. Each is on one resource, and each is the least that works.
+// Who may do what here: each role is on one resource, and each is the least that works. Those on the directory's account
+// are in data-access.bicep, because another deployment can own it.
 @description('Object id of the app\'s identity.')
 param principalId string
 param hostAccountName string
-param dataAccountName string
-param tableName string
-@description('The registry\'s own table. Empty: it is in the directory\'s.')
-param registryTableName string
 @description('Empty without a backup.')
 param backupAccountName string
 param backupContainerName string
@@ -23,27 +20,13 @@ var definitions = 'Microsoft.Authorization/roleDefinitions'
 var roles = loadJsonContent('../roles.json')
 // The names that custom-roles.bicep gives its roles.
 var ofBackups = customRoles ? guid(resourceGroup().id, 'backupWriter') : roles.storageBlobDataContributor
-var ofRegistry = customRoles ? guid(resourceGroup().id, 'registryUser') : roles.storageTableDataContributor
 var ofKey = customRoles ? guid(resourceGroup().id, 'keySigner') : roles.keyVaultCryptoUser
 var hasBackup = !empty(backupAccountName)
-var hasRegistryTable = !empty(registryTableName)
 var hasKey = !empty(keyName)
 var hasOperator = !empty(operatorPrincipalId)
 
 resource hostAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
   name: hostAccountName
-}
-
-resource dataAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
-  name: dataAccountName
-}
-
-resource table 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' existing = {
-  name: '${dataAccountName}/default/${tableName}'
-}
-
-resource registryTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' existing = {
-  name: hasRegistryTable ? '${dataAccountName}/default/${registryTableName}' : 'none/default/none'
 }
 
 resource backupContainer 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' existing = {
@@ -62,8 +45,8 @@ resource applicationInsights 'Microsoft.Insights/components@2020-02-02' existing
   name: applicationInsightsName
 }
 
-// The host's own: leases on blobs keep a timer on one instance, and its keys and the package are blobs. It needs no
-// queue and no table.
+// The host's own: leases on blobs keep a timer on one instance, and its keys and the package are blobs. It puts events of
+// its own health into a table. It has no use for queues here, so it has no role for them.
 resource hostBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(hostAccount.id, principalId, roles.storageBlobDataOwner)
   scope: hostAccount
@@ -74,23 +57,11 @@ resource hostBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// On the table alone: other tables of the account are closed to the app. Sweep and backup need nothing more.
-resource directory 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(table.id, principalId, roles.storageTableDataContributor)
-  scope: table
+resource hostTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(hostAccount.id, principalId, roles.storageTableDataContributor)
+  scope: hostAccount
   properties: {
     roleDefinitionId: subscriptionResourceId(definitions, roles.storageTableDataContributor)
-    principalId: principalId
-    principalType: 'ServicePrincipal'
-  }
-}
-
-// The app notes uses of credentials. Tenants and credentials are made by operators, from their own machine.
-resource registry 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (hasRegistryTable) {
-  name: guid(registryTable.id, principalId, ofRegistry)
-  scope: registryTable
-  properties: {
-    roleDefinitionId: subscriptionResourceId(definitions, ofRegistry)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
@@ -133,17 +104,6 @@ resource telemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     roleDefinitionId: subscriptionResourceId(definitions, roles.monitoringMetricsPublisher)
     principalId: principalId
     principalType: 'ServicePrincipal'
-  }
-}
-
-// On the account: whoever restores a directory makes a new table for it.
-resource operator 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (hasOperator) {
-  name: guid(dataAccount.id, operatorPrincipalId, roles.storageTableDataContributor)
-  scope: dataAccount
-  properties: {
-    roleDefinitionId: subscriptionResourceId(definitions, roles.storageTableDataContributor)
-    principalId: operatorPrincipalId
-    principalType: operatorPrincipalType
   }
 }
 

@@ -2,21 +2,30 @@
 param token string
 param location string
 param tags { *: string }
+@description('The app\'s name, which is the cloud role in its telemetry.')
+param appName string
 @description('Empty: alerts are raised, but nobody gets a mail.')
 param email string
 param workspaceId string
+@description('Empty if the directory is another deployment\'s: that one watches its account.')
 param dataAccountId string
 param serverErrorPercent int
 param latencyMs int
 param authenticationFailures int
 param rateLimited int
 param backupEnabled bool
+@description('Whether an availability test asks the app all the time: then silence is a failure.')
+param tested bool
 
 var receivers = empty(email) ? [] : [{ name: 'operators', emailAddress: email, useCommonAlertSchema: true }]
+// The workspace can hold other apps' records, too.
+var ours = 'AppRequests | where AppRoleName =~ "${appName}"'
+var traces = 'AppTraces | where AppRoleName =~ "${appName}"'
 // The functions that timers start are not SCIM requests.
-var requests = 'AppRequests | where Name !in ("sweep", "backup", "health")'
+var requests = '${ours} | where Name !in ("sweep", "feeds", "backup", "health")'
 // With fewer requests than this, a percentage is only chance.
 var fewest = 20
+var hasAccount = !empty(dataAccountId)
 
 // One entry for each alert over logs: how often it runs, over how long a time, and above which value of its query it is
 // raised.
@@ -34,7 +43,7 @@ var logAlerts = [
     name: 'not-serving'
     description: 'A setting or a schema file is unusable: the app answers 503 to everything.'
     severity: 0
-    query: 'AppTraces | where Message startswith "the app does not serve: " | summarize measured = count()'
+    query: '${traces} | where Message startswith "the app does not serve: " | summarize measured = count()'
     threshold: 0
     frequency: 'PT5M'
     window: 'PT15M'
@@ -61,7 +70,7 @@ var logAlerts = [
     name: 'rate-limited'
     description: 'More than ${rateLimited} requests of 15 minutes were refused because of a rate limit: a tenant that sends too much, or an address that guesses.'
     severity: 2
-    query: 'AppTraces | where Message startswith "audit event=rate-limited " | extend refused = tolong(extract(" count=([0-9]+)", 1, Message)) | summarize measured = sum(refused)'
+    query: '${traces} | where Message startswith "audit event=rate-limited " | extend refused = tolong(extract(" count=([0-9]+)", 1, Message)) | summarize measured = sum(refused)'
     threshold: rateLimited
     frequency: 'PT5M'
     window: 'PT15M'
@@ -70,7 +79,7 @@ var logAlerts = [
     name: 'sweep-backlog'
     description: 'Changes that were interrupted have stayed unfinished for an hour, or the sweep fails or does not run.'
     severity: 2
-    query: 'AppTraces | where Message startswith "sweep: " | extend left = tolong(extract("([0-9]+) left", 1, Message)) | summarize unfinished = min(left) | union (AppRequests | where Name == "sweep" and Success == false | summarize unfinished = count()) | union (AppRequests | where Name == "sweep" | summarize runs = count() | project unfinished = tolong(iff(runs == 0, 1, 0))) | summarize measured = max(unfinished)'
+    query: '${traces} | where Message startswith "sweep: " | extend left = tolong(extract("([0-9]+) left", 1, Message)) | summarize unfinished = min(left) | union (${ours} | where Name == "sweep" and Success == false | summarize unfinished = count()) | union (${ours} | where Name == "sweep" | summarize runs = count() | project unfinished = tolong(iff(runs == 0, 1, 0))) | summarize measured = max(unfinished)'
     threshold: 0
     frequency: 'PT15M'
     window: 'PT1H'
@@ -87,7 +96,11 @@ var logAlerts = [
 ]
 
 // The query covers two days, because a run may start late. One run a day must have succeeded.
-var backupQuery = 'AppRequests | where Name == "backup" and Success == true | summarize succeeded = count() | project measured = iff(succeeded == 0, 1, 0)'
+var backupQuery = '${ours} | where Name == "backup" and Success == true | summarize succeeded = count() | project measured = iff(succeeded == 0, 1, 0)'
+
+// A share of no requests is no share: if the app has no functions or cannot be reached, the alerts above see nothing. A
+// count without a group has a row for nothing, too. The availability test asks twenty times an hour.
+var silenceQuery = '${ours} | where Name !in ("sweep", "feeds", "backup") | summarize answered = count() | project measured = iff(answered == 0, 1, 0)'
 
 resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   name: 'ag-scim-${token}'
@@ -162,7 +175,39 @@ resource backupMissing 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if 
   }
 }
 
-resource throttled 'Microsoft.Insights/metricAlerts@2026-01-01' = {
+resource silent 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (tested) {
+  name: 'scim-no-requests'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'SCIM: no-requests'
+    description: 'For half an hour no request was answered, not even those of the availability test.'
+    severity: 1
+    enabled: true
+    // A new workspace has no table yet that a query could be checked against.
+    skipQueryValidation: true
+    scopes: [workspaceId]
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT30M'
+    criteria: {
+      allOf: [
+        {
+          query: silenceQuery
+          timeAggregation: 'Maximum'
+          metricMeasureColumn: 'measured'
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+        }
+      ]
+    }
+    autoMitigate: true
+    actions: { actionGroups: [people.id] }
+  }
+}
+
+resource throttled 'Microsoft.Insights/metricAlerts@2026-01-01' = if (hasAccount) {
   name: 'scim-storage-throttling'
   location: 'global'
   tags: tags
@@ -205,7 +250,7 @@ resource throttled 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   }
 }
 
-resource unavailable 'Microsoft.Insights/metricAlerts@2026-01-01' = {
+resource unavailable 'Microsoft.Insights/metricAlerts@2026-01-01' = if (hasAccount) {
   name: 'scim-storage-availability'
   location: 'global'
   tags: tags

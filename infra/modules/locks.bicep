@@ -1,4 +1,5 @@
 // Locks on what must not be deleted by mistake. A lock also stops owners: to delete the resource, first remove its lock.
+@description('Empty if the directory is another deployment\'s.')
 param dataAccountName string
 @description('Empty without a backup.')
 param backupAccountName string
@@ -7,7 +8,7 @@ param vaultName string
 var notes = 'Holds identities of customers. docs/operate.md says how to take this deployment down.'
 
 resource dataAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
-  name: dataAccountName
+  name: empty(dataAccountName) ? 'none' : dataAccountName
 }
 
 resource backupAccount 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
@@ -18,7 +19,7 @@ resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
   name: vaultName
 }
 
-resource dataLock 'Microsoft.Authorization/locks@2020-05-01' = {
+resource dataLock 'Microsoft.Authorization/locks@2020-05-01' = if (!empty(dataAccountName)) {
   name: 'keep'
   scope: dataAccount
   properties: { level: 'CanNotDelete', notes: notes }

@@ -31,6 +31,7 @@ resource applicationInsights 'Microsoft.Insights/components@2020-02-02' = {
 }
 
 output workspaceId string = workspace.id
+output applicationInsightsId string = applicationInsights.id
 output applicationInsightsName string = applicationInsights.name
 // Where to send telemetry. It contains a key, but the key is useless because local authentication is off.
 output applicationInsightsConnectionString string = applicationInsights.properties.ConnectionString

@@ -4,7 +4,7 @@ param location string
 param tags { *: string }
 param subnetId string
 param resourceId string
-@description('Which service of the resource: blob, table or vault.')
+@description('Which service of the resource: blob, queue, table, vault or sites.')
 param service string
 param zoneId string
 

@@ -14,6 +14,11 @@ module blobZone 'private-zone.bicep' = {
   params: { name: 'privatelink.blob.${environment().suffixes.storage}', tags: tags, networkId: networkId }
 }
 
+module queueZone 'private-zone.bicep' = {
+  name: 'zone-queue'
+  params: { name: 'privatelink.queue.${environment().suffixes.storage}', tags: tags, networkId: networkId }
+}
+
 module tableZone 'private-zone.bicep' = {
   name: 'zone-table'
   params: { name: 'privatelink.table.${environment().suffixes.storage}', tags: tags, networkId: networkId }
@@ -39,6 +44,32 @@ module hostBlob 'private-endpoint.bicep' = {
     resourceId: hostAccountId
     service: 'blob'
     zoneId: blobZone.outputs.id
+  }
+}
+
+module hostQueue 'private-endpoint.bicep' = {
+  name: 'endpoint-host-queue'
+  params: {
+    name: 'pep-host-queue'
+    location: location
+    tags: tags
+    subnetId: subnetId
+    resourceId: hostAccountId
+    service: 'queue'
+    zoneId: queueZone.outputs.id
+  }
+}
+
+module hostTable 'private-endpoint.bicep' = {
+  name: 'endpoint-host-table'
+  params: {
+    name: 'pep-host-table'
+    location: location
+    tags: tags
+    subnetId: subnetId
+    resourceId: hostAccountId
+    service: 'table'
+    zoneId: tableZone.outputs.id
   }
 }
 

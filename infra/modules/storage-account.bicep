@@ -19,11 +19,32 @@ param retentionDays int = 0
 param tableName string = ''
 @description('One more table, for the registry. Empty: none.')
 param registryTableName string = ''
+@description('Account: tables are encrypted with the account\'s key, and that one can be the customer\'s. It is chosen when the account is made. Service: nothing is said of it.')
+@allowed(['Account', 'Service'])
+param tableKeyScope string = 'Service'
+@description('URL of the customer\'s key that encrypts the account, without a version. Empty: Microsoft\'s key does.')
+param encryptionKeyUrl string = ''
+@description('Resource id of the identity that may use this key. Empty without a key.')
+param encryptionIdentityId string = ''
 param workspaceId string
 
 var recoverableDays = 7
 // Cool storage costs half. Reads cost more, but a backup is read only in an emergency.
 var coolAfterDays = 1
+var hasOwnKey = !empty(encryptionKeyUrl)
+// https://<vault>/keys/<name>
+var keyParts = split(hasOwnKey ? encryptionKeyUrl : 'https://none/keys/none', '/')
+var tableServices = { table: { enabled: true, keyType: 'Account' } }
+var blobServices = { blob: { enabled: true, keyType: 'Account' } }
+var services = tableKeyScope == 'Account' ? tableServices : blobServices
+var byOwnKey = {
+  services: services
+  keySource: 'Microsoft.Keyvault'
+  identity: { userAssignedIdentity: encryptionIdentityId }
+  keyvaultproperties: { keyvaulturi: 'https://${keyParts[2]}', keyname: keyParts[4] }
+}
+var byMicrosoftsKey = { services: services, keySource: 'Microsoft.Storage' }
+var withoutOwnKey = tableKeyScope == 'Account' ? byMicrosoftsKey : null
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
@@ -31,7 +52,9 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   tags: tags
   kind: 'StorageV2'
   sku: { name: redundancy }
+  identity: hasOwnKey ? { type: 'UserAssigned', userAssignedIdentities: { '${encryptionIdentityId}': {} } } : null
   properties: {
+    encryption: hasOwnKey ? byOwnKey : withoutOwnKey
     allowSharedKeyAccess: false
     defaultToOAuthAuthentication: true
     allowBlobPublicAccess: false
@@ -134,6 +157,7 @@ resource tableLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = 
 output id string = account.id
 output name string = account.name
 output blobEndpoint string = account.properties.primaryEndpoints.blob
+output queueEndpoint string = account.properties.primaryEndpoints.queue
 output tableEndpoint string = account.properties.primaryEndpoints.table
 output containerName string = containerName
 output containerUrl string = '${account.properties.primaryEndpoints.blob}${containerName}'

@@ -2,6 +2,10 @@
 param location string
 param tags { *: string }
 param workspaceId string
+@description('The app\'s name, which is the cloud role in its telemetry.')
+param appName string
+
+var panels = replace(loadTextContent('../workbook.json'), '{app}', appName)
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
   name: guid(resourceGroup().id, 'scim-provisioning')
@@ -12,7 +16,7 @@ resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
     displayName: 'SCIM provisioning'
     category: 'workbook'
     sourceId: workspaceId
-    serializedData: loadTextContent('../workbook.json')
+    serializedData: replace(panels, '{workspace}', workspaceId)
     version: '1.0'
   }
 }

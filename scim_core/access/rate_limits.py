@@ -6,6 +6,7 @@ Azure runs several instances, and each has limits of its own. Three instances to
 import ipaddress
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 
 from scim_core.caches import Bounded
 from scim_core.clock import Timer
@@ -30,6 +31,13 @@ BURST_SECONDS = 4
 
 UNKNOWN_SOURCE = "unknown"
 """The source of requests without an address, such as all requests on a developer's machine."""
+
+MAX_HOP_CHARACTERS = 100
+"""Most characters of an address. The longest one, in brackets and with a port, has 53; the rest is for the name of an
+interface."""
+
+REMEMBERED = 1_000
+"""Texts whose addresses are remembered. Each request asks for its own three times, and clients have few."""
 
 _IPV6_SOURCE = 64
 
@@ -77,9 +85,12 @@ def address_of(headers: Mapping[str, str], proxies: int) -> str:
     ignored. `::ffff:a.b.c.d` is a.b.c.d.
     """
     hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",") if hop.strip()]
-    return _address(hops[-proxies]) if 0 < proxies <= len(hops) else UNKNOWN_SOURCE
+    if not 0 < proxies <= len(hops) or len(hops[-proxies]) > MAX_HOP_CHARACTERS:
+        return UNKNOWN_SOURCE
+    return _address(hops[-proxies])
 
 
+@lru_cache(REMEMBERED)
 def _address(hop: str) -> str:
     text = hop.partition("]")[0].removeprefix("[") if hop.startswith("[") else hop
     if text.count(":") == 1:  # an IPv4 address with its port

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from scim_core.admin.declared import declared_indexes
+from scim_core.admin.known_tenant import require_known
 from scim_core.settings import StorageSettings
 from scim_core.storage.maintenance.checking import check, repair
 from scim_core.storage.maintenance.indexing import Declared
@@ -20,12 +21,13 @@ CLEAN, BROKEN = 0, 1
 async def run(given: Namespace, settings: StorageSettings) -> int:
     """The exit code. Each finding is printed on a line. The progress goes to standard error.
 
-    Raises DefinitionError, StorageError.
+    Raises DefinitionError, Gone, StorageError.
     """
     tenant, mend = given.tenant, given.repair
     declared = declared_indexes(given.schemas)
     rows = table_rows(settings)
     try:
+        await require_known(rows, tenant)
         with tqdm(desc=f"rows of {tenant}", unit=" rows", disable=None) as bar:
             checked = await check(rows, tenant, bar.update, declared)
         left = checked.findings

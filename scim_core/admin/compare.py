@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from scim_core.admin.comparing import DANGEROUS, Differing, DirectoryUser, differences
+from scim_core.admin.known_tenant import require_known
 from scim_core.admin.presentation import table
 from scim_core.admin.user_list import COLUMNS, UserListError, listed_users
 from scim_core.settings import StorageSettings
@@ -20,12 +21,13 @@ PAGE = 1_000
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
-    """The exit code. Each difference is printed. Raises UserListError, StorageError, OSError."""
+    """The exit code. Each difference is printed. Raises UserListError, Gone, StorageError, OSError."""
     there = list(listed_users(given.file.read_bytes(), _columns(given.columns)))
     if not there:
         raise UserListError("The file lists nobody. Everybody here would be reported as gone.")
     storage = table_storage(settings)
     try:
+        await require_known(storage.rows, given.tenant)
         here = await directory_users(storage, given.tenant)
     finally:
         await storage.close()

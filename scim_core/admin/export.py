@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
+from scim_core.admin.known_tenant import require_known
 from scim_core.admin.private_files import open_private
 from scim_core.clock import utc_now
 from scim_core.settings import StorageSettings
@@ -15,6 +16,7 @@ from scim_core.storage.maintenance.archive import ArchiveError, is_trailer, pars
 from scim_core.storage.maintenance.exporting import Resumed, export
 from scim_core.storage.maintenance.signing import BackupKey, lines_of
 from scim_core.storage.tables import table_rows
+from scim_core.storage.tables.rows import Rows
 
 _UNSIGNED = "It is not signed, because SCIM_BACKUP_KEY is not set. `import` takes it only with --unsigned."
 
@@ -22,7 +24,7 @@ _UNSIGNED = "It is not signed, because SCIM_BACKUP_KEY is not set. `import` take
 async def run(given: Namespace, settings: StorageSettings) -> int:
     """The exit code. The file gets its name when it is complete. Until then it is FILE.part.
 
-    Raises ArchiveError, StorageError, OSError.
+    Raises ArchiveError, Gone, StorageError, OSError.
     """
     key: BackupKey | None = given.backup_key
     count = await _export(settings, given.tenant, given.file, key)
@@ -35,30 +37,29 @@ async def _export(settings: StorageSettings, tenant: str, file: Path, key: Backu
     """How many rows are in the file."""
     part = file.with_name(f"{file.name}.part")
     _require_new(file)
-    with open_private(part) as output:
-        resumed = resume(output, part, tenant, key)
-        count = await _written(settings, tenant, key, resumed, output)
-        output.flush()
-        os.fsync(output.fileno())
+    rows = table_rows(settings)
+    try:
+        await require_known(rows, tenant)
+        with open_private(part) as output:
+            resumed = resume(output, part, tenant, key)
+            count = await _written(rows, tenant, key, resumed, output)
+            output.flush()
+            os.fsync(output.fileno())
+    finally:
+        await rows.close()
     part.rename(file)
     return count
 
 
-async def _written(
-    settings: StorageSettings, tenant: str, key: BackupKey | None, resumed: Resumed | None, output: BinaryIO
-) -> int:
-    rows = table_rows(settings)
-    try:
-        with tqdm(desc=f"rows of {tenant}", unit=" rows", disable=None) as bar:
-            done = resumed.walked if resumed else 0
-            bar.update(done)
-            counted = _Count(done, bar)
-            async with aclosing(export(rows, tenant, utc_now, key=key, progress=counted.add, resumed=resumed)) as lines:
-                async for line in lines:
-                    output.write(line)
-            return counted.rows
-    finally:
-        await rows.close()
+async def _written(rows: Rows, tenant: str, key: BackupKey | None, resumed: Resumed | None, output: BinaryIO) -> int:
+    with tqdm(desc=f"rows of {tenant}", unit=" rows", disable=None) as bar:
+        done = resumed.walked if resumed else 0
+        bar.update(done)
+        counted = _Count(done, bar)
+        async with aclosing(export(rows, tenant, utc_now, key=key, progress=counted.add, resumed=resumed)) as lines:
+            async for line in lines:
+                output.write(line)
+        return counted.rows
 
 
 def _require_new(file: Path) -> None:

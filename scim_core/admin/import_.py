@@ -13,7 +13,7 @@ from tqdm import tqdm
 from scim_core.access.audit_trail import Deed
 from scim_core.admin.declared import declared_indexes
 from scim_core.audit_records import AuditEntry
-from scim_core.settings import StorageSettings
+from scim_core.settings import StorageSettings, require_table_name
 from scim_core.storage.maintenance.archive import ArchiveError, Header, Line, read
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.maintenance.importing import restore
@@ -27,8 +27,10 @@ from scim_core.storage.tables.keys import REGISTRY, SWEEP
 async def run(given: Namespace, settings: StorageSettings) -> int:
     """The exit code. The whole file is verified, read and checked before the first row is written.
 
-    Raises ArchiveError, DefinitionError, StorageError, OSError.
+    Raises ArchiveError, DefinitionError, SettingsError, StorageError, OSError.
     """
+    if given.registry_of:
+        require_table_name("--registry-of", given.registry_of)
     verified = _verified(given.file, given.backup_key, unsigned=given.unsigned)
     plan = _plan(given.file, verified, declared_indexes(given.schemas))
     tenant = given.tenant or plan.tenant

@@ -6,6 +6,7 @@ from argparse import Namespace
 from tqdm import tqdm
 
 from scim_core.admin.declared import declared_indexes
+from scim_core.admin.known_tenant import require_known
 from scim_core.clock import utc_now
 from scim_core.model import names_of
 from scim_core.settings import StorageSettings
@@ -19,11 +20,12 @@ COMPLETE, INCOMPLETE = 0, 1
 async def run(given: Namespace, settings: StorageSettings) -> int:
     """The exit code. What was done is printed. The progress goes to standard error.
 
-    Raises DefinitionError, StorageError.
+    Raises DefinitionError, Gone, StorageError.
     """
     declared = declared_indexes(given.schemas)
     rows = table_rows(settings)
     try:
+        await require_known(rows, given.tenant)
         with (
             tqdm(desc=f"resources of {given.tenant}", unit=" resources", disable=None) as walked,
             tqdm(desc="until every instance knows", unit=" s", disable=None) as waited,

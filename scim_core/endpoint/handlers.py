@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -17,7 +17,7 @@ from scim2_models import (
 
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint.error_responses import MEDIA_TYPE, is_bad_request
-from scim_core.endpoint.rendering import encoded, json_response, list_response, rendered
+from scim_core.endpoint.rendering import Shown, encoded, json_response, list_response, rendered, rendered_page
 from scim_core.endpoint.routes import Target
 from scim_core.messages import Origin, ScimResponse
 from scim_core.model import Json, StoredResource
@@ -80,19 +80,24 @@ class Call:
 
     async def read_body(self, form: BodyForm = BodyForm.NONE) -> Body:
         """The body as JSON, which may name members where the form says. Raises as `reading`, and as Work.spend."""
-        steps = reading(self.body, form)
+        return await self.read(reading(self.body, form))
+
+    async def read[T](self, steps: Generator[int, None, T]) -> T:
+        """What these steps return. Their units are spent."""
         while True:
             try:
                 units = next(steps)
             except StopIteration as end:
-                body: Body = end.value
-                return body
+                value: T = end.value
+                return value
             await self.work.spend(units, BODY)
 
     @property
     def form(self) -> BodyForm:
-        """Where the body of a new or a replaced resource names members."""
-        return BodyForm.GROUP if self.resource_type.has_members else BodyForm.NONE
+        """Where the body of a POST, PUT or PATCH names members."""
+        if not self.resource_type.has_members:
+            return BodyForm.NONE
+        return BodyForm.PATCH if self.target.handler == "patch" else BodyForm.GROUP
 
     @cached_property
     def conditions(self) -> Preconditions:
@@ -186,7 +191,7 @@ class Handlers:
         answer = call.group_patch_answer or self._group_patch_answer
         async with self._of_what_there_is(call):
             shown = answer is GroupPatchAnswer.WHOLE_GROUP or call.projection.parameters is not None
-            address, body = call.address, await call.read_body(BodyForm.PATCH if is_group else BodyForm.NONE)
+            address, body = call.address, await call.read_body(call.form)
             memberships = call.shows_memberships and not is_group
             outcome = await self._provider.patch(
                 address, body, call.conditions, call.work, call.renderer, origin=call.origin, memberships=memberships
@@ -265,10 +270,6 @@ class Handlers:
         """/Me (RFC 7644 section 3.11). It is not supported: a provisioning credential is not a user."""
         raise NotImplementedException(detail="/Me is not supported: the credential does not belong to a user.")
 
-    async def bulk(self, _: Call) -> ScimResponse:
-        """/Bulk (RFC 7644 section 3.7). ServiceProviderConfig says that it is not supported."""
-        raise NotImplementedException(detail="/Bulk is not supported; ServiceProviderConfig says so.")
-
     async def health(self, _: Call) -> ScimResponse:
         """Whether the service runs and its storage answers. It does not show tenants."""
         try:
@@ -288,14 +289,15 @@ class Handlers:
         requester = Requester(call.tenant, call.renderer, call.work)
         found = await self._listing.page(requester, resource_types, parameters)
         try:
-            resources = [await self._rendered(call, item, found, parameters.projection) for item in found.resources]
+            page = (self._shown_in_list(call, item, found, parameters.projection) for item in found.resources)
+            resources = await rendered_page(call.work, page, what="its answer")
         except TooMuchWork as error:
             raise TooManyException(detail=str(error)) from error
-        return list_response(found.total_results, parameters.start_index, resources)
+        return list_response(found.total_results, parameters.start_index, len(found.resources), resources)
 
-    async def _rendered(self, call: Call, stored: StoredResource, found: Found, chosen: Projection) -> bytes:
+    def _shown_in_list(self, call: Call, stored: StoredResource, found: Found, chosen: Projection) -> Shown:
         outcome = Outcome(stored, found.memberships.get(stored.id, ()))
-        return await rendered(call.work, call.renderer, self._type_of(stored), outcome, chosen, what="its answer")
+        return Shown(call.renderer, self._type_of(stored), outcome, chosen)
 
     def _type_of(self, stored: StoredResource) -> ResourceType:
         found = self._catalogue.named(stored.resource_type)
@@ -310,7 +312,7 @@ def _unanswered(error: StorageError, count: int, _: str) -> None:
 def _discovered(call: Call, resources: list[Json]) -> ScimResponse:
     """A discovery list. Paging, sorting and projection are ignored (RFC 7644 section 4)."""
     _refuse_filter(call)
-    return list_response(len(resources), 1, list(map(encoded, resources)))
+    return list_response(len(resources), 1, len(resources), list(map(encoded, resources)))
 
 
 def _refuse_filter(call: Call) -> None:
@@ -320,6 +322,6 @@ def _refuse_filter(call: Call) -> None:
 
 
 async def _resource(status: int, call: Call, outcome: Outcome, chosen: Projection, **headers: str) -> ScimResponse:
-    content = await rendered(call.work, call.renderer, call.resource_type, outcome, chosen)
+    content = await rendered(call.work, Shown(call.renderer, call.resource_type, outcome, chosen))
     headers["ETag"] = entity_tag(outcome.stored.version)
     return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **headers}, content, effect=outcome.effect)

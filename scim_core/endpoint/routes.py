@@ -1,6 +1,5 @@
 """The route table: which handler answers which method and path (RFC 7644 section 3.2)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -67,6 +66,15 @@ ROOT_ROUTES = (
 )
 """The routes outside the SCIM endpoint. A resource's metadata repeats its path (RFC 9728 section 3.1)."""
 
+CHANGES = frozenset({"create", "replace", "patch", "delete"})
+"""The handlers that change a resource. Their lines in the log say what became of it."""
+
+_BY_LENGTH = {
+    routes: {length: [item for item in routes if len(item.segments) == length] for length in range(1, 6)}
+    for routes in (ROUTES, ROOT_ROUTES)
+}
+"""The rows by how many segments their paths have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -114,16 +122,15 @@ def match(catalogue: Catalogue, method: str, path: str) -> Target:
     raise HttpError(405, f"{quote(path, errors='replace')[:200]} allows {allowed}.", Allow=allowed)
 
 
-def _fitting(catalogue: Catalogue, routes: Sequence[Route], segments: list[str]) -> list[tuple[Route, Target]]:
+def _fitting(catalogue: Catalogue, routes: tuple[Route, ...], segments: list[str]) -> list[tuple[Route, Target]]:
     """The rows of the most specific pattern that fits these segments. A fixed segment wins over `{id}`."""
-    found = [(route, target) for route in routes if (target := _fit(catalogue, route, segments)) is not None]
+    candidates = _BY_LENGTH[routes].get(len(segments), ())
+    found = [(route, target) for route in candidates if (target := _fit(catalogue, route, segments)) is not None]
     fixed = [item for item in found if "{id}" not in item[0].segments]
     return fixed or found
 
 
 def _fit(catalogue: Catalogue, route: Route, segments: list[str]) -> Target | None:
-    if len(route.segments) != len(segments):
-        return None
     resource_type, resource_id = None, ""
     for pattern, segment in zip(route.segments, segments, strict=True):
         if pattern == "{type}":

@@ -9,6 +9,8 @@ from scim_core.protocol.schemas import ResourceType
 
 def with_colon(resource_type: ResourceType, text: str) -> str:
     """The text, with a colon behind a schema's URN where the client wrote a dot."""
+    if ":" not in text:
+        return text
     for urn in (*resource_type.extensions, resource_type.schema):
         if text.lower().startswith(f"{urn.lower()}."):
             return f"{urn}:{text[len(urn) + 1 :]}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from scim2_models.path import Comparison, FilterNode, LogicalExpr, Not, Present, ValuePath
 
+from scim_core.model import StoredResource
 from scim_core.protocol.limits import comparisons
 
 MODEL, MODEL_VALUE, MODEL_MEMBERSHIP = 4, 0.25, 0.75
@@ -56,17 +57,21 @@ def extent(value: Any) -> Extent:
     """How much there is in a JSON value."""
     values = characters = 0
     rest = [value]
-    while rest:
-        item = rest.pop()
-        if isinstance(item, dict):
-            rest.extend(item.values())
+    for item in rest:  # which grows: the structures in it are followed by what they hold
+        if isinstance(item, str):
+            values += 1
+            characters += len(item)
+        elif isinstance(item, dict):
+            rest += item.values()
         elif isinstance(item, list | tuple):
-            rest.extend(item)
+            rest += item
         else:
             values += 1
-            if isinstance(item, str):
-                characters += len(item)
     return Extent(len(value) if isinstance(value, list) else 1, values, characters)
+
+
+_MEMBERSHIP, _META = Extent(1, 3, 200), Extent(1, 5, 250)
+"""What a membership and `meta` add to a representation, with URIs of usual length."""
 
 
 def model_units(document: Mapping[str, Any], memberships: int) -> int:
@@ -93,6 +98,14 @@ def json_units(value: Any) -> int:
     """Units to write a JSON value as text."""
     size = extent(value)
     return math.ceil(JSON_VALUE * size.values + size.characters / JSON_CHARACTERS)
+
+
+def written_units(stored: StoredResource, memberships: int) -> int:
+    """Units to write the representation of a resource with its memberships as text, at most."""
+    size = Extent(1, stored.values, stored.size) if stored.size else extent(stored.document)
+    values = size.values + _MEMBERSHIP.values * memberships + _META.values
+    characters = size.characters + _MEMBERSHIP.characters * memberships + _META.characters
+    return math.ceil(JSON_VALUE * values + characters / JSON_CHARACTERS)
 
 
 def filter_text_units(text: str) -> int:

@@ -15,12 +15,13 @@ from typing import Any
 
 from scim2_models import InvalidFilterException, ScimFilter
 
+from scim_core.protocol.attribute_definitions import COMMON, AttributeDefinition
 from scim_core.protocol.attribute_names import qualified, split_name
 from scim_core.protocol.datetimes import with_offset
 from scim_core.protocol.limits import MAX_FILTER_BYTES
 from scim_core.protocol.references import named_id
 from scim_core.protocol.representation import MEMBERSHIP_ATTRIBUTES
-from scim_core.protocol.schemas import COMMON, AttributeDefinition, ResourceType
+from scim_core.protocol.schemas import ResourceType
 
 _OPERATORS = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le"})
 _FRAGMENTS = frozenset({"co", "sw", "ew"})
@@ -35,6 +36,9 @@ _COMPARISON = rf"(?:{_NAME}\[\s*|\(\s*|not\b\s*)*{_NAME}(?:{_COMPARED}|\s+pr(?![
 _STRING_END = re.compile(rf'"(?=\s*(?:[)\]]|$)|\s*(?:{_NAME}\s+)?{_COMPARISON})', re.IGNORECASE)
 """The last quote of a value: the end, a closing bracket, or another comparison follows, with or without a joiner."""
 
+_COLUMN = re.compile(r"(invalid syntax at column )(\d+)$")
+"""What scim2-models says of text that is no filter. It counts in the text that it gets, which is the rewritten one."""
+
 _CONTROL = re.compile(r"[\x00-\x1F]")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
@@ -47,10 +51,12 @@ def parse_filter(resource_type: ResourceType, text: str) -> ScimFilter[Any]:
     if len(text.encode(errors="surrogatepass")) > MAX_FILTER_BYTES:
         raise InvalidFilterException(detail=f"The filter is longer than {MAX_FILTER_BYTES} bytes.")
     bound = ScimFilter[resource_type.model]  # type: ignore[name-defined]
+    rewriting = _Rewriting(resource_type)
     try:
-        return bound(_Rewriting(resource_type).text(_tokens(text)))
+        return bound(rewriting.text(_tokens(text)))
     except InvalidFilterException as error:
-        raise InvalidFilterException(detail=f"The filter cannot be applied: {error.detail}") from error
+        detail = _COLUMN.sub(lambda found: f"{found[1]}{rewriting.column_as_sent(int(found[2]))}", error.detail or "")
+        raise InvalidFilterException(detail=f"The filter cannot be applied: {detail}") from error
 
 
 class _Kind(Enum):
@@ -103,6 +109,8 @@ class _Rewriting:
     def __init__(self, resource_type: ResourceType) -> None:
         self._resource_type = resource_type
         self._pieces: list[str] = []
+        self._origins: list[int] = []
+        self._position = 0
         self._attribute, self._operator = "", ""
         self._comparison = 0
         self._enclosing, self._within = "", False
@@ -111,7 +119,26 @@ class _Rewriting:
         """The whole text. Raises InvalidFilterException for a value that cannot be one."""
         for token in tokens:
             self._add(token)
+            self._position += len(token.text)
         return "".join(self._pieces)
+
+    def column_as_sent(self, column: int) -> int:
+        """The column, in the text as it was sent, of the token that this column of the rewritten text is in."""
+        end = 0
+        for piece, origin in zip(self._pieces, self._origins, strict=True):
+            end += len(piece)
+            if column <= end:
+                return origin + 1
+        return self._position + 1
+
+    def _append(self, piece: str) -> None:
+        self._pieces.append(piece)
+        self._origins.append(self._position)
+
+    def _put_for_comparison(self, piece: str) -> None:
+        """The piece stands for the whole comparison that ends here."""
+        del self._pieces[self._comparison :], self._origins[self._comparison + 1 :]
+        self._pieces.append(piece)
 
     def _add(self, token: _Token) -> None:
         match token.kind:
@@ -119,11 +146,11 @@ class _Rewriting:
                 self._add_value(token)
             case _Kind.OPERATOR:
                 self._operator = token.text.lower()
-                self._pieces.append(token.text)
+                self._append(token.text)
             case _Kind.NAME:
                 self._add_name(token)
             case _Kind.WORD:
-                self._pieces.append(token.text)
+                self._append(token.text)
             case _Kind.OTHER:
                 self._add_other(token.text)
 
@@ -132,7 +159,7 @@ class _Rewriting:
         self._attribute = f"{self._enclosing}{inner}"
         self._comparison = len(self._pieces)
         named = token.text if self._enclosing else _qualified(self._resource_type, token.text, compared=token.compared)
-        self._pieces.append(named)
+        self._append(named)
 
     def _add_other(self, text: str) -> None:
         # Within brackets, and right behind them, names are sub-attributes of the attribute before them.
@@ -142,7 +169,7 @@ class _Rewriting:
             self._within = False
         elif not self._within:
             self._enclosing = ""
-        self._pieces.append(text)
+        self._append(text)
 
     def _add_value(self, token: _Token) -> None:
         declared = _declared(self._resource_type, self._attribute)
@@ -150,11 +177,11 @@ class _Rewriting:
         literal = self._by_id(declared, sent)
         if declared is None and (self._operator == "ne") != (literal.lower() == "null"):
             # An attribute that no schema declares has no value. The models would find nothing at all here.
-            self._pieces[self._comparison :] = [f"not ({self._pieces[self._comparison]} pr)"]
+            self._put_for_comparison(f"not ({self._pieces[self._comparison]} pr)")
         elif self._operator in ("eq", "ne") and _tells_primary(declared, literal) and not self._behind_brackets:
-            self._pieces[self._comparison :] = [self._primary(literal)]
+            self._put_for_comparison(self._primary(literal))
         else:
-            self._pieces.append(_compared(declared, self._operator, literal))
+            self._append(_compared(declared, self._operator, literal))
             self._as_it_stands(token)
             if literal != sent and declared is not None:
                 self._or_as_sent(declared, literal, sent)
@@ -174,7 +201,7 @@ class _Rewriting:
         ):
             comparison = "".join(self._pieces[self._comparison : -1])
             as_it_stands = json.dumps(token.text[1:-1], ensure_ascii=False)
-            self._pieces[self._comparison :] = [f"({comparison}{self._pieces[-1]} or {comparison}{as_it_stands})"]
+            self._put_for_comparison(f"({comparison}{self._pieces[-1]} or {comparison}{as_it_stands})")
 
     def _by_id(self, attribute: AttributeDefinition | None, literal: str) -> str:
         """The literal; the id, if the filter has it in upper case or in a URL, and compares the ids of resources."""
@@ -198,7 +225,7 @@ class _Rewriting:
         if self._holder(attribute).referenced is None:
             return
         comparison, also = "".join(self._pieces[self._comparison : -1]), "or" if self._operator == "eq" else "and"
-        self._pieces[self._comparison :] = [f"({comparison}{literal} {also} {comparison}{sent})"]
+        self._put_for_comparison(f"({comparison}{literal} {also} {comparison}{sent})")
 
     @property
     def _behind_brackets(self) -> bool:

@@ -12,10 +12,11 @@ from scim2_models import Context, InvalidValueException, Path, Resource, Respons
 
 from scim_core.ids import is_id
 from scim_core.model import GROUP, Column, IndexEntry, Json, Membership, StoredResource
+from scim_core.protocol.attribute_definitions import AttributeDefinition
 from scim_core.protocol.datetimes import with_offset
 from scim_core.protocol.elements import merged
 from scim_core.protocol.limits import MAX_VALUES, at_most
-from scim_core.protocol.schemas import POLICY, AttributeDefinition, ResourceType
+from scim_core.protocol.schemas import POLICY, ResourceType
 
 MEMBERSHIP_ATTRIBUTES = {GROUP: "members", "User": "groups"}
 """The attribute in which a resource type shows its memberships. They are rows in storage, never in a document."""
@@ -192,26 +193,18 @@ class Renderer:
 
     def _fill_references(self, resource_type: ResourceType, representation: Json) -> None:
         """Assigns the `$ref` of each single reference that has a value, such as manager (RFC 7643 section 2.4)."""
-        for urn, name, referenced in _references(resource_type):
+        for urn, name, referenced in resource_type.references:
             holder = representation if urn is None else representation.get(urn)
-            value = holder.get(name, {}).get("value") if holder is not None else None
-            if holder is None or value is None or not is_id(value) or referenced not in self.endpoints:
+            if holder is None or name not in holder or referenced not in self.endpoints:
+                continue
+            value = holder[name].get("value")
+            if value is None or not is_id(value):
                 continue
             reference = {**holder[name], "$ref": self.location(referenced, value)}
-            filled = {**holder, name: reference}
             if urn is None:
                 representation[name] = reference
             else:
-                representation[urn] = filled
-
-
-def _references(resource_type: ResourceType) -> Iterator[tuple[str | None, str, str]]:
-    """Where single complex references to one resource type are: (extension URN or None, attribute, resource type)."""
-    schemas = [(None, resource_type.attributes), *resource_type.extensions.items()]
-    for urn, attributes in schemas:
-        for attribute in attributes.values():
-            if attribute.referenced is not None:
-                yield urn, attribute.name, attribute.referenced
+                representation[urn] = {**holder, name: reference}
 
 
 def entity_tag(version: str) -> str:

@@ -6,7 +6,7 @@ never gets the name of one state with the members of another, and never members 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from itertools import batched
 
@@ -40,7 +40,7 @@ class GroupSnapshot:
     whole: bool = True
 
 
-async def one_by_one(storage: Storage, tenant: str, groups: Sequence[StoredResource]) -> AsyncIterator[GroupSnapshot]:
+async def one_by_one(storage: Storage, tenant: str, groups: Sequence[StoredResource]) -> AsyncGenerator[GroupSnapshot]:
     """What group_snapshots answers, group by group. A large group is read when it is its turn.
 
     So the members of one large group are held at a time, and no more groups are read than the caller takes.

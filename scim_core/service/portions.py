@@ -3,7 +3,7 @@
 A resource can have 500,000 characters, so a page of 1,000 could have 500 MB (ADR 0015).
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scim_core.caches import Bounded
@@ -87,7 +87,7 @@ class Portions:
         read: Callable[[int], Awaitable[Sequence[StoredResource | None]]],
         *,
         first: int,
-    ) -> AsyncIterator[tuple[list[StoredResource], int]]:
+    ) -> AsyncGenerator[tuple[list[StoredResource], int]]:
         """The resources of each reading, and how many it looked at, until one brings nothing.
 
         `key` is the tenant and the resource type. `read` is told how many to read: at most `first` to begin with, at

@@ -166,7 +166,7 @@ class ResourceChange:
             return after
         index = index_entries(address.resource_type, document)
         indexes = address.resource_type.indexes
-        after = replace(after, index=index, columns=columns(document), indexes=indexes)
+        after = replace(after, index=index, columns=columns(document), indexes=indexes, size=0, values=0)
         await self._unique_values.update(address.tenant, address.resource_type, before, after, edits, note=note)
         return after
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,9 +70,11 @@ class Search:
         Raises TooManyException when more than MAX_SCAN resources would have to be examined, TooMuchWork.
         """
         run = await self.run(requester, resource_type, query.scim_filter)
-        log.info(
-            "search plan", extra={"tenant": run.tenant, "resource_type": resource_type.name, "plan": str(run.plan)}
-        )
+        # Every match of a provisioning cycle is one look-up: only what reads everything is worth a line in the logs.
+        level = logging.INFO if isinstance(run.plan.lookup, Scan) else logging.DEBUG
+        if log.isEnabledFor(level):
+            fields = {"tenant": run.tenant, "resource_type": resource_type.name, "plan": str(run.plan)}
+            log.log(level, "search plan", extra=fields)
         if isinstance(run.plan.lookup, Edge):
             return await self._from_edge(run, run.plan.lookup, query, memberships=memberships)
         of_others = memberships and not resource_type.has_members
@@ -111,13 +114,14 @@ class Search:
         last, left = "", room
         if groups:
             await requester.work.expect_much()
-        async for group in one_by_one(self._storage, requester.tenant, groups):
-            current[group.stored.id], memberships[group.stored.id] = group.stored, group.members
-            await requester.work.conclude(read_units(len(group.members)))
-            left -= size_of(group.stored, memberships)
-            if left < 0:  # no later resource fits
-                last = group.stored.id
-                break
+        async with aclosing(one_by_one(self._storage, requester.tenant, groups)) as snapshots:
+            async for group in snapshots:
+                current[group.stored.id], memberships[group.stored.id] = group.stored, group.members
+                await requester.work.conclude(read_units(len(group.members)))
+                left -= size_of(group.stored, memberships)
+                if left < 0:  # no later resource fits
+                    last = group.stored.id
+                    break
         page, ended = list[StoredResource](), False
         for number, resource in enumerate(found.resources, 1):
             now = current.get(resource.id, resource)
@@ -147,7 +151,10 @@ class Search:
         return [by_id.get(resource_id) for _, resource_id in of_types]
 
     async def _from_lookup(self, run: SearchRun, query: Query, *, memberships: bool) -> Found:
-        ids, position = await asyncio.gather(run.look_up(), self._position(run, query.start_index))
+        if query.start_index == 1:
+            ids, position = await run.look_up(), None
+        else:
+            ids, position = await asyncio.gather(run.look_up(), self._position(run, query.start_index))
         before = query.start_index - 1
         if position is None:
             part = _Part(ids, before, query.count, enough=None)
@@ -165,10 +172,11 @@ class Search:
     async def _listed(self, run: SearchRun, part: "_Part", room: int, *, memberships: bool) -> Found:
         """These ids are the answer: only the page's resources are read. One that is deleted by then does not count."""
         wanted = part.ids[part.before :][: part.count]
-        window, edges = await asyncio.gather(
-            run.first_matches(wanted, Window(0, part.count, room), len(wanted)),
-            run.memberships(wanted) if memberships else _nothing(),
-        )
+        matches = run.first_matches(wanted, Window(0, part.count, room), len(wanted))
+        if memberships and wanted:
+            window, edges = await asyncio.gather(matches, run.memberships(wanted))
+        else:
+            window, edges = await matches, {}
         return Found(len(part.ids) - (window.looked_at - window.number), tuple(window.shown), edges)
 
     async def _matched(self, run: SearchRun, part: "_Part", room: int, *, memberships: bool) -> Found:
@@ -226,13 +234,25 @@ class Search:
 
     async def _from_position(self, run: SearchRun, query: Query) -> tuple[int, list[StoredResource], bool]:
         if query.start_index == 1:
-            total, (resources, more) = await asyncio.gather(run.count(), run.take(None, query.count, query.room))
-            return max(total, len(resources)), resources, more
+            return await self._first(run, query)
         total, before = await asyncio.gather(run.count(), run.seek(query.start_index - 1))
         if before is None:
             return total, [], False
         resources, more = await run.take(before, query.count, query.room)
         return total, resources, more
+
+    async def _first(self, run: SearchRun, query: Query) -> tuple[int, list[StoredResource], bool]:
+        """The first page. If it holds all that there is, as it probably does, nothing needs to be counted."""
+        taking = run.take(None, query.count, query.room)
+        if run.probably_within(query.count):
+            resources, more = await taking
+            if not more:
+                run.note_total(len(resources))
+                return len(resources), resources, False
+            total = await run.count()
+        else:
+            total, (resources, more) = await asyncio.gather(run.count(), taking)
+        return max(total, len(resources)), resources, more
 
     async def _resumed(self, run: SearchRun, query: Query) -> tuple[int, list[StoredResource], bool] | None:
         """The page after a known position. It is read while the storage confirms the position remembered here."""

@@ -1,7 +1,8 @@
 """One search over one resource type: the plan, and what the plan's steps read and test."""
 
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +75,7 @@ class SearchRun:
         """The ids, ascending, that the plan's lookup finds. Raises TooManyException beyond MAX_SCAN of them."""
         return await look_up(self.storage, self.tenant, self.resource_type.name, self.plan.lookup)
 
-    async def load_matching(self, ids: Sequence[str], first: int) -> AsyncIterator[tuple[int, list[StoredResource]]]:
+    async def load_matching(self, ids: Sequence[str], first: int) -> AsyncGenerator[tuple[int, list[StoredResource]]]:
         """The stored resources with these ids that match the filter, with how many ids were looked at for them.
 
         They are read some at a time, at most `first` to begin with. Deleted ones are left out.
@@ -85,20 +86,22 @@ class SearchRun:
             some = following(number)
             return await self.storage.read(self.tenant, self.resource_type.name, some) if some else ()
 
-        async for resources, number in self._portions.read(self.work, self._key, len(ids), read, first=first):
-            yield number, await self._matching(resources)
+        async with aclosing(self._portions.read(self.work, self._key, len(ids), read, first=first)) as portions:
+            async for resources, number in portions:
+                yield number, await self._matching(resources)
 
     async def first_matches(self, ids: Sequence[str], window: Window, enough: int | None) -> Window:
         """The matches among these ids are counted, and those of the window kept.
 
         They are read until there are `enough`, or until the page is full. None: all of them.
         """
-        async for number, matching in self.load_matching(ids, ALL if enough is None else enough):
-            window.looked_at += number
-            for resource in matching:
-                window.add(resource)
-            if enough is not None and (window.number >= enough or window.full):
-                break
+        async with aclosing(self.load_matching(ids, ALL if enough is None else enough)) as portions:
+            async for number, matching in portions:
+                window.looked_at += number
+                for resource in matching:
+                    window.add(resource)
+                if enough is not None and (window.number >= enough or window.full):
+                    break
         return window
 
     async def memberships(self, ids: Sequence[str], *, contiguous: bool = False) -> dict[str, list[Membership]]:
@@ -111,39 +114,52 @@ class SearchRun:
             return await self._totals.of(self.tenant, self.resource_type.name)
         return (await self.all(Window(0, 0, 0))).number
 
+    def probably_within(self, number: int) -> bool:
+        """Whether there were at most so many resources when this process looked last."""
+        latest = self._totals.latest(self.tenant, self.resource_type.name)
+        return latest is not None and latest <= number
+
+    def note_total(self, total: int) -> None:
+        """A page has shown that there are so many resources of the type."""
+        self._totals.note(self.tenant, self.resource_type.name, total)
+
     async def seek(self, steps: int) -> str | None:
         """The id of the resource at this 1-based position of all."""
         return await self.storage.seek(self.tenant, self.resource_type.name, after=None, steps=steps)
 
-    async def matches(self) -> AsyncIterator[list[StoredResource]]:
+    async def matches(self) -> AsyncGenerator[list[StoredResource]]:
         """Every match in id order, some at a time. Raises TooManyException beyond MAX_SCAN resources."""
         if isinstance(self.plan.lookup, Scan):
-            async for matching, _ in self._scan(None, ALL):
-                yield matching
+            async with aclosing(self._scan(None, ALL)) as scanned:
+                async for matching, _ in scanned:
+                    yield matching
         else:
-            async for _, matching in self.load_matching(await self.look_up(), ALL):
-                yield matching
+            async with aclosing(self.load_matching(await self.look_up(), ALL)) as loaded:
+                async for _, matching in loaded:
+                    yield matching
 
     async def all(self, window: Window) -> Window:
         """All matches are counted, and those of the window kept. Raises TooManyException as matches does."""
-        async for matching in self.matches():
-            for resource in matching:
-                window.add(resource)
+        async with aclosing(self.matches()) as matches:
+            async for matching in matches:
+                for resource in matching:
+                    window.add(resource)
         return window
 
     async def take(self, after: str | None, count: int, room: int) -> tuple[list[StoredResource], bool]:
         """The next `count` matches after an id, as far as there is room, and whether others may follow."""
         window = Window(0, count, room)
         follows = False
-        async for matching, may_follow in self._scan(after, count if self.plan.exact else ALL):
-            follows = may_follow
-            for resource in matching:
-                window.add(resource)
-            if window.ended:
-                break
+        async with aclosing(self._scan(after, count if self.plan.exact else ALL)) as scanned:
+            async for matching, may_follow in scanned:
+                follows = may_follow
+                for resource in matching:
+                    window.add(resource)
+                if window.ended:
+                    break
         return window.shown, follows or window.number > len(window.shown)
 
-    async def _scan(self, after: str | None, wanted: int) -> AsyncIterator[tuple[list[StoredResource], bool]]:
+    async def _scan(self, after: str | None, wanted: int) -> AsyncGenerator[tuple[list[StoredResource], bool]]:
         """The matches, some at a time, each time with whether any may follow."""
         tests = self.plan.lookup.tests if isinstance(self.plan.lookup, Scan) else ()
         examined, may_follow = 0, True
@@ -154,12 +170,13 @@ class SearchRun:
             after, may_follow = page.last_id, page.last_id is not None
             return page.resources
 
-        async for resources, number in self._portions.read(self.work, self._key, wanted, read, first=wanted):
-            examined += number
-            yield await self._matching(resources), may_follow
-            if not may_follow:
-                return
-            require_few(examined + 1)
+        async with aclosing(self._portions.read(self.work, self._key, wanted, read, first=wanted)) as portions:
+            async for resources, number in portions:
+                examined += number
+                yield await self._matching(resources), may_follow
+                if not may_follow:
+                    return
+                require_few(examined + 1)
 
     async def _matching(self, resources: Sequence[StoredResource]) -> list[StoredResource]:
         if self.plan.exact or self.filter is None:
@@ -170,10 +187,11 @@ class SearchRun:
             return [resource for resource in resources if await self._matches(resource, ())]
         if self.resource_type.has_members:
             matching = list[StoredResource]()
-            async for group in one_by_one(self.storage, self.tenant, resources):
-                await self.work.spend(read_units(len(group.members)), "reading members")
-                if await self._matches(group.stored, group.members):
-                    matching.append(group.stored)
+            async with aclosing(one_by_one(self.storage, self.tenant, resources)) as groups:
+                async for group in groups:
+                    await self.work.spend(read_units(len(group.members)), "reading members")
+                    if await self._matches(group.stored, group.members):
+                        matching.append(group.stored)
             return matching
         edges = await self.memberships([resource.id for resource in resources])
         return [resource for resource in resources if await self._matches(resource, edges.get(resource.id, ()))]

@@ -4,6 +4,7 @@ Of each match only what it is sorted by is kept, and the match itself while all 
 """
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from typing import Any
 
 from scim2_models import SearchRequest
@@ -58,18 +59,19 @@ class SortedSearch:
         types: dict[str, str] = {}
         for item in self._searched:
             run = await self._search.run(self._requester, item.resource_type, item.scim_filter)
-            async for matching in run.matches():
-                for resource in matching:
-                    shown = self._sorted_by(item.resource_type, resource)
-                    characters += extent(shown).characters
-                    if characters > MAX_SORTED_CHARACTERS:
-                        raise TooMuchWork("The values to sort by are too large. Add a filter, or leave out sortBy.")
-                    kept += resource.size
-                    if kept <= MAX_KEPT_CHARACTERS:
-                        self._kept[resource.id] = resource
-                    types[resource.id] = item.resource_type.name
-                    await work.spend(model_units(shown, 0) + SORTED_RESOURCE, "sorting")
-                    models.append(to_comparable(item.resource_type, shown))
+            async with aclosing(run.matches()) as matches:
+                async for matching in matches:
+                    for resource in matching:
+                        shown = self._sorted_by(item.resource_type, resource)
+                        characters += extent(shown).characters
+                        if characters > MAX_SORTED_CHARACTERS:
+                            raise TooMuchWork("The values to sort by are too large. Add a filter, or leave out sortBy.")
+                        kept += resource.size
+                        if kept <= MAX_KEPT_CHARACTERS:
+                            self._kept[resource.id] = resource
+                        types[resource.id] = item.resource_type.name
+                        await work.spend(model_units(shown, 0) + SORTED_RESOURCE, "sorting")
+                        models.append(to_comparable(item.resource_type, shown))
         ordered = await work.run(SORTED_RESOURCE * len(models), "sorting", lambda: self._sorted(models))
         return [(types[str(model.id)], str(model.id)) for model in ordered]
 
@@ -96,12 +98,13 @@ class SortedSearch:
             return await self._search.read(self._requester.tenant, following(number))
 
         key = (self._requester.tenant, wanted[0][0])
-        portions = self._search.portions.read(self._requester.work, key, len(wanted), read, first=len(wanted))
-        async for resources, _ in portions:
-            for resource in resources:
-                window.add(resource)
-            if window.full:
-                break
+        reading = self._search.portions.read(self._requester.work, key, len(wanted), read, first=len(wanted))
+        async with aclosing(reading) as portions:
+            async for resources, _ in portions:
+                for resource in resources:
+                    window.add(resource)
+                if window.full:
+                    break
 
     async def _with_memberships(self, found: Found) -> Found:
         """The page with the memberships that it shows, as far as there is room."""

@@ -5,7 +5,7 @@ must do. A tenant is a string; nothing ever crosses from one tenant to another.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from scim_core.model import NO_EDITS, Column, Index, IndexEntry, Membership, MembershipEdits, StoredResource
@@ -42,10 +42,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A number of resources, and the id of the last of them; None when there are none."""
+    """A number of resources, and the id of the last of them; None when there are none.
+
+    `marks` are ids on the way, a thousand resources or fewer apart, each with the number of resources up to it.
+    """
 
     number: int
     last_id: str | None
+    marks: tuple[tuple[str, int], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a reader does with what is no service: it fills no memory and never hangs, and its credential goes nowhere."""
+"""What a reader does with what is no service: it does not fill its memory or hang, and its credential goes nowhere."""
 
 import asyncio
 import gzip

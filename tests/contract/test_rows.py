@@ -1,15 +1,18 @@
 """What `Rows` promises, with every limit and failure that docs/storage.md names: over Azurite, and in this process.
 
+Azurite is there twice: as it comes, in memory; and as `make run` starts it, on disk, where it seeks.
+
 All that is tested over MemoryRows rests on this.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 
+from devhost.azurite import Azurite
 from scim_core.model import Column
 from scim_core.settings import StorageSettings
 from scim_core.storage.port import ColumnTest, StorageError, TooLarge, VersionConflict
@@ -30,13 +33,20 @@ TENANT = "contoso"
 MANY = PAGE_ROWS + 50
 
 
-@pytest.fixture(params=["memory", "azure"])
+@pytest.fixture(scope="module")
+def seeking_azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """Azurite as `make run` starts it."""
+    with Azurite.start(data=tmp_path_factory.mktemp("azurite"), seeks=True) as running:
+        yield running
+
+
+@pytest.fixture(params=["memory", "azurite", "seeking_azurite"])
 async def rows(request: pytest.FixtureRequest) -> AsyncIterator[Rows]:
     """Rows of a table that does not exist yet."""
     if request.param == "memory":
         yield MemoryRows()
         return
-    environment = new_table(request.getfixturevalue("azurite"))
+    environment = new_table(request.getfixturevalue(request.param))
     made = AzureRows(partial(connect, StorageSettings.from_environment(environment)))
     yield made
     await made.close()

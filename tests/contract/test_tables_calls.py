@@ -4,10 +4,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from scim_core.ids import uuid7
 from scim_core.model import IndexEntry, Membership, MembershipEdits, StoredResource
 from scim_core.storage.port import (
     NotFound,
@@ -113,6 +115,56 @@ async def test_round_trips_are_those_of_the_design(storage: TableStorage) -> Non
     leaving, memberships = await members_at(storage, 1)
     assert await trips(storage.delete(TENANT, leaving, memberships, now=NOW)) == 1
     assert await trips(storage.ping()) == 1
+
+
+def given_at(*milliseconds: int) -> list[str]:
+    """Ids that were given at these milliseconds of a day."""
+    return [uuid7(datetime(2026, 11, 23, tzinfo=UTC) + timedelta(milliseconds=item)) for item in milliseconds]
+
+
+FAR = 3_600_000
+"""An hour."""
+
+LOOK_UPS = {
+    "33 of a bulk import": (range(0, 330, 10), {"page": 1}),
+    "33 of Entra's cycle": (range(0, 3_300, 100), {"page": 3}),
+    "33 of many days": (range(0, 33 * FAR, FAR), {"get": 33}),
+    "five of a moment": (range(5), {"get": 5}),
+    "six of a moment": (range(6), {"page": 1}),
+    "six of a second and more": (range(0, 1_206, 201), {"get": 6}),
+    "some of a moment, others alone": ((*range(10), FAR, 2 * FAR, *range(3 * FAR, 3 * FAR + 7)), {"page": 2, "get": 2}),
+    "50 of a moment": (range(50), {"page": 1}),
+}
+
+
+@pytest.mark.parametrize(("instants", "calls"), LOOK_UPS.values(), ids=LOOK_UPS)
+async def test_ids_of_a_moment_are_looked_up_together_and_others_one_by_one(
+    storage: TableStorage, instants: Sequence[int], calls: dict[str, int]
+) -> None:
+    ids, others = given_at(*instants), given_at(*instants)
+    users = [user(number, id=item) for number, item in enumerate((*ids, *others))]
+    await create(storage, *users, group(50), group(51))
+    some, rest = ids[::2], [*ids[1::2], *others]
+    for group_id, joined in ((50, some), (51, rest)):
+        edges = [Membership(id_of(group_id), item) for item in joined]
+        await storage.edit_members(TENANT, await stored(storage, group(group_id)), adding(*edges), guarded=False)
+    for call, expected in (
+        (storage.present(TENANT, id_of(50), ids), [Membership(id_of(50), item) for item in sorted(some)]),
+        (storage.existing(TENANT, "User", ids), set(ids)),
+        (storage.existing(TENANT, "Group", ids), set()),
+    ):
+        with transcript(storage) as recorded:
+            assert await call == expected
+        assert (recorded.round_trips, Counter(recorded.kinds)) == (1, calls)
+
+
+async def test_whole_resources_are_read_one_by_one_although_they_are_of_a_moment(storage: TableStorage) -> None:
+    """What lies between them can be large."""
+    ids = given_at(*range(20))
+    await create(storage, *(user(number, id=item) for number, item in enumerate(ids)))
+    with transcript(storage) as recorded:
+        assert None not in await storage.read(TENANT, "User", ids)
+    assert Counter(recorded.kinds) == {"get": 20}
 
 
 async def test_calls_that_follow_each_other_are_counted_and_calls_side_by_side_are_not(storage: TableStorage) -> None:

@@ -1,12 +1,13 @@
 """What `wire` sends, sends again, how often and after which pause is what the SDK's own client does; so is what it
 raises. Crash safety rests on it: docs/storage.md."""
 
+import gzip
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.parser import BytesParser
-from itertools import product
+from itertools import permutations
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -129,7 +130,7 @@ FAULTS: dict[str, Answer] = {
 }
 
 
-@pytest.mark.parametrize("times", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("times", [1, 2, 4])
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("call", CALLS)
 async def test_a_fault_is_met_alike(call: str, fault: str, times: int) -> None:
@@ -139,7 +140,7 @@ async def test_a_fault_is_met_alike(call: str, fault: str, times: int) -> None:
 @pytest.mark.parametrize("call", CALLS)
 async def test_faults_one_after_the_other_are_met_alike(call: str) -> None:
     kinds = [HANG_UP, BUSY, FAULTS["503 that says when"], FAULTS["an answer that breaks off in its head"]]
-    for answers in product(kinds, repeat=3):
+    for answers in permutations(kinds, 3):
         await both(CALLS[call], answers)
 
 
@@ -198,6 +199,18 @@ async def test_an_answer_that_cannot_be_read_is_busy_and_not_asked_for_again(cal
     found = await told(OURS, CALLS[call], [Answer(200, (JSON,), body)])
     assert isinstance(found.outcome, tuple)
     assert (found.outcome[0], len(found.sent)) == (StorageBusy, 1)
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_compressed_answer_is_read_alike(call: str) -> None:
+    plain = (
+        parts(*[DONE] * len(OPERATIONS))
+        if call in POSTS
+        else Answer(200, (JSON,), OK_PAGE if "page" in call else OK_ROW)
+    )
+    zipped = Answer(plain.status, (*plain.headers, ("Content-Encoding", "gzip")), gzip.compress(plain.body))
+    _, ours = await both(CALLS[call], [zipped])
+    assert ours.outcome == (await told(OURS, CALLS[call], [plain])).outcome
 
 
 CODES = ["", "ResourceNotFound", "EntityNotFound", "TableNotFound", "TableBeingDeleted", "EntityAlreadyExists"]

@@ -131,6 +131,14 @@ async def test_a_registry_with_its_own_table_and_a_key_in_the_vault_needs_more(d
     assert await doctor.wrong("roles") == []
 
 
+async def test_a_host_that_is_given_tables_needs_a_role_on_them(doctor: Doctor) -> None:
+    doctor.azure.settings["AzureWebJobsStorage__tableServiceUri"] = "https://sthostx.table.core.windows.net/"
+    [wrong] = await doctor.wrong("roles")
+    assert f"entities/delete on {ACCOUNTS}/sthostx." in wrong
+    doctor.azure.assignments.append((ROWS, f"{ACCOUNTS}/sthostx"))
+    assert await doctor.wrong("roles") == []
+
+
 async def test_an_account_in_another_resource_group_is_looked_at_there(doctor: Doctor) -> None:
     elsewhere = f"{ACCOUNTS}/stscimx".replace("rg-scim-prod", "rg-data")
     [account] = [item for item in doctor.azure.accounts if item["name"] == "stscimx"]

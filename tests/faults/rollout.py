@@ -233,7 +233,7 @@ def searches_planned() -> Iterator[list[str]]:
     log, handler = logging.getLogger("scim_core.service.search"), _PlanLog()
     level = log.level
     log.addHandler(handler)
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.DEBUG)
     yield handler.plans
     log.setLevel(level)
     log.removeHandler(handler)

@@ -122,7 +122,7 @@ async def test_others_run_after_every_turn_of_a_long_list(
     client: Client, monkeypatch: pytest.MonkeyPatch, turns: Turns, url: str, query: Json
 ) -> None:
     await many_valued(client, 60, 10)
-    small_turns(monkeypatch, 300)
+    small_turns(monkeypatch, 200)
     turns.all[:] = [0]
     answer = await (client.post(url, query) if url == "/.search" else client.get(url, **query))
     assert answer.status == 200

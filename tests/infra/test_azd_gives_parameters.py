@@ -14,6 +14,7 @@ TEMPLATE: dict[str, Any] = {
     "parameters": {
         "location": {"type": "string", "metadata": {"description": "where"}},
         "stage": {"type": "string", "defaultValue": "dev", "allowedValues": ["dev", "prod"]},
+        "backups": {"type": "bool", "defaultValue": False, "metadata": {"description": "whether"}},
         "tokenSha256": {"type": "securestring", "defaultValue": "", "metadata": {"description": ""}},
     }
 }
@@ -27,7 +28,15 @@ TEMPLATE: dict[str, Any] = {
         ({"location": None}, ["the template needs the parameter location"]),
         ({"tokenSha256": "00"}, ["the secret tokenSha256 is written down"]),
         ({"tokenSha256": "${SCIM_TOKEN_SHA256=00}"}, ["the secret tokenSha256 is written down"]),
-        ({"stage": "${SCIM_STAGE=test}"}, ["stage cannot be test"]),
+        (
+            {"backups": "${SCIM_BACKUPS=true}"},
+            ["azd passes 'true' as backups where nobody sets it, and the template has 'false'"],
+        ),
+        ({"backups": "${SCIM_BACKUPS=false}"}, []),
+        (
+            {"stage": "${SCIM_STAGE=test}"},
+            ["azd passes 'test' as stage where nobody sets it, and the template has 'dev'"],
+        ),
     ],
 )
 def test_a_fault_in_parameters_is_found(tmp_path: Path, changed: dict[str, str | None], said: list[str]) -> None:

@@ -10,15 +10,15 @@ import pytest
 
 from infra.checks import __main__ as checks
 from infra.checks import workflows
-from tests.infra.foretold import INFRA
+from tests.infra.foretold import INFRA, SNAPSHOTS
 from tests.running import ROOT
 
 FAULTS = {
     "overly broad permissions": ("workflows/deploy.yml", "permissions: {}", "permissions: write-all"),
     "does not set persist-credentials": (
         "workflows/ci.yml",
-        "        with:\n          persist-credentials: false\n",
-        "",
+        "          persist-credentials: false\n          fetch",
+        "          fetch",
     ),
     "unpinned": (
         "workflows/release.yml",
@@ -104,7 +104,7 @@ def test_nothing_is_found_in_files_that_are_right(folder: Path, capsys: pytest.C
     assert checks.main() == 0
     out = capsys.readouterr().out
     assert "to know: /x/a.bicep:1: use-recent-api-versions: old" in out
-    assert "snapshots: choices, dev, everything, pipeline, prod\n0 findings" in out
+    assert f"snapshots: {', '.join(sorted(SNAPSHOTS))}\n0 findings" in out
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,10 @@ from devhost.azurite import Azurite
 from infra import costs
 from infra.costs import Activity, Calls, Deployment, Prices
 from scim_core.settings import StorageSettings
-from scim_core.storage.tables import TableStorage, table_storage
+from scim_core.storage.tables import TableStorage, keys, table_storage
+from scim_core.storage.tables.reading import read_range
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from tests.infra.foretold import foretold, the
 from tests.running import ROOT
 from tests.scim import Client, Clock, add, endpoint_over, references
 from tests.scim import replace as replacing
@@ -48,13 +52,19 @@ async def test_the_storage_calls_of_a_cycle_are_those_that_are_reckoned_with(tab
     await count("DELETE user in one group", client.delete(f"/Users/{ann['id']}"))
 
     assert counted == costs.MEASURED
+    await tables.relay("default")
+    await client.patch(f"/Groups/{group['id']}", add("members", references(await client.user("eve@example.com"))))
+    [user, _] = await read_range(tables.rows, "default", keys.of_kind("change"))
+    await tables.rows.transact("default", [RowOperation(Verb.DELETE, Role.OUTBOX, user.properties["RowKey"])])
+    await count("a change that is relayed alone", tables.relay("default"))
+    assert counted["a change that is relayed alone"] == costs.RELAY
 
 
 def test_the_sum_follows_from_its_parts_by_hand() -> None:
     """10,000 users who do nothing but change, each once, without always-ready instances, at round prices."""
     idle = Activity(changed=1, joined=0, left=0, moved=0, probes=0, listed=0)
     prices = replace(Prices(), million_table_transactions=1, alerts=0, vault=0, log_gb=1)
-    bare = Deployment(always_ready=0, backups_kept=0)
+    bare = Deployment(always_ready=0, backups_kept=0, availability_test=0)
     asked = costs.requests(10_000, idle)
     assert {kind: count for kind, count in asked.items() if count} == {
         "match that finds one": 10_000,
@@ -63,10 +73,11 @@ def test_the_sum_follows_from_its_parts_by_hand() -> None:
     }
     parts = costs.costs(10_000, idle, prices, bare)
     patch = costs.MEASURED["PATCH user"].billed
-    calls = 10_000 * (3 + 2 + patch) + 2 * 8_640 + 10_000 * 7 * 30 / 1000
+    calls = 10_000 * (3 + 2 + patch + costs.RELAY.billed) + 2 * (8_640 + 43_200) + 10_000 * 7 * 30 / 1000
     assert parts["table calls"] == pytest.approx(calls / 1e6)
     assert parts["always ready"] == 0
-    assert parts["executions"] == 0  # 8,640 sweeps and 7,500 seconds of requests are below the free grants
+    seconds = 8_640 + 43_200 + 7_500  # sweeps, turns of the feeds' timer, requests; 100,000 GB seconds are free
+    assert parts["executions"] == pytest.approx((2 * seconds - 100_000) * prices.on_demand_gb_second)
     assert parts["table storage"] == pytest.approx(0.12 * prices.table_gb)
 
 
@@ -74,6 +85,29 @@ def test_an_instance_that_is_always_ready_is_paid_for_each_second() -> None:
     parts = costs.costs(1_000, Activity(), Prices(), Deployment(always_ready=1, memory_gb=2))
 
     assert parts["always ready"] == pytest.approx(2 * 30 * 24 * 3600 * 0.000004)
+
+
+def test_the_availability_test_is_paid_for_each_question() -> None:
+    test = the("prod", "Microsoft.Insights/webtests")["properties"]
+    assert (len(test["Locations"]), test["Frequency"]) == (costs.PLACES, costs.PROBE_SECONDS)
+
+    with_it, without = (
+        costs.costs(1_000, Activity(), Prices(), Deployment(availability_test=number)) for number in (1, 0)
+    )
+    assert with_it["availability test"] == pytest.approx(5 * 2 * 24 * 2 * 30 * 0.0005)
+    assert without["availability test"] == 0
+    # Each question is a request, too.
+    assert with_it["executions"] > without["executions"]
+
+
+def test_each_alert_is_reckoned_with() -> None:
+    said = Path(costs.__file__).read_text()
+    over_logs = len(foretold("prod", "Microsoft.Insights/scheduledQueryRules"))
+    over_metrics = len(foretold("prod", "Microsoft.Insights/metricAlerts"))
+
+    assert (over_logs, over_metrics) == (9, 3)
+    assert "Nine rules over logs" in said
+    assert "three over metrics" in said
 
 
 def test_more_users_cost_more_and_less_than_in_proportion() -> None:

@@ -77,7 +77,9 @@ def test_what_is_half_private_is_found(name: str, kind: str, path: str, value: o
     assert finds(networks.stores, altered(name, kind, path, value), said)
 
 
-@pytest.mark.parametrize("part", ["host-blob", "data-table", "backup-blob", "vault"])
+@pytest.mark.parametrize(
+    "part", ["host-blob", "host-queue", "host-table", "data-table", "backup-blob", "vault", "site"]
+)
 def test_an_endpoint_or_a_name_that_is_missing_is_found(part: str) -> None:
     endpoint = without("everything", f"Network/privateEndpoints#{part}")
     name = without("everything", f"Network/privateEndpoints/privateDnsZoneGroups#{part}")
@@ -108,3 +110,12 @@ def test_only_everything_is_private() -> None:
     assert {name for name, found in SNAPSHOTS.items() if found.of("Microsoft.Network/privateEndpoints")} == {
         "everything"
     }
+
+
+def test_the_availability_test_gets_in_with_entra_and_never_past_a_gateway() -> None:
+    tag = {"name": "test", "action": "Allow", "tag": "ServiceTag", "ipAddress": "ApplicationInsightsAvailability"}
+    rules = deployed("everything")
+    resource(rules, SITE)["properties"]["siteConfig"]["ipSecurityRestrictions"].append(tag)
+
+    assert list(networks.callers(SNAPSHOTS["second"])) == []
+    assert finds(networks.callers, rules, "there is a way in for others")

@@ -63,10 +63,9 @@ def test_another_format_and_another_deployment_are_found(tmp_path: Path) -> None
     folder = copied(tmp_path)
     path = folder / "modules" / "vault.bicep"
     path.write_text(path.read_text().replace("enableSoftDelete: true", "enableSoftDelete:  false"))
-    for name in ("prod", "dev"):
-        (folder / f"{name}.bicepparam").unlink()
-    for name in ("choices", "pipeline"):
-        (folder / "snapshots" / f"{name}.bicepparam").unlink()
+    for file in folder.rglob("*.bicepparam"):
+        if file.stem != "prod":
+            file.unlink()
 
     assert [finding.path for finding in compiler.formatted(BICEP, folder)] == [path]
     [finding] = compiler.foretold(BICEP, folder, write=False)

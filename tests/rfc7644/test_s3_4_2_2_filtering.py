@@ -585,3 +585,26 @@ async def test_in_other_attributes_an_escape_is_what_json_says(client: Client) -
     created = await client.user("plaza", addresses=[{"type": "work", "formatted": "Plaza\nHolly\\wood"}])
     for text in (r'addresses.formatted co "Plaza\nHolly"', r'addresses.formatted ew "Holly\\wood"'):
         assert [item["id"] for item in await client.found("/Users", text)] == [created["id"]]
+
+
+@pytest.mark.parametrize(
+    ("sent", "column"),
+    [
+        ("userName eq bjensen and (active pr", 33),
+        ("manager eq abc and userName eq", 29),
+        ("manager eq abc and and active pr", 24),
+        ('manager eq "abc" & active pr', 18),
+        ("emails.primary eq true and nickName", 28),
+        ("shoeSize eq 1 and nickName nickName pr", 28),
+        ('(externalId eq "DOMAIN\\tom") nickName pr', 30),
+        ("meta.created gt 2026-11-23T09:05:00 and nickName nickName pr", 50),
+    ],
+)
+async def test_an_error_names_the_column_of_the_filter_as_it_was_sent(client: Client, sent: str, column: int) -> None:
+    """Before it is read, values get quotes and names their URN. The client knows nothing of that.
+
+    Where the filter ends too early, it is the column of its last word.
+    """
+    answer = await client.get("/Users", filter=sent)
+    assert (answer.status, answer.document["scimType"]) == (400, "invalidFilter")
+    assert answer.document["detail"] == f"The filter cannot be applied: invalid syntax at column {column}"

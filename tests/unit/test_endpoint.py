@@ -9,6 +9,7 @@ import pytest
 
 from scim_core import ScimRequest
 from scim_core.endpoint import endpoint
+from scim_core.service.query_plan import QueryPlan
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage
 from scim_core.storage.tables.reading import SIDE_BY_SIDE, side_by_side
@@ -60,6 +61,23 @@ async def test_a_request_is_one_line_without_identities_or_credentials(
     assert [line.__dict__["tenant"] for line in lines] == ["default", "default", "default", None, None]
     text = " ".join(str({**line.__dict__, "detail": None}) for line in lines)
     assert not any(secret in text for secret in ("jensen", TOKEN, "wrong-token"))
+
+
+async def test_a_line_that_nobody_reads_is_not_made(
+    client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(endpoint.Endpoint, "_log", lambda *given: made.append(given))
+
+    def text(plan: QueryPlan) -> str:
+        made.append(plan)
+        return ""
+
+    monkeypatch.setattr(QueryPlan, "__str__", text)
+    for level, lines in (("WARNING", 0), ("INFO", 2)):
+        caplog.set_level(level, logger="scim_core")
+        assert (await client.get("/Users", filter='title co "ann"')).status == 200
+        assert len(made) == lines
 
 
 NAMES = ("resource", "result", "changed", "version_before", "version_after", "source", "credential_id")

@@ -1,7 +1,10 @@
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scim_core.model import Column, IndexEntry, StoredResource
 from scim_core.storage.feed_port import FeedChange
@@ -98,6 +101,23 @@ def test_an_entity_beyond_a_limit_is_refused_by_name(properties: dict[str, Colum
 def test_an_entity_at_the_limits_is_accepted() -> None:
     assert require_entity({f"p{number}": "x" * 32_000 for number in range(16)}) <= 1024 * 1024
     require_entity({f"p{number}": "" for number in range(252)})
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z]{1,20}", fullmatch=True), st.text() | st.booleans()))
+def test_the_size_of_an_entity_is_at_least_what_its_json_takes(properties: dict[str, Column]) -> None:
+    stated_types = sum(len(name) for name in properties)
+    assert require_entity(properties) >= len(json.dumps(properties)) + stated_types
+
+
+def test_a_small_entity_is_measured_without_writing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK writes each entity that is sent. To write it a second time for its size took a tenth of a change."""
+
+    def dumps(*_: object) -> str:
+        raise AssertionError("written")
+
+    monkeypatch.setattr("scim_core.storage.tables.service_limits.json.dumps", dumps)
+    row: dict[str, Column] = {f"p{number}": "ä" * 2_000 for number in range(3)}
+    require_transaction([RowOperation(Verb.UPSERT, Role.INDEX, str(number), row) for number in range(100)])
 
 
 def test_a_transaction_beyond_a_limit_is_refused_by_name() -> None:

@@ -81,6 +81,26 @@ async def test_a_walk_reads_each_resource_once_and_counts_once(client: Client, t
     assert thirty.calls == ["count"] + ["page 5"] * 6
 
 
+async def test_a_first_page_that_holds_all_is_not_counted(client: Client, thirty: Counting, clock: Clock) -> None:
+    async def total(count: int) -> int:
+        thirty.calls.clear()
+        number: int = (await client.get("/Users", count=count)).document["totalResults"]
+        return number
+
+    assert [await total(100), "count" in thirty.calls] == [30, True]  # nothing was known
+    assert [await total(100), thirty.calls] == [30, ["page 100"]]
+    other = Client(endpoint_over(thirty, clock))  # another instance
+    await other.user("another")
+    assert [await total(100), thirty.calls] == [31, ["page 100"]]
+    assert [await total(31), "count" in thirty.calls] == [31, False]
+    await other.user("one more")
+    assert [await total(31), "count" in thirty.calls] == [32, True]
+    assert [await total(10), "count" in thirty.calls] == [32, True]
+    for found in (await client.get("/Users", count=3)).document["Resources"]:
+        assert (await other.delete(f"/Users/{found['id']}")).status == 204
+    assert [await total(100), thirty.calls] == [29, ["page 100"]]
+
+
 async def test_a_page_out_of_the_blue_is_sought(client: Client, thirty: Counting) -> None:
     page = (await client.get("/Users", startIndex=11, count=5)).document
     assert [item["userName"] for item in page["Resources"]] == [f"user{number}" for number in range(10, 15)]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scim2_models import InvalidSyntaxException
 
-from scim_core.protocol import json_outline
+from scim_core.protocol import json_outline, strict_json
 from scim_core.protocol.json_outline import BodyForm
 from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, MAX_MEMBERS, MAX_NODES, RequestTooLarge
 from scim_core.protocol.strict_json import Body, parse_json, reading
@@ -68,8 +68,9 @@ def read(body: bytes, form: BodyForm) -> tuple[Body, list[int]]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _small_pieces() -> Iterator[None]:
-    """Members are cut into pieces of two or three."""
+    """Members are cut into pieces of two or three, also those of a short text."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strict_json, "AT_ONCE_CHARACTERS", 0)
         patch.setattr(json_outline, "PIECE_CHARACTERS", 100)
         yield
 
@@ -118,6 +119,28 @@ def test_what_is_broken_is_refused_at_the_same_place(value: Any, form: BodyForm,
     whole, pieces = outcome(broken, BodyForm.NONE), outcome(broken, form)
     if not pieces.startswith("The body is not JSON") or not whole.startswith("The body is not JSON"):
         assert pieces == whole
+
+
+@given(bodies, st.sampled_from(BodyForm), st.data())
+def test_a_short_text_is_read_at_once_as_it_is_in_pieces(value: Any, form: BodyForm, data: st.DataObject) -> None:
+    text = json.dumps(value, ensure_ascii=False)
+    at = data.draw(st.integers(0, len(text)))
+    put = data.draw(st.sampled_from(["", ",", "]", "[" * 33, "}", '"', ":", "\\", "x", "NaN", "1e400", "\\ud800"]))
+    body = (text[:at] + put + text[at + data.draw(st.integers(0, 2)) :]).encode()
+    in_pieces = outcome(body, form)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strict_json, "AT_ONCE_CHARACTERS", 10_000)
+        at_once = outcome(body, form)
+        if not in_pieces.startswith("The body is not JSON") or not at_once.startswith("The body is not JSON"):
+            assert at_once == in_pieces
+
+
+@pytest.mark.parametrize("form", BodyForm)
+def test_a_short_text_is_not_looked_through_first(form: BodyForm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strict_json, "AT_ONCE_CHARACTERS", 4_000)
+    monkeypatch.setattr(strict_json, "Outline", None)
+    found, _ = read(members(20, BodyForm.PATCH), form)
+    assert (len(found.value["Operations"][0]["value"]), found.members) == (20, 0)
 
 
 def members(number: int, form: BodyForm) -> bytes:

@@ -1,11 +1,12 @@
 """totalResults of directories that are too large to be counted for each page."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from scim_core.ids import uuid7
-from scim_core.service.totals import COUNTED_AT_ONCE, Totals
+from scim_core.service.totals import COUNTED_AT_ONCE, PARTS, Totals
 from scim_core.storage.port import Count
 from scim_core.storage.tables import TableStorage
 from tests.contract.builders import NOW, TENANT, stored, user
@@ -100,3 +101,95 @@ async def test_tenants_and_types_are_counted_apart(large: TableStorage, clock: C
     assert await totals.of(TENANT, "User") == COUNTED_AT_ONCE + 1
     assert await totals.of(TENANT, "Group") == 0
     assert await totals.of("fabrikam", "User") == 0
+
+
+@pytest.fixture
+async def imported(large: TableStorage, clock: Clock) -> list[str]:
+    """The ids of users that were just created, more than two reads of them. Others have been there for long."""
+    ids = [uuid7(clock()) for _ in range(2 * COUNTED_AT_ONCE + 501)]
+    for number, resource_id in enumerate(ids):
+        await large.create(TENANT, user(COUNTED_AT_ONCE + 1 + number, id=resource_id))
+    return ids
+
+
+ALL = 3 * COUNTED_AT_ONCE + 502
+"""Users, with those that were imported."""
+
+
+@pytest.fixture
+def counted(large: TableStorage, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What each call has counted, in the order of the calls."""
+    found: list[int] = []
+    count = large.count
+
+    async def noted(*args: Any, **options: Any) -> Count:
+        place = len(found)
+        found.append(-1)
+        answer = await count(*args, **options)
+        found[place] = answer.number
+        return answer
+
+    monkeypatch.setattr(large, "count", noted)
+    return found
+
+
+async def delete_by_id(storage: TableStorage, resource_id: str) -> None:
+    [found] = await storage.read(TENANT, "User", [resource_id])
+    assert found is not None
+    await storage.delete(TENANT, found, [], now=NOW)
+
+
+async def test_what_was_imported_lately_is_counted_in_parts_side_by_side(
+    large: TableStorage, imported: list[str], clock: Clock, counted: list[int]
+) -> None:
+    totals = Totals(large, clock)
+    assert await totals.of(TENANT, "User") == ALL
+    assert counted == [COUNTED_AT_ONCE, 1, 2 * COUNTED_AT_ONCE + 501]
+    counted.clear()
+    assert await totals.of(TENANT, "User") == ALL
+    assert counted == [COUNTED_AT_ONCE, COUNTED_AT_ONCE, 501]
+    await large.create(TENANT, user(ALL, id=uuid7(clock())))
+    assert await totals.of(TENANT, "User") == ALL + 1
+    for number in (0, COUNTED_AT_ONCE, 2 * COUNTED_AT_ONCE, -1):
+        await delete_by_id(large, imported[number])
+    for _ in range(2):
+        assert await totals.of(TENANT, "User") == ALL - 3
+
+
+async def test_a_late_creation_within_a_part_counts_at_once(
+    large: TableStorage, imported: list[str], clock: Clock
+) -> None:
+    totals = Totals(large, clock)
+    for late in range(3):
+        assert await totals.of(TENANT, "User") == ALL + late
+        await large.create(TENANT, user(9_000 + late, id=uuid7(clock.now - timedelta(seconds=1))))
+    assert imported[0] < uuid7(clock.now - timedelta(seconds=1)) < imported[-1]
+
+
+async def test_however_much_is_new_there_are_few_parts(
+    large: TableStorage, imported: list[str], clock: Clock, counted: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scim_core.storage.tables.rows.PAGE_ROWS", 50)
+    totals = Totals(large, clock)
+    for _ in range(3):
+        counted.clear()
+        assert await totals.of(TENANT, "User") == ALL
+    assert len(counted) <= PARTS
+    assert sum(counted) == len(imported)
+
+
+async def test_what_is_old_enough_by_now_is_not_counted_again(
+    large: TableStorage, imported: list[str], clock: Clock, counted: list[int]
+) -> None:
+    ours, others = Totals(large, clock), Totals(large, clock)
+    clock.advance(seconds=30)
+    assert await ours.of(TENANT, "User") == ALL
+    clock.advance(seconds=40)  # the import is older than a minute now, and the count is not
+    assert await ours.of(TENANT, "User") == ALL
+    for totals in (ours, others):
+        counted.clear()
+        assert await totals.of(TENANT, "User") == ALL
+        assert counted[-1] == 0
+    await delete_by_id(large, imported[0])
+    clock.advance(seconds=21)  # the count has expired, although it has advanced
+    assert await ours.of(TENANT, "User") == ALL - 1

@@ -1,10 +1,13 @@
 """Azurite, started and stopped."""
 
+import random
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,16 @@ from devhost import azurite as azurite_module
 from devhost import node, npm_packages
 from devhost.azurite import MAIN, PORTS, Azurite, free_port
 from devhost.errors import DevhostError, PortInUseError
+from scim_core.settings import StorageSettings
+from scim_core.storage.tables.azure_rows import AzureRows
+from scim_core.storage.tables.client import connect
+from scim_core.storage.tables.errors import RowMissing
+from scim_core.storage.tables.keys import KeyRange
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
+from scim_core.storage.tables.rows import read_pages
+from tests.memory_rows import MemoryRows
 from tests.running import ROOT
+from tests.tables import new_table
 from tests.worker.processes import is_running, until
 
 START_AND_WAIT = """
@@ -55,6 +67,53 @@ def test_data_outlives_it_its_log_is_kept_and_two_never_share_a_folder(tmp_path:
         assert tables(azurite) == ["things"]
 
     assert "successfully closed" in log.read_text()
+
+
+async def test_one_that_seeks_answers_as_any_other_also_after_a_restart(tmp_path: Path) -> None:
+    """Its tables were made by one that does not seek. It is stopped twice, each time after further changes."""
+    generator, expected = random.Random(7), MemoryRows()
+    environment: dict[str, str] = {}
+    for seeks in (False, True, True):
+        with Azurite.start(data=tmp_path, seeks=seeks) as azurite:
+            environment = environment or new_table(azurite)
+            environment["SCIM_STORAGE_CONNECTION"] = azurite.connection_string
+            rows = AzureRows(partial(connect, StorageSettings.from_environment(environment)))
+            for _ in range(30):
+                change = changes_of_rows(generator)
+                assert await outcome(rows.transact(TENANT, change)) == await outcome(expected.transact(TENANT, change))
+            for _ in range(30):
+                low, high = sorted(generator.sample(KEYS, 2))
+                found, wanted = [
+                    [
+                        row.properties
+                        async for page in read_pages(some, TENANT, KeyRange(low, high), limit=9)
+                        for row in page
+                    ]
+                    for some in (rows, expected)
+                ]
+                assert found == wanted
+            await rows.close()
+
+
+TENANT = "contoso"
+KEYS = [f"{kind}:{number:02}" for kind in ("User", "Group", "User.userName", "member") for number in range(30)]
+
+
+def changes_of_rows(generator: random.Random) -> list[RowOperation]:
+    """Some rows are written, and others deleted, which may not exist."""
+    chosen = generator.sample(KEYS, generator.randint(1, 12))
+    deleted = generator.randint(0, 2)
+    return [RowOperation(Verb.DELETE, Role.OTHER, key) for key in chosen[:deleted]] + [
+        RowOperation(Verb.UPSERT, Role.OTHER, key, {"value": str(generator.random())}) for key in chosen[deleted:]
+    ]
+
+
+async def outcome(call: Awaitable[object]) -> str:
+    try:
+        await call
+    except RowMissing as error:
+        return error.operation.key
+    return "done"
 
 
 def test_a_port_in_use_is_named(azurite: Azurite) -> None:

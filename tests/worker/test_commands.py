@@ -20,7 +20,9 @@ from tests.running import ROOT, clean_environment
 from tests.worker.processes import PATIENCE_SECONDS, until
 from tests.worker.raw_http import Answer, send
 
-UNSET = dict.fromkeys(("PORT", "AZURITE", "AZURITE_PORT", "SCIM_TOKEN", "SCIM_FEED_TOKEN", "TENANTS"), "")
+UNSET = dict.fromkeys(
+    ("PORT", "AZURITE", "AZURITE_PORT", "AZURITE_SEEK", "SCIM_TOKEN", "SCIM_FEED_TOKEN", "TENANTS"), ""
+)
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,14 @@ def test_a_port_in_use_is_named_with_what_to_do(tmp_path: Path, name: str) -> No
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PORT", "http"), ("PORT", "65536"), ("AZURITE_PORT", "0"), ("AZURITE", "x"), ("TENANTS", "x")],
+    [
+        ("PORT", "http"),
+        ("PORT", "65536"),
+        ("AZURITE_PORT", "0"),
+        ("AZURITE", "x"),
+        ("AZURITE_SEEK", "x"),
+        ("TENANTS", "x"),
+    ],
 )
 def test_a_value_that_cannot_be_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str

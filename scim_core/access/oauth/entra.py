@@ -6,12 +6,18 @@ An assertion is a v2 token. Without a Secret Token, Entra sends a v1 token with 
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from scim_core.access.oauth.keys import ALGORITHM, PublicKeys
 from scim_core.access.oauth.verification import CLOCK_SKEW_SECONDS, TokenRefused, Unverified, VerifiedClaims, verified
 from scim_core.caches import Bounded
 from scim_core.clock import Clock
 from scim_core.registry import Credential, bare_audience
+
+if TYPE_CHECKING:
+    from scim_core.access.oauth.keys import PublicKeys
+
+ALGORITHM = "RS256"
+"""The only algorithm that Entra signs with, and the only one that is accepted from Entra."""
 
 MAX_ASSERTION_SECONDS = 24 * 3600
 """Longest lifetime of an assertion, and so the longest time that one is remembered. Entra's live for 65 minutes."""
@@ -56,7 +62,7 @@ class ReplayMemory:
 class EntraTokens:
     """Verifies Entra's tokens with the keys of the tenant that a credential pins. `authority` is Entra's base URL."""
 
-    def __init__(self, authority: str, keys: PublicKeys, clock: Clock) -> None:
+    def __init__(self, authority: str, keys: "PublicKeys", clock: Clock) -> None:
         self._authority = authority
         self._keys = keys
         self._clock = clock

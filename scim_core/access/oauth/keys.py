@@ -7,15 +7,13 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from scim_core.access.oauth.entra import ALGORITHM
 from scim_core.access.oauth.key_cache import KeyCache
 from scim_core.access.oauth.key_server import KeyServerError
 from scim_core.access.oauth.local_key import MIN_RSA_BITS
 from scim_core.access.oauth.verification import TokenRefused
 from scim_core.caches import Bounded
 from scim_core.clock import Timer
-
-ALGORITHM = "RS256"
-"""The only algorithm that Entra signs with, and the only one that is accepted from Entra."""
 
 MAX_KEY_SETS = 1000
 """Key sets remembered: one for each Entra tenant that a credential names. Strangers cannot add any."""

@@ -3,10 +3,11 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NewType
+from typing import TYPE_CHECKING, Any, NewType
 
-import jwt
-from jwt.types import Options
+if TYPE_CHECKING:
+    import jwt
+    from jwt.types import Options
 
 VerifiedClaims = NewType("VerifiedClaims", dict[str, Any])
 """The claims of a token whose signature, times, issuer and audience have been verified."""
@@ -49,6 +50,8 @@ def looks_like_jwt(token: str) -> bool:
 
 def read(token: str) -> Unverified:
     """What the token says, unverified. Raises TokenRefused when it is no JWT, is not signed or names no key."""
+    import jwt  # noqa: PLC0415 -- without a registry no process needs it
+
     try:
         header = jwt.get_unverified_header(token)
         claims = jwt.decode(token, options=_options(verify_signature=False, require=[]))
@@ -62,7 +65,7 @@ def read(token: str) -> Unverified:
 
 def verified(
     token: str,
-    key: jwt.PyJWK,
+    key: "jwt.PyJWK",
     *,
     algorithm: str,
     issuer: str,
@@ -74,6 +77,8 @@ def verified(
 
     The claims iss, aud, iat, nbf and exp must be there. So must the `required` ones, as text. Raises TokenRefused.
     """
+    import jwt  # noqa: PLC0415 -- as above
+
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -98,7 +103,7 @@ def verified(
     return VerifiedClaims(claims)
 
 
-def _options(*, verify_signature: bool, require: list[str]) -> Options:
+def _options(*, verify_signature: bool, require: list[str]) -> "Options":
     return {
         "verify_signature": verify_signature,
         "require": require,

@@ -80,6 +80,9 @@ async def _needs(deployment: Deployment) -> tuple[list[Need], list[Trouble]]:
             "Storage Table Data Contributor",
         ),
     ]
+    of_host = "AzureWebJobsStorage__tableServiceUri"
+    if settings.get(of_host):
+        wanted.append((of_host, "", of_rows, "Storage Table Data Contributor"))
     if registry:
         path = f"/tableServices/default/tables/{registry}"
         used = _all(_ENTITIES, "read", "update/action")

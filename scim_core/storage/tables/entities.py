@@ -131,6 +131,7 @@ def from_entity(resource_type: str, entity: Mapping[str, Any], etag: str) -> Sto
         base_version=entity.get("base", ""),
         change_pending=bool(entity.get("pending")),
         size=len(text),
+        values=text.count(",") + 1,
     )
 
 

@@ -5,7 +5,6 @@ Texts name only status and error code: what the SDK and aiohttp say may hold a U
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.client import HTTPException
 
 from aiohttp import ClientError
 from azure.core.exceptions import AzureError, HttpResponseError
@@ -57,7 +56,7 @@ def translated(operations: Sequence[RowOperation] = ()) -> Iterator[None]:
         yield
     except HttpResponseError as error:
         raise _refusal(error, operations) from None
-    except (AzureError, ClientError, HTTPException, OSError) as error:
+    except (AzureError, ClientError, OSError) as error:
         raise Unanswered(f"Table Storage did not answer ({type(error).__name__}).") from None
 
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import batched
 from typing import Any
 
+from scim_core.ids import ID_CHARACTERS, given_at, is_id
 from scim_core.model import Membership
 from scim_core.storage.port import ColumnTest
 from scim_core.storage.tables import entities, keys
@@ -24,6 +25,13 @@ operation waits for itself. It is half the transport's connections, so the other
 FEW = 50
 """Up to so many names are looked up one by one. If there are more, names close to each other are read as a range."""
 
+FEW_OF_A_MOMENT = 5
+"""Up to so many resources of one moment are looked up one by one. More are read as a range, in one call."""
+
+MOMENT_MILLISECONDS = 1_000
+"""Ids that were given within so long are of one moment. A partition takes 2,000 rows a second, and a resource has two
+or more. So one answer holds all resources of a moment."""
+
 ROWS_WORTH_A_READ = 10
 """So many rows of a range read cost as much as one point read. One of them must be a wanted one."""
 
@@ -37,6 +45,8 @@ EDGE = "group,member,type,edges"
 async def side_by_side[T](reads: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """The answers, in the order of the reads. SIDE_BY_SIDE of them run at the same time."""
     permits, all_reads = asyncio.Semaphore(SIDE_BY_SIDE), list(reads)
+    if len(all_reads) <= 1:  # the usual case: a task of its own would cost more than the rest of the call
+        return [await read for read in all_reads]
 
     async def with_permit(read: Coroutine[Any, Any, T]) -> T:
         async with permits:
@@ -115,9 +125,57 @@ async def gone(rows: Rows, tenant: str, resources: Iterable[tuple[str, str]]) ->
 async def among(rows: Rows, tenant: str, wanted: Collection[str], *, select: str | None = None) -> dict[str, Row]:
     """The rows with these keys that exist, by key; a `select` has to name RowKey."""
     lookup = _Lookup(lambda first, last: KeyRange(first, last + BELOW_ALL), _key, PAGE_ROWS, select)
-    found, others = await _together(rows, tenant, wanted, lookup)
+    if len(wanted) > FEW:
+        found, others = await _together(rows, tenant, wanted, lookup)
+    else:
+        # Whole rows are large: a range of them costs more than the reads that it saves.
+        moments, others = of_moments(sorted(wanted)) if select else ([], list(wanted))
+        one_by_one = side_by_side(rows.get(tenant, key, select=select) for key in others)
+        if not moments:
+            return {_key(row): row for row in await one_by_one if row}
+        parts, single = await asyncio.gather(
+            side_by_side(_window(rows, tenant, keys_, lookup) for keys_ in moments), one_by_one
+        )
+        found = [row for part, _ in parts for row in part] + [row for row in single if row]
+        others = [key for _, left in parts for key in left]
     left = await side_by_side(rows.get(tenant, key, select=select) for key in others)
     return {_key(row): row async for some in in_turns((*found, *left)) for row in some if row}
+
+
+def of_moments(ordered: Sequence[str]) -> tuple[list[list[str]], list[str]]:
+    """The row keys in groups of more than FEW_OF_A_MOMENT, whose ids are of one moment; and the keys that are left.
+
+    A key ends with the id of a resource. Keys that differ before it are never together.
+    """
+    moments, others = list[list[str]](), list[str]()
+    for some in _by_moment(ordered):
+        if len(some) > FEW_OF_A_MOMENT:
+            moments.append(some)
+        else:
+            others += some
+    return moments, others
+
+
+def _by_moment(ordered: Sequence[str]) -> Iterator[list[str]]:
+    some, first = list[str](), ("", 0)
+    for key in ordered:
+        given = _given_at(key)
+        if some and (given is None or given[0] != first[0] or given[1] - first[1] > MOMENT_MILLISECONDS):
+            yield some
+            some = []
+        if given is None:
+            yield [key]
+            continue
+        first = first if some else given
+        some.append(key)
+    if some:
+        yield some
+
+
+def _given_at(key: str) -> tuple[str, int] | None:
+    """The row key up to the id at its end, and the milliseconds at which that was given. None if it ends otherwise."""
+    start, resource_id = key[:-ID_CHARACTERS], key[-ID_CHARACTERS:]
+    return (start, given_at(resource_id)) if is_id(resource_id) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
 of this folder runs without a service. tests/contract/test_rows.py tests the same promises of both.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -81,7 +81,7 @@ async def read_pages(
     limit: int | None = None,
     tests: Sequence[ColumnTest] = (),
     select: str | None = None,
-) -> AsyncIterator[list[Row]]:
+) -> AsyncGenerator[list[Row]]:
     """The rows of the range, or the first `limit`, page after page: every range read follows its tokens here."""
     token: Token | None = None
     while limit is None or limit > 0:

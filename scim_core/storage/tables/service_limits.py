@@ -44,18 +44,37 @@ _TYPE_BYTES = 32
 """What stands around the name where the JSON of an entity states the type of a property. Ours does not. Other tools do,
 and they must be able to write a row of ours again."""
 
+_JSON_PROPERTY_BYTES = _TYPE_BYTES + 40
+"""The most that a property takes in JSON apart from its name and its text: its type, punctuation, a number."""
+
+_JSON_UNIT_BYTES = 6
+"""The most that a UTF-16 unit takes in JSON. What is small enough by this measure needs no writing to be measured."""
+
 
 def require_entity(properties: dict[str, Column]) -> int:
-    """The bytes of this entity as JSON. Raises TooLarge when the entity is beyond a limit, which it names."""
+    """The bytes of this entity as JSON, or a few times as many if it is small.
+
+    Raises TooLarge when the entity is beyond a limit, which it names.
+    """
     if len(properties) > MAX_PROPERTIES:
         raise TooLarge(f"The resource needs {len(properties)} table properties; {MAX_PROPERTIES} is the limit.")
+    text = names = 0
     for name, value in properties.items():
-        if isinstance(value, str) and units(value) > MAX_PROPERTY_UNITS:
-            raise TooLarge(f"The value of {name} has more than {MAX_PROPERTY_UNITS} UTF-16 units.")
-    size = _json_bytes(properties)
-    if max(size, _utf16_bytes(properties)) > MAX_ENTITY_BYTES:
+        names += len(name)
+        if isinstance(value, str):
+            own = units(value)
+            if own > MAX_PROPERTY_UNITS:
+                raise TooLarge(f"The value of {name} has more than {MAX_PROPERTY_UNITS} UTF-16 units.")
+            text += own
+    number = len(properties)
+    in_utf16 = _KEY_BYTES + number * (_PROPERTY_BYTES + _STRING_BYTES) + 2 * (names + text)
+    as_json = len("{}") + 2 * names + number * _JSON_PROPERTY_BYTES + _JSON_UNIT_BYTES * text
+    if max(as_json, in_utf16) <= MAX_ENTITY_BYTES:
+        return as_json
+    as_json = json_bytes(properties)
+    if max(as_json, _utf16_bytes(properties)) > MAX_ENTITY_BYTES:
         raise TooLarge(f"The resource is larger than {MAX_ENTITY_BYTES} bytes, the most that one can have.")
-    return size
+    return as_json
 
 
 def require_index_rows(number: int, before: int = 0) -> None:
@@ -69,7 +88,10 @@ def require_transaction(operations: Sequence[RowOperation]) -> None:
     if len(operations) > TRANSACTION_OPERATIONS:
         number = len(operations)
         raise TooLarge(f"The change takes {number} row operations; one transaction holds {TRANSACTION_OPERATIONS}.")
-    size = sum(_OPERATION_BYTES + require_entity(operation.properties) for operation in operations)
+    around = _OPERATION_BYTES * len(operations)
+    size = around + sum(require_entity(operation.properties) for operation in operations)
+    if size > MAX_TRANSACTION_BYTES:
+        size = around + sum(json_bytes(operation.properties) for operation in operations)
     if size > MAX_TRANSACTION_BYTES:
         raise TooLarge(f"The change takes {size} bytes; one transaction holds {MAX_TRANSACTION_BYTES}.")
 
@@ -79,7 +101,8 @@ def units(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _json_bytes(properties: dict[str, Column]) -> int:
+def json_bytes(properties: dict[str, Column]) -> int:
+    """The bytes of this entity as JSON, with its types."""
     return len(json.dumps(properties)) + sum(_TYPE_BYTES + len(name) for name in properties)
 
 

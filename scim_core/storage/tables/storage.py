@@ -87,12 +87,12 @@ class TableStorage(TableWriting, TableFeed):
         limit: int | None = None,
     ) -> Count:
         """See Storage.count."""
-        number, last = 0, None
+        number, marks = 0, list[tuple[str, int]]()
         key_range = keys.resources(resource_type, after, up_to)
         async for rows in read_pages(self.rows, tenant, key_range, limit=limit, select=ID):
             number += len(rows)
-            last = rows[-1].properties[ID] if rows else last
-        return Count(number, last)
+            marks += [(rows[-1].properties[ID], number)] if rows else []
+        return Count(number, marks[-1][0] if marks else None, tuple(marks))
 
     async def seek(self, tenant: str, resource_type: str, *, after: str | None, steps: int) -> str | None:
         """See Storage.seek."""

@@ -50,7 +50,9 @@ class Wire:
         self._pipeline: AsyncPipeline[Any, Any] = AsyncPipeline(transport, policies)
         self._account = table.url
         self._rows = f"{table.url}/{table.table_name}"
-        self._headers = {"x-ms-version": table.api_version, "DataServiceVersion": "3.0"}
+        version = {"x-ms-version": table.api_version, "DataServiceVersion": "3.0"}
+        self._reading = {**version, "Accept": "application/json;odata=minimalmetadata"}
+        self._writing = {**version, "MaxDataServiceVersion": "3.0;NetFx", "Accept": "application/json"}
 
     async def row(self, partition: str, key: str, select: str | None) -> Row | None:
         """The row, or None. Raises AzureError."""
@@ -78,8 +80,7 @@ class Wire:
     async def transact(self, partition: str, operations: Sequence[RowOperation], *, repeatable: bool) -> list[str]:
         """The ETags afterwards, as Rows.transact says. Raises AzureError: TableTransactionError names an operation."""
         boundary, body = await wire_text.transaction(self._rows, partition, operations)
-        content = {"Content-Type": f"multipart/mixed; boundary={boundary}", "Accept": "application/json"}
-        headers = {**self._headers, "MaxDataServiceVersion": "3.0;NetFx", **content}
+        headers = {**self._writing, "Content-Type": f"multipart/mixed; boundary={boundary}"}
         request = HttpRequest("POST", f"{self._account}/$batch", headers, data=body)
         options = {"retry_on_methods": REPEATED_METHODS} if repeatable else {}
         # The rest of an answer that has begun is read here: when it breaks off, the transaction is not sent again.
@@ -95,8 +96,7 @@ class Wire:
         return answered.etags
 
     async def _read(self, url: str) -> Any:
-        headers = {**self._headers, "Accept": "application/json;odata=minimalmetadata"}
-        return await self._send(HttpRequest("GET", url, headers), stream=False)
+        return await self._send(HttpRequest("GET", url, self._reading), stream=False)
 
     async def _send(self, request: HttpRequest, **options: Any) -> Any:
         return (await self._pipeline.run(request, **options)).http_response

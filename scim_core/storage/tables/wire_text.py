@@ -28,6 +28,7 @@ _END_OF_PART = re.compile(rb"\r?\n--")
 _XML_CODE = re.compile(rb"<(?:\w+:)?code>([^<]*)<", re.IGNORECASE)
 _VALUES = re.compile(r'"value"\s*:\s*\[\s*')
 _BETWEEN_ROWS = re.compile(r"[\s,]*")
+_TYPED = "@odata.type"
 _read_value = json.JSONDecoder().raw_decode
 
 
@@ -110,7 +111,7 @@ def transaction_answer(body: bytes) -> TransactionAnswer:
 
 def row(text: str) -> Row:
     """The row of a point read. Raises ValueError."""
-    return _row(json.loads(text))
+    return _row(json.loads(text), typed=_TYPED in text)
 
 
 async def rows(text: str) -> list[Row]:
@@ -118,25 +119,30 @@ async def rows(text: str) -> list[Row]:
     start = _VALUES.search(text)
     if start is None:
         raise ValueError("no rows")
+    typed = _TYPED in text
     found, at, pause_at = [], start.end(), start.end() + TURN_CHARACTERS
     while not text.startswith("]", at):
         if at > pause_at:
             await asyncio.sleep(0)
             pause_at = at + TURN_CHARACTERS
         properties, at = _read_value(text, at)
-        found.append(_row(properties))
+        found.append(_row(properties, typed=typed))
         between = _BETWEEN_ROWS.match(text, at)
         at = between.end() if between else at
     return found
 
 
-def _row(properties: dict[str, Any]) -> Row:
-    """What is not a property of ours is left out: the time of the last change, and what the service says of types."""
+def _row(properties: dict[str, Any], *, typed: bool) -> Row:
+    """What is not a property of ours is left out: the time of the last change, and what the service says of types.
+
+    `typed` says that it may have said something of types. Most pages say nothing, and have thousands of properties.
+    """
     properties.pop("Timestamp", None)
     properties.pop("odata.metadata", None)
     etag = properties.pop("odata.etag", "")
-    for name in [name for name in properties if "@" in name]:
-        del properties[name]
+    if typed:
+        for name in [name for name in properties if name.endswith(_TYPED)]:
+            del properties[name]
     return Row(properties, etag)
 
 

@@ -1,0 +1,33 @@
+"""What the start of the process imports: each package costs a cold start some time."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.running import ROOT, clean_environment
+from tests.tenancy import SIGNING_KEY
+
+USUAL = {"SCIM_TOKEN_SHA256": "0" * 64, "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true"}
+WITH_REGISTRY = USUAL | {
+    "SCIM_TENANTS": "registry",
+    "SCIM_PUBLIC_BASE_URL": "https://scim.example.com",
+    "SCIM_SIGNING_KEY": SIGNING_KEY,
+}
+
+
+@pytest.mark.parametrize(("settings", "imported"), [(USUAL, "False"), (WITH_REGISTRY, "True")])
+def test_only_a_registry_needs_jwt(settings: dict[str, str], imported: str) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, function_app; print(function_app.settings is not None, 'jwt' in sys.modules)",
+        ],
+        cwd=ROOT,
+        env={**clean_environment(), **settings},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["True", imported], done.stderr
