@@ -27,11 +27,12 @@ STAMP_DIGITS = 16
 
 _CHANGE_ID_BYTES = 12
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def stamp(now: datetime, after: str) -> str:
     """The stamp of a change that is made now, of a resource whose row has the stamp `after`; empty: none."""
-    clock = (now - _EPOCH) // timedelta(microseconds=1)
+    clock = (now - _EPOCH) // _MICROSECOND
     return f"{max(clock, int(after or 0) + 1):0{STAMP_DIGITS}}"
 
 
@@ -72,19 +73,24 @@ class OutboxRow:
 
     def having(self, edits: MembershipEdits) -> "OutboxRow":
         """The same with these edits of its memberships."""
+        if not (edits or self.joined or self.left):
+            return self
         return replace(
             self,
             joined=tuple(edge.member_id for edge in edits.add),
             left=tuple(edge.member_id for edge in edits.remove),
         )
 
-    def parting(self, ends: Iterable[str]) -> "OutboxRow":
-        """The same, for a resource that is gone: with the ids at the other ends of its memberships."""
-        return replace(self, left=tuple(dict.fromkeys(ends)))
+    def parting(self, ends: Iterable[str], index_keys: Iterable[str] = ()) -> "OutboxRow":
+        """The same, for a resource that is gone: with the ids at the other ends of its memberships, and with the
+        unique ones of these index rows.
+        """
+        return replace(self, left=tuple(dict.fromkeys(ends)), former=_unique(index_keys))
 
     def giving_up(self, index_keys: Iterable[str]) -> "OutboxRow":
         """The same, with the unique ones of these index rows, which are deleted."""
-        return replace(self, former=tuple(sorted(filter(keys.is_unique_index, index_keys))))
+        former = _unique(index_keys)
+        return self if former == self.former else replace(self, former=former)
 
     def insertion(self) -> RowOperation:
         """The row is inserted. If it is there already, the change has happened, and only its answer was lost."""
@@ -125,6 +131,10 @@ def to_outbox_row(entity: Mapping[str, Any]) -> OutboxRow:
         part_of=entity.get("partOf") or "",
         note=ChangeNote(lines_of(entity, "attributes"), "".join(joined("n", entity))),
     )
+
+
+def _unique(index_keys: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(filter(keys.is_unique_index, index_keys)))
 
 
 def new_change_id() -> str:

@@ -133,8 +133,12 @@ class TableWriting:
         )
 
     async def _rung(self, tenant: str, change: Coroutine[Any, Any, None]) -> None:
-        """The change is made. Side by side with it, the timer is told that the tenant has one."""
-        ring = self._doorbell.ring(self.rows, tenant)
+        """The change is made. Side by side with it, the timer is told that the tenant has one, if it is time to."""
+        now = self._doorbell.due(tenant)
+        if now is None:
+            await change
+            return
+        ring = self._doorbell.ring(self.rows, tenant, now)
         for failure in await asyncio.gather(change, ring, return_exceptions=True):
             if failure is not None:
                 raise failure
