@@ -8,7 +8,6 @@ applied again to what is there now. A client that sent If-Match is refused then.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import timedelta
 
 from scim_core.clock import Clock, instant_text
@@ -167,8 +166,16 @@ class ServiceProvider:
         members, attributes = await work.run(body.units, BODY, shaped)
         change = documents.replacement(address.resource_type, attributes, address.id)
         return await self._change(
-            Requested(address, members, change, conditions, origin, atomic=True, memberships=memberships),
-            leniency,
+            Requested(
+                address,
+                members,
+                change,
+                conditions,
+                origin,
+                atomic=True,
+                memberships=memberships,
+                overlooked=Overlooked(leniency.ignored, malformed=members.malformed),
+            ),
             work,
         )
 
@@ -197,8 +204,16 @@ class ServiceProvider:
         members, change = await work.run(body.units + reading_units(body.value), BODY, shaped)
         atomic = change is not None or members.needs_present_members
         return await self._change(
-            Requested(address, members, change, conditions, origin, atomic=atomic, memberships=memberships),
-            leniency,
+            Requested(
+                address,
+                members,
+                change,
+                conditions,
+                origin,
+                atomic=atomic,
+                memberships=memberships,
+                overlooked=Overlooked(leniency.ignored, malformed=members.malformed),
+            ),
             work,
         )
 
@@ -227,14 +242,13 @@ class ServiceProvider:
         before = instant_text(self._clock() - SWEEP_AFTER)
         return await self._storage.sweep(before=before, seconds=SWEEP_SECONDS)
 
-    async def _change(self, requested: Requested, leniency: Leniency, work: Work) -> Outcome:
-        """The resource after the change. What leniency ignored in the body is in the log."""
-        address = requested.address
-        self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
-        self._ignored.malformed_members(address.tenant, address.id, requested.members.malformed)
-        overlooked = Overlooked(leniency.ignored, malformed=requested.members.malformed)
+    async def _change(self, requested: Requested, work: Work) -> Outcome:
+        """The resource after the change. What was ignored in the body is in the log."""
+        address, overlooked = requested.address, requested.overlooked
+        self._ignored.attributes(address.tenant, address.resource_type.name, overlooked.attributes)
+        self._ignored.malformed_members(address.tenant, address.id, overlooked.malformed)
         change = ResourceChange(
-            replace(requested, overlooked=overlooked),
+            requested,
             self,
             self._memberships,
             self._storage,
