@@ -9,7 +9,7 @@ changes the row's ETag, so a delete of that resource notices it. No two changes 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from scim_core.model import GROUP, Column, Membership, MembershipEdits, StoredResource
+from scim_core.model import GROUP, NO_EDITS, Column, Membership, MembershipEdits, StoredResource
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.entities import (
     ReadState,
@@ -69,7 +69,7 @@ class Change:
         """The change without its edits, which follow later. Until then the resource's row names it as pending."""
         row, *others = self.own
         whole = base_property(self.resource.version) | pending_property(self.change_id)
-        return [replace(row, properties=row.properties | whole), *others, self.said.insertion()]
+        return [replace(row, properties=row.properties | whole), *others, self.said.having(NO_EDITS).insertion()]
 
 
 def fits(operations: int, memberships: Collection[Membership]) -> bool:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scim_core.clock import instant_text
-from scim_core.model import Column, MembershipEdits
+from scim_core.model import NO_EDITS, Column, MembershipEdits
 from scim_core.storage.feed_port import FeedChange
 from scim_core.storage.port import NO_NOTE, ChangeNote
 from scim_core.storage.tables import keys
@@ -73,13 +73,8 @@ class OutboxRow:
 
     def having(self, edits: MembershipEdits) -> "OutboxRow":
         """The same with these edits of its memberships."""
-        if not (edits or self.joined or self.left):
-            return self
-        return replace(
-            self,
-            joined=tuple(edge.member_id for edge in edits.add),
-            left=tuple(edge.member_id for edge in edits.remove),
-        )
+        joined, left = _ids(edits)
+        return self if (joined, left) == (self.joined, self.left) else replace(self, joined=joined, left=left)
 
     def parting(self, ends: Iterable[str], index_keys: Iterable[str] = ()) -> "OutboxRow":
         """The same, for a resource that is gone: with the ids at the other ends of its memberships, and with the
@@ -133,6 +128,11 @@ def to_outbox_row(entity: Mapping[str, Any]) -> OutboxRow:
     )
 
 
+def _ids(edits: MembershipEdits) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The ids of the members that join, and of those that leave."""
+    return tuple(edge.member_id for edge in edits.add), tuple(edge.member_id for edge in edits.remove)
+
+
 def _unique(index_keys: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(filter(keys.is_unique_index, index_keys)))
 
@@ -155,7 +155,9 @@ def outbox_row(
     change_id: str,
     now: datetime,
     after: str,
+    edits: MembershipEdits = NO_EDITS,
     note: ChangeNote = NO_NOTE,
 ) -> OutboxRow:
     """The row of a change that is made now; `after` is the stamp of the resource's row as it was read."""
-    return OutboxRow(stamp(now, after), change_id, instant_text(now), change, resource_type, resource_id, note=note)
+    place, time = stamp(now, after), instant_text(now)
+    return OutboxRow(place, change_id, time, change, resource_type, resource_id, *_ids(edits), note=note)
