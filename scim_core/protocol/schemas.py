@@ -156,6 +156,20 @@ class ResourceType:
         """The indexes that the file of this type declares. Every resource that is written gets its rows in them."""
         return frozenset(item.index for item in self.indexed)
 
+    @cached_property
+    def matched_texts(self) -> frozenset[str]:
+        """The attributes by which clients look one resource up, in lower case: indexed ones of the core schema whose
+        value is one text.
+        """
+        core = {
+            name.lower(): self.attributes.get(name.lower(), COMMON.get(name.lower())) for name in self.indexed_names
+        }
+        return frozenset(
+            name
+            for name, item in core.items()
+            if item is not None and item.type == "string" and not item.multi_valued and item is not COMMON["id"]
+        )
+
     def is_indexed(self, path: str) -> bool:
         """Whether clients look resources up by this path, in any letter case, with or without the core schema's URN."""
         name = path.lower().removeprefix(f"{self.schema.lower()}:")
