@@ -67,6 +67,8 @@ ROOT_ROUTES = (
 )
 """The routes outside the SCIM endpoint. A resource's metadata repeats its path (RFC 9728 section 3.1)."""
 
+CHANGES = frozenset({"create", "replace", "patch", "delete"})
+"""The handlers that change a resource. Their lines in the log say what became of it."""
 
 type _Table = Mapping[int, Sequence[tuple[Route, tuple[str, ...]]]]
 """The rows by how many segments their paths have, each with its segments in lower case."""
