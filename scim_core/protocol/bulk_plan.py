@@ -31,7 +31,7 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class BulkStep:
     """Operations that run together, when the steps `after` are done: one, or several POST that refer to each other.
 
     `circular` says that they do, or that one refers to itself. A step without operations only stands for others.
@@ -47,7 +47,7 @@ def created(bulk_id: str) -> Hashable:
     return "bulkId", bulk_id
 
 
-def plan(operations: Sequence[Described]) -> list[Step]:
+def plan(operations: Sequence[Described]) -> list[BulkStep]:
     """The steps, each after those that it waits for. Together they hold each operation once."""
     creations = {operation.creates: index for index, operation in enumerate(operations) if operation.creates}
     needed = [
@@ -101,7 +101,7 @@ class _Order:
 
     def __init__(self, operations: Sequence[Described]) -> None:
         self._operations = operations
-        self.steps: list[Step] = []
+        self.steps: list[BulkStep] = []
         self._uses: defaultdict[Hashable, _Uses] = defaultdict(_Uses)
         self._freed: defaultdict[str, _Freed] = defaultdict(_Freed)
 
@@ -130,14 +130,14 @@ class _Order:
         for operation in described:
             if operation.frees:
                 self._freed[operation.frees].since.append(number)
-        self.steps.append(Step(group, tuple(sorted(after)), circular))
+        self.steps.append(BulkStep(group, tuple(sorted(after)), circular))
 
     def _deletions(self, kind: str) -> list[int]:
         """A step that is done when all deletions so far of this resource type are; none if there are none."""
         freed = self._freed[kind]
         if freed.since:
             before = [] if freed.before is None else [freed.before]
-            self.steps.append(Step((), (*before, *freed.since)))
+            self.steps.append(BulkStep((), (*before, *freed.since)))
             freed.before, freed.since = len(self.steps) - 1, []
         return [] if freed.before is None else [freed.before]
 

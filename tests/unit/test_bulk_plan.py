@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_core.protocol.bulk_plan import Described, Step, created, plan
+from scim_core.protocol.bulk_plan import Described, BulkStep, created, plan
 
 
 def create(name: str, *refers_to: str) -> Described:
     return Described(creates=name, refers_to=refers_to)
 
 
-def order(steps: Sequence[Step]) -> list[tuple[int, ...]]:
+def order(steps: Sequence[BulkStep]) -> list[tuple[int, ...]]:
     return [step.operations for step in steps if step.operations]
 
 
-def waits(steps: Sequence[Step], first: int, second: int) -> bool:
+def waits(steps: Sequence[BulkStep], first: int, second: int) -> bool:
     """Whether the second operation waits for the first, itself or through others."""
     numbers = {operation: number for number, step in enumerate(steps) for operation in step.operations}
     reached, left = set[int](), [numbers[second]]
