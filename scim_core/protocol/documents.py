@@ -11,12 +11,13 @@ from typing import Any
 from scim2_models import Context, Resource
 
 from scim_core.model import Json
+from scim_core.protocol.attribute_definitions import COMMON
 from scim_core.protocol.json_text import check_text
 from scim_core.protocol.names import check_names
 from scim_core.protocol.patch_cost import document_units
 from scim_core.protocol.patch_refusals import OperationRefused
 from scim_core.protocol.representation import check_required, to_document, to_model
-from scim_core.protocol.schemas import COMMON, POLICY, ResourceType
+from scim_core.protocol.schemas import POLICY, ResourceType
 
 ACTIVE = "active"
 """The attribute that says whether a user may sign in (RFC 7643 section 4.1.1)."""

@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from scim_core.model import Json
-from scim_core.protocol.schemas import AttributeDefinition, ResourceType
+from scim_core.protocol.attribute_definitions import AttributeDefinition
+from scim_core.protocol.schemas import ResourceType
 
 PRIMARY = "primary"
 

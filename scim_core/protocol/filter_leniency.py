@@ -15,12 +15,13 @@ from typing import Any
 
 from scim2_models import InvalidFilterException, ScimFilter
 
+from scim_core.protocol.attribute_definitions import COMMON, AttributeDefinition
 from scim_core.protocol.attribute_names import qualified, split_name
 from scim_core.protocol.datetimes import with_offset
 from scim_core.protocol.limits import MAX_FILTER_BYTES
 from scim_core.protocol.references import named_id
 from scim_core.protocol.representation import MEMBERSHIP_ATTRIBUTES
-from scim_core.protocol.schemas import COMMON, AttributeDefinition, ResourceType
+from scim_core.protocol.schemas import ResourceType
 
 _OPERATORS = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le"})
 _FRAGMENTS = frozenset({"co", "sw", "ew"})

@@ -13,11 +13,12 @@ from typing import Any
 from scim2_models import InvalidSyntaxException, InvalidValueException
 
 from scim_core.model import Json
+from scim_core.protocol.attribute_definitions import AttributeDefinition
 from scim_core.protocol.attribute_names import split_name
 from scim_core.protocol.elements import is_emptied, is_labels_alone, merged
 from scim_core.protocol.limits import MAX_TEXT_NODES, MAX_VALUES, RequestTooLarge, at_most
 from scim_core.protocol.references import by_id
-from scim_core.protocol.schemas import AttributeDefinition, ResourceType
+from scim_core.protocol.schemas import ResourceType
 from scim_core.protocol.strict_json import parse_json, refuse_repeated_names
 
 

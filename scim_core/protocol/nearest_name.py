@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from scim_core.model import Json
-from scim_core.protocol.schemas import AttributeDefinition, Catalogue, ResourceType
+from scim_core.protocol.attribute_definitions import AttributeDefinition
+from scim_core.protocol.schemas import Catalogue, ResourceType
 
 MIN_LIKENESS = 0.82
 """How alike two names must be for one to be offered for the other: 1 is the same. A wrong offer costs a customer more

@@ -21,6 +21,7 @@ from scim2_models import (
 from scim2_models.path import Comparison, FilterNode, LogicalExpr, Not
 
 from scim_core.model import Json
+from scim_core.protocol.attribute_definitions import AttributeDefinition
 from scim_core.protocol.attribute_names import with_colon
 from scim_core.protocol.elements import PRIMARY
 from scim_core.protocol.leniency import IGNORED, UNASSIGNED, Leniency
@@ -34,7 +35,7 @@ from scim_core.protocol.limits import (
 )
 from scim_core.protocol.patch_refusals import OperationRefused, names_of
 from scim_core.protocol.references import id_of_kind
-from scim_core.protocol.schemas import AttributeDefinition, ResourceType
+from scim_core.protocol.schemas import ResourceType
 from scim_core.protocol.strict_json import by_lower_name, parse_json, refuse_repeated_names
 
 NEVER_REFUSED = frozenset({"password", "id", "schemas", "meta"})

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 from scim2_models import SCIMException
 
+from scim_core.protocol.attribute_definitions import AttributeDefinition
 from scim_core.protocol.mistakes import mistake, status_and_type
-from scim_core.protocol.schemas import AttributeDefinition
 
 MAX_PATH_CHARACTERS = 200
 """Longest part of a path that an error repeats: the longest path that clients map has half as many."""

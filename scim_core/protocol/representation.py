@@ -12,10 +12,11 @@ from scim2_models import Context, InvalidValueException, Path, Resource, Respons
 
 from scim_core.ids import is_id
 from scim_core.model import GROUP, Column, IndexEntry, Json, Membership, StoredResource
+from scim_core.protocol.attribute_definitions import AttributeDefinition
 from scim_core.protocol.datetimes import with_offset
 from scim_core.protocol.elements import merged
 from scim_core.protocol.limits import MAX_VALUES, at_most
-from scim_core.protocol.schemas import POLICY, AttributeDefinition, ResourceType
+from scim_core.protocol.schemas import POLICY, ResourceType
 
 MEMBERSHIP_ATTRIBUTES = {GROUP: "members", "User": "groups"}
 """The attribute in which a resource type shows its memberships. They are rows in storage, never in a document."""
