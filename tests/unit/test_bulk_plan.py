@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scim_core.protocol.bulk_plan import Described, BulkStep, created, plan
+from scim_core.protocol.bulk_plan import BulkStep, Described, created, plan
 
 
 def create(name: str, *refers_to: str) -> Described:
