@@ -18,6 +18,7 @@ from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, utc_now
 from scim_core.counted_log import CountedLog
+from scim_core.endpoint.bulk import Bulk
 from scim_core.endpoint.endpoint import Endpoint, Gate
 from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
@@ -105,6 +106,7 @@ def build(
         gate,
         _kicks(feed, hooks) if relays else None,
         hooks=hooks,
+        bulk=Bulk(catalogue, handlers, timer),
         clock=clock,
         new_id=new_id,
         public_base_url=settings.public_base_url,

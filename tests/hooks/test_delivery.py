@@ -226,7 +226,7 @@ async def test_without_a_master_secret_nothing_is_sent_and_the_log_names_the_set
     receiver = Receiver()
     await hooks_over(storage, receiver, clock, master=None).deliver(TENANT)
     assert receiver.requests == []
-    caplog.set_level(logging.INFO, "scim_core.endpoint.endpoint")
+    caplog.set_level(logging.INFO, "scim_core.endpoint")
     await endpoint_over(storage, clock).tend_feeds()
     assert "SCIM_MASTER_KEY is not set" in caplog.records[-1].getMessage()
     assert vars(caplog.records[-1])["operation"] == "hooks"
@@ -339,7 +339,7 @@ async def test_the_timer_delivers_what_no_process_has_and_says_what_it_did(
     receiver = Receiver()
     endpoint = endpoint_over(storage, clock, SCIM_MASTER_KEY="A" * 43 + "=")
     endpoint._hooks = hooks_over(storage, receiver, clock)
-    caplog.set_level(logging.INFO, "scim_core.endpoint.endpoint")
+    caplog.set_level(logging.INFO, "scim_core.endpoint")
     await endpoint.tend_feeds()
     assert receiver.processed == {TENANT: [1]}
     record = caplog.records[-1]

@@ -44,7 +44,7 @@ def test_functions_that_queries_name_exist() -> None:
         for name in re.findall(r"[\"'](\w+)[\"']", part)
     }
 
-    assert named == {"sweep", "backup", "health"}
+    assert named == {"sweep", "feeds", "backup", "health"}
     for name in named:
         assert f'"{name}"' in FUNCTIONS
 
@@ -127,7 +127,7 @@ def test_the_texts_of_the_timers_are_what_queries_look_for() -> None:
     assert looked_for == {"sweep: ", "hooks: ", "audit event=rate-limited ", "the app does not serve: "}
     assert '"the app does not serve: %s"' in (ROOT / "scim_core" / "endpoint" / "unconfigured.py").read_text()
     assert '"sweep: %s finished, %s left"' in (ROOT / "scim_core" / "endpoint" / "endpoint.py").read_text()
-    assert "%s attempts failed, %s blocked, %s dead" in (ROOT / "scim_core" / "endpoint" / "endpoint.py").read_text()
+    assert "failed, %s blocked, %s dead" in (ROOT / "scim_core" / "endpoint" / "hook_turns.py").read_text()
     assert '"backup: %s rows"' in (ROOT / "scim_core" / "storage" / "maintenance" / "backup.py").read_text()
 
 
