@@ -16,6 +16,7 @@ from scim_core.feed.hooks.sending import Attempt
 from scim_core.storage.hook_port import ALL_TENANTS, Stream
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage, keys
+from scim_core.storage.tables.reading import read_range
 from tests.contract.builders import NOW, TENANT, also_on_azurite, create, edge, group, id_of, stored, user
 from tests.faults.disturbed_rows import Death, Fault, FaultyRows, MortalRows, ProcessDied
 from tests.hooks.receiver import FAILED, GONE, HOOK, TAKEN, Receiver, add_hook, due, hooks_over
@@ -205,6 +206,16 @@ async def test_a_hook_of_the_deployment_has_every_tenant_and_each_in_its_own_ord
     hooks = hooks_over(storage, receiver, clock)
     await hooks.turn(await hooks.marked())
     assert receiver.processed == {"contoso": [1, 2], "fabrikam": [1, 2]}
+
+
+async def test_a_tenant_that_is_deleted_gets_no_row_again(storage: TableStorage, clock: Clock) -> None:
+    await storage.save_hook(replace(HOOK, tenant=ALL_TENANTS))
+    await storage.mark_due("gone", instant_text(clock()))
+    receiver = Receiver()
+    hooks = hooks_over(storage, receiver, clock)
+    await hooks.turn(await hooks.marked())
+    assert await read_range(storage.rows, "gone", keys.everything()) == []
+    assert await storage.tenants_to_deliver() == []
 
 
 async def test_a_hook_of_a_tenant_gets_nothing_of_another(storage: TableStorage, clock: Clock) -> None:

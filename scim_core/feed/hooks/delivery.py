@@ -207,10 +207,16 @@ class Hooks:
         return await self._settled(tenant, hook, stream, claimed, attempt)
 
     async def _cursor(self, tenant: str, hook: Hook, stream: Stream) -> HookCursor | None:
-        """How far the stream has come. A tenant that is newer than the hook begins with its first entry."""
+        """How far the stream has come. A tenant that is newer than the hook begins with its first entry.
+
+        None: there is no such stream, or no feed, as of a tenant that is deleted. Then no row is written.
+        """
         found = await self._storage.hook_cursor(tenant, hook.id, stream)
         if found is not None or stream is Stream.REPLAY:
             return found
+        await self._storage.relay(tenant)
+        if tenant not in {moved.tenant for moved in await self._storage.moved_feeds()}:
+            return None
         head = await self._storage.feed_head(tenant)
         return HookCursor(head.epoch, head.first - 1)
 
