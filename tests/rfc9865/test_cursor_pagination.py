@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.service import cursor_search, list_cursors, lookups
+from scim_core.service import cursor_search, list_cursors, lookups, portions
 from scim_core.service.list_cursors import CURSOR_SECONDS
 from scim_core.storage.tables import TableStorage
 from tests.contract.builders import also_on_azurite
@@ -142,7 +142,7 @@ def filled(query: Json, known: Json) -> Json:
 
 
 @pytest.mark.parametrize(("url", "query"), EVERY_LIST)
-@pytest.mark.parametrize("count", [1, 3, 7, 10, 11, 17, 100])
+@pytest.mark.parametrize("count", [1, 3, 10, 11])
 async def test_the_pages_of_every_list_are_the_list(
     populated: tuple[Client, Json], url: str, query: Json, count: int
 ) -> None:
@@ -354,6 +354,7 @@ async def test_a_search_that_examines_very_much_goes_on_with_the_next_page(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cursor_search, "MAX_SCAN", 20)
+    monkeypatch.setattr(portions, "MAX_PORTION", 20)
     for number in range(100):
         await client.user(f"user{number}", **({"title": "x"} if number in (5, 50, 98) else {}))
     walked = await pages(client, count=2, filter="title pr")
