@@ -42,7 +42,8 @@ help:
 	@echo "make costs  what a month costs, from measured storage calls; ARGS='--price always_ready=0' changes a price"
 	@echo "make lock   write every requirements*.txt from its requirements*.in, with hashes; versions stay as they are."
 	@echo "            ARGS='--upgrade-package aiohttp' or ARGS=--upgrade takes newer versions"
-	@echo "make bench  the benchmarks; ARGS=--help lists them; ARGS='base --against COMMIT' compares with another commit"
+	@echo "make bench  the benchmarks; ARGS=--help lists them; ARGS='base --against COMMIT' compares with another commit,"
+	@echo "            and ARGS=cycle plays a first cycle of Entra"
 
 run:
 	@sh devhost/environment.sh $(RUN)

@@ -56,13 +56,27 @@ MEASURED: Mapping[str, Calls] = {
     "match that finds nobody": Calls(1, 0),
     "match that finds one": Calls(3, 0),
     "GET user": Calls(2, 0),
-    "POST user": Calls(0, 4),
-    "PATCH user": Calls(2, 1),
-    "PATCH group, one member": Calls(2, 4),
-    "DELETE user in one group": Calls(2, 7),
+    "POST user": Calls(0, 5),
+    "PATCH user": Calls(2, 2),
+    "PATCH group, one member": Calls(2, 5),
+    "DELETE user in one group": Calls(2, 8),
     "GET group without members": Calls(1, 0),
 }
 """Storage calls of each request of a cycle. A test counts them, for users with three index rows, as with Entra."""
+
+
+RELAY = Calls(4, 6)
+"""Storage calls by which one change of one member gets into the feed and the log, if it is relayed alone: the most that
+it takes. A test counts them."""
+
+CHANGES = ("POST user", "PATCH user", "PATCH group, one member", "DELETE user in one group")
+"""The requests that leave a change for the relay."""
+
+TURN_SECONDS = 60
+"""Seconds between two turns of the timer that relays what was left behind. A turn without work makes two calls."""
+
+SWEEP_SECONDS = 300
+"""Seconds between two sweeps, each of which makes two calls at most."""
 
 
 @dataclass(frozen=True)
@@ -187,17 +201,18 @@ def costs(users: int, activity: Activity, prices: Prices, deployment: Deployment
     by_kind = requests(users, activity)
     asked = probes(deployment)
     total = sum(by_kind.values()) + asked
-    sweeps = MONTH_SECONDS / 300
-    transactions = sum(count * MEASURED[kind].billed for kind, count in by_kind.items()) + asked + 2 * sweeps
+    timers = MONTH_SECONDS / SWEEP_SECONDS + MONTH_SECONDS / TURN_SECONDS
+    relayed = sum(by_kind[kind] for kind in CHANGES) * RELAY.billed
+    transactions = sum(count * MEASURED[kind].billed for kind, count in by_kind.items()) + relayed + asked + 2 * timers
     backup_rows = users * (2 + activity.groups_each) * 30 / 1000  # a page of 1,000 rows is one transaction
     table_gb = users * deployment.bytes_user / 1e9
     return {
         "always ready": deployment.always_ready * deployment.memory_gb * MONTH_SECONDS * prices.always_ready_gb_second,
-        "executions": _executions(total, sweeps, activity, prices, deployment),
+        "executions": _executions(total, timers, activity, prices, deployment),
         "table calls": (transactions + backup_rows) / 1e6 * prices.million_table_transactions,
         "table storage": table_gb * prices.table_gb,
         "backups": table_gb * deployment.backups_kept * prices.blob_gb,
-        "logs": max(0.0, _log_gigabytes(total + sweeps, asked, deployment) - 5) * prices.log_gb,
+        "logs": max(0.0, _log_gigabytes(total + timers, asked, deployment) - 5) * prices.log_gb,
         "private endpoints": deployment.private_endpoints * 730 * prices.private_endpoint_hour,
         "availability test": asked * prices.availability_test,
         "alerts and vault": prices.alerts + prices.vault,
@@ -209,17 +224,17 @@ def _log_gigabytes(executions: float, asked: float, deployment: Deployment) -> f
     return (executions + asked) * deployment.log_bytes_request / 1e9
 
 
-def _executions(total: float, sweeps: float, activity: Activity, prices: Prices, deployment: Deployment) -> float:
-    """Requests run on the always-ready instances if there are some, the sweep on demand. Free grants are deducted."""
-    sweep_seconds = sweeps * LEAST_EXECUTION_SECONDS
+def _executions(total: float, timers: float, activity: Activity, prices: Prices, deployment: Deployment) -> float:
+    """Requests run on the always-ready instances if there are some, the timers on demand. Free grants are deducted."""
+    timer_seconds = timers * LEAST_EXECUTION_SECONDS
     if deployment.always_ready:
         busy = total * activity.execution_seconds / activity.concurrency
-        on_demand_gb, warm_gb = sweep_seconds * deployment.memory_gb, busy * deployment.memory_gb
-        on_demand, warm = sweeps, total
+        on_demand_gb, warm_gb = timer_seconds * deployment.memory_gb, busy * deployment.memory_gb
+        on_demand, warm = timers, total
     else:
         spread = total * max(LEAST_EXECUTION_SECONDS, activity.execution_seconds) / activity.concurrency
-        on_demand_gb, warm_gb = (sweep_seconds + spread) * deployment.memory_gb, 0.0
-        on_demand, warm = sweeps + total, 0.0
+        on_demand_gb, warm_gb = (timer_seconds + spread) * deployment.memory_gb, 0.0
+        on_demand, warm = timers + total, 0.0
     return (
         max(0.0, on_demand_gb - 100_000) * prices.on_demand_gb_second
         + warm_gb * prices.always_ready_execution_gb_second

@@ -19,6 +19,7 @@ from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, utc_now
 from scim_core.counted_log import CountedLog
+from scim_core.endpoint.bulk import Bulk
 from scim_core.endpoint.endpoint import Endpoint, Gate
 from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
@@ -95,6 +96,7 @@ def build(
         FeedHandlers(feed, Waiting(settings.instance_concurrency), timer, pause),
         gate,
         Kicks(feed.relay, asyncio.sleep) if relays else None,
+        bulk=Bulk(catalogue, handlers, timer),
         clock=clock,
         new_id=new_id,
         public_base_url=settings.public_base_url,

@@ -22,7 +22,7 @@ var receivers = empty(email) ? [] : [{ name: 'operators', emailAddress: email, u
 var ours = 'AppRequests | where AppRoleName =~ "${appName}"'
 var traces = 'AppTraces | where AppRoleName =~ "${appName}"'
 // The functions that timers start are not SCIM requests.
-var requests = '${ours} | where Name !in ("sweep", "backup", "health")'
+var requests = '${ours} | where Name !in ("sweep", "feeds", "backup", "health")'
 // With fewer requests than this, a percentage is only chance.
 var fewest = 20
 var hasAccount = !empty(dataAccountId)
@@ -100,7 +100,7 @@ var backupQuery = '${ours} | where Name == "backup" and Success == true | summar
 
 // A share of no requests is no share: if the app has no functions or cannot be reached, the alerts above see nothing. A
 // count without a group has a row for nothing, too. The availability test asks twenty times an hour.
-var silenceQuery = '${ours} | where Name !in ("sweep", "backup") | summarize answered = count() | project measured = iff(answered == 0, 1, 0)'
+var silenceQuery = '${ours} | where Name !in ("sweep", "feeds", "backup") | summarize answered = count() | project measured = iff(answered == 0, 1, 0)'
 
 resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   name: 'ag-scim-${token}'

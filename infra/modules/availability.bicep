@@ -17,7 +17,7 @@ var shownWith = { 'hidden-link:${applicationInsightsId}': 'Resource' }
 resource test 'Microsoft.Insights/webtests@2022-06-15' = {
   name: 'health-scim-${token}'
   location: location
-  tags: union(tags, shownWith)
+  tags: { ...tags, ...shownWith }
   kind: 'standard'
   properties: {
     SyntheticMonitorId: 'health-scim-${token}'

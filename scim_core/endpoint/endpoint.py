@@ -18,15 +18,18 @@ from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, instant_text
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint import problems
+from scim_core.endpoint.bulk import Bulk
+from scim_core.endpoint.bulk_operation import Prepared
+from scim_core.endpoint.bulk_run import Answered, Run
 from scim_core.endpoint.error_responses import response_for
 from scim_core.endpoint.feed_handlers import FEED_HANDLERS, FeedHandlers
 from scim_core.endpoint.handlers import Call, Handlers
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
-from scim_core.endpoint.routes import Target, is_feed, match
+from scim_core.endpoint.routes import CHANGES, Target, is_feed, match
 from scim_core.feed.kicks import Kicks
 from scim_core.ids import is_id
 from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
-from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQUEST_SECONDS
+from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_BULK_BYTES, MAX_GROUP_BODY_BYTES, REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
 from scim_core.protocol.search_parameters import query_fields
@@ -50,9 +53,6 @@ _OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 """The methods that the function app takes. The log names no other."""
-
-CHANGES = frozenset({"create", "replace", "patch", "delete"})
-"""The handlers that change a resource. Their lines in the log say what became of it."""
 
 CORRELATION = ("traceparent", "client-request-id", "x-request-id")
 """Headers by which clients name a request in their own logs. The provisioning log keeps them with the change."""
@@ -88,6 +88,7 @@ class Endpoint:
         gate: Gate,
         kicks: Kicks | None,
         *,
+        bulk: Bulk,
         clock: Clock,
         new_id: Callable[[], str],
         public_base_url: str | None,
@@ -95,6 +96,7 @@ class Endpoint:
         self._catalogue = catalogue
         self._endpoints = {item.name: item.endpoint for item in catalogue}
         self._handlers = handlers
+        self._bulk = bulk
         self._feed = feed
         self._gate = gate
         self._kicks = kicks
@@ -138,7 +140,7 @@ class Endpoint:
         if log.isEnabledFor(logging.INFO):
             self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
         self._gate.counted.catch_up()
-        if self._kicks and principal and _may_have_changed(response):
+        if self._kicks and principal and (handler == "bulk" or _may_have_changed(response)):
             self._kicks.kick(principal.tenant)
         return replace(response, body=b"") if request.method.upper() == "HEAD" else response
 
@@ -176,11 +178,31 @@ class Endpoint:
         self, request: ScimRequest, target: Target, principal: Principal | None, caller: Caller
     ) -> ScimResponse:
         """The handler's answer. What it computes counts against the tenant, or against the route for everybody."""
-        _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
+        _check_body(request, _largest_body(target))
         with self._gate.shares.work(principal.account if principal else f":{target.handler}") as work:
             await work.spend(UNITS_PER_REQUEST, "a request")
+            call = self._call(request, target, principal, caller, work)
+            if target.handler == "bulk":
+                return await self._bulk.run(call, self._answered(request, principal, caller))
             handlers = self._feed if target.handler in FEED_HANDLERS else self._handlers
-            return await handlers.run(self._call(request, target, principal, caller, work))
+            return await handlers.run(call)
+
+    def _answered(self, request: ScimRequest, principal: Principal | None, caller: Caller) -> Answered:
+        """Answers the operations of this bulk, with Error bodies. Each has a line in the log, as a request has."""
+
+        async def answered(prepared: Prepared, target: Target | None, run: Run, seconds: float) -> ScimResponse:
+            try:
+                async with asyncio.timeout(seconds):
+                    response = await run()
+            except Exception as error:  # noqa: BLE001 -- as for a request: the other operations go on
+                response = response_for(error, self._new_id, self._gate.counted)
+            if log.isEnabledFor(logging.INFO):
+                sent = replace(request, method=prepared.operation.method)
+                handler = target.handler if target else "unknown"
+                self._log(sent, principal, handler, response, _of_change(target, caller, principal, response))
+            return response
+
+        return answered
 
     @asynccontextmanager
     async def _noted(self, principal: Principal) -> AsyncIterator[None]:
@@ -328,9 +350,13 @@ def _of_change(
     }
 
 
-def _names_members(target: Target) -> bool:
+def _largest_body(target: Target) -> int:
+    """How many bytes the body of a request may have."""
+    if target.handler == "bulk":
+        return MAX_BULK_BYTES
     writes = target.handler in ("create", "replace", "patch")
-    return writes and target.resource_type is not None and target.resource_type.has_members
+    names_members = writes and target.resource_type is not None and target.resource_type.has_members
+    return MAX_GROUP_BODY_BYTES if names_members else MAX_BODY_BYTES
 
 
 def _check_body(request: ScimRequest, limit: int) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -81,19 +81,24 @@ class Call:
 
     async def read_body(self, form: BodyForm = BodyForm.NONE) -> Body:
         """The body as JSON, which may name members where the form says. Raises as `reading`, and as Work.spend."""
-        steps = reading(self.body, form)
+        return await self.read(reading(self.body, form))
+
+    async def read[T](self, steps: Generator[int, None, T]) -> T:
+        """What these steps return. Their units are spent."""
         while True:
             try:
                 units = next(steps)
             except StopIteration as end:
-                body: Body = end.value
-                return body
+                value: T = end.value
+                return value
             await self.work.spend(units, BODY)
 
     @property
     def form(self) -> BodyForm:
-        """Where the body of a new or a replaced resource names members."""
-        return BodyForm.GROUP if self.resource_type.has_members else BodyForm.NONE
+        """Where the body of a POST, PUT or PATCH names members."""
+        if not self.resource_type.has_members:
+            return BodyForm.NONE
+        return BodyForm.PATCH if self.target.handler == "patch" else BodyForm.GROUP
 
     @cached_property
     def conditions(self) -> Preconditions:
@@ -188,7 +193,7 @@ class Handlers:
         answer = call.group_patch_answer or self._group_patch_answer
         async with self._of_what_there_is(call):
             shown = answer is GroupPatchAnswer.WHOLE_GROUP or call.projection.parameters is not None
-            address, body = call.address, await call.read_body(BodyForm.PATCH if is_group else BodyForm.NONE)
+            address, body = call.address, await call.read_body(call.form)
             memberships = call.shows_memberships and not is_group
             outcome = await self._provider.patch(
                 address, body, call.conditions, call.work, call.renderer, origin=call.origin, memberships=memberships
@@ -266,10 +271,6 @@ class Handlers:
     async def me(self, _: Call) -> ScimResponse:
         """/Me (RFC 7644 section 3.11). It is not supported: a provisioning credential is not a user."""
         raise NotImplementedException(detail="/Me is not supported: the credential does not belong to a user.")
-
-    async def bulk(self, _: Call) -> ScimResponse:
-        """/Bulk (RFC 7644 section 3.7). ServiceProviderConfig says that it is not supported."""
-        raise NotImplementedException(detail="/Bulk is not supported; ServiceProviderConfig says so.")
 
     async def health(self, _: Call) -> ScimResponse:
         """Whether the service runs and its storage answers. It does not show tenants."""

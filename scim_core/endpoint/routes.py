@@ -66,6 +66,8 @@ ROOT_ROUTES = (
 )
 """The routes outside the SCIM endpoint. A resource's metadata repeats its path (RFC 9728 section 3.1)."""
 
+CHANGES = frozenset({"create", "replace", "patch", "delete"})
+"""The handlers that change a resource. Their lines in the log say what became of it."""
 
 _BY_LENGTH = {
     routes: {length: [item for item in routes if len(item.segments) == length] for length in range(1, 6)}

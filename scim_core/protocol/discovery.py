@@ -3,7 +3,7 @@
 from scim2_models import NotFoundException
 
 from scim_core.model import Json
-from scim_core.protocol.limits import DEFAULT_COUNT, MAX_COUNT
+from scim_core.protocol.limits import DEFAULT_COUNT, MAX_BULK_BYTES, MAX_BULK_OPERATIONS, MAX_COUNT
 from scim_core.protocol.schemas import SCHEMA_URN, Catalogue, ResourceType
 
 CONFIG_URN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
@@ -25,7 +25,7 @@ class Discovery:
         return {
             "schemas": [CONFIG_URN],
             "patch": {"supported": True},
-            "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+            "bulk": {"supported": True, "maxOperations": MAX_BULK_OPERATIONS, "maxPayloadSize": MAX_BULK_BYTES},
             "filter": {"supported": True, "maxResults": MAX_COUNT},
             "changePassword": {"supported": False},
             "sort": {"supported": True},

@@ -25,11 +25,14 @@ async def test_a_cycle_creates_everyone_and_its_storage_calls_are_counted() -> N
         "PATCH group, 1 member": memberships,
     }
     calls = {stage.title: stage.calls for stage in told}
-    one = MEASURED["PATCH group, one member"]
-    assert calls["PATCH group, 1 member"] == Calls(one.reads * memberships, one.operations * memberships)
-    assert calls["match a group"] == Calls(GROUPS * MEASURED["match that finds nobody"].reads, 0)
-    assert calls["POST user"].reads == 0
-    assert calls["POST user"].operations % USERS == 0
+    for title, kind, number in (
+        ("match a user", "match that finds nobody", USERS),
+        ("POST user", "POST user", USERS),
+        ("match a group", "match that finds nobody", GROUPS),
+        ("PATCH group, 1 member", "PATCH group, one member", memberships),
+    ):  # at the same time the timers of the app make calls of their own
+        assert calls[title].reads >= MEASURED[kind].reads * number
+        assert calls[title].operations >= MEASURED[kind].operations * number
     assert played.whole.calls.billed == sum(one.billed for one in calls.values())
 
 

@@ -15,8 +15,10 @@ from scim_core.endpoint import feed_handlers
 from scim_core.endpoint.feed_handlers import MAX_WAIT_SECONDS, POLL_SECONDS
 from scim_core.feed.feed import Importing, Resync, UnknownCursor
 from scim_core.messages import ScimResponse
+from scim_core.protocol.costs import READ_ROW
 from scim_core.registry import Access, CredentialKind
 from scim_core.storage.port import StorageBusy
+from scim_core.work import UNITS_PER_REQUEST, Work
 from tests.feed.described import deviations
 from tests.feed.stand_in import StandIn, entry
 from tests.scim import UNLIMITED
@@ -162,6 +164,20 @@ async def test_a_tenant_beyond_its_requests_gets_a_problem_that_says_when_to_com
     assert answers[-1].headers["Retry-After"] == "1"
     assert deviations(CHANGES, 429, answers[-1].headers, answers[-1].body) == []
     assert len(stand_in.calls) == 100
+
+
+@pytest.mark.parametrize(("path", "items"), [(CHANGES, 100), (SNAPSHOT, 1000)])
+async def test_a_page_counts_what_it_takes_to_read_and_to_write_it(
+    service: Service, stand_in: StandIn, reader: str, monkeypatch: pytest.MonkeyPatch, *, path: str, items: int
+) -> None:
+    stand_in.entries = [entry(number) for number in range(1, 101)]
+    spent = list[int]()
+    monkeypatch.setattr(Work, "__exit__", lambda work, *_: spent.append(work.spent))
+    await get(service, f"{path}?limit=1", reader)
+    await get(service, f"{path}?limit=1000", reader)
+    one, many = spent
+    assert one >= UNITS_PER_REQUEST + READ_ROW
+    assert many - one >= (items - 1) * READ_ROW
 
 
 @pytest.mark.parametrize("path", ["/feed/v1/nothing", "/feed/v2/changes", "/feed", "/feed/v1/changes/1"])

@@ -10,7 +10,9 @@ from devhost.azurite import Azurite
 from infra import costs
 from infra.costs import Activity, Calls, Deployment, Prices
 from scim_core.settings import StorageSettings
-from scim_core.storage.tables import TableStorage, table_storage
+from scim_core.storage.tables import TableStorage, keys, table_storage
+from scim_core.storage.tables.reading import read_range
+from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from tests.infra.foretold import foretold, the
 from tests.running import ROOT
 from tests.scim import Client, Clock, add, endpoint_over, references
@@ -50,6 +52,12 @@ async def test_the_storage_calls_of_a_cycle_are_those_that_are_reckoned_with(tab
     await count("DELETE user in one group", client.delete(f"/Users/{ann['id']}"))
 
     assert counted == costs.MEASURED
+    await tables.relay("default")
+    await client.patch(f"/Groups/{group['id']}", add("members", references(await client.user("eve@example.com"))))
+    [user, _] = await read_range(tables.rows, "default", keys.of_kind("change"))
+    await tables.rows.transact("default", [RowOperation(Verb.DELETE, Role.OUTBOX, user.properties["RowKey"])])
+    await count("a change that is relayed alone", tables.relay("default"))
+    assert counted["a change that is relayed alone"] == costs.RELAY
 
 
 def test_the_sum_follows_from_its_parts_by_hand() -> None:
@@ -65,10 +73,11 @@ def test_the_sum_follows_from_its_parts_by_hand() -> None:
     }
     parts = costs.costs(10_000, idle, prices, bare)
     patch = costs.MEASURED["PATCH user"].billed
-    calls = 10_000 * (3 + 2 + patch) + 2 * 8_640 + 10_000 * 7 * 30 / 1000
+    calls = 10_000 * (3 + 2 + patch + costs.RELAY.billed) + 2 * (8_640 + 43_200) + 10_000 * 7 * 30 / 1000
     assert parts["table calls"] == pytest.approx(calls / 1e6)
     assert parts["always ready"] == 0
-    assert parts["executions"] == 0  # 8,640 sweeps and 7,500 seconds of requests are below the free grants
+    seconds = 8_640 + 43_200 + 7_500  # sweeps, turns of the feeds' timer, requests; 100,000 GB seconds are free
+    assert parts["executions"] == pytest.approx((2 * seconds - 100_000) * prices.on_demand_gb_second)
     assert parts["table storage"] == pytest.approx(0.12 * prices.table_gb)
 
 

@@ -194,7 +194,7 @@ def test_our_own_lines_are_kept_of_every_function() -> None:
     timers = set(re.findall(r'@app\.function_name\("(\w+)"\)', source))
 
     assert {"users", "zz_fallback"} <= routes
-    assert timers == {"sweep", "backup"}
+    assert timers == {"sweep", "feeds", "backup"}
     assert {name for name, level in LEVELS.items() if level == "Information" and name.startswith("Function.")} == {
         f"Function.{name}.User" for name in routes | timers
     }

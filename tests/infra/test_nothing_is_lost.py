@@ -107,3 +107,7 @@ def test_further_tags_are_on_everything() -> None:
     tags = [item["tags"] for item in SNAPSHOTS["choices"].resources if "location" in item]
 
     assert all(given["team"] == "identity" for given in tags)
+
+
+def test_a_second_region_has_the_directory_and_the_backups_of_the_first() -> None:
+    assert list(kept.accounts(SNAPSHOTS["second"])) == list(kept.backups(SNAPSHOTS["second"])) == []

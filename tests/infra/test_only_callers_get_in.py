@@ -110,3 +110,12 @@ def test_only_everything_is_private() -> None:
     assert {name for name, found in SNAPSHOTS.items() if found.of("Microsoft.Network/privateEndpoints")} == {
         "everything"
     }
+
+
+def test_the_availability_test_gets_in_with_entra_and_never_past_a_gateway() -> None:
+    tag = {"name": "test", "action": "Allow", "tag": "ServiceTag", "ipAddress": "ApplicationInsightsAvailability"}
+    rules = deployed("everything")
+    resource(rules, SITE)["properties"]["siteConfig"]["ipSecurityRestrictions"].append(tag)
+
+    assert list(networks.callers(SNAPSHOTS["second"])) == []
+    assert finds(networks.callers, rules, "there is a way in for others")

@@ -44,7 +44,7 @@ def test_functions_that_queries_name_exist() -> None:
         for name in re.findall(r"[\"'](\w+)[\"']", part)
     }
 
-    assert named == {"sweep", "backup", "health"}
+    assert named == {"sweep", "feeds", "backup", "health"}
     for name in named:
         assert f'"{name}"' in FUNCTIONS
 

@@ -67,8 +67,11 @@ SITE, SCALE = "Web/sites", "properties.functionAppConfig.scaleAndConcurrency"
 @pytest.mark.parametrize(
     ("kind", "path", "value", "said"),
     [
-        *(("Web/sites/config", f"properties.{name}", "1", f"the setting {name}") for name in settings.NEVER_ON_FLEX),
-        *((SITE, f"properties.siteConfig.{name}", "1", f"take {name}") for name in settings.REFUSED),
+        *(
+            ("Web/sites/config", f"properties.{name}", "1", f"the setting {name}")
+            for name in sorted(settings.NEVER_ON_FLEX)
+        ),
+        *((SITE, f"properties.siteConfig.{name}", "1", f"take {name}") for name in sorted(settings.REFUSED)),
         (SITE, f"{SCALE}.triggers", GONE, "one request at a time"),
         (SITE, f"{SCALE}.maximumInstanceCount", GONE, "nothing limits the number"),
     ],

@@ -24,7 +24,7 @@ from scim_core.storage.tables.outbox import OutboxRow, to_outbox_row
 from scim_core.storage.tables.reading import read_range
 from scim_core.storage.tables.row_operations import RowOperation
 from scim_core.storage.tables.rows import Row, Rows
-from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS, require_entity
+from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS, json_bytes
 
 READ_ROWS = 132
 """Changes of one reading: four batches of changes of attributes. At 35 KB each they are 5 MB."""
@@ -133,7 +133,7 @@ def _batches(found: Sequence[OutboxRow]) -> Iterator[list[OutboxRow]]:
     batch, operations, size = list[OutboxRow](), 0, 0
     for said in found:
         rows = relayed(said, 0).values()
-        more = sum(require_entity(item.properties) for item in rows)
+        more = sum(json_bytes(item.properties) for item in rows)
         if batch and (operations + len(rows) > BATCH_OPERATIONS or size + more > BATCH_BYTES):
             yield batch
             batch, operations, size = [], 0, 0

@@ -71,7 +71,7 @@ def require_entity(properties: dict[str, Column]) -> int:
     as_json = len("{}") + 2 * names + number * _JSON_PROPERTY_BYTES + _JSON_UNIT_BYTES * text
     if max(as_json, in_utf16) <= MAX_ENTITY_BYTES:
         return as_json
-    as_json = _json_bytes(properties)
+    as_json = json_bytes(properties)
     if max(as_json, _utf16_bytes(properties)) > MAX_ENTITY_BYTES:
         raise TooLarge(f"The resource is larger than {MAX_ENTITY_BYTES} bytes, the most that one can have.")
     return as_json
@@ -91,7 +91,7 @@ def require_transaction(operations: Sequence[RowOperation]) -> None:
     around = _OPERATION_BYTES * len(operations)
     size = around + sum(require_entity(operation.properties) for operation in operations)
     if size > MAX_TRANSACTION_BYTES:
-        size = around + sum(_json_bytes(operation.properties) for operation in operations)
+        size = around + sum(json_bytes(operation.properties) for operation in operations)
     if size > MAX_TRANSACTION_BYTES:
         raise TooLarge(f"The change takes {size} bytes; one transaction holds {MAX_TRANSACTION_BYTES}.")
 
@@ -101,7 +101,8 @@ def units(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _json_bytes(properties: dict[str, Column]) -> int:
+def json_bytes(properties: dict[str, Column]) -> int:
+    """The bytes of this entity as JSON, with its types."""
     return len(json.dumps(properties)) + sum(_TYPE_BYTES + len(name) for name in properties)
 
 

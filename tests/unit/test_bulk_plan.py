@@ -1,0 +1,107 @@
+"""In which order the operations of a bulk run, and what waits for what."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from scim_core.protocol.bulk_plan import Described, Step, created, plan
+
+
+def create(name: str, *refers_to: str) -> Described:
+    return Described(creates=name, refers_to=refers_to)
+
+
+def order(steps: Sequence[Step]) -> list[tuple[int, ...]]:
+    return [step.operations for step in steps if step.operations]
+
+
+def waits(steps: Sequence[Step], first: int, second: int) -> bool:
+    """Whether the second operation waits for the first, itself or through others."""
+    numbers = {operation: number for number, step in enumerate(steps) for operation in step.operations}
+    reached, left = set[int](), [numbers[second]]
+    while left:
+        for before in steps[left.pop()].after:
+            if before not in reached:
+                reached.add(before)
+                left.append(before)
+    return numbers[first] in reached
+
+
+def test_what_has_nothing_in_common_does_not_wait() -> None:
+    steps = plan([create("a"), create("b"), Described(changes=frozenset({"1"})), Described()])
+    assert order(steps) == [(0,), (1,), (2,), (3,)]
+    assert all(not step.after and not step.circular for step in steps)
+
+
+def test_a_post_comes_before_the_first_that_refers_to_it() -> None:
+    steps = plan([create("a", "b", "c"), create("c"), create("b", "c"), Described()])
+    assert order(steps) == [(1,), (2,), (0,), (3,)]
+    assert waits(steps, 1, 2)
+    assert waits(steps, 2, 0)
+    assert not waits(steps, 0, 3)
+
+
+def test_circles_are_one_step() -> None:
+    steps = plan(
+        [create("a", "b"), create("x", "x"), create("b", "c"), create("c", "a", "d"), create("d"), create("e", "a")]
+    )
+    assert order(steps) == [(4,), (0, 2, 3), (1,), (5,)]
+    assert [step.circular for step in steps] == [False, True, True, False]
+    assert waits(steps, 4, 0)
+    assert waits(steps, 3, 5)
+
+
+def test_a_bulk_id_that_nobody_creates_is_no_reason_to_wait() -> None:
+    steps = plan([create("a", "nobody"), Described(refers_to=("nobody",))])
+    assert all(not step.after for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wait"),
+    [
+        (Described(changes=frozenset({"1"})), Described(changes=frozenset({"1"})), True),
+        (Described(changes=frozenset({"1"})), Described(names=frozenset({"1"})), True),
+        (Described(names=frozenset({"1"})), Described(changes=frozenset({"1"})), True),
+        (Described(names=frozenset({"1"})), Described(names=frozenset({"1"})), False),
+        (Described(changes=frozenset({"1"})), Described(changes=frozenset({"2"})), False),
+        (create("a"), Described(changes=frozenset({created("a")}), refers_to=("a",)), True),
+        (Described(frees="User"), Described(takes="User"), True),
+        (Described(frees="User"), Described(takes="Group"), False),
+        (Described(takes="User"), Described(frees="User"), False),
+        (Described(frees="User"), Described(frees="User"), False),
+    ],
+)
+def test_what_waits(first: Described, second: Described, *, wait: bool) -> None:
+    assert waits(plan([first, second]), 0, 1) is wait
+
+
+def test_a_post_that_moves_forward_takes_its_order_along() -> None:
+    """The patch needs the group, which names what the delete deletes: nothing waits for itself."""
+    patch = Described(changes=frozenset({created("g")}), refers_to=("g",), names=frozenset({"1"}))
+    delete = Described(changes=frozenset({"1"}), frees="User")
+    post = Described(creates="g", names=frozenset({"1"}))
+    steps = plan([patch, delete, post])
+    assert order(steps) == [(2,), (0,), (1,)]
+    assert waits(steps, 0, 1)
+
+
+@pytest.mark.parametrize("size", [10, 1_000])
+def test_the_plan_grows_no_faster_than_the_bulk(size: int) -> None:
+    """Chains, circles, one resource, many deletions and many names: steps and waits stay within a few for each."""
+    bulks = {
+        "a chain": [create(str(n), str(n + 1)) for n in range(size)],
+        "a circle": [create(str(n), str((n + 1) % size)) for n in range(size)],
+        "pairs": [create(str(n), str(n ^ 1)) for n in range(size)],
+        "one resource": [Described(changes=frozenset({"1"})) for _ in range(size)],
+        "named and changed": [
+            Described(changes=frozenset({"1"})) if n % 7 == 0 else Described(names=frozenset({"1"}))
+            for n in range(size)
+        ],
+        "deleted and created": [Described(frees="User") if n % 2 else Described(takes="User") for n in range(size)],
+    }
+    for name, operations in bulks.items():
+        steps = plan(operations)
+        assert sorted(item for step in steps for item in step.operations) == list(range(size)), name
+        assert len(steps) <= 2 * size
+        assert sum(len(step.after) for step in steps) <= 4 * size, name
+        assert all(before < number for number, step in enumerate(steps) for before in step.after)
