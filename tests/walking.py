@@ -17,7 +17,7 @@ type Between = Callable[[int], Awaitable[Any]]
 
 def walker(storage: TableStorage, clock: Clock) -> Client:
     """A client of a service that has a master key."""
-    return Client(endpoint_over(storage, clock, **WITH_CURSORS))
+    return Client(endpoint_over(storage, clock, SCIM_MASTER_KEY=MASTER_KEY))
 
 
 async def ask(client: Client, url: str, query: Json) -> Answer:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from scim_core.model import Membership, StoredResource
 from scim_core.protocol.limits import MAX_SCAN
-from scim_core.service.list_cursors import START, Place
+from scim_core.service.list_cursors import START, WalkPlace
 from scim_core.service.portions import MAX_ANSWER_BYTES, Window, size_of
 from scim_core.service.query_plan import Edge, Scan
 from scim_core.service.root_search import Searched
@@ -26,7 +26,7 @@ class WalkedPage:
     resources: tuple[StoredResource, ...]
     memberships: dict[str, list[Membership]]
     total: int | None
-    following: Place | None
+    following: WalkPlace | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class CursorSearch:
         self._requester = requester
         self._searched = searched
 
-    async def page(self, place: Place, count: int) -> WalkedPage:
+    async def page(self, place: WalkPlace, count: int) -> WalkedPage:
         """At most `count` resources, at least 1, from this place on. The first page has the total, if it is cheap.
 
         A page that examined MAX_SCAN resources ends there, also if it is empty. Raises TooMuchWork, and
@@ -70,9 +70,9 @@ class CursorSearch:
             room -= sum(size_of(resource, found.memberships) for resource in found.resources)
             totals.append(found.total)
             if found.last_id is not None:
-                following = Place(number, found.last_id)
+                following = WalkPlace(number, found.last_id)
             elif len(resources) == count and number + 1 < len(self._searched):
-                following = Place(number + 1, "")
+                following = WalkPlace(number + 1, "")
             if following is not None and not is_first:
                 break
         known = [item for item in totals if item is not None]

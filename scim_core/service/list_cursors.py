@@ -39,7 +39,7 @@ _DATETIME = "datetime"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WalkPlace:
     """Where a page starts: after this id of the resource type with this number. An empty id: at its first resource.
 
     In a sorted list `value` is what the resource with the id is sorted by; None if it has no value.
@@ -50,7 +50,7 @@ class Place:
     value: Any = None
 
 
-START = Place(0, "")
+START = WalkPlace(0, "")
 """Where the first page starts."""
 
 
@@ -63,10 +63,10 @@ class Walk:
 
     count: int
     total: int | None
-    place: Place = START
-    trail: tuple[Place, ...] = ()
+    place: WalkPlace = START
+    trail: tuple[WalkPlace, ...] = ()
 
-    def onward(self, place: Place, total: int | None) -> "Walk":
+    def onward(self, place: WalkPlace, total: int | None) -> "Walk":
         """The next page, which starts at the place."""
         return Walk(self.count, total, place, (*self.trail, self.place)[-MAX_TRAIL:])
 
@@ -121,7 +121,7 @@ class ListCursors:
         return int(self._clock().timestamp())
 
 
-def holdable(place: Place) -> Place:
+def holdable(place: WalkPlace) -> WalkPlace:
     """The place. Raises InvalidValueException if a cursor cannot hold the value of a sorted list."""
     kinds = (str, bool, int, float, datetime, type(None))
     if not isinstance(place.value, kinds) or len(str(place.value)) > MAX_VALUE_CHARACTERS:
@@ -144,14 +144,14 @@ def _content(now: int, walk: Walk) -> bytes:
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
-def _plain(place: Place) -> list[Any]:
+def _plain(place: WalkPlace) -> list[Any]:
     value = place.value
     return [place.type_number, place.after, [_DATETIME, value.isoformat()] if isinstance(value, datetime) else value]
 
 
-def _place(plain: list[Any]) -> Place:
+def _place(plain: list[Any]) -> WalkPlace:
     type_number, after, value = plain
-    return Place(type_number, after, datetime.fromisoformat(value[1]) if isinstance(value, list) else value)
+    return WalkPlace(type_number, after, datetime.fromisoformat(value[1]) if isinstance(value, list) else value)
 
 
 def _text(sealed: bytes) -> str:

@@ -39,7 +39,7 @@ class Requester:
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class ExaminedPart:
     """The matches among the next `number` resources that a search examined. `last_id`: others may follow after it."""
 
     matching: list[StoredResource]
@@ -177,7 +177,7 @@ class SearchRun:
                     break
         return window.shown, follows or window.number > len(window.shown)
 
-    def onward(self, after: str, count: int) -> AsyncGenerator[Examined]:
+    def onward(self, after: str, count: int) -> AsyncGenerator[ExaminedPart]:
         """What comes after an id, in id order, some at a time. It is meant for about `count` matches.
 
         Raises TooManyException when it goes on beyond MAX_SCAN resources.
@@ -186,7 +186,7 @@ class SearchRun:
             return self._scan(after or None, count if self.plan.exact else ALL)
         return self._found_after(after, count)
 
-    async def _found_after(self, after: str, count: int) -> AsyncGenerator[Examined]:
+    async def _found_after(self, after: str, count: int) -> AsyncGenerator[ExaminedPart]:
         """As `onward`, by the lookup of the plan. Ids that are the answer are read only as many as are wanted."""
         last: str | None = after
         while last is not None:
@@ -196,11 +196,11 @@ class SearchRun:
                 async for number, matching in loaded:
                     passed += number
                     of_these = found.ids[passed - 1] if passed < len(found.ids) else last
-                    yield Examined(matching, number, of_these)
+                    yield ExaminedPart(matching, number, of_these)
             if not found.ids:
-                yield Examined([], 0, last)
+                yield ExaminedPart([], 0, last)
 
-    async def _scan(self, after: str | None, wanted: int) -> AsyncGenerator[Examined]:
+    async def _scan(self, after: str | None, wanted: int) -> AsyncGenerator[ExaminedPart]:
         """The matches, some at a time. `last_id` is None at the end."""
         tests = self.plan.lookup.tests if isinstance(self.plan.lookup, Scan) else ()
         examined = 0
@@ -214,7 +214,7 @@ class SearchRun:
         async with aclosing(self._portions.read(self.work, self._key, wanted, read, first=wanted)) as portions:
             async for resources, number in portions:
                 examined += number
-                yield Examined(await self._matching(resources), number, after)
+                yield ExaminedPart(await self._matching(resources), number, after)
                 if after is None:
                     return
                 require_few(examined + 1)

@@ -16,7 +16,7 @@ from scim_core.protocol.costs import SORTED_RESOURCE, extent, model_units
 from scim_core.protocol.representation import to_comparable
 from scim_core.protocol.schemas import COMPARISON, ResourceType
 from scim_core.service.cursor_search import WalkedPage
-from scim_core.service.list_cursors import START, Place, holdable
+from scim_core.service.list_cursors import START, WalkPlace, holdable
 from scim_core.service.portions import MAX_ANSWER_BYTES, Window, slices
 from scim_core.service.root_search import Searched
 from scim_core.service.search import Found, Search
@@ -52,7 +52,7 @@ class SortedSearch:
         ordered = await self._ordered()
         return await self._shown(self._named(ordered[start_index - 1 :][:count]), len(ordered))
 
-    async def after(self, place: Place, count: int) -> WalkedPage:
+    async def after(self, place: WalkPlace, count: int) -> WalkedPage:
         """At most `count` resources from this place in the order on, with the total, and where the next page starts.
 
         The place is found by the value and the id, whether or not the resource is still there. A resource whose value
@@ -80,7 +80,7 @@ class SortedSearch:
         found = await self._with_memberships(Found(total, tuple(window.shown)))
         return replace(found, cut=found.cut or window.full)
 
-    def _follows(self, model: Any, place: Place) -> bool:
+    def _follows(self, model: Any, place: WalkPlace) -> bool:
         """Whether the resource comes after the place in the order."""
         own, other = self._place(model), place
         if _key(own.value) == _key(other.value):
@@ -88,11 +88,11 @@ class SortedSearch:
         descending = self._sort.sort_order == SearchRequest.SortOrder.descending
         return (_key(own.value) < _key(other.value)) is descending
 
-    def _place(self, model: Any) -> Place:
+    def _place(self, model: Any) -> WalkPlace:
         """Where the page after this resource starts."""
         with COMPARISON:
             value = self._sort.sort_value(model)
-        return Place(self._type_numbers[self._types[str(model.id)]], str(model.id), value)
+        return WalkPlace(self._type_numbers[self._types[str(model.id)]], str(model.id), value)
 
     def _named(self, models: Sequence[Any]) -> list[tuple[str, str]]:
         """The types and ids of these resources."""

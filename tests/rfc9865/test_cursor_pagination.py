@@ -10,7 +10,7 @@ from scim_core.storage.tables import TableStorage
 from tests.contract.builders import also_on_azurite
 from tests.memory_rows import memory_storage
 from tests.scim import LIST, Client, Clock, Json, add, attribute, endpoint_over, path, references, replace, schema_files
-from tests.walking import WITH_CURSORS, ask, ids, page, pages, walker
+from tests.walking import MASTER_KEY, ask, ids, page, pages, walker
 
 TWELVE = [f"user{number:02}" for number in range(12)]
 
@@ -290,7 +290,9 @@ async def test_values_of_different_types_have_no_order(
     schema = {"id": urn, "name": "Device", "attributes": [attribute("displayName", "integer")]}
     kind = {"id": "Device", "name": "Device", "endpoint": "/Devices", "schema": urn}
     schema_files(schema_directory, device=schema, devices=kind)
-    client = Client(endpoint_over(storage, clock, SCIM_SCHEMA_DIRECTORY=str(schema_directory), **WITH_CURSORS))
+    client = Client(
+        endpoint_over(storage, clock, SCIM_SCHEMA_DIRECTORY=str(schema_directory), SCIM_MASTER_KEY=MASTER_KEY)
+    )
     await client.user(displayName="one")
     assert (await client.post("/Devices", {"schemas": [urn], "displayName": 1})).status == 201
     for query in ({"cursor": ""}, {}):

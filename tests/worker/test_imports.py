@@ -19,9 +19,7 @@ WITH_REGISTRY = USUAL | {
 
 def test_no_key_is_derived_at_the_start() -> None:
     """Not even a deployment with a master key pays for it, until somebody uses a cursor."""
-    asked = (
-        "import sys, function_app; print(function_app.settings.master_key is not None, 'cryptography' in sys.modules)"
-    )
+    asked = "import sys, function_app; print(bool(function_app.settings.master_key), 'cryptography' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", asked],
         cwd=ROOT,
