@@ -18,6 +18,10 @@ from scim_core.service.root_search import Searched
 from scim_core.service.search import Found, Query, Search
 from scim_core.service.search_run import IDS_AT_ONCE, Requester, SearchRun
 
+PAGE_UNITS = 200_000
+"""Units of work after which a page ends that has not found enough: two seconds of a core, and no more than a tenant may
+use at once. The next page goes on, so a costly filter is not refused either."""
+
 
 @dataclass(frozen=True, slots=True)
 class WalkedPage:
@@ -50,8 +54,8 @@ class CursorSearch:
     async def page(self, place: WalkPlace, count: int) -> WalkedPage:
         """At most `count` resources, at least 1, from this place on. The first page has the total, if it is cheap.
 
-        A page that examined MAX_SCAN resources ends there, also if it is empty. Raises TooMuchWork, and
-        TooManyException when more than MAX_SCAN index entries had to be put in order.
+        A page that examined MAX_SCAN resources, or spent PAGE_UNITS, ends there, also if it is empty.
+        Raises TooMuchWork, and TooManyException when more than MAX_SCAN index entries had to be put in order.
         """
         resources, edges = list[StoredResource](), dict[str, list[Membership]]()
         totals, following, room = list[int | None](), None, MAX_ANSWER_BYTES
@@ -124,7 +128,7 @@ async def _next(run: SearchRun, after: str, count: int, room: int) -> _Stretch:
             examined, last = examined + step.number, step.last_id
             for resource in step.matching:
                 window.add(resource)
-            if window.ended or examined >= MAX_SCAN:
+            if window.ended or examined >= MAX_SCAN or run.work.spent >= PAGE_UNITS:
                 break
     if window.number > len(window.shown):
         last = window.shown[-1].id if window.shown else after

@@ -365,6 +365,21 @@ async def test_a_search_that_examines_very_much_goes_on_with_the_next_page(
     assert len(walked) == 5
 
 
+@pytest.mark.parametrize(
+    "filter_text", ["title pr", 'externalId eq "same" and title pr', 'userName sw "user" and title pr']
+)
+async def test_a_search_that_computes_very_much_goes_on_with_the_next_page(
+    client: Client, monkeypatch: pytest.MonkeyPatch, filter_text: str
+) -> None:
+    monkeypatch.setattr(cursor_search, "PAGE_UNITS", 1)
+    monkeypatch.setattr(portions, "MAX_PORTION", 4)
+    for number in range(20):
+        await client.user(f"user{number}", externalId="same", **({"title": "x"} if number in (5, 18) else {}))
+    walked = await pages(client, count=10, filter=filter_text)
+    assert len(walked) > 2
+    assert [item["userName"] for one in walked for item in one["Resources"]] == ["user5", "user18"]
+
+
 async def test_members_of_a_group_are_walked_however_many_they_are(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
