@@ -49,7 +49,7 @@ class Clock:
         self.now += timedelta(**amount)
 
 
-def endpoint_over(storage: FeedStorage, clock: Clock, timer: Timer = time.monotonic, **environment: str) -> Endpoint:
+def endpoint_over(storage: FeedStorage, clock: Clock, timer: Timer = time.monotonic, /, **environment: str) -> Endpoint:
     """An endpoint whose token is TOKEN, with the usual settings and these."""
     usual = {
         "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),

@@ -373,7 +373,7 @@ def elapsing() -> Elapsing:
 
 @pytest.fixture
 def timed(storage: TableStorage, clock: Clock, elapsing: Elapsing) -> Client:
-    return Client(endpoint_over(storage, clock, timer=elapsing))
+    return Client(endpoint_over(storage, clock, elapsing))
 
 
 async def test_when_the_time_is_over_the_rest_is_503_and_the_bulk_200(

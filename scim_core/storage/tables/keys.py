@@ -245,7 +245,7 @@ def was(unique_key: str, resource_id: str) -> str:
 
 def is_unique_index(key: str) -> bool:
     """Whether only one resource can have this index row: then its key does not end with an id."""
-    return "." in kind_of(key) and key.count(":") == 1
+    return key.count(":") == 1 and "." in kind_of(key)
 
 
 def waiting(tenant: str) -> str:

@@ -1,6 +1,7 @@
 """The storage port over Table Storage. Row keys, entities and limits: docs/storage.md."""
 
 from collections.abc import Collection, Sequence
+from contextlib import aclosing
 
 from scim_core.clock import Clock, utc_now
 from scim_core.model import NO_EDITS, Index, IndexEntry, Membership, MembershipEdits, StoredResource
@@ -171,10 +172,11 @@ class TableStorage(TableWriting, TableFeed):
     async def _holders(self, tenant: str, key_range: KeyRange, limit: int | None) -> list[str]:
         """The ids, ascending, of the range of an index, in which a resource may have several rows."""
         found = set[str]()
-        async for rows in read_pages(self.rows, tenant, key_range, select=ID):
-            found.update(row.properties[ID] for row in rows)
-            if limit is not None and len(found) >= limit:
-                break
+        async with aclosing(read_pages(self.rows, tenant, key_range, select=ID)) as pages:
+            async for rows in pages:
+                found.update(row.properties[ID] for row in rows)
+                if limit is not None and len(found) >= limit:
+                    break
         return sorted(found)[:limit]
 
     async def _ids(self, tenant: str, key_range: KeyRange, *, limit: int | None = None) -> list[str]:
