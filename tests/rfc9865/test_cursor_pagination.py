@@ -372,6 +372,7 @@ async def test_a_search_that_computes_very_much_goes_on_with_the_next_page(
     client: Client, monkeypatch: pytest.MonkeyPatch, filter_text: str
 ) -> None:
     monkeypatch.setattr(cursor_search, "PAGE_UNITS", 1)
+    monkeypatch.setattr(portions, "FIRST_PORTION", 4)
     monkeypatch.setattr(portions, "MAX_PORTION", 4)
     for number in range(20):
         await client.user(f"user{number}", externalId="same", **({"title": "x"} if number in (5, 18) else {}))
