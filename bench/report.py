@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bench.base import USERS, BaseRun
+from bench.bulk import SentBulk
 from bench.large import Step
 from bench.measure import Comparison, Result, Served
 from bench.process import Durations
@@ -82,6 +83,27 @@ def large_step(step: Step) -> str:
 _LARGE_LEGEND = """\
 One request each. When the answer comes, the change has happened, and reads of the group show all of it. Its rows are
 written later. The peak is that of the process until the answer."""
+
+
+def bulk_report(bulks: Sequence[SentBulk]) -> str:
+    """The bulk run as text for a terminal."""
+    rows = [
+        [
+            item.title,
+            f"{item.size / 1024:,.0f}",
+            f"{item.seconds:.2f}",
+            f"{item.calls:,}",
+            f"{item.peak_mb:.0f}",
+            ", ".join(f"{number} x {status}" for status, number in sorted(item.statuses.items())),
+        ]
+        for item in bulks
+    ]
+    return f"{_BULK_LEGEND}\n\n{table(('bulk', 'KB', 'answered s', 'calls', 'peak MB', 'statuses'), rows)}"
+
+
+_BULK_LEGEND = """\
+One request each, of 1,000 operations. calls are those to the storage. The peak is that of the process until the
+answer."""
 
 
 def _curve(curve: Sequence[Point]) -> list[list[str]]:

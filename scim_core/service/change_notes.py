@@ -62,39 +62,39 @@ def change_note(
     """What is kept of this change."""
     changed = [name for name in change.names if name not in resource_type.unreadable]
     told: Json = {**_of_origin(origin), **_of_overlooked(overlooked)}
-    values = {
-        name: {
-            moment: _readable(resource_type, name, document[name])
-            for moment, document in (("before", change.before), ("after", change.after))
-            if name in document
-        }
-        for name in KEPT_VALUES
-        if name in changed
-    }
-    shown = changed[:MAX_NAMES]
+    kept = [name for name in KEPT_VALUES if name in changed]
+    values = _values(resource_type, change, kept)
+    shown = tuple(changed[:MAX_NAMES])
     text = _text(_note(told, values, cut=len(shown) < len(changed)))
     if len(text.encode()) > MAX_NOTE_BYTES - 2 * _ROOM:  # nearly every note is smaller, and is written once
-        fitting = _fitting(values, MAX_NOTE_BYTES - _ROOM - _size(told))
-        text = _text(_note(told, fitting, cut=len(shown) < len(changed) or len(fitting) < len(values)))
-    return ChangeNote(tuple(shown), text)
+        fitting = _fitting(kept, values, MAX_NOTE_BYTES - _ROOM - _size(told))
+        values = _values(resource_type, change, fitting)
+        text = _text(_note(told, values, cut=len(shown) < len(changed) or len(fitting) < len(kept)))
+    return ChangeNote(shown, text)
 
 
-def _note(told: Json, values: Mapping[str, Json], *, cut: bool) -> Json:
-    """What is told, and the values of each moment by attribute. The values are given by attribute, then by moment."""
-    moments: Json = {}
-    for name, by_moment in values.items():
-        for moment, value in by_moment.items():
-            moments.setdefault(moment, {})[name] = value
-    return told | moments | ({"cut": True} if cut else {})
+def _values(resource_type: ResourceType, change: Change, names: Sequence[str]) -> Json:
+    """The values of these attributes, before and after, as far as there are some."""
+    values: Json = {}
+    for moment, document in (("before", change.before), ("after", change.after)):
+        held = {name: _readable(resource_type, name, document[name]) for name in names if name in document}
+        if held:
+            values[moment] = held
+    return values
 
 
-def _fitting(values: Mapping[str, Json], left: int) -> dict[str, Json]:
-    """The attributes, from the first on, whose values fit this number of bytes."""
-    fitting: dict[str, Json] = {}
-    for name, by_moment in values.items():
-        size = _size(by_moment) + len(name)
+def _note(told: Json, values: Json, *, cut: bool) -> Json:
+    return {**told, **values, "cut": True} if cut else {**told, **values}
+
+
+def _fitting(names: Sequence[str], values: Json, left: int) -> list[str]:
+    """The names, from the first on, of the attributes whose values fit this number of bytes."""
+    fitting = []
+    for name in names:
+        of_moments = {moment: held[name] for moment, held in values.items() if name in held}
+        size = _size(of_moments) + len(name)
         if size <= left:
-            fitting[name] = by_moment
+            fitting.append(name)
             left -= size
     return fitting
 

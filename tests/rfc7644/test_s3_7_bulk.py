@@ -1,11 +1,12 @@
 """RFC 7644 section 3.7: many operations in one request."""
 
 import asyncio
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
-from scim_core import work
+from scim_core import Settings, build, work
 from scim_core.protocol import limits
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage
@@ -16,6 +17,7 @@ from tests.scim import (
     ENTERPRISE,
     GLOBAL_RELAY,
     PATCH_OP,
+    TOKEN,
     Client,
     Clock,
     Json,
@@ -373,7 +375,11 @@ def elapsing() -> Elapsing:
 
 @pytest.fixture
 def timed(storage: TableStorage, clock: Clock, elapsing: Elapsing) -> Client:
-    return Client(endpoint_over(storage, clock, elapsing))
+    environment = {
+        "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),
+        "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
+    }
+    return Client(build(Settings.from_environment(environment), storage, clock, timer=elapsing))
 
 
 async def test_when_the_time_is_over_the_rest_is_503_and_the_bulk_200(
