@@ -56,13 +56,13 @@ def scale_report(points: Sequence[Point]) -> str:
     for point in points:
         curves.setdefault(point.title, []).append(point)
     rows = [row for curve in curves.values() for row in _curve(curve)]
-    return f"{_SCALE_LEGEND}\n\n{table(('operation', 'size', 'ms', 'x', 'peak MB', 'target'), rows)}"
+    return f"{_SCALE_LEGEND}\n\n{table(('operation', 'size', 'ms', 'x', 'round trips', 'peak MB', 'target'), rows)}"
 
 
 _SCALE_LEGEND = f"""\
 p50 over one connection, or milliseconds for each user of a walk. size is that of the directory, or of the group. x is
-the time divided by the time with the smallest size. Flat: at most {MAX_GROWTH} times. The peak is that of the process
-while it answered."""
+the time divided by the time with the smallest size. Flat: at most {MAX_GROWTH} times. The round trips are those of
+the last page of a walk. The peak is that of the process while it answered."""
 
 
 def large_report(steps: Sequence[Step]) -> str:
@@ -114,6 +114,7 @@ def _curve(curve: Sequence[Point]) -> list[list[str]]:
             f"{point.size:,}",
             _milliseconds(point.seconds),
             f"{point.seconds / smallest.seconds:.2f}",
+            str(point.round_trips or ""),
             f"{point.peak_mb:.0f}",
             "" if point is not curve[-1] else verdict(met=point.seconds <= MAX_GROWTH * smallest.seconds),
         ]

@@ -46,7 +46,7 @@ NOTHING = Overlooked()
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class BeforeAndAfter:
     """The attributes that changed, by name, and the documents before and after. One of these is empty for a resource
     that is created or deleted.
     """
@@ -57,7 +57,7 @@ class Change:
 
 
 def change_note(
-    resource_type: ResourceType, origin: Origin, change: Change, overlooked: Overlooked = NOTHING
+    resource_type: ResourceType, origin: Origin, change: BeforeAndAfter, overlooked: Overlooked = NOTHING
 ) -> ChangeNote:
     """What is kept of this change."""
     changed = [name for name in change.names if name not in resource_type.unreadable]
@@ -73,7 +73,7 @@ def change_note(
     return ChangeNote(shown, text)
 
 
-def _values(resource_type: ResourceType, change: Change, names: Sequence[str]) -> Json:
+def _values(resource_type: ResourceType, change: BeforeAndAfter, names: Sequence[str]) -> Json:
     """The values of these attributes, before and after, as far as there are some."""
     values: Json = {}
     for moment, document in (("before", change.before), ("after", change.after)):

@@ -19,7 +19,7 @@ from scim_core.protocol.group_patch import MembershipPatch
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.service.address import Address, Outcome
-from scim_core.service.change_notes import NOTHING, Change, Overlooked, change_note
+from scim_core.service.change_notes import NOTHING, BeforeAndAfter, Overlooked, change_note
 from scim_core.service.effects import changed, unchanged
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.memberships import EDGES_OF_A_UNIT, THE_MEMBERS, Memberships
@@ -162,7 +162,7 @@ class ResourceChange:
         after = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()), document=document)
         names = () if same else changed_attributes(address.resource_type, before.document, document)
         self._made[after.version] = changed(before, after, names, edits)
-        note = self._note(Change(names, before.document, document))
+        note = self._note(BeforeAndAfter(names, before.document, document))
         if same:
             await self._storage.edit_members(address.tenant, after, edits, guarded=self._requested.guarded, note=note)
             return after
@@ -172,7 +172,7 @@ class ResourceChange:
         await self._unique_values.update(address.tenant, address.resource_type, before, after, edits, note=note)
         return after
 
-    def _note(self, change: Change) -> ChangeNote:
+    def _note(self, change: BeforeAndAfter) -> ChangeNote:
         requested, overlooked = self._requested, self._requested.overlooked
         if self._skipped or self._absent:
             overlooked = replace(overlooked, operations=self._skipped, absent=self._absent)

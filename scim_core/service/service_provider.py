@@ -26,7 +26,7 @@ from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.protocol.stated_schemas import require_patch, require_resource
 from scim_core.protocol.strict_json import Body
 from scim_core.service.address import Address, Outcome
-from scim_core.service.change_notes import Change, Overlooked, change_note
+from scim_core.service.change_notes import BeforeAndAfter, Overlooked, change_note
 from scim_core.service.effects import created
 from scim_core.service.group_snapshots import READER_SECONDS, group_snapshots
 from scim_core.service.ignored_input import IgnoredInput
@@ -119,7 +119,7 @@ class ServiceProvider:
             there = {edge.member_id for edge in joining}
             absent = [edge.member_id for edge in edges if edge.member_id not in there]
             overlooked = Overlooked(leniency.ignored, absent=absent, malformed=malformed)
-            note = change_note(resource_type, origin, Change(names, {}, document), overlooked)
+            note = change_note(resource_type, origin, BeforeAndAfter(names, {}, document), overlooked)
             try:
                 await self._unique_values.create(tenant, resource_type, stored, joining, note)
             except NotFound as error:
@@ -228,7 +228,7 @@ class ServiceProvider:
             conditions.require(stored.version)
             await self.require_applied(address, stored)
             names = documents.changed_attributes(address.resource_type, stored.document, {})
-            note = change_note(address.resource_type, origin, Change(names, stored.document, {}))
+            note = change_note(address.resource_type, origin, BeforeAndAfter(names, stored.document, {}))
             try:
                 await self._storage.delete(address.tenant, stored, edges, now=instant_text(self._clock()), note=note)
             except NotFound:

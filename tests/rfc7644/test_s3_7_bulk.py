@@ -1,6 +1,8 @@
 """RFC 7644 section 3.7: many operations in one request."""
 
 import asyncio
+import json
+import logging
 from hashlib import sha256
 from typing import Any
 
@@ -9,7 +11,8 @@ import pytest
 from scim_core import Settings, build, work
 from scim_core.protocol import limits
 from scim_core.storage.port import StorageBusy
-from scim_core.storage.tables import TableStorage
+from scim_core.storage.tables import TableStorage, keys
+from scim_core.storage.tables.reading import read_range
 from tests.bulk import bulk, group, id_of, patch, post, statuses, user
 from tests.memory_rows import memory_storage
 from tests.scim import (
@@ -311,11 +314,16 @@ async def test_writers_of_one_unique_value_keep_their_order(client: Client) -> N
         patch(path(old), replace("userName", "name")),
         patch(path(old), {"op": "replace", "value": {"userName": "free"}}),
         user("3", "Free"),
-        {"method": "DELETE", "path": "/Users/bulkId:1"},
-        user("4", "name"),
         group("Name"),
     )
-    assert statuses(results) == ["201", "409", "409", "200", "409", "204", "201", "201"]
+    assert statuses(results) == ["201", "409", "409", "200", "409", "201"]
+
+
+async def test_a_name_is_free_after_an_earlier_deletion(client: Client) -> None:
+    there = [await client.user(f"user {number}") for number in range(20)]
+    deletions = [{"method": "DELETE", "path": path(item)} for item in there]
+    results = await bulk(client, *deletions, *(user(str(number), f"USER {number}") for number in range(20)))
+    assert statuses(results) == ["204"] * 20 + ["201"] * 20
 
 
 async def test_independent_operations_run_side_by_side_and_no_more_than_said(
@@ -447,3 +455,47 @@ async def test_names_of_the_message_are_read_in_any_case(client: Client) -> None
 
 async def test_an_empty_bulk_is_answered(client: Client) -> None:
     assert await bulk(client) == []
+
+
+async def test_each_operation_has_a_line_in_the_log_and_an_entry_in_the_feed(
+    client: Client, storage: TableStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    there = await client.user("secret-there")
+    await storage.relay("default")
+    with caplog.at_level(logging.INFO, "scim_core.endpoint.endpoint"):
+        results = await bulk(
+            client,
+            user("secret-1", "secret-one"),
+            patch(path(there), replace("title", "secret")),
+            user("secret-2", "secret-there"),
+            {"method": "DELETE", "path": "/Users/secret"},
+            {"method": "DELETE", "path": path(there)},
+            post("/Secrets", "secret-3"),
+            group("secret", "bulkId:secret", "bulkId:secret-1"),
+        )
+    lines = [record.__dict__ for record in caplog.records]
+    shown = [(line["method"], line["operation"], line["status"], line.get("result")) for line in lines]
+    assert sorted(shown[:-1], key=str) == sorted(
+        [
+            ("POST", "create", 201, "created"),
+            ("PATCH", "patch", 200, "changed"),
+            ("POST", "create", 409, None),
+            ("DELETE", "delete", 404, None),
+            ("DELETE", "delete", 204, "deleted"),
+            ("POST", "unknown", 404, None),
+            # A group that is a member of itself is created, cannot be linked, and is deleted.
+            ("POST", "create", 201, "created"),
+            ("POST", "replace", 400, None),
+            ("POST", "delete", 204, "deleted"),
+        ],
+        key=str,
+    )
+    assert shown[-1] == ("POST", "bulk", 200, None)
+    resources = {line.get("resource") for line in lines}
+    assert {there["id"], id_of(results[0])} <= resources
+    assert len({line["correlation_id"] for line in lines if "correlation_id" in line}) == 1
+    assert "secret" not in str([(line["msg"], line["args"]) for line in lines] + [sorted(map(str, resources))])
+    rows = await read_range(storage.rows, "default", keys.of_kind("change"))
+    notes = [json.loads(row.properties["n0"]) for row in rows]
+    assert sorted(note["method"] for note in notes) == ["DELETE", "PATCH", "POST", "POST", "POST"]
+    assert len({note["request"] for note in notes}) == 1

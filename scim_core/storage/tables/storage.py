@@ -44,24 +44,32 @@ class TableStorage(TableWriting, TableFeed, TableHooks):
         return await self._completeness.complete(self.rows, tenant, indexes)
 
     async def find(
-        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
+        self,
+        tenant: str,
+        resource_type: str,
+        entry: IndexEntry,
+        *,
+        prefix: bool = False,
+        after: str | None = None,
+        limit: int | None = None,
     ) -> list[str]:
         """See Storage.find."""
         entries = await self._names.looked_up(self.rows, tenant, resource_type, entry)
         found = await side_by_side(
-            self._find(tenant, resource_type, item, prefix=prefix, limit=limit) for item in entries
+            self._holders(tenant, keys.holders_of_prefix(resource_type, item), limit)
+            if prefix
+            else self._find(tenant, resource_type, item, after, limit)
+            for item in entries
         )
         return sorted({resource_id for ids in found for resource_id in ids})[:limit]
 
     async def _find(
-        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int | None
+        self, tenant: str, resource_type: str, entry: IndexEntry, after: str | None, limit: int | None
     ) -> list[str]:
-        if prefix:
-            return await self._holders(tenant, keys.holders_of_prefix(resource_type, entry), limit)
         if not entry.unique:
-            return await self._ids(tenant, keys.holders(resource_type, entry), limit=limit)
+            return await self._ids(tenant, keys.holders(resource_type, entry, after), limit=limit)
         row = await self.rows.get(tenant, keys.unique_index(resource_type, entry), select=ID)
-        return [row.properties["id"]] if row else []
+        return [row.properties["id"]] if row and row.properties["id"] > (after or "") else []
 
     async def page(
         self,
@@ -111,9 +119,11 @@ class TableStorage(TableWriting, TableFeed, TableHooks):
         """See Storage.sweep."""
         return await large_change_runner.sweep(self.rows, before, seconds, self._clock)
 
-    async def members_of(self, tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
+    async def members_of(
+        self, tenant: str, group_id: str, *, after: str | None = None, limit: int | None = None
+    ) -> list[Membership]:
         """See Storage.members_of."""
-        return await read_memberships(self.rows, tenant, keys.members(group_id), limit=limit)
+        return await read_memberships(self.rows, tenant, keys.members(group_id, after), limit=limit)
 
     async def members_of_each(
         self, tenant: str, group_ids: Sequence[str], *, limit: int | None = None
