@@ -1,6 +1,7 @@
 """Puts the rooms together: it makes an endpoint from settings."""
 
 import asyncio
+import secrets
 import sys
 import time
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from scim_core.protocol.definition_files import DefinitionError
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.registry import Access, TenantSource
 from scim_core.service.ignored_input import IgnoredInput
+from scim_core.service.list_cursors import ListCursors
 from scim_core.service.search import Search
 from scim_core.service.service_provider import ServiceProvider
 from scim_core.settings import Settings, SettingsError
@@ -77,6 +79,7 @@ def build(
         provider,
         Search(storage, clock),
         storage,
+        cursors=ListCursors(settings.master_key, clock, secrets.token_bytes) if settings.master_key else None,
         version=__version__,
         counted=counted,
         group_patch_answer=settings.group_patch_answer,

@@ -13,7 +13,7 @@ def post(path: str, bulk_id: str, **data: Any) -> Json:
     return {"method": "POST", "path": path, "bulkId": bulk_id, "data": data}
 
 
-def user(bulk_id: str, user_name: str | None = None, **data: Any) -> Json:
+def user(bulk_id: str, user_name: str | None = None, /, **data: Any) -> Json:
     """A POST of a user."""
     return post("/Users", bulk_id, userName=bulk_id if user_name is None else user_name, **data)
 

@@ -1,7 +1,6 @@
 """A small SCIM client that calls the endpoint in this process, and judges the form of every answer."""
 
 import json
-import time
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,6 @@ from urllib.parse import urlencode
 
 import scim_core
 from scim_core import Endpoint, Settings
-from scim_core.clock import Timer
 from scim_core.storage.feed_port import FeedStorage
 from tests.clients.protocol import violations
 from tests.clients.targets import Answer, InProcess, Request
@@ -49,14 +47,14 @@ class Clock:
         self.now += timedelta(**amount)
 
 
-def endpoint_over(storage: FeedStorage, clock: Clock, timer: Timer = time.monotonic, **environment: str) -> Endpoint:
+def endpoint_over(storage: FeedStorage, clock: Clock, **environment: str) -> Endpoint:
     """An endpoint whose token is TOKEN, with the usual settings and these."""
     usual = {
         "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),
         "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
         **UNLIMITED,
     }
-    return scim_core.build(Settings.from_environment(usual | environment), storage, clock, timer=timer)
+    return scim_core.build(Settings.from_environment(usual | environment), storage, clock)
 
 
 class Client:

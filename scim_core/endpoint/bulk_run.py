@@ -20,7 +20,7 @@ from scim_core.endpoint.in_order import run_in_order
 from scim_core.endpoint.routes import WRITE, Target
 from scim_core.messages import ScimResponse
 from scim_core.model import Json
-from scim_core.protocol.bulk_plan import Step
+from scim_core.protocol.bulk_plan import BulkStep
 from scim_core.protocol.bulk_references import in_path, reference_units, resolved, without
 from scim_core.protocol.limits import BULK_END_SECONDS, BULK_SECONDS, BULK_SIDE_BY_SIDE, BULK_UNDO_SECONDS
 from scim_core.service.service_provider import BODY
@@ -58,7 +58,7 @@ class BulkRun:
         self._results: dict[int, Json] = {}
         self._errors = 0
 
-    async def run(self, steps: Sequence[Step], fail_on_errors: int | None) -> list[Json]:
+    async def run(self, steps: Sequence[BulkStep], fail_on_errors: int | None) -> list[Json]:
         """The results of the operations that were tried, in their order in the request.
 
         No more operations run at a time than may still fail. So never more of them fail than the client accepts, unless
@@ -72,7 +72,7 @@ class BulkRun:
         await run_in_order(steps, self._step, places)
         return [self._results[index] for index in sorted(self._results)]
 
-    async def _step(self, step: Step) -> None:
+    async def _step(self, step: BulkStep) -> None:
         operations = [(index, self._operations[index]) for index in step.operations]
         if operations and self._timer() - self._began >= BULK_SECONDS:
             detail = "The time for this bulk is over. The operation did not begin: send it again."

@@ -318,13 +318,16 @@ def _may_have_changed(response: ScimResponse) -> bool:
 
 def _origin(method: str, principal: Principal | None, caller: Caller) -> Origin:
     """Who changes something by this request, and how to find the request again, here and in the client's own log."""
-    sent = {name: caller.headers.get(name, "").strip()[:MAX_CORRELATION] for name in CORRELATION}
     return Origin(
         method=method,
         credential=principal.credential if principal else "",
         credential_id=principal.credential_id if principal else "",
         request_id=caller.correlation_id,
-        correlation=tuple((name, text) for name, text in sent.items() if text.isprintable() and text),
+        correlation=tuple(
+            (name, text)
+            for name in CORRELATION
+            if (text := caller.headers.get(name, "").strip()[:MAX_CORRELATION]) and text.isprintable()
+        ),
     )
 
 

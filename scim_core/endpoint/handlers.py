@@ -37,8 +37,9 @@ from scim_core.protocol.search_parameters import (
 from scim_core.protocol.strict_json import Body, reading
 from scim_core.registry import GroupPatchAnswer
 from scim_core.service.address import Address, Outcome
-from scim_core.service.listing import Listing
-from scim_core.service.search import Found, Search
+from scim_core.service.list_cursors import CURSOR_SECONDS, ListCursors
+from scim_core.service.listing import Listed, Listing
+from scim_core.service.search import Search
 from scim_core.service.search_run import Requester
 from scim_core.service.service_provider import BODY, ServiceProvider
 from scim_core.storage.port import Storage, StorageError, Swept
@@ -125,15 +126,16 @@ class Handlers:
         search: Search,
         storage: Storage,
         *,
+        cursors: ListCursors | None,
         version: str,
         counted: CountedLog,
         group_patch_answer: GroupPatchAnswer,
     ) -> None:
         self._catalogue = catalogue
         self._provider = provider
-        self._listing = Listing(search)
+        self._listing = Listing(search, cursors)
         self._storage = storage
-        self._discovery = Discovery(catalogue)
+        self._discovery = Discovery(catalogue, cursor_seconds=CURSOR_SECONDS if cursors else None)
         self._version = version
         self._counted = counted
         self._group_patch_answer = group_patch_answer
@@ -293,9 +295,16 @@ class Handlers:
             resources = await rendered_page(call.work, page, what="its answer")
         except TooMuchWork as error:
             raise TooManyException(detail=str(error)) from error
-        return list_response(found.total_results, parameters.start_index, len(found.resources), resources)
+        return list_response(
+            found.total,
+            found.start_index,
+            len(found.resources),
+            resources,
+            previous_cursor=found.previous_cursor,
+            next_cursor=found.next_cursor,
+        )
 
-    def _shown_in_list(self, call: Call, stored: StoredResource, found: Found, chosen: Projection) -> Shown:
+    def _shown_in_list(self, call: Call, stored: StoredResource, found: Listed, chosen: Projection) -> Shown:
         outcome = Outcome(stored, found.memberships.get(stored.id, ()))
         return Shown(call.renderer, self._type_of(stored), outcome, chosen)
 

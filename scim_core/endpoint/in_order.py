@@ -2,25 +2,26 @@
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
-from scim_core.protocol.bulk_plan import Step
+from scim_core.protocol.bulk_plan import BulkStep
 
 
 async def run_in_order(
-    steps: Sequence[Step], run: Callable[[Step], Awaitable[None]], places: Callable[[], int]
+    steps: Sequence[BulkStep], run: Callable[[BulkStep], Coroutine[Any, Any, None]], places: Callable[[], int]
 ) -> None:
     """Returns when all steps were run, or when there are no places for those that are left.
 
     Of the steps that can begin, the first begins. What `run` raises is raised, and then the other steps are cancelled.
     """
     order = _Order(steps)
-    running: dict[asyncio.Future[None], int] = {}
+    running: dict[asyncio.Task[None], int] = {}
     try:
         while True:
             while order.ready and len(running) < places():
                 number = heapq.heappop(order.ready)
-                running[asyncio.ensure_future(run(steps[number]))] = number
+                running[asyncio.create_task(run(steps[number]))] = number
             if not running:
                 return
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -37,7 +38,7 @@ async def run_in_order(
 class _Order:
     """How many steps each step still waits for. `ready` is a heap of those that wait for none, and have not begun."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[BulkStep]) -> None:
         self._left = [len(step.after) for step in steps]
         self._followers: list[list[int]] = [[] for _ in steps]
         for number, step in enumerate(steps):

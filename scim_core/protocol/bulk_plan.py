@@ -1,7 +1,7 @@
 """In which order the operations of a bulk run: what must wait for what, and what refers to itself in a circle.
 
-The order is the request's, except that a POST comes before the first operation that refers to its bulkId. Operations
-that have nothing in common need not wait for each other. All of it takes time that grows with the references alone.
+The order is the request's, except that a POST comes before the operations that refer to its bulkId. Operations that
+have nothing in common need not wait for each other. All of it takes time that grows with the references alone.
 """
 
 from collections import defaultdict
@@ -31,7 +31,7 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class BulkStep:
     """Operations that run together, when the steps `after` are done: one, or several POST that refer to each other.
 
     `circular` says that they do, or that one refers to itself. A step without operations only stands for others.
@@ -47,15 +47,37 @@ def created(bulk_id: str) -> Hashable:
     return "bulkId", bulk_id
 
 
-def plan(operations: Sequence[Described]) -> list[Step]:
+def plan(operations: Sequence[Described]) -> list[BulkStep]:
     """The steps, each after those that it waits for. Together they hold each operation once."""
     creations = {operation.creates: index for index, operation in enumerate(operations) if operation.creates}
-    needed = [[creations[name] for name in operation.refers_to if name in creations] for operation in operations]
-    order = _Order()
-    for group in _circles(needed):
-        circular = len(group) > 1 or group[0] in needed[group[0]]
-        order.add(group, [operations[index] for index in group], circular=circular)
+    needed = [
+        sorted({creations[name] for name in operation.refers_to if name in creations}) for operation in operations
+    ]
+    groups = list(_circles(needed))
+    order = _Order(operations)
+    for group in _in_request_order(operations, groups, needed):
+        order.add(group, circular=len(group) > 1 or group[0] in needed[group[0]], creates=True)
     return order.steps
+
+
+def _in_request_order(
+    operations: Sequence[Described], groups: Sequence[tuple[int, ...]], needed: Sequence[Sequence[int]]
+) -> Iterator[tuple[int, ...]]:
+    """The groups in the order of the request, as far as what is needed can come before what needs it.
+
+    `groups` are in an order in which it does. They keep it where the request's would be another.
+    """
+    place = {index: number for number, group in enumerate(groups) for index in group}
+    order = _Order(operations)
+    for index in range(len(operations)):
+        order.add((index,), circular=False, creates=False)
+    step_of = {step.operations[0]: number for number, step in enumerate(order.steps) if step.operations}
+    waits = [list(step.after) for step in order.steps]
+    for index, others in enumerate(needed):
+        waits[step_of[index]] += [step_of[other] for other in others]
+    for circle in _circles(waits):
+        found = {place[index] for number in circle for index in order.steps[number].operations}
+        yield from (groups[number] for number in sorted(found))
 
 
 @dataclass(slots=True)
@@ -77,18 +99,23 @@ class _Freed:
 class _Order:
     """Steps as they are added, each waiting for those before it that have something to do with it."""
 
-    def __init__(self) -> None:
-        self.steps: list[Step] = []
+    def __init__(self, operations: Sequence[Described]) -> None:
+        self._operations = operations
+        self.steps: list[BulkStep] = []
         self._uses: defaultdict[Hashable, _Uses] = defaultdict(_Uses)
         self._freed: defaultdict[str, _Freed] = defaultdict(_Freed)
 
-    def add(self, group: tuple[int, ...], described: Sequence[Described], *, circular: bool) -> None:
-        """A step of these operations comes after all that were added before, as far as they have to do with it."""
+    def add(self, group: tuple[int, ...], *, circular: bool, creates: bool) -> None:
+        """A step of these operations comes after all that were added before, as far as they have to do with it.
+
+        Unless `creates`, it does not count that a POST comes before what refers to it.
+        """
+        described = [self._operations[index] for index in group]
         after: set[int] = set()
         for kind in {operation.takes for operation in described if operation.takes}:
             after.update(self._deletions(kind))
         changes = {key for item in described for key in item.changes}
-        changes |= {created(item.creates) for item in described if item.creates}
+        changes |= {created(item.creates) for item in described if item.creates and creates}
         names = {key for item in described for key in item.names}
         names |= {created(name) for item in described for name in item.refers_to}
         number = len(self.steps)
@@ -103,14 +130,14 @@ class _Order:
         for operation in described:
             if operation.frees:
                 self._freed[operation.frees].since.append(number)
-        self.steps.append(Step(group, tuple(sorted(after)), circular))
+        self.steps.append(BulkStep(group, tuple(sorted(after)), circular))
 
     def _deletions(self, kind: str) -> list[int]:
         """A step that is done when all deletions so far of this resource type are; none if there are none."""
         freed = self._freed[kind]
         if freed.since:
             before = [] if freed.before is None else [freed.before]
-            self.steps.append(Step((), (*before, *freed.since)))
+            self.steps.append(BulkStep((), (*before, *freed.since)))
             freed.before, freed.since = len(self.steps) - 1, []
         return [] if freed.before is None else [freed.before]
 

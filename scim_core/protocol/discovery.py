@@ -11,10 +11,14 @@ RESOURCE_TYPE_URN = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
 
 
 class Discovery:
-    """The discovery documents of a catalogue. `base_url` is that of the SCIM endpoint."""
+    """The discovery documents of a catalogue. `base_url` is that of the SCIM endpoint.
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    Cursors can be used for `cursor_seconds`; None if lists are paged by index alone.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, cursor_seconds: int | None) -> None:
         self._catalogue = catalogue
+        self._cursor_seconds = cursor_seconds
 
     def service_provider_config(self, base_url: str) -> Json:
         """The ServiceProviderConfig resource (RFC 7643 section 5)."""
@@ -27,11 +31,12 @@ class Discovery:
             "sort": {"supported": True},
             "etag": {"supported": True},
             "pagination": {
-                "cursor": False,
+                "cursor": self._cursor_seconds is not None,
                 "index": True,
                 "defaultPaginationMethod": "index",
                 "defaultPageSize": DEFAULT_COUNT,
                 "maxPageSize": MAX_COUNT,
+                **({"cursorTimeout": self._cursor_seconds} if self._cursor_seconds is not None else {}),
             },
             "authenticationSchemes": [
                 {

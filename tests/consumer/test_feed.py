@@ -268,7 +268,10 @@ async def test_who_waits_is_woken_by_a_ring_and_ended_by_stop(directory: Directo
             await asked.wait()
 
     directory.before = heard
-    with directory.http_of_a_thread() as http_of_a_thread, Feed(URL, FEED_TOKEN, http=http_of_a_thread) as feed:
+    with (
+        directory.http_of_a_thread() as http_of_a_thread,
+        Feed(URL, FEED_TOKEN, http=http_of_a_thread, poll=3600, idle=3600) as feed,
+    ):
         following_feed = loop.run_in_executor(None, feed.follow, store)
         await asked.wait()
         await quiet()
@@ -278,7 +281,7 @@ async def test_who_waits_is_woken_by_a_ring_and_ended_by_stop(directory: Directo
         await asked.wait()
         feed.stop()
         await following_feed
-    async with directory.http() as http, AsyncFeed(URL, FEED_TOKEN, http=http) as async_feed:
+    async with directory.http() as http, AsyncFeed(URL, FEED_TOKEN, http=http, poll=3600, idle=3600) as async_feed:
         asked.clear()
         task = asyncio.create_task(async_feed.follow(AsyncMemoryStore(store)))
         await asked.wait()

@@ -57,7 +57,7 @@ async def test_what_is_no_bulk_is_refused(client: Client, body: Any) -> None:
     assert await refused(client, json.dumps(body).encode()) == (400, "invalidSyntax")
 
 
-WRONG = {
+WRONG: dict[str, Any] = {
     "null": None,
     "a number": 1,
     "a text": "POST",
@@ -229,3 +229,14 @@ async def test_a_bulk_of_brackets_is_refused_in_turns(client: Client) -> None:
         assert (await refused(client, brackets % (b"[]," * (5 * 1024 * 1024))))[0] == 413
     assert counted.units < MAX_UNITS / 10
     assert counted.longest <= UNITS_PER_TURN
+
+
+async def test_a_thousand_large_users_fit_the_work_of_a_request(client: Client) -> None:
+    """6 KB and more than a hundred values each, as with every attribute that Entra can map."""
+    numbers = [{"value": f"+1 {number:060}", "type": f"kind {number}", "display": "x" * 60} for number in range(35)]
+    operations = [user(f"{number:040}", phoneNumbers=numbers, name={"givenName": "x" * 40}) for number in range(1_000)]
+    assert len(json.dumps(operations[0]["data"])) > 6_000
+    with counting() as counted:
+        results = await bulk(client, *operations)
+    assert statuses(results) == ["201"] * 1_000
+    assert counted.units < MAX_UNITS / 2

@@ -1,14 +1,18 @@
 """RFC 7644 section 3.7: many operations in one request."""
 
 import asyncio
+import json
+import logging
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
-from scim_core import work
+from scim_core import Settings, build, work
 from scim_core.protocol import limits
 from scim_core.storage.port import StorageBusy
-from scim_core.storage.tables import TableStorage
+from scim_core.storage.tables import TableStorage, keys
+from scim_core.storage.tables.reading import read_range
 from tests.bulk import bulk, group, id_of, patch, post, statuses, user
 from tests.memory_rows import memory_storage
 from tests.scim import (
@@ -16,6 +20,7 @@ from tests.scim import (
     ENTERPRISE,
     GLOBAL_RELAY,
     PATCH_OP,
+    TOKEN,
     Client,
     Clock,
     Json,
@@ -373,7 +378,11 @@ def elapsing() -> Elapsing:
 
 @pytest.fixture
 def timed(storage: TableStorage, clock: Clock, elapsing: Elapsing) -> Client:
-    return Client(endpoint_over(storage, clock, timer=elapsing))
+    environment = {
+        "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),
+        "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
+    }
+    return Client(build(Settings.from_environment(environment), storage, clock, timer=elapsing))
 
 
 async def test_when_the_time_is_over_the_rest_is_503_and_the_bulk_200(
@@ -441,3 +450,47 @@ async def test_names_of_the_message_are_read_in_any_case(client: Client) -> None
 
 async def test_an_empty_bulk_is_answered(client: Client) -> None:
     assert await bulk(client) == []
+
+
+async def test_each_operation_has_a_line_in_the_log_and_an_entry_in_the_feed(
+    client: Client, storage: TableStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    there = await client.user("secret-there")
+    await storage.relay("default")
+    with caplog.at_level(logging.INFO, "scim_core.endpoint.endpoint"):
+        results = await bulk(
+            client,
+            user("secret-1", "secret-one"),
+            patch(path(there), replace("title", "secret")),
+            user("secret-2", "secret-there"),
+            {"method": "DELETE", "path": "/Users/secret"},
+            {"method": "DELETE", "path": path(there)},
+            post("/Secrets", "secret-3"),
+            group("secret", "bulkId:secret", "bulkId:secret-1"),
+        )
+    lines = [record.__dict__ for record in caplog.records]
+    shown = [(line["method"], line["operation"], line["status"], line.get("result")) for line in lines]
+    assert sorted(shown[:-1], key=str) == sorted(
+        [
+            ("POST", "create", 201, "created"),
+            ("PATCH", "patch", 200, "changed"),
+            ("POST", "create", 409, None),
+            ("DELETE", "delete", 404, None),
+            ("DELETE", "delete", 204, "deleted"),
+            ("POST", "unknown", 404, None),
+            # A group that is a member of itself is created, cannot be linked, and is deleted.
+            ("POST", "create", 201, "created"),
+            ("POST", "replace", 400, None),
+            ("POST", "delete", 204, "deleted"),
+        ],
+        key=str,
+    )
+    assert shown[-1] == ("POST", "bulk", 200, None)
+    resources = {line.get("resource") for line in lines}
+    assert {there["id"], id_of(results[0])} <= resources
+    assert len({line["correlation_id"] for line in lines if "correlation_id" in line}) == 1
+    assert "secret" not in str([(line["msg"], line["args"]) for line in lines] + [sorted(map(str, resources))])
+    rows = await read_range(storage.rows, "default", keys.of_kind("change"))
+    notes = [json.loads(row.properties["n0"]) for row in rows]
+    assert sorted(note["method"] for note in notes) == ["DELETE", "PATCH", "POST", "POST", "POST"]
+    assert len({note["request"] for note in notes}) == 1

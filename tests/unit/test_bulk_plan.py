@@ -1,21 +1,24 @@
 """In which order the operations of a bulk run, and what waits for what."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from scim_core.protocol.bulk_plan import Described, Step, created, plan
+from scim_core.protocol.bulk_plan import BulkStep, Described, created, plan
 
 
 def create(name: str, *refers_to: str) -> Described:
     return Described(creates=name, refers_to=refers_to)
 
 
-def order(steps: Sequence[Step]) -> list[tuple[int, ...]]:
+def order(steps: Sequence[BulkStep]) -> list[tuple[int, ...]]:
     return [step.operations for step in steps if step.operations]
 
 
-def waits(steps: Sequence[Step], first: int, second: int) -> bool:
+def waits(steps: Sequence[BulkStep], first: int, second: int) -> bool:
     """Whether the second operation waits for the first, itself or through others."""
     numbers = {operation: number for number, step in enumerate(steps) for operation in step.operations}
     reached, left = set[int](), [numbers[second]]
@@ -83,6 +86,74 @@ def test_a_post_that_moves_forward_takes_its_order_along() -> None:
     steps = plan([patch, delete, post])
     assert order(steps) == [(2,), (0,), (1,)]
     assert waits(steps, 0, 1)
+
+
+def test_a_post_that_is_needed_early_does_not_overtake_others_of_its_name() -> None:
+    """The first operation waits for both, since the second one needs the first one's name to be taken or refused."""
+    name = frozenset({("User", "userName", "ann")})
+    patch = Described(refers_to=("b",), changes=frozenset({"1"}))
+    first, second = Described(creates="a", changes=name), Described(creates="b", changes=name)
+    again = Described(changes=frozenset({"1"}))
+    assert order(plan([patch, again, first, second])) == [(2,), (3,), (0,), (1,)]
+
+
+described = st.builds(
+    Described,
+    refers_to=st.lists(st.sampled_from(["0", "1", "2", "3"]), max_size=2).map(tuple),
+    changes=st.frozensets(st.sampled_from(["x", "y", "z"]), max_size=1),
+    names=st.frozensets(st.sampled_from(["x", "y", "z"]), max_size=2),
+    frees=st.sampled_from(["", "", "User"]),
+    takes=st.sampled_from(["", "", "User"]),
+)
+
+
+@given(drawn=st.lists(described, max_size=8), creating=st.lists(st.booleans(), min_size=8, max_size=8))
+def test_whatever_waits_waits_in_the_order_of_the_request_if_it_can(
+    drawn: list[Described], creating: list[bool]
+) -> None:
+    operations = [replace(item, creates=str(n) if creating[n] else "") for n, item in enumerate(drawn)]
+    steps = plan(operations)
+    place = {index: number for number, step in enumerate(steps) for index in step.operations}
+    assert sorted(place) == list(range(len(operations)))
+    needs = {
+        (n, int(name)) for n, item in enumerate(operations) for name in item.refers_to if _creates(operations, name)
+    }
+    together = _reached(needs, len(operations))
+    for index, other in needs:
+        if (other, index) in together:
+            assert place[index] == place[other]
+            assert steps[place[index]].circular
+        else:
+            assert waits(steps, other, index)
+    ordered = {
+        (m, n) for n in range(len(operations)) for m in range(n + 1, len(operations)) if _conflict(operations, n, m)
+    }
+    every = _reached(needs | ordered, len(operations))
+    for later, earlier in ordered:
+        if (earlier, later) not in every:  # else they are needed in another order
+            assert waits(steps, earlier, later)
+        assert place[earlier] == place[later] or waits(steps, earlier, later) or waits(steps, later, earlier)
+
+
+def _creates(operations: list[Described], name: str) -> bool:
+    return any(item.creates == name for item in operations)
+
+
+def _reached(edges: set[tuple[int, int]], size: int) -> set[tuple[int, int]]:
+    """All pairs of which the first comes to the second by these edges."""
+    found = set(edges)
+    for middle in range(size):
+        for first in range(size):
+            found |= {(first, last) for last in range(size) if (first, middle) in found and (middle, last) in found}
+    return found
+
+
+def _conflict(operations: list[Described], first: int, second: int) -> bool:
+    """Whether the second operation has to come after the first, as the request says."""
+    one, other = operations[first], operations[second]
+    return bool(one.changes & (other.changes | other.names) or one.names & other.changes) or (
+        bool(one.frees) and one.frees == other.takes
+    )
 
 
 @pytest.mark.parametrize("size", [10, 1_000])

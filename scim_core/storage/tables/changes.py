@@ -95,11 +95,12 @@ def update(resource: StoredResource, edits: MembershipEdits, said: OutboxRow) ->
     """The resource's row, the difference to its index rows as it was read, and the edits."""
     read = ReadState.of(resource)
     properties = to_properties(resource, said.change_id if edits else read.change_id, said.stamp)
-    given_up = read.index_keys - index_keys(resource).keys()
+    there = read.index_keys
+    given_up = there - index_keys(resource).keys()
     own = (
         RowOperation(Verb.REPLACE, Role.RESOURCE, key_of(resource), properties, read.etag),
         *_index_deletions(given_up),
-        *_index_insertions(resource, read.index_keys),
+        *_index_insertions(resource, there),
     )
     return Change(resource, said.giving_up(given_up), own, edits)
 
@@ -124,9 +125,10 @@ def departure(resource: StoredResource, said: OutboxRow, ends: Sequence[tuple[st
     `ends` are the resources at the other ends of its memberships, if these go in the same transaction.
     """
     read = ReadState.of(resource)
+    there = read.index_keys
     row = RowOperation(Verb.DELETE, Role.RESOURCE, key_of(resource), etag=read.etag, about=resource.id)
-    gone = said.giving_up(read.index_keys).parting(resource_id for _, resource_id in ends)
-    return [row, *_index_deletions(read.index_keys), gone.insertion()]
+    gone = said.parting((resource_id for _, resource_id in ends), there)
+    return [row, *_index_deletions(there), gone.insertion()]
 
 
 def severance(
