@@ -196,6 +196,73 @@ async def test_a_membership_costs_three_operations(storage: TableStorage) -> Non
     assert said.startswith("change:")
 
 
+async def large_change(storage: TableStorage, change: Awaitable[None]) -> tuple[list[str], list[int]]:
+    """The kinds of the calls that it makes, and the operations of each of its transactions in the tenant."""
+    with transcript(storage) as recorded:
+        await change
+    operations = [len(call.keys) for call in recorded.calls if call.kind == "transact" and len(call.keys) > 2]
+    return recorded.kinds, operations
+
+
+@pytest.fixture
+async def crowd(storage: TableStorage) -> TableStorage:
+    """Users 0 to 139, and group 500 without members. The doorbell has rung for this minute."""
+    await create(storage, *(user(number) for number in range(140)), group(500))
+    return storage
+
+
+@pytest.mark.parametrize(
+    ("count", "steps"),
+    [
+        (33, [100, 3 + 4]),  # the decision with 32 members; the other one, and the end
+        (64, [100, 100]),
+        (65, [100, 98, 3 + 4]),
+        (100, [100, 98, 98, 4 * 3 + 4]),
+    ],
+)
+async def test_a_large_change_reads_only_its_members_and_nothing_that_it_has_written(
+    crowd: TableStorage, count: int, steps: list[int]
+) -> None:
+    target, edits = await stored(crowd, group(500)), adding(*(edge(500, number) for number in range(count)))
+    kinds, operations = await large_change(crowd, crowd.edit_members(TENANT, target, edits, guarded=False))
+    assert operations == steps
+    before, after = 2, 1  # the sweep's entry and the part; then the entry
+    assert kinds[-len(steps) - before - after :] == ["transact"] * (before + len(steps) + after)
+    assert "transact" not in kinds[: -len(steps) - before - after]
+    assert len(await edges_of(crowd, 500)) == count
+
+
+async def test_a_step_that_leaves_no_room_for_the_end_is_followed_by_it(crowd: TableStorage) -> None:
+    """Both parts of the change are deleted with its end: one operation more than there is room for."""
+    people = [edge(500, number) for number in range(97)]
+    await crowd.edit_members(TENANT, await stored(crowd, group(500)), adding(*people[:1]), guarded=False)
+    edits = MembershipEdits(add=tuple(people[1:]), remove=tuple(people[:1]))
+    kinds, operations = await large_change(
+        crowd, crowd.edit_members(TENANT, await stored(crowd, group(500)), edits, guarded=False)
+    )
+    assert operations == [4 + 3, 98, 98, 98, 4]
+    assert kinds[-8:] == ["transact"] * 8
+    assert await edges_of(crowd, 500) == people[1:]
+
+
+async def test_a_deletion_with_many_memberships_reads_them_once_or_never(crowd: TableStorage) -> None:
+    everybody = [edge(500, number) for number in range(100)]
+    await crowd.edit_members(TENANT, await stored(crowd, group(500)), adding(*everybody), guarded=False)
+    for number in range(501, 540):
+        await crowd.create(TENANT, group(number), [edge(number, 1)])
+    member, memberships = await members_at(crowd, 1)
+    assert len(memberships) == 40
+    kinds, operations = await large_change(crowd, crowd.delete(TENANT, member, memberships, now=NOW))
+    assert kinds == ["transact"] * 6  # the sweep's entry, the part, the decision, two steps, the entry
+    assert operations == [6, 98, 8 * 3 + 3]
+    doomed, some = await stored(crowd, group(500)), everybody[2:]
+    kinds, _ = await large_change(crowd, crowd.delete(TENANT, doomed, some, now=NOW))
+    assert kinds == [*["transact"] * 3, "page", "page", *["transact"] * 5]
+    with transcript(crowd) as recorded:
+        assert await edges_of(crowd, 500) == []
+    assert recorded.kinds == ["page"]
+
+
 async def test_ranges_are_read_to_their_end_through_empty_and_short_pages(storage: TableStorage) -> None:
     await create(storage, *(user(number) for number in range(4)))
     await storage.create(TENANT, group(50), [edge(50, number) for number in range(4)])

@@ -111,11 +111,11 @@ async def test_damage_is_found_and_mended(place: Place, name: str) -> None:
 async def test_an_unfinished_change_is_found_and_applied(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     await create(place.storage, *(user(number) for number in range(100, 150)))
 
-    async def never(*_: object) -> bool:
+    async def never(*_: object, **__: object) -> bool:
         return False
 
     with monkeypatch.context() as patch:
-        patch.setattr(large_change_runner, "apply", never)
+        patch.setattr(large_change_runner, "finish", never)
         before = await stored(place.storage, group(10))
         edits = adding(*(edge(10, number) for number in range(100, 150)))
         await place.storage.edit_members(TENANT, before, edits, guarded=False)

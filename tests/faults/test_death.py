@@ -35,7 +35,7 @@ MEMBERS = 10
 
 @dataclass
 class Directory:
-    """What every case starts with: twelve users; `full` has ten of them as members, `none` has no members.
+    """What every case starts with: thirteen users; `full` has ten of them as members, `none` has no members.
 
     The first user is in four more groups.
     """
@@ -46,7 +46,7 @@ class Directory:
 
     @classmethod
     async def filled(cls, client: Client) -> "Directory":
-        users = [await client.user(f"user{number}", externalId=f"x{number}") for number in range(12)]
+        users = [await client.user(f"user{number}", externalId=f"x{number}") for number in range(13)]
         full, none = await client.group("full", *users[:MEMBERS]), await client.group("none")
         for number in range(4):
             await client.group(f"other {number}", users[0])

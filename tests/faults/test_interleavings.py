@@ -142,42 +142,203 @@ async def test_a_decision_that_is_sent_again_after_its_change_was_applied_is_no_
     assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
 
 
+DECISIONS = 2
+"""How a change is decided: with its first step; and if a member is in the way, without it."""
+
+
 async def test_a_decision_that_comes_after_its_change_was_given_up_is_none(directory: Directory) -> None:
     late: list[Send] = []
 
     async def meddle(operations: Sequence[RowOperation], send: Send) -> list[str]:
         if not decides(operations):
             return await send()
-        if not late:
+        if len(late) < DECISIONS:
             late.append(send)
             raise VersionConflict
-        with pytest.raises(RowMissing):
-            await late[0]()
+        for decision in late:
+            with pytest.raises(RowMissing):
+                await decision()
         return await send()
 
     MeddledRows(directory, meddle)
     await all_join(directory)
-    assert late
+    assert len(late) == DECISIONS
     assert await is_clean(directory)
     assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
 
 
-async def test_a_change_is_not_given_up_once_its_decision_has_come_after_all(directory: Directory) -> None:
+@pytest.mark.parametrize("which", range(DECISIONS))
+async def test_a_change_is_not_given_up_once_its_decision_has_come_after_all(directory: Directory, which: int) -> None:
     late: list[Send] = []
+    came: list[Send] = []
 
     async def meddle(operations: Sequence[RowOperation], send: Send) -> list[str]:
-        if decides(operations) and not late:
+        if decides(operations) and len(late) < DECISIONS:
             late.append(send)
             raise VersionConflict
         gives_up = [item for item in operations if item.verb is Verb.DELETE and item.key.endswith(":0000")]
-        if gives_up and len(late) == 1 and len(operations) == 1:
-            late.append(send)
-            await late[0]()
+        if gives_up and not came and len(operations) == 1:
+            came.append(late[which])
+            await late[which]()
         return await send()
 
     MeddledRows(directory, meddle)
     await all_join(directory)
-    assert len(late) == 2
+    assert came
+    assert await is_clean(directory)
+    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
+
+
+async def test_a_decision_that_comes_before_the_one_without_its_step_is_the_only_one(directory: Directory) -> None:
+    late: list[Send] = []
+
+    async def meddle(operations: Sequence[RowOperation], send: Send) -> list[str]:
+        if not decides(operations):
+            return await send()
+        late.append(send)
+        if len(late) == 1:
+            raise VersionConflict
+        await late[0]()
+        with pytest.raises(RowExists):
+            await send()
+        return await send()
+
+    MeddledRows(directory, meddle)
+    await all_join(directory)
+    assert len(late) == DECISIONS
+    assert await is_clean(directory)
+    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
+
+
+async def test_a_decision_whose_answer_was_lost_does_not_touch_the_change_that_came_after_it(
+    directory: Directory,
+) -> None:
+    """Others have applied the change, and have decided the next one of this group: it names other members."""
+    client, group, users = directory.client, directory.group, directory.users
+    decided = 0
+
+    async def meddle(operations: Sequence[RowOperation], send: Send) -> list[str]:
+        nonlocal decided
+        if not decides(operations):
+            return await send()
+        decided += 1
+        if decided != 1:
+            return await send()
+        await send()
+        await directory.swept()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(writing, "APPLY_SECONDS", 0)
+            assert (await client.patch(path(group), replace("members", references(*users[6:])))).status == 204
+        return await send()
+
+    MeddledRows(directory, meddle)
+    await all_join(directory)
+    assert decided == 2
+    assert await is_clean(directory)
+    assert member_ids(await client.document(group)) == ids(users[6:])
+
+
+async def test_members_that_are_deleted_right_before_the_decision_are_left_out(directory: Directory) -> None:
+    client, users = directory.client, directory.users
+    deleted = False
+
+    async def meddle(operations: Sequence[RowOperation], send: Send) -> list[str]:
+        nonlocal deleted
+        if decides(operations) and not deleted:
+            deleted = True
+            assert (await client.delete(path(users[3]))).status == 204
+        return await send()
+
+    MeddledRows(directory, meddle)
+    await all_join(directory)
+    assert await is_clean(directory)
+    assert member_ids(await client.document(directory.group)) == ids(users[:3] + users[4:])
+
+
+async def test_memberships_that_others_remove_right_before_the_decision_are_gone(directory: Directory) -> None:
+    client, users, group = directory.client, directory.users, directory.group
+    await all_join(directory)
+    removed = False
+
+    async def meddle(operations: Sequence[RowOperation], send: Send) -> list[str]:
+        nonlocal removed
+        if decides(operations) and not removed:
+            removed = True
+            some = remove("members", value=references(users[0], users[5]))
+            assert (await client.patch(path(group), some)).status == 204
+        return await send()
+
+    MeddledRows(directory, meddle)
+    leaving = remove("members", value=references(*users[:10]))
+    assert (await client.patch(path(group), leaving)).status == 204
+    assert await is_clean(directory)
+    assert member_ids(await client.document(group)) == ids(users[10:])
+
+
+@pytest.mark.parametrize("applied_by_others", [1, 2, 3])
+async def test_others_may_make_any_of_the_steps_of_a_change_that_is_being_applied(
+    directory: Directory, applied_by_others: int
+) -> None:
+    """Also the last one, which ends the change."""
+    transactions = 0
+
+    async def meddle(operations: Sequence[RowOperation], send: Send) -> list[str]:
+        nonlocal transactions
+        if operations[0].role is Role.PENDING and any(item.role is Role.MEMBERSHIP for item in operations):
+            transactions += 1
+            if transactions == applied_by_others:
+                await directory.swept()
+        return await send()
+
+    MeddledRows(directory, meddle)
+    await all_join(directory)
+    assert transactions >= applied_by_others
+    assert await is_clean(directory)
+    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
+
+
+@pytest.mark.parametrize("group_too", [False, True])
+async def test_a_deletion_whose_steps_others_make_leaves_no_membership(directory: Directory, group_too: bool) -> None:
+    client, users = directory.client, directory.users
+    groups = [await client.group(f"group {number}", *users[:2]) for number in range(7)]
+    transactions = 0
+
+    async def meddle(operations: Sequence[RowOperation], send: Send) -> list[str]:
+        nonlocal transactions
+        if operations[0].role is Role.PENDING and any(item.role is Role.MEMBERSHIP for item in operations):
+            transactions += 1
+            if transactions == 1 and group_too:
+                assert (await client.delete(path(groups[6]))).status == 204
+            elif transactions == 2:
+                await directory.swept()
+        return await send()
+
+    MeddledRows(directory, meddle)
+    assert (await client.delete(path(users[0]))).status == 204
+    assert transactions >= 2
+    assert await is_clean(directory)
+    left = groups[:6] if group_too else groups
+    assert [member_ids(await client.document(item)) for item in left] == [ids(users[1:2])] * len(left)
+
+
+async def test_a_last_step_whose_answer_was_lost_has_ended_the_change(directory: Directory) -> None:
+    lost = 0
+
+    async def meddle(operations: Sequence[RowOperation], send: Send) -> list[str]:
+        nonlocal lost
+        etags = await send()
+        if operations[0].verb is Verb.DELETE and operations[0].key == keys.pending(directory.group["id"]):
+            lost += 1
+            assert any(item.role is Role.MEMBERSHIP for item in operations)
+            return await send()  # as the SDK does
+        return etags
+
+    MeddledRows(directory, meddle)
+    some = add("members", references(*directory.users[2:12]))
+    assert (await directory.client.patch(path(directory.group), some)).status == 204
+    assert lost == 1
+    assert await is_clean(directory)
+    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
     assert await is_clean(directory)
     assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
 

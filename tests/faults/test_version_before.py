@@ -30,8 +30,8 @@ from tests.running import ROOT
 from tests.scim import TOKEN, UNLIMITED, Client, Clock, Json, endpoint_over, path, references, replace
 from tests.tables import new_table
 
-PEOPLE = 40
-"""Members of a change that is more than one transaction, so it is pending for a moment."""
+PEOPLE = 100
+"""Members of a change that takes more than its decision and the step that was on its way when the process died."""
 
 NEVER = "0 0 0 1 1 *"
 """A schedule on which no test runs: the sweep must leave what is pending."""

@@ -170,6 +170,15 @@ async def test_thirty_two_members_join_in_two(directory: Directory) -> None:
     assert await directory.round_trips("PATCH", path(group), {"Operations": [operation]}) == (204, 2)
 
 
+@pytest.mark.parametrize(("count", "expected"), [(33, 7), (100, 9)])
+async def test_more_members_join_in_five_and_one_for_each_thirty_two(
+    directory: Directory, count: int, expected: int
+) -> None:
+    group = await directory.client.group(f"joined by {count}")
+    operation = add("members", references(*directory.users[:count]))
+    assert await directory.round_trips("PATCH", path(group), {"Operations": [operation]}) == (204, expected)
+
+
 async def test_a_user_is_deleted_in_two_from_its_groups(directory: Directory) -> None:
     user = await directory.client.user("leaver")
     for number in range(30):

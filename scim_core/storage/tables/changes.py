@@ -65,16 +65,22 @@ class Change:
         edges = edge_operations(key_of(self.resource), edits, self.change_id)
         return [*self.own, *without_touches(edges, gone), self.said.having(edits).insertion()]
 
-    def opening(self) -> list[RowOperation]:
-        """The change without its edits, which follow later. Until then the resource's row names it as pending."""
+    def opening(self, first: MembershipEdits = NO_EDITS) -> list[RowOperation]:
+        """The change with the first of its edits. Until the others are made, the resource's row names it as pending."""
         row, *others = self.own
         whole = base_property(self.resource.version) | pending_property(self.change_id)
-        return [replace(row, properties=row.properties | whole), *others, self.said.having(NO_EDITS).insertion()]
+        edges = edge_operations(key_of(self.resource), first, self.change_id)
+        return [replace(row, properties=row.properties | whole), *others, *edges, self.said.having(first).insertion()]
 
 
 def fits(operations: int, memberships: Collection[Membership]) -> bool:
     """Whether one transaction can hold so many operations and those of the memberships."""
-    return operations + OPERATIONS_EACH * len(memberships) <= TRANSACTION_OPERATIONS
+    return len(memberships) <= room(operations)
+
+
+def room(operations: int) -> int:
+    """The memberships that one transaction can hold besides so many operations; negative if these are too many."""
+    return (TRANSACTION_OPERATIONS - operations) // OPERATIONS_EACH
 
 
 def creation(resource: StoredResource, members: Sequence[Membership], said: OutboxRow) -> Change:

@@ -3,10 +3,11 @@
 Its parts, which are numbered, are written first and name its memberships. The transaction that decides it writes the
 resource's own new state and the row `pending:{resource id}`: from then on the change is pending. Steps apply it. Each
 step is a transaction that updates this row: it writes how many ids are done, and demands the row's ETag. So no step
-happens twice. The last transaction deletes the row and the parts.
+happens twice. The last transaction deletes the row and the parts. The deciding transaction can make the first step, and
+the last step can be the last transaction, if there is room.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -35,6 +36,10 @@ MAX_PARTS = 80
 
 PARTS_AT_ONCE = 4
 """Parts of one transaction: 3 MB of the 4 MiB it holds."""
+
+
+DECISION_OPERATIONS = 2
+"""What a decision adds to the change of the resource: the row of the large change, and the touch of its first part."""
 
 
 class ChangeKind(StrEnum):
@@ -106,14 +111,23 @@ class LargeChange:
         """The change with the stamp of a step that is made now."""
         return replace(self, stamp=stamp(now, self.stamp))
 
-    def step(self, edits: MembershipEdits, count: int, now: datetime) -> list[RowOperation]:
-        """The edits are made, and `count` more ids are done."""
+    def ends_after(self, count: int) -> bool:
+        """Whether all ids are done once `count` more are."""
+        return self.done + count == sum(self.lengths)
+
+    def can_end_with(self, memberships: Collection[Membership]) -> bool:
+        """Whether one transaction can hold both a step of these memberships and the end of the change."""
+        return changes.fits(len(self.ending()) + 1, memberships)
+
+    def step(self, edits: MembershipEdits, count: int, now: datetime, *, last: bool) -> list[RowOperation]:
+        """The edits are made, and `count` more ids are done. The `last` step ends the change."""
         own_key = keys.resource(self.resource_type, self.resource_id)
         said = self._said(FeedChange.MEMBERS, now).having(edits)
-        return [self._counted(count), *changes.edge_operations(own_key, edits, self.change_id), said.insertion()]
+        edges = changes.edge_operations(own_key, edits, self.change_id)
+        return [*self._progress(count, last=last), *edges, said.insertion()]
 
-    def severing_step(self, memberships: Sequence[Membership], now: datetime) -> list[RowOperation]:
-        """These memberships of the deleted resource are gone."""
+    def severing_step(self, memberships: Sequence[Membership], now: datetime, *, last: bool) -> list[RowOperation]:
+        """These memberships of the deleted resource are gone. The `last` step ends the change."""
         ends = (resource_id for _, resource_id in changes.other_ends(self.resource_id, memberships))
         said = self._said(FeedChange.SEVERED, now).parting(ends)
         severed = changes.severance(
@@ -124,7 +138,7 @@ class LargeChange:
             version=f"{self.change_id}-{self.done}",  # two groups can be members of each other: two steps touch one
             now=self.now,
         )
-        return [self._counted(len(memberships)), *severed, said.insertion()]
+        return [*self._progress(len(memberships), last=last), *severed, said.insertion()]
 
     def after(self, count: int, etag: str) -> "LargeChange":
         """The row once a step of `count` ids has been made, with the ETag that it has then."""
@@ -162,8 +176,11 @@ class LargeChange:
         """The row key of a part."""
         return keys.pending_part(self.resource_id, self.change_id, number)
 
-    def _counted(self, count: int) -> RowOperation:
-        return self._row(Verb.MERGE, {"done": str(self.done + count), **stamp_property(self.stamp)})
+    def _progress(self, count: int, *, last: bool) -> list[RowOperation]:
+        """The row of the change comes first: if it is in another state, the step fails there."""
+        if last:
+            return self.ending()
+        return [self._row(Verb.MERGE, {"done": str(self.done + count), **stamp_property(self.stamp)})]
 
     def _said(self, change: FeedChange, now: datetime) -> OutboxRow:
         return OutboxRow(
@@ -191,6 +208,16 @@ def editing(change: changes.Change) -> tuple[LargeChange, list[Part]]:
         GROUP, group.id, change.change_id, ChangeKind.EDIT, group.last_modified, lengths, stamp=change.said.stamp
     )
     return large, parts
+
+
+def first_step(parts: Sequence[Part], group_id: str, opening: Collection[RowOperation]) -> MembershipEdits:
+    """The edits of a large change that the deciding transaction has room for, if `opening` is the rest of it.
+
+    They are of one part. Nothing keeps them from being made there: a decision that is repeated, or comes late, fails as
+    a whole.
+    """
+    room = changes.room(len(opening) + DECISION_OPERATIONS)
+    return parts[0].edits(group_id, 0, max(room, 0))
 
 
 def deleting(resource: StoredResource, said: OutboxRow, now: str) -> tuple[LargeChange, list[Part]]:

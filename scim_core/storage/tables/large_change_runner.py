@@ -6,6 +6,7 @@ All state is in the rows. So any process can go on where another one died.
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import batched
 
 from scim_core.clock import Clock, utc_now
@@ -22,7 +23,7 @@ from scim_core.storage.tables.large_change import (
     to_large_change,
     to_part,
 )
-from scim_core.storage.tables.reading import edges_present, read_memberships, read_range
+from scim_core.storage.tables.reading import edges_present, read_memberships, read_range, side_by_side
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows
 from scim_core.storage.tables.service_limits import PAGE_ROWS
@@ -42,25 +43,65 @@ ENTRIES_AT_ONCE = 1_000
 WHOLE_SECONDS = 600
 """How long a tool works on one unfinished change. No client waits for it, and large changes take a few minutes."""
 
+_OF_THE_STEP = (Role.MEMBERSHIP, Role.OTHER)
+
 log = logging.getLogger(__name__)
 
 
-async def decide(
-    rows: Rows, tenant: str, change: LargeChange, parts: Sequence[Part], opening: list[RowOperation]
-) -> None:
-    """The change is decided: from now on it holds, whoever applies it. Raises what a transaction raises.
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the deciding transaction does besides deciding; with the first `done` ids of the change, or with none."""
 
-    The entry for the sweep is written first, so that the sweep finds what a crash leaves. Then come the parts.
+    operations: Sequence[RowOperation]
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a process knows of a change because it has decided it: it need not read that.
+
+    `edges` are all memberships that a deleted resource had at the decision; None: they must be read.
+    """
+
+    parts: Sequence[Part] = ()
+    edges: Sequence[Membership] | None = None
+
+
+NOTHING_KNOWN = Known()
+
+
+async def decide(
+    rows: Rows, tenant: str, change: LargeChange, parts: Sequence[Part], *openings: Opening
+) -> LargeChange | None:
+    """The change is decided: from now on it holds, whoever applies it. The change as it is then; None: it is applied.
+
+    The entry for the sweep is written first, so that the sweep finds what a crash leaves. Then come the parts. The
+    last one of the openings takes no step. Raises what a transaction raises.
     """
     await write_sweep_entry(rows, tenant, change)
     for some in batched(change.part_insertions(parts), PARTS_AT_ONCE, strict=False):
         await rows.transact(tenant, list(some))
     try:
-        await rows.transact(tenant, [*opening, *change.decision()])
+        return await _decided(rows, tenant, change, openings)
     except (RowFailure, VersionConflict):
         # The decision may have happened: its answer was lost, and its repetition refused.
         if await abandon(rows, tenant, change.resource_id, change.change_id):
             raise
+        pending = await load(rows, tenant, change.resource_id)
+        return pending if pending is not None and pending.change_id == change.change_id else None
+
+
+async def _decided(rows: Rows, tenant: str, change: LargeChange, openings: Sequence[Opening]) -> LargeChange:
+    opening, *others = openings
+    decided = replace(change, done=opening.done)
+    try:
+        etags = await rows.transact(tenant, [*opening.operations, *decided.decision()])
+    except (RowMissing, VersionConflict) as failure:
+        if not others or (isinstance(failure, RowMissing) and failure.operation.role not in _OF_THE_STEP):
+            raise
+        # Members or memberships are gone, or another change met this one at a member. Steps deal with that.
+        return await _decided(rows, tenant, change, others)
+    return replace(decided, etag=etags[len(opening.operations)])
 
 
 async def transact_touching(
@@ -103,12 +144,21 @@ async def apply(rows: Rows, tenant: str, resource_id: str, seconds: float, clock
     Raises StorageBusy when its steps are refused again and again.
     """
     change = await load(rows, tenant, resource_id)
-    if change is not None:
-        try:
-            async with asyncio.timeout(seconds):
-                await _Applying(rows, tenant, change, clock).run()
-        except TimeoutError:
-            return False
+    return change is None or await finish(rows, tenant, change, seconds, clock)
+
+
+async def finish(
+    rows: Rows, tenant: str, change: LargeChange, seconds: float, clock: Clock, *, known: Known = NOTHING_KNOWN
+) -> bool:
+    """Whether this change, as it was read or decided, is applied after at most so many seconds of work on it.
+
+    Raises StorageBusy when its steps are refused again and again.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await _Applying(rows, tenant, change, clock, known=known).run()
+    except TimeoutError:
+        return False
     return True
 
 
@@ -189,15 +239,18 @@ async def _delete(rows: Rows, tenant: str, key: str, etag: str = "", *, besides:
 
 
 class _Applying:
-    """One process's work on one change. What it has read ahead is forgotten whenever a step is refused."""
+    """One process's work on one change. Memberships that it knows or has read are forgotten when a step is refused."""
 
-    def __init__(self, rows: Rows, tenant: str, change: LargeChange, clock: Clock) -> None:
+    def __init__(
+        self, rows: Rows, tenant: str, change: LargeChange, clock: Clock, *, known: Known = NOTHING_KNOWN
+    ) -> None:
         self._rows = rows
         self._tenant = tenant
         self._change = change
         self._clock = clock
-        self._part: tuple[int, Part] | None = None
-        self._edges: list[Membership] = []
+        self._parts = dict(enumerate(known.parts))
+        self._edges = list(known.edges or ())
+        self._edges_are_all = known.edges is not None
 
     async def run(self) -> None:
         """The change is applied. Raises StorageBusy when its steps are refused again and again."""
@@ -213,7 +266,7 @@ class _Applying:
                 if refusals > MAX_REFUSALS:
                     raise StorageBusy("A large change of the resource is being applied.") from None
                 await asyncio.sleep(REFUSED_SECONDS)
-                self._edges = []
+                self._edges, self._edges_are_all = [], False
                 following = await load(self._rows, self._tenant, resource_id)
                 if following is not None and following.done > current.done:
                     refusals = 0
@@ -226,26 +279,28 @@ class _Applying:
                 return await self._severed(current, edges)
         elif edits := await self._next_edits(current):
             return await self._edited(current, edits)
-        await self._end(current)
+        await self._rows.transact(self._tenant, current.ending())
+        await self._forget(current)
         return None
 
-    async def _end(self, current: LargeChange) -> None:
-        await self._rows.transact(self._tenant, current.ending())
+    async def _forget(self, current: LargeChange) -> None:
+        """The sweep no longer knows the change, which has ended."""
         entry = keys.sweep_entry(self._tenant, current.resource_id, current.change_id)
         ring = doorbell.ringing(self._tenant, self._clock())  # its steps may wait for the relay
         await _delete(self._rows, keys.SWEEP, entry, besides=(ring,))
 
-    async def _edited(self, current: LargeChange, edits: MembershipEdits) -> LargeChange:
-        count, now = len(edits.add) + len(edits.remove), self._clock()
-        current = current.at(now)
+    async def _edited(self, current: LargeChange, edits: MembershipEdits) -> LargeChange | None:
+        edges, now = (*edits.add, *edits.remove), self._clock()
+        count, current = len(edges), current.at(now)
+        last = current.ends_after(count) and current.can_end_with(edges)
         try:
-            [etag, *_] = await self._rows.transact(self._tenant, current.step(edits, count, now))
+            [etag, *_] = await self._rows.transact(self._tenant, current.step(edits, count, now, last=last))
         except RowMissing as failure:
             if failure.operation.role is Role.PENDING:
                 raise
             possible = await self._possible(edits)
-            [etag, *_] = await self._rows.transact(self._tenant, current.step(possible, count, now))
-        return current.after(count, etag)
+            [etag, *_] = await self._rows.transact(self._tenant, current.step(possible, count, now, last=last))
+        return await self._following(current, count, etag, last=last)
 
     async def _possible(self, edits: MembershipEdits) -> MembershipEdits:
         """The edits without members that have been deleted since, and without memberships that are gone already."""
@@ -257,27 +312,43 @@ class _Applying:
             tuple(edge for edge in present if edge.member_id not in gone),
         )
 
-    async def _severed(self, current: LargeChange, edges: Sequence[Membership]) -> LargeChange:
+    async def _severed(self, current: LargeChange, edges: Sequence[Membership]) -> LargeChange | None:
         now = self._clock()
         current = current.at(now)
-        step, ends = current.severing_step(edges, now), changes.other_ends(current.resource_id, edges)
+        last = self._edges_are_all and len(edges) == len(self._edges) and current.can_end_with(edges)
+        step, ends = current.severing_step(edges, now, last=last), changes.other_ends(current.resource_id, edges)
         [etag, *_] = await transact_touching(self._rows, self._tenant, step, ends)
         del self._edges[: len(edges)]
-        return current.after(len(edges), etag)
+        return await self._following(current, len(edges), etag, last=last)
+
+    async def _following(self, current: LargeChange, count: int, etag: str, *, last: bool) -> LargeChange | None:
+        if last:
+            await self._forget(current)
+            return None
+        return current.after(count, etag)
 
     async def _next_edits(self, current: LargeChange) -> MembershipEdits:
         if (next_part := current.next_part) is None:
             return NO_EDITS
         number, start = next_part
-        if self._part is None or self._part[0] != number:
+        if number not in self._parts:
             row = await self._rows.get(self._tenant, current.part_key(number))
             if row is None:  # applied by another process, whose last transaction deleted the parts, too
                 raise VersionConflict
-            self._part = number, to_part(row.properties)
-        return self._part[1].edits(current.resource_id, start, STEP)
+            self._parts = {number: to_part(row.properties)}
+        return self._parts[number].edits(current.resource_id, start, STEP)
 
     async def _next_edges(self, current: LargeChange) -> list[Membership]:
-        if not self._edges:
-            for key_range in keys.memberships(current.resource_type, current.resource_id):
-                self._edges += await read_memberships(self._rows, self._tenant, key_range, limit=EDGES_AHEAD)
+        """The memberships of the next step; none after the last one.
+
+        To add a membership touches both resources. So none is added after the decision, and a range that was read to
+        its end is not read again.
+        """
+        if not self._edges and not self._edges_are_all:
+            ranges = keys.memberships(current.resource_type, current.resource_id)
+            found = await side_by_side(
+                read_memberships(self._rows, self._tenant, key_range, limit=EDGES_AHEAD) for key_range in ranges
+            )
+            self._edges = [edge for some in found for edge in some]
+            self._edges_are_all = all(len(some) < EDGES_AHEAD for some in found)
         return self._edges[:STEP]

@@ -23,7 +23,8 @@ from scim_core.storage.tables.doorbell import Doorbell
 from scim_core.storage.tables.entities import ReadState
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing, Unanswered
 from scim_core.storage.tables.index_completeness import Completeness
-from scim_core.storage.tables.large_change import LargeChange, deleting, editing
+from scim_core.storage.tables.large_change import LargeChange, deleting, editing, first_step
+from scim_core.storage.tables.large_change_runner import Known, Opening
 from scim_core.storage.tables.names import Names
 from scim_core.storage.tables.outbox import OutboxRow, new_change_id, outbox_row
 from scim_core.storage.tables.reading import read_memberships, side_by_side
@@ -172,8 +173,10 @@ class TableWriting:
             await large_change_runner.transact_touching(self.rows, tenant, [*own, *rest], ends)
         else:
             change, parts = deleting(resource, said, now)
-            await large_change_runner.decide(self.rows, tenant, change, parts, changes.departure(resource, said))
-            await self._apply(tenant, change)
+            opening = Opening(changes.departure(resource, said))
+            pending = await large_change_runner.decide(self.rows, tenant, change, parts, opening)
+            all_known = len(memberships) < MANY_MEMBERSHIPS and changes.accounts_for(resource, memberships)
+            await self._apply(tenant, pending, Known(parts, memberships if all_known else None))
 
     async def _edit(self, tenant: str, change: Change) -> None:
         """The change has happened. Removals that others have made already are left out."""
@@ -225,14 +228,21 @@ class TableWriting:
         large, parts = editing(change)
         if missing := await self._missing_members(tenant, change.edits.add):
             raise NotFound(missing)
-        await large_change_runner.decide(self.rows, tenant, large, parts, opening)
-        await self._apply(tenant, large)
+        openings = [Opening(opening)]
+        if first := first_step(parts, large.resource_id, opening):
+            openings.insert(0, Opening(change.opening(first), len(first.add) + len(first.remove)))
+        pending = await large_change_runner.decide(self.rows, tenant, large, parts, *openings)
+        await self._apply(tenant, pending, Known(parts))
 
-    async def _apply(self, tenant: str, change: LargeChange) -> None:
+    async def _apply(self, tenant: str, pending: LargeChange | None, known: Known) -> None:
         """The change is applied as far as the time and the storage allow. It holds in any case."""
+        if pending is None:
+            return
         try:
-            if not await large_change_runner.apply(self.rows, tenant, change.resource_id, APPLY_SECONDS, self._clock):
-                log.info("a large change goes on after its answer", extra={"tenant": tenant, "id": change.resource_id})
+            if not await large_change_runner.finish(
+                self.rows, tenant, pending, APPLY_SECONDS, self._clock, known=known
+            ):
+                log.info("a large change goes on after its answer", extra={"tenant": tenant, "id": pending.resource_id})
         except StorageError as error:
             log.warning("a large change was interrupted and is left to the sweep", exc_info=error)
 
