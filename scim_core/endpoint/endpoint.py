@@ -109,12 +109,12 @@ class Endpoint:
         """
         principal: Principal | None = None
         target: Target | None = None
-        caller: Caller | None = None
         handler = "unknown"
+        request_id = correlation_id(request.headers, self._new_id())
         try:
             target = match(self._catalogue, request.method.upper(), request.path)
             handler = target.handler
-            caller = self._caller(request)
+            caller = self._caller(request, request_id)
             async with asyncio.timeout(REQUEST_SECONDS):
                 if handler in _OUTSIDE_SCIM:
                     response, principal = await self._outside_scim(handler, request, caller)
@@ -132,21 +132,21 @@ class Endpoint:
                             self._gate.watch.beyond_share(principal.account, principal.credential, caller)
                             raise
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
-            response = self._refusal(error, request, handler)
+            response = self._refusal(error, request, handler, request_id)
         if response.status != 200 or handler not in SAME_FOR_EVERYBODY:  # noqa: PLR2004
             response = replace(response, headers={**response.headers, "Cache-Control": "no-store"})
         if log.isEnabledFor(logging.INFO):
-            self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
+            self._log(request, principal, handler, response, _of_change(target, request_id, principal, response))
         self._gate.counted.catch_up()
         if self._kicks and principal and _may_have_changed(response):
             self._kicks.kick(principal.tenant)
         return replace(response, body=b"") if request.method.upper() == "HEAD" else response
 
-    def _refusal(self, error: Exception, request: ScimRequest, handler: str) -> ScimResponse:
-        """The error as an answer, in the form of what was asked."""
+    def _refusal(self, error: Exception, request: ScimRequest, handler: str, request_id: str) -> ScimResponse:
+        """The error as an answer, in the form of what was asked. It names the request."""
         if is_feed(request.path):
-            return problems.response_for(error, self._new_id, self._gate.counted)
-        response = response_for(error, self._new_id, self._gate.counted)
+            return problems.response_for(error, request_id, self._gate.counted)
+        response = response_for(error, request_id, self._gate.counted)
         return translated(response) if handler == "token" else response
 
     def _require_rate(self, principal: Principal, caller: Caller) -> None:
@@ -214,11 +214,11 @@ class Endpoint:
                 return self._gate.oauth.authorization_server(), None
         return self._gate.oauth.protected_resource(caller), None
 
-    def _caller(self, request: ScimRequest) -> Caller:
+    def _caller(self, request: ScimRequest, request_id: str) -> Caller:
         return Caller(
             source=source_of(request.headers, self._gate.trusted_proxies),
             address=address_of(request.headers, self._gate.trusted_proxies),
-            correlation_id=correlation_id(request.headers, self._new_id()),
+            correlation_id=request_id,
             base_url=self._public_base_url or request.base_url,
             headers=request.headers,
         )
@@ -307,14 +307,14 @@ def _origin(method: str, principal: Principal | None, caller: Caller) -> Origin:
 
 
 def _of_change(
-    target: Target | None, caller: Caller | None, principal: Principal | None, response: ScimResponse
+    target: Target | None, request_id: str, principal: Principal | None, response: ScimResponse
 ) -> dict[str, Any]:
-    """Who was to change which resource, and what became of it. Nothing for other requests.
+    """Who was to change which resource, and what became of it. Of other requests, the id of one that was refused.
 
     A text of the client is no id of ours, so it does not get into the log.
     """
-    if target is None or caller is None or target.handler not in CHANGES:
-        return {}
+    if target is None or target.handler not in CHANGES:
+        return {"correlation_id": request_id} if response.status >= 400 else {}  # noqa: PLR2004
     effect = response.effect
     named = target.id if is_id(target.id) else None
     return {
@@ -324,7 +324,7 @@ def _of_change(
         "version_before": (effect.version_before or None) if effect else None,
         "version_after": (effect.version_after or None) if effect else None,
         "credential_id": (principal.credential_id or None) if principal else None,
-        "correlation_id": caller.correlation_id,
+        "correlation_id": request_id,
     }
 
 
