@@ -23,6 +23,7 @@ from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
 from scim_core.endpoint.unconfigured import Unconfigured
+from scim_core.feed.attempts import Attempts
 from scim_core.feed.feed import Feed, Kept
 from scim_core.feed.kicks import Kicks
 from scim_core.ids import uuid7
@@ -54,9 +55,9 @@ def build(
     """The endpoint of these settings. It reads and writes no row before its first request.
 
     The default for `storage` and `registry` is the table that the settings name, for `vault` Azure's, asked with the
-    app's identity. Who has to wait waits with `pause`. With `relays`, changes are relayed after their answers, in tasks
-    of this event loop. Otherwise a reader of the feed relays them, or the timer. Raises DefinitionError for unusable
-    schema files, SettingsError for unusable keys.
+    app's identity. Who has to wait waits with `pause`. With `relays`, changes are relayed after their answers, and
+    refusals get into the provisioning log, in tasks of this event loop. Otherwise a reader of the feed relays, or the
+    timer. Raises DefinitionError for unusable schema files, SettingsError for unusable keys.
     """
     if storage is None:
         from scim_core.storage.tables import table_storage  # noqa: PLC0415 -- tests without Azure need not import its SDK
@@ -92,6 +93,7 @@ def build(
         FeedHandlers(feed, Waiting(settings.instance_concurrency), timer, pause),
         gate,
         Kicks(feed.relay, asyncio.sleep) if relays else None,
+        attempts=Attempts(storage.attempted, asyncio.sleep, timer) if relays else None,
         clock=clock,
         new_id=new_id,
         public_base_url=settings.public_base_url,

@@ -18,11 +18,13 @@ from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, instant_text
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint import problems
+from scim_core.endpoint.attempted import attempt_of
 from scim_core.endpoint.error_responses import response_for
 from scim_core.endpoint.feed_handlers import FEED_HANDLERS, FeedHandlers
-from scim_core.endpoint.handlers import Call, Handlers
+from scim_core.endpoint.handlers import Call, Handlers, Sent
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
 from scim_core.endpoint.routes import Target, is_feed, match
+from scim_core.feed.attempts import Attempts
 from scim_core.feed.kicks import Kicks
 from scim_core.ids import is_id
 from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
@@ -88,6 +90,7 @@ class Endpoint:
         gate: Gate,
         kicks: Kicks | None,
         *,
+        attempts: Attempts | None = None,
         clock: Clock,
         new_id: Callable[[], str],
         public_base_url: str | None,
@@ -98,6 +101,7 @@ class Endpoint:
         self._feed = feed
         self._gate = gate
         self._kicks = kicks
+        self._attempts = attempts
         self._clock = clock
         self._new_id = new_id
         self._public_base_url = public_base_url
@@ -109,6 +113,8 @@ class Endpoint:
         """
         principal: Principal | None = None
         target: Target | None = None
+        caller: Caller | None = None
+        sent = Sent()
         handler = "unknown"
         request_id = correlation_id(request.headers, self._new_id())
         try:
@@ -119,7 +125,7 @@ class Endpoint:
                 if handler in _OUTSIDE_SCIM:
                     response, principal = await self._outside_scim(handler, request, caller)
                 elif target.needs is None:
-                    response = await self._run(request, target, None, caller)
+                    response = await self._run(request, target, None, caller, sent)
                 else:
                     principal = await self._gate.authenticator.authenticate(caller)
                     async with self._noted(principal):
@@ -127,7 +133,7 @@ class Endpoint:
                         require_access(principal, target.needs, caller.base_url)
                         principal = await self._addressed(principal, request, target)
                         try:
-                            response = await self._run(request, target, principal, caller)
+                            response = await self._run(request, target, principal, caller, sent)
                         except BeyondShare:
                             self._gate.watch.beyond_share(principal.account, principal.credential, caller)
                             raise
@@ -140,6 +146,11 @@ class Endpoint:
         self._gate.counted.catch_up()
         if self._kicks and principal and _may_have_changed(response):
             self._kicks.kick(principal.tenant)
+        if self._attempts and principal and caller and target and target.handler in CHANGES:
+            origin = _origin(request.method.upper(), principal, caller)
+            attempt = attempt_of(target, origin, response, sent, self._clock())
+            if attempt:
+                self._attempts.note(principal.tenant, attempt)
         return replace(response, body=b"") if request.method.upper() == "HEAD" else response
 
     def _refusal(self, error: Exception, request: ScimRequest, handler: str, request_id: str) -> ScimResponse:
@@ -173,14 +184,14 @@ class Endpoint:
         return principal
 
     async def _run(
-        self, request: ScimRequest, target: Target, principal: Principal | None, caller: Caller
+        self, request: ScimRequest, target: Target, principal: Principal | None, caller: Caller, sent: Sent
     ) -> ScimResponse:
         """The handler's answer. What it computes counts against the tenant, or against the route for everybody."""
         _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
         with self._gate.shares.work(principal.account if principal else f":{target.handler}") as work:
             await work.spend(UNITS_PER_REQUEST, "a request")
             handlers = self._feed if target.handler in FEED_HANDLERS else self._handlers
-            return await handlers.run(self._call(request, target, principal, caller, work))
+            return await handlers.run(replace(self._call(request, target, principal, caller, work), sent=sent))
 
     @asynccontextmanager
     async def _noted(self, principal: Principal) -> AsyncIterator[None]:

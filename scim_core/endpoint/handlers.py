@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -47,6 +47,13 @@ from scim_core.work import TooMuchWork, Work
 log = logging.getLogger(__name__)
 
 
+@dataclass
+class Sent:
+    """The body of a request, once it is read as JSON."""
+
+    value: object = None
+
+
 @dataclass(frozen=True)
 class Call:
     """One authenticated request, with the parts that every handler needs. `service_url` is Caller.base_url."""
@@ -61,6 +68,7 @@ class Call:
     work: Work
     group_patch_answer: GroupPatchAnswer
     origin: Origin
+    sent: Sent = field(default_factory=Sent)
 
     @cached_property
     def fields(self) -> dict[str, str]:
@@ -86,6 +94,7 @@ class Call:
                 units = next(steps)
             except StopIteration as end:
                 body: Body = end.value
+                self.sent.value = body.value
                 return body
             await self.work.spend(units, BODY)
 

@@ -40,6 +40,10 @@ class Overlooked:
     absent: Sequence[str] = ()
     malformed: int = 0
 
+    def __bool__(self) -> bool:
+        """Whether there is anything."""
+        return bool(self.attributes or self.operations or self.absent or self.malformed)
+
 
 NOTHING = Overlooked()
 
@@ -49,7 +53,7 @@ def change_note(
 ) -> ChangeNote:
     """The note of a change of this document; one of the two is empty for a resource that is created or deleted."""
     changed = [name for name in changed_attributes(resource_type, before, after) if resource_type.is_readable(name)]
-    note: Json = {**_of_origin(origin), **_of_overlooked(overlooked)}
+    note: Json = {**origin_note(origin), **_of_overlooked(overlooked)}
     left = MAX_NOTE_BYTES - _ROOM - _size(note)
     cut = len(changed) > MAX_NAMES
     for name in (item for item in KEPT_VALUES if item in changed):
@@ -70,7 +74,8 @@ def change_note(
     return ChangeNote(tuple(changed[:MAX_NAMES]), _text(note))
 
 
-def _of_origin(origin: Origin) -> Json:
+def origin_note(origin: Origin) -> Json:
+    """Who asked, and how the request is named here and in the client's own log."""
     told = {
         "method": origin.method,
         "credential": origin.credential,

@@ -20,7 +20,7 @@ from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.service.address import Address, Outcome
 from scim_core.service.change_notes import NOTHING, Overlooked, change_note
-from scim_core.service.effects import changed
+from scim_core.service.effects import changed, with_note
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.memberships import EDGES_OF_A_UNIT, THE_MEMBERS, Memberships
 from scim_core.service.unique_values import UniqueValues
@@ -118,7 +118,12 @@ class ResourceChange:
             raise VersionConflict from error
         if after is before and self._requested.guarded and self._requested.members:
             await self._require_unmoved(before)
-        effect = changed(address.resource_type, before, after, edits)
+        effect = with_note(
+            changed(address.resource_type, before, after, edits),
+            address.resource_type,
+            self._requested.origin,
+            self._overlooked,
+        )
         if not self._requested.memberships:
             return Outcome(after, effect=effect)
         units = 1 + (len(present) + len(edits.add)) // EDGES_OF_A_UNIT
@@ -172,8 +177,12 @@ class ResourceChange:
 
     def _note(self, before: StoredResource, document: Json) -> ChangeNote:
         requested = self._requested
-        overlooked = replace(requested.overlooked, operations=self._skipped, absent=self._absent)
-        return change_note(requested.address.resource_type, requested.origin, before.document, document, overlooked)
+        resource_type = requested.address.resource_type
+        return change_note(resource_type, requested.origin, before.document, document, self._overlooked)
+
+    @property
+    def _overlooked(self) -> Overlooked:
+        return replace(self._requested.overlooked, operations=self._skipped, absent=self._absent)
 
     async def _deactivate(self, before: StoredResource, document: Json) -> None:
         """The resource is deactivated if the refused change would have done it. Nothing else of it changes.

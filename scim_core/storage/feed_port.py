@@ -73,12 +73,38 @@ class MovedFeed:
     time: str
 
 
+class AttemptOutcome(StrEnum):
+    """What became of a request that was to change something, and did not do all of it."""
+
+    REFUSED = "refused"
+    UNCHANGED = "unchanged"
+    """Everything was so already, or was ignored."""
+    IN_PART = "in part"
+    """Something was changed, and something was ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A request that did not do all that it asked for, of a resource or of none that is known (empty `id`).
+
+    `text` is finished: the storage writes it as it is. `others` were counted since the attempt before, and have no row.
+    """
+
+    at: datetime
+    outcome: AttemptOutcome
+    resource_type: str
+    id: str
+    text: str
+    others: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """From which instant on (UTC text) entries of the feed and of the log are kept."""
+    """From which instant on (UTC text) entries of the feed, those of the log, and attempts are kept."""
 
     feed_from: str
     log_from: str
+    attempts_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +133,9 @@ class FeedStorage(Storage, Protocol):
 
     async def notes(self, tenant: str, rows: Sequence[FeedRow]) -> list[str]:
         """The text of the ChangeNote of each entry; empty where the log has none (any more)."""
+
+    async def attempted(self, tenant: str, attempts: Sequence[Attempt]) -> None:
+        """The attempts are in the log, all or none: at most 100."""
 
     async def memberships(self, tenant: str, *, after: Membership | None, limit: int) -> list[Membership]:
         """The first `limit` memberships of the tenant after this one, in the order of group and member."""

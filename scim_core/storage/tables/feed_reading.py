@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from scim_core.model import Membership
-from scim_core.storage.feed_port import FeedHead, FeedReading, FeedRow, MovedFeed, Retention, Tended
+from scim_core.storage.feed_port import Attempt, FeedHead, FeedReading, FeedRow, MovedFeed, Retention, Tended
 from scim_core.storage.tables import doorbell, entities, keys
 from scim_core.storage.tables.codec import BELOW_ALL
-from scim_core.storage.tables.feed_rows import head_change, new_epoch, to_feed_row
+from scim_core.storage.tables.feed_rows import attempted, head_change, new_epoch, to_feed_row
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.reading import EDGE, read_range, side_by_side
 from scim_core.storage.tables.relay import read_head, relay, waiting_keys
@@ -53,6 +53,10 @@ class TableFeed:
         """See FeedStorage.notes."""
         found = await side_by_side(self.rows.get(tenant, row.entry) for row in rows)
         return ["".join(entities.joined("n", row.properties)) if row else "" for row in found]
+
+    async def attempted(self, tenant: str, attempts: Sequence[Attempt]) -> None:
+        """See FeedStorage.attempted."""
+        await self.rows.transact(tenant, [attempted(attempt) for attempt in attempts])
 
     async def memberships(self, tenant: str, *, after: Membership | None, limit: int) -> list[Membership]:
         """See FeedStorage.memberships."""

@@ -33,8 +33,8 @@ REGISTRY = ":registry"
 """The partition of the tenants' own rows and their credentials. No tenant's code holds a colon."""
 
 _AFTER_COLON = ";"
-FEED_KINDS = frozenset({"change", "feed", "log", "was"})
-"""Kinds of rows that changes leave behind. No export has them, and a tenant with nothing else is empty."""
+FEED_KINDS = frozenset({"attempt", "change", "feed", "log", "was"})
+"""Kinds of rows that changes and attempts leave behind. No export has them; a tenant with nothing else is empty."""
 
 _WAITING = ":waiting:"
 _MOVED = ":moved:"
@@ -241,6 +241,11 @@ def logged(resource_id: str, stamp: str, change_id: str) -> str:
 def was(unique_key: str, resource_id: str) -> str:
     """The row by which a resource is found under a name that it has given up: the key of its unique index row."""
     return f"was:{unique_key.partition(':')[2]}:{_id(resource_id)}"
+
+
+def attempt(stamp: str, attempt_id: str) -> str:
+    """The row of a request that did not do all that it asked for, in the order of the stamps."""
+    return f"attempt:{stamp}:{attempt_id}"
 
 
 def is_unique_index(key: str) -> bool:
