@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from scim_core.model import Membership
+from scim_core.model import IndexEntry, Membership
 from scim_core.storage.port import Storage
 
 
@@ -99,6 +99,24 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class LogRow:
+    """A change in the log of a resource. If it is one of a group, `of` is the id of the group, and `change` is joined
+    or left. `entry` is the row that is whole; `note` is the text of its ChangeNote.
+    """
+
+    time: str
+    change: str
+    resource_type: str
+    id: str
+    attributes: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    note: str = ""
+    of: str = ""
+    entry: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Retention:
     """From which instant on (UTC text) entries of the feed, those of the log, and attempts are kept."""
 
@@ -136,6 +154,23 @@ class FeedStorage(Storage, Protocol):
 
     async def attempted(self, tenant: str, attempts: Sequence[Attempt]) -> None:
         """The attempts are in the log, all or none: at most 100."""
+
+    async def log_of(self, tenant: str, resource_id: str, *, since: datetime | None = None) -> list[LogRow]:
+        """The changes of a resource, oldest first: at most 2,000. Those that wait for the relay are at the end."""
+
+    async def newest(self, tenant: str, limit: int) -> list[LogRow]:
+        """The newest changes of all resources, oldest first, without notes: at most `limit`, and those that wait."""
+
+    async def log_entry(self, tenant: str, entry: str) -> LogRow | None:
+        """The whole row of a change; None if it is not kept any more."""
+
+    async def attempts(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
+        """The attempts since this instant, oldest first: at most `limit`."""
+
+    async def formerly(
+        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int
+    ) -> list[str]:
+        """The ids of resources that had this unique value, or with `prefix` one that begins so, and gave it up."""
 
     async def memberships(self, tenant: str, *, after: Membership | None, limit: int) -> list[Membership]:
         """The first `limit` memberships of the tenant after this one, in the order of group and member."""

@@ -243,6 +243,26 @@ def was(unique_key: str, resource_id: str) -> str:
     return f"was:{unique_key.partition(':')[2]}:{_id(resource_id)}"
 
 
+def logged_of(resource_id: str, stamp: str = "") -> KeyRange:
+    """The rows of the log of a resource, from this stamp on."""
+    whole = _below(f"log:{_id(resource_id)}")
+    return KeyRange(whole.low + stamp, whole.high)
+
+
+def formerly(entry: IndexEntry, *, prefix: bool) -> KeyRange:
+    """The rows of resources that gave up this unique value, or with `prefix` one that begins with it."""
+    if prefix:
+        low = f"was:{fit_prefix(encode(entry.key), KEY_LIMIT)}"
+        return KeyRange(low, low + ABOVE_ALL)
+    return _below(f"was:{fit(encode(entry.key), KEY_LIMIT)}")
+
+
+def attempts_from(stamp: str) -> KeyRange:
+    """The rows of attempts from this stamp on."""
+    whole = of_kind("attempt")
+    return KeyRange(whole.low + stamp, whole.high)
+
+
 def attempt(stamp: str, attempt_id: str) -> str:
     """The row of a request that did not do all that it asked for, in the order of the stamps."""
     return f"attempt:{stamp}:{attempt_id}"

@@ -54,7 +54,7 @@ async def trim_attempts(rows: Rows, tenant: str, kept_from: str) -> int:
         old = list(takewhile(lambda row: row.properties["lastModified"] < kept_from, found))
         if not old:
             return trimmed
-        await _delete(rows, tenant, old)
+        await delete_rows(rows, tenant, old)
         trimmed += len(old)
 
 
@@ -70,14 +70,14 @@ async def trim_log(rows: Rows, tenant: str, kept_from: str, after: str) -> Async
             found = await read_range(rows, tenant, KeyRange(low, whole.high), limit=PAGE_ROWS, select=_TIMED)
             old = [row for row in found if row.properties["lastModified"] < kept_from]
             for some in batched(old, TRANSACTION_OPERATIONS, strict=False):
-                await _delete(rows, tenant, some)
+                await delete_rows(rows, tenant, some)
             if not found:
                 break
             low = found[-1].properties["RowKey"] + BELOW_ALL
             yield found[-1].properties["RowKey"], len(old)
 
 
-async def _delete(rows: Rows, tenant: str, old: Sequence[Row]) -> None:
+async def delete_rows(rows: Rows, tenant: str, old: Sequence[Row]) -> None:
     """These rows are gone. Another process may have deleted some of them."""
     left = list(old)
     for _ in range(len(left) + MAX_REFUSALS):
