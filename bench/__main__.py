@@ -6,14 +6,14 @@ import logging
 import sys
 import time
 
-from bench import against, base, cycle, large, neighbour, scale
+from bench import against, base, bulk, cycle, large, neighbour, scale
 from bench.against_report import against_report, measured_line
 from bench.commits import CommitError
 from bench.cycle_report import cycle_report, stage_line
 from bench.http_client import UnexpectedStatus
 from bench.neighbour_report import neighbour_line, neighbour_report
 from bench.ratios import Verdict
-from bench.report import base_report, large_report, large_step, scale_report
+from bench.report import base_report, bulk_report, large_report, large_step, scale_report
 
 FAILED = 2
 """The exit code for a comparison that could not be made, and for a wrong argument. 1 means that something is slower."""
@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     first.add_argument("--users", type=int, default=cycle.USERS, help="users to create")
     first.add_argument("--groups", type=int, default=cycle.GROUPS, help="groups to create and fill")
     _add_plain_azurite(first)
+    runs.add_parser("bulk", help="time bulks of 1,000 operations, and count their storage calls")
     for name, text in (
         ("scale", "show what costs the same in small and large directories and groups"),
         ("large", "time single requests that name many members"),
@@ -87,6 +88,8 @@ def _run(arguments: argparse.Namespace) -> int:
             progress=lambda stage: _tell(stage_line(stage)),
         )
         print(cycle_report(asyncio.run(played)))
+    elif arguments.run == "bulk":
+        print(bulk_report(asyncio.run(bulk.run())))
     elif arguments.run == "large":
         steps = large.run(
             arguments.largest,

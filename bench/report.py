@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bench.base import USERS, BaseRun
+from bench.bulk import SentBulk
 from bench.large import Step
 from bench.measure import Comparison, Result, Served
 from bench.process import Durations
@@ -55,13 +56,13 @@ def scale_report(points: Sequence[Point]) -> str:
     for point in points:
         curves.setdefault(point.title, []).append(point)
     rows = [row for curve in curves.values() for row in _curve(curve)]
-    return f"{_SCALE_LEGEND}\n\n{table(('operation', 'size', 'ms', 'x', 'peak MB', 'target'), rows)}"
+    return f"{_SCALE_LEGEND}\n\n{table(('operation', 'size', 'ms', 'x', 'round trips', 'peak MB', 'target'), rows)}"
 
 
 _SCALE_LEGEND = f"""\
 p50 over one connection, or milliseconds for each user of a walk. size is that of the directory, or of the group. x is
-the time divided by the time with the smallest size. Flat: at most {MAX_GROWTH} times. The peak is that of the process
-while it answered."""
+the time divided by the time with the smallest size. Flat: at most {MAX_GROWTH} times. The round trips are those of
+the last page of a walk. The peak is that of the process while it answered."""
 
 
 def large_report(steps: Sequence[Step]) -> str:
@@ -84,6 +85,27 @@ One request each. When the answer comes, the change has happened, and reads of t
 written later. The peak is that of the process until the answer."""
 
 
+def bulk_report(bulks: Sequence[SentBulk]) -> str:
+    """The bulk run as text for a terminal."""
+    rows = [
+        [
+            item.title,
+            f"{item.size / 1024:,.0f}",
+            f"{item.seconds:.2f}",
+            f"{item.calls:,}",
+            f"{item.peak_mb:.0f}",
+            ", ".join(f"{number} x {status}" for status, number in sorted(item.statuses.items())),
+        ]
+        for item in bulks
+    ]
+    return f"{_BULK_LEGEND}\n\n{table(('bulk', 'KB', 'answered s', 'calls', 'peak MB', 'statuses'), rows)}"
+
+
+_BULK_LEGEND = """\
+One request each, of 1,000 operations. calls are those to the storage. The peak is that of the process until the
+answer."""
+
+
 def _curve(curve: Sequence[Point]) -> list[list[str]]:
     smallest = curve[0]
     return [
@@ -92,6 +114,7 @@ def _curve(curve: Sequence[Point]) -> list[list[str]]:
             f"{point.size:,}",
             _milliseconds(point.seconds),
             f"{point.seconds / smallest.seconds:.2f}",
+            str(point.round_trips or ""),
             f"{point.peak_mb:.0f}",
             "" if point is not curve[-1] else verdict(met=point.seconds <= MAX_GROWTH * smallest.seconds),
         ]

@@ -1,18 +1,24 @@
 """The scale run: what an operation costs in directories and groups of very different sizes, all measured in one run."""
 
+import base64
+import json
+import math
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import urlencode
 
 from bench.apps import Endpoint, serving
 from bench.directory import group_id, store_group, store_users, user_id, user_name
-from bench.http_client import Request
+from bench.http_client import Request, UnexpectedStatus
 from bench.load import NO_REQUESTS
 from bench.operations import add_member
 from devhost.azurite import Azurite
+from scim_core import ScimRequest, build
 from scim_core.storage.tables import table_storage
+from tests.transcript import transcript
 
 USERS = (1_000, 10_000, 100_000)
 """Sizes of directories: each is ten times the one before, so that growth is easy to tell from chance."""
@@ -36,7 +42,10 @@ _TURNS = 10
 """Parts of a walk. The sizes alternate after each part."""
 
 _PAGES = 100
-"""The fewest pages for the time of a walk: ten for each part."""
+"""The fewest pages for the time of a walk: ten for each part. A walk that is shorter begins again."""
+
+_CURSORS = {"SCIM_MASTER_KEY": base64.urlsafe_b64encode(bytes(32)).decode()}
+"""The setting that lists need to be walked by cursor."""
 
 _SEED = 7
 """The seed for the choice of users: any number, but the same in every run."""
@@ -44,12 +53,16 @@ _SEED = 7
 
 @dataclass(frozen=True)
 class Point:
-    """One operation at one size: its p50 (for a walk, the time for each user), and the peak memory during it."""
+    """One operation at one size: its p50 (for a walk, the time for each user), and the peak memory during it.
+
+    For a walk also the round trips to Table Storage of its last page; otherwise 0.
+    """
 
     title: str
     size: int
     seconds: float
     peak_mb: float
+    round_trips: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,7 @@ async def run(largest: int, *, plain_azurite: bool) -> list[Point]:
     with ExitStack() as stack:
         azurite = stack.enter_context(Azurite.start(seeks=not plain_azurite))
         sizes = [size for size in USERS if size <= largest]
-        endpoints = {size: stack.enter_context(serving(azurite, f"users{size}")) for size in sizes}
+        endpoints = {size: stack.enter_context(serving(azurite, f"users{size}", further=_CURSORS)) for size in sizes}
         for size, endpoint in endpoints.items():
             await _store(endpoint, size)
         points = [point async for point in _users(endpoints)]
@@ -110,7 +123,9 @@ async def _users(endpoints: dict[int, Endpoint]) -> AsyncIterator[Point]:
     for title, by_size in targets.items():
         for point in await _curve(title, [_series(endpoints[size], size, by_size[size]) for size in endpoints]):
             yield point
-    for point in await _walks([_series(endpoint, size, _walk(size)) for size, endpoint in endpoints.items()]):
+    for point in await _walks("walk by startIndex, a user", endpoints, _ByIndex):
+        yield point
+    for point in await _walks("walk by cursor, a user", endpoints, _ByCursor):
         yield point
 
 
@@ -154,28 +169,75 @@ def _series(endpoint: Endpoint, size: int, targets: Sequence[str]) -> Series:
     return Series(size, endpoint, [endpoint.client.request("GET", target, 200) for target in targets])
 
 
-async def _walks(all_series: Sequence[Series]) -> list[Point]:
-    """The time for each user of walks through all users, and the peaks. The walks alternate."""
-    seconds = [0.0] * len(all_series)
-    for series in all_series:
-        series.endpoint.app.meter.reset_peak()
-    for turn in range(_TURNS):
-        for place, series in enumerate(all_series):
-            begin, end = (len(series.requests) * part // _TURNS for part in (turn, turn + 1))
-            sample, _ = await series.endpoint.app.serve(series.requests[begin:end], 1)
-            seconds[place] += sample.elapsed
+class _ByIndex:
+    """The pages of a walk by startIndex, and again from the first one."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def targets(self) -> Iterator[str]:
+        while True:
+            yield from (_page(start) for start in range(1, self._size + 1, PAGE))
+
+    def seen(self, _: bytes) -> None:
+        """Nothing in an answer is needed for the next page."""
+
+
+class _ByCursor:
+    """The pages of a walk by cursor, each by the cursor of the one before, and again from the first one."""
+
+    def __init__(self, _: int) -> None:
+        self._cursor = ""
+
+    def targets(self) -> Iterator[str]:
+        while True:
+            yield f"/Users?cursor={self._cursor}&count={PAGE}"
+
+    def seen(self, body: bytes) -> None:
+        self._cursor = json.loads(body).get("nextCursor", "")
+
+
+async def _walks(title: str, endpoints: dict[int, Endpoint], kind: type[_ByIndex | _ByCursor]) -> list[Point]:
+    """The time for each user of walks through all users, the peaks and the round trips. The walks alternate."""
+    walks = {size: kind(size) for size in endpoints}
+    targets = {size: walk.targets() for size, walk in walks.items()}
+    pages = {size: math.ceil(max(size / PAGE, _PAGES) / _TURNS) for size in endpoints}
+    seconds = dict.fromkeys(endpoints, 0.0)
+    for endpoint in endpoints.values():
+        endpoint.app.meter.reset_peak()
+    for _ in range(_TURNS):
+        for size, endpoint in endpoints.items():
+            requests = (endpoint.client.request("GET", target, 200) for target in islice(targets[size], pages[size]))
+            walk = walks[size]
+            sample, _cpu = await endpoint.app.serve(requests, 1, lambda answer, walk=walk: walk.seen(answer.body))  # type: ignore[misc]
+            seconds[size] += sample.elapsed
     return [
         Point(
-            "walk, for each user", series.size, taken / len(series.requests) / PAGE, series.endpoint.app.meter.peak_mb()
+            title,
+            size,
+            seconds[size] / (_TURNS * pages[size]) / PAGE,
+            endpoint.app.meter.peak_mb(),
+            await _round_trips(endpoint, kind(size), size // PAGE),
         )
-        for series, taken in zip(all_series, seconds, strict=True)
+        for size, endpoint in endpoints.items()
     ]
 
 
-def _walk(size: int) -> list[str]:
-    """The pages of a walk by startIndex. If one walk is short, the pages of several."""
-    pages = [_page(start) for start in range(1, size + 1, PAGE)]
-    return pages * max(1, _PAGES // len(pages))
+async def _round_trips(endpoint: Endpoint, walk: _ByIndex | _ByCursor, pages: int) -> int:
+    """How many calls of the last page wait for an earlier one, in a process that has walked to it."""
+    storage = table_storage(endpoint.settings.storage)
+    here = build(endpoint.settings, storage)
+    for target in islice(walk.targets(), pages):
+        request = endpoint.client.request("GET", target, 200)
+        path, _, query = request.target.partition("?")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        with transcript(storage) as recorded:
+            answer = await here.handle(ScimRequest("GET", path, query, headers, b"", "http://localhost"))
+        if answer.status != request.expect:
+            raise UnexpectedStatus(f"{target}: {answer.status} {answer.body[:500]!r}")
+        walk.seen(answer.body)
+    await storage.close()
+    return recorded.round_trips
 
 
 def _match(number: int) -> str:

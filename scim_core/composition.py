@@ -1,6 +1,7 @@
 """Puts the rooms together: it makes an endpoint from settings."""
 
 import asyncio
+import secrets
 import sys
 import time
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, utc_now
 from scim_core.counted_log import CountedLog
+from scim_core.endpoint.bulk import Bulk
 from scim_core.endpoint.endpoint import Endpoint, Gate
 from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
@@ -32,6 +34,7 @@ from scim_core.protocol.definition_files import DefinitionError
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.registry import Access, TenantSource
 from scim_core.service.ignored_input import IgnoredInput
+from scim_core.service.list_cursors import ListCursors
 from scim_core.service.search import Search
 from scim_core.service.service_provider import ServiceProvider
 from scim_core.settings import Settings, SettingsError
@@ -77,6 +80,7 @@ def build(
         provider,
         Search(storage, clock),
         storage,
+        cursors=ListCursors(settings.master_key, clock, secrets.token_bytes) if settings.master_key else None,
         version=__version__,
         counted=counted,
         group_patch_answer=settings.group_patch_answer,
@@ -94,6 +98,7 @@ def build(
         gate,
         Kicks(feed.relay, asyncio.sleep) if relays else None,
         attempts=Attempts(storage.attempted, asyncio.sleep, timer) if relays else None,
+        bulk=Bulk(catalogue, handlers, timer),
         clock=clock,
         new_id=new_id,
         public_base_url=settings.public_base_url,

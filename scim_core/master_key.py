@@ -1,8 +1,5 @@
 """The deployment's one master secret, and the keys that are derived from it: one for each purpose (RFC 5869)."""
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 MASTER_KEY_BYTES = 32
 """Length of the secret, and of each key: as many bytes as SHA-256 makes."""
 
@@ -15,4 +12,7 @@ class MasterKey:
 
     def derived(self, purpose: str) -> bytes:
         """The key of 32 bytes for this purpose, always the same one. Name the purpose with the key's version."""
+        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 -- a cold start derives no key
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415 -- as above
+
         return HKDF(SHA256(), MASTER_KEY_BYTES, salt=None, info=purpose.encode()).derive(self._secret)

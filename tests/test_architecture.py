@@ -58,7 +58,7 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
         },
         "aiohttp": {"storage.tables.errors"},
     },
-    "service": {"scim2_models": set()},
+    "service": {"scim2_models": set(), "cryptography": {"service.list_cursors"}},
     "access": {
         "jwt": {"access.oauth"},
         "cryptography": {"access.oauth"},
@@ -74,11 +74,11 @@ AMBIENT = {
     "datetime.now": {"clock"},
     "time.monotonic": {"composition"},
     "secrets.randbits": {"ids"},
-    "secrets.token_bytes": {"access.token_format", "admin"},
+    "secrets.token_bytes": {"access.token_format", "admin", "composition"},
     "secrets.token_hex": {"access.token_format", "storage.tables", "admin"},
     "random.uniform": {"service.optimistic_retry"},
     # The host drops what is logged after an answer: the endpoint awaits its tasks, and those of the feed log nothing.
-    "asyncio.create_task": {"endpoint.endpoint", "feed.kicks", "feed.attempts"},
+    "asyncio.create_task": {"endpoint.endpoint", "endpoint.in_order", "feed.kicks", "feed.attempts"},
     "asyncio.ensure_future": {"service.search", "work"},  # as above; a thread that outlives its request logs nothing
     "asyncio.to_thread": {"work"},  # what it calls logs nothing: the host drops a record from a thread
     "os.environ": {"storage.tables.identity", "admin"},  # identity: the platform says there whether it has an identity

@@ -23,7 +23,7 @@ SUFFIXES = (".py", ".md", ".json", ".bicep", ".yml", ".toml", ".txt", ".svg", ".
 MADE = ("dist/", ".azurite/", "local.settings.json")
 """What a command or a developer makes: it is not in the repository."""
 
-FOLDERS = ("scim_core", "tests", "docs", "infra", "devhost", "bench", ".github")
+FOLDERS = ("scim_core", "tests", "docs", "infra", "devhost", "bench", "scim_feed", "examples", ".github")
 BARE_NAMES = {file.name for folder in FOLDERS for file in (ROOT / folder).rglob("*.*")}
 """A file may be named without its folder where the sentence before names the folder."""
 
@@ -120,7 +120,7 @@ def test_the_picture_of_rooms_is_what_the_rooms_use() -> None:
     assert names >= MAY_USE.keys() - {"top"}
 
 
-@pytest.mark.parametrize("name", ["rooms", "system"])
+@pytest.mark.parametrize("name", ["rooms", "system", "consume"])
 def test_a_picture_can_be_read_without_style_sheets(name: str) -> None:
     """A plain viewer shows the colours of the attributes. So each picture brings its own background."""
     picture = ET.parse(ROOT / "docs" / f"{name}.svg").getroot()

@@ -19,16 +19,19 @@ from scim_core.clock import Clock, instant_text
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint import problems
 from scim_core.endpoint.attempted import attempt_of
+from scim_core.endpoint.bulk import Bulk
+from scim_core.endpoint.bulk_operation import Prepared
+from scim_core.endpoint.bulk_run import Answered, Run
 from scim_core.endpoint.error_responses import response_for
 from scim_core.endpoint.feed_handlers import FEED_HANDLERS, FeedHandlers
 from scim_core.endpoint.handlers import Call, Handlers, Sent
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
-from scim_core.endpoint.routes import Target, is_feed, match
+from scim_core.endpoint.routes import CHANGES, Target, is_feed, match
 from scim_core.feed.attempts import Attempts
 from scim_core.feed.kicks import Kicks
 from scim_core.ids import is_id
 from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
-from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES, REQUEST_SECONDS
+from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_BULK_BYTES, MAX_GROUP_BODY_BYTES, REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
 from scim_core.protocol.search_parameters import query_fields
@@ -52,9 +55,6 @@ _OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 """The methods that the function app takes. The log names no other."""
-
-CHANGES = frozenset({"create", "replace", "patch", "delete"})
-"""The handlers that change a resource. Their lines in the log say what became of it."""
 
 CORRELATION = ("traceparent", "client-request-id", "x-request-id")
 """Headers by which clients name a request in their own logs. The provisioning log keeps them with the change."""
@@ -90,6 +90,7 @@ class Endpoint:
         gate: Gate,
         kicks: Kicks | None,
         *,
+        bulk: Bulk,
         attempts: Attempts | None = None,
         clock: Clock,
         new_id: Callable[[], str],
@@ -98,6 +99,7 @@ class Endpoint:
         self._catalogue = catalogue
         self._endpoints = {item.name: item.endpoint for item in catalogue}
         self._handlers = handlers
+        self._bulk = bulk
         self._feed = feed
         self._gate = gate
         self._kicks = kicks
@@ -144,14 +146,19 @@ class Endpoint:
         if log.isEnabledFor(logging.INFO):
             self._log(request, principal, handler, response, _of_change(target, request_id, principal, response))
         self._gate.counted.catch_up()
-        if self._kicks and principal and _may_have_changed(response):
+        if self._kicks and principal and (handler == "bulk" or _may_have_changed(response)):
             self._kicks.kick(principal.tenant)
-        if self._attempts and principal and caller and target and target.handler in CHANGES:
-            origin = _origin(request.method.upper(), principal, caller)
-            attempt = attempt_of(target, origin, response, sent, self._clock())
-            if attempt:
-                self._attempts.note(principal.tenant, attempt)
+        if principal and caller:
+            self._note(_origin(request.method.upper(), principal, caller), principal.tenant, target, response, sent)
         return replace(response, body=b"") if request.method.upper() == "HEAD" else response
+
+    def _note(self, origin: Origin, tenant: str, target: Target | None, response: ScimResponse, sent: Sent) -> None:
+        """The provisioning log will have the answer to a change that was refused or ignored in part."""
+        if self._attempts is None or target is None or target.handler not in CHANGES:
+            return
+        attempt = attempt_of(target, origin, response, sent, self._clock())
+        if attempt is not None:
+            self._attempts.note(tenant, attempt)
 
     def _refusal(self, error: Exception, request: ScimRequest, handler: str, request_id: str) -> ScimResponse:
         """The error as an answer, in the form of what was asked. It names the request."""
@@ -187,11 +194,33 @@ class Endpoint:
         self, request: ScimRequest, target: Target, principal: Principal | None, caller: Caller, sent: Sent
     ) -> ScimResponse:
         """The handler's answer. What it computes counts against the tenant, or against the route for everybody."""
-        _check_body(request, MAX_GROUP_BODY_BYTES if _names_members(target) else MAX_BODY_BYTES)
+        _check_body(request, _largest_body(target))
         with self._gate.shares.work(principal.account if principal else f":{target.handler}") as work:
             await work.spend(UNITS_PER_REQUEST, "a request")
+            call = replace(self._call(request, target, principal, caller, work), sent=sent)
+            if target.handler == "bulk":
+                return await self._bulk.run(call, self._answered(request, principal, caller))
             handlers = self._feed if target.handler in FEED_HANDLERS else self._handlers
-            return await handlers.run(replace(self._call(request, target, principal, caller, work), sent=sent))
+            return await handlers.run(call)
+
+    def _answered(self, request: ScimRequest, principal: Principal | None, caller: Caller) -> Answered:
+        """Answers the operations of this bulk, with Error bodies. Each has a line in the log, as a request has."""
+
+        async def answered(prepared: Prepared, target: Target | None, run: Run, seconds: float) -> ScimResponse:
+            try:
+                async with asyncio.timeout(seconds):
+                    response = await run()
+            except Exception as error:  # noqa: BLE001 -- as for a request: the other operations go on
+                response = response_for(error, caller.correlation_id, self._gate.counted)
+            if log.isEnabledFor(logging.INFO):
+                sent = replace(request, method=prepared.operation.method)
+                handler = target.handler if target else "unknown"
+                more = _of_change(target, caller.correlation_id, principal, response)
+                self._log(sent, principal, handler, response, more)
+            self._note(prepared.call.origin, prepared.call.tenant, target, response, prepared.call.sent)
+            return response
+
+        return answered
 
     @asynccontextmanager
     async def _noted(self, principal: Principal) -> AsyncIterator[None]:
@@ -307,13 +336,16 @@ def _may_have_changed(response: ScimResponse) -> bool:
 
 def _origin(method: str, principal: Principal | None, caller: Caller) -> Origin:
     """Who changes something by this request, and how to find the request again, here and in the client's own log."""
-    sent = {name: caller.headers.get(name, "").strip()[:MAX_CORRELATION] for name in CORRELATION}
     return Origin(
         method=method,
         credential=principal.credential if principal else "",
         credential_id=principal.credential_id if principal else "",
         request_id=caller.correlation_id,
-        correlation=tuple((name, text) for name, text in sent.items() if text.isprintable() and text),
+        correlation=tuple(
+            (name, text)
+            for name in CORRELATION
+            if (text := caller.headers.get(name, "").strip()[:MAX_CORRELATION]) and text.isprintable()
+        ),
     )
 
 
@@ -339,9 +371,13 @@ def _of_change(
     }
 
 
-def _names_members(target: Target) -> bool:
+def _largest_body(target: Target) -> int:
+    """How many bytes the body of a request may have."""
+    if target.handler == "bulk":
+        return MAX_BULK_BYTES
     writes = target.handler in ("create", "replace", "patch")
-    return writes and target.resource_type is not None and target.resource_type.has_members
+    names_members = writes and target.resource_type is not None and target.resource_type.has_members
+    return MAX_GROUP_BODY_BYTES if names_members else MAX_BODY_BYTES
 
 
 def _check_body(request: ScimRequest, limit: int) -> None:

@@ -34,14 +34,15 @@ log = logging.getLogger(__name__)
 
 
 def error_response(
-    status: int, detail: str, scim_type: str = "", headers: dict[str, str] | None = None
+    status: int, detail: str, scim_type: str = "", headers: dict[str, str] | None = None, *, request_id: str = ""
 ) -> ScimResponse:
-    """An Error body with the HTTP status as text, as RFC 7644 section 3.12 has it."""
+    """An Error body with the HTTP status as text, as RFC 7644 section 3.12 has it. It names the request, if given."""
+    said = detail[:MAX_DETAIL_CHARACTERS]
     body = {
         "schemas": [ERROR_URN],
         "status": str(status),
         **({"scimType": scim_type} if scim_type else {}),
-        "detail": detail[:MAX_DETAIL_CHARACTERS],
+        "detail": naming_request(said, request_id) if request_id else said,
     }
     return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **(headers or {})}, _encoded(body))
 

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -37,8 +37,9 @@ from scim_core.protocol.search_parameters import (
 from scim_core.protocol.strict_json import Body, reading
 from scim_core.registry import GroupPatchAnswer
 from scim_core.service.address import Address, Outcome
-from scim_core.service.listing import Listing
-from scim_core.service.search import Found, Search
+from scim_core.service.list_cursors import CURSOR_SECONDS, ListCursors
+from scim_core.service.listing import Listed, Listing
+from scim_core.service.search import Search
 from scim_core.service.search_run import Requester
 from scim_core.service.service_provider import BODY, ServiceProvider
 from scim_core.storage.port import Storage, StorageError, Swept
@@ -88,20 +89,26 @@ class Call:
 
     async def read_body(self, form: BodyForm = BodyForm.NONE) -> Body:
         """The body as JSON, which may name members where the form says. Raises as `reading`, and as Work.spend."""
-        steps = reading(self.body, form)
+        body = await self.read(reading(self.body, form))
+        self.sent.value = body.value
+        return body
+
+    async def read[T](self, steps: Generator[int, None, T]) -> T:
+        """What these steps return. Their units are spent."""
         while True:
             try:
                 units = next(steps)
             except StopIteration as end:
-                body: Body = end.value
-                self.sent.value = body.value
-                return body
+                value: T = end.value
+                return value
             await self.work.spend(units, BODY)
 
     @property
     def form(self) -> BodyForm:
-        """Where the body of a new or a replaced resource names members."""
-        return BodyForm.GROUP if self.resource_type.has_members else BodyForm.NONE
+        """Where the body of a POST, PUT or PATCH names members."""
+        if not self.resource_type.has_members:
+            return BodyForm.NONE
+        return BodyForm.PATCH if self.target.handler == "patch" else BodyForm.GROUP
 
     @cached_property
     def conditions(self) -> Preconditions:
@@ -129,15 +136,16 @@ class Handlers:
         search: Search,
         storage: Storage,
         *,
+        cursors: ListCursors | None,
         version: str,
         counted: CountedLog,
         group_patch_answer: GroupPatchAnswer,
     ) -> None:
         self._catalogue = catalogue
         self._provider = provider
-        self._listing = Listing(search)
+        self._listing = Listing(search, cursors)
         self._storage = storage
-        self._discovery = Discovery(catalogue)
+        self._discovery = Discovery(catalogue, cursor_seconds=CURSOR_SECONDS if cursors else None)
         self._version = version
         self._counted = counted
         self._group_patch_answer = group_patch_answer
@@ -195,7 +203,7 @@ class Handlers:
         answer = call.group_patch_answer or self._group_patch_answer
         async with self._of_what_there_is(call):
             shown = answer is GroupPatchAnswer.WHOLE_GROUP or call.projection.parameters is not None
-            address, body = call.address, await call.read_body(BodyForm.PATCH if is_group else BodyForm.NONE)
+            address, body = call.address, await call.read_body(call.form)
             memberships = call.shows_memberships and not is_group
             outcome = await self._provider.patch(
                 address, body, call.conditions, call.work, call.renderer, origin=call.origin, memberships=memberships
@@ -274,10 +282,6 @@ class Handlers:
         """/Me (RFC 7644 section 3.11). It is not supported: a provisioning credential is not a user."""
         raise NotImplementedException(detail="/Me is not supported: the credential does not belong to a user.")
 
-    async def bulk(self, _: Call) -> ScimResponse:
-        """/Bulk (RFC 7644 section 3.7). ServiceProviderConfig says that it is not supported."""
-        raise NotImplementedException(detail="/Bulk is not supported; ServiceProviderConfig says so.")
-
     async def health(self, _: Call) -> ScimResponse:
         """Whether the service runs and its storage answers. It does not show tenants."""
         try:
@@ -301,9 +305,16 @@ class Handlers:
             resources = await rendered_page(call.work, page, what="its answer")
         except TooMuchWork as error:
             raise TooManyException(detail=str(error)) from error
-        return list_response(found.total_results, parameters.start_index, len(found.resources), resources)
+        return list_response(
+            found.total,
+            found.start_index,
+            len(found.resources),
+            resources,
+            previous_cursor=found.previous_cursor,
+            next_cursor=found.next_cursor,
+        )
 
-    def _shown_in_list(self, call: Call, stored: StoredResource, found: Found, chosen: Projection) -> Shown:
+    def _shown_in_list(self, call: Call, stored: StoredResource, found: Listed, chosen: Projection) -> Shown:
         outcome = Outcome(stored, found.memberships.get(stored.id, ()))
         return Shown(call.renderer, self._type_of(stored), outcome, chosen)
 

@@ -114,14 +114,24 @@ def json_response(status: int, body: Json) -> ScimResponse:
     return ScimResponse(status, {"Content-Type": MEDIA_TYPE}, encoded(body))
 
 
-def list_response(total_results: int, start_index: int, number: int, resources: Sequence[bytes]) -> ScimResponse:
-    """A ListResponse with this number of resources, which are JSON already (RFC 7644 section 3.4.2)."""
-    head = {
-        "schemas": [LIST_URN],
+def list_response(
+    total_results: int | None,
+    start_index: int | None,
+    number: int,
+    resources: Sequence[bytes],
+    *,
+    previous_cursor: str | None = None,
+    next_cursor: str | None = None,
+) -> ScimResponse:
+    """A ListResponse with this number of resources, which are JSON already (RFC 7644 section 3.4.2, RFC 9865)."""
+    values = {
         "totalResults": total_results,
         "startIndex": start_index,
         "itemsPerPage": number,
+        "previousCursor": previous_cursor,
+        "nextCursor": next_cursor,
     }
+    head = {"schemas": [LIST_URN]} | {name: value for name, value in values.items() if value is not None}
     content = b'%b,"Resources":[%b]}' % (encoded(head)[:-1], b",".join(resources))
     return ScimResponse(200, {"Content-Type": MEDIA_TYPE}, content)
 

@@ -1,5 +1,6 @@
 """The route table: which handler answers which method and path (RFC 7644 section 3.2)."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -66,12 +67,23 @@ ROOT_ROUTES = (
 )
 """The routes outside the SCIM endpoint. A resource's metadata repeats its path (RFC 9728 section 3.1)."""
 
+CHANGES = frozenset({"create", "replace", "patch", "delete"})
+"""The handlers that change a resource. Their lines in the log say what became of it."""
 
-_BY_LENGTH = {
-    routes: {length: [item for item in routes if len(item.segments) == length] for length in range(1, 6)}
-    for routes in (ROUTES, ROOT_ROUTES)
-}
-"""The rows by how many segments their paths have."""
+type _Table = Mapping[int, Sequence[tuple[Route, tuple[str, ...]]]]
+"""The rows by how many segments their paths have, each with its segments in lower case."""
+
+
+def _by_length(routes: Sequence[Route]) -> _Table:
+    table: dict[int, list[tuple[Route, tuple[str, ...]]]] = {}
+    for route in routes:
+        lower = tuple(segment.lower() for segment in route.segments)
+        table.setdefault(len(lower), []).append((route, lower))
+    return table
+
+
+_BELOW_BASE, _AT_ROOT = _by_length(ROUTES), _by_length(ROOT_ROUTES)
+_BASE = [segment for segment in BASE_PATH.split("/") if segment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +113,10 @@ def match(catalogue: Catalogue, method: str, path: str) -> Target:
     Raises HttpError 404 for an unknown path, 405 with Allow for a method that the path does not have.
     """
     segments = [segment for segment in path.split("/") if segment]
-    base = [segment for segment in BASE_PATH.split("/") if segment]
-    if [segment.lower() for segment in segments[: len(base)]] == base:
-        fitting = _fitting(catalogue, ROUTES, segments[len(base) :])
+    if [segment.lower() for segment in segments[: len(_BASE)]] == _BASE:
+        fitting = _fitting(catalogue, _BELOW_BASE, segments[len(_BASE) :])
     else:
-        fitting = _fitting(catalogue, ROOT_ROUTES, segments)
+        fitting = _fitting(catalogue, _AT_ROOT, segments)
     if not fitting:
         raise HttpError(
             404, f"There is nothing at {quote(path, errors='replace')[:200]}. The SCIM endpoint is {BASE_PATH}."
@@ -120,23 +131,29 @@ def match(catalogue: Catalogue, method: str, path: str) -> Target:
     raise HttpError(405, f"{quote(path, errors='replace')[:200]} allows {allowed}.", Allow=allowed)
 
 
-def _fitting(catalogue: Catalogue, routes: tuple[Route, ...], segments: list[str]) -> list[tuple[Route, Target]]:
+def _fitting(catalogue: Catalogue, table: _Table, segments: list[str]) -> list[tuple[Route, Target]]:
     """The rows of the most specific pattern that fits these segments. A fixed segment wins over `{id}`."""
-    candidates = _BY_LENGTH[routes].get(len(segments), ())
-    found = [(route, target) for route in candidates if (target := _fit(catalogue, route, segments)) is not None]
+    lower = [segment.lower() for segment in segments]
+    found = [
+        (route, target)
+        for route, pattern in table.get(len(segments), ())
+        if (target := _fit(catalogue, route, pattern, lower, segments)) is not None
+    ]
     fixed = [item for item in found if "{id}" not in item[0].segments]
     return fixed or found
 
 
-def _fit(catalogue: Catalogue, route: Route, segments: list[str]) -> Target | None:
+def _fit(
+    catalogue: Catalogue, route: Route, pattern: tuple[str, ...], lower: list[str], segments: list[str]
+) -> Target | None:
     resource_type, resource_id = None, ""
-    for pattern, segment in zip(route.segments, segments, strict=True):
-        if pattern == "{type}":
-            resource_type = catalogue.resource_types.get(segment.lower())
+    for number, (fixed, segment) in enumerate(zip(pattern, lower, strict=True)):
+        if fixed == "{type}":
+            resource_type = catalogue.resource_types.get(segment)
             if resource_type is None:
                 return None
-        elif pattern == "{id}":
-            resource_id = segment
-        elif pattern.lower() != segment.lower():
+        elif fixed == "{id}":
+            resource_id = segments[number]
+        elif fixed != segment:
             return None
     return Target(route.handler, route.needs, resource_type, resource_id, of_all_tenants=route.of_all_tenants)

@@ -3,7 +3,7 @@
 from scim2_models import NotFoundException
 
 from scim_core.model import Json
-from scim_core.protocol.limits import DEFAULT_COUNT, MAX_COUNT
+from scim_core.protocol.limits import DEFAULT_COUNT, MAX_BULK_BYTES, MAX_BULK_OPERATIONS, MAX_COUNT
 from scim_core.protocol.schemas import SCHEMA_URN, Catalogue, ResourceType
 
 CONFIG_URN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
@@ -11,27 +11,32 @@ RESOURCE_TYPE_URN = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
 
 
 class Discovery:
-    """The discovery documents of a catalogue. `base_url` is that of the SCIM endpoint."""
+    """The discovery documents of a catalogue. `base_url` is that of the SCIM endpoint.
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    Cursors can be used for `cursor_seconds`; None if lists are paged by index alone.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, cursor_seconds: int | None) -> None:
         self._catalogue = catalogue
+        self._cursor_seconds = cursor_seconds
 
     def service_provider_config(self, base_url: str) -> Json:
         """The ServiceProviderConfig resource (RFC 7643 section 5)."""
         return {
             "schemas": [CONFIG_URN],
             "patch": {"supported": True},
-            "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+            "bulk": {"supported": True, "maxOperations": MAX_BULK_OPERATIONS, "maxPayloadSize": MAX_BULK_BYTES},
             "filter": {"supported": True, "maxResults": MAX_COUNT},
             "changePassword": {"supported": False},
             "sort": {"supported": True},
             "etag": {"supported": True},
             "pagination": {
-                "cursor": False,
+                "cursor": self._cursor_seconds is not None,
                 "index": True,
                 "defaultPaginationMethod": "index",
                 "defaultPageSize": DEFAULT_COUNT,
                 "maxPageSize": MAX_COUNT,
+                **({"cursorTimeout": self._cursor_seconds} if self._cursor_seconds is not None else {}),
             },
             "authenticationSchemes": [
                 {

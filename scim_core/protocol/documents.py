@@ -11,7 +11,6 @@ from typing import Any
 from scim2_models import Context, Resource
 
 from scim_core.model import Json
-from scim_core.protocol.attribute_definitions import COMMON
 from scim_core.protocol.json_text import check_text
 from scim_core.protocol.names import check_names
 from scim_core.protocol.patch_cost import document_units
@@ -87,12 +86,17 @@ def changed_attributes(resource_type: ResourceType, before: Json, after: Json) -
 
     Members are no part of a document. A name that no schema has is left out.
     """
-    core = {"externalid": COMMON["externalid"], **resource_type.attributes}
-    changed = [item.name for item in core.values() if before.get(item.name) != after.get(item.name)]
-    for urn, attributes in resource_type.extensions.items():
-        old, new = before.get(urn, {}), after.get(urn, {})
-        changed += [f"{urn}:{item.name}" for item in attributes.values() if old.get(item.name) != new.get(item.name)]
+    differing = _differing(before, after)
+    changed = [name for name in resource_type.document_names if name in differing]
+    for urn in filter(differing.__contains__, resource_type.extensions):
+        inner = _differing(before.get(urn, {}), after.get(urn, {}))
+        changed += [f"{urn}:{name}" for name in resource_type.extension_names[urn] if name in inner]
     return tuple(changed)
+
+
+def _differing(before: Json, after: Json) -> set[str]:
+    """The names under which the two have different values. Few of all names in the schemas are in a document."""
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
 def stored_form(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any
 
 from scim2_models import InvalidFilterException, ScimFilter
+from scim2_models.path import AttrPath, CompareOperator, Comparison
 
 from scim_core.protocol.attribute_definitions import COMMON, AttributeDefinition
 from scim_core.protocol.attribute_names import qualified, split_name
@@ -39,6 +40,9 @@ _STRING_END = re.compile(rf'"(?=\s*(?:[)\]]|$)|\s*(?:{_NAME}\s+)?{_COMPARISON})'
 _COLUMN = re.compile(r"(invalid syntax at column )(\d+)$")
 """What scim2-models says of text that is no filter. It counts in the text that it gets, which is the rewritten one."""
 
+_PLAIN = re.compile(r'([A-Za-z][A-Za-z0-9]*) eq "([ !#-\[\]-~]*)"')
+"""How clients look one resource up. It needs no leniency, and no parser: the value says itself, in ASCII."""
+
 _CONTROL = re.compile(r"[\x00-\x1F]")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
@@ -50,6 +54,15 @@ def parse_filter(resource_type: ResourceType, text: str) -> ScimFilter[Any]:
     """
     if len(text.encode(errors="surrogatepass")) > MAX_FILTER_BYTES:
         raise InvalidFilterException(detail=f"The filter is longer than {MAX_FILTER_BYTES} bytes.")
+    bound = ScimFilter[resource_type.model]  # type: ignore[name-defined]
+    plain = _PLAIN.fullmatch(text)
+    if plain and plain[1].lower() in resource_type.matched_texts:
+        return bound(Comparison(AttrPath(plain[1]), CompareOperator.eq, plain[2]))
+    return read_filter(resource_type, text)
+
+
+def read_filter(resource_type: ResourceType, text: str) -> ScimFilter[Any]:
+    """As parse_filter, for text of every form and every length."""
     bound = ScimFilter[resource_type.model]  # type: ignore[name-defined]
     rewriting = _Rewriting(resource_type)
     try:

@@ -81,6 +81,16 @@ class Entries:
         return sum(1 + 2 * len(entry) if isinstance(entry, dict) else 1 for entry in self.values)
 
 
+def to_bracket(text: str, position: int) -> re.Match[str]:
+    """What is before the next bracket outside of strings: its groups are the last string, and what follows it.
+
+    It ends earlier if the text is no JSON, or if the bracket is more than MAX_BODY_BYTES away.
+    """
+    found = _TO_BRACKET.match(text, position, position + MAX_BODY_BYTES + 1)
+    assert found is not None  # noqa: S101 -- the pattern matches nothing, too
+    return found
+
+
 def names_members(path: object) -> bool:
     """Whether this is the name of `members`, with or without a URN before it."""
     return isinstance(path, str) and path.rpartition(":")[2].strip().lower() == "members"
@@ -122,8 +132,7 @@ class Outline:
         position, kept_from = 0, 0
         roles: list[_Role] = []
         while True:
-            found = _TO_BRACKET.match(self._text, position, position + MAX_BODY_BYTES + 1)
-            assert found is not None  # noqa: S101 -- the pattern matches nothing, too
+            found = to_bracket(self._text, position)
             at = found.end()
             require_body_size(self._kept + at - kept_from)
             if self._text[at : at + 1] not in _BRACKETS:
@@ -182,7 +191,7 @@ class Outline:
 
     def _role(self, parent: _Role | None, found: re.Match[str], bracket: str) -> _Role:
         """What begins with this bracket. In an object, the string before it is its name."""
-        name = _decoded(found[1]) if (found[2] or "").strip() == ":" else ""
+        name = decoded(found[1]) if (found[2] or "").strip() == ":" else ""
         role = _Role.OTHER
         match parent, bracket:
             case None, "{" if self._form is not BodyForm.NONE:
@@ -200,7 +209,7 @@ class Outline:
         return role
 
 
-def _decoded(string: str) -> str:
+def decoded(string: str) -> str:
     """The text of a JSON string. One with a wrong escape stays as it is: the parser refuses it."""
     try:
         return str(json.loads(string)) if "\\" in string else string[1:-1]

@@ -31,6 +31,28 @@ MAX_DEPTH = 32
 MAX_OPERATIONS = 1_000
 """Operations of one PATCH. Entra sends at most one for each mapped attribute, fewer than a hundred."""
 
+MAX_BULK_OPERATIONS = 1_000
+"""Operations of one bulk, announced as bulk.maxOperations. 1,000 creates of users take a quarter of REQUEST_SECONDS."""
+
+MAX_BULK_BYTES = 16 * 1024 * 1024
+"""Largest bulk, announced as bulk.maxPayloadSize: 1,000 users of 6 KB, and a group of 100,000 of 60 bytes each. The
+data of one operation is no larger than another body, and has no more values and names."""
+
+MAX_BULK_CONTAINERS = 500_000
+"""Objects and arrays in a bulk. 16 MiB of members, each of 48 bytes at least, have 350,000."""
+
+BULK_SECONDS = 30
+"""How long operations of a bulk begin. Those that began have until BULK_END_SECONDS."""
+
+BULK_END_SECONDS = 36
+"""When operations of a bulk are cut off."""
+
+BULK_UNDO_SECONDS = 39
+"""Until when a bulk deletes what could not be linked. The rest of REQUEST_SECONDS is for its answer."""
+
+BULK_SIDE_BY_SIDE = 16
+"""Operations of one bulk at a time: as many connections as keep a process busy. They share the tenant's computing."""
+
 MAX_PATH_BYTES = 8 * 1024
 """Longest path of an operation, and longest sortBy: as long as a filter in a query."""
 

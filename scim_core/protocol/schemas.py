@@ -103,15 +103,32 @@ class ResourceType:
         )
 
     @cached_property
-    def _unreadable(self) -> frozenset[str]:
+    def unreadable(self) -> frozenset[str]:
+        """The names of the attributes that no client can ever read; those of an extension have its URN before them."""
         hidden = {item.name for item in self.attributes.values() if not item.readable}
         for urn, attributes in self.extensions.items():
             hidden |= {f"{urn}:{item.name}" for item in attributes.values() if not item.readable}
         return frozenset(hidden)
 
-    def is_readable(self, name: str) -> bool:
-        """Whether a client can ever read the attribute of this name, which has its extension's URN before it."""
-        return name not in self._unreadable
+    @cached_property
+    def document_names(self) -> tuple[str, ...]:
+        """The names of the attributes that clients write, in the order of the schema; those of extensions not."""
+        core = {"externalid": COMMON["externalid"], **self.attributes}
+        return tuple(item.name for item in core.values())
+
+    @cached_property
+    def extension_names(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of the attributes of each extension, by its URN."""
+        return {urn: tuple(item.name for item in attributes.values()) for urn, attributes in self.extensions.items()}
+
+    @cached_property
+    def unreadable_parts(self) -> Mapping[str, frozenset[str]]:
+        """The sub-attributes that no client can ever read, of each attribute of the core schema that has some."""
+        hidden = {
+            item.name: frozenset(part.name for part in item.sub_attributes.values() if not part.readable)
+            for item in self.attributes.values()
+        }
+        return {name: parts for name, parts in hidden.items() if parts}
 
     @cached_property
     def has_date_times(self) -> bool:
@@ -138,6 +155,20 @@ class ResourceType:
     def indexes(self) -> frozenset[Index]:
         """The indexes that the file of this type declares. Every resource that is written gets its rows in them."""
         return frozenset(item.index for item in self.indexed)
+
+    @cached_property
+    def matched_texts(self) -> frozenset[str]:
+        """The attributes by which clients look one resource up, in lower case: indexed ones of the core schema whose
+        value is one text.
+        """
+        core = {
+            name.lower(): self.attributes.get(name.lower(), COMMON.get(name.lower())) for name in self.indexed_names
+        }
+        return frozenset(
+            name
+            for name, item in core.items()
+            if item is not None and item.type == "string" and not item.multi_valued and item is not COMMON["id"]
+        )
 
     def is_indexed(self, path: str) -> bool:
         """Whether clients look resources up by this path, in any letter case, with or without the core schema's URN."""

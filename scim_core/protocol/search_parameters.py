@@ -1,5 +1,6 @@
 """The parameters of a list or .search request, from a query string or a SearchRequest body, with the RFC's leniency."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,14 @@ from operator import or_
 from typing import Any
 from urllib.parse import parse_qsl
 
-from scim2_models import InvalidSyntaxException, InvalidValueException, ResponseParameters, SearchRequest
+from scim2_models import (
+    InvalidCountException,
+    InvalidCursorException,
+    InvalidSyntaxException,
+    InvalidValueException,
+    ResponseParameters,
+    SearchRequest,
+)
 
 from scim_core.model import Json
 from scim_core.protocol.attribute_names import qualified
@@ -38,13 +46,28 @@ _VALUE_FILTER = re.compile(r"\[[^\[\]]*\]")
 
 @dataclass(frozen=True, slots=True)
 class SearchParameters:
-    """RFC 7644 section 3.4.2. startIndex and count are within their bounds."""
+    """RFC 7644 section 3.4.2, RFC 9865. startIndex and count are within their bounds.
+
+    A list is paged by index if there is no `cursor`; an empty one asks for the first page.
+    """
 
     filter_text: str | None
     start_index: int
     count: int
     sort: SearchRequest[Any] | None
     projection: Projection
+    cursor: str | None = None
+    names_count: bool = False
+
+    def query(self, resource_types: Sequence[ResourceType]) -> bytes:
+        """What is the same for all pages of one walk over these types. It tells nothing else apart."""
+        order = [str(self.sort.sort_by), str(self.sort.sort_order)] if self.sort else []
+        shown = self.projection.parameters
+        chosen = (
+            [list(map(str, names or ())) for names in (shown.attributes, shown.excluded_attributes)] if shown else []
+        )
+        parts = [[item.name for item in resource_types], self.filter_text, order, chosen]
+        return json.dumps(parts).encode()
 
 
 def query_fields(query: str) -> dict[str, str]:
@@ -88,12 +111,15 @@ def search_parameters(resource_types: Sequence[ResourceType], fields: Mapping[st
     filter_text = fields.get("filter")
     if filter_text is not None and not isinstance(filter_text, str):
         raise InvalidValueException(detail="filter must be a string.")
+    cursor = _cursor(fields)
     return SearchParameters(
         filter_text=filter_text or None,
         start_index=max(1, _integer(fields, "startIndex", 1)),
-        count=min(MAX_COUNT, max(0, _integer(fields, "count", DEFAULT_COUNT))),
+        count=min(MAX_COUNT, max(0, _count(fields, by_cursor=cursor is not None))),
         sort=_sort(resource_types, fields),
         projection=projection(resource_types, fields),
+        cursor=cursor,
+        names_count=_given(fields, "count"),
     )
 
 
@@ -150,10 +176,34 @@ def _union(resource_types: Sequence[ResourceType]) -> Any:
     return reduce(or_, [item.model for item in resource_types])
 
 
+def _cursor(fields: Mapping[str, Any]) -> str | None:
+    cursor = fields.get("cursor")
+    if cursor is None:
+        return None
+    if not isinstance(cursor, str):
+        raise InvalidCursorException(detail="cursor must be a string.")
+    if _given(fields, "startIndex"):
+        raise InvalidValueException(detail="cursor and startIndex exclude each other: send one of them.")
+    return cursor
+
+
+def _count(fields: Mapping[str, Any], *, by_cursor: bool) -> int:
+    try:
+        return _integer(fields, "count", DEFAULT_COUNT)
+    except InvalidValueException as error:
+        if by_cursor:
+            raise InvalidCountException(detail=error.detail) from error
+        raise
+
+
+def _given(fields: Mapping[str, Any], name: str) -> bool:
+    return fields.get(name.lower()) not in (None, "")
+
+
 def _integer(fields: Mapping[str, Any], name: str, default: int) -> int:
-    value = fields.get(name.lower())
-    if value in (None, ""):
+    if not _given(fields, name):
         return default
+    value = fields[name.lower()]
     try:
         return int(str(value))
     except ValueError as error:

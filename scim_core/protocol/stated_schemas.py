@@ -13,6 +13,7 @@ from scim_core.protocol.schemas import ResourceType
 
 MESSAGES = "urn:ietf:params:scim:api:messages:"
 PATCH_OP = f"{MESSAGES}2.0:PatchOp"
+BULK_REQUEST = f"{MESSAGES}2.0:BulkRequest"
 
 
 def require_resource(resource_type: ResourceType, served: Iterable[ResourceType], payload: Any) -> None:
@@ -31,6 +32,11 @@ def require_resource(resource_type: ResourceType, served: Iterable[ResourceType]
 def require_patch(payload: Any) -> None:
     """Raises InvalidSyntaxException when a body says that it is another message than a PATCH."""
     _refuse_messages(_stated(payload) - {PATCH_OP.lower()}, "a PatchOp")
+
+
+def require_bulk(payload: Any) -> None:
+    """Raises InvalidSyntaxException when a body says that it is another message than a BulkRequest."""
+    _refuse_messages(_stated(payload) - {BULK_REQUEST.lower()}, "a BulkRequest")
 
 
 def _refuse_messages(stated: set[str], expected: str) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from scim_core.messages import Origin
 from scim_core.model import Json
-from scim_core.protocol.documents import changed_attributes
 from scim_core.protocol.schemas import ResourceType
 from scim_core.service.ignored_input import shown_ids, shown_names
 from scim_core.storage.port import ChangeNote
@@ -27,6 +26,8 @@ MAX_NAMES = 100
 
 _ROOM = 1024
 """What is always in a note: credential, request, and the marks of what was cut."""
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,51 +49,82 @@ class Overlooked:
 NOTHING = Overlooked()
 
 
+@dataclass(frozen=True, slots=True)
+class BeforeAndAfter:
+    """The attributes that changed, by name, and the documents before and after. One of these is empty for a resource
+    that is created or deleted.
+    """
+
+    names: Sequence[str]
+    before: Json
+    after: Json
+
+
 def change_note(
-    resource_type: ResourceType, origin: Origin, before: Json, after: Json, overlooked: Overlooked = NOTHING
+    resource_type: ResourceType, origin: Origin, change: BeforeAndAfter, overlooked: Overlooked = NOTHING
 ) -> ChangeNote:
-    """The note of a change of this document; one of the two is empty for a resource that is created or deleted."""
-    changed = [name for name in changed_attributes(resource_type, before, after) if resource_type.is_readable(name)]
-    note: Json = {**origin_note(origin), **_of_overlooked(overlooked)}
-    left = MAX_NOTE_BYTES - _ROOM - _size(note)
-    cut = len(changed) > MAX_NAMES
-    for name in (item for item in KEPT_VALUES if item in changed):
-        values = {
-            moment: _readable(resource_type, name, document[name])
-            for moment, document in (("before", before), ("after", after))
-            if name in document
-        }
-        size = _size(values) + len(name)
-        if size > left:
-            cut = True
-            continue
-        left -= size
-        for moment, value in values.items():
-            note.setdefault(moment, {})[name] = value
-    if cut:
-        note["cut"] = True
-    return ChangeNote(tuple(changed[:MAX_NAMES]), _text(note))
+    """What is kept of this change."""
+    changed = [name for name in change.names if name not in resource_type.unreadable]
+    told: Json = {**origin_note(origin), **_of_overlooked(overlooked)}
+    kept = [name for name in KEPT_VALUES if name in changed]
+    values = _values(resource_type, change, kept)
+    shown = tuple(changed[:MAX_NAMES])
+    text = _text(_note(told, values, cut=len(shown) < len(changed)))
+    if len(text.encode()) > MAX_NOTE_BYTES - 2 * _ROOM:  # nearly every note is smaller, and is written once
+        fitting = _fitting(kept, values, MAX_NOTE_BYTES - _ROOM - _size(told))
+        values = _values(resource_type, change, fitting)
+        text = _text(_note(told, values, cut=len(shown) < len(changed) or len(fitting) < len(kept)))
+    return ChangeNote(shown, text)
+
+
+def _values(resource_type: ResourceType, change: BeforeAndAfter, names: Sequence[str]) -> Json:
+    """The values of these attributes, before and after, as far as there are some."""
+    values: Json = {}
+    for moment, document in (("before", change.before), ("after", change.after)):
+        held = {name: _readable(resource_type, name, document[name]) for name in names if name in document}
+        if held:
+            values[moment] = held
+    return values
+
+
+def _note(told: Json, values: Json, *, cut: bool) -> Json:
+    return {**told, **values, "cut": True} if cut else {**told, **values}
+
+
+def _fitting(names: Sequence[str], values: Json, left: int) -> list[str]:
+    """The names, from the first on, of the attributes whose values fit this number of bytes."""
+    fitting = []
+    for name in names:
+        of_moments = {moment: held[name] for moment, held in values.items() if name in held}
+        size = _size(of_moments) + len(name)
+        if size <= left:
+            fitting.append(name)
+            left -= size
+    return fitting
 
 
 def origin_note(origin: Origin) -> Json:
     """Who asked, and how the request is named here and in the client's own log."""
-    told = {
-        "method": origin.method,
-        "credential": origin.credential,
-        "credentialId": origin.credential_id,
-        "request": origin.request_id,
-        **dict(origin.correlation),
-    }
-    return {name: value for name, value in told.items() if value}
+    told = (
+        ("method", origin.method),
+        ("credential", origin.credential),
+        ("credentialId", origin.credential_id),
+        ("request", origin.request_id),
+        *origin.correlation,
+    )
+    return {name: value for name, value in told if value}
 
 
 def _of_overlooked(overlooked: Overlooked) -> Json:
     note: Json = {}
-    for name, (shown, others) in (
-        ("ignored", shown_names(overlooked.attributes)),
-        ("skippedOperations", shown_names(overlooked.operations)),
-        ("skippedMembers", shown_ids(overlooked.absent)),
+    for name, values, show in (
+        ("ignored", overlooked.attributes, shown_names),
+        ("skippedOperations", overlooked.operations, shown_names),
+        ("skippedMembers", overlooked.absent, shown_ids),
     ):
+        if not values:
+            continue
+        shown, others = show(values)
         if shown:
             note[name] = shown
         if others:
@@ -104,17 +136,14 @@ def _of_overlooked(overlooked: Overlooked) -> Json:
 
 def _readable(resource_type: ResourceType, name: str, value: Any) -> Any:
     """The value without sub-attributes that no client can read."""
-    attribute = resource_type.attributes.get(name.lower())
-    if attribute is None or not attribute.sub_attributes:
-        return value
-    hidden = {item.name for item in attribute.sub_attributes.values() if not item.readable}
-    if not hidden:
+    hidden = resource_type.unreadable_parts.get(name)
+    if hidden is None:
         return value
     elements = [_without(item, hidden) for item in (value if isinstance(value, list) else [value])]
     return elements if isinstance(value, list) else elements[0]
 
 
-def _without(value: Any, hidden: set[str]) -> Any:
+def _without(value: Any, hidden: frozenset[str]) -> Any:
     return {name: item for name, item in value.items() if name not in hidden} if isinstance(value, Mapping) else value
 
 
@@ -123,7 +152,7 @@ def _size(value: Any) -> int:
 
 
 def _text(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _encode(value)
     return text if text.isascii() else _storable(text, value)
 
 

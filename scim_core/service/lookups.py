@@ -1,7 +1,9 @@
 """The ids that a plan's lookup finds, and how many resources one request may examine."""
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import batched
 
 from scim2_models import TooManyException
@@ -13,6 +15,14 @@ from scim_core.storage.port import Storage
 
 LOOKUPS_AT_ONCE = 25
 """Lookups of an `or` that run at the same time: a filter may hold hundreds, and all requests share the connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """Ids, ascending. Others may follow after `last_id`; None if there are none."""
+
+    ids: list[str]
+    last_id: str | None = None
 
 
 def require_few(examined: int) -> None:
@@ -32,6 +42,25 @@ async def look_up(storage: Storage, tenant: str, resource_type: str, lookup: Loo
     ids = await _found(storage, tenant, resource_type, lookup)
     require_few(len(ids))
     return ids
+
+
+async def look_up_after(
+    storage: Storage, tenant: str, resource_type: str, lookup: Lookup, after: str, *, limit: int
+) -> LookedUp:
+    """What look_up finds after this id; some `limit` of them, where the rows are in the order of ids.
+
+    Rows of a prefix, and those of several lookups, are not: all of them are read, and look_up's limit holds.
+    """
+    match lookup:
+        case ByIndex(entry=entry, prefix=False):
+            found = await storage.find(tenant, resource_type, entry, after=after or None, limit=limit + 1)
+            return LookedUp(found[:limit], found[limit - 1] if len(found) > limit else None)
+        case MembersOf(group_id=group_id) if is_id(group_id):
+            members = await storage.members_of(tenant, group_id, after=after or None, limit=limit + 1)
+            ids = [item.member_id for item in members[:limit] if item.member_type == resource_type]
+            return LookedUp(ids, members[limit - 1].member_id if len(members) > limit else None)
+    ids = await look_up(storage, tenant, resource_type, lookup)
+    return LookedUp(ids[bisect_right(ids, after) :])
 
 
 async def _found(storage: Storage, tenant: str, resource_type: str, lookup: Lookup) -> list[str]:  # noqa: PLR0911 -- one return for each kind of lookup

@@ -46,12 +46,11 @@ class Memberships:
 
     async def for_deletion(self, address: Address) -> list[Membership]:
         """The memberships of a resource to delete; of a group only as many members as a delete needs."""
-        as_group = (
-            self._storage.members_of(address.tenant, address.id, limit=MANY_MEMBERSHIPS)
-            if address.resource_type.has_members
-            else no_memberships()
-        )
-        groups, members = await asyncio.gather(self._storage.groups_of(address.tenant, [address.id]), as_group)
+        as_member = self._storage.groups_of(address.tenant, [address.id])
+        if not address.resource_type.has_members:
+            return (await as_member).get(address.id, [])
+        as_group = self._storage.members_of(address.tenant, address.id, limit=MANY_MEMBERSHIPS)
+        groups, members = await asyncio.gather(as_member, as_group)
         return [*groups.get(address.id, []), *members]
 
     async def known(

@@ -12,15 +12,15 @@ from typing import Protocol
 from scim2_models import InvalidValueException
 
 from scim_core.clock import Clock, instant_text
-from scim_core.messages import Origin
+from scim_core.messages import Effect, Origin
 from scim_core.model import NO_EDITS, Json, Membership, MembershipEdits, StoredResource
-from scim_core.protocol.documents import ACTIVE, DocumentChange, deactivated
+from scim_core.protocol.documents import ACTIVE, DocumentChange, changed_attributes, deactivated
 from scim_core.protocol.group_patch import MembershipPatch
 from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.service.address import Address, Outcome
-from scim_core.service.change_notes import NOTHING, Overlooked, change_note
-from scim_core.service.effects import changed, with_note
+from scim_core.service.change_notes import NOTHING, BeforeAndAfter, Overlooked, change_note
+from scim_core.service.effects import changed, unchanged, with_note
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.memberships import EDGES_OF_A_UNIT, THE_MEMBERS, Memberships
 from scim_core.service.unique_values import UniqueValues
@@ -88,7 +88,7 @@ class ResourceChange:
         self._unique_values = UniqueValues(storage)
         self._clock = clock
         self._new_id = new_id
-        self._made: dict[str, tuple[StoredResource, StoredResource, MembershipEdits]] = {}
+        self._made: dict[str, Effect] = {}
         self._member_missing = False
         self._absent: tuple[str, ...] = ()
         self._skipped: tuple[str, ...] = ()
@@ -103,7 +103,7 @@ class ResourceChange:
         before, present = await self.read()
         if before.version in self._made:  # the change was made: only its answer was lost
             outcome = await self._resources.get(address, memberships=self._requested.memberships)
-            return replace(outcome, effect=changed(address.resource_type, *self._made[before.version]))
+            return replace(outcome, effect=self._made[before.version])
         conditions.require(before.version)
         await self._resources.require_applied(address, before)
         document = await self.apply(before)
@@ -118,12 +118,8 @@ class ResourceChange:
             raise VersionConflict from error
         if after is before and self._requested.guarded and self._requested.members:
             await self._require_unmoved(before)
-        effect = with_note(
-            changed(address.resource_type, before, after, edits),
-            address.resource_type,
-            self._requested.origin,
-            self._overlooked,
-        )
+        effect = unchanged(before) if after is before else self._made[after.version]
+        effect = with_note(effect, address.resource_type, self._requested.origin, self._overlooked)
         if not self._requested.memberships:
             return Outcome(after, effect=effect)
         units = 1 + (len(present) + len(edits.add)) // EDGES_OF_A_UNIT
@@ -161,12 +157,14 @@ class ResourceChange:
         Raises VersionConflict, UniquenessConflict, NotFound, TooLarge, StorageBusy.
         """
         address = self._requested.address
-        if document == before.document and not edits:
+        same = document == before.document
+        if same and not edits:
             return before
         after = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()), document=document)
-        self._made[after.version] = (before, after, edits)
-        note = self._note(before, document)
-        if document == before.document:
+        names = () if same else changed_attributes(address.resource_type, before.document, document)
+        self._made[after.version] = changed(before, after, names, edits)
+        note = self._note(BeforeAndAfter(names, before.document, document))
+        if same:
             await self._storage.edit_members(address.tenant, after, edits, guarded=self._requested.guarded, note=note)
             return after
         index = index_entries(address.resource_type, document)
@@ -175,14 +173,16 @@ class ResourceChange:
         await self._unique_values.update(address.tenant, address.resource_type, before, after, edits, note=note)
         return after
 
-    def _note(self, before: StoredResource, document: Json) -> ChangeNote:
+    def _note(self, change: BeforeAndAfter) -> ChangeNote:
         requested = self._requested
-        resource_type = requested.address.resource_type
-        return change_note(resource_type, requested.origin, before.document, document, self._overlooked)
+        return change_note(requested.address.resource_type, requested.origin, change, self._overlooked)
 
     @property
     def _overlooked(self) -> Overlooked:
-        return replace(self._requested.overlooked, operations=self._skipped, absent=self._absent)
+        overlooked = self._requested.overlooked
+        if self._skipped or self._absent:
+            overlooked = replace(overlooked, operations=self._skipped, absent=self._absent)
+        return overlooked
 
     async def _deactivate(self, before: StoredResource, document: Json) -> None:
         """The resource is deactivated if the refused change would have done it. Nothing else of it changes.

@@ -45,12 +45,16 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page of a search, in order, how many resources there are in all, and whether any follow the page."""
+    """One page of a search, in order, how many resources there are in all, and whether any follow the page.
+
+    It is `cut` if the answer is full before the end of what was found.
+    """
 
     total_results: int
     resources: tuple[StoredResource, ...] = ()
     memberships: dict[str, list[Membership]] = field(default_factory=dict)
     more: bool = False
+    cut: bool = False
 
 
 class Search:
@@ -69,14 +73,9 @@ class Search:
 
         Raises TooManyException when more than MAX_SCAN resources would have to be examined, TooMuchWork.
         """
-        run = await self.run(requester, resource_type, query.scim_filter)
-        # Every match of a provisioning cycle is one look-up: only what reads everything is worth a line in the logs.
-        level = logging.INFO if isinstance(run.plan.lookup, Scan) else logging.DEBUG
-        if log.isEnabledFor(level):
-            fields = {"tenant": run.tenant, "resource_type": resource_type.name, "plan": str(run.plan)}
-            log.log(level, "search plan", extra=fields)
+        run = await self.logged_run(requester, resource_type, query.scim_filter)
         if isinstance(run.plan.lookup, Edge):
-            return await self._from_edge(run, run.plan.lookup, query, memberships=memberships)
+            return await self.from_edge(run, run.plan.lookup, query, memberships=memberships)
         of_others = memberships and not resource_type.has_members
         if isinstance(run.plan.lookup, Scan):
             found = await self._walk(run, query, memberships=of_others)
@@ -88,6 +87,18 @@ class Search:
         if cut.more and (len(cut.resources), cut.more) != (len(found.resources), found.more):
             await self._remember(run, query, cut.total_results, [item.id for item in cut.resources], more=True)
         return cut
+
+    async def logged_run(
+        self, requester: Requester, resource_type: ResourceType, scim_filter: ScimFilter[Any] | None
+    ) -> SearchRun:
+        """As `run`, and the plan is in the log."""
+        run = await self.run(requester, resource_type, scim_filter)
+        # Every match of a provisioning cycle is one look-up: only what reads everything is worth a line in the logs.
+        level = logging.INFO if isinstance(run.plan.lookup, Scan) else logging.DEBUG
+        if log.isEnabledFor(level):
+            fields = {"tenant": run.tenant, "resource_type": resource_type.name, "plan": str(run.plan)}
+            log.log(level, "search plan", extra=fields)
+        return run
 
     async def run(
         self, requester: Requester, resource_type: ResourceType, scim_filter: ScimFilter[Any] | None
@@ -135,7 +146,7 @@ class Search:
             if now.id == last:
                 ended = number < len(found.resources)
                 break
-        return replace(found, resources=tuple(page), memberships=memberships, more=found.more or ended)
+        return replace(found, resources=tuple(page), memberships=memberships, more=found.more or ended, cut=ended)
 
     async def groups_of(self, tenant: str, resources: Sequence[StoredResource]) -> dict[str, list[Membership]]:
         """The memberships of these resources. They are not groups."""
@@ -190,7 +201,7 @@ class Search:
             edges = await run.memberships([resource.id for resource in window.shown])
         return Found(min(window.number, part.enough or window.number), tuple(window.shown), edges)
 
-    async def _from_edge(self, run: SearchRun, edge: Edge, query: Query, *, memberships: bool) -> Found:
+    async def from_edge(self, run: SearchRun, edge: Edge, query: Query, *, memberships: bool) -> Found:
         """Answers whether a group has a member: the edge and the group are read side by side."""
         if not (is_id(edge.group_id) and is_id(edge.member_id)):
             return Found(0)
@@ -234,17 +245,20 @@ class Search:
 
     async def _from_position(self, run: SearchRun, query: Query) -> tuple[int, list[StoredResource], bool]:
         if query.start_index == 1:
-            return await self._first(run, query)
+            return await self.first(run, query.count, query.room)
         total, before = await asyncio.gather(run.count(), run.seek(query.start_index - 1))
         if before is None:
             return total, [], False
         resources, more = await run.take(before, query.count, query.room)
         return total, resources, more
 
-    async def _first(self, run: SearchRun, query: Query) -> tuple[int, list[StoredResource], bool]:
-        """The first page. If it holds all that there is, as it probably does, nothing needs to be counted."""
-        taking = run.take(None, query.count, query.room)
-        if run.probably_within(query.count):
+    async def first(self, run: SearchRun, count: int, room: int) -> tuple[int, list[StoredResource], bool]:
+        """The total of an unfiltered list, its first page, and whether others follow.
+
+        If the page holds all that there is, as it probably does, nothing needs to be counted.
+        """
+        taking = run.take(None, count, room)
+        if run.probably_within(count):
             resources, more = await taking
             if not more:
                 run.note_total(len(resources))

@@ -14,7 +14,7 @@ from scim_core.protocol.representation import Renderer, to_comparable
 from scim_core.protocol.schemas import ResourceType
 from scim_core.service.filter_test import FilterTest
 from scim_core.service.group_snapshots import one_by_one
-from scim_core.service.lookups import look_up, require_few
+from scim_core.service.lookups import LookedUp, look_up, look_up_after, require_few
 from scim_core.service.page_positions import position_key
 from scim_core.service.portions import Portions, Window, slices
 from scim_core.service.query_plan import QueryPlan, Scan
@@ -25,6 +25,9 @@ from scim_core.work import Work
 ALL = sys.maxsize
 """A number of resources that no search reaches: require_few ends it before."""
 
+IDS_AT_ONCE = 1_000
+"""Ids that one reading of an index brings, where not all of them match: what one answer of Table Storage holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Requester:
@@ -33,6 +36,15 @@ class Requester:
     tenant: str
     renderer: Renderer
     work: Work
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminedPart:
+    """The matches among the next `number` resources that a search examined. `last_id`: others may follow after it."""
+
+    matching: list[StoredResource]
+    number: int
+    last_id: str | None
 
 
 class SearchRun:
@@ -74,6 +86,12 @@ class SearchRun:
     async def look_up(self) -> list[str]:
         """The ids, ascending, that the plan's lookup finds. Raises TooManyException beyond MAX_SCAN of them."""
         return await look_up(self.storage, self.tenant, self.resource_type.name, self.plan.lookup)
+
+    async def look_up_after(self, after: str, limit: int) -> LookedUp:
+        """Some `limit` of these ids, after this one. Raises as look_up, if they have to be put in order."""
+        return await look_up_after(
+            self.storage, self.tenant, self.resource_type.name, self.plan.lookup, after, limit=limit
+        )
 
     async def load_matching(self, ids: Sequence[str], first: int) -> AsyncGenerator[tuple[int, list[StoredResource]]]:
         """The stored resources with these ids that match the filter, with how many ids were looked at for them.
@@ -131,8 +149,8 @@ class SearchRun:
         """Every match in id order, some at a time. Raises TooManyException beyond MAX_SCAN resources."""
         if isinstance(self.plan.lookup, Scan):
             async with aclosing(self._scan(None, ALL)) as scanned:
-                async for matching, _ in scanned:
-                    yield matching
+                async for examined in scanned:
+                    yield examined.matching
         else:
             async with aclosing(self.load_matching(await self.look_up(), ALL)) as loaded:
                 async for _, matching in loaded:
@@ -151,30 +169,53 @@ class SearchRun:
         window = Window(0, count, room)
         follows = False
         async with aclosing(self._scan(after, count if self.plan.exact else ALL)) as scanned:
-            async for matching, may_follow in scanned:
-                follows = may_follow
-                for resource in matching:
+            async for examined in scanned:
+                follows = examined.last_id is not None
+                for resource in examined.matching:
                     window.add(resource)
                 if window.ended:
                     break
         return window.shown, follows or window.number > len(window.shown)
 
-    async def _scan(self, after: str | None, wanted: int) -> AsyncGenerator[tuple[list[StoredResource], bool]]:
-        """The matches, some at a time, each time with whether any may follow."""
+    def onward(self, after: str, count: int) -> AsyncGenerator[ExaminedPart]:
+        """What comes after an id, in id order, some at a time. It is meant for about `count` matches.
+
+        Raises TooManyException when it goes on beyond MAX_SCAN resources.
+        """
+        if isinstance(self.plan.lookup, Scan):
+            return self._scan(after or None, count if self.plan.exact else ALL)
+        return self._found_after(after, count)
+
+    async def _found_after(self, after: str, count: int) -> AsyncGenerator[ExaminedPart]:
+        """As `onward`, by the lookup of the plan. Ids that are the answer are read only as many as are wanted."""
+        last: str | None = after
+        while last is not None:
+            found = await self.look_up_after(last, count if self.plan.exact else IDS_AT_ONCE)
+            last, passed = found.last_id, 0
+            async with aclosing(self.load_matching(found.ids, count)) as loaded:
+                async for number, matching in loaded:
+                    passed += number
+                    of_these = found.ids[passed - 1] if passed < len(found.ids) else last
+                    yield ExaminedPart(matching, number, of_these)
+            if not found.ids:
+                yield ExaminedPart([], 0, last)
+
+    async def _scan(self, after: str | None, wanted: int) -> AsyncGenerator[ExaminedPart]:
+        """The matches, some at a time. `last_id` is None at the end."""
         tests = self.plan.lookup.tests if isinstance(self.plan.lookup, Scan) else ()
-        examined, may_follow = 0, True
+        examined = 0
 
         async def read(limit: int) -> Sequence[StoredResource]:
-            nonlocal after, may_follow
+            nonlocal after
             page = await self.storage.page(self.tenant, self.resource_type.name, after=after, limit=limit, tests=tests)
-            after, may_follow = page.last_id, page.last_id is not None
+            after = page.last_id
             return page.resources
 
         async with aclosing(self._portions.read(self.work, self._key, wanted, read, first=wanted)) as portions:
             async for resources, number in portions:
                 examined += number
-                yield await self._matching(resources), may_follow
-                if not may_follow:
+                yield ExaminedPart(await self._matching(resources), number, after)
+                if after is None:
                     return
                 require_few(examined + 1)
 

@@ -8,7 +8,6 @@ applied again to what is there now. A client that sent If-Match is refused then.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import timedelta
 
 from scim_core.clock import Clock, instant_text
@@ -27,7 +26,7 @@ from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.protocol.stated_schemas import require_patch, require_resource
 from scim_core.protocol.strict_json import Body
 from scim_core.service.address import Address, Outcome
-from scim_core.service.change_notes import Overlooked, change_note
+from scim_core.service.change_notes import BeforeAndAfter, Overlooked, change_note
 from scim_core.service.effects import created, with_note
 from scim_core.service.group_snapshots import READER_SECONDS, group_snapshots
 from scim_core.service.ignored_input import IgnoredInput
@@ -112,6 +111,7 @@ class ServiceProvider:
         )
         self._ignored.attributes(tenant, resource_type.name, leniency.ignored)
         self._ignored.malformed_members(tenant, resource_id, malformed)
+        names = documents.changed_attributes(resource_type, {}, document)
         joining = edges
 
         async def attempt() -> Outcome:
@@ -119,13 +119,13 @@ class ServiceProvider:
             there = {edge.member_id for edge in joining}
             absent = [edge.member_id for edge in edges if edge.member_id not in there]
             overlooked = Overlooked(leniency.ignored, absent=absent, malformed=malformed)
-            note = change_note(resource_type, origin, {}, document, overlooked)
+            note = change_note(resource_type, origin, BeforeAndAfter(names, {}, document), overlooked)
             try:
                 await self._unique_values.create(tenant, resource_type, stored, joining, note)
             except NotFound as error:
                 joining = await self._memberships.known(tenant, resource_id, edges, work)
                 raise VersionConflict from error
-            effect = created(resource_type, stored, joining)
+            effect = created(stored, names, joining)
             return Outcome(stored, joining, with_note(effect, resource_type, origin, overlooked))
 
         return await self._retry.until_not_overtaken((tenant, resource_id), attempt)
@@ -167,8 +167,16 @@ class ServiceProvider:
         members, attributes = await work.run(body.units, BODY, shaped)
         change = documents.replacement(address.resource_type, attributes, address.id)
         return await self._change(
-            Requested(address, members, change, conditions, origin, atomic=True, memberships=memberships),
-            leniency,
+            Requested(
+                address,
+                members,
+                change,
+                conditions,
+                origin,
+                atomic=True,
+                memberships=memberships,
+                overlooked=Overlooked(leniency.ignored, malformed=members.malformed),
+            ),
             work,
         )
 
@@ -197,8 +205,16 @@ class ServiceProvider:
         members, change = await work.run(body.units + reading_units(body.value), BODY, shaped)
         atomic = change is not None or members.needs_present_members
         return await self._change(
-            Requested(address, members, change, conditions, origin, atomic=atomic, memberships=memberships),
-            leniency,
+            Requested(
+                address,
+                members,
+                change,
+                conditions,
+                origin,
+                atomic=atomic,
+                memberships=memberships,
+                overlooked=Overlooked(leniency.ignored, malformed=members.malformed),
+            ),
             work,
         )
 
@@ -212,7 +228,8 @@ class ServiceProvider:
             stored, edges = await asyncio.gather(self.read(address), self._memberships.for_deletion(address))
             conditions.require(stored.version)
             await self.require_applied(address, stored)
-            note = change_note(address.resource_type, origin, stored.document, {})
+            names = documents.changed_attributes(address.resource_type, stored.document, {})
+            note = change_note(address.resource_type, origin, BeforeAndAfter(names, stored.document, {}))
             try:
                 await self._storage.delete(address.tenant, stored, edges, now=instant_text(self._clock()), note=note)
             except NotFound:
@@ -226,14 +243,13 @@ class ServiceProvider:
         before = instant_text(self._clock() - SWEEP_AFTER)
         return await self._storage.sweep(before=before, seconds=SWEEP_SECONDS)
 
-    async def _change(self, requested: Requested, leniency: Leniency, work: Work) -> Outcome:
-        """The resource after the change. What leniency ignored in the body is in the log."""
-        address = requested.address
-        self._ignored.attributes(address.tenant, address.resource_type.name, leniency.ignored)
-        self._ignored.malformed_members(address.tenant, address.id, requested.members.malformed)
-        overlooked = Overlooked(leniency.ignored, malformed=requested.members.malformed)
+    async def _change(self, requested: Requested, work: Work) -> Outcome:
+        """The resource after the change. What was ignored in the body is in the log."""
+        address, overlooked = requested.address, requested.overlooked
+        self._ignored.attributes(address.tenant, address.resource_type.name, overlooked.attributes)
+        self._ignored.malformed_members(address.tenant, address.id, overlooked.malformed)
         change = ResourceChange(
-            replace(requested, overlooked=overlooked),
+            requested,
             self,
             self._memberships,
             self._storage,

@@ -161,12 +161,20 @@ class Storage(Protocol):
         """
 
     async def find(
-        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
+        self,
+        tenant: str,
+        resource_type: str,
+        entry: IndexEntry,
+        *,
+        prefix: bool = False,
+        after: str | None = None,
+        limit: int | None = None,
     ) -> list[str]:
         """The ids, ascending, of the resources that hold this index entry; with `prefix`, one whose key starts with it.
 
-        If there are more than `limit`, it finds `limit` of them: any. It reads few others. For a key longer than
-        WHOLE_KEY_CHARACTERS, it may find resources that do not hold the entry, so they have to be tested.
+        If there are more than `limit`, it finds `limit` of them, and reads few others: with `prefix` any, else the
+        first after the id `after`. For a key longer than WHOLE_KEY_CHARACTERS, it may find resources that do not hold
+        the entry, so they have to be tested.
         """
 
     async def page(
@@ -252,8 +260,10 @@ class Storage(Protocol):
     async def sweep(self, *, before: str, seconds: float) -> Swept:
         """Large changes of all tenants that began before this instant are applied; undecided ones are abandoned."""
 
-    async def members_of(self, tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
-        """All memberships of a group, or the first `limit`, ordered by member id.
+    async def members_of(
+        self, tenant: str, group_id: str, *, after: str | None = None, limit: int | None = None
+    ) -> list[Membership]:
+        """All memberships of a group, or the first `limit`, ordered by member id, after the member id `after`.
 
         If there are READ_AS_ONE or more, each is as it was at some moment of the reading.
         """

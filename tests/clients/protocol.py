@@ -11,8 +11,10 @@ LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 SCIM_TYPES = {
     *("invalidFilter", "tooMany", "uniqueness", "mutability", "invalidSyntax", "invalidPath", "noTarget"),
     *("invalidValue", "invalidVers", "sensitive"),
+    *("invalidCursor", "expiredCursor", "invalidCount"),  # RFC 9865
 }
 """RFC 7644 table 9."""
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]+")
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
@@ -72,9 +74,13 @@ def _error(answer: Answer, document: dict[str, Any]) -> Iterator[str]:
 
 
 def _list(document: dict[str, Any]) -> Iterator[str]:
-    for name in ("totalResults", "startIndex", "itemsPerPage"):
+    by_cursor = "startIndex" not in document  # RFC 9865: then the total may be unknown
+    for name in ("itemsPerPage",) if by_cursor else ("totalResults", "startIndex", "itemsPerPage"):
         if type(document.get(name)) is not int:
             yield f"{name} is {document.get(name)!r}"
+    for name in ("nextCursor", "previousCursor"):
+        if not _UNRESERVED.fullmatch(document.get(name, "x")) or (name in document and not by_cursor):
+            yield f"{name} is {document[name]!r}"
     resources = document.get("Resources", [])
     if document.get("itemsPerPage") != len(resources):
         yield f"itemsPerPage is {document.get('itemsPerPage')} for {len(resources)} resources"

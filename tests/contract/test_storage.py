@@ -83,6 +83,33 @@ async def test_a_value_that_is_not_unique_is_held_by_many(storage: Storage) -> N
 
 
 @also_on_azurite
+async def test_who_holds_a_value_is_found_some_at_a_time(storage: Storage) -> None:
+    shared = IndexEntry("externalId", "same")
+    for number in (3, 1, 2, 5):
+        await create(storage, user(number, index=frozenset({shared})))
+    assert await storage.find(TENANT, "User", shared, after=id_of(1), limit=2) == [id_of(2), id_of(3)]
+    assert await storage.find(TENANT, "User", shared, after=id_of(4)) == [id_of(5)]
+    assert await storage.find(TENANT, "User", shared, after=id_of(5)) == []
+
+
+async def test_who_alone_holds_a_value_is_found_before_its_id_alone(storage: Storage) -> None:
+    await create(storage, user(2, "ann"))
+    alone = IndexEntry("userName", "ann", unique=True)
+    assert await storage.find(TENANT, "User", alone, after=id_of(1)) == [id_of(2)]
+    assert await storage.find(TENANT, "User", alone, after=id_of(2)) == []
+
+
+@also_on_azurite
+async def test_members_are_read_some_at_a_time(storage: Storage) -> None:
+    for number in range(1, 6):
+        await create(storage, user(number))
+    await storage.create(TENANT, group(10), [edge(10, number) for number in (1, 2, 4, 5)])
+    for after, limit, members in ((id_of(2), 1, [4]), (id_of(3), None, [4, 5]), (id_of(5), 3, [])):
+        found = await storage.members_of(TENANT, id_of(10), after=after, limit=limit)
+        assert [item.member_id for item in found] == [id_of(number) for number in members]
+
+
+@also_on_azurite
 @pytest.mark.parametrize("unique", [True, False])
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_a_resource_is_found_by_any_key(storage: Storage, text: str, *, unique: bool) -> None:

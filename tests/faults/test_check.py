@@ -141,7 +141,7 @@ async def test_the_command_says_what_it_found_and_mends_it(place: Place) -> None
     clean = await place.command()
     assert (clean.returncode, clean.stdout) == (
         0,
-        "21 rows of the tenant contoso were examined. Every invariant holds.\n",
+        "27 rows of the tenant contoso were examined. Every invariant holds.\n",
     )
     await place.write(Verb.DELETE, NAME)
     broken = await place.command()

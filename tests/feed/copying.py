@@ -272,7 +272,7 @@ class TornRows(WrappedRows):
         self._chance = chance
 
     async def page(self, tenant: str, key_range: KeyRange, *, limit: int = 1_000, **options: Any) -> RowPage:
-        if "token" in options or ("select" in options and "RowKey" not in options["select"]):
+        if options.get("token") or "RowKey" not in (options.get("select") or "RowKey"):
             return await super().page(tenant, key_range, limit=limit, **options)
         found, low = list[Row](), key_range.low
         while len(found) < limit:

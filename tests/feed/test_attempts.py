@@ -94,6 +94,21 @@ async def test_what_changed_nothing_and_what_was_ignored_in_part_are_there_and_a
     assert all("before" not in row["note"] and "after" not in row["note"] for row in rows)
 
 
+async def test_each_operation_of_a_bulk_is_there_as_a_request_would_be(it: Pairs) -> None:
+    operations = [
+        {"method": "POST", "path": "/Users", "bulkId": name, "data": {"userName": name, "active": active}}
+        for name, active in (("ann", "perhaps"), ("bob", True), ("cyd", "never"))
+    ]
+    answer = await it.client.post(
+        "/Bulk", {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations}
+    )
+    details = [item["response"]["detail"] for item in answer.document["Operations"] if "response" in item]
+    rows = await it.rows()
+    assert sorted(row["note"]["asked"]["userName"] for row in rows) == ["ann", "cyd"]
+    assert all(detail.endswith(f"(request {rows[0]['note']['request']})") for detail in details)
+    assert len(details) == 2
+
+
 async def test_reads_and_requests_of_nobody_and_those_beyond_a_limit_leave_no_row(it: Pairs) -> None:
     await it.client.get(f"/Users/{ABSENT}")
     await it.client.post("/Users", {}, headers={"authorization": "Bearer wrong"})

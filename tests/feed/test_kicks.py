@@ -12,6 +12,7 @@ from scim_core.feed.kicks import MAX_RELAYS, PAUSE_SECONDS, Kicks
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage, keys
 from scim_core.storage.tables.reading import read_range
+from tests.bulk import bulk, post
 from tests.scim import TOKEN, UNLIMITED, Client, Clock, endpoint_over, path, replace
 
 TENANT = "default"
@@ -96,6 +97,9 @@ async def test_a_change_through_the_endpoint_is_in_the_feed_soon(storage: TableS
     await client.get(path(user))
     await client.patch(path(user), replace("title", "Director"))
     assert endpoint._kicks._running == {}
+    await bulk(client, post("/Users", "1", userName="bob"), post("/Users", "2", userName="cid"))
+    await endpoint._kicks.idle()
+    assert len(await read_range(storage.rows, TENANT, keys.feed_after(0))) == 4
 
 
 async def test_the_timer_says_what_it_did(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from scim_core.admin.declared import DeclaredIndexes
 from scim_core.clock import utc_now
 from scim_core.feed.feed import Feed, Importing, Resync
 from scim_core.storage.maintenance.archive import Header, Line, Writer, read
@@ -13,6 +14,7 @@ from scim_core.storage.maintenance.exporting import export
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.maintenance.importing import restore
 from scim_core.storage.maintenance.invariants import Problem
+from scim_core.storage.maintenance.reindexing import Surroundings, reindex
 from scim_core.storage.tables import TableRegistry, TableStorage, keys, writing
 from scim_core.storage.tables.reading import read_range
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
@@ -22,6 +24,7 @@ from tests.contract.builders import NOW, TENANT, adding, create, edge, edges_of,
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
 from tests.feed.copying import CATALOGUE, KEPT, Copy, directory, followed
 from tests.memory_rows import MemoryRows
+from tests.scim import Clock
 from tests.wrapped_rows import WrappedRows
 
 
@@ -135,9 +138,8 @@ async def test_a_file_of_version_02_has_rows_of_the_feed_and_they_are_left_out(s
 
 async def test_a_tenant_with_nothing_but_the_feed_is_empty(tmp_path: Path) -> None:
     file, rows = tmp_path / "export.ndjson", MemoryRows()
-    await filled(rows)
+    storage = await filled(rows)
     assert (await run_here(rows, "export", "--tenant", TENANT, file)).returncode == 0
-    storage = TableStorage(rows)
     await storage.delete(TENANT, await stored(storage, group(50)), await edges_of(storage, 50), now=NOW)
     for number in range(1, 5):
         await storage.delete(TENANT, await stored(storage, user(number)), [], now=NOW)
@@ -199,6 +201,26 @@ async def test_a_large_change_that_a_repair_finishes_says_each_step(
     [finding] = (await check(storage.rows, TENANT)).findings
     assert await repair(storage.rows, TENANT, finding)
     assert len((await followed(feed, copy)).pairs) == 10
+
+
+async def test_reindexing_changes_no_document_and_leaves_no_row(storage: TableStorage) -> None:
+    await create(storage, user(1, index=frozenset()))
+    await storage.relay(TENANT)
+    key = keys.resource("User", id_of(1))
+    before = await storage.rows.get(TENANT, key)
+
+    clock = Clock()
+
+    async def pause(seconds: float) -> None:
+        clock.advance(seconds=seconds)
+
+    done = await reindex(storage.rows, TENANT, DeclaredIndexes(CATALOGUE), Surroundings(clock, pause))
+    after = await storage.rows.get(TENANT, key)
+    assert before is not None
+    assert after is not None
+    assert (done.written, after.etag != before.etag) == (1, True)
+    assert after.properties["stamp"] == before.properties["stamp"]
+    assert await storage.relay(TENANT) == 0
 
 
 async def test_a_deleted_tenant_leaves_no_row_of_the_feed_and_no_doorbell(storage: TableStorage) -> None:

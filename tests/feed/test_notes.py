@@ -8,7 +8,7 @@ import pytest
 
 from scim_core.messages import Origin
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.service.change_notes import MAX_NAMES, MAX_NOTE_BYTES, change_note
+from scim_core.service.change_notes import MAX_NAMES, MAX_NOTE_BYTES, BeforeAndAfter, change_note
 from scim_core.storage.tables import TableStorage, keys
 from scim_core.storage.tables.reading import read_range
 from tests.scim import (
@@ -139,7 +139,8 @@ async def test_many_names_are_cut_too(storage: TableStorage, clock: Clock, schem
 
 def test_half_a_surrogate_pair_that_an_older_version_has_stored_does_not_break_a_note() -> None:
     [users] = [item for item in load_catalogue() if item.name == "User"]
-    note = change_note(users, Origin("DELETE"), {"userName": "ann", "displayName": "\ud83d"}, {})
+    before = {"userName": "ann", "displayName": "\ud83d"}
+    note = change_note(users, Origin("DELETE"), BeforeAndAfter(tuple(before), before, {}))
     assert json.loads(note.text)["before"] == {"userName": "ann", "displayName": "\ud83d"}
     assert note.text.isascii()
 

@@ -127,8 +127,15 @@ def sent_to(route: Route, endpoint: str, it: Named) -> Iterator[Sent]:
             yield Sent(route.method, path)
         case "bulk":
             operations = [
-                {"method": "DELETE", "path": f"/Users/{it.user}", "bulkId": it.user},
                 {"method": "POST", "path": "/Groups", "bulkId": "new", "data": group_body(it)},
+                {"method": "PUT", "path": f"/Users/{it.user}", "data": user_body(it)},
+                *(
+                    {"method": "PATCH", "path": where, "data": {"Operations": item}}
+                    for item in patches(it)
+                    for where in (f"/Users/{it.user}", f"/Groups/{it.group}", "/Groups/bulkId:new")
+                ),
+                {"method": "DELETE", "path": f"/Users/{it.user}", "bulkId": it.user},
+                {"method": "DELETE", "path": f"/Groups/{it.group}", "version": "*"},
             ]
             yield Sent("POST", path, {"Operations": operations})
         case _:
@@ -156,8 +163,13 @@ class World:
 
     async def undo(self, route: Route, answer: Any) -> None:
         """What a create of B's made is gone, so that the next one meets what this one met."""
-        if route.handler == "create" and answer.status == 201:
-            location = answer.headers["Location"].removeprefix("https://scim.example.com")
+        made = [answer.headers["Location"]] if route.handler == "create" and answer.status == 201 else []
+        if route.handler == "bulk":
+            results = document(answer)["Operations"]
+            assert results[0]["status"] == "201"
+            made = [result["location"] for result in results if result["status"] == "201"]
+        for url in made:
+            location = url.removeprefix("https://scim.example.com")
             assert (await self.service.send("DELETE", location, self.b)).status == 204
 
 

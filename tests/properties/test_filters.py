@@ -2,14 +2,17 @@
 
 import functools
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from scim2_models import InvalidFilterException, ScimFilter
 
-from scim_core.protocol.filter_leniency import parse_filter
+from scim_core.protocol.filter_leniency import parse_filter, read_filter
 from scim_core.protocol.representation import to_model
-from scim_core.protocol.schemas import load_catalogue
+from scim_core.protocol.schemas import ResourceType, load_catalogue
 from scim_core.service import filter_test
 from scim_core.work import UNITS_PER_TURN
 from tests.memory_rows import memory_storage
@@ -144,3 +147,30 @@ async def test_a_search_finds_what_the_filter_matches(units_at_once: int, text: 
         patch.setattr(filter_test, "UNITS_PER_TURN", units_at_once)
         found, expected = await world.matching(url, text)
     assert found == expected
+
+
+TEXTS = st.text(st.sampled_from("aZ9 @.-_'()[]\\\"/:\t\x7f\u00c4")) | st.text()
+PLAIN = st.builds(
+    "{} {}{}{}{}".format,
+    st.sampled_from(
+        [*STRINGS, "USERNAME", "externalid", "id", "active", "groups", "members", "meta", "x509", "username2"]
+    ),
+    st.sampled_from(["eq", "EQ", "ne"]),
+    st.sampled_from([" ", "  ", ""]),
+    TEXTS.map(lambda text: f'"{text}"') | TEXTS.map(json.dumps) | TEXTS,
+    st.sampled_from(["", " ", ' and userName eq "a"']),
+)
+
+
+@given(text=PLAIN, resource_type=st.sampled_from(list(CATALOGUE)))
+@example(text='userName eq "a@b"', resource_type=CATALOGUE.resource_types["users"])
+@example(text='displayName eq "DOMAIN\\tom"', resource_type=CATALOGUE.resource_types["groups"])
+def test_a_plain_look_up_is_the_filter_that_its_text_is(text: str, resource_type: ResourceType) -> None:
+    def outcome(read: Callable[[ResourceType, str], ScimFilter[Any]]) -> tuple[object, ...]:
+        try:
+            found = read(resource_type, text)
+        except InvalidFilterException as error:
+            return (error.detail,)
+        return str(found), found.ast, found.model
+
+    assert outcome(parse_filter) == outcome(read_filter)

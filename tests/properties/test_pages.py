@@ -1,4 +1,7 @@
-"""Pages that are shorter than a client asked for: a walk by startIndex still meets every resource exactly once."""
+"""Pages that are shorter than a client asked for: a walk still meets every resource exactly once.
+
+A walk by startIndex, a walk by cursor and the unpaged list are equal.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,12 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scim_core.service import portions, root_search, sorted_search
+from scim_core.service import cursor_search, list_cursors, portions, root_search, sorted_search
 from tests.memory_rows import memory_storage
-from tests.scim import Client, Clock, Json, endpoint_over, path
+from tests.scim import Client, Clock, Json, path
+from tests.walking import ids, walker
+from tests.walking import pages as pages_by_cursor
 
 ROOM = 1_500
 """Characters of an answer here. The users have from 100 to some more than this."""
+
+ANSWERING = (portions, root_search, sorted_search, cursor_search)
+"""The modules that know how large an answer may be."""
 
 WALKS: dict[str, tuple[str, Json]] = {
     "all users": ("/Users", {}),
@@ -44,9 +52,10 @@ WALKS: dict[str, tuple[str, Json]] = {
 @pytest.fixture(autouse=True)
 def _small_answers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for module in (portions, root_search, sorted_search):
+        for module in ANSWERING:
             patch.setattr(module, "MAX_ANSWER_BYTES", ROOM)
         patch.setattr(sorted_search, "MAX_KEPT_CHARACTERS", ROOM)
+        patch.setattr(list_cursors, "MAX_VALUE_CHARACTERS", 2_000)  # titles are as long
         patch.setattr(portions, "FIRST_PORTION", 3)
         patch.setattr(portions, "PORTION_CHARACTERS", ROOM)
         yield
@@ -54,7 +63,7 @@ def _small_answers() -> Iterator[None]:
 
 async def directory(lengths: list[int], members: list[int]) -> tuple[Client, Json]:
     """A client of a directory with users with titles of these lengths, and groups with so many of them."""
-    client = Client(endpoint_over(memory_storage(), Clock()))
+    client = walker(memory_storage(), Clock())
     users = [
         await client.user(
             f"user{number:02}",
@@ -100,12 +109,15 @@ def test_a_walk_over_short_pages_meets_every_resource_once(
         filled: dict[str, Any] = {name: text.replace("{group}", group["id"]) for name, text in query.items()}
         pages, totals = await walk(client, url, filled, count)
         with pytest.MonkeyPatch.context() as patch:
-            for module in (portions, root_search, sorted_search):
+            for module in ANSWERING:
                 patch.setattr(module, "MAX_ANSWER_BYTES", 10_000_000)
             whole, whole_totals = await walk(client, url, filled, 1000)
         assert len(whole) <= 1
         assert list(chain(*pages)) == list(chain(*whole))
         assert totals == whole_totals
+        by_cursor = await pages_by_cursor(client, url, count=count, **filled)
+        assert ids(by_cursor) == list(chain(*whole))
+        assert {one["totalResults"] for one in by_cursor if "totalResults" in one} <= whole_totals
 
     asyncio.run(check())
 

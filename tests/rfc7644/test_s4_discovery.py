@@ -59,14 +59,14 @@ async def test_the_configuration_is_what_is_kept(client: Client) -> None:
     }
     assert supported == {
         "patch": True,
-        "bulk": False,
+        "bulk": True,
         "filter": True,
         "changePassword": False,
         "sort": True,
         "etag": True,
     }
     assert config["filter"]["maxResults"] == 1000
-    assert (config["bulk"]["maxOperations"], config["bulk"]["maxPayloadSize"]) == (0, 0)
+    assert (config["bulk"]["maxOperations"], config["bulk"]["maxPayloadSize"]) == (1_000, 16 * 1024 * 1024)
     assert config["pagination"]["index"] is True
     assert config["pagination"]["cursor"] is False
     assert config["pagination"]["defaultPaginationMethod"] == "index"

@@ -73,8 +73,10 @@ class Overtaken(TableStorage):
                 await asyncio.wait_for(self._gone_by.wait(), 0.05)
         return await super().read(tenant, resource_type, ids)
 
-    async def members_of(self, tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
-        return await self._before_a_rival(await super().members_of(tenant, group_id, limit=limit))
+    async def members_of(
+        self, tenant: str, group_id: str, *, after: str | None = None, limit: int | None = None
+    ) -> list[Membership]:
+        return await self._before_a_rival(await super().members_of(tenant, group_id, after=after, limit=limit))
 
     async def present(self, tenant: str, group_id: str, member_ids: Sequence[str]) -> list[Membership]:
         return await self._before_a_rival(await super().present(tenant, group_id, member_ids))

@@ -12,7 +12,7 @@ import pytest
 from devhost import routes, worker
 from devhost.azurite import Azurite
 from scim_core import ScimRequest, ScimResponse
-from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_GROUP_BODY_BYTES
+from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_BULK_BYTES, MAX_GROUP_BODY_BYTES
 from tests.running import ROOT, RunningEndpoint, clean_environment, running_app, running_endpoint
 from tests.worker.raw_http import Answer, send
 
@@ -232,10 +232,12 @@ def test_a_body_beyond_every_limit_of_the_app_is_refused_by_the_app(azurite: Azu
     with running_endpoint(azurite, FUNCTIONS_REQUEST_BODY_SIZE_LIMIT=str(limit)) as endpoint:
         stranger = send(endpoint.app.url, "/scim/v2/Groups", "POST", body=b" " * (MAX_GROUP_BODY_BYTES + 1))
         known = Call(endpoint)("/scim/v2/Groups", "POST", b" " * (MAX_GROUP_BODY_BYTES + 1))
+        bulk = Call(endpoint)("/scim/v2/Bulk", "POST", b" " * (MAX_BULK_BYTES + 1))
         largest = Call(endpoint)("/scim/v2/Groups", "POST", b" " * limit)
 
     assert is_error(stranger, 401)
     assert is_error(known, 413)
+    assert is_error(bulk, 413)
     assert is_error(largest, 413)
 
 
@@ -257,6 +259,34 @@ def test_a_user_lives_through_the_whole_of_http(call: Call) -> None:
     assert (deleted.status, deleted.body) == (204, b"")
     assert "content-length" not in deleted.headers
     assert is_error(call(f"/{path}"), 404)
+
+
+def test_a_bulk_is_answered_over_http(call: Call) -> None:
+    """Users who are each other's manager, a group of them before them, and what is wrong."""
+    enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+    users = [
+        {
+            "method": "POST",
+            "path": "/Users",
+            "bulkId": str(number),
+            "data": {"userName": f"bulk {number}", enterprise: {"manager": {"value": f"bulkId:{number ^ 1}"}}},
+        }
+        for number in range(40)
+    ]
+    members = [{"value": f"bulkId:{number}"} for number in range(40)]
+    group = {"method": "POST", "path": "/Groups", "bulkId": "g", "data": {"displayName": "bulk", "members": members}}
+    wrong = {"method": "POST", "path": "/Bulk", "bulkId": "b", "data": {"Operations": []}}
+    answer = call("/scim/v2/Bulk", "POST", json.dumps({"Operations": [group, *users, wrong]}).encode())
+
+    assert answer.status == 200
+    results = answer.json["Operations"]
+    assert [item["status"] for item in results] == ["201"] * 41 + ["400"]
+    shown = call("/scim" + results[0]["location"].partition("/scim")[2]).json
+    assert len(shown["members"]) == 40
+    first = call("/scim" + results[1]["location"].partition("/scim")[2]).json
+    assert first[enterprise]["manager"]["$ref"] == results[2]["location"]
+    for item in results[:41]:
+        assert call("/scim" + item["location"].partition("/scim")[2], "DELETE").status == 204
 
 
 def test_without_a_token_it_is_401_in_scim(endpoint: RunningEndpoint) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.running import ROOT, clean_environment
 from tests.tenancy import SIGNING_KEY
+from tests.walking import WITH_CURSORS
 
 USUAL = {"SCIM_TOKEN_SHA256": "0" * 64, "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true"}
 WITH_REGISTRY = USUAL | {
@@ -14,6 +15,20 @@ WITH_REGISTRY = USUAL | {
     "SCIM_PUBLIC_BASE_URL": "https://scim.example.com",
     "SCIM_SIGNING_KEY": SIGNING_KEY,
 }
+
+
+def test_no_key_is_derived_at_the_start() -> None:
+    """Not even a deployment with a master key pays for it, until somebody uses a cursor."""
+    asked = "import sys, function_app; print(bool(function_app.settings.master_key), 'cryptography' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        cwd=ROOT,
+        env={**clean_environment(), **USUAL, **WITH_CURSORS},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["True", "False"], done.stderr
 
 
 @pytest.mark.parametrize(("settings", "imported"), [(USUAL, "False"), (WITH_REGISTRY, "True")])

@@ -9,7 +9,7 @@ changes the row's ETag, so a delete of that resource notices it. No two changes 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from scim_core.model import GROUP, Column, Membership, MembershipEdits, StoredResource
+from scim_core.model import GROUP, NO_EDITS, Column, Membership, MembershipEdits, StoredResource
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.entities import (
     ReadState,
@@ -69,7 +69,7 @@ class Change:
         """The change without its edits, which follow later. Until then the resource's row names it as pending."""
         row, *others = self.own
         whole = base_property(self.resource.version) | pending_property(self.change_id)
-        return [replace(row, properties=row.properties | whole), *others, self.said.insertion()]
+        return [replace(row, properties=row.properties | whole), *others, self.said.having(NO_EDITS).insertion()]
 
 
 def fits(operations: int, memberships: Collection[Membership]) -> bool:
@@ -89,11 +89,12 @@ def update(resource: StoredResource, edits: MembershipEdits, said: OutboxRow) ->
     """The resource's row, the difference to its index rows as it was read, and the edits."""
     read = ReadState.of(resource)
     properties = to_properties(resource, said.change_id if edits else read.change_id, said.stamp)
-    given_up = read.index_keys - index_keys(resource).keys()
+    there = read.index_keys
+    given_up = there - index_keys(resource).keys()
     own = (
         RowOperation(Verb.REPLACE, Role.RESOURCE, key_of(resource), properties, read.etag),
         *_index_deletions(given_up),
-        *_index_insertions(resource, read.index_keys),
+        *_index_insertions(resource, there),
     )
     return Change(resource, said.giving_up(given_up), own, edits)
 
@@ -118,9 +119,10 @@ def departure(resource: StoredResource, said: OutboxRow, ends: Sequence[tuple[st
     `ends` are the resources at the other ends of its memberships, if these go in the same transaction.
     """
     read = ReadState.of(resource)
+    there = read.index_keys
     row = RowOperation(Verb.DELETE, Role.RESOURCE, key_of(resource), etag=read.etag, about=resource.id)
-    gone = said.giving_up(read.index_keys).parting(resource_id for _, resource_id in ends)
-    return [row, *_index_deletions(read.index_keys), gone.insertion()]
+    gone = said.parting((resource_id for _, resource_id in ends), there)
+    return [row, *_index_deletions(there), gone.insertion()]
 
 
 def severance(

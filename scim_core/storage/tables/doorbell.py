@@ -42,12 +42,16 @@ class Doorbell:
         self._clock = clock
         self._rung: Fresh[str, None] = Fresh(TENANTS_REMEMBERED, RUNG_SECONDS)
 
-    async def ring(self, rows: Rows, tenant: str) -> None:
-        """The timer knows of this tenant. A failure is no failure of the change: the round of all tenants finds it."""
+    def due(self, tenant: str) -> datetime | None:
+        """The present, if it is time to ring for this tenant. Whoever is told so rings: nobody else is told."""
         now = self._clock()
         if self._rung.get(tenant, now.timestamp()) is not None:
-            return
+            return None
         self._rung.put(tenant, None, now.timestamp())
+        return now
+
+    async def ring(self, rows: Rows, tenant: str, now: datetime) -> None:
+        """The timer knows of this tenant. A failure is no failure of the change: the round of all tenants finds it."""
         with suppress(StorageError):
             await rows.transact(SWEEP, [ringing(tenant, now)])
 

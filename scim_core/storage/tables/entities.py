@@ -33,17 +33,16 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9]*")
 
 @dataclass(frozen=True, slots=True)
 class ReadState:
-    """The state of a row when it was read: its ETag, the id of its last membership change, the names of the indexes
-    beyond FIRST_INDEXES that its writer kept, its stamp, its index row keys.
+    """The state of a row when it was read: its ETag, the id of its last membership change, and its stamp.
 
     As text it is the `etag` of the port. So a change knows what it replaces without another read.
     """
 
     etag: str
     change_id: str
-    indexed: frozenset[str]
     stamp: str
-    index_keys: frozenset[str]
+    _indexed: str
+    _index_lines: str
 
     @classmethod
     def of(cls, resource: StoredResource) -> "ReadState":
@@ -54,7 +53,17 @@ class ReadState:
         change_id, _, rest = rest.partition("\n")
         indexed, _, rest = rest.partition("\n")
         stamp, _, index_lines = rest.partition("\n")
-        return cls(etag, change_id, frozenset(indexed.split()), stamp, frozenset(index_lines.splitlines()))
+        return cls(etag, change_id, stamp, indexed, index_lines)
+
+    @property
+    def indexed(self) -> frozenset[str]:
+        """The names of the indexes beyond FIRST_INDEXES that the row's writer kept."""
+        return frozenset(self._indexed.split())
+
+    @property
+    def index_keys(self) -> frozenset[str]:
+        """The keys of its index rows."""
+        return frozenset(self._index_lines.splitlines())
 
 
 def index_keys(resource: StoredResource) -> dict[str, str]:

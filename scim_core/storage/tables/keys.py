@@ -86,9 +86,9 @@ def index_kind(index: Index) -> str:
     return _kind(index.resource_type, index.attribute)
 
 
-def holders(resource_type: str, entry: IndexEntry) -> KeyRange:
-    """The rows of all resources that hold a non-unique entry."""
-    return _below(unique_index(resource_type, entry))
+def holders(resource_type: str, entry: IndexEntry, after: str | None = None) -> KeyRange:
+    """The rows of all resources that hold a non-unique entry; those after the id `after`."""
+    return _below(unique_index(resource_type, entry), after)
 
 
 def holders_of_prefix(resource_type: str, entry: IndexEntry) -> KeyRange:
@@ -102,9 +102,9 @@ def member(group_id: str, member_id: str) -> str:
     return f"member:{_id(group_id)}:{_id(member_id)}"
 
 
-def members(group_id: str) -> KeyRange:
-    """The rows of all memberships of a group."""
-    return _below(f"member:{_id(group_id)}")
+def members(group_id: str, after: str | None = None) -> KeyRange:
+    """The rows of all memberships of a group; those after the member id `after`."""
+    return _below(f"member:{_id(group_id)}", after)
 
 
 def member_of(member_id: str, group_id: str) -> str:
@@ -270,7 +270,7 @@ def attempt(stamp: str, attempt_id: str) -> str:
 
 def is_unique_index(key: str) -> bool:
     """Whether only one resource can have this index row: then its key does not end with an id."""
-    return "." in kind_of(key) and key.count(":") == 1
+    return key.count(":") == 1 and "." in kind_of(key)
 
 
 def waiting(tenant: str) -> str:
@@ -323,8 +323,9 @@ def everything() -> KeyRange:
     return KeyRange("", "\x7f")
 
 
-def _below(key: str) -> KeyRange:
-    return KeyRange(f"{key}:", f"{key}{_AFTER_COLON}")
+def _below(key: str, after: str | None = None) -> KeyRange:
+    low = f"{key}:" if after is None else f"{key}:{_id(after)}{BELOW_ALL}"
+    return KeyRange(low, f"{key}{_AFTER_COLON}")
 
 
 def _end_of(prefix: str) -> str:

@@ -131,10 +131,12 @@ class LargeChange:
         return replace(self, done=self.done + count, etag=etag)
 
     def ending(self) -> list[RowOperation]:
-        """The row and the parts are gone, and the resource, if it is there, has no pending change."""
+        """The row and the parts are gone, and the resource, if it is there, has no pending change.
+
+        Its stamp stays: the change may have demanded no state of it, and then it may have a later one.
+        """
         key = keys.resource(self.resource_type, self.resource_id)
-        properties = pending_property("") | (stamp_property(self.stamp) if self.stamp else {})
-        applied = RowOperation(Verb.MERGE, Role.RESOURCE, key, properties)
+        applied = RowOperation(Verb.MERGE, Role.RESOURCE, key, pending_property(""))
         return [
             self._row(Verb.DELETE, {}),
             *([applied] if self.kind is ChangeKind.EDIT else []),

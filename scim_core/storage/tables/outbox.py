@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scim_core.clock import instant_text
-from scim_core.model import Column, MembershipEdits
+from scim_core.model import NO_EDITS, Column, MembershipEdits
 from scim_core.storage.feed_port import FeedChange
 from scim_core.storage.port import NO_NOTE, ChangeNote
 from scim_core.storage.tables import keys
@@ -27,11 +27,12 @@ STAMP_DIGITS = 16
 
 _CHANGE_ID_BYTES = 12
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def stamp(now: datetime, after: str) -> str:
     """The stamp of a change that is made now, of a resource whose row has the stamp `after`; empty: none."""
-    clock = (now - _EPOCH) // timedelta(microseconds=1)
+    clock = (now - _EPOCH) // _MICROSECOND
     return f"{max(clock, int(after or 0) + 1):0{STAMP_DIGITS}}"
 
 
@@ -72,19 +73,19 @@ class OutboxRow:
 
     def having(self, edits: MembershipEdits) -> "OutboxRow":
         """The same with these edits of its memberships."""
-        return replace(
-            self,
-            joined=tuple(edge.member_id for edge in edits.add),
-            left=tuple(edge.member_id for edge in edits.remove),
-        )
+        joined, left = _ids(edits)
+        return self if (joined, left) == (self.joined, self.left) else replace(self, joined=joined, left=left)
 
-    def parting(self, ends: Iterable[str]) -> "OutboxRow":
-        """The same, for a resource that is gone: with the ids at the other ends of its memberships."""
-        return replace(self, left=tuple(dict.fromkeys(ends)))
+    def parting(self, ends: Iterable[str], index_keys: Iterable[str] = ()) -> "OutboxRow":
+        """The same, for a resource that is gone: with the ids at the other ends of its memberships, and with the
+        unique ones of these index rows.
+        """
+        return replace(self, left=tuple(dict.fromkeys(ends)), former=_unique(index_keys))
 
     def giving_up(self, index_keys: Iterable[str]) -> "OutboxRow":
         """The same, with the unique ones of these index rows, which are deleted."""
-        return replace(self, former=tuple(sorted(filter(keys.is_unique_index, index_keys))))
+        former = _unique(index_keys)
+        return self if former == self.former else replace(self, former=former)
 
     def insertion(self) -> RowOperation:
         """The row is inserted. If it is there already, the change has happened, and only its answer was lost."""
@@ -127,6 +128,15 @@ def to_outbox_row(entity: Mapping[str, Any]) -> OutboxRow:
     )
 
 
+def _ids(edits: MembershipEdits) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The ids of the members that join, and of those that leave."""
+    return tuple(edge.member_id for edge in edits.add), tuple(edge.member_id for edge in edits.remove)
+
+
+def _unique(index_keys: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(filter(keys.is_unique_index, index_keys)))
+
+
 def new_change_id() -> str:
     """An id that no change has had."""
     return secrets.token_hex(_CHANGE_ID_BYTES)
@@ -145,7 +155,9 @@ def outbox_row(
     change_id: str,
     now: datetime,
     after: str,
+    edits: MembershipEdits = NO_EDITS,
     note: ChangeNote = NO_NOTE,
 ) -> OutboxRow:
     """The row of a change that is made now; `after` is the stamp of the resource's row as it was read."""
-    return OutboxRow(stamp(now, after), change_id, instant_text(now), change, resource_type, resource_id, note=note)
+    place, time = stamp(now, after), instant_text(now)
+    return OutboxRow(place, change_id, time, change, resource_type, resource_id, *_ids(edits), note=note)

@@ -9,7 +9,7 @@ registry.move:                the registry is on its way to another table, or th
 """
 
 from collections.abc import AsyncIterator, Container, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from itertools import batched
 
@@ -157,9 +157,10 @@ class TableRegistry:
         )
 
     async def _first_rows(self, partition: str, key_range: KeyRange) -> list[str]:
-        async for rows in read_pages(self.rows, partition, key_range, select=_ROW_KEY):
-            if rows:  # an answer may be empty although more follow
-                return [row.properties["RowKey"] for row in rows]
+        async with aclosing(read_pages(self.rows, partition, key_range, select=_ROW_KEY)) as pages:
+            async for rows in pages:
+                if rows:  # an answer may be empty although more follow
+                    return [row.properties["RowKey"] for row in rows]
         return []
 
     async def _delete(self, partition: str, row_keys: Sequence[str]) -> int:

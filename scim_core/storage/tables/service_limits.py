@@ -62,7 +62,7 @@ def require_entity(properties: dict[str, Column]) -> int:
     for name, value in properties.items():
         names += len(name)
         if isinstance(value, str):
-            own = units(value)
+            own = len(value) if value.isascii() else units(value)
             if own > MAX_PROPERTY_UNITS:
                 raise TooLarge(f"The value of {name} has more than {MAX_PROPERTY_UNITS} UTF-16 units.")
             text += own

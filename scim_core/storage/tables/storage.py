@@ -1,6 +1,7 @@
 """The storage port over Table Storage. Row keys, entities and limits: docs/storage.md."""
 
 from collections.abc import Collection, Sequence
+from contextlib import aclosing
 
 from scim_core.clock import Clock, utc_now
 from scim_core.model import NO_EDITS, Index, IndexEntry, Membership, MembershipEdits, StoredResource
@@ -42,24 +43,32 @@ class TableStorage(TableWriting, TableFeed):
         return await self._completeness.complete(self.rows, tenant, indexes)
 
     async def find(
-        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool = False, limit: int | None = None
+        self,
+        tenant: str,
+        resource_type: str,
+        entry: IndexEntry,
+        *,
+        prefix: bool = False,
+        after: str | None = None,
+        limit: int | None = None,
     ) -> list[str]:
         """See Storage.find."""
         entries = await self._names.looked_up(self.rows, tenant, resource_type, entry)
         found = await side_by_side(
-            self._find(tenant, resource_type, item, prefix=prefix, limit=limit) for item in entries
+            self._holders(tenant, keys.holders_of_prefix(resource_type, item), limit)
+            if prefix
+            else self._find(tenant, resource_type, item, after, limit)
+            for item in entries
         )
         return sorted({resource_id for ids in found for resource_id in ids})[:limit]
 
     async def _find(
-        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int | None
+        self, tenant: str, resource_type: str, entry: IndexEntry, after: str | None, limit: int | None
     ) -> list[str]:
-        if prefix:
-            return await self._holders(tenant, keys.holders_of_prefix(resource_type, entry), limit)
         if not entry.unique:
-            return await self._ids(tenant, keys.holders(resource_type, entry), limit=limit)
+            return await self._ids(tenant, keys.holders(resource_type, entry, after), limit=limit)
         row = await self.rows.get(tenant, keys.unique_index(resource_type, entry), select=ID)
-        return [row.properties["id"]] if row else []
+        return [row.properties["id"]] if row and row.properties["id"] > (after or "") else []
 
     async def page(
         self,
@@ -109,9 +118,11 @@ class TableStorage(TableWriting, TableFeed):
         """See Storage.sweep."""
         return await large_change_runner.sweep(self.rows, before, seconds, self._clock)
 
-    async def members_of(self, tenant: str, group_id: str, *, limit: int | None = None) -> list[Membership]:
+    async def members_of(
+        self, tenant: str, group_id: str, *, after: str | None = None, limit: int | None = None
+    ) -> list[Membership]:
         """See Storage.members_of."""
-        return await read_memberships(self.rows, tenant, keys.members(group_id), limit=limit)
+        return await read_memberships(self.rows, tenant, keys.members(group_id, after), limit=limit)
 
     async def members_of_each(
         self, tenant: str, group_ids: Sequence[str], *, limit: int | None = None
@@ -161,10 +172,11 @@ class TableStorage(TableWriting, TableFeed):
     async def _holders(self, tenant: str, key_range: KeyRange, limit: int | None) -> list[str]:
         """The ids, ascending, of the range of an index, in which a resource may have several rows."""
         found = set[str]()
-        async for rows in read_pages(self.rows, tenant, key_range, select=ID):
-            found.update(row.properties[ID] for row in rows)
-            if limit is not None and len(found) >= limit:
-                break
+        async with aclosing(read_pages(self.rows, tenant, key_range, select=ID)) as pages:
+            async for rows in pages:
+                found.update(row.properties[ID] for row in rows)
+                if limit is not None and len(found) >= limit:
+                    break
         return sorted(found)[:limit]
 
     async def _ids(self, tenant: str, key_range: KeyRange, *, limit: int | None = None) -> list[str]:

@@ -64,7 +64,9 @@ class TableWriting:
         resource = await self._names.resolved(self.rows, tenant, resource)
         require_index_rows(len(resource.index))
         await self._completeness.permit_write(self.rows, tenant, resource)
-        change = changes.creation(resource, members, self._said(FeedChange.CREATED, resource, note))
+        change = changes.creation(
+            resource, members, self._said(FeedChange.CREATED, resource, note, MembershipEdits(add=tuple(members)))
+        )
         await self._rung(tenant, self._create(tenant, change, members))
 
     async def update(
@@ -79,7 +81,7 @@ class TableWriting:
         resource = await self._names.resolved(self.rows, tenant, resource)
         require_index_rows(len(resource.index), len(ReadState.of(resource).index_keys))
         await self._completeness.permit_write(self.rows, tenant, resource)
-        change = changes.update(resource, edits, self._said(FeedChange.UPDATED, resource, note))
+        change = changes.update(resource, edits, self._said(FeedChange.UPDATED, resource, note, edits))
         await self._rung(tenant, self._edit(tenant, change))
 
     async def edit_members(
@@ -92,7 +94,7 @@ class TableWriting:
         note: ChangeNote = NO_NOTE,
     ) -> None:
         """See Storage.edit_members."""
-        said = self._said(FeedChange.MEMBERS, group, note)
+        said = self._said(FeedChange.MEMBERS, group, note, edits)
         await self._rung(tenant, self._edit(tenant, changes.membership_change(group, edits, said, guarded=guarded)))
 
     async def delete(
@@ -120,7 +122,9 @@ class TableWriting:
             _require_index(failure.operation)
             raise VersionConflict from None
 
-    def _said(self, change: FeedChange, resource: StoredResource, note: ChangeNote) -> OutboxRow:
+    def _said(
+        self, change: FeedChange, resource: StoredResource, note: ChangeNote, edits: MembershipEdits = NO_EDITS
+    ) -> OutboxRow:
         """What a change that is made now says of itself."""
         return outbox_row(
             change,
@@ -129,12 +133,17 @@ class TableWriting:
             change_id=new_change_id(),
             now=self._clock(),
             after=ReadState.of(resource).stamp if resource.etag else "",
+            edits=edits,
             note=note,
         )
 
     async def _rung(self, tenant: str, change: Coroutine[Any, Any, None]) -> None:
-        """The change is made. Side by side with it, the timer is told that the tenant has one."""
-        ring = self._doorbell.ring(self.rows, tenant)
+        """The change is made. Side by side with it, the timer is told that the tenant has one, if it is time to."""
+        now = self._doorbell.due(tenant)
+        if now is None:
+            await change
+            return
+        ring = self._doorbell.ring(self.rows, tenant, now)
         for failure in await asyncio.gather(change, ring, return_exceptions=True):
             if failure is not None:
                 raise failure

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlencode
 
 from scim2_models import (
+    Bulk,
     EnterpriseUser,
     ETag,
     Filter,
@@ -30,7 +31,7 @@ from scim2_server.requests import ScimRequest as TheirRequest
 from scim2_server.service import ScimService
 
 from scim_core import ScimRequest, Settings, build
-from scim_core.protocol.limits import DEFAULT_COUNT, MAX_COUNT
+from scim_core.protocol.limits import DEFAULT_COUNT, MAX_BULK_BYTES, MAX_BULK_OPERATIONS, MAX_COUNT
 from tests.memory_rows import memory_storage
 from tests.scim import UNLIMITED
 
@@ -144,6 +145,7 @@ class Theirs:
 def _config() -> ServiceProviderConfig:
     return ServiceProviderConfig(
         patch=Patch(supported=True),
+        bulk=Bulk(supported=True, max_operations=MAX_BULK_OPERATIONS, max_payload_size=MAX_BULK_BYTES),
         filter=Filter(supported=True, max_results=MAX_COUNT),
         sort=Sort(supported=True),
         etag=ETag(supported=True),
