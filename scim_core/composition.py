@@ -25,6 +25,7 @@ from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
 from scim_core.endpoint.unconfigured import Unconfigured
+from scim_core.feed.attempts import Attempts
 from scim_core.feed.feed import Feed, Kept
 from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.hooks.sending import HttpSender
@@ -59,9 +60,9 @@ def build(
     """The endpoint of these settings. It reads and writes no row before its first request.
 
     The default for `storage` and `registry` is the table that the settings name, for `vault` Azure's, asked with the
-    app's identity. Who has to wait waits with `pause`. With `relays`, changes are relayed, and delivered to hooks,
-    after their answers, in tasks of this event loop. Otherwise a reader of the feed relays them, or the timer. Raises
-    DefinitionError for unusable schema files, SettingsError for unusable keys.
+    app's identity. Who has to wait waits with `pause`. With `relays`, tasks of this event loop relay changes, deliver
+    them to hooks, and log refusals after the answers. Otherwise a reader of the feed relays changes, or the timer does.
+    Raises DefinitionError for unusable schema files, SettingsError for unusable keys.
     """
     if storage is None:
         from scim_core.storage.tables import table_storage  # noqa: PLC0415 -- tests without Azure need not import its SDK
@@ -109,6 +110,7 @@ def build(
         gate,
         _kicks(feed, hooks) if relays else None,
         hooks=hooks,
+        attempts=Attempts(storage.attempted, asyncio.sleep, timer) if relays else None,
         bulk=Bulk(catalogue, handlers, timer),
         clock=clock,
         new_id=new_id,

@@ -44,7 +44,8 @@ class Result(StrEnum):
 class Effect:
     """What a request did to one resource, for the log. `changed` names attributes as the schemas do, without values.
 
-    A version is empty where there is no resource.
+    A version is empty where there is no resource. `note` is for the provisioning log, if nothing changed or a part
+    of the request was ignored: who asked, and what was ignored.
     """
 
     resource_id: str
@@ -52,6 +53,7 @@ class Effect:
     changed: tuple[str, ...] = ()
     version_before: str = ""
     version_after: str = ""
+    note: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import scim_core
-from scim_core import Endpoint, Settings
+from scim_core import Endpoint, ScimResponse, Settings
 from scim_core.storage.hook_port import HookStorage
 from tests.clients.protocol import violations
 from tests.clients.targets import Answer, InProcess, Request
@@ -124,6 +124,14 @@ class Client:
     async def names(self, filter_text: str, url: str = "/Users") -> list[str]:
         """The user names, or display names of groups, that the filter finds, in order."""
         return [item.get("userName") or item["displayName"] for item in await self.found(url, filter_text)]
+
+
+def sentence(answer: Answer | ScimResponse) -> str:
+    """What the answer says of an error, without the id of the request at its end."""
+    said, _, request_id = json.loads(answer.body)["detail"].rpartition(" (request ")
+    assert request_id.endswith(")"), answer.body
+    text: str = said
+    return text
 
 
 def path(resource: Json | str) -> str:

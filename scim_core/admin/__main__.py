@@ -18,7 +18,20 @@ from scim_core.access.administration import Administration
 from scim_core.access.applications import Applications
 from scim_core.access.audit_trail import AuditTrail
 from scim_core.access.oauth.local_key import new_signing_key
-from scim_core.admin import audit, check, compare, export, feed, hooks, import_, lint_mapping, registry, reindex
+from scim_core.admin import (
+    audit,
+    check,
+    compare,
+    export,
+    feed,
+    history,
+    hooks,
+    import_,
+    lint_mapping,
+    registry,
+    reindex,
+    users,
+)
 from scim_core.admin.actor import operator
 from scim_core.admin.apps import AppCommands
 from scim_core.admin.arguments import parser
@@ -47,6 +60,7 @@ ON_ROWS = {
     "import": import_.run,
     "registry": registry.run,
     "reindex": reindex.run,
+    "users": users.run,
 }
 """The commands that work on the rows of a tenant's directory, or of the registry."""
 
@@ -62,13 +76,13 @@ NEW_KEYS: dict[str, Callable[[], str]] = {
 }
 """The commands that make a key, and how."""
 
-READING = {"audit": audit.run, "compare": compare.run}
+READING = {"audit": audit.run, "compare": compare.run, **dict.fromkeys(history.COMMANDS, history.run)}
 """The commands that only read."""
 
 ON_NO_TABLE = frozenset({*NEW_KEYS, "lint-mapping", "smoke-test", "doctor"})
 """The commands that need no setting of a storage."""
 
-FINDING = frozenset({*ON_ROWS, "compare", "lint-mapping", "doctor"})
+FINDING = frozenset({*ON_ROWS, *history.COMMANDS, "compare", "lint-mapping", "doctor"})
 """The commands whose exit code 1 says that something was found."""
 
 TELLING = (
@@ -121,6 +135,7 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
         return await _on_no_table(given, environment)
     chosen = _chosen(given, environment)
     settings = StorageSettings.from_environment(chosen)
+    given.schemas = chosen.get("SCIM_SCHEMA_DIRECTORY", "")
     if given.command in READING:
         return await READING[given.command](given, settings)
     tenants = table_registry(settings)
@@ -130,7 +145,6 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
         if given.command in ON_ROWS:
             secret = backup_key(chosen)
             given.backup_key = BackupKey(secret) if secret else None
-            given.schemas = chosen.get("SCIM_SCHEMA_DIRECTORY", "")
             given.trail = trail
             given.environment = chosen
             return await ON_ROWS[given.command](given, settings)

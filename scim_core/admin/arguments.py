@@ -45,6 +45,8 @@ def parser() -> argparse.ArgumentParser:
     _audit(commands.add_parser("audit", help="read the audit trail: who changed what in the registry"))
     _rows(commands)
     _compare(commands.add_parser("compare", help="hold an identity provider's list of users against the directory"))
+    _history(commands)
+    _users(commands.add_parser("users", help="erase a person who was deleted"))
     _lint_mapping(commands.add_parser("lint-mapping", help="what becomes of each target of an Entra attribute mapping"))
     commands.add_parser("signing-key", help="make a key for SCIM_SIGNING_KEY")
     commands.add_parser("backup-key", help="make a key for SCIM_BACKUP_KEY")
@@ -107,6 +109,34 @@ def _compare(compare: argparse.ArgumentParser) -> None:
         help="the column that holds an attribute (userName, active, displayName, name.givenName, name.familyName), if "
         "it is called otherwise than Entra or Okta call it; can be given several times",
     )
+
+
+def _history(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    who = commands.add_parser("who", help="somebody's present state, and what happened to them")
+    who.add_argument("tenant", help="the tenant's id")
+    who.add_argument("text", help="a user name, mail, id, external id, or the beginning of one; also of who is deleted")
+    why = commands.add_parser("why", help="why somebody is in a group, or not")
+    why.add_argument("tenant", help="the tenant's id")
+    why.add_argument("user", help="the user's name, mail, id or external id")
+    why.add_argument("group", help="the group's name, id or external id")
+    refusals = commands.add_parser("refusals", help="what was refused or ignored, by cause, with what to tell")
+    refusals.add_argument("tenant", help="the tenant's id")
+    log = commands.add_parser("log", help="the provisioning log of one resource, or what was refused and ignored")
+    log.add_argument("tenant", help="the tenant's id")
+    log.add_argument("--resource", default="", metavar="ID", help="the whole log of this resource")
+    log.add_argument("--request", default="", metavar="ID", help="only the request of this id: it ends each error")
+    for parser in (refusals, log):
+        parser.add_argument(
+            "--since", default="", metavar="TIME", help="from this day or instant on, in UTC (default: seven days ago)"
+        )
+
+
+def _users(users: argparse.ArgumentParser) -> None:
+    actions = users.add_subparsers(dest="action", required=True, metavar="ACTION")
+    forget = actions.add_parser("forget", help="erase a deleted person from the provisioning log")
+    forget.add_argument("tenant", help="the tenant's id")
+    forget.add_argument("id", help="the id of the user, who must have been deleted")
+    forget.add_argument("--confirm", metavar="ID", default="", help="repeat the id")
 
 
 def _lint_mapping(lint_mapping: argparse.ArgumentParser) -> None:

@@ -27,7 +27,7 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     """
     if given.verify and (given.tenant or given.since):
         raise Refused("--verify checks all records. Leave out --tenant and --since.")
-    since = _instant(given.since) if given.since else ""
+    since = instant(given.since) if given.since else ""
     registry = table_registry(settings)
     try:
         await warn_if_elsewhere(registry.rows)
@@ -87,11 +87,11 @@ def as_line(record: NumberedRecord) -> str:
     return line if line.isprintable() else line.encode("unicode_escape").decode()  # nothing steers the terminal
 
 
-def _instant(text: str) -> str:
+def instant(text: str) -> str:
     """The instant as the records have it: UTC, unless the text says another offset. Raises Refused."""
     try:
         found = datetime.fromisoformat(text)
-        instant = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+        moment = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Refused("--since must be a day or an instant, such as 2026-11-26 or 2026-11-26T09:00:00Z.") from None
-    return instant_text(instant)
+    return instant_text(moment)

@@ -13,7 +13,7 @@ from scim_core.clock import Timer
 from scim_core.endpoint.bulk_operation import Prepared
 from scim_core.endpoint.bulk_run import Answered, BulkRun
 from scim_core.endpoint.error_responses import MEDIA_TYPE
-from scim_core.endpoint.handlers import Call, Handlers
+from scim_core.endpoint.handlers import Call, Handlers, Sent
 from scim_core.endpoint.rendering import encoded
 from scim_core.endpoint.routes import CHANGES, Target, match
 from scim_core.messages import BASE_PATH, HttpError, ScimResponse
@@ -67,7 +67,7 @@ class Bulk:
             return Prepared(operation, call, error)
         headers = {"if-match": operation.version} if operation.version else {}
         origin = replace(call.origin, method=operation.method)
-        single = replace(call, target=target, headers=headers, query="", body=b"", origin=origin)
+        single = replace(call, target=target, headers=headers, query="", body=b"", origin=origin, sent=Sent())
         return Prepared(operation, single)
 
 

@@ -77,7 +77,7 @@ class BulkRun:
         if operations and self._timer() - self._began >= BULK_SECONDS:
             detail = "The time for this bulk is over. The operation did not begin: send it again."
             for index, prepared in operations:
-                self._results[index] = prepared.result(error_response(503, detail), prepared.named)
+                self._results[index] = prepared.result(_error(503, detail, prepared), prepared.named)
         elif step.circular:
             await self._circle(operations)
         elif operations:
@@ -172,12 +172,12 @@ class BulkRun:
         """What was created for these operations is deleted. Each of them has an error, the failed ones their own."""
         gone = await asyncio.gather(*(self._deleted(item) for _, item in operations))
         cause = operations[failed][1].operation.bulk_id
-        reason = json.loads(answers[failed].body).get("detail", "")
-        not_kept = error_response(409, f"{_IN_A_CIRCLE} The operation {cause[:80]!r} failed: {reason}")
+        reason = json.loads(answers[failed].body).get("detail", "").rpartition(" (request ")[0]
+        not_kept = _error(409, f"{_IN_A_CIRCLE} The operation {cause[:80]!r} failed: {reason}", operations[0][1])
         for (index, item), answer, deleted in zip(operations, answers, gone, strict=True):
             resource_id = self._ids.pop(item.operation.bulk_id, "")
             if deleted.status >= FIRST_ERROR:
-                self._results[index] = item.result(error_response(503, _NOT_DELETED), resource_id)
+                self._results[index] = item.result(_error(503, _NOT_DELETED, item), resource_id)
                 self._errors += 1
             else:
                 self._record(index, item, answer if answer.status >= FIRST_ERROR else not_kept)
@@ -190,3 +190,8 @@ class BulkRun:
         call = replace(prepared.call, target=target, headers={})
         response = await self._answer(prepared, target, partial(self._handlers.run, call), BULK_UNDO_SECONDS)
         return ScimResponse(204) if response.status == NOT_FOUND else response
+
+
+def _error(status: int, detail: str, prepared: Prepared) -> ScimResponse:
+    """The error of an operation. It names the request that the bulk is."""
+    return error_response(status, detail, request_id=prepared.call.origin.request_id)

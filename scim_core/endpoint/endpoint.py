@@ -18,19 +18,22 @@ from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, instant_text
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint import hook_turns, problems
+from scim_core.endpoint.attempted import attempt_of
+from scim_core.endpoint.bodies import require_body
 from scim_core.endpoint.bulk import Bulk
 from scim_core.endpoint.bulk_operation import Prepared
 from scim_core.endpoint.bulk_run import Answered, Run
 from scim_core.endpoint.error_responses import response_for
 from scim_core.endpoint.feed_handlers import FEED_HANDLERS, FeedHandlers
-from scim_core.endpoint.handlers import Call, Handlers
+from scim_core.endpoint.handlers import Call, Handlers, Sent
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
 from scim_core.endpoint.routes import CHANGES, Target, is_feed, match
+from scim_core.feed.attempts import Attempts
 from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.kicks import Kicks
 from scim_core.ids import is_id
-from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
-from scim_core.protocol.limits import MAX_BODY_BYTES, MAX_BULK_BYTES, MAX_GROUP_BODY_BYTES, REQUEST_SECONDS
+from scim_core.messages import BASE_PATH, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
+from scim_core.protocol.limits import REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
 from scim_core.protocol.search_parameters import query_fields
@@ -38,9 +41,6 @@ from scim_core.registry import Access, GroupPatchAnswer
 from scim_core.storage.feed_port import Tended
 from scim_core.storage.port import Swept
 from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares, Work
-
-MEDIA_TYPES = frozenset({"application/scim+json", "application/json"})
-"""The media types of a body (RFC 7644 section 3.1). Parameters such as charset are ignored."""
 
 SAME_FOR_EVERYBODY = frozenset(
     {
@@ -91,6 +91,7 @@ class Endpoint:
         *,
         hooks: Hooks,
         bulk: Bulk,
+        attempts: Attempts | None = None,
         clock: Clock,
         new_id: Callable[[], str],
         public_base_url: str | None,
@@ -103,6 +104,7 @@ class Endpoint:
         self._gate = gate
         self._hooks = hooks
         self._kicks = kicks
+        self._attempts = attempts
         self._clock = clock
         self._new_id = new_id
         self._public_base_url = public_base_url
@@ -115,16 +117,18 @@ class Endpoint:
         principal: Principal | None = None
         target: Target | None = None
         caller: Caller | None = None
+        sent = Sent()
         handler = "unknown"
+        request_id = correlation_id(request.headers, self._new_id())
         try:
             target = match(self._catalogue, request.method.upper(), request.path)
             handler = target.handler
-            caller = self._caller(request)
+            caller = self._caller(request, request_id)
             async with asyncio.timeout(REQUEST_SECONDS):
                 if handler in _OUTSIDE_SCIM:
                     response, principal = await self._outside_scim(handler, request, caller)
                 elif target.needs is None:
-                    response = await self._run(request, target, None, caller)
+                    response = await self._run(request, target, None, caller, sent)
                 else:
                     principal = await self._gate.authenticator.authenticate(caller)
                     async with self._noted(principal):
@@ -132,26 +136,36 @@ class Endpoint:
                         require_access(principal, target.needs, caller.base_url)
                         principal = await self._addressed(principal, request, target)
                         try:
-                            response = await self._run(request, target, principal, caller)
+                            response = await self._run(request, target, principal, caller, sent)
                         except BeyondShare:
                             self._gate.watch.beyond_share(principal.account, principal.credential, caller)
                             raise
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
-            response = self._refusal(error, request, handler)
+            response = self._refusal(error, request, handler, request_id)
         if response.status != 200 or handler not in SAME_FOR_EVERYBODY:  # noqa: PLR2004
             response = replace(response, headers={**response.headers, "Cache-Control": "no-store"})
         if log.isEnabledFor(logging.INFO):
-            self._log(request, principal, handler, response, _of_change(target, caller, principal, response))
+            self._log(request, principal, handler, response, _of_change(target, request_id, principal, response))
         self._gate.counted.catch_up()
         if self._kicks and principal and (handler == "bulk" or _may_have_changed(response)):
             self._kicks.kick(principal.tenant)
+        if principal and caller:
+            self._note(_origin(request.method.upper(), principal, caller), principal.tenant, target, response, sent)
         return replace(response, body=b"") if request.method.upper() == "HEAD" else response
 
-    def _refusal(self, error: Exception, request: ScimRequest, handler: str) -> ScimResponse:
-        """The error as an answer, in the form of what was asked."""
+    def _note(self, origin: Origin, tenant: str, target: Target | None, response: ScimResponse, sent: Sent) -> None:
+        """The provisioning log will have the answer to a change that was refused or ignored in part."""
+        if self._attempts is None or target is None or target.handler not in CHANGES:
+            return
+        attempt = attempt_of(target, origin, response, sent, self._clock())
+        if attempt is not None:
+            self._attempts.note(tenant, attempt)
+
+    def _refusal(self, error: Exception, request: ScimRequest, handler: str, request_id: str) -> ScimResponse:
+        """The error as an answer, in the form of what was asked. It names the request."""
         if is_feed(request.path):
-            return problems.response_for(error, self._new_id, self._gate.counted)
-        response = response_for(error, self._new_id, self._gate.counted)
+            return problems.response_for(error, request_id, self._gate.counted)
+        response = response_for(error, request_id, self._gate.counted)
         return translated(response) if handler == "token" else response
 
     def _require_rate(self, principal: Principal, caller: Caller) -> None:
@@ -178,13 +192,13 @@ class Endpoint:
         return principal
 
     async def _run(
-        self, request: ScimRequest, target: Target, principal: Principal | None, caller: Caller
+        self, request: ScimRequest, target: Target, principal: Principal | None, caller: Caller, sent: Sent
     ) -> ScimResponse:
         """The handler's answer. What it computes counts against the tenant, or against the route for everybody."""
-        _check_body(request, _largest_body(target))
+        require_body(request, target)
         with self._gate.shares.work(principal.account if principal else f":{target.handler}") as work:
             await work.spend(UNITS_PER_REQUEST, "a request")
-            call = self._call(request, target, principal, caller, work)
+            call = replace(self._call(request, target, principal, caller, work), sent=sent)
             if target.handler == "bulk":
                 return await self._bulk.run(call, self._answered(request, principal, caller))
             handlers = self._feed if target.handler in FEED_HANDLERS else self._handlers
@@ -198,11 +212,13 @@ class Endpoint:
                 async with asyncio.timeout(seconds):
                     response = await run()
             except Exception as error:  # noqa: BLE001 -- as for a request: the other operations go on
-                response = response_for(error, self._new_id, self._gate.counted)
+                response = response_for(error, caller.correlation_id, self._gate.counted)
             if log.isEnabledFor(logging.INFO):
                 sent = replace(request, method=prepared.operation.method)
                 handler = target.handler if target else "unknown"
-                self._log(sent, principal, handler, response, _of_change(target, caller, principal, response))
+                more = _of_change(target, caller.correlation_id, principal, response)
+                self._log(sent, principal, handler, response, more)
+            self._note(prepared.call.origin, prepared.call.tenant, target, response, prepared.call.sent)
             return response
 
         return answered
@@ -239,11 +255,11 @@ class Endpoint:
                 return self._gate.oauth.authorization_server(), None
         return self._gate.oauth.protected_resource(caller), None
 
-    def _caller(self, request: ScimRequest) -> Caller:
+    def _caller(self, request: ScimRequest, request_id: str) -> Caller:
         return Caller(
             source=source_of(request.headers, self._gate.trusted_proxies),
             address=address_of(request.headers, self._gate.trusted_proxies),
-            correlation_id=correlation_id(request.headers, self._new_id()),
+            correlation_id=request_id,
             base_url=self._public_base_url or request.base_url,
             headers=request.headers,
         )
@@ -341,14 +357,14 @@ def _origin(method: str, principal: Principal | None, caller: Caller) -> Origin:
 
 
 def _of_change(
-    target: Target | None, caller: Caller | None, principal: Principal | None, response: ScimResponse
+    target: Target | None, request_id: str, principal: Principal | None, response: ScimResponse
 ) -> dict[str, Any]:
-    """Who was to change which resource, and what became of it. Nothing for other requests.
+    """Who was to change which resource, and what became of it. Of other requests, the id of one that was refused.
 
     A text of the client is no id of ours, so it does not get into the log.
     """
-    if target is None or caller is None or target.handler not in CHANGES:
-        return {}
+    if target is None or target.handler not in CHANGES:
+        return {"correlation_id": request_id} if response.status >= 400 else {}  # noqa: PLR2004
     effect = response.effect
     named = target.id if is_id(target.id) else None
     return {
@@ -358,31 +374,5 @@ def _of_change(
         "version_before": (effect.version_before or None) if effect else None,
         "version_after": (effect.version_after or None) if effect else None,
         "credential_id": (principal.credential_id or None) if principal else None,
-        "correlation_id": caller.correlation_id,
+        "correlation_id": request_id,
     }
-
-
-def _largest_body(target: Target) -> int:
-    """How many bytes the body of a request may have."""
-    if target.handler == "bulk":
-        return MAX_BULK_BYTES
-    writes = target.handler in ("create", "replace", "patch")
-    names_members = writes and target.resource_type is not None and target.resource_type.has_members
-    return MAX_GROUP_BODY_BYTES if names_members else MAX_BODY_BYTES
-
-
-def _check_body(request: ScimRequest, limit: int) -> None:
-    """Raises HttpError for a body that is announced but missing, compressed, too large, or not declared as JSON."""
-    if request.method.upper() not in ("POST", "PUT", "PATCH"):
-        return
-    if not request.body and "transfer-encoding" in request.headers:
-        raise HttpError(411, SENT_IN_CHUNKS)
-    encodings = request.headers.get("content-encoding", "").lower().split(",")
-    if request.body and any(item.strip() not in ("", "identity") for item in encodings):
-        detail = "The body is compressed. Send it as it is, without Content-Encoding."
-        raise HttpError(415, detail, Accept_Encoding="identity")
-    if len(request.body) > limit:
-        raise HttpError(413, f"The body is larger than {limit} bytes, the limit for this request.")
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type and media_type not in MEDIA_TYPES:
-        raise HttpError(415, f"The body must be application/scim+json or application/json, not {media_type[:80]!r}.")

@@ -1,19 +1,20 @@
 """Decides what a client learns of an error: a known error is shown, all others stay inside.
 
-A SCIM error becomes an Error body (RFC 7644 section 3.12). Its detail tells an administrator what to change. An
-unexpected error becomes 500 with a correlation id, and only the log has its text.
+A SCIM error becomes an Error body (RFC 7644 section 3.12). Its detail tells an administrator what to change, and ends
+with the id of the request. An unexpected error becomes 500, and only the log has its text, under the same id.
 """
 
 import json
 import logging
 import re
-from collections.abc import Callable
+from dataclasses import replace
 
 from pydantic import ValidationError
 from scim2_models import SCIMException
 
 from scim_core.counted_log import CountedLog
 from scim_core.messages import HttpError, ScimResponse
+from scim_core.model import Json
 from scim_core.protocol.limits import RequestTooLarge
 from scim_core.protocol.mistakes import mistake, status_and_type
 from scim_core.storage import port
@@ -25,7 +26,7 @@ ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 BAD_REQUEST = 400
 
 MAX_DETAIL_CHARACTERS = 500
-"""Longest detail. It holds our sentences, and cuts a long value that a client sent."""
+"""Longest sentence of a detail. It holds ours, and cuts a long value that a client sent. The request's id follows."""
 
 _PYDANTIC_MARK = re.compile(r" \[type=\w+\]$")
 
@@ -33,17 +34,26 @@ log = logging.getLogger(__name__)
 
 
 def error_response(
-    status: int, detail: str, scim_type: str = "", headers: dict[str, str] | None = None
+    status: int, detail: str, scim_type: str = "", headers: dict[str, str] | None = None, *, request_id: str = ""
 ) -> ScimResponse:
-    """An Error body with the HTTP status as text, as RFC 7644 section 3.12 has it."""
+    """An Error body with the HTTP status as text, as RFC 7644 section 3.12 has it. It names the request, if given."""
+    said = detail[:MAX_DETAIL_CHARACTERS]
     body = {
         "schemas": [ERROR_URN],
         "status": str(status),
         **({"scimType": scim_type} if scim_type else {}),
-        "detail": detail[:MAX_DETAIL_CHARACTERS],
+        "detail": naming_request(said, request_id) if request_id else said,
     }
-    content = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
-    return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **(headers or {})}, content)
+    return ScimResponse(status, {"Content-Type": MEDIA_TYPE, **(headers or {})}, _encoded(body))
+
+
+def _encoded(body: Json) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
+
+
+def naming_request(detail: str, request_id: str) -> str:
+    """The sentence with the id by which the log names the request: clients keep it, and quote it to the operator."""
+    return f"{detail} (request {request_id})"
 
 
 def is_bad_request(error: Exception) -> bool:
@@ -62,10 +72,17 @@ class Unexpected(Exception):
         self.__traceback__ = error.__traceback__
 
 
-def response_for(  # noqa: PLR0911 -- a table of cases
-    error: Exception, new_id: Callable[[], str], counted: CountedLog
+def response_for(error: Exception, request_id: str, counted: CountedLog) -> ScimResponse:
+    """The answer to the request of this id, which failed with this error. What is unexpected is logged under the id."""
+    answer = _answer(error, request_id, counted)
+    body = json.loads(answer.body)
+    body["detail"] = naming_request(body["detail"], request_id)
+    return replace(answer, body=_encoded(body))
+
+
+def _answer(  # noqa: PLR0911 -- a table of cases
+    error: Exception, request_id: str, counted: CountedLog
 ) -> ScimResponse:
-    """The answer to a request that failed with this error. An unexpected error is logged under a new correlation id."""
     match error:
         case HttpError():
             return error_response(error.status, error.detail, headers=error.headers)
@@ -79,14 +96,12 @@ def response_for(  # noqa: PLR0911 -- a table of cases
             return _refused_by_storage(error)
         case port.StorageBusy() | port.VersionConflict() | TimeoutError():
             return _busy(error, counted)
-    return _unexpected(error, new_id())
+    return _unexpected(error, request_id)
 
 
-def _unexpected(error: Exception, correlation_id: str) -> ScimResponse:
-    log.error("request failed", exc_info=Unexpected(error), extra={"correlation_id": correlation_id})
-    return error_response(
-        500, f"The service failed on this request. Its operator finds the cause under correlation id {correlation_id}."
-    )
+def _unexpected(error: Exception, request_id: str) -> ScimResponse:
+    log.error("request failed", exc_info=Unexpected(error), extra={"correlation_id": request_id})
+    return error_response(500, "The service failed on this request. Its operator finds the cause under the id here.")
 
 
 def _refused_by_storage(error: port.UniquenessConflict | port.NotFound | port.TooLarge) -> ScimResponse:

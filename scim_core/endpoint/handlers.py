@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -48,6 +48,13 @@ from scim_core.work import TooMuchWork, Work
 log = logging.getLogger(__name__)
 
 
+@dataclass
+class Sent:
+    """The body of a request, once it is read as JSON."""
+
+    value: object = None
+
+
 @dataclass(frozen=True)
 class Call:
     """One authenticated request, with the parts that every handler needs. `service_url` is Caller.base_url."""
@@ -62,6 +69,7 @@ class Call:
     work: Work
     group_patch_answer: GroupPatchAnswer
     origin: Origin
+    sent: Sent = field(default_factory=Sent)
 
     @cached_property
     def fields(self) -> dict[str, str]:
@@ -81,7 +89,9 @@ class Call:
 
     async def read_body(self, form: BodyForm = BodyForm.NONE) -> Body:
         """The body as JSON, which may name members where the form says. Raises as `reading`, and as Work.spend."""
-        return await self.read(reading(self.body, form))
+        body = await self.read(reading(self.body, form))
+        self.sent.value = body.value
+        return body
 
     async def read[T](self, steps: Generator[int, None, T]) -> T:
         """What these steps return. Their units are spent."""

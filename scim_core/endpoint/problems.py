@@ -1,7 +1,6 @@
 """Errors of the feed as problem details (RFC 9457). Their `type` tells a program more than the status does."""
 
 import json
-from collections.abc import Callable
 from http import HTTPStatus
 
 from scim_core.counted_log import CountedLog
@@ -22,16 +21,17 @@ IMPORT_SECONDS = 60
 """When to come back during an import: a large one takes some minutes."""
 
 
-def response_for(error: Exception, new_id: Callable[[], str], counted: CountedLog) -> ScimResponse:
-    """The answer to a request to the feed that failed with this error."""
+def response_for(error: Exception, request_id: str, counted: CountedLog) -> ScimResponse:
+    """The answer to the request of this id to the feed, which failed with this error."""
+    said = error_responses.naming_request(str(error), request_id)
     match error:
         case UnknownCursor():
-            return _problem(400, str(error), f"{PROBLEMS}cursor")
+            return _problem(400, said, f"{PROBLEMS}cursor")
         case Resync():
-            return _problem(410, str(error), f"{PROBLEMS}resync")
+            return _problem(410, said, f"{PROBLEMS}resync")
         case Importing():
-            return _problem(503, str(error), f"{PROBLEMS}importing", {"Retry-After": str(IMPORT_SECONDS)})
-    answer = error_responses.response_for(error, new_id, counted)
+            return _problem(503, said, f"{PROBLEMS}importing", {"Retry-After": str(IMPORT_SECONDS)})
+    answer = error_responses.response_for(error, request_id, counted)
     headers = {name: value for name, value in answer.headers.items() if name != "Content-Type"}
     return _problem(answer.status, json.loads(answer.body)["detail"], NO_TYPE, headers)
 

@@ -1,7 +1,8 @@
 """The feed: every change of a tenant's directory in one order, for programs that follow it (docs/storage.md).
 
 Read first: `feed` (pages of changes, the snapshot, the tenants that moved), `entries` (what a reader is told of a
-change), `cursors` (what a cursor says), `kicks` (who relays after a change).
+change), `cursors` (what a cursor says), `kicks` (who relays after a change). For people: `log` answers what happened to
+somebody, `finding` finds them, and `attempts` keeps what was refused.
 
 The rows behind it are the storage's: scim_core/storage/feed_port.py says what the feed asks of them.
 """

@@ -26,6 +26,9 @@ MAX_PAGE_BYTES = 4 * 1024 * 1024
 MAX_SNAPSHOT = 1_000
 """Resources or memberships of one page of a snapshot: what one answer of Table Storage holds."""
 
+ATTEMPT_DAYS = 30
+"""How long refusals and what was ignored are kept: long enough to ask about, and then of no use."""
+
 TEND_SECONDS = 50
 """Longest turn of the timer, which comes each minute. What is left goes on with the next one."""
 
@@ -163,7 +166,8 @@ class Feed:
         """Changes that wait are relayed, and what is too old is deleted. A timer calls this. Raises StorageBusy."""
         now = self._clock()
         feed_from, log_from = (now - timedelta(days=days) for days in (self._kept.feed_days, self._kept.log_days))
-        kept = Retention(instant_text(feed_from), instant_text(log_from))
+        attempts_from = now - timedelta(days=min(ATTEMPT_DAYS, self._kept.log_days))
+        kept = Retention(instant_text(feed_from), instant_text(log_from), instant_text(attempts_from))
         return await self._storage.tend(now, kept, seconds=TEND_SECONDS)
 
     @property

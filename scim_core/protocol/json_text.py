@@ -97,7 +97,7 @@ def _refuse_constant(name: str) -> Never:
 def _finite(text: str) -> float:
     number = float(text)
     if isinf(number):
-        raise InvalidSyntaxException(detail=f"The number {text[:40]} is too large.")
+        raise InvalidSyntaxException(detail=f"The number {text[:40]!r} is too large.")
     return number
 
 

@@ -43,7 +43,7 @@ def _refuse_messages(stated: set[str], expected: str) -> None:
     messages = sorted(urn for urn in stated if urn.startswith(MESSAGES))
     if messages:
         raise InvalidSyntaxException(
-            detail=f"schemas says that the body is the message {messages[0][:120]}; here it must be {expected}."
+            detail=f"schemas says that the body is the message {messages[0][:120]!r}; here it must be {expected}."
         )
 
 

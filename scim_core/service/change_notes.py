@@ -41,6 +41,10 @@ class Overlooked:
     absent: Sequence[str] = ()
     malformed: int = 0
 
+    def __bool__(self) -> bool:
+        """Whether there is anything."""
+        return bool(self.attributes or self.operations or self.absent or self.malformed)
+
 
 NOTHING = Overlooked()
 
@@ -61,7 +65,7 @@ def change_note(
 ) -> ChangeNote:
     """What is kept of this change."""
     changed = [name for name in change.names if name not in resource_type.unreadable]
-    told: Json = {**_of_origin(origin), **_of_overlooked(overlooked)}
+    told: Json = {**origin_note(origin), **_of_overlooked(overlooked)}
     kept = [name for name in KEPT_VALUES if name in changed]
     values = _values(resource_type, change, kept)
     shown = tuple(changed[:MAX_NAMES])
@@ -99,7 +103,8 @@ def _fitting(names: Sequence[str], values: Json, left: int) -> list[str]:
     return fitting
 
 
-def _of_origin(origin: Origin) -> Json:
+def origin_note(origin: Origin) -> Json:
+    """Who asked, and how the request is named here and in the client's own log."""
     told = (
         ("method", origin.method),
         ("credential", origin.credential),

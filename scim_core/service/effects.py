@@ -1,10 +1,13 @@
 """What a change has done to a resource, as the log tells it: names of attributes from the schemas, and no values."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from scim_core.messages import Effect, Result
+from scim_core.messages import Effect, Origin, Result
 from scim_core.model import Membership, MembershipEdits, StoredResource
 from scim_core.protocol.group_patch import MEMBERS
+from scim_core.protocol.schemas import ResourceType
+from scim_core.service.change_notes import BeforeAndAfter, Overlooked, change_note
 
 
 def created(stored: StoredResource, names: tuple[str, ...], members: Sequence[Membership]) -> Effect:
@@ -20,6 +23,13 @@ def unchanged(stored: StoredResource) -> Effect:
 def changed(before: StoredResource, after: StoredResource, names: tuple[str, ...], edits: MembershipEdits) -> Effect:
     """The attributes of these names have other values, and the memberships are edited."""
     return Effect(before.id, Result.CHANGED, _with_members(names, any_=bool(edits)), before.version, after.version)
+
+
+def with_note(effect: Effect, resource_type: ResourceType, origin: Origin, overlooked: Overlooked) -> Effect:
+    """The effect, with a note for the provisioning log if nothing changed or something was ignored."""
+    if effect.result is not Result.UNCHANGED and not overlooked:
+        return effect
+    return replace(effect, note=change_note(resource_type, origin, BeforeAndAfter((), {}, {}), overlooked).text)
 
 
 def _with_members(names: tuple[str, ...], *, any_: bool) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from scim_core.protocol.preconditions import Preconditions
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.service.address import Address, Outcome
 from scim_core.service.change_notes import NOTHING, BeforeAndAfter, Overlooked, change_note
-from scim_core.service.effects import changed, unchanged
+from scim_core.service.effects import changed, unchanged, with_note
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.memberships import EDGES_OF_A_UNIT, THE_MEMBERS, Memberships
 from scim_core.service.unique_values import UniqueValues
@@ -119,6 +119,7 @@ class ResourceChange:
         if after is before and self._requested.guarded and self._requested.members:
             await self._require_unmoved(before)
         effect = unchanged(before) if after is before else self._made[after.version]
+        effect = with_note(effect, address.resource_type, self._requested.origin, self._overlooked)
         if not self._requested.memberships:
             return Outcome(after, effect=effect)
         units = 1 + (len(present) + len(edits.add)) // EDGES_OF_A_UNIT
@@ -173,10 +174,15 @@ class ResourceChange:
         return after
 
     def _note(self, change: BeforeAndAfter) -> ChangeNote:
-        requested, overlooked = self._requested, self._requested.overlooked
+        requested = self._requested
+        return change_note(requested.address.resource_type, requested.origin, change, self._overlooked)
+
+    @property
+    def _overlooked(self) -> Overlooked:
+        overlooked = self._requested.overlooked
         if self._skipped or self._absent:
             overlooked = replace(overlooked, operations=self._skipped, absent=self._absent)
-        return change_note(requested.address.resource_type, requested.origin, change, overlooked)
+        return overlooked
 
     async def _deactivate(self, before: StoredResource, document: Json) -> None:
         """The resource is deactivated if the refused change would have done it. Nothing else of it changes.

@@ -27,7 +27,7 @@ from scim_core.protocol.stated_schemas import require_patch, require_resource
 from scim_core.protocol.strict_json import Body
 from scim_core.service.address import Address, Outcome
 from scim_core.service.change_notes import BeforeAndAfter, Overlooked, change_note
-from scim_core.service.effects import created
+from scim_core.service.effects import created, with_note
 from scim_core.service.group_snapshots import READER_SECONDS, group_snapshots
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.memberships import Memberships, no_memberships
@@ -125,7 +125,8 @@ class ServiceProvider:
             except NotFound as error:
                 joining = await self._memberships.known(tenant, resource_id, edges, work)
                 raise VersionConflict from error
-            return Outcome(stored, joining, created(stored, names, joining))
+            effect = created(stored, names, joining)
+            return Outcome(stored, joining, with_note(effect, resource_type, origin, overlooked))
 
         return await self._retry.until_not_overtaken((tenant, resource_id), attempt)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from scim_core.model import Membership
+from scim_core.model import IndexEntry, Membership
 from scim_core.storage.port import Storage
 
 
@@ -73,12 +73,56 @@ class MovedFeed:
     time: str
 
 
+class AttemptOutcome(StrEnum):
+    """What became of a request that was to change something, and did not do all of it."""
+
+    REFUSED = "refused"
+    UNCHANGED = "unchanged"
+    """Everything was so already, or was ignored."""
+    IN_PART = "in part"
+    """Something was changed, and something was ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A request that did not do all that it asked for, of a resource or of none that is known (empty `id`).
+
+    `text` is finished: the storage writes it as it is. `others` were counted since the attempt before, and have no row.
+    """
+
+    at: datetime
+    outcome: AttemptOutcome
+    resource_type: str
+    id: str
+    text: str
+    others: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A change in the log of a resource. If it is one of a group, `of` is the id of the group, and `change` is joined
+    or left. `entry` is the row that is whole; `note` is the text of its ChangeNote.
+    """
+
+    time: str
+    change: str
+    resource_type: str
+    id: str
+    attributes: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    note: str = ""
+    of: str = ""
+    entry: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """From which instant on (UTC text) entries of the feed and of the log are kept."""
+    """From which instant on (UTC text) entries of the feed, those of the log, and attempts are kept."""
 
     feed_from: str
     log_from: str
+    attempts_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +151,26 @@ class FeedStorage(Storage, Protocol):
 
     async def notes(self, tenant: str, rows: Sequence[FeedRow]) -> list[str]:
         """The text of the ChangeNote of each entry; empty where the log has none (any more)."""
+
+    async def attempted(self, tenant: str, attempts: Sequence[Attempt]) -> None:
+        """The attempts are in the log, all or none: at most 100."""
+
+    async def log_of(self, tenant: str, resource_id: str, *, since: datetime | None = None) -> list[LogRow]:
+        """The changes of a resource, oldest first: at most 2,000. Those that wait for the relay are at the end."""
+
+    async def newest(self, tenant: str, limit: int) -> list[LogRow]:
+        """The newest changes of all resources, oldest first, without notes: at most `limit`, and those that wait."""
+
+    async def log_entry(self, tenant: str, entry: str) -> LogRow | None:
+        """The whole row of a change; None if it is not kept any more."""
+
+    async def attempts(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
+        """The attempts since this instant, oldest first: at most `limit`."""
+
+    async def formerly(
+        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int
+    ) -> list[str]:
+        """The ids of resources that had this unique value, or with `prefix` one that begins so, and gave it up."""
 
     async def memberships(self, tenant: str, *, after: Membership | None, limit: int) -> list[Membership]:
         """The first `limit` memberships of the tenant after this one, in the order of group and member."""

@@ -19,7 +19,7 @@ from infra.release import released
 from scim_core.access.oauth.local_key import new_signing_key
 from scim_core.clock import utc_now
 from scim_core.settings import StorageSettings
-from scim_core.storage.feed_port import Retention
+from scim_core.storage.feed_port import Attempt, AttemptOutcome, Retention
 from scim_core.storage.hook_port import DeadBatch, Hook, HookCursor, Stream
 from scim_core.storage.tables import TableStorage, keys, table_rows, writing
 from scim_core.storage.tables.rows import Rows
@@ -137,6 +137,7 @@ async def written(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) ->
         assert now.send("DELETE", f"/Users/{left['id']}", token).status_code == 204
         early = await all_keys(rows)  # a minute's end, at which the timer relays, is not in both readings
         await storage.relay("contoso")
+        await storage.attempted("contoso", [Attempt(utc_now(), AttemptOutcome.REFUSED, "User", "", "{}")])
         await storage.tend(utc_now(), Retention(feed_from="", log_from=""), seconds=60)
         await followed(storage, "contoso")
         await Client(endpoint_over(storage, Clock())).user("waits@example.com")
@@ -258,6 +259,7 @@ KINDS = {
     "feed": Kind(f"{_TENANT}/feed:[0-9]{{12}}", reason=_UNSEEN),
     "logged": Kind(f"{_TENANT}/log:[^:]+:[0-9]{{16}}:[0-9a-f-]+", reason=_UNSEEN),
     "was": Kind(f"{_TENANT}/was:[^:]+:[^:]+", reason=_UNSEEN),
+    "attempt": Kind(f"{_TENANT}/attempt:[0-9]{{16}}:[0-9a-f]+", reason=_UNSEEN),
     "waiting": Kind(":pending/:waiting:[^:]+:", reason=_UNSEEN, stays=False),
     "moved": Kind(":pending/:moved:[^:]+:", reason=_UNSEEN),
     "round_": Kind(":pending/:round:", reason=_UNSEEN),

@@ -21,7 +21,7 @@ from scim_core.storage.port import StorageBusy
 from scim_core.work import UNITS_PER_REQUEST, Work
 from tests.feed.described import deviations
 from tests.feed.stand_in import StandIn, entry
-from tests.scim import UNLIMITED
+from tests.scim import UNLIMITED, sentence
 from tests.tenancy import Service, Timer, document, settings
 
 CHANGES = "/feed/v1/changes"
@@ -145,7 +145,7 @@ async def test_what_goes_wrong_is_a_problem_that_says_what_to_do(
         assert body["title"]
         [line] = [record for record in caplog.records if getattr(record, "operation", "").startswith("feed_")]
         assert vars(line)["error"] == logged
-        assert (body["detail"] == "Say what to do.") is (problem_type != "about:blank")
+        assert (sentence(answer) == "Say what to do.") is (problem_type != "about:blank")
 
 
 @pytest.mark.parametrize("path", [CHANGES, SNAPSHOT, TENANTS])

@@ -9,19 +9,20 @@ import pytest
 from scim_core.storage.port import StorageBusy, TooLarge, VersionConflict
 from scim_core.storage.tables import TableStorage
 from tests.memory_rows import MemoryRows, memory_storage
-from tests.scim import ERROR, Client, Clock, Json, add, endpoint_over, path, replace
+from tests.scim import ERROR, Client, Clock, Json, add, endpoint_over, path, replace, sentence
 
 METADATA = 'resource_metadata="https://scim.example.com/.well-known/oauth-protected-resource/scim/v2"'
 
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+TRACED = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+"""The header that the host of Azure Functions or a client may send."""
+
 
 async def test_an_error_has_the_form_of_an_error(client: Client) -> None:
-    answer = await client.get("/Users/nobody")
+    answer = await client.get("/Users/nobody", headers=TRACED)
     assert answer.headers["content-type"] == "application/scim+json"
-    assert answer.document == {
-        "schemas": [ERROR],
-        "status": "404",
-        "detail": "There is no User with the id 'nobody'.",
-    }
+    detail = f"There is no User with the id 'nobody'. (request {TRACE})"
+    assert answer.document == {"schemas": [ERROR], "status": "404", "detail": detail}
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ async def test_what_storage_cannot_hold_is_too_large(clock: Clock, name: str, mo
     monkeypatch.setattr(storage, "create", too_large)
     monkeypatch.setattr(storage, "update", too_large)
     answer = await REQUESTS[name](client, user, group)
-    assert (answer.status, answer.document["detail"]) == (413, "The resource is larger than 1 MiB.")
+    assert (answer.status, sentence(answer)) == (413, "The resource is larger than 1 MiB.")
 
 
 async def test_a_change_that_is_always_overtaken_is_given_up(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,3 +251,56 @@ async def test_a_change_that_is_always_overtaken_is_given_up(clock: Clock, monke
     answer = await client.patch(path(user), replace("title", "x"))
     assert (answer.status, attempts) == (503, 40)
     assert int(answer.headers["retry-after"]) > 0
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The ids of the requests in the log."""
+    return [vars(item)["correlation_id"] for item in caplog.records if "correlation_id" in vars(item)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "headers", "status"),
+    [
+        ("GET /Users/nobody", {}, 404),
+        ("GET /Nothing", {}, 404),
+        ("PUT /Users", {}, 405),
+        ("GET /Users", {"authorization": None}, 401),
+        ("GET /Users?filter=x", {}, 400),
+        ("POST /Users", {}, 400),
+        ("GET /Nothing", TRACED, 404),
+        ("DELETE /Users/nobody", TRACED, 404),
+    ],
+)
+async def test_the_detail_ends_with_the_id_of_the_request_as_the_log_has_it(
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+    sent: str,
+    headers: dict[str, str | None],
+    status: int,
+) -> None:
+    """Also where nobody knows yet who asks, or what for."""
+    caplog.set_level("INFO", logger="scim_core.endpoint.endpoint")
+    method, url = sent.split()
+    answer = await client.send(method, url, {} if method in ("POST", "PUT") else None, headers=headers)
+    assert answer.status == status
+    [request_id] = set(told(caplog))
+    assert answer.document["detail"].endswith(f" (request {request_id})")
+    assert (request_id == TRACE) is (headers == TRACED)
+
+
+async def test_a_failure_of_ours_has_one_id_in_the_answer_and_in_both_records(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = Broken(MemoryRows())
+    storage.error = RuntimeError("x")
+    caplog.set_level("INFO")
+    answer = await Client(endpoint_over(storage, clock)).get(f"/Users/{'0' * 8}-0000-7000-8000-{'0' * 12}")
+    assert answer.status == 500
+    first, second = told(caplog)
+    assert first == second
+    assert answer.document["detail"].endswith(f"the id here. (request {first})")
+
+
+async def test_two_requests_have_two_ids(client: Client) -> None:
+    answers = [await client.get("/Users/nobody") for _ in range(2)]
+    assert len({answer.document["detail"] for answer in answers}) == 2

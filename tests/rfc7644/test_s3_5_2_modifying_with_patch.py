@@ -20,6 +20,7 @@ from tests.scim import (
     references,
     remove,
     replace,
+    sentence,
     without,
 )
 
@@ -904,7 +905,7 @@ class TestGroups:
     ) -> None:
         answer = await client.patch(path(group), add(GROUP, "text"))
         assert (answer.status, answer.document["scimType"]) == (400, "invalidValue")
-        assert answer.document["detail"].endswith(f": The value for {GROUP} must be an object of its attributes.")
+        assert sentence(answer).endswith(f": The value for {GROUP} must be an object of its attributes.")
 
     async def test_a_taken_name_is_refused_and_no_member_joins(
         self, client: Client, group: Json, people: list[Json]

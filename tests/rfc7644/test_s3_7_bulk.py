@@ -210,7 +210,7 @@ async def test_where_one_of_a_circle_fails_none_is_left(client: Client) -> None:
 async def test_where_a_link_cannot_be_made_what_was_created_is_deleted(client: Client) -> None:
     results = await bulk(client, group("a", "bulkId:b"), group("b", "bulkId:b", "bulkId:a"), group("c"))
     assert statuses(results) == ["409", "400", "201"]
-    assert results[1]["response"]["detail"] == "A group cannot be a member of itself."
+    assert results[1]["response"]["detail"].startswith("A group cannot be a member of itself. (request ")
     assert "member of itself" in results[0]["response"]["detail"]
     assert set(await named(client, "/Groups")) == {"c"}
     # The names are free again.

@@ -87,7 +87,7 @@ def lines_of_changes(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     """The fields about changes, of each line that has them."""
     lines = [vars(record) for record in caplog.records if record.name == "scim_core.endpoint.endpoint"]
     caplog.clear()
-    return [{name: line[name] for name in NAMES} for line in lines if "correlation_id" in line]
+    return [{name: line[name] for name in NAMES} for line in lines if "resource" in line]
 
 
 def version_of(answer: Answer) -> str:

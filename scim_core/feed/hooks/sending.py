@@ -22,7 +22,7 @@ type Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class DeliveryAttempt:
     """What became of an attempt: whether the batch was taken, whether the receiver is gone, and that in words."""
 
     taken: bool
@@ -33,8 +33,8 @@ class Attempt:
 class Sender(Protocol):
     """What delivery needs of HTTP."""
 
-    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Attempt:
-        """One attempt, of at most SEND_SECONDS. Every failure is an Attempt."""
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> DeliveryAttempt:
+        """One attempt, of at most SEND_SECONDS. Every failure is an DeliveryAttempt."""
 
 
 async def resolved(host: str, port: int) -> list[str]:
@@ -51,7 +51,7 @@ class HttpSender:
         self._resolve = resolve
         self._seconds = seconds
 
-    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Attempt:
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> DeliveryAttempt:
         """See Sender.send."""
         try:
             async with asyncio.timeout(self._seconds):
@@ -60,11 +60,11 @@ class HttpSender:
                 require_allowed(target, addresses, to_loopback=self._to_loopback)
                 return _attempt(await _status(target, addresses, headers, body))
         except RefusedTarget as error:
-            return Attempt(taken=False, gone=False, outcome=f"refused: {error}")
+            return DeliveryAttempt(taken=False, gone=False, outcome=f"refused: {error}")
         except TimeoutError:
-            return Attempt(taken=False, gone=False, outcome=f"no answer in {self._seconds:g} seconds")
+            return DeliveryAttempt(taken=False, gone=False, outcome=f"no answer in {self._seconds:g} seconds")
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
-            return Attempt(taken=False, gone=False, outcome=f"no answer ({type(error).__name__})")
+            return DeliveryAttempt(taken=False, gone=False, outcome=f"no answer ({type(error).__name__})")
 
 
 async def _status(target: HookTarget, addresses: list[str], headers: Mapping[str, str], body: bytes) -> int:
@@ -78,9 +78,9 @@ async def _status(target: HookTarget, addresses: list[str], headers: Mapping[str
         return response.status
 
 
-def _attempt(status: int) -> Attempt:
+def _attempt(status: int) -> DeliveryAttempt:
     taken = 200 <= status < 300  # noqa: PLR2004 -- what HTTP calls successful
-    return Attempt(taken=taken, gone=status == GONE, outcome=f"answered {status}")
+    return DeliveryAttempt(taken=taken, gone=status == GONE, outcome=f"answered {status}")
 
 
 class _Pinned(AbstractResolver):

@@ -5,15 +5,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from scim_core.model import Membership
-from scim_core.storage.feed_port import FeedHead, FeedReading, FeedRow, MovedFeed, Retention, Tended
+from scim_core.model import IndexEntry, Membership
+from scim_core.storage.feed_port import Attempt, FeedHead, FeedReading, FeedRow, LogRow, MovedFeed, Retention, Tended
 from scim_core.storage.tables import doorbell, entities, keys
 from scim_core.storage.tables.codec import BELOW_ALL
-from scim_core.storage.tables.feed_rows import head_change, new_epoch, to_feed_row
+from scim_core.storage.tables.feed_rows import attempted, head_change, new_epoch, to_feed_row, to_head
 from scim_core.storage.tables.keys import KeyRange
+from scim_core.storage.tables.log_rows import MAX_LOG_ROWS, concerned, to_attempt, to_log_row
+from scim_core.storage.tables.outbox import stamp
 from scim_core.storage.tables.reading import EDGE, read_range, side_by_side
 from scim_core.storage.tables.relay import read_head, relay, waiting_keys
 from scim_core.storage.tables.rows import Rows
+from scim_core.storage.tables.service_limits import PAGE_ROWS
 from scim_core.storage.tables.tending import tend
 
 
@@ -53,6 +56,51 @@ class TableFeed:
         """See FeedStorage.notes."""
         found = await side_by_side(self.rows.get(tenant, row.entry) for row in rows)
         return ["".join(entities.joined("n", row.properties)) if row else "" for row in found]
+
+    async def attempted(self, tenant: str, attempts: Sequence[Attempt]) -> None:
+        """See FeedStorage.attempted."""
+        await self.rows.transact(tenant, [attempted(attempt) for attempt in attempts])
+
+    async def log_of(self, tenant: str, resource_id: str, *, since: datetime | None = None) -> list[LogRow]:
+        """See FeedStorage.log_of."""
+        first = stamp(since, "") if since else ""
+        found, waiting = await asyncio.gather(
+            read_range(self.rows, tenant, keys.logged_of(resource_id, first), limit=MAX_LOG_ROWS),
+            read_range(self.rows, tenant, keys.of_kind("change"), limit=PAGE_ROWS),
+        )
+        own = [row for row in waiting if resource_id in concerned(row.properties)]
+        return [to_log_row(row, resource_id) for row in (*found, *own)]
+
+    async def newest(self, tenant: str, limit: int) -> list[LogRow]:
+        """See FeedStorage.newest."""
+        head = await self.rows.get(tenant, keys.feed_head())
+        first = max(0, to_head(head.properties).next - 1 - limit) if head else 0
+        found, waiting = await asyncio.gather(
+            read_range(self.rows, tenant, keys.feed_after(first), limit=limit),
+            read_range(self.rows, tenant, keys.of_kind("change"), limit=PAGE_ROWS),
+        )
+        return [to_log_row(row, row.properties["id"]) for row in (*found, *waiting)]
+
+    async def log_entry(self, tenant: str, entry: str) -> LogRow | None:
+        """See FeedStorage.log_entry."""
+        row = await self.rows.get(tenant, entry)
+        return to_log_row(row, row.properties["id"]) if row else None
+
+    async def attempts(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
+        """See FeedStorage.attempts."""
+        found = await read_range(self.rows, tenant, keys.attempts_from(stamp(since, "")), limit=limit)
+        return [to_attempt(row) for row in found]
+
+    async def formerly(
+        self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int
+    ) -> list[str]:
+        """See FeedStorage.formerly."""
+        found = await side_by_side(
+            read_range(self.rows, tenant, keys.formerly(item, prefix=prefix), limit=limit)
+            for item in {entry, replace(entry, key=entry.former or entry.key)}
+        )
+        ids = (row.properties["id"] for some in found for row in some if row.properties["type"] == resource_type)
+        return list(dict.fromkeys(ids))[:limit]
 
     async def memberships(self, tenant: str, *, after: Membership | None, limit: int) -> list[Membership]:
         """See FeedStorage.memberships."""

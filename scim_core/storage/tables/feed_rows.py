@@ -5,6 +5,7 @@ feed:{number}                      an entry of the feed: names and ids, no value
 log:{id}:{stamp}:{change id}       a change of this resource, whole; or, with `of`, that a change of another one, whose
                                    row has the key `of`, has added or removed a membership of this one
 was:{key}:{id}                     the resource had this unique value, and gave it up
+attempt:{stamp}:{id}               a request that did not do all that it asked for: refused, or something was ignored
 
 All have `id` and `lastModified`: version 0.2 expects them of every row of a tenant that it does not know.
 """
@@ -13,10 +14,12 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from scim_core.clock import instant_text
 from scim_core.model import Column
-from scim_core.storage.feed_port import FeedChange, FeedHead, FeedRow
+from scim_core.storage.feed_port import Attempt, FeedChange, FeedHead, FeedRow
 from scim_core.storage.tables import keys
-from scim_core.storage.tables.outbox import OutboxRow, lines_of
+from scim_core.storage.tables.entities import split
+from scim_core.storage.tables.outbox import OutboxRow, lines_of, new_change_id, stamp
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row
 
@@ -77,6 +80,19 @@ def relayed(said: OutboxRow, number: int | None) -> dict[str, RowOperation]:
         *([_entry(said, number)] if number is not None else []),
     ]
     return {item.key: item for item in operations}
+
+
+def attempted(attempt: Attempt) -> RowOperation:
+    """The attempt is in the log. Nobody else writes this row."""
+    properties: dict[str, Column] = {
+        "id": attempt.id,
+        "type": attempt.resource_type,
+        "lastModified": instant_text(attempt.at),
+        "outcome": str(attempt.outcome),
+        **({"others": str(attempt.others)} if attempt.others else {}),
+        **split("n", attempt.text),
+    }
+    return RowOperation(Verb.UPSERT, Role.FEED, keys.attempt(stamp(attempt.at, ""), new_change_id()), properties)
 
 
 def _logged(said: OutboxRow) -> RowOperation:

@@ -33,9 +33,9 @@ REGISTRY = ":registry"
 """The partition of the tenants' own rows and their credentials. No tenant's code holds a colon."""
 
 _AFTER_COLON = ";"
-FEED_KINDS = frozenset({"change", "feed", "hook", "log", "was"})
-"""Kinds of rows that changes leave behind, and those of who follows them. No export has them, and a tenant with nothing
-else is empty."""
+FEED_KINDS = frozenset({"attempt", "change", "feed", "hook", "log", "was"})
+"""Kinds of rows that changes and attempts leave behind, and those of who follows them. No export has them, and a tenant
+with nothing else is empty."""
 
 _WAITING = ":waiting:"
 _MOVED = ":moved:"
@@ -244,6 +244,31 @@ def logged(resource_id: str, stamp: str, change_id: str) -> str:
 def was(unique_key: str, resource_id: str) -> str:
     """The row by which a resource is found under a name that it has given up: the key of its unique index row."""
     return f"was:{unique_key.partition(':')[2]}:{_id(resource_id)}"
+
+
+def logged_of(resource_id: str, stamp: str = "") -> KeyRange:
+    """The rows of the log of a resource, from this stamp on."""
+    whole = _below(f"log:{_id(resource_id)}")
+    return KeyRange(whole.low + stamp, whole.high)
+
+
+def formerly(entry: IndexEntry, *, prefix: bool) -> KeyRange:
+    """The rows of resources that gave up this unique value, or with `prefix` one that begins with it."""
+    if prefix:
+        low = f"was:{fit_prefix(encode(entry.key), KEY_LIMIT)}"
+        return KeyRange(low, low + ABOVE_ALL)
+    return _below(f"was:{fit(encode(entry.key), KEY_LIMIT)}")
+
+
+def attempts_from(stamp: str) -> KeyRange:
+    """The rows of attempts from this stamp on."""
+    whole = of_kind("attempt")
+    return KeyRange(whole.low + stamp, whole.high)
+
+
+def attempt(stamp: str, attempt_id: str) -> str:
+    """The row of a request that did not do all that it asked for, in the order of the stamps."""
+    return f"attempt:{stamp}:{attempt_id}"
 
 
 def is_unique_index(key: str) -> bool:

@@ -45,6 +45,19 @@ async def trim_feed(rows: Rows, tenant: str, kept_from: str) -> int:
     return trimmed
 
 
+async def trim_attempts(rows: Rows, tenant: str, kept_from: str) -> int:
+    """How many attempts were deleted: the first ones, as far as all are older than this instant. Raises StorageBusy."""
+    trimmed = 0
+    while True:
+        every = keys.of_kind("attempt")
+        found = await read_range(rows, tenant, every, limit=TRANSACTION_OPERATIONS, select=_TIMED)
+        old = list(takewhile(lambda row: row.properties["lastModified"] < kept_from, found))
+        if not old:
+            return trimmed
+        await delete_rows(rows, tenant, old)
+        trimmed += len(old)
+
+
 async def trim_log(rows: Rows, tenant: str, kept_from: str, after: str) -> AsyncIterator[tuple[str, int]]:
     """Rows of the log that are older than this instant are deleted, a page at a time, after the key `after`.
 
@@ -57,14 +70,14 @@ async def trim_log(rows: Rows, tenant: str, kept_from: str, after: str) -> Async
             found = await read_range(rows, tenant, KeyRange(low, whole.high), limit=PAGE_ROWS, select=_TIMED)
             old = [row for row in found if row.properties["lastModified"] < kept_from]
             for some in batched(old, TRANSACTION_OPERATIONS, strict=False):
-                await _delete(rows, tenant, some)
+                await delete_rows(rows, tenant, some)
             if not found:
                 break
             low = found[-1].properties["RowKey"] + BELOW_ALL
             yield found[-1].properties["RowKey"], len(old)
 
 
-async def _delete(rows: Rows, tenant: str, old: Sequence[Row]) -> None:
+async def delete_rows(rows: Rows, tenant: str, old: Sequence[Row]) -> None:
     """These rows are gone. Another process may have deleted some of them."""
     left = list(old)
     for _ in range(len(left) + MAX_REFUSALS):

@@ -1,0 +1,278 @@
+"""The provisioning log for people: what happened to somebody, why somebody is in no group, what was refused.
+
+Only reads. Each question costs few calls of the storage, whatever the size of the directory.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from scim_core.clock import Clock, instant_text
+from scim_core.feed.finding import FoundResource, find
+from scim_core.model import GROUP, Json
+from scim_core.protocol.nearest_name import nearest_name
+from scim_core.protocol.schemas import Catalogue
+from scim_core.storage.feed_port import Attempt, AttemptOutcome, FeedStorage, LogRow
+
+ATTEMPTS_READ = 2_000
+"""Attempts that one question reads: two answers of Table Storage."""
+
+CHANGES_READ = 1_000
+"""Changes of a tenant that one question reads: one answer of Table Storage."""
+
+DAYS = 7
+"""How far back attempts are looked for, unless somebody says how far: the newest are the ones that are asked about."""
+
+NAMED_GROUPS = 3
+"""Groups whose names are shown with a person. Of the others the ids are."""
+
+USER = "User"
+
+ATTEMPTS_KEPT = 30
+"""Days for which attempts are there at all: see ATTEMPT_DAYS."""
+
+_SKIPPED = "is no member. A request named this id when there was no such user here, so it was skipped."
+_DELETED = "is no member, because the user was deleted."
+_GROUP_REFUSED = "is no member. No request has added this user. The last change of the group was refused."
+_NEVER = "is no member, and no request has asked for it: the identity provider never sent it."
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a timeline. `what` is a word, `detail` says which values or why, `note` is all that is kept."""
+
+    time: str
+    what: str
+    detail: str
+    by: str
+    request: str
+    note: Json
+    resource: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody's present state and what happened, oldest first. `groups` are ids with names, as far as known."""
+
+    found: FoundResource
+    groups: dict[str, str]
+    events: list[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why requests did not do all that they asked for: how often, of whom at last, and what to tell the customer."""
+
+    outcome: str
+    cause: str
+    advice: str
+    count: int
+    first: str
+    last: str
+    example: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Whether somebody is in a group, and the event that made it so. `verdict` is the sentence that answers."""
+
+    verdict: str
+    member: bool
+    event: Event | None
+
+
+class Log:
+    """Answers questions about the tenants of one deployment. Every method may raise StorageBusy."""
+
+    def __init__(self, storage: FeedStorage, catalogue: Catalogue, clock: Clock) -> None:
+        self._storage = storage
+        self._catalogue = catalogue
+        self._clock = clock
+
+    async def find(
+        self, tenant: str, text: str, type_name: str = USER, *, beginnings: bool = True
+    ) -> list[FoundResource]:
+        """Whom a text finds: see `find`."""
+        return await find(self._storage, self._catalogue, tenant, text, type_name, beginnings=beginnings)
+
+    def days_ago(self, days: int = DAYS) -> datetime:
+        """The instant so many days ago."""
+        return self._clock() - timedelta(days=days)
+
+    async def attempts(self, tenant: str, since: datetime | None = None) -> list[Attempt]:
+        """The attempts since then, or of the last DAYS, oldest first: at most ATTEMPTS_READ."""
+        return await self._storage.attempts(tenant, since=since or self.days_ago(), limit=ATTEMPTS_READ)
+
+    async def events(self, tenant: str, resource_id: str = "", since: datetime | None = None) -> list[Event]:
+        """What happened to one resource, or to all, since then or in the last DAYS, oldest first.
+
+        Of all resources the newest changes are told, each without its values: the log of the resource has these.
+        """
+        start = since or self.days_ago()
+        changes = (
+            self._storage.log_of(tenant, resource_id, since=start)
+            if resource_id
+            else self._storage.newest(tenant, CHANGES_READ)
+        )
+        rows, attempts = await asyncio.gather(changes, self.attempts(tenant, start))
+        told = [event_of(row) for row in rows if row.time >= instant_text(start)]
+        told += [event_of_attempt(item) for item in attempts if resource_id in ("", item.id)]
+        return sorted(told, key=lambda item: item.time)
+
+    async def unknown(self, tenant: str, text: str) -> list[Event]:
+        """The refusals of somebody who is not there: their creation was asked for under this name or externalId."""
+        sought = text.casefold()
+        return [event_of_attempt(item) for item in await self.attempts(tenant) if sought in _asked(item)]
+
+    async def person(self, tenant: str, found: FoundResource) -> Person:
+        """The timeline of a resource, with its refusals of the last days."""
+        rows, attempts, edges = await asyncio.gather(
+            self._storage.log_of(tenant, found.id),
+            self.attempts(tenant),
+            self._storage.groups_of(tenant, [found.id]),
+        )
+        ids = [edge.group_id for edge in edges.get(found.id, ())]
+        shown = await self._storage.read(tenant, GROUP, ids[:NAMED_GROUPS]) if ids else []
+        names = {item.id: str(item.document.get("displayName", "")) for item in shown if item}
+        own = [item for item in attempts if item.id == found.id or (not found.stored and _asked(item) & _former(rows))]
+        events = [*map(event_of, rows), *map(event_of_attempt, own)]
+        return Person(found, {id_: names.get(id_, "") for id_ in ids}, sorted(events, key=lambda item: item.time))
+
+    async def why(self, tenant: str, user: FoundResource, group: FoundResource) -> Why:
+        """Why this user is in this group, or not."""
+        edges, rows, attempts = await asyncio.gather(
+            self._storage.present(tenant, group.id, [user.id]),
+            self._storage.log_of(tenant, user.id),
+            self.attempts(tenant, self.days_ago(ATTEMPTS_KEPT)),
+        )
+        event = await self._moved(tenant, [row for row in rows if row.of == group.id])
+        if edges:
+            said = (
+                f"has been a member since {event.time}." if event else "is a member. The log does not go back so far."
+            )
+            return Why(said, member=True, event=event)
+        of_group = [item for item in attempts if item.id == group.id]
+        skipped = [item for item in of_group if user.id in _note(item.text).get("skippedMembers", ())]
+        if skipped and (event is None or instant_text(skipped[-1].at) > event.time):
+            return Why(_SKIPPED, member=False, event=event_of_attempt(skipped[-1]))
+        if user.stored is None:
+            deleted = [event_of(row) for row in rows if row.change == "deleted"]
+            return Why(_DELETED, member=False, event=deleted[-1] if deleted else event)
+        if event:
+            return Why(f"is no member. The membership was removed at {event.time}.", member=False, event=event)
+        refused = [item for item in of_group if item.outcome is AttemptOutcome.REFUSED]
+        if refused:
+            return Why(_GROUP_REFUSED, member=False, event=event_of_attempt(refused[-1]))
+        return Why(_NEVER, member=False, event=None)
+
+    async def _moved(self, tenant: str, moves: list[LogRow]) -> Event | None:
+        """The last time that somebody joined or left a group. The row of the group knows by whose request."""
+        if not moves:
+            return None
+        return event_of(moves[-1], await self._storage.log_entry(tenant, moves[-1].entry))
+
+    async def refusals(self, tenant: str, since: datetime | None = None) -> list[Cause]:
+        """The causes since then, or of the last DAYS, the most frequent first."""
+        causes: dict[tuple[str, str, str], list[Attempt]] = {}
+        for item in await self.attempts(tenant, since):
+            for cause, advice in self._causes(item):
+                causes.setdefault((str(item.outcome), cause, advice), []).append(item)
+        found = [_cause(*key, some) for key, some in causes.items()]
+        return sorted(found, key=lambda item: -item.count)
+
+    def _causes(self, attempt: Attempt) -> Iterable[tuple[str, str]]:
+        """What was wrong with the request, and what to tell the customer; nothing if it only changed nothing."""
+        note = _note(attempt.text)
+        if attempt.outcome is AttemptOutcome.REFUSED:
+            yield f"{note.get('status')} {note.get('scimType') or ''}".strip(), note.get("sentence", "")
+        resource_type = self._catalogue.named(attempt.resource_type)
+        for name in note.get("ignored", ()):
+            meant = nearest_name(self._catalogue, resource_type, name) if resource_type else None
+            advice = f"Did you mean {meant}? Change the target of this mapping." if meant else "Remove this mapping."
+            yield f"ignored: {name}", f"{attempt.resource_type} has no attribute {name}. {advice}"
+        if note.get("skippedMembers"):
+            yield (
+                f"skipped members of the group {attempt.id}",
+                "These members do not exist here. Assign them to the application, so that they are created first.",
+            )
+        if note.get("malformedMembers"):
+            yield (
+                f"members of the group {attempt.id} that are named by no id",
+                "A member must be named by the id that this service gave it. Map members as references.",
+            )
+        for path in note.get("skippedOperations", ()):
+            yield f"skipped: {path}", "The user was deactivated, although this part of the request was refused."
+
+
+def event_of(row: LogRow, whole: LogRow | None = None) -> Event:
+    """The change as a line; of a member's row `whole` is the row of the group, which knows by whose request."""
+    note = _note((whole or row).note)
+    return Event(row.time, row.change, _detail(row, note), _by(note), note.get("request", ""), note, row.id, row.of)
+
+
+def event_of_attempt(attempt: Attempt) -> Event:
+    """The attempt as a line."""
+    note = _note(attempt.text)
+    if attempt.outcome is AttemptOutcome.REFUSED:
+        detail = f"{note.get('status', '')} {note.get('sentence', '')}"
+    else:
+        detail = _ignored(note) or "everything was so already"
+    request = note.get("request", "")
+    return Event(instant_text(attempt.at), str(attempt.outcome), detail, _by(note), request, note, attempt.id)
+
+
+def _detail(row: LogRow, note: Json) -> str:
+    if row.of:
+        return f"group {row.of}"
+    before, after = note.get("before", {}), note.get("after", {})
+    if row.change == "deleted":
+        return f"was {before.get('userName') or before.get('displayName') or ''}"
+    values = [f"{name}: {_shown(before, name)} -> {_shown(after, name)}" for name in {**before, **after}]
+    others = [name for name in row.attributes if name not in before and name not in after]
+    members = [f"{len(ids)} {word}" for word, ids in (("joined", row.joined), ("left", row.left)) if ids]
+    return "; ".join(filter(None, [*values, ", ".join(others), *members, _ignored(note)]))
+
+
+def _ignored(note: Json) -> str:
+    told = [("ignored", note.get("ignored")), ("skipped", note.get("skippedOperations"))]
+    told.append(("skipped members", note.get("skippedMembers")))
+    return "; ".join(f"{word}: {', '.join(names)}" for word, names in told if names)
+
+
+def _shown(values: Json, name: str) -> str:
+    return json.dumps(values[name], ensure_ascii=False) if name in values else "(nothing)"
+
+
+def _by(note: Json) -> str:
+    return " ".join(filter(None, (note.get("method"), "by", note.get("credential")))) if note.get("method") else ""
+
+
+def _note(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text) if text else {}
+    return found
+
+
+def _asked(attempt: Attempt) -> set[str]:
+    """The names under which somebody was to be created, comparable."""
+    asked = _note(attempt.text).get("asked", {})
+    return {value.casefold() for value in asked.values() if isinstance(value, str)}
+
+
+def _former(rows: Iterable[LogRow]) -> set[str]:
+    """The user names that somebody has had."""
+    notes = [_note(row.note) for row in rows]
+    names = (note.get(moment, {}).get("userName", "") for note in notes for moment in ("before", "after"))
+    return {name.casefold() for name in names if name}
+
+
+def _cause(outcome: str, cause: str, advice: str, attempts: list[Attempt]) -> Cause:
+    last = attempts[-1]
+    note = _note(last.text)
+    example = note.get("asked", {}).get("userName") or note.get("asked", {}).get("displayName") or last.id
+    times = instant_text(attempts[0].at), instant_text(last.at)
+    return Cause(outcome, cause, advice, len(attempts), *times, example, note.get("request", ""))

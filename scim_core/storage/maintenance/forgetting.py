@@ -1,0 +1,73 @@
+"""Erases a person who is gone from what changes and attempts have left behind.
+
+What stays names the id alone: rows of groups that the person was in, and entries of the feed. An id says nobody's name.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import batched
+
+from scim_core.storage.port import StorageError
+from scim_core.storage.tables import keys
+from scim_core.storage.tables.entities import joined
+from scim_core.storage.tables.reading import read_range
+from scim_core.storage.tables.relay import relay
+from scim_core.storage.tables.rows import Row, Rows
+from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS
+from scim_core.storage.tables.trimming import delete_rows
+
+
+class StillThere(StorageError):
+    """The user to forget is in the directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many rows of each kind were deleted."""
+
+    log: int
+    was: int
+    attempts: int
+
+
+async def forget(rows: Rows, tenant: str, resource_id: str, *, resource_type: str = "User") -> Forgotten:
+    """Nothing of the tenant's log names this resource or has its values. Run it again if it was interrupted.
+
+    Raises StillThere, StorageBusy.
+    """
+    if await rows.get(tenant, keys.resource(resource_type, resource_id), select="RowKey") is not None:
+        raise StillThere(f"The user {resource_id} is in the directory. Delete the user first, then forget.")
+    await relay(rows, tenant)  # what waits is in the log then
+    log = await read_range(rows, tenant, keys.logged_of(resource_id))
+    names = {name for row in log for name in _names(row)}
+    was = [row for row in await read_range(rows, tenant, keys.of_kind("was")) if row.properties["id"] == resource_id]
+    attempts = [
+        row
+        for row in await read_range(rows, tenant, keys.of_kind("attempt"))
+        if row.properties["id"] == resource_id or names & set(_asked(row))
+    ]
+    for some in (attempts, was, log):  # the log last: it has the names by which a second run finds the others
+        for batch in batched(some, TRANSACTION_OPERATIONS, strict=False):
+            await delete_rows(rows, tenant, batch)
+    return Forgotten(len(log), len(was), len(attempts))
+
+
+def _names(row: Row) -> Iterable[str]:
+    """The user names and externalIds that the log has of the resource."""
+    note = _note(row)
+    for moment in ("before", "after"):
+        for name in ("userName", "externalId"):
+            value = note.get(moment, {}).get(name)
+            if isinstance(value, str):
+                yield value.casefold()
+
+
+def _asked(row: Row) -> Iterable[str]:
+    return (value.casefold() for value in _note(row).get("asked", {}).values() if isinstance(value, str))
+
+
+def _note(row: Row) -> dict[str, dict[str, object]]:
+    text = "".join(joined("n", row.properties))
+    note: dict[str, dict[str, object]] = json.loads(text) if text else {}
+    return note
