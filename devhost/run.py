@@ -110,6 +110,7 @@ def serve(options: Options) -> None:
             "SCIM_TOKEN_SHA256": hashlib.sha256(token.encode()).hexdigest(),
             "SCIM_FEED_TOKEN_SHA256": hashlib.sha256(feed_token.encode()).hexdigest(),
             "SCIM_MASTER_KEY": master_key,
+            "SCIM_HOOKS_TO_LOOPBACK": "true",
             "SCIM_STORAGE_CONNECTION": azurite.connection_string,
             "SCIM_STORAGE_ACCOUNT_URL": "",  # an account in local.settings.json contradicts Azurite
         }

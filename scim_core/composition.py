@@ -26,6 +26,8 @@ from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
 from scim_core.endpoint.unconfigured import Unconfigured
 from scim_core.feed.feed import Feed, Kept
+from scim_core.feed.hooks.delivery import Hooks
+from scim_core.feed.hooks.sending import HttpSender
 from scim_core.feed.kicks import Kicks
 from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
@@ -37,7 +39,7 @@ from scim_core.service.list_cursors import ListCursors
 from scim_core.service.search import Search
 from scim_core.service.service_provider import ServiceProvider
 from scim_core.settings import Settings, SettingsError
-from scim_core.storage.feed_port import FeedStorage
+from scim_core.storage.hook_port import HookStorage
 from scim_core.storage.port import StorageError
 from scim_core.version import __version__
 from scim_core.work import UNITS_OF_A_TENANT, Pause, Shares
@@ -45,7 +47,7 @@ from scim_core.work import UNITS_OF_A_TENANT, Pause, Shares
 
 def build(
     settings: Settings,
-    storage: FeedStorage | None = None,
+    storage: HookStorage | None = None,
     clock: Clock = utc_now,
     registry: TenantSource | None = None,
     timer: Timer = time.monotonic,
@@ -57,9 +59,9 @@ def build(
     """The endpoint of these settings. It reads and writes no row before its first request.
 
     The default for `storage` and `registry` is the table that the settings name, for `vault` Azure's, asked with the
-    app's identity. Who has to wait waits with `pause`. With `relays`, changes are relayed after their answers, in tasks
-    of this event loop. Otherwise a reader of the feed relays them, or the timer. Raises DefinitionError for unusable
-    schema files, SettingsError for unusable keys.
+    app's identity. Who has to wait waits with `pause`. With `relays`, changes are relayed, and delivered to hooks,
+    after their answers, in tasks of this event loop. Otherwise a reader of the feed relays them, or the timer. Raises
+    DefinitionError for unusable schema files, SettingsError for unusable keys.
     """
     if storage is None:
         from scim_core.storage.tables import table_storage  # noqa: PLC0415 -- tests without Azure need not import its SDK
@@ -90,12 +92,23 @@ def build(
         tenancy = _tenancy(settings, registry, entra, clock=clock, timer=timer, vault=vault)
     gate = _gate(settings, tenancy, entra, counted, timer=timer, pause=pause)
     feed = Feed(storage, catalogue, clock, Kept(settings.feed_days, settings.log_days))
+    hooks = Hooks(
+        storage,
+        catalogue,
+        HttpSender(to_loopback=settings.hooks_to_loopback),
+        settings.master_key,
+        clock=clock,
+        timer=timer,
+        new_id=new_id,
+        pause=asyncio.sleep,
+    )
     return Endpoint(
         catalogue,
         handlers,
         FeedHandlers(feed, Waiting(settings.instance_concurrency), timer, pause),
         gate,
-        Kicks(feed.relay, asyncio.sleep) if relays else None,
+        _kicks(feed, hooks) if relays else None,
+        hooks=hooks,
         bulk=Bulk(catalogue, handlers, timer),
         clock=clock,
         new_id=new_id,
@@ -115,6 +128,17 @@ def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, En
         cause = " ".join(str(error).split())
         sys.stderr.write(f"error: {cause}\n")
         return None, Unconfigured(cause, time.monotonic)
+
+
+def _kicks(feed: Feed, hooks: Hooks) -> Kicks:
+    """Relays after a change, and then delivers: a receiver that is slow holds up no relay."""
+    delivering = Kicks(hooks.deliver, asyncio.sleep)
+
+    async def relay(tenant: str) -> None:
+        await feed.relay(tenant)
+        delivering.kick(tenant)
+
+    return Kicks(relay, asyncio.sleep)
 
 
 def _entra(settings: Settings, clock: Clock, timer: Timer) -> EntraTokens:

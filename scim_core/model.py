@@ -14,7 +14,9 @@ type Json = dict[str, Any]
 GROUP = "Group"
 """The resource type that has members (RFC 7643 section 4.2)."""
 
-RESERVED_NAMES = frozenset({"member", "memberOf", "bookmark", "pending", "indexes", "change", "feed", "log", "was"})
+RESERVED_NAMES = frozenset(
+    {"member", "memberOf", "bookmark", "pending", "indexes", "change", "feed", "hook", "log", "was"}
+)
 """Names of the storage's own rows. A resource type cannot have such a name, in any letter case."""
 
 Column = str | bool

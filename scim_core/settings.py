@@ -127,6 +127,7 @@ class Settings:
     master_key: MasterKey | None = field(default=None, repr=False)
     feed_days: int = DEFAULT_FEED_DAYS
     log_days: int = DEFAULT_LOG_DAYS
+    hooks_to_loopback: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -171,6 +172,7 @@ class Settings:
             group_patch_answer=_group_patch_answer(environment.get("SCIM_GROUP_PATCH_ANSWER", "")),
             feed_days=_number(environment, "SCIM_FEED_DAYS", DEFAULT_FEED_DAYS, 1, MAX_LOG_DAYS),
             log_days=_number(environment, "SCIM_LOG_DAYS", DEFAULT_LOG_DAYS, 1, MAX_LOG_DAYS),
+            hooks_to_loopback=hooks_to_loopback(environment),
         )
 
 
@@ -308,6 +310,17 @@ def master_key(environment: Mapping[str, str]) -> MasterKey | None:
             "`python -m scim_core.admin master-key` makes one; keep it in Key Vault."
         )
     return MasterKey(secret)
+
+
+def hooks_to_loopback(environment: Mapping[str, str]) -> bool:
+    """Whether hooks may send to this machine itself, also over http. Raises SettingsError for another word."""
+    text = environment.get("SCIM_HOOKS_TO_LOOPBACK", "")
+    if text not in ("", "true"):
+        raise SettingsError(
+            "SCIM_HOOKS_TO_LOOPBACK must be true or empty. true lets hooks send to this machine itself, over "
+            "http, too: for trying them."
+        )
+    return text == "true"
 
 
 def _secret_bytes(environment: Mapping[str, str], name: str) -> bytes | None:

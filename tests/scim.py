@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import scim_core
 from scim_core import Endpoint, Settings
-from scim_core.storage.feed_port import FeedStorage
+from scim_core.storage.hook_port import HookStorage
 from tests.clients.protocol import violations
 from tests.clients.targets import Answer, InProcess, Request
 
@@ -47,7 +47,7 @@ class Clock:
         self.now += timedelta(**amount)
 
 
-def endpoint_over(storage: FeedStorage, clock: Clock, **environment: str) -> Endpoint:
+def endpoint_over(storage: HookStorage, clock: Clock, **environment: str) -> Endpoint:
     """An endpoint whose token is TOKEN, with the usual settings and these."""
     usual = {
         "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),

@@ -24,7 +24,7 @@ from scim_core.access.oauth.token_request import ASSERTION_TYPE
 from scim_core.access.oauth.vault import VaultCall
 from scim_core.audit_records import Actor
 from scim_core.registry import CredentialKind, Registry
-from scim_core.storage.feed_port import FeedStorage
+from scim_core.storage.hook_port import HookStorage
 from scim_core.storage.tables import TableRegistry
 from tests.memory_rows import MemoryRows, memory_storage
 from tests.scim import Clock
@@ -142,7 +142,7 @@ class Service:
     """The endpoint with all that it needs. Requests have the form in which the function app hands them over."""
 
     settings: Settings
-    storage: FeedStorage = field(default_factory=memory_storage)
+    storage: HookStorage = field(default_factory=memory_storage)
     registry: Registry = field(default_factory=lambda: TableRegistry(MemoryRows()))
     clock: Clock = field(default_factory=Clock)
     timer: Timer = field(default_factory=Timer)

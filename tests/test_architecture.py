@@ -32,7 +32,7 @@ MAY_USE: dict[str, set[str]] = {
     "feed": {GROUND, PORT, "protocol"},
     "endpoint": {GROUND, PORT, "protocol", "service", "access", "feed"},
     TOP: {GROUND, PORT, *ROOMS} - {"admin"},
-    "admin": {GROUND, PORT, "protocol", "storage", "access"},
+    "admin": {GROUND, PORT, "protocol", "storage", "access", "feed"},
 }
 """For each room, the rooms that it may use, and does use. docs/architecture.md and docs/rooms.svg draw this table."""
 
@@ -64,7 +64,7 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
         "cryptography": {"access.oauth"},
         "aiohttp": {"access.oauth.key_server", "access.oauth.vault"},
     },
-    "feed": {},
+    "feed": {"aiohttp": {"feed.hooks.sending"}},
     "endpoint": {"scim2_models": set(), "pydantic": {"endpoint.error_responses"}},
     "admin": {"tqdm": set(), "aiohttp": {"admin.probe", "admin.doctor.management"}},
 }
@@ -117,7 +117,7 @@ def room(module: str) -> str:
     name = short(module)
     if name in ("", "composition"):
         return TOP
-    if name in ("storage.port", "storage.feed_port"):
+    if name in ("storage.port", "storage.feed_port", "storage.hook_port"):
         return PORT
     first = name.partition(".")[0]
     return first if first in ROOMS else GROUND

@@ -85,6 +85,15 @@ var logAlerts = [
     window: 'PT1H'
   }
   {
+    name: 'hooks-blocked'
+    description: 'For half an hour a receiver of a hook has not taken what it was sent, or a batch is dead.'
+    severity: 2
+    query: '${traces} | where Message startswith "hooks: " | extend blocked = tolong(extract("([0-9]+) blocked", 1, Message)), dead = tolong(extract("([0-9]+) dead", 1, Message)) | summarize measured = sum(blocked) + sum(dead)'
+    threshold: 0
+    frequency: 'PT15M'
+    window: 'PT15M'
+  }
+  {
     name: 'logs-stopped'
     description: 'The daily cap of Log Analytics is reached: until tomorrow there are no logs and no alerts over them.'
     severity: 2

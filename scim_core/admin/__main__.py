@@ -18,7 +18,7 @@ from scim_core.access.administration import Administration
 from scim_core.access.applications import Applications
 from scim_core.access.audit_trail import AuditTrail
 from scim_core.access.oauth.local_key import new_signing_key
-from scim_core.admin import audit, check, compare, export, feed, import_, lint_mapping, registry, reindex
+from scim_core.admin import audit, check, compare, export, feed, hooks, import_, lint_mapping, registry, reindex
 from scim_core.admin.actor import operator
 from scim_core.admin.apps import AppCommands
 from scim_core.admin.arguments import parser
@@ -43,6 +43,7 @@ ON_ROWS = {
     "check": check.run,
     "export": export.run,
     "feed": feed.run,
+    "hooks": hooks.run,
     "import": import_.run,
     "registry": registry.run,
     "reindex": reindex.run,
@@ -131,6 +132,7 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
             given.backup_key = BackupKey(secret) if secret else None
             given.schemas = chosen.get("SCIM_SCHEMA_DIRECTORY", "")
             given.trail = trail
+            given.environment = chosen
             return await ON_ROWS[given.command](given, settings)
         if given.action in ("list", "show"):  # whatever changes something is refused
             await registry.warn_if_elsewhere(tenants.rows)

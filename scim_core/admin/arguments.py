@@ -134,6 +134,7 @@ def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     old = actions.add_parser("remove-old", help="remove it from SCIM_TABLE_NAME after the move")
     old.add_argument("--confirm", metavar="TABLE", default="", help="repeat the name of the old table")
     _feed(commands.add_parser("feed", help="the change feed of a tenant"))
+    _hooks(commands.add_parser("hooks", help="addresses to which each change is sent"))
     restore = commands.add_parser("import", help="restore a tenant's directory from such a file")
     restore.add_argument("file", type=Path, help="the file that an export wrote")
     restore.add_argument("--tenant", help="the empty tenant to restore into (default: the exported one)")
@@ -161,6 +162,33 @@ def _feed(feed: argparse.ArgumentParser) -> None:
     new_epoch = actions.add_parser("new-epoch", help="make every copy begin again, with a snapshot")
     new_epoch.add_argument("--tenant", default="", metavar="ID", help="the tenant")
     new_epoch.add_argument("--all", action="store_true", help="all tenants")
+
+
+def _hooks(hooks: argparse.ArgumentParser) -> None:
+    actions = hooks.add_subparsers(dest="action", required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="add one; prints the secret by which its receiver checks what comes")
+    add.add_argument("target", metavar="URL", help="where the events are sent: https://product.example.com/hook")
+    add.add_argument("--tenant", default="", metavar="ID", help="send the events of this tenant")
+    add.add_argument("--all", action="store_true", help="send the events of all tenants")
+    add.add_argument("--from", type=int, dest="first", metavar="NUMBER", help="begin there (default: the next change)")
+    actions.add_parser("list", help="list them, and how far each has come")
+    _hook(actions.add_parser("test", help="send one event about nothing, from this machine"))
+    replay = actions.add_parser("replay", help="send entries again, marked as a replay")
+    _hook(replay)
+    replay.add_argument("--tenant", default="", metavar="ID", help="whose entries (default: the tenant of the hook)")
+    what = replay.add_mutually_exclusive_group(required=True)
+    what.add_argument("--from", type=int, dest="first", metavar="NUMBER", help="those from this number on")
+    what.add_argument("--dead", action="store_true", help="those that were not taken in three days")
+    rotate = actions.add_parser("rotate", help="give it another secret; the old one signs, too, for a while")
+    _hook(rotate)
+    rotate.add_argument(
+        "--keep-hours", type=int, default=24, help="how long the old secret signs, too (default: %(default)s)"
+    )
+    _hook(actions.add_parser("remove", help="send nothing there any more"))
+
+
+def _hook(command: argparse.ArgumentParser) -> None:
+    command.add_argument("hook", help="its id")
 
 
 def _tenants(tenants: argparse.ArgumentParser) -> None:

@@ -17,7 +17,7 @@ from scim_core.access.rate_limits import RateLimit, address_of, source_of
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, instant_text
 from scim_core.counted_log import CountedLog
-from scim_core.endpoint import problems
+from scim_core.endpoint import hook_turns, problems
 from scim_core.endpoint.bulk import Bulk
 from scim_core.endpoint.bulk_operation import Prepared
 from scim_core.endpoint.bulk_run import Answered, Run
@@ -26,6 +26,7 @@ from scim_core.endpoint.feed_handlers import FEED_HANDLERS, FeedHandlers
 from scim_core.endpoint.handlers import Call, Handlers
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
 from scim_core.endpoint.routes import CHANGES, Target, is_feed, match
+from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.kicks import Kicks
 from scim_core.ids import is_id
 from scim_core.messages import BASE_PATH, SENT_IN_CHUNKS, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
@@ -88,6 +89,7 @@ class Endpoint:
         gate: Gate,
         kicks: Kicks | None,
         *,
+        hooks: Hooks,
         bulk: Bulk,
         clock: Clock,
         new_id: Callable[[], str],
@@ -99,6 +101,7 @@ class Endpoint:
         self._bulk = bulk
         self._feed = feed
         self._gate = gate
+        self._hooks = hooks
         self._kicks = kicks
         self._clock = clock
         self._new_id = new_id
@@ -258,7 +261,11 @@ class Endpoint:
         return swept
 
     async def tend_feeds(self) -> Tended:
-        """Changes that nobody has relayed are, and what is too old is deleted; both are logged. A timer calls this."""
+        """Changes that nobody has relayed are, what is too old is deleted, and hooks get what is due. All is logged.
+
+        A timer calls this.
+        """
+        marked = await self._hooks.marked()  # first, because a tenant whose changes are relayed counts as calm
         tended = await self._feed.tend()
         log.log(
             logging.WARNING if tended.left else logging.INFO,
@@ -267,6 +274,8 @@ class Endpoint:
             tended.trimmed,
             extra={"operation": "feeds", "relayed": tended.relayed, "trimmed": tended.trimmed, "left": tended.left},
         )
+        if marked:
+            await hook_turns.deliver(self._hooks, marked)
         return tended
 
     def _call(

@@ -117,7 +117,7 @@ class Feed:
         limit = max(1, min(limit, MAX_ENTRIES))
         number = cursor.number if cursor else None
         reading = await self._storage.feed(tenant, after=number, limit=limit + 1)
-        rows = _following(reading.head, cursor, reading.rows)
+        rows = following(reading.head, cursor, reading.rows)
         renderer = self._renderer(base_url)
         entries = await self._entries.page(tenant, rows[:limit], renderer, max_ids=MAX_IDS, max_bytes=MAX_PAGE_BYTES)
         if entries:
@@ -228,7 +228,7 @@ def _require(head: FeedHead, cursor: Cursor) -> None:
         raise Resync("The feed began again since this cursor was given. Begin with a snapshot.")
 
 
-def _following(head: FeedHead, cursor: Cursor | None, rows: Sequence[FeedRow]) -> Sequence[FeedRow]:
+def following(head: FeedHead, cursor: Cursor | None, rows: Sequence[FeedRow]) -> Sequence[FeedRow]:
     """The rows, if they are the ones that follow the cursor, without a gap. Raises Importing, Resync."""
     first = cursor.number + 1 if cursor else rows[0].number if rows else head.next
     _require(head, cursor or Cursor(head.epoch, 0))

@@ -20,6 +20,7 @@ from scim_core.access.oauth.local_key import new_signing_key
 from scim_core.clock import utc_now
 from scim_core.settings import StorageSettings
 from scim_core.storage.feed_port import Retention
+from scim_core.storage.hook_port import DeadBatch, Hook, HookCursor, Stream
 from scim_core.storage.tables import TableStorage, keys, table_rows, writing
 from scim_core.storage.tables.rows import Rows
 from tests.commands import SIGNING
@@ -87,6 +88,16 @@ async def pending_group(storage: TableStorage, name: str) -> Json:
     return group | {"members": sorted(user["id"] for user in users)}
 
 
+async def followed(storage: TableStorage, tenant: str) -> None:
+    """A hook, with a batch that its receiver has not taken, and a replay."""
+    hook = Hook("h1", "https://product.example/hook", tenant, "https://scim.example.com", since="")
+    await storage.save_hook(hook)
+    dead = DeadBatch("e1", first=1, last=2, time="", reason="answered 500")
+    await storage.save_hook_cursor(tenant, hook.id, Stream.EVENTS, HookCursor("e1", 2), dead)
+    await storage.save_hook_cursor(tenant, hook.id, Stream.REPLAY, HookCursor("e1", 0, end=2))
+    await storage.mark_due(tenant, "")
+
+
 @pytest.fixture(scope="module")
 async def written(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Written]:
     folder = tmp_path_factory.mktemp("versions")
@@ -127,6 +138,7 @@ async def written(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) ->
         early = await all_keys(rows)  # a minute's end, at which the timer relays, is not in both readings
         await storage.relay("contoso")
         await storage.tend(utc_now(), Retention(feed_from="", log_from=""), seconds=60)
+        await followed(storage, "contoso")
         await Client(endpoint_over(storage, Clock())).user("waits@example.com")
         yield Written(
             rows,
@@ -249,6 +261,10 @@ KINDS = {
     "waiting": Kind(":pending/:waiting:[^:]+:", reason=_UNSEEN, stays=False),
     "moved": Kind(":pending/:moved:[^:]+:", reason=_UNSEEN),
     "round_": Kind(":pending/:round:", reason=_UNSEEN),
+    "hook": Kind(":pending/:hook:[^:]+", reason=_UNSEEN),
+    "due": Kind(":pending/:due:[^:]+:", reason=_UNSEEN),
+    "hook_cursor": Kind(f"{_TENANT}/hook:[^:]+:(events|replay)", reason=_UNSEEN),
+    "dead_batch": Kind(f"{_TENANT}/hook:[^:]+:dead:[^:]+:[0-9]{{12}}", reason=_UNSEEN),
 }
 """A decision about each kind. Who adds a kind to keys.py adds it here."""
 

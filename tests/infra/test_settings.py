@@ -17,8 +17,8 @@ SAMPLE = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
 PAGE = (ROOT / "docs" / "settings.md").read_text()
 OURS = re.compile(r"SCIM_[A-Z0-9_]+")
 
-LOCAL_ONLY = {"SCIM_STORAGE_CONNECTION"}
-"""Not in Azure: a connection string holds a key."""
+LOCAL_ONLY = {"SCIM_STORAGE_CONNECTION", "SCIM_HOOKS_TO_LOOPBACK"}
+"""Not in Azure: a connection string holds a key, and on an app's own machine no receiver of hooks runs."""
 
 HOSTS = {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"}
 """Settings of the host on which the app rests."""

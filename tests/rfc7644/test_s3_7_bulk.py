@@ -314,11 +314,16 @@ async def test_writers_of_one_unique_value_keep_their_order(client: Client) -> N
         patch(path(old), replace("userName", "name")),
         patch(path(old), {"op": "replace", "value": {"userName": "free"}}),
         user("3", "Free"),
-        {"method": "DELETE", "path": "/Users/bulkId:1"},
-        user("4", "name"),
         group("Name"),
     )
-    assert statuses(results) == ["201", "409", "409", "200", "409", "204", "201", "201"]
+    assert statuses(results) == ["201", "409", "409", "200", "409", "201"]
+
+
+async def test_a_name_is_free_after_an_earlier_deletion(client: Client) -> None:
+    there = [await client.user(f"user {number}") for number in range(20)]
+    deletions = [{"method": "DELETE", "path": path(item)} for item in there]
+    results = await bulk(client, *deletions, *(user(str(number), f"USER {number}") for number in range(20)))
+    assert statuses(results) == ["204"] * 20 + ["201"] * 20
 
 
 async def test_independent_operations_run_side_by_side_and_no_more_than_said(

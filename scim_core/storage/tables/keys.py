@@ -33,11 +33,14 @@ REGISTRY = ":registry"
 """The partition of the tenants' own rows and their credentials. No tenant's code holds a colon."""
 
 _AFTER_COLON = ";"
-FEED_KINDS = frozenset({"change", "feed", "log", "was"})
-"""Kinds of rows that changes leave behind. No export has them, and a tenant with nothing else is empty."""
+FEED_KINDS = frozenset({"change", "feed", "hook", "log", "was"})
+"""Kinds of rows that changes leave behind, and those of who follows them. No export has them, and a tenant with nothing
+else is empty."""
 
 _WAITING = ":waiting:"
 _MOVED = ":moved:"
+_HOOK = ":hook:"
+_DUE = ":due:"
 _AUDIT = "audit:"
 _AUDIT_RECORD = re.compile(r"audit:[0-9]{12}")
 
@@ -270,7 +273,47 @@ def moved_tenants() -> KeyRange:
 
 def doorbells_of(tenant: str) -> list[KeyRange]:
     """The rows, in the partition SWEEP, by which a tenant's feed is found."""
-    return [KeyRange(key, key + BELOW_ALL) for key in (waiting(tenant), moved(tenant))]
+    return [KeyRange(key, key + BELOW_ALL) for key in (waiting(tenant), moved(tenant), due(tenant))]
+
+
+def hook(hook_id: str) -> str:
+    """The row, in the partition SWEEP, of a hook."""
+    return f"{_HOOK}{_id(hook_id)}"
+
+
+def hooks() -> KeyRange:
+    """The rows, in the partition SWEEP, of all hooks."""
+    return KeyRange(_HOOK, _end_of(_HOOK))
+
+
+def due(tenant: str) -> str:
+    """The row, in the partition SWEEP, that says that there may be something to deliver to hooks of a tenant."""
+    return f"{_DUE}{partition(tenant)}:"
+
+
+def due_tenants() -> KeyRange:
+    """The rows, in the partition SWEEP, that name tenants with something to deliver."""
+    return KeyRange(_DUE, _end_of(_DUE))
+
+
+def hook_cursor(hook_id: str, stream: str) -> str:
+    """The row, in a tenant's partition, that says how far a hook has come with its events, or with a replay."""
+    return f"hook:{_id(hook_id)}:{stream}"
+
+
+def dead_batch(hook_id: str, epoch: str, first: int) -> str:
+    """The row of a batch that a hook's receiver has never taken."""
+    return f"hook:{_id(hook_id)}:dead:{epoch}:{first:012}"
+
+
+def dead_batches(hook_id: str) -> KeyRange:
+    """The rows of all batches that a hook's receiver has never taken."""
+    return _below(f"hook:{_id(hook_id)}:dead")
+
+
+def of_hook(hook_id: str) -> KeyRange:
+    """All rows of a hook in a tenant's partition."""
+    return _below(f"hook:{_id(hook_id)}")
 
 
 def round_() -> str:

@@ -1,0 +1,288 @@
+"""Delivers: each hook has each tenant's events in order, at least once, or is told that some are missing.
+
+All state is in rows. A batch gets its range and its webhook-id, and the process a lease of it, in one write before it
+is sent. So a process that dies leaves a batch that another one sends again as it was. Every write demands the state
+that was read: of two processes one goes on. What a task logs after an answer is dropped, so outcomes are in the rows,
+and the timer counts them.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import astuple, dataclass, replace
+from datetime import datetime, timedelta
+
+from scim_core.caches import Fresh
+from scim_core.clock import Clock, Timer, instant_text
+from scim_core.feed.feed import Importing, Resync
+from scim_core.feed.hooks import cloud_events, schedule, signatures
+from scim_core.feed.hooks.batches import Batch, Batches, resync, to_resync
+from scim_core.feed.hooks.sending import SEND_SECONDS, Attempt, Sender
+from scim_core.master_key import MasterKey
+from scim_core.protocol.schemas import Catalogue
+from scim_core.storage.hook_port import ALL_TENANTS, DeadBatch, Hook, HookCursor, HookStorage, Stream
+from scim_core.storage.port import StorageError, VersionConflict
+from scim_core.work import Pause
+
+LEASE = timedelta(seconds=4 * SEND_SECONDS)
+"""How long a batch belongs to the process that sends it. An attempt ends long before, also if clocks differ."""
+
+SOON_SECONDS = 10
+"""A repetition that is due within this time is made by the same process. Others are the timer's."""
+
+TURN_SECONDS = 45
+"""How long one turn of the timer, or what follows an answer, begins new attempts."""
+
+TENANTS_AT_ONCE = 16
+"""Tenants to whose hooks one turn delivers at the same time."""
+
+KNOWN_SECONDS = 30
+"""How long a process believes what hooks there are."""
+
+BLOCKED_ATTEMPTS = 4
+"""After so many failures, some 35 minutes, a hook counts as blocked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What was done: batches that were taken, attempts that failed, batches that died.
+
+    `blocked` streams have failed BLOCKED_ATTEMPTS times, or must tell of missing entries. `left` have something to do.
+    """
+
+    taken: int = 0
+    failed: int = 0
+    dead: int = 0
+    blocked: int = 0
+    left: int = 0
+
+    def __add__(self, other: "Delivered") -> "Delivered":
+        """Both."""
+        return Delivered(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What became of one look at a stream: what was done, and in how many seconds to look again; None: not here."""
+
+    done: Delivered = Delivered()
+    again: float | None = None
+
+
+_AT_REST = _Step()
+_LEFT = _Step(Delivered(left=1))
+
+
+class Hooks:
+    """The hooks of a deployment. Without a master secret nothing can be signed, so nothing is sent."""
+
+    def __init__(
+        self,
+        storage: HookStorage,
+        catalogue: Catalogue,
+        sender: Sender,
+        master: MasterKey | None,
+        *,
+        clock: Clock,
+        timer: Timer,
+        new_id: Callable[[], str],
+        pause: Pause,
+    ) -> None:
+        self._storage = storage
+        self._batches = Batches(storage, catalogue)
+        self._sender = sender
+        self._master = master
+        self._clock = clock
+        self._timer = timer
+        self._new_id = new_id
+        self._pause = pause
+        self._known: Fresh[str, list[Hook]] = Fresh(1, KNOWN_SECONDS)
+
+    async def deliver(self, tenant: str) -> Delivered:
+        """What is due of this tenant is sent to its hooks. What fails is left to the timer. Raises StorageBusy."""
+        return await self._deliver(tenant, self._timer() + TURN_SECONDS)
+
+    async def marked(self) -> list[str]:
+        """The tenants with something to deliver. Rows say so from now on, until it is delivered.
+
+        Once an hour these are all tenants, for what a death left unnamed. Raises StorageBusy.
+        """
+        self._known = Fresh(1, KNOWN_SECONDS)
+        hooks = await self._hooks()
+        if not hooks:
+            return []
+        tenants = await self._storage.tenants_to_deliver()
+        if self._clock().minute == 0:
+            tenants += [moved.tenant for moved in await self._storage.moved_feeds()]
+        found = [tenant for tenant in dict.fromkeys(tenants) if _of(hooks, tenant)]
+        for tenant in found:
+            await self._storage.mark_due(tenant, self._now())
+        return found
+
+    async def turn(self, tenants: Collection[str]) -> Delivered:
+        """What is due of these tenants is sent. A timer asks for this each minute."""
+        until, permits = self._timer() + TURN_SECONDS, asyncio.Semaphore(TENANTS_AT_ONCE)
+
+        async def one(tenant: str) -> Delivered:
+            async with permits:
+                try:
+                    return await self._deliver(tenant, until)
+                except StorageError:
+                    return Delivered(left=1)
+
+        return sum(await asyncio.gather(*map(one, tenants)), Delivered())
+
+    @property
+    def can_sign(self) -> bool:
+        """Whether there is a master secret."""
+        return self._master is not None
+
+    async def _deliver(self, tenant: str, until: float) -> Delivered:
+        hooks = _of(await self._hooks(), tenant)
+        if not hooks or self._master is None or self._timer() >= until:
+            return Delivered(left=len(hooks))
+        due = await self._storage.mark_due(tenant, self._now())
+        streams = (self._stream(tenant, hook, stream, self._master, until) for hook in hooks for stream in Stream)
+        done = sum(await asyncio.gather(*streams), Delivered())
+        if not done.left:
+            await self._storage.clear_due(due)
+        return done
+
+    async def _hooks(self) -> list[Hook]:
+        now = self._timer()
+        known = self._known.get("", now)
+        if known is not None:
+            return known[0]
+        found = [hook for hook in await self._storage.hooks() if not hook.disabled]
+        self._known.put("", found, now)
+        return found
+
+    async def _stream(self, tenant: str, hook: Hook, stream: Stream, master: MasterKey, until: float) -> Delivered:
+        """Batch after batch, until nothing is left, or an attempt has to wait, or the time is over."""
+        done = Delivered()
+        while True:
+            try:
+                step = await self._step(tenant, hook, stream, master)
+            except VersionConflict:  # another process sends this one
+                step = _LEFT
+            except StorageError:
+                step = _LEFT
+            if step.again is None:
+                return done + step.done
+            if self._timer() + step.again >= until:
+                return done + step.done + Delivered(left=1)
+            done += step.done
+            if step.again:
+                await self._pause(step.again)
+
+    async def _step(self, tenant: str, hook: Hook, stream: Stream, master: MasterKey) -> _Step:
+        cursor = await self._cursor(tenant, hook, stream)
+        if cursor is None or cursor.stopped:
+            return _AT_REST
+        if max(cursor.lease, cursor.due) > self._now():
+            return self._waiting(cursor)
+        try:
+            batch = await self._batch(tenant, hook, stream, cursor)
+        except Importing:
+            return _LEFT
+        except Resync:
+            head = await self._storage.feed_head(tenant)
+            missing = to_resync(cursor, head.epoch, head.next - 1, self._webhook_id())
+            await self._storage.save_hook_cursor(tenant, hook.id, stream, replace(missing, time=self._now()))
+            return _Step(again=0)
+        if batch is None:
+            if stream is Stream.REPLAY:
+                await self._storage.end_replay(tenant, hook.id, cursor)
+            return _AT_REST
+        now = self._clock()
+        claimed = replace(
+            cursor,
+            last=batch.last,
+            webhook_id=cursor.webhook_id or self._webhook_id(),
+            attempts=cursor.attempts + 1,
+            lease=instant_text(now + LEASE),
+            time=instant_text(now),
+        )
+        claimed = await self._storage.save_hook_cursor(tenant, hook.id, stream, claimed)
+        attempt = await self._sent(hook, claimed, batch, master, now)
+        return await self._settled(tenant, hook, stream, claimed, attempt)
+
+    async def _cursor(self, tenant: str, hook: Hook, stream: Stream) -> HookCursor | None:
+        """How far the stream has come. A tenant that is newer than the hook begins with its first entry.
+
+        None: there is no such stream, or no feed, as of a tenant that is deleted. Then no row is written.
+        """
+        found = await self._storage.hook_cursor(tenant, hook.id, stream)
+        if found is not None or stream is Stream.REPLAY:
+            return found
+        await self._storage.relay(tenant)
+        if tenant not in {moved.tenant for moved in await self._storage.moved_feeds()}:
+            return None
+        head = await self._storage.feed_head(tenant)
+        return HookCursor(head.epoch, head.first - 1)
+
+    async def _batch(self, tenant: str, hook: Hook, stream: Stream, cursor: HookCursor) -> Batch | None:
+        if cursor.resync:
+            return resync(tenant, hook, stream, cursor, self._now())
+        return await self._batches.of(tenant, hook, stream, cursor)
+
+    async def _sent(self, hook: Hook, cursor: HookCursor, batch: Batch, master: MasterKey, now: datetime) -> Attempt:
+        secrets = signatures.signing_secrets(master, hook, now)
+        signed = signatures.headers(cursor.webhook_id, now, batch.body, secrets)
+        return await self._sender.send(hook.url, cloud_events.HEADERS | signed, batch.body)
+
+    async def _settled(self, tenant: str, hook: Hook, stream: Stream, cursor: HookCursor, attempt: Attempt) -> _Step:
+        """What the attempt has changed is in the rows."""
+        now = self._clock()
+        after, dead = _after(cursor, stream, attempt, now, self._webhook_id)
+        if attempt.gone:
+            await self._storage.save_hook(replace(hook, disabled=f"{attempt.outcome} on {instant_text(now)[:10]}"))
+            self._known = Fresh(1, KNOWN_SECONDS)
+        after = await self._storage.save_hook_cursor(tenant, hook.id, stream, after, dead)
+        done = Delivered(taken=int(attempt.taken), failed=int(not attempt.taken), dead=int(dead is not None))
+        if attempt.taken and cursor.resync and stream is Stream.REPLAY:
+            await self._storage.end_replay(tenant, hook.id, after)
+            return _Step(done)
+        if attempt.gone or after.stopped:
+            return _Step(done)
+        if attempt.taken or dead:
+            return _Step(done, again=0)
+        waiting = self._waiting(after)
+        return _Step(done + waiting.done, waiting.again)
+
+    def _waiting(self, cursor: HookCursor) -> _Step:
+        """The batch is another process's, or has to wait."""
+        blocked = int(cursor.resync or cursor.attempts >= BLOCKED_ATTEMPTS)
+        seconds = (datetime.fromisoformat(cursor.due) - self._clock()).total_seconds() if cursor.due else 0
+        if cursor.lease <= self._now() and 0 < seconds <= SOON_SECONDS:
+            return _Step(again=seconds)
+        return _Step(Delivered(blocked=blocked, left=1))
+
+    def _webhook_id(self) -> str:
+        return f"msg_{self._new_id()}"
+
+    def _now(self) -> str:
+        return instant_text(self._clock())
+
+
+def _of(hooks: Collection[Hook], tenant: str) -> list[Hook]:
+    return [hook for hook in hooks if hook.tenant in (ALL_TENANTS, tenant)]
+
+
+def _after(
+    cursor: HookCursor, stream: Stream, attempt: Attempt, now: datetime, new_webhook_id: Callable[[], str]
+) -> tuple[HookCursor, DeadBatch | None]:
+    """The cursor after an attempt; and the batch, if this was its last one."""
+    told = replace(cursor, lease="", outcome=attempt.outcome, time=instant_text(now))
+    if attempt.taken:
+        return replace(told, number=cursor.last, last=0, webhook_id="", attempts=0, due="", resync=False), None
+    if attempt.gone:
+        return told, None
+    if cursor.resync:
+        return replace(told, due=instant_text(schedule.at_last(cursor.webhook_id, cursor.attempts, now))), None
+    again = schedule.next_attempt(cursor.webhook_id, cursor.attempts, now)
+    if again is not None:
+        return replace(told, due=instant_text(again)), None
+    if stream is Stream.REPLAY:
+        return replace(told, stopped=True), None
+    dead = DeadBatch(cursor.epoch, cursor.number + 1, cursor.last, told.time, attempt.outcome)
+    return to_resync(told, cursor.epoch, cursor.last, new_webhook_id()), dead

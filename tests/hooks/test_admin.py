@@ -1,0 +1,218 @@
+"""The operator adds, lists, tries, replays, rotates and removes hooks. No secret is at rest, or an argument."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from scim_core.feed.hooks import schedule, signatures
+from scim_core.settings import master_key
+from scim_core.storage.hook_port import Hook, Stream
+from scim_core.storage.tables import TableStorage, keys
+from scim_core.storage.tables.keys import SWEEP
+from scim_core.storage.tables.reading import read_range
+from tests.commands import Done, run_here
+from tests.contract.builders import TENANT, create, user
+from tests.hooks.receiver import FAILED, HOOK, MASTER, TAKEN, Receiver, add_hook, due, hooks_over
+from tests.hooks.test_sending import saying, server
+from tests.scim import Clock
+
+URL = "https://93.184.216.34/hook"
+MADE = {"SCIM_MASTER_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "SCIM_PUBLIC_BASE_URL": "https://s.example"}
+"""The settings; the master secret is that of the receiver."""
+
+
+async def hooks(storage: TableStorage, *given: object, **settings: str) -> Done:
+    return await run_here(storage.rows, "hooks", *given, **MADE | settings)
+
+
+async def added(storage: TableStorage, *given: object) -> tuple[Hook, str]:
+    done = await hooks(storage, "add", URL, *given)
+    assert (done.returncode, done.stderr) == (0, "")
+    [found] = re.findall(r"whsec_\S+", done.stdout)
+    return (await storage.hooks())[-1], found
+
+
+async def test_a_hook_begins_with_the_next_change_and_its_secret_is_shown_and_not_kept(
+    storage: TableStorage, clock: Clock
+) -> None:
+    await create(storage, user(1))
+    hook, secret = await added(storage, "--tenant", TENANT)
+    master = master_key(MADE)
+    assert master is not None
+    assert secret == signatures.shown(signatures.secret(master, hook.id, 1))
+    rows = [*await read_range(storage.rows, SWEEP, keys.everything())]
+    rows += await read_range(storage.rows, TENANT, keys.everything())
+    assert not any(secret[6:] in str(row.properties) for row in rows)
+    await create(storage, user(2))
+    receiver = Receiver(url=URL)
+    await hooks_over(storage, receiver, clock).deliver(TENANT)
+    assert receiver.processed == {TENANT: [2]}
+
+
+async def test_a_hook_can_begin_with_an_older_number_and_can_have_all_tenants(
+    storage: TableStorage, clock: Clock
+) -> None:
+    await create(storage, user(1), user(2))
+    await storage.create("fabrikam", user(1))
+    for tenant in (TENANT, "fabrikam"):
+        await storage.relay(tenant)
+    await added(storage, "--tenant", TENANT, "--from", 2)
+    receiver = Receiver(url=URL)
+    await hooks_over(storage, receiver, clock).deliver(TENANT)
+    assert receiver.processed == {TENANT: [2]}
+    await added(storage, "--all")
+    await storage.create("fabrikam", user(2))
+    await storage.create("newcomer", user(1))
+    everywhere = Receiver(url=URL)
+    timer = hooks_over(storage, everywhere, clock)
+    await timer.turn(await timer.marked())
+    assert everywhere.processed == {"fabrikam": [2], "newcomer": [1]}
+
+
+@pytest.mark.parametrize(
+    ("given", "settings", "said"),
+    [
+        (("add", URL, "--tenant", TENANT), {"SCIM_MASTER_KEY": ""}, "SCIM_MASTER_KEY is not set"),
+        (("add", URL, "--tenant", TENANT), {"SCIM_PUBLIC_BASE_URL": ""}, "SCIM_PUBLIC_BASE_URL"),
+        (("add", URL), {}, "--tenant ID, or --all"),
+        (("add", URL, "--tenant", "nobody"), {}, "There is no tenant 'nobody'"),
+        (("add", "http://example.com/", "--tenant", TENANT), {}, "https only"),
+        (("add", "https://169.254.169.254/latest", "--tenant", TENANT), {}, "not public"),
+        (("add", "https://127.0.0.1/", "--tenant", TENANT), {}, "not public"),
+        (("add", "https://[::ffff:10.0.0.4]/", "--tenant", TENANT), {}, "not public"),
+        (("add", "http://127.0.0.1/", "--tenant", TENANT), {"SCIM_HOOKS_TO_LOOPBACK": "yes"}, "must be true or empty"),
+        (("test", "nothere"), {}, "There is no hook 'nothere'"),
+        (("replay", HOOK.id, "--dead"), {}, "has no dead batch"),
+        (("replay", HOOK.id, "--from", "9"), {}, "has had the entries up to 1"),
+        (("replay", HOOK.id, "--from", "1", "--tenant", "fabrikam"), {}, "--tenant ID"),
+        (("rotate", HOOK.id, "--keep-hours", "9999"), {}, "--keep-hours"),
+    ],
+)
+async def test_what_cannot_be_is_refused_with_a_sentence(
+    storage: TableStorage, given: tuple[str, ...], settings: dict[str, str], said: str
+) -> None:
+    await create(storage, user(1))
+    await add_hook(storage, number=1)
+    done = await hooks(storage, *given, **settings)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert await storage.hooks() == [HOOK]
+
+
+async def test_a_loopback_hook_needs_the_setting_and_can_be_tried(storage: TableStorage) -> None:
+    await create(storage, user(1))
+    async with server(saying("204 No Content")) as (named, seen):
+        url = named.replace("localhost", "127.0.0.1")
+        opened = {"SCIM_HOOKS_TO_LOOPBACK": "true"}
+        assert (await hooks(storage, "add", url, "--tenant", TENANT)).returncode == 2
+        assert (await hooks(storage, "add", url, "--tenant", TENANT, **opened)).returncode == 0
+        [hook] = await storage.hooks()
+        tried = await hooks(storage, "test", hook.id, **opened)
+        assert (tried.returncode, tried.stdout.strip()) == (0, "The receiver took the test: answered 204.")
+        assert len(seen) == 1
+    refused = await hooks(storage, "test", hook.id)
+    assert (refused.returncode, "https only" in refused.stdout) == (1, True)
+
+
+async def dead_hook(storage: TableStorage, clock: Clock, receiver: Receiver) -> None:
+    """Entries 1 and 2 are dead, the receiver knows it, and has entry 3."""
+    await add_hook(storage)
+    await create(storage, user(1), user(2))
+    delivering = hooks_over(storage, receiver, clock)
+    await delivering.deliver(TENANT)
+    while not receiver.resyncs:
+        await due(storage, clock)
+        await delivering.deliver(TENANT)
+    await create(storage, user(3))
+    await delivering.deliver(TENANT)
+
+
+async def test_a_dead_batch_is_replayed_marked_and_with_another_webhook_id(storage: TableStorage, clock: Clock) -> None:
+    attempts = len(schedule.SCHEDULE) + 1
+    receiver = Receiver(lambda number: FAILED if number < attempts else TAKEN)
+    await dead_hook(storage, clock, receiver)
+    listed = json.loads((await run_here(storage.rows, "--json", "hooks", "list", **MADE)).stdout)
+    assert (listed["tenants"][0]["dead"], listed["tenants"][0]["behind"]) == ("1-2", 0)
+    done = await hooks(storage, "replay", HOOK.id, "--dead")
+    assert (done.returncode, done.stderr) == (0, "")
+    again = await hooks(storage, "replay", HOOK.id, "--dead")
+    assert "A replay is under way" in again.stderr
+    before = set(receiver.ids)
+    timer = hooks_over(storage, receiver, clock)
+    await timer.turn(await timer.marked())
+    assert (receiver.replayed, receiver.processed) == ([1, 2], {TENANT: [3]})
+    assert receiver.ids[-1] not in before
+    assert await storage.dead_batches(TENANT, HOOK.id) == []
+    assert await storage.hook_cursor(TENANT, HOOK.id, Stream.REPLAY) is None
+    assert await storage.tenants_to_deliver() == [TENANT], "rung for a moment ago"
+
+
+async def test_a_replay_of_what_is_no_longer_kept_says_so_to_the_receiver(storage: TableStorage, clock: Clock) -> None:
+    attempts = len(schedule.SCHEDULE) + 1
+    receiver = Receiver(lambda number: FAILED if number < attempts else TAKEN)
+    await dead_hook(storage, clock, receiver)
+    await storage.new_epoch(TENANT)
+    await hooks_over(storage, receiver, clock).deliver(TENANT)
+    assert (await hooks(storage, "replay", HOOK.id, "--dead")).returncode == 0
+    timer = hooks_over(storage, receiver, clock)
+    await timer.turn(await timer.marked())
+    assert (receiver.replayed, receiver.resyncs) == ([], [2, 3, 3])
+    assert await storage.dead_batches(TENANT, HOOK.id) == []
+    assert await storage.hook_cursor(TENANT, HOOK.id, Stream.REPLAY) is None
+
+
+async def test_a_replay_that_is_never_taken_is_given_up_and_can_be_asked_for_again(
+    storage: TableStorage, clock: Clock
+) -> None:
+    await add_hook(storage)
+    await create(storage, user(1), user(2))
+    receiver = Receiver(lambda number: TAKEN if number == 0 or number > 10 else FAILED)
+    delivering = hooks_over(storage, receiver, clock)
+    await delivering.deliver(TENANT)
+    assert (await hooks(storage, "replay", HOOK.id, "--from", 2)).returncode == 0
+    for _ in schedule.SCHEDULE:
+        await delivering.deliver(TENANT)
+        await due(storage, clock, stream=Stream.REPLAY)
+    assert "given up" in (await hooks(storage, "list")).stdout
+    assert (await hooks(storage, "replay", HOOK.id, "--from", 2)).returncode == 0
+    await delivering.deliver(TENANT)
+    assert (receiver.replayed, receiver.processed) == ([2], {TENANT: [1, 2]})
+
+
+async def test_a_rotation_shows_the_new_secret_and_keeps_the_old_one_for_a_while(storage: TableStorage) -> None:
+    await create(storage, user(1))
+    hook, old = await added(storage, "--tenant", TENANT)
+    done = await hooks(storage, "rotate", hook.id)
+    [new] = re.findall(r"whsec_\S+", done.stdout)
+    assert new != old
+    assert "two secrets until" in (await hooks(storage, "list")).stdout
+    assert "has two secrets" in (await hooks(storage, "rotate", hook.id)).stderr
+
+
+async def test_a_removed_hook_leaves_nothing(storage: TableStorage, clock: Clock) -> None:
+    receiver = Receiver(lambda number: FAILED if number < len(schedule.SCHEDULE) + 1 else TAKEN)
+    await dead_hook(storage, clock, receiver)
+    [hook] = await storage.hooks()
+    await storage.save_hook(replace(hook, tenant=""))
+    assert (await hooks(storage, "remove", HOOK.id)).returncode == 0
+    assert await storage.hooks() == []
+    assert await read_range(storage.rows, TENANT, keys.of_kind("hook")) == []
+
+
+async def test_what_is_done_with_hooks_is_in_the_audit_trail(storage: TableStorage) -> None:
+    await create(storage, user(1))
+    hook, _ = await added(storage, "--tenant", TENANT)
+    await hooks(storage, "rotate", hook.id)
+    await hooks(storage, "remove", hook.id)
+    trail = (await run_here(storage.rows, "audit")).stdout
+    for event in ("hooks add ended", "hooks rotate ended", "hooks remove ended"):
+        assert event in trail
+    assert "whsec_" not in trail
+
+
+def test_the_receivers_master_secret_is_that_of_the_commands() -> None:
+    found = master_key(MADE)
+    assert found is not None
+    assert found.derived("x") == MASTER.derived("x")
