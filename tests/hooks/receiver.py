@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from scim_core.feed.hooks.delivery import Hooks
-from scim_core.feed.hooks.sending import DeliveryAttempt, Sender
+from scim_core.feed.hooks.sending import Sender, Tried
 from scim_core.ids import uuid7
 from scim_core.master_key import MasterKey
 from scim_core.protocol.schemas import load_catalogue
@@ -18,11 +18,11 @@ CATALOGUE = load_catalogue()
 MASTER = MasterKey(bytes(range(32)))
 HOOK = Hook("h1", "https://product.example/hook", "contoso", "https://scim.example.com", "2026-11-23T09:05:00.000000Z")
 
-TAKEN = DeliveryAttempt(taken=True, gone=False, outcome="answered 204")
-FAILED = DeliveryAttempt(taken=False, gone=False, outcome="answered 500")
-GONE = DeliveryAttempt(taken=False, gone=True, outcome="answered 410")
+TAKEN = Tried(taken=True, gone=False, outcome="answered 204")
+FAILED = Tried(taken=False, gone=False, outcome="answered 500")
+GONE = Tried(taken=False, gone=True, outcome="answered 410")
 
-type Answers = Callable[[int], DeliveryAttempt | BaseException]
+type Answers = Callable[[int], Tried | BaseException]
 """What becomes of an attempt, by its number, counted from 0."""
 
 
@@ -41,14 +41,14 @@ class Receiver:
     resyncs: list[int] = field(default_factory=list)
     replayed: list[int] = field(default_factory=list)
 
-    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> DeliveryAttempt:
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Tried:
         """See Sender.send."""
         assert url == self.url
         number = len(self.requests)
         events = json.loads(body)
         self.requests.append((dict(headers), events))
         answer = self.answers(number)
-        if self.processes(number) if self.processes else isinstance(answer, DeliveryAttempt) and answer.taken:
+        if self.processes(number) if self.processes else isinstance(answer, Tried) and answer.taken:
             for event in events:
                 self._process(event)
         if isinstance(answer, BaseException):

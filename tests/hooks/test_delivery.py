@@ -12,7 +12,7 @@ from scim_core.clock import instant_text
 from scim_core.feed.hooks import batches, schedule
 from scim_core.feed.hooks.batches import MAX_BATCH_BYTES, MAX_EVENTS
 from scim_core.feed.hooks.delivery import LEASE
-from scim_core.feed.hooks.sending import DeliveryAttempt
+from scim_core.feed.hooks.sending import Tried
 from scim_core.storage.hook_port import ALL_TENANTS, Stream
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage, keys
@@ -65,7 +65,7 @@ async def test_a_batch_is_no_larger_than_it_may_be_and_what_never_fits_is_omitte
     bodies: list[int] = []
 
     class Measuring(Receiver):
-        async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> DeliveryAttempt:
+        async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Tried:
             bodies.append(len(body))
             return await super().send(url, headers, body)
 
@@ -251,7 +251,7 @@ async def test_while_a_batch_is_sent_no_other_process_sends_one(storage: TableSt
     others: list[int] = []
 
     class Slow(Receiver):
-        async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> DeliveryAttempt:
+        async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Tried:
             await create(storage, user(2))
             others.append((await other.deliver(TENANT)).left)
             return await super().send(url, headers, body)

@@ -16,7 +16,7 @@ from scim_core.clock import Clock, Timer, instant_text
 from scim_core.feed.feed import Importing, Resync
 from scim_core.feed.hooks import cloud_events, schedule, signatures
 from scim_core.feed.hooks.batches import Batch, Batches, resync, to_resync
-from scim_core.feed.hooks.sending import SEND_SECONDS, DeliveryAttempt, Sender
+from scim_core.feed.hooks.sending import SEND_SECONDS, Sender, Tried
 from scim_core.master_key import MasterKey
 from scim_core.protocol.schemas import Catalogue
 from scim_core.storage.hook_port import ALL_TENANTS, DeadBatch, Hook, HookCursor, HookStorage, Stream
@@ -225,16 +225,12 @@ class Hooks:
             return resync(tenant, hook, stream, cursor, self._now())
         return await self._batches.of(tenant, hook, stream, cursor)
 
-    async def _sent(
-        self, hook: Hook, cursor: HookCursor, batch: Batch, master: MasterKey, now: datetime
-    ) -> DeliveryAttempt:
+    async def _sent(self, hook: Hook, cursor: HookCursor, batch: Batch, master: MasterKey, now: datetime) -> Tried:
         secrets = signatures.signing_secrets(master, hook, now)
         signed = signatures.headers(cursor.webhook_id, now, batch.body, secrets)
         return await self._sender.send(hook.url, cloud_events.HEADERS | signed, batch.body)
 
-    async def _settled(
-        self, tenant: str, hook: Hook, stream: Stream, cursor: HookCursor, attempt: DeliveryAttempt
-    ) -> _Step:
+    async def _settled(self, tenant: str, hook: Hook, stream: Stream, cursor: HookCursor, attempt: Tried) -> _Step:
         """What the attempt has changed is in the rows."""
         now = self._clock()
         after, dead = _after(cursor, stream, attempt, now, self._webhook_id)
@@ -273,7 +269,7 @@ def _of(hooks: Collection[Hook], tenant: str) -> list[Hook]:
 
 
 def _after(
-    cursor: HookCursor, stream: Stream, attempt: DeliveryAttempt, now: datetime, new_webhook_id: Callable[[], str]
+    cursor: HookCursor, stream: Stream, attempt: Tried, now: datetime, new_webhook_id: Callable[[], str]
 ) -> tuple[HookCursor, DeadBatch | None]:
     """The cursor after an attempt; and the batch, if this was its last one."""
     told = replace(cursor, lease="", outcome=attempt.outcome, time=instant_text(now))

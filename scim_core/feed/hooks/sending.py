@@ -22,7 +22,7 @@ type Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryAttempt:
+class Tried:
     """What became of an attempt: whether the batch was taken, whether the receiver is gone, and that in words."""
 
     taken: bool
@@ -33,8 +33,8 @@ class DeliveryAttempt:
 class Sender(Protocol):
     """What delivery needs of HTTP."""
 
-    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> DeliveryAttempt:
-        """One attempt, of at most SEND_SECONDS. Every failure is an DeliveryAttempt."""
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Tried:
+        """One attempt, of at most SEND_SECONDS. Every failure is an Tried."""
 
 
 async def resolved(host: str, port: int) -> list[str]:
@@ -51,7 +51,7 @@ class HttpSender:
         self._resolve = resolve
         self._seconds = seconds
 
-    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> DeliveryAttempt:
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Tried:
         """See Sender.send."""
         try:
             async with asyncio.timeout(self._seconds):
@@ -60,11 +60,11 @@ class HttpSender:
                 require_allowed(target, addresses, to_loopback=self._to_loopback)
                 return _attempt(await _status(target, addresses, headers, body))
         except RefusedTarget as error:
-            return DeliveryAttempt(taken=False, gone=False, outcome=f"refused: {error}")
+            return Tried(taken=False, gone=False, outcome=f"refused: {error}")
         except TimeoutError:
-            return DeliveryAttempt(taken=False, gone=False, outcome=f"no answer in {self._seconds:g} seconds")
+            return Tried(taken=False, gone=False, outcome=f"no answer in {self._seconds:g} seconds")
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
-            return DeliveryAttempt(taken=False, gone=False, outcome=f"no answer ({type(error).__name__})")
+            return Tried(taken=False, gone=False, outcome=f"no answer ({type(error).__name__})")
 
 
 async def _status(target: HookTarget, addresses: list[str], headers: Mapping[str, str], body: bytes) -> int:
@@ -78,9 +78,9 @@ async def _status(target: HookTarget, addresses: list[str], headers: Mapping[str
         return response.status
 
 
-def _attempt(status: int) -> DeliveryAttempt:
+def _attempt(status: int) -> Tried:
     taken = 200 <= status < 300  # noqa: PLR2004 -- what HTTP calls successful
-    return DeliveryAttempt(taken=taken, gone=status == GONE, outcome=f"answered {status}")
+    return Tried(taken=taken, gone=status == GONE, outcome=f"answered {status}")
 
 
 class _Pinned(AbstractResolver):
