@@ -18,7 +18,7 @@ from scim_core.endpoint.routes import ANY, ROOT_ROUTES, ROUTES, Route
 from scim_core.messages import ScimResponse
 from scim_core.registry import Access, CredentialKind
 from tests.isolation.test_cross_tenant import ENDPOINTS, Named, Sent, sent_to
-from tests.scim import GROUP, UNLIMITED, USER
+from tests.scim import GROUP, UNLIMITED, USER, sentence
 from tests.tenancy import APPLICATION, ENTRA_TENANT, KEYS, SUBJECT, Service, document, settings
 
 SETTINGS_TOKEN = "the token of the settings"
@@ -147,6 +147,11 @@ CASES = [
 ]
 
 
+def told(answer: ScimResponse) -> bytes | str:
+    """What the answer says, without the id of the request."""
+    return sentence(answer) if b"(request " in answer.body and b'"detail"' in answer.body else answer.body
+
+
 @pytest.mark.parametrize(("route", "endpoint", "name"), CASES)
 async def test_a_route_answers_whom_it_says_and_changes_nothing_of_others(
     world: World, route: Route, endpoint: str, name: str
@@ -157,7 +162,7 @@ async def test_a_route_answers_whom_it_says_and_changes_nothing_of_others(
         answer = await world.service.send(sent.method, path, world.bearers[name], sent.body)
         if route.needs is None:
             without = await world.service.send(sent.method, path, None, sent.body)
-            assert (answer.status, answer.body) == (without.status, without.body)
+            assert (answer.status, told(answer)) == (without.status, told(without))
         elif sender.access is None:
             assert answer.status == 401
         elif route.needs not in OPENS[sender.access]:
@@ -254,7 +259,7 @@ async def test_the_feed_credential_of_one_tenant_opens_no_other(world: World, na
     for path in ("/feed/v1/changes", "/feed/v1/snapshot"):
         other = await world.service.send("GET", about("a", path), world.bearers[name])
         unknown = await world.service.send("GET", about("nobody", path), world.bearers[name])
-        assert (other.status, other.body) == (404, unknown.body)
+        assert (other.status, sentence(other)) == (404, sentence(unknown))
         assert (await world.service.send("GET", about(own, path), world.bearers[name])).status == 200
 
 

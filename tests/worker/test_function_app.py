@@ -386,6 +386,7 @@ def test_both_ways_give_the_same_answer(
     proxied: RunningEndpoint, endpoint: RunningEndpoint, path: str, method: str
 ) -> None:
     headers = {"Host": "scim.example.com", "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}
+    headers["traceparent"] = f"00-{'ab' * 16}-{'cd' * 8}-01"  # so that both requests have one id
     mine, other = (Call(one)(path, method, None, **headers) for one in (proxied, endpoint))
 
     assert mine.status == other.status
