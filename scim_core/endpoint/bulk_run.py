@@ -100,8 +100,10 @@ class BulkRun:
         prepared: Prepared,
         target: Target | None,
         run: Run,
-        until: float = BULK_END_SECONDS,
+        until: float | None = None,
     ) -> ScimResponse:
+        """The answer. The operation has until so many seconds after the beginning of the bulk, or BULK_END_SECONDS."""
+        until = BULK_END_SECONDS if until is None else until
         async with self._places:
             return await self._answered(prepared, target, run, max(0, until - (self._timer() - self._began)))
 
