@@ -4,6 +4,7 @@ Nothing here depends on the speed of a machine. Units are counted by the product
 counted by sys.monitoring: function calls, and rounds of loops. `make fuzz` tries more requests.
 """
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from types import CodeType
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 
 from scim_core import work
 from scim_core.storage.tables import TableStorage
@@ -153,12 +154,26 @@ async def directory() -> Directory:
     return Directory(rows, {"user": users[0]["id"], "rich": rich["id"], "group": group["id"]}, stored)
 
 
+REFUSED = json.dumps(
+    {
+        "Operations": [
+            {"op": "add", "path": "name.givenName", "value": [{"VALUE": "x", "value": "y"}] * 10},
+            {"op": "Remove"},
+            {"op": "replace", "path": "active pr"},
+        ]
+        * 66
+    }
+).encode()
+"""Operations that are all refused. Each takes more than one that is applied."""
+
+
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of a request, which is megabytes long
 @settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
 @given(request=hostile())
+@example(request=Hostile("PATCH", "/Users/{rich}", "", REFUSED))
 async def test_a_request_costs_what_it_counts_and_no_more_than_its_budget(
     directory: Directory, request: Hostile
 ) -> None:
