@@ -26,7 +26,7 @@ hypothesis.settings.register_profile(
     "ours",
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],  # a busy machine is no fault
-    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "40")),
     derandomize="CI" in os.environ,
     database=None,
 )

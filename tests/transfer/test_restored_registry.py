@@ -76,7 +76,6 @@ async def test_a_restored_registry_has_its_tenants_and_its_chain_which_goes_on(
     assert (await audited(after))[-1]["event"] == "tenant suspended"
 
 
-@also_over_azurite
 async def test_a_chain_that_is_there_goes_on_and_the_one_in_the_file_is_left_out(
     directory: Callable[[], Directory], file: Path
 ) -> None:
