@@ -62,11 +62,11 @@ async def who(log: Log, given: Namespace) -> int:
 
 async def why(log: Log, given: Namespace) -> int:
     """Why somebody is in a group, or not."""
-    users = await log.find(given.tenant, given.user, beginnings=False)
+    users = await log.find(given.tenant, given.user)
     if not users:
         given.text = given.user
         return await _nobody(log, given)
-    groups = await log.find(given.tenant, given.group, GROUP, beginnings=False)
+    groups = await log.find(given.tenant, given.group, GROUP)
     if not groups:
         _tell(given, {"found": None}, f"There is no group {given.group!r} here, and none that was deleted.")
         return NOT_FOUND

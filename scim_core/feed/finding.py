@@ -33,7 +33,7 @@ class FoundResource:
 
 
 async def find(
-    storage: FeedStorage, catalogue: Catalogue, tenant: str, text: str, type_name: str, *, beginnings: bool
+    storage: FeedStorage, catalogue: Catalogue, tenant: str, text: str, type_name: str
 ) -> list[FoundResource]:
     """The resources of this type that the text finds, at most MAX_FOUND: exactly, or else by how a value begins.
 
@@ -48,7 +48,7 @@ async def find(
         [stored] = await storage.read(tenant, type_name, [text])
         return [FoundResource(type_name, text, stored)] if stored or await storage.log_of(tenant, text) else []
     ids = await _ids(storage, tenant, resource_type, text, prefix=False)
-    if not ids and beginnings and not _has_several_forms(resource_type, text):
+    if not ids and not _has_several_forms(resource_type, text):
         ids = await _ids(storage, tenant, resource_type, text, prefix=True)
     present = await storage.read(tenant, type_name, ids)
     return [FoundResource(type_name, id_, item) for id_, item in zip(ids, present, strict=True)]

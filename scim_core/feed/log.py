@@ -94,11 +94,9 @@ class Log:
         self._catalogue = catalogue
         self._clock = clock
 
-    async def find(
-        self, tenant: str, text: str, type_name: str = USER, *, beginnings: bool = True
-    ) -> list[FoundResource]:
+    async def find(self, tenant: str, text: str, type_name: str = USER) -> list[FoundResource]:
         """Whom a text finds: see `find`."""
-        return await find(self._storage, self._catalogue, tenant, text, type_name, beginnings=beginnings)
+        return await find(self._storage, self._catalogue, tenant, text, type_name)
 
     def days_ago(self, days: int = DAYS) -> datetime:
         """The instant so many days ago."""

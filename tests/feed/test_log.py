@@ -78,6 +78,13 @@ async def test_story_missing_from_a_group(support: Support) -> None:
     assert "ann is no member. The membership was removed at 2026-11-23" in was_one.stdout
 
 
+async def test_why_takes_the_beginnings_of_names(support: Support) -> None:
+    ann = await support.client.user("ann@example.com")
+    await support.client.group("Sales in Europe", ann)
+    is_one = await support.json("why", TENANT, "an", "sales")
+    assert is_one["member"]
+
+
 async def test_a_member_who_was_skipped_and_is_gone_is_told_so(support: Support) -> None:
     user, group = await support.client.user("ann"), await support.client.group("Sales")
     await support.client.delete(path(user))
