@@ -218,6 +218,33 @@ async def test_a_tenant_that_is_deleted_gets_no_row_again(storage: TableStorage,
     assert await storage.tenants_to_deliver() == []
 
 
+async def test_a_hook_that_is_being_removed_gets_nothing_again(storage: TableStorage, clock: Clock) -> None:
+    await add_hook(storage)
+    await create(storage, user(1), user(2))
+    receiver = Receiver()
+    hooks = hooks_over(storage, receiver, clock)
+    await hooks.deliver(TENANT)
+    [hook] = await storage.hooks()
+    await storage.remove_hook(hook, [TENANT])
+    await create(storage, user(3))
+    await hooks.deliver(TENANT)
+    assert receiver.numbers == [[1, 2]], "the process still believes that there is the hook"
+    assert await storage.hook_cursor(TENANT, HOOK.id, Stream.EVENTS) is None
+
+
+async def test_a_removal_that_is_interrupted_has_ended_the_hook_first(clock: Clock) -> None:
+    rows = MemoryRows()
+    await add_hook(TableStorage(rows))
+    await create(TableStorage(rows), user(1))
+    [hook] = await TableStorage(rows).hooks()
+    with pytest.raises(ProcessDied):
+        await TableStorage(MortalRows(rows, Death(1))).remove_hook(hook, [TENANT])
+    assert await TableStorage(rows).hooks() == []
+    receiver = Receiver()
+    await hooks_over(TableStorage(rows), receiver, clock).deliver(TENANT)
+    assert receiver.requests == []
+
+
 async def test_a_hook_of_a_tenant_gets_nothing_of_another(storage: TableStorage, clock: Clock) -> None:
     await add_hook(storage)
     await storage.create("fabrikam", user(1))

@@ -209,11 +209,14 @@ class Hooks:
     async def _cursor(self, tenant: str, hook: Hook, stream: Stream) -> HookCursor | None:
         """How far the stream has come. A tenant that is newer than the hook begins with its first entry.
 
-        None: there is no such stream, or no feed, as of a tenant that is deleted. Then no row is written.
+        None: there is no such stream, or no hook any more, or no feed, as of a tenant that is deleted. Then no row is
+        written.
         """
         found = await self._storage.hook_cursor(tenant, hook.id, stream)
         if found is not None or stream is Stream.REPLAY:
             return found
+        if hook.id not in {known.id for known in await self._storage.hooks() if not known.disabled}:
+            return None
         await self._storage.relay(tenant)
         if tenant not in {moved.tenant for moved in await self._storage.moved_feeds()}:
             return None

@@ -44,10 +44,10 @@ class TableHooks:
 
     async def remove_hook(self, hook: Hook, tenants: Sequence[str]) -> None:
         """See HookStorage.remove_hook."""
-        for tenant in tenants:
-            await self._remove(tenant, keys.of_hook(hook.id))
         with suppress(RowFailure):  # it is gone already
             await self.rows.transact(SWEEP, [_deletion(keys.hook(hook.id))])
+        for tenant in tenants:  # after the hook: without a cursor it would begin with the first entry again
+            await self._remove(tenant, keys.of_hook(hook.id))
 
     async def hook_cursor(self, tenant: str, hook_id: str, stream: Stream) -> HookCursor | None:
         """See HookStorage.hook_cursor."""
