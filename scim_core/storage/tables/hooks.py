@@ -66,7 +66,7 @@ class TableHooks:
     async def end_replay(self, tenant: str, hook_id: str, cursor: HookCursor) -> None:
         """See HookStorage.end_replay."""
         for dead in await self.dead_batches(tenant, hook_id):
-            if dead.epoch != cursor.epoch or dead.last <= cursor.end:
+            if dead.epoch != cursor.epoch or (cursor.start <= dead.first and dead.last <= cursor.end):
                 with suppress(RowFailure):  # another process was quicker
                     key = keys.dead_batch(hook_id, dead.epoch, dead.first)
                     await self.rows.transact(tenant, [_deletion(key)])
