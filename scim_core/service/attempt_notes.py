@@ -14,9 +14,7 @@ from scim_core.protocol.documents import ACTIVE
 from scim_core.protocol.group_patch import MEMBERS
 from scim_core.protocol.schemas import ResourceType
 from scim_core.service.change_notes import KEPT_VALUES, origin_note
-
-MAX_KEPT_CHARACTERS = 200
-"""Longest text of the body that is kept, such as a userName. A longer one is cut."""
+from scim_core.storage.feed_port import MAX_KEPT_CHARACTERS
 
 _IN_BRACKETS = re.compile(r'\[(?!\d+\])(?:"(?:\\.?|[^"\\])*(?:"|$)|[^\]"])*(?:\]|$)', re.DOTALL)
 _QUOTED = re.compile(r"""(?<!\w)(?P<quote>['"])(?P<text>(?:\\.|(?!(?P=quote)).)*)(?:(?P=quote)|$)""", re.DOTALL)
