@@ -11,7 +11,7 @@ import pytest
 from scim_core.clock import instant_text
 from scim_core.feed.hooks import batches, schedule
 from scim_core.feed.hooks.batches import MAX_BATCH_BYTES, MAX_EVENTS
-from scim_core.feed.hooks.delivery import LEASE
+from scim_core.feed.hooks.delivery import ALL_SECONDS, LEASE
 from scim_core.feed.hooks.sending import Tried
 from scim_core.storage.hook_port import ALL_TENANTS, Stream
 from scim_core.storage.port import StorageBusy
@@ -22,6 +22,7 @@ from tests.faults.disturbed_rows import Death, Fault, FaultyRows, MortalRows, Pr
 from tests.hooks.receiver import FAILED, GONE, HOOK, TAKEN, Receiver, add_hook, due, hooks_over
 from tests.memory_rows import MemoryRows
 from tests.scim import Clock, endpoint_over
+from tests.tenancy import Timer
 
 
 @also_on_azurite
@@ -409,10 +410,12 @@ async def test_once_an_hour_every_tenant_is_looked_at(storage: TableStorage, clo
     waiting = keys.waiting(TENANT)
     assert isinstance(storage.rows, MemoryRows)
     storage.rows._partitions[keys.SWEEP].delete(waiting)
-    hooks = hooks_over(storage, Receiver(), clock)
-    assert await hooks.marked() == []
-    clock.now = clock.now.replace(minute=0, second=0)
-    assert await hooks.marked() == [TENANT]
+    timer = Timer()
+    hooks = hooks_over(storage, Receiver(), clock, timer=timer)
+    for seconds, found in ((0, [TENANT]), (ALL_SECONDS - 1, []), (1, [TENANT]), (1, [])):
+        timer.now += seconds
+        assert await hooks.marked() == found
+        await hooks.turn(found)
 
 
 async def test_a_storage_that_is_busy_leaves_the_tenant_due(clock: Clock) -> None:
