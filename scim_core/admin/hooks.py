@@ -170,7 +170,8 @@ class _Commands:
             raise Refused(f"The hook {hook.id} has no dead batch of the tenant {tenant}.")
         epoch = (await self._storage.feed_head(tenant)).epoch
         found = [item for item in dead if item.epoch == epoch] or [item for item in dead if item.epoch == dead[0].epoch]
-        return HookCursor(found[0].epoch, found[0].first - 1, end=max(item.last for item in found))
+        start, end = found[0].first, max(item.last for item in found)
+        return HookCursor(found[0].epoch, start - 1, start=start, end=end)
 
     async def _wanted(self, tenant: str, hook: Hook) -> HookCursor:
         cursor = await self._storage.hook_cursor(tenant, hook.id, Stream.EVENTS)
@@ -181,7 +182,7 @@ class _Commands:
                 f"Say with --from where to begin, or --dead. The hook has had the entries up to {end}, and the feed "
                 f"keeps those from {head.first} on."
             )
-        return HookCursor(head.epoch, self._given.first - 1, end=end)
+        return HookCursor(head.epoch, self._given.first - 1, start=self._given.first, end=end)
 
     async def rotate(self) -> None:
         """Another secret. The old one signs, too, for a while."""

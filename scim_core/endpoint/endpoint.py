@@ -37,7 +37,7 @@ from scim_core.protocol.limits import REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
 from scim_core.protocol.search_parameters import query_fields
-from scim_core.registry import Access, GroupPatchAnswer
+from scim_core.registry import APPLICATIONS, Access, GroupPatchAnswer
 from scim_core.storage.feed_port import Tended
 from scim_core.storage.port import Swept
 from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares, Work
@@ -147,9 +147,9 @@ class Endpoint:
         if log.isEnabledFor(logging.INFO):
             self._log(request, principal, handler, response, _of_change(target, request_id, principal, response))
         self._gate.counted.catch_up()
-        if self._kicks and principal and (handler == "bulk" or _may_have_changed(response)):
-            self._kicks.kick(principal.tenant)
-        if principal and caller:
+        if principal and caller and principal.tenant != APPLICATIONS:  # an application that was refused has no tenant
+            if self._kicks and (handler == "bulk" or _may_have_changed(response)):
+                self._kicks.kick(principal.tenant)
             self._note(_origin(request.method.upper(), principal, caller), principal.tenant, target, response, sent)
         return replace(response, body=b"") if request.method.upper() == "HEAD" else response
 

@@ -14,11 +14,9 @@ from scim_core.protocol.documents import ACTIVE
 from scim_core.protocol.group_patch import MEMBERS
 from scim_core.protocol.schemas import ResourceType
 from scim_core.service.change_notes import KEPT_VALUES, origin_note
+from scim_core.storage.feed_port import MAX_KEPT_CHARACTERS
 
-MAX_KEPT_CHARACTERS = 200
-"""Longest text of the body that is kept, such as a userName. A longer one is cut."""
-
-_IN_BRACKETS = re.compile(r"\[(?!\d+\])[^\]]*(?:\]|$)")
+_IN_BRACKETS = re.compile(r'\[(?!\d+\])(?:"(?:\\.?|[^"\\])*(?:"|$)|[^\]"])*(?:\]|$)', re.DOTALL)
 _QUOTED = re.compile(r"""(?<!\w)(?P<quote>['"])(?P<text>(?:\\.|(?!(?P=quote)).)*)(?:(?P=quote)|$)""", re.DOTALL)
 _LEFT_OUT = "\u2026"
 

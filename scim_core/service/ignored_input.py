@@ -13,6 +13,9 @@ MAX_LOGGED_NAMES = 50
 MAX_PART_CHARACTERS = 40
 """Longest part of a name that is logged. Attributes have shorter names. Tokens and secrets are longer."""
 
+MAX_NAME_CHARACTERS = 200
+"""Longest name that is logged, with its URN. MAX_LOGGED_NAMES of them fit into a note of the provisioning log."""
+
 _NAME = re.compile(r"(?:[A-Za-z$][\w$-]*|[0-9]+)(?:[.:](?:[A-Za-z$][\w$-]*|[0-9]+))*", re.ASCII)
 
 log = logging.getLogger(__name__)
@@ -73,5 +76,8 @@ def shown_ids(ids: Sequence[str]) -> tuple[list[str], int]:
 
 
 def _is_name(text: str) -> bool:
-    parts = re.split("[.:]", text)
-    return _NAME.fullmatch(text) is not None and all(len(part) <= MAX_PART_CHARACTERS for part in parts)
+    return (
+        len(text) <= MAX_NAME_CHARACTERS
+        and _NAME.fullmatch(text) is not None
+        and all(len(part) <= MAX_PART_CHARACTERS for part in re.split("[.:]", text))
+    )

@@ -83,6 +83,10 @@ class AttemptOutcome(StrEnum):
     """Something was changed, and something was ignored."""
 
 
+MAX_KEPT_CHARACTERS = 200
+"""Longest text of a body that an attempt keeps, such as a userName. A longer one is cut."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """A request that did not do all that it asked for, of a resource or of none that is known (empty `id`).

@@ -49,7 +49,8 @@ class HookCursor:
 
     A batch under way ends with `last`, and has `webhook_id` and `attempts`. It is sent again when it is `due`. Until
     `lease` one process has it. With `resync` the batch is the word that entries up to `last` will not come. A replay
-    ends with `end`. `outcome` is what became of the last attempt, at `time`; `stopped`: a replay was given up.
+    begins with `start` and ends with `end`. `outcome` is what became of the last attempt, at `time`; `stopped`: a
+    replay was given up.
     """
 
     epoch: str
@@ -60,6 +61,7 @@ class HookCursor:
     due: str = ""
     lease: str = ""
     resync: bool = False
+    start: int = 0
     end: int = 0
     outcome: str = ""
     time: str = ""

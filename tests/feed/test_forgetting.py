@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from scim_core.storage.feed_port import MAX_KEPT_CHARACTERS
 from scim_core.storage.maintenance.forgetting import forget
 from scim_core.storage.tables import TableStorage, keys
 from scim_core.storage.tables.reading import read_range
@@ -73,6 +74,35 @@ async def test_who_is_still_here_is_not_forgotten_and_nobody_by_mistake() -> Non
     assert (here.returncode, "Delete the user first" in here.stderr) == (2, True)
     after = await told(rows)
     assert all(name in before and name in after for name in NAMES)
+
+
+async def test_the_log_of_a_group_that_is_there_is_kept() -> None:
+    rows, _, bob = await left_behind()
+    clock = Clock()
+    client = Pairs(TableStorage(rows, clock), clock).client
+    group = await client.group("Board", bob)
+    refused = await run(rows, group["id"], "--confirm", group["id"])
+    assert (refused.returncode, "is in the directory" in refused.stderr) == (2, True)
+    assert len(await read_range(rows, TENANT, keys.logged_of(group["id"]))) == 1
+
+
+async def test_attempts_that_name_the_person_in_another_way_are_found() -> None:
+    rows, clock = MemoryRows(), Clock()
+    it = Pairs(TableStorage(rows, clock), clock)
+    long = "l" * (MAX_KEPT_CHARACTERS + 100)
+    ann = await it.client.user(NAMES[0], displayName=NAMES[1], externalId=long, emails=[{"value": NAMES[3]}])
+    for asked in (
+        {"userName": f" {NAMES[0].upper()} "},
+        {"userName": "", "displayName": NAMES[1]},
+        {"userName": "", "externalId": long},
+        {"userName": NAMES[3], "active": "perhaps"},
+    ):
+        assert (await it.client.post("/Users", asked)).status in (400, 409)
+    await it.client.post("/Users", {"userName": "bob", "active": "perhaps"})
+    await it.client.delete(path(ann))
+    await it.rows()
+    assert (await forget(rows, TENANT, ann["id"])).attempts == 4
+    assert len(await read_range(rows, TENANT, keys.of_kind("attempt"))) == 1
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -112,6 +112,17 @@ async def test_names_that_were_ignored_are_in_the_note_and_no_secret_is(storage:
     assert (note["ignored"], note["ignoredOthers"]) == (["favouriteColour"], 1)
 
 
+async def test_names_that_are_too_long_are_only_counted_and_the_change_is_made(
+    storage: TableStorage, client: Client
+) -> None:
+    user = await client.user("ann")
+    long = ["a." * 200_000 + str(number) for number in range(2)]
+    answer = await client.put(path(user), {"userName": "ann", "active": False, **dict.fromkeys(long, "x"), "b": "x"})
+    assert (answer.status, answer.document["active"]) == (200, False)
+    note = (await notes(storage))[-1][1]
+    assert (note["ignored"], note["ignoredOthers"]) == (["b"], 2)
+
+
 async def test_a_note_is_bounded_and_says_that_it_was_cut(storage: TableStorage, client: Client) -> None:
     many = [{"value": f"{number}-{'ü' * 400}@example.com", "type": "work"} for number in range(60)]
     user = await client.user("ann", emails=many, displayName="Ann")

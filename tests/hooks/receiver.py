@@ -78,7 +78,14 @@ class Receiver:
         return [[event["data"]["number"] for event in events] for _, events in self.requests]
 
 
-def hooks_over(storage: HookStorage, receiver: Sender, clock: Clock, *, master: MasterKey | None = MASTER) -> Hooks:
+def hooks_over(
+    storage: HookStorage,
+    receiver: Sender,
+    clock: Clock,
+    *,
+    master: MasterKey | None = MASTER,
+    timer: Callable[[], float] = lambda: 0.0,
+) -> Hooks:
     """The hooks, whose pauses move the clock and take no time."""
 
     async def pause(seconds: float) -> None:
@@ -90,7 +97,7 @@ def hooks_over(storage: HookStorage, receiver: Sender, clock: Clock, *, master: 
         receiver,
         master,
         clock=clock,
-        timer=lambda: 0.0,
+        timer=timer,
         new_id=lambda: uuid7(clock()),
         pause=pause,
     )

@@ -149,6 +149,18 @@ async def test_a_dead_batch_is_replayed_marked_and_with_another_webhook_id(stora
     assert await storage.tenants_to_deliver() == [TENANT], "rung for a moment ago"
 
 
+async def test_a_dead_batch_before_a_replay_stays_dead(storage: TableStorage, clock: Clock) -> None:
+    attempts = len(schedule.SCHEDULE) + 1
+    receiver = Receiver(lambda number: FAILED if number < attempts else TAKEN)
+    await dead_hook(storage, clock, receiver)
+    for first, left in ((3, ["1-2"]), (2, ["1-2"]), (1, [])):
+        assert (await hooks(storage, "replay", HOOK.id, "--from", first)).returncode == 0
+        await hooks_over(storage, receiver, clock).deliver(TENANT)
+        assert await storage.hook_cursor(TENANT, HOOK.id, Stream.REPLAY) is None
+        assert [f"{dead.first}-{dead.last}" for dead in await storage.dead_batches(TENANT, HOOK.id)] == left
+    assert receiver.replayed == [3, 2, 3, 1, 2, 3]
+
+
 async def test_a_replay_of_what_is_no_longer_kept_says_so_to_the_receiver(storage: TableStorage, clock: Clock) -> None:
     attempts = len(schedule.SCHEDULE) + 1
     receiver = Receiver(lambda number: FAILED if number < attempts else TAKEN)

@@ -11,7 +11,7 @@ import pytest
 from scim_core.clock import instant_text
 from scim_core.feed.hooks import batches, schedule
 from scim_core.feed.hooks.batches import MAX_BATCH_BYTES, MAX_EVENTS
-from scim_core.feed.hooks.delivery import LEASE
+from scim_core.feed.hooks.delivery import ALL_SECONDS, LEASE
 from scim_core.feed.hooks.sending import Tried
 from scim_core.storage.hook_port import ALL_TENANTS, Stream
 from scim_core.storage.port import StorageBusy
@@ -22,6 +22,7 @@ from tests.faults.disturbed_rows import Death, Fault, FaultyRows, MortalRows, Pr
 from tests.hooks.receiver import FAILED, GONE, HOOK, TAKEN, Receiver, add_hook, due, hooks_over
 from tests.memory_rows import MemoryRows
 from tests.scim import Clock, endpoint_over
+from tests.tenancy import Timer
 
 
 @also_on_azurite
@@ -218,6 +219,33 @@ async def test_a_tenant_that_is_deleted_gets_no_row_again(storage: TableStorage,
     assert await storage.tenants_to_deliver() == []
 
 
+async def test_a_hook_that_is_being_removed_gets_nothing_again(storage: TableStorage, clock: Clock) -> None:
+    await add_hook(storage)
+    await create(storage, user(1), user(2))
+    receiver = Receiver()
+    hooks = hooks_over(storage, receiver, clock)
+    await hooks.deliver(TENANT)
+    [hook] = await storage.hooks()
+    await storage.remove_hook(hook, [TENANT])
+    await create(storage, user(3))
+    await hooks.deliver(TENANT)
+    assert receiver.numbers == [[1, 2]], "the process still believes that there is the hook"
+    assert await storage.hook_cursor(TENANT, HOOK.id, Stream.EVENTS) is None
+
+
+async def test_a_removal_that_is_interrupted_has_ended_the_hook_first(clock: Clock) -> None:
+    rows = MemoryRows()
+    await add_hook(TableStorage(rows))
+    await create(TableStorage(rows), user(1))
+    [hook] = await TableStorage(rows).hooks()
+    with pytest.raises(ProcessDied):
+        await TableStorage(MortalRows(rows, Death(1))).remove_hook(hook, [TENANT])
+    assert await TableStorage(rows).hooks() == []
+    receiver = Receiver()
+    await hooks_over(TableStorage(rows), receiver, clock).deliver(TENANT)
+    assert receiver.requests == []
+
+
 async def test_a_hook_of_a_tenant_gets_nothing_of_another(storage: TableStorage, clock: Clock) -> None:
     await add_hook(storage)
     await storage.create("fabrikam", user(1))
@@ -382,10 +410,12 @@ async def test_once_an_hour_every_tenant_is_looked_at(storage: TableStorage, clo
     waiting = keys.waiting(TENANT)
     assert isinstance(storage.rows, MemoryRows)
     storage.rows._partitions[keys.SWEEP].delete(waiting)
-    hooks = hooks_over(storage, Receiver(), clock)
-    assert await hooks.marked() == []
-    clock.now = clock.now.replace(minute=0, second=0)
-    assert await hooks.marked() == [TENANT]
+    timer = Timer()
+    hooks = hooks_over(storage, Receiver(), clock, timer=timer)
+    for seconds, found in ((0, [TENANT]), (ALL_SECONDS - 1, []), (1, [TENANT]), (1, [])):
+        timer.now += seconds
+        assert await hooks.marked() == found
+        await hooks.turn(found)
 
 
 async def test_a_storage_that_is_busy_leaves_the_tenant_due(clock: Clock) -> None:

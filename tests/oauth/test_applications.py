@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+import scim_core
 from scim_core.access.credential_plans import Issued, Refused, Wanted
 from scim_core.access.networks import REFUSAL
 from scim_core.registry import APPLICATIONS, MAX_CREDENTIALS, Access, CredentialKind, Gone
-from scim_core.storage.tables import TableRegistry, keys
+from scim_core.storage.maintenance.exporting import tenants
+from scim_core.storage.tables import TableRegistry, TableStorage, keys
 from scim_core.storage.tables.keys import REGISTRY
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from tests.commands import Done, run_here
@@ -271,3 +273,26 @@ async def test_two_operators_who_make_the_first_ones_at_the_same_time_both_succe
 async def test_one_that_is_not_there_is_gone(service: Service) -> None:
     with pytest.raises(Gone):
         await service.applications.credential("unknown")
+
+
+@pytest.mark.parametrize("access", ["feed", "read"])
+async def test_a_change_that_an_application_may_not_make_leaves_no_row(deployment: Deployment, access: str) -> None:
+    made = await deployment.json("apps", "create", "report", "--access", access)
+    service = deployment.service
+    storage = TableStorage(deployment.rows, service.clock)
+    service.endpoint = endpoint = scim_core.build(
+        service.settings, storage, service.clock, registry=service.registry, timer=service.timer, relays=True
+    )
+    assert endpoint._attempts is not None
+    assert endpoint._kicks is not None
+    for method, path in (("DELETE", "/scim/v2/Users/x?tenant=contoso"), ("POST", "/scim/v2/Bulk?tenant=contoso")):
+        assert (await service.send(method, path, made["secret"])).status == 403
+    await endpoint._attempts.idle()
+    await endpoint._kicks.idle()
+    assert await deployment.rows.partition_after(REGISTRY) is None
+
+
+async def test_a_row_that_such_a_change_has_left_behind_ends_no_backup(deployment: Deployment) -> None:
+    left = RowOperation(Verb.INSERT, Role.FEED, "attempt:1", {"id": "", "lastModified": "2026-11-23T09:05:00.000000Z"})
+    await deployment.rows.transact(APPLICATIONS, [left])
+    assert [tenant async for tenant in tenants(deployment.rows)] == [REGISTRY]

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
+from math import inf
 
 from scim_core.caches import Fresh
 from scim_core.clock import Clock, Timer, instant_text
@@ -31,6 +32,9 @@ SOON_SECONDS = 10
 
 TURN_SECONDS = 45
 """How long one turn of the timer, or what follows an answer, begins new attempts."""
+
+ALL_SECONDS = 3600
+"""How often all tenants are looked at: a death that left one unnamed is rare, and the look costs calls."""
 
 TENANTS_AT_ONCE = 16
 """Tenants to whose hooks one turn delivers at the same time."""
@@ -95,6 +99,7 @@ class Hooks:
         self._timer = timer
         self._new_id = new_id
         self._pause = pause
+        self._all_after = -inf
         self._known: Fresh[str, list[Hook]] = Fresh(1, KNOWN_SECONDS)
 
     async def deliver(self, tenant: str) -> Delivered:
@@ -104,18 +109,21 @@ class Hooks:
     async def marked(self) -> list[str]:
         """The tenants with something to deliver. Rows say so from now on, until it is delivered.
 
-        Once an hour these are all tenants, for what a death left unnamed. Raises StorageBusy.
+        At first and then once an hour these are all tenants, for what a death left unnamed. Raises StorageBusy.
         """
         self._known = Fresh(1, KNOWN_SECONDS)
         hooks = await self._hooks()
         if not hooks:
             return []
         tenants = await self._storage.tenants_to_deliver()
-        if self._clock().minute == 0:
+        are_all = self._timer() >= self._all_after
+        if are_all:
             tenants += [moved.tenant for moved in await self._storage.moved_feeds()]
         found = [tenant for tenant in dict.fromkeys(tenants) if _of(hooks, tenant)]
         for tenant in found:
             await self._storage.mark_due(tenant, self._now())
+        if are_all:
+            self._all_after = self._timer() + ALL_SECONDS
         return found
 
     async def turn(self, tenants: Collection[str]) -> Delivered:
@@ -209,11 +217,14 @@ class Hooks:
     async def _cursor(self, tenant: str, hook: Hook, stream: Stream) -> HookCursor | None:
         """How far the stream has come. A tenant that is newer than the hook begins with its first entry.
 
-        None: there is no such stream, or no feed, as of a tenant that is deleted. Then no row is written.
+        None: there is no such stream, or no hook any more, or no feed, as of a tenant that is deleted. Then no row is
+        written.
         """
         found = await self._storage.hook_cursor(tenant, hook.id, stream)
         if found is not None or stream is Stream.REPLAY:
             return found
+        if hook.id not in {known.id for known in await self._storage.hooks() if not known.disabled}:
+            return None
         await self._storage.relay(tenant)
         if tenant not in {moved.tenant for moved in await self._storage.moved_feeds()}:
             return None

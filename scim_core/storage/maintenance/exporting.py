@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 from scim_core.model import Column
+from scim_core.registry import APPLICATIONS
 from scim_core.storage.maintenance.archive import ArchiveError, Header, Writer
 from scim_core.storage.maintenance.signing import BackupKey
 from scim_core.storage.port import StorageError
@@ -27,6 +28,10 @@ SKEW = timedelta(seconds=10)
 MAX_ROUNDS = 5
 """How often rows that changed during the export are read again. Each round takes a fraction of the one before."""
 
+_OF_NO_TENANT = frozenset({keys.SWEEP, keys.partition(APPLICATIONS)})
+"""Partitions that no export needs: an import makes the sweep's rows of the changes that they name. What
+applications were refused could get into a partition that belongs to no tenant."""
+
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -37,7 +42,7 @@ async def tenants(rows: Rows) -> AsyncIterator[str]:
     """
     partition = await rows.partition_after("")
     while partition is not None:
-        if partition != keys.SWEEP:  # an import makes them of the changes that they name
+        if partition not in _OF_NO_TENANT:
             if keys.partition(partition) != partition:
                 raise StorageError(f"No tenant's name can be told from the partition {partition!r}: export it by hand.")
             yield partition

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import batched
 
+from scim_core.storage.feed_port import MAX_KEPT_CHARACTERS
 from scim_core.storage.port import StorageError
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.entities import joined
@@ -19,7 +20,7 @@ from scim_core.storage.tables.trimming import delete_rows
 
 
 class StillThere(StorageError):
-    """The user to forget is in the directory."""
+    """What is to be forgotten is in the directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ async def forget(rows: Rows, tenant: str, resource_id: str, *, resource_type: st
         raise StillThere(f"The user {resource_id} is in the directory. Delete the user first, then forget.")
     await relay(rows, tenant)  # what waits is in the log then
     log = await read_range(rows, tenant, keys.logged_of(resource_id))
+    for its_type in {row.properties["type"] for row in log if not row.properties.get("of")}:
+        if await rows.get(tenant, keys.resource(its_type, resource_id), select="RowKey") is not None:
+            raise StillThere(f"{resource_id} is in the directory, as a {its_type}. Only who is deleted is forgotten.")
     names = {name for row in log for name in _names(row)}
     was = [row for row in await read_range(rows, tenant, keys.of_kind("was")) if row.properties["id"] == resource_id]
     attempts = [
@@ -54,17 +58,23 @@ async def forget(rows: Rows, tenant: str, resource_id: str, *, resource_type: st
 
 
 def _names(row: Row) -> Iterable[str]:
-    """The user names and externalIds that the log has of the resource."""
+    """The names, externalIds and addresses that the log has of the resource."""
     note = _note(row)
     for moment in ("before", "after"):
-        for name in ("userName", "externalId"):
-            value = note.get(moment, {}).get(name)
-            if isinstance(value, str):
-                yield value.casefold()
+        values = note.get(moment, {})
+        emails = values.get("emails")
+        addresses = [item.get("value") for item in emails if isinstance(item, dict)] if isinstance(emails, list) else []
+        yield from _compared([*(values.get(name) for name in ("userName", "externalId", "displayName")), *addresses])
 
 
 def _asked(row: Row) -> Iterable[str]:
-    return (value.casefold() for value in _note(row).get("asked", {}).values() if isinstance(value, str))
+    return _compared(_note(row).get("asked", {}).values())
+
+
+def _compared(values: Iterable[object]) -> Iterable[str]:
+    """The texts among the values in the form in which they are compared: an attempt has what the client sent, cut."""
+    texts = (value.strip()[:MAX_KEPT_CHARACTERS].casefold() for value in values if isinstance(value, str))
+    return (text for text in texts if text)
 
 
 def _note(row: Row) -> dict[str, dict[str, object]]:

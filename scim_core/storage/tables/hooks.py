@@ -44,10 +44,10 @@ class TableHooks:
 
     async def remove_hook(self, hook: Hook, tenants: Sequence[str]) -> None:
         """See HookStorage.remove_hook."""
-        for tenant in tenants:
-            await self._remove(tenant, keys.of_hook(hook.id))
         with suppress(RowFailure):  # it is gone already
             await self.rows.transact(SWEEP, [_deletion(keys.hook(hook.id))])
+        for tenant in tenants:  # after the hook: without a cursor it would begin with the first entry again
+            await self._remove(tenant, keys.of_hook(hook.id))
 
     async def hook_cursor(self, tenant: str, hook_id: str, stream: Stream) -> HookCursor | None:
         """See HookStorage.hook_cursor."""
@@ -66,7 +66,7 @@ class TableHooks:
     async def end_replay(self, tenant: str, hook_id: str, cursor: HookCursor) -> None:
         """See HookStorage.end_replay."""
         for dead in await self.dead_batches(tenant, hook_id):
-            if dead.epoch != cursor.epoch or dead.last <= cursor.end:
+            if dead.epoch != cursor.epoch or (cursor.start <= dead.first and dead.last <= cursor.end):
                 with suppress(RowFailure):  # another process was quicker
                     key = keys.dead_batch(hook_id, dead.epoch, dead.first)
                     await self.rows.transact(tenant, [_deletion(key)])
