@@ -42,7 +42,7 @@ type Answered = Callable[[Prepared, Target | None, Run, float], Awaitable[ScimRe
 
 
 class BulkRun:
-    """One bulk. `began` is when it did by the timer."""
+    """One bulk. `began` is when its request did by the timer."""
 
     def __init__(
         self, operations: Sequence[Prepared], handlers: Handlers, answered: Answered, timer: Timer, began: float

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from scim_core import Settings, build, work
+from scim_core.access.authenticator import Authenticator
+from scim_core.access.principal import Principal
+from scim_core.messages import Caller
 from scim_core.protocol import limits
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage, keys
@@ -412,6 +415,24 @@ async def test_when_the_time_is_over_the_rest_is_503_and_the_bulk_200(
     assert len(done) + len(late) == 101
     assert all("did not begin" in result["response"]["detail"] for result in late)
     assert len(await named(timed)) == len(done)
+
+
+async def test_the_time_of_a_bulk_begins_with_its_request(
+    timed: Client, elapsing: Elapsing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the time of the request would be over before that of the bulk, and what was done would not be told."""
+    authenticate = Authenticator.authenticate
+
+    async def slow(authenticator: Authenticator, caller: Caller) -> Principal:
+        elapsing.now += limits.BULK_SECONDS
+        return await authenticate(authenticator, caller)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Authenticator, "authenticate", slow)
+        results = await bulk(timed, user("late"))
+    assert statuses(results) == ["503"]
+    assert "did not begin" in results[0]["response"]["detail"]
+    assert await named(timed) == {}
 
 
 async def test_what_takes_too_long_is_cut_off_and_the_bulk_is_answered(
