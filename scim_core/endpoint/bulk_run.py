@@ -77,7 +77,7 @@ class BulkRun:
         if operations and self._timer() - self._began >= BULK_SECONDS:
             detail = "The time for this bulk is over. The operation did not begin: send it again."
             for index, prepared in operations:
-                self._results[index] = prepared.result(_error(503, detail, prepared), prepared.named)
+                self._record(index, prepared, _error(503, detail, prepared))
         elif step.circular:
             await self._circle(operations)
         elif operations:
