@@ -21,6 +21,12 @@ from infra.tools import ToolError, run
 WAIT_SECONDS = 60
 """Azure says that a rule of a storage account may need a minute to take effect."""
 
+ENDING_SECONDS = 5
+"""What the command gets to end by itself, before it is killed: until then the way in is open."""
+
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Windows knows only the first."""
+
 ACCOUNTS = {"data": "stscim", "backup": "stback"}
 """What can be opened, and how infra/main.bicep begins the account's name. The host's account has nothing to see."""
 
@@ -56,9 +62,8 @@ class Door:
 def main(arguments: Sequence[str]) -> int:
     """The exit code of the command; 1 with a sentence if there was no way in, or if it could not be closed."""
     given = _parser().parse_args(arguments)
-    for name in ("SIGTERM", "SIGHUP"):  # Windows knows only the first
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _end)
+    for number in _ENDING:
+        signal.signal(number, _end)
     try:
         doors = _doors(given.resource_group, given.to)
         if given.close:
@@ -134,6 +139,10 @@ def _opened(doors: list[Door], given: argparse.Namespace) -> Iterator[None]:
             door.open(given.resource_group, given.address)
         yield
     finally:
+        # A second signal would leave the doors open. `az` inherits that it is ignored.
+        for number in (signal.SIGINT, *_ENDING):
+            signal.signal(number, signal.SIG_IGN)
+        print("Closing ...", file=sys.stderr)
         _close(doors, given)
 
 
@@ -161,7 +170,11 @@ def _call(command: list[str]) -> int:
         raise
     except SystemExit:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         raise
 
 

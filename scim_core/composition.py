@@ -113,6 +113,7 @@ def build(
         attempts=Attempts(storage.attempted, asyncio.sleep, timer) if relays else None,
         bulk=Bulk(catalogue, handlers, timer),
         clock=clock,
+        timer=timer,
         new_id=new_id,
         public_base_url=settings.public_base_url,
     )

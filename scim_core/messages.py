@@ -74,9 +74,11 @@ class Caller:
     """Where a request comes from, before it is authenticated. `source` is for limits, `correlation_id` for the log.
 
     `address` is the exact address, for allowed networks and for records; `source` can be its network.
-    `base_url` is the service's address for the caller: the public one if it is set.
+    `base_url` is the service's address for the caller: the public one if it is set. `began` is when the request did,
+    by the endpoint's timer.
     """
 
+    began: float
     source: str
     address: str
     correlation_id: str

@@ -63,10 +63,10 @@ def announce(environment: Mapping[str, str], folder: Path, outside: Outside, tel
         tell(_TO_PASTE.format(url=url, token=kept.token) + result)
     else:
         tell(_REGISTRY.format(python=sys.executable, account=_account(environment), origin=_origin(url)) + result)
-    forget(folder)
     if value:
         # Otherwise the next deployment would put it back, after somebody has rotated the secret in the vault.
         run("azd", "env", "set", kept.setting, "")
+    forget(folder)  # last: if azd fails, the next run tells it again, and clears the setting
     return good
 
 

@@ -40,12 +40,12 @@ class Bulk:
         self._handlers = handlers
         self._timer = timer
 
-    async def run(self, call: Call, answered: Answered) -> ScimResponse:
-        """The BulkResponse. Nothing was changed if it raises: as reading_bulk, or as Work.spend.
+    async def run(self, call: Call, began: float, answered: Answered) -> ScimResponse:
+        """The BulkResponse. `began` is when its request did, by the timer.
 
+        Nothing was changed if it raises: as reading_bulk, or as Work.spend.
         Few bulks of a tenant run at a time: each holds a large body.
         """
-        began = self._timer()
         await call.work.expect_much()
         request = await call.read(reading_bulk(call.body))
         operations = [self._prepared(call, item) for item in request.operations]

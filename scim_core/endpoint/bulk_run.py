@@ -42,7 +42,7 @@ type Answered = Callable[[Prepared, Target | None, Run, float], Awaitable[ScimRe
 
 
 class BulkRun:
-    """One bulk. `began` is when it did by the timer."""
+    """One bulk. `began` is when its request did by the timer."""
 
     def __init__(
         self, operations: Sequence[Prepared], handlers: Handlers, answered: Answered, timer: Timer, began: float
@@ -77,7 +77,7 @@ class BulkRun:
         if operations and self._timer() - self._began >= BULK_SECONDS:
             detail = "The time for this bulk is over. The operation did not begin: send it again."
             for index, prepared in operations:
-                self._results[index] = prepared.result(_error(503, detail, prepared), prepared.named)
+                self._record(index, prepared, _error(503, detail, prepared))
         elif step.circular:
             await self._circle(operations)
         elif operations:

@@ -15,7 +15,7 @@ from scim_core.access.oauth.answers import translated
 from scim_core.access.principal import TENANT_PARAMETER, Principal, require_access, require_application
 from scim_core.access.rate_limits import RateLimit, address_of, source_of
 from scim_core.access.tenant_cache import TenantCache
-from scim_core.clock import Clock, instant_text
+from scim_core.clock import Clock, Timer, instant_text
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint import hook_turns, problems
 from scim_core.endpoint.attempted import attempt_of
@@ -93,6 +93,7 @@ class Endpoint:
         bulk: Bulk,
         attempts: Attempts | None = None,
         clock: Clock,
+        timer: Timer,
         new_id: Callable[[], str],
         public_base_url: str | None,
     ) -> None:
@@ -106,6 +107,7 @@ class Endpoint:
         self._kicks = kicks
         self._attempts = attempts
         self._clock = clock
+        self._timer = timer
         self._new_id = new_id
         self._public_base_url = public_base_url
 
@@ -200,7 +202,7 @@ class Endpoint:
             await work.spend(UNITS_PER_REQUEST, "a request")
             call = replace(self._call(request, target, principal, caller, work), sent=sent)
             if target.handler == "bulk":
-                return await self._bulk.run(call, self._answered(request, principal, caller))
+                return await self._bulk.run(call, caller.began, self._answered(request, principal, caller))
             handlers = self._feed if target.handler in FEED_HANDLERS else self._handlers
             return await handlers.run(call)
 
@@ -257,6 +259,7 @@ class Endpoint:
 
     def _caller(self, request: ScimRequest, request_id: str) -> Caller:
         return Caller(
+            began=self._timer(),
             source=source_of(request.headers, self._gate.trusted_proxies),
             address=address_of(request.headers, self._gate.trusted_proxies),
             correlation_id=request_id,

@@ -20,7 +20,7 @@ from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.row_operations import RowOperation, Verb
 from scim_core.storage.tables.rows import Row, RowPage, Token
 from scim_core.storage.tables.service_limits import PAGE_ROWS
-from scim_core.storage.tables.wire import REPEATED_METHODS
+from scim_core.storage.tables.wire import REPEATED, SENT_ONCE
 
 
 class SdkRows:
@@ -78,7 +78,7 @@ class SdkRows:
     async def transact(self, tenant: str, operations: Sequence[RowOperation], *, repeatable: bool = True) -> list[str]:
         """See Rows.transact."""
         entries = [_entry(keys.partition(tenant), item) for item in operations]
-        repeated = {"retry_on_methods": REPEATED_METHODS} if repeatable else {}
+        repeated = REPEATED if repeatable else SENT_ONCE
         answers = await self._call(lambda table: table.submit_transaction(entries, **repeated), operations)
         return [answer.get("etag") or "" for answer in answers]
 

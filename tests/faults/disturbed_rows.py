@@ -94,12 +94,12 @@ class FaultyRows(WrappedRows):
             if fault in ANSWER_IS_LOST:
                 with suppress(RowFailure, StorageError):
                     await call()
-                if not repeatable and fault is not Fault.TIMED_OUT:
-                    raise Unanswered("Table Storage did not answer (reset).")
             elif fault not in NOTHING_HAPPENS:
                 answer = await call()
                 await asyncio.sleep(SLOW_SECONDS if fault is Fault.SLOW else 0)
                 return answer
+            if not repeatable:
+                raise Unanswered(f"Table Storage did not answer ({fault}).")
         raise StorageBusy("Table Storage could not answer.")
 
     def _next_fault(self, kind: str, about: tuple[str, ...]) -> Fault | None:

@@ -7,6 +7,7 @@ import pytest
 from infra.azd import announcement
 from infra.azd.announcement import ATTEMPTS, Outside, announce
 from infra.azd.kept import Minted, digest
+from infra.tools import ToolError
 
 URL = "https://scim.example.com/scim/v2"
 TOKEN = "the-token"
@@ -91,3 +92,24 @@ def test_it_is_told_once(tmp_path: Path) -> None:
 
     assert app.announced()
     assert app.said == []
+
+
+def test_what_azd_could_not_forget_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the secret would stay in azd's environment, and nobody would know."""
+    app = Deployment(tmp_path, "")
+    fails = True
+    cleared = []
+
+    def azd(*arguments: str) -> str:
+        if fails:
+            raise ToolError("no")
+        cleared.append(arguments)
+        return ""
+
+    monkeypatch.setattr(announcement, "run", azd)
+    with pytest.raises(ToolError):
+        app.announced(SCIM_TOKEN_SHA256="a hash")
+    fails = False
+    assert app.announced(SCIM_TOKEN_SHA256="a hash")
+    assert cleared == [("azd", "env", "set", "SCIM_TOKEN_SHA256", "")]
+    assert list(tmp_path.iterdir()) == []

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ case "$*" in
     "keyvault list "*) echo '[{"name": "kv-scim-x"}]' ;;
     "keyvault show "*) cat vault ;;
     *"$FAILS"*) echo "ERROR: no" >&2; exit 1 ;;
+    *Disabled*) while [ -e hold ]; do sleep 0.02; done ;;
 esac
 """
 
@@ -147,6 +149,53 @@ def test_an_interruption_closes(operator: Operator, number: signal.Signals, code
     assert process.returncode == code
     assert operator.changes[-2:] == account("stscimx", opens=False)
     assert b"Closed again." in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_second_interruption_does_not_stop_the_closing(operator: Operator, number: signal.Signals) -> None:
+    hold = operator.folder / "hold"
+    hold.touch()
+    with subprocess.Popen(
+        operator.command("--run", "sh", "-c", 'echo begun >>"$LOG"; exec sleep 60'),
+        cwd=operator.folder,
+        env=operator.environment(),
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        assert until(lambda: "begun" in operator.changes)
+        os.killpg(process.pid, number)
+        assert until(lambda: operator.changes[-1].endswith("Disabled"))
+        os.killpg(process.pid, number)
+        hold.unlink()
+        assert process.stderr is not None
+        said = process.stderr.read()
+
+    assert operator.changes[-2:] == account("stscimx", opens=False)
+    assert b"Closing ..." in said
+    assert b"Closed again." in said
+
+
+def test_a_command_that_does_not_end_is_ended(operator: Operator) -> None:
+    stubborn = 'trap "" TERM; echo begun >>"$LOG"; while :; do sleep 0.1; done'
+    impatient = "import sys; from infra import way_in as it; it.ENDING_SECONDS = 0.1; sys.exit(it.main(sys.argv[1:]))"
+    arguments = operator.command("--run", "sh", "-c", stubborn)[3:]
+    with subprocess.Popen(
+        [sys.executable, "-c", impatient, *arguments],
+        cwd=operator.folder,
+        env=operator.environment(),
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        assert until(lambda: "begun" in operator.changes)
+        process.terminate()
+        try:
+            process.wait(PATIENCE_SECONDS)
+        finally:
+            with suppress(ProcessLookupError):  # all have ended, as they should
+                os.killpg(process.pid, signal.SIGKILL)
+
+    assert process.returncode == 128 + signal.SIGTERM
+    assert operator.changes[-2:] == account("stscimx", opens=False)
 
 
 def test_what_was_half_opened_is_closed(operator: Operator) -> None:

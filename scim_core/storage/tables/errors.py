@@ -46,7 +46,7 @@ class RowChanged(RowFailure):
 
 
 class Unanswered(StorageBusy):
-    """No answer came: what was sent may have happened or not."""
+    """No answer came, or one that does not say it: what was sent may have happened or not."""
 
 
 @contextmanager
@@ -81,7 +81,8 @@ def _refusal(error: HttpResponseError, operations: Sequence[RowOperation]) -> Ex
     if operations and (failure := _row_failure(error, status, code, operations)):
         return failure
     if not 400 <= status < 500 or status in _COME_BACK:  # noqa: PLR2004  the client errors of HTTP
-        return StorageBusy(f"Table Storage could not answer ({status} {code}).", _retry_after(error))
+        kind = Unanswered if operations else StorageBusy  # the service may say so of what it has done, or will do
+        return kind(f"Table Storage could not answer ({status} {code}).", _retry_after(error))
     return StorageError(f"Table Storage refused a call ({status} {code}).")
 
 

@@ -65,7 +65,7 @@ class Rows(Protocol):
     async def transact(self, tenant: str, operations: Sequence[RowOperation], *, repeatable: bool = True) -> list[str]:
         """All of the operations happen, or none; the ETags of the rows afterwards, empty for rows that are gone.
 
-        If no answer comes, they are sent again. Not so if they are not `repeatable`: then it raises Unanswered.
+        If nobody knows whether they happened, they are sent again. If they are not `repeatable`, it raises Unanswered.
         Raises RowFailure's family, VersionConflict, TooLarge, StorageBusy.
         """
 

@@ -21,8 +21,11 @@ from scim_core.storage.tables.odata import Filter
 from scim_core.storage.tables.row_operations import RowOperation
 from scim_core.storage.tables.rows import Row, RowPage, Token
 
-REPEATED_METHODS = ["GET", "POST"]
+REPEATED: dict[str, Any] = {"retry_on_methods": ["GET", "POST"]}
 """By itself the SDK does not repeat a transaction whose connection broke. Most of ours can be: docs/storage.md."""
+
+SENT_ONCE: dict[str, Any] = {"retry_total": 0}
+"""By itself the SDK repeats every transaction after 500, 503, 504 and an answer with Retry-After."""
 
 LEFT_OUT = (
     azure_policies.RequestIdPolicy,
@@ -82,7 +85,7 @@ class Wire:
         boundary, body = await wire_text.transaction(self._rows, partition, operations)
         headers = {**self._writing, "Content-Type": f"multipart/mixed; boundary={boundary}"}
         request = HttpRequest("POST", f"{self._account}/$batch", headers, data=body)
-        options = {"retry_on_methods": REPEATED_METHODS} if repeatable else {}
+        options = REPEATED if repeatable else SENT_ONCE
         # The rest of an answer that has begun is read here: when it breaks off, the transaction is not sent again.
         response = await self._send(request, stream=True, **options)
         await response.load_body()
