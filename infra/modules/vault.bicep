@@ -82,16 +82,12 @@ resource backupSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empt
 }
 
 resource masterSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(masterKey)) {
-  // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
-  // checkov:skip=CKV_AZURE_41: what is derived from it must go on; an expiry would stop it on a day nobody watches
   parent: vault
   name: 'scim-master-key'
   properties: { value: masterKey, contentType: 'text/plain' }
 }
 
 resource feedTokenSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(feedTokenSha256)) {
-  // checkov:skip=CKV_AZURE_114: the content type is given; checkov does not see into a resource that has a condition
-  // checkov:skip=CKV_AZURE_41: the hash of a token ends when its token is replaced; docs/operate.md has the rotation
   parent: vault
   name: 'scim-feed-token-sha256'
   properties: { value: feedTokenSha256, contentType: 'text/plain' }
