@@ -60,7 +60,7 @@ async def test_a_credential_is_good_within_its_networks_and_refused_elsewhere(
         answer = await used(service, entra, it, way, source)
         assert answer.status == 403, source
         assert "WWW-Authenticate" not in answer.headers
-        said = answer.body.decode()
+        said = answer.body.decode().partition(" (request ")[0]  # an id can have any digits
         assert "cannot be used from the address of this request" in said
         assert not any(text in said for text in ("192.0", "2001", "198.51", "/24", "/48"))
         if way in ("secret", "federation"):
