@@ -152,7 +152,9 @@ class Endpoint:
         if principal and caller and principal.tenant != APPLICATIONS:  # an application that was refused has no tenant
             if self._kicks and (handler == "bulk" or _may_have_changed(response)):
                 self._kicks.kick(principal.tenant)
-            self._note(_origin(request.method.upper(), principal, caller), principal.tenant, target, response, sent)
+            if self._attempts and handler in CHANGES:
+                origin = _origin(request.method.upper(), principal, caller)
+                self._note(origin, principal.tenant, target, response, sent)
         return replace(response, body=b"") if request.method.upper() == "HEAD" else response
 
     def _note(self, origin: Origin, tenant: str, target: Target | None, response: ScimResponse, sent: Sent) -> None:
