@@ -10,13 +10,20 @@ from scim2_models import Context, PatchOp, SCIMException, ScimPolicy
 
 from scim_core.comparison import has_one_form
 from scim_core.model import Json
-from scim_core.protocol.documents import ACTIVE, Changed, DocumentChange, stored_form
+from scim_core.protocol.documents import (
+    ACTIVE,
+    Changed,
+    DocumentChange,
+    check_stored_form,
+    members_of,
+    with_members,
+)
 from scim_core.protocol.elements import as_it_was_said, with_primary, without_emptied
 from scim_core.protocol.names import check_names
 from scim_core.protocol.patch_cost import patch_units
 from scim_core.protocol.patch_operations import AttributeTarget, ExtensionTarget, PatchOperation, PatchRequest
 from scim_core.protocol.patch_refusals import OperationRefused
-from scim_core.protocol.representation import to_model
+from scim_core.protocol.representation import to_document, to_model
 from scim_core.protocol.schemas import COMPARISON, POLICY, ResourceType
 
 
@@ -54,22 +61,31 @@ class _Patch:
     def _after(self, document: Json, operations: Sequence[PatchOperation]) -> Json:
         if not operations:
             return document
+        resource_type = self._resource_type
+        # Only what the operations write goes through the models: they copy and compare all that they are given.
+        written = {item.target.member for item in operations}
+        changed = self._applied(members_of(document, written), operations)
+        changed = with_members(resource_type, document, written, changed)
+        check_stored_form(resource_type, changed)
+        check_names(resource_type, changed, document)
+        return changed
+
+    def _applied(self, part: Json, operations: Sequence[PatchOperation]) -> Json:
+        """What the operations make of this part of the document, which has all that they write."""
+        resource_type = self._resource_type
         not_primary = any(item.selects_not_primary for item in operations)
-        model = to_model(self._resource_type, with_primary(self._resource_type, document) if not_primary else document)
-        message = _message(self._resource_type, operations)
-        message.patch(model, scim_policy=_policy(operations, document))
-        changed = stored_form(self._resource_type, model, self._resource_id)
+        model = to_model(resource_type, with_primary(resource_type, part) if not_primary else part)
+        _message(resource_type, operations).patch(model, scim_policy=_policy(operations, part))
+        model.id = self._resource_id
+        changed = to_document(resource_type, model)
         if not_primary:
-            changed = as_it_was_said(self._resource_type, changed, document)
+            changed = as_it_was_said(resource_type, changed, part)
         unassigned = {
             item.target.attribute.name
             for item in operations
             if isinstance(item.target, AttributeTarget) and item.unassigns
         }
-        if unassigned:
-            changed = without_emptied(self._resource_type, changed, document, unassigned)
-        check_names(self._resource_type, changed, document)
-        return changed
+        return without_emptied(resource_type, changed, part, unassigned) if unassigned else changed
 
     def _one_by_one(self, document: Json) -> Changed:
         """The document after what can be applied, if it is deactivated. Otherwise raises the first refusal."""

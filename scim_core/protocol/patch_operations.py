@@ -52,11 +52,17 @@ class AttributeTarget:
     """
 
     path: str
+    extension: str | None
     attribute: AttributeDefinition
     sub_attribute: AttributeDefinition | None
     value_filter: FilterNode | None
     of_members: bool
     """Whether the attribute is the `members` of a group."""
+
+    @property
+    def member(self) -> str:
+        """The name in the document under which its values are: the attribute, or the extension that declares it."""
+        return self.extension or self.attribute.name
 
     @property
     def written(self) -> AttributeDefinition:
@@ -79,6 +85,11 @@ class ExtensionTarget:
     """All attributes of an extension; the path is its URN."""
 
     path: str
+
+    @property
+    def member(self) -> str:
+        """The name in the document under which these are."""
+        return self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +373,7 @@ def target_of(resource_type: ResourceType, text: str) -> AttributeTarget:
         raise UnknownPath(text)
     return AttributeTarget(
         path=str(path) if path.schema or extension is None else f"{extension}:{path}",
+        extension=extension,
         attribute=attribute,
         sub_attribute=sub_attribute,
         value_filter=path.value_filter,
