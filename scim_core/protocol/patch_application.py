@@ -27,7 +27,7 @@ from scim_core.protocol.representation import to_document, to_model
 from scim_core.protocol.schemas import COMPARISON, POLICY, ResourceType
 
 
-def modification(resource_type: ResourceType, request: PatchRequest, resource_id: str) -> DocumentChange | None:
+def modification(resource_type: ResourceType, request: PatchRequest) -> DocumentChange | None:
     """The change that the operations of a PATCH make, in order, all or none; None when there are none.
 
     If the result is deactivated, what is refused is skipped (ADR 0036). When applied, the change raises
@@ -37,17 +37,16 @@ def modification(resource_type: ResourceType, request: PatchRequest, resource_id
         raise request.refused[0]
     if not request.operations and not request.refused:
         return None
-    patch = _Patch(resource_type, request, resource_id)
+    patch = _Patch(resource_type, request)
     return DocumentChange(partial(patch_units, request.operations), patch.apply)
 
 
 class _Patch:
     """A PATCH of one resource, which is applied as a whole, or else operation by operation."""
 
-    def __init__(self, resource_type: ResourceType, request: PatchRequest, resource_id: str) -> None:
+    def __init__(self, resource_type: ResourceType, request: PatchRequest) -> None:
         self._resource_type = resource_type
         self._request = request
-        self._resource_id = resource_id
 
     def apply(self, document: Json) -> Changed:
         """The document after the operations. Raises OperationRefused unless the result is deactivated."""
@@ -73,10 +72,11 @@ class _Patch:
     def _applied(self, part: Json, operations: Sequence[PatchOperation]) -> Json:
         """What the operations make of this part of the document, which has all that they write."""
         resource_type = self._resource_type
+        if all(item.assigns_one_value for item in operations):
+            return to_document(resource_type, to_model(resource_type, _assigned(part, operations)))
         not_primary = any(item.selects_not_primary for item in operations)
         model = to_model(resource_type, with_primary(resource_type, part) if not_primary else part)
         _message(resource_type, operations).patch(model, scim_policy=_policy(operations, part))
-        model.id = self._resource_id
         changed = to_document(resource_type, model)
         if not_primary:
             changed = as_it_was_said(resource_type, changed, part)
@@ -135,6 +135,20 @@ def _refused(
 ) -> list[OperationRefused]:
     stays = set(map(id, kept))
     return [operation.refused(error) for operation in good if id(operation) not in stays]
+
+
+def _assigned(part: Json, operations: Sequence[PatchOperation]) -> Json:
+    """The part with these values. The model looks at them as at any others: scim2-models has nothing to apply."""
+    assigned = dict(part)
+    for item in operations:
+        if isinstance(item.target, AttributeTarget):
+            value = {item.target.attribute.name: item.value}
+            assigned |= (
+                {item.target.extension: assigned.get(item.target.extension, {}) | value}
+                if item.target.extension
+                else value
+            )
+    return assigned
 
 
 def _message(resource_type: ResourceType, operations: Sequence[PatchOperation]) -> Any:

@@ -116,6 +116,15 @@ class PatchOperation:
         return isinstance(target, AttributeTarget) and target.whole and target.written.name.lower() == name
 
     @property
+    def assigns_one_value(self) -> bool:
+        """Whether it gives an attribute its only value: nothing of a value before is kept, compared, or forbidden."""
+        if self.op == "remove" or self.value is UNASSIGNED or isinstance(self.target, ExtensionTarget):
+            return False
+        written = self.target.written
+        plain = written is self.target.attribute and written.type != "complex" and written.mutability != "immutable"
+        return plain and not written.multi_valued and self.target.value_filter is None
+
+    @property
     def unassigns(self) -> bool:
         """Whether it may take a value away from an element that stays."""
         return self.value is UNASSIGNED or (isinstance(self.value, dict) and None in self.value.values())
