@@ -115,12 +115,12 @@ def check_stored_form(resource_type: ResourceType, document: Json) -> None:
     check_text(document)  # escapes within a path or an app role's JSON text are read after the body was checked
 
 
-def members_of(document: Json, names: Collection[str]) -> Json:
+def part_of(document: Json, names: Collection[str]) -> Json:
     """The part of the document that these attributes and extensions are. Each part also names what it is a part of."""
     return {name: value for name, value in document.items() if name in names or name in _OF_EVERY_PART}
 
 
-def with_members(resource_type: ResourceType, document: Json, names: Collection[str], part: Json) -> Json:
+def with_part(resource_type: ResourceType, document: Json, names: Collection[str], part: Json) -> Json:
     """The document, with these attributes and extensions as the part has them. It is as canonical as the two are.
 
     A name that no schema declares is left out, as a model leaves it out.

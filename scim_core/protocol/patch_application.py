@@ -15,8 +15,8 @@ from scim_core.protocol.documents import (
     Changed,
     DocumentChange,
     check_stored_form,
-    members_of,
-    with_members,
+    part_of,
+    with_part,
 )
 from scim_core.protocol.elements import as_it_was_said, with_primary, without_emptied
 from scim_core.protocol.names import check_names
@@ -62,9 +62,9 @@ class _Patch:
             return document
         resource_type = self._resource_type
         # Only what the operations write goes through the models: they copy and compare all that they are given.
-        written = {item.target.member for item in operations}
-        changed = self._applied(members_of(document, written), operations)
-        changed = with_members(resource_type, document, written, changed)
+        written = {item.target.held_as for item in operations}
+        changed = self._applied(part_of(document, written), operations)
+        changed = with_part(resource_type, document, written, changed)
         check_stored_form(resource_type, changed)
         check_names(resource_type, changed, document)
         return changed
@@ -142,12 +142,8 @@ def _assigned(part: Json, operations: Sequence[PatchOperation]) -> Json:
     assigned = dict(part)
     for item in operations:
         if isinstance(item.target, AttributeTarget):
-            value = {item.target.attribute.name: item.value}
-            assigned |= (
-                {item.target.extension: assigned.get(item.target.extension, {}) | value}
-                if item.target.extension
-                else value
-            )
+            value, extension = {item.target.attribute.name: item.value}, item.target.extension
+            assigned |= {extension: assigned.get(extension, {}) | value} if extension else value
     return assigned
 
 

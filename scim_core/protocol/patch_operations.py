@@ -60,7 +60,7 @@ class AttributeTarget:
     """Whether the attribute is the `members` of a group."""
 
     @property
-    def member(self) -> str:
+    def held_as(self) -> str:
         """The name in the document under which its values are: the attribute, or the extension that declares it."""
         return self.extension or self.attribute.name
 
@@ -87,7 +87,7 @@ class ExtensionTarget:
     path: str
 
     @property
-    def member(self) -> str:
+    def held_as(self) -> str:
         """The name in the document under which these are."""
         return self.path
 
