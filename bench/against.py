@@ -12,7 +12,7 @@ from bench import commits, in_groups
 from bench.apps import Endpoint, serving
 from bench.bare import MEMBERS, POPULATION, joining
 from bench.directory import group, user
-from bench.http_client import Response
+from bench.http_client import Request, Response, UnexpectedStatus
 from bench.measure import WARM_UP, Numbers, Served
 from bench.operations import GET_USER, OPERATIONS, Operation
 from bench.process import first_answer_seconds
@@ -33,6 +33,10 @@ ALONE = {1: REQUESTS[1]}
 
 CONNECTIONS = max(REQUESTS)
 """Connections over which further users are created."""
+
+TURNS_TO_APPLY = 20
+"""How often a large group is asked for, at most, until the change that made it has been applied. Once is enough on a
+quiet machine."""
 
 STARTS = 12
 """Rounds in which a new process of each is started. They are fewer, for a start takes one or two seconds. They are
@@ -153,6 +157,18 @@ class _Side:
         requests = (client.request("POST", "/Users", 201, user(number)) for number in numbers)
         await self.endpoint.app.serve(requests, CONNECTIONS, _noting_ids(self.users))
         await self._create_groups(in_groups.bodies(_GROUPS, self.users))
+        await self._until_applied(in_groups.whole(client, _GROUPS))
+
+    async def _until_applied(self, request: Request) -> None:
+        """The change that made this group has been applied: until then the group cannot be read. Reading it helps."""
+        for turn in range(TURNS_TO_APPLY):
+            try:
+                await self.endpoint.app.serve([request], 1)
+            except UnexpectedStatus:
+                if turn == TURNS_TO_APPLY - 1:
+                    raise
+            else:
+                return
 
     async def _create_groups(self, bodies: Sequence[dict[str, Any]]) -> None:
         requests = (self.endpoint.client.request("POST", "/Groups", 201, body) for body in bodies)

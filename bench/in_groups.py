@@ -39,7 +39,7 @@ def operations(first: int) -> tuple[Operation, ...]:
     return (
         Operation("PATCH group of 5,000, 1 member", "", lambda client, number: _moving(client, first, number)),
         *added,
-        Operation("GET group of 1,000, members", "", lambda client, _: _whole(client, first + 1), _DIVISOR),
+        Operation("GET group of 1,000, members", "", lambda client, _: whole(client, first + 1), _DIVISOR),
     )
 
 
@@ -69,5 +69,6 @@ def _adding(first: int, count: int) -> Callable[[Client, int], Request]:
     return request
 
 
-def _whole(client: Client, number: int) -> Request:
+def whole(client: Client, number: int) -> Request:
+    """GET of a group with its members."""
     return client.request("GET", f"/Groups/{client.group_id(number)}", 200)
