@@ -28,7 +28,8 @@ from scim_core.endpoint.unconfigured import Unconfigured
 from scim_core.feed.attempts import Attempts
 from scim_core.feed.feed import Feed, Kept
 from scim_core.feed.hooks.delivery import Hooks
-from scim_core.feed.hooks.sending import HttpSender
+from scim_core.feed.hooks.security_events import EVENT_URIS
+from scim_core.feed.hooks.sending import HttpSender, PutMessage, Senders
 from scim_core.feed.kicks import Kicks
 from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
@@ -83,6 +84,7 @@ def build(
         Search(storage, clock),
         storage,
         cursors=ListCursors(settings.master_key, clock, secrets.token_bytes) if settings.master_key else None,
+        event_uris=EVENT_URIS if settings.master_key else (),
         version=__version__,
         counted=counted,
         group_patch_answer=settings.group_patch_answer,
@@ -96,7 +98,7 @@ def build(
     hooks = Hooks(
         storage,
         catalogue,
-        HttpSender(to_loopback=settings.hooks_to_loopback),
+        Senders(HttpSender(to_loopback=settings.hooks_to_loopback), _put_message(settings, clock)),
         settings.master_key,
         clock=clock,
         timer=timer,
@@ -106,7 +108,7 @@ def build(
     return Endpoint(
         catalogue,
         handlers,
-        FeedHandlers(feed, Waiting(settings.instance_concurrency), timer, pause),
+        FeedHandlers(feed, hooks, Waiting(settings.instance_concurrency), timer, pause),
         gate,
         _kicks(feed, hooks) if relays else None,
         hooks=hooks,
@@ -177,6 +179,14 @@ def _tenancy(
     return Tenancy(
         TenantCache(registry, timer), access_tokens, entra, clock, allows_entra_tokens=settings.allows_entra_tokens
     )
+
+
+def _put_message(settings: Settings, clock: Clock) -> PutMessage | None:
+    """Puts messages into the queues of the account that the settings name; None if they name none."""
+    from scim_core.storage.queues import queues_of  # noqa: PLC0415 -- as above
+
+    queues = queues_of(settings.storage, settings.queue_account_url, clock)
+    return queues.put if queues else None
 
 
 def _vault(settings: Settings) -> Vault:

@@ -56,7 +56,7 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
             *("storage.tables.azure_rows", "storage.tables.client", "storage.tables.errors", "storage.tables.identity"),
             *("storage.tables.wire", "storage.maintenance.backup"),
         },
-        "aiohttp": {"storage.tables.errors"},
+        "aiohttp": {"storage.tables.errors", "storage.queues"},
     },
     "service": {"scim2_models": set(), "cryptography": {"service.list_cursors"}},
     "access": {
@@ -64,7 +64,11 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
         "cryptography": {"access.oauth"},
         "aiohttp": {"access.oauth.key_server", "access.oauth.vault"},
     },
-    "feed": {"aiohttp": {"feed.hooks.sending"}},
+    "feed": {
+        "aiohttp": {"feed.hooks.sending"},
+        "jwt": {"feed.hooks.tokens"},
+        "cryptography": {"feed.hooks.tokens"},
+    },
     "endpoint": {"scim2_models": set(), "pydantic": {"endpoint.error_responses"}},
     "admin": {"tqdm": set(), "aiohttp": {"admin.probe", "admin.doctor.management"}},
 }

@@ -9,6 +9,7 @@ from scim_core.clock import Timer
 from scim_core.endpoint.handlers import Call
 from scim_core.endpoint.rendering import ELEMENTS_AT_ONCE, encoded
 from scim_core.feed.feed import MAX_ENTRIES, MAX_SNAPSHOT, ChangesPage, Feed
+from scim_core.feed.hooks.delivery import Hooks
 from scim_core.messages import HttpError, ScimResponse
 from scim_core.model import Json
 from scim_core.protocol.costs import json_units, read_units
@@ -28,9 +29,12 @@ there is always room for the customers' own requests."""
 LOOK_UNITS = 50
 """Computing of one more look for changes: the calls of the storage. Half of what a request costs."""
 
+KEYS_SECONDS = 300
+"""How long receivers may keep the keys of security event tokens. The next key of a hook is always among them."""
+
 MAX_DIGITS = 9
 
-FEED_HANDLERS = frozenset({"feed_changes", "feed_snapshot", "feed_tenants"})
+FEED_HANDLERS = frozenset({"feed_changes", "feed_keys", "feed_snapshot", "feed_tenants"})
 """The handlers of this module, as the route table names them."""
 
 
@@ -55,8 +59,9 @@ class Waiting:
 class FeedHandlers:
     """Runs the handler of a route of the feed. Each name in FEED_HANDLERS is a method here."""
 
-    def __init__(self, feed: Feed, waiting: Waiting, timer: Timer, pause: Pause) -> None:
+    def __init__(self, feed: Feed, hooks: Hooks, waiting: Waiting, timer: Timer, pause: Pause) -> None:
         self._feed = feed
+        self._hooks = hooks
         self._waiting = waiting
         self._timer = timer
         self._pause = pause
@@ -92,6 +97,11 @@ class FeedHandlers:
         """GET /feed/v1/tenants: the newest number of each tenant that has changed, those that changed last first."""
         heads = await self._feed.heads()
         return _answer({}, tenants=await _texts(call, [asdict(head) for head in heads]))
+
+    async def feed_keys(self, _: Call) -> ScimResponse:
+        """GET /feed/v1/jwks: the keys by which security event tokens are verified, for everybody."""
+        headers = {"Content-Type": "application/jwk-set+json", "Cache-Control": f"max-age={KEYS_SECONDS}"}
+        return ScimResponse(200, headers, encoded(await self._hooks.key_set()))
 
     async def tend(self) -> Tended:
         """Changes that nobody has relayed are, and what is too old is deleted. A timer asks for this."""
