@@ -72,7 +72,11 @@ async def run(commit: str, progress: Callable[[Measured], object]) -> AgainstRun
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder)
         commits.export(ROOT, commit, other)
-        with Azurite.start(seeks=True) as azurite, serving(azurite, "this") as this, _serving(azurite, other) as against:
+        with (
+            Azurite.start(seeks=True) as azurite,
+            serving(azurite, "this") as this,
+            _serving(azurite, other) as against,
+        ):
             turns = _Turns(await _Side.seeded(this, ROOT), await _Side.seeded(against, other))
             at_start = turns.memory()
             measured = []
