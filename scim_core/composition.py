@@ -25,6 +25,7 @@ from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
 from scim_core.endpoint.unconfigured import Unconfigured
+from scim_core.endpoint.wakes import Wakes
 from scim_core.feed.attempts import Attempts
 from scim_core.feed.feed import Feed, Kept
 from scim_core.feed.hooks.delivery import Hooks
@@ -105,12 +106,13 @@ def build(
         new_id=new_id,
         pause=asyncio.sleep,
     )
+    wakes = Wakes(pause)
     return Endpoint(
         catalogue,
         handlers,
-        FeedHandlers(feed, hooks, Waiting(settings.instance_concurrency), timer, pause),
+        FeedHandlers(feed, hooks, Waiting(settings.instance_concurrency), wakes, timer),
         gate,
-        _kicks(feed, hooks) if relays else None,
+        _kicks(feed, hooks, wakes) if relays else None,
         hooks=hooks,
         attempts=Attempts(storage.attempted, asyncio.sleep, timer) if relays else None,
         bulk=Bulk(catalogue, handlers, timer),
@@ -135,12 +137,13 @@ def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, En
         return None, Unconfigured(cause, time.monotonic)
 
 
-def _kicks(feed: Feed, hooks: Hooks) -> Kicks:
-    """Relays after a change, and then delivers: a receiver that is slow holds up no relay."""
+def _kicks(feed: Feed, hooks: Hooks, wakes: Wakes) -> Kicks:
+    """Relays after a change, wakes who waits, and then delivers: a receiver that is slow holds up no relay."""
     delivering = Kicks(hooks.deliver, asyncio.sleep)
 
     async def relay(tenant: str) -> None:
-        await feed.relay(tenant)
+        if await feed.relay(tenant):
+            wakes.wake(tenant)
         delivering.kick(tenant)
 
     return Kicks(relay, asyncio.sleep)

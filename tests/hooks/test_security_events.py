@@ -18,6 +18,7 @@ from scim_core.storage.tables import TableStorage
 from scim_core.storage.tables.hook_rows import hook_written, to_hook
 from scim_core.storage.tables.rows import Row
 from tests.contract.builders import TENANT, also_on_azurite, create, stored, user
+from tests.feed.described import deviations
 from tests.hooks.receiver import FAILED, GONE, HOOK, MASTER, TAKEN, add_hook, due, hooks_over
 from tests.hooks.set_receiver import ISSUER, SET_HOOK, SetReceiver
 from tests.hooks.set_rules import violations
@@ -299,6 +300,7 @@ async def test_who_asks_for_the_keys_gets_those_of_all_hooks_without_a_credentia
     answer = await _jwks(storage, clock, SCIM_MASTER_KEY=master)
     assert answer.status == 200
     assert answer.headers == {"Content-Type": "application/jwk-set+json", "Cache-Control": "max-age=300"}
+    assert deviations("/feed/v1/jwks", 200, answer.headers, answer.body) == []
     keys = json.loads(answer.body)
     assert [key["kid"] for key in keys["keys"]] == ["h1.1", "h1.2", "h3.1", "h3.2"]
     assert keys["keys"][:2] == receiver.keys["keys"]
