@@ -13,6 +13,8 @@ import pytest
 from scim_core import ScimRequest, ScimResponse
 from scim_core.clock import instant_text
 from scim_core.feed.hooks import schedule, tokens
+from scim_core.feed.hooks.delivery import KNOWN_SECONDS
+from scim_core.feed.hooks.sending import HttpSender
 from scim_core.storage.hook_port import Hook, HookCursor, Stream
 from scim_core.storage.tables import TableStorage
 from scim_core.storage.tables.hook_rows import hook_written, to_hook
@@ -24,6 +26,8 @@ from tests.hooks.set_receiver import ISSUER, SET_HOOK, SetReceiver
 from tests.hooks.set_rules import violations
 from tests.hooks.test_sending import SECONDS, Answering, saying, sender, server
 from tests.scim import ENTERPRISE, GROUP, USER, Client, Clock, endpoint_over, references
+from tests.tenancy import Timer
+from tests.transcript import transcript
 
 DIRECTORY = "default"
 COST_CENTER = f"{ENTERPRISE}:costCenter"
@@ -309,6 +313,32 @@ async def test_who_asks_for_the_keys_gets_those_of_all_hooks_without_a_credentia
 
 async def _jwks(storage: TableStorage, clock: Clock, **settings: str) -> ScimResponse:
     return await endpoint_over(storage, clock, **settings).handle(ScimRequest("GET", "/feed/v1/jwks"))
+
+
+async def test_many_who_ask_for_the_keys_cost_one_look_at_the_hooks(storage: TableStorage, clock: Clock) -> None:
+    await set_hook(storage, clock, DIRECTORY)
+    timer = Timer()
+    hooks = hooks_over(storage, SetReceiver({}), clock, timer=timer)
+    with transcript(storage) as recorded:
+        keys = [await hooks.key_set() for _ in range(5)]
+    assert len(recorded.calls) == 1
+    assert keys == [keys[0]] * 5
+    await add_hook(storage, replace(SET_HOOK, id="h2"), DIRECTORY)
+    assert await hooks.key_set() == keys[0]
+    timer.now += KNOWN_SECONDS
+    assert len((await hooks.key_set())["keys"]) == 4
+
+
+async def test_a_hook_of_tokens_sends_to_no_address_that_is_not_public(storage: TableStorage, clock: Clock) -> None:
+    async def inside(_host: str, _port: int) -> list[str]:
+        return ["169.254.169.254"]
+
+    await set_hook(storage, clock)
+    await create(storage, user(1))
+    await hooks_over(storage, HttpSender(to_loopback=False, resolve=inside), clock).deliver(TENANT)
+    cursor = await storage.hook_cursor(TENANT, HOOK.id, Stream.EVENTS)
+    assert cursor is not None
+    assert cursor.outcome == "refused: The host of the hook's URL has an address that is not public."
 
 
 @pytest.mark.parametrize("has_key", [True, False])

@@ -103,6 +103,7 @@ class Hooks:
         self._pause = pause
         self._all_after = -inf
         self._known: Fresh[str, list[Hook]] = Fresh(1, KNOWN_SECONDS)
+        self._keys: Fresh[str, list[Json]] = Fresh(1, KNOWN_SECONDS)
 
     async def deliver(self, tenant: str) -> Delivered:
         """What is due of this tenant is sent to its hooks. What fails is left to the timer. Raises StorageBusy."""
@@ -142,13 +143,15 @@ class Hooks:
         return sum(await asyncio.gather(*map(one, tenants)), Delivered())
 
     async def key_set(self) -> Json:
-        """The keys that verify the security event tokens of all hooks (RFC 7517 section 5). Raises StorageBusy."""
-        hooks = [hook for hook in await self._hooks() if hook.format is HookFormat.SET]
-        if not hooks or self._master is None:
-            return {"keys": []}
-        from scim_core.feed.hooks import tokens  # noqa: PLC0415 -- PyJWT is imported only where a hook needs it
+        """The keys that verify the security event tokens of all hooks (RFC 7517 section 5). Raises StorageBusy.
 
-        return {"keys": [key for hook in hooks for key in tokens.public_keys(self._master, hook, self._clock())]}
+        Anybody may ask. So they are computed once for as long as hooks are believed.
+        """
+        known = self._keys.get("", self._timer())
+        if known is None:
+            known = (await self._public_keys(self._master) if self._master else [],)
+            self._keys.put("", known[0], self._timer())
+        return {"keys": known[0]}
 
     @property
     def can_sign(self) -> bool:
@@ -165,6 +168,15 @@ class Hooks:
         if not done.left:
             await self._storage.clear_due(due)
         return done
+
+    async def _public_keys(self, master: MasterKey) -> list[Json]:
+        keys: list[Json] = []
+        for hook in [hook for hook in await self._hooks() if hook.format is HookFormat.SET]:
+            from scim_core.feed.hooks import tokens  # noqa: PLC0415 -- PyJWT is imported only where a hook needs it
+
+            keys += tokens.public_keys(master, hook, self._clock())
+            await asyncio.sleep(0)  # there may be many hooks
+        return keys
 
     async def _hooks(self) -> list[Hook]:
         now = self._timer()
