@@ -1,5 +1,6 @@
 """A hook to a queue rings there: a message says how far a tenant's feed has come, and holds nothing else."""
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -20,6 +21,7 @@ from scim_core.storage.hook_port import ALL_TENANTS, HookFormat, Stream
 from scim_core.storage.port import StorageError
 from scim_core.storage.queues import QueueAccount, Queues, queue_account, queues_of
 from scim_core.storage.tables import TableStorage
+from scim_core.storage.tables.feed_rows import head_change
 from tests.commands import Done, run_here
 from tests.contract.builders import TENANT, create, user
 from tests.hooks.queue_emulator import QueueEmulator, queue_emulator
@@ -111,6 +113,25 @@ async def test_a_new_epoch_rings_with_its_name(storage: TableStorage, clock: Clo
     await hooks.deliver(TENANT)
     assert bell.rung[-1] == {"tenant": TENANT, "epoch": head.epoch, "number": 2}
     assert len(bell.rung) == 2
+
+
+async def test_nothing_rings_while_a_directory_is_imported(storage: TableStorage, clock: Clock) -> None:
+    await add_hook(storage, BELL)
+    await create(storage, user(1))
+    await storage.relay(TENANT)
+    await storage.rows.transact(TENANT, [head_change(importing=True)])
+    bell = Bell()
+    assert (await hooks_over(storage, bell, clock).deliver(TENANT)).left == 1
+    assert bell.rung == []
+
+
+async def test_a_queue_that_is_silent_is_not_waited_for_without_an_end() -> None:
+    async def silent(_queue: str, _content: bytes) -> int:
+        await asyncio.Event().wait()
+        return 201
+
+    attempt = await Senders(HttpSender(to_loopback=False), silent, seconds=0.01).send(BELL.url, {}, b"{}")
+    assert attempt.outcome == "no answer in 0.01 seconds"
 
 
 async def test_a_bell_of_the_deployment_rings_for_every_tenant(storage: TableStorage, clock: Clock) -> None:

@@ -467,6 +467,7 @@ async def test_whatever_a_receiver_does_the_same_token_comes_again_and_then_the_
         (_refusing(SAID, "Content-Type: text/html"), ""),
         (_refusing(SAID, JSON, status="500 Oh"), ""),
         (_refusing(b'{"err": ["x"]}', JSON), ""),
+        (_refusing(b'{"err": "two words"}', JSON), ""),
         (_refusing(b'{"err": "x", "description": 7}', JSON), ""),
         (_refusing(b"[1]", JSON), ""),
         (_refusing(b"[" * 4_000, JSON), ""),
