@@ -13,18 +13,20 @@ import pytest
 from scim_core import ScimRequest, ScimResponse
 from scim_core.clock import instant_text
 from scim_core.feed.hooks import schedule, tokens
-from scim_core.feed.hooks.delivery import KNOWN_SECONDS
+from scim_core.feed.hooks.delivery import KNOWN_SECONDS, LEASE
 from scim_core.feed.hooks.sending import HttpSender
 from scim_core.storage.hook_port import Hook, HookCursor, Stream
 from scim_core.storage.tables import TableStorage
 from scim_core.storage.tables.hook_rows import hook_written, to_hook
 from scim_core.storage.tables.rows import Row
 from tests.contract.builders import TENANT, also_on_azurite, create, stored, user
+from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
 from tests.feed.described import deviations
 from tests.hooks.receiver import FAILED, GONE, HOOK, MASTER, TAKEN, add_hook, due, hooks_over
 from tests.hooks.set_receiver import ISSUER, SET_HOOK, SetReceiver
 from tests.hooks.set_rules import violations
 from tests.hooks.test_sending import SECONDS, Answering, saying, sender, server
+from tests.memory_rows import MemoryRows
 from tests.scim import ENTERPRISE, GROUP, USER, Client, Clock, endpoint_over, references
 from tests.tenancy import Timer
 from tests.transcript import transcript
@@ -226,6 +228,31 @@ async def test_another_epoch_is_told_of(storage: TableStorage, clock: Clock) -> 
     await storage.relay(TENANT)
     await hooks.deliver(TENANT)
     assert (receiver.resyncs, receiver.processed) == ([2], [1])
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_process_that_dies_at_any_call_of_the_storage_loses_no_token_and_none_changes(after: bool) -> None:
+    start = MemoryRows()
+    storage = TableStorage(start)
+    keys = (await set_hook(storage, Clock())).keys
+    await create(storage, *(user(number) for number in range(1, 4)))
+    life = Death()
+    await hooks_over(TableStorage(MortalRows(start.copy(), life)), SetReceiver(keys), Clock()).deliver(TENANT)
+    assert len(life.calls) > 20
+    for number in range(len(life.calls)):
+        rows, clock, receiver = start.copy(), Clock(), SetReceiver(keys)
+        with pytest.raises(ProcessDied):
+            await hooks_over(TableStorage(MortalRows(rows, Death(number, after=after))), receiver, clock).deliver(
+                TENANT
+            )
+        survivor = hooks_over(TableStorage(rows), receiver, clock)
+        for _ in range(2):
+            clock.advance(seconds=10 * LEASE.total_seconds())
+            await survivor.turn(await survivor.marked())
+        assert receiver.processed == [1, 2, 3]
+        by_id = {claims["jti"]: claims for claims in receiver.tokens}
+        assert len(by_id) == 3, "a repetition has the id of what it repeats"
+        assert all(claims == by_id[claims["jti"]] for claims in receiver.tokens)
 
 
 async def test_410_ends_the_hook(storage: TableStorage, clock: Clock) -> None:
