@@ -131,7 +131,7 @@ class Leniency:
         if not shaped:
             return IGNORED
         if attribute.referenced is not None:
-            shaped = by_id(shaped, attribute.referenced)
+            shaped = by_id(shaped, attribute.referenced, self.resource_type.endpoints)
         unpacked = _unpacked(shaped) if attribute.multi_valued and attribute.name == PACKED else None
         if unpacked:
             return self._complex(attribute, unpacked)

@@ -56,7 +56,7 @@ class AttributeTarget:
     sub_attribute: AttributeDefinition | None
     value_filter: FilterNode | None
     of_members: bool
-    """Whether the attribute is the `members` of a group."""
+    """Whether the values of the attribute are memberships, as the `members` of a group are."""
 
     @property
     def written(self) -> AttributeDefinition:
@@ -243,7 +243,7 @@ class _Reading:
         if shaped is UNASSIGNED:
             yield from _unassigning(op, target)
         elif shaped is not IGNORED:
-            yield _by_id(PatchOperation(op, target, shaped))
+            yield _by_id(PatchOperation(op, target, shaped), self._resource_type)
 
     def _whole_schema(self, op: Op, extension: str | None, value: Any) -> Iterator[PatchOperation]:
         """Operations for a path that is a schema's URN: it addresses the object of that schema's attributes."""
@@ -305,13 +305,13 @@ def _from_text(attribute: AttributeDefinition, value: Any) -> Any:
         return value
 
 
-def _by_id(operation: PatchOperation) -> PatchOperation:
+def _by_id(operation: PatchOperation, resource_type: ResourceType) -> PatchOperation:
     """The operation; if it writes one sub-attribute of a reference, such as manager, with the id that this names."""
     target, text = operation.target, operation.value
     if isinstance(target, ExtensionTarget) or target.sub_attribute is None or not isinstance(text, str):
         return operation
     kind, names = target.attribute.referenced, target.sub_attribute.name in ("value", "$ref")
-    identifier = id_of_kind(text, kind) if kind is not None and names else None
+    identifier = id_of_kind(text, kind, resource_type.endpoints) if kind is not None and names else None
     if identifier is None:
         return operation
     value = target.attribute.sub_attributes["value"]
