@@ -35,7 +35,7 @@ _CANONICAL: Mapping[str, Callable[[Any], bool]] = {
 
 def attribute_mistakes(attributes: Any, resource_types: Collection[str]) -> Iterator[str]:
     """The mistakes of a schema's `attributes`, each with the attribute. References name `resource_types`."""
-    if not isinstance(attributes, list) or not attributes:
+    if not isinstance(attributes, list):
         yield "attributes is to be a list of attributes, and is none"
         return
     yield from _of_several(attributes, "", resource_types)
