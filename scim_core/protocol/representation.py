@@ -12,6 +12,7 @@ from scim2_models import Context, InvalidValueException, Path, Resource, Respons
 
 from scim_core.ids import is_id
 from scim_core.model import Column, IndexEntry, Json, Membership, StoredResource
+from scim_core.protocol.always_returned import add_what_is_always_returned
 from scim_core.protocol.attribute_definitions import AttributeDefinition
 from scim_core.protocol.datetimes import with_offset
 from scim_core.protocol.elements import merged
@@ -90,8 +91,10 @@ def _without_repetitions(attribute: AttributeDefinition | None, value: Any) -> A
     at_most(MAX_VALUES, len(value) if isinstance(value, list) else 0, "values of an attribute")
     if isinstance(value, dict) and attribute is not None and attribute.referenced:
         return {name: item for name, item in value.items() if name != "$ref"}
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+    if not isinstance(value, list):
         return value
+    if not all(isinstance(item, dict) for item in value):
+        return list(dict.fromkeys(value))
     return merged([element for element in value if element])
 
 
@@ -184,6 +187,7 @@ class Renderer:
         first = resource_type.shown_memberships(memberships)[:1]
         model = to_model(resource_type, self.full(resource_type, stored, first))
         shown = model.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=projection.parameters)
+        add_what_is_always_returned(resource_type, stored.document, shown)
         attribute = resource_type.memberships
         if attribute is not None and attribute in shown:
             names = list(shown[attribute][0])

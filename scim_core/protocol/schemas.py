@@ -140,6 +140,12 @@ class ResourceType:
         return all(attribute.shown for schema in schemas for attribute in schema.values())
 
     @cached_property
+    def always_returned(self) -> tuple[tuple[str | None, AttributeDefinition], ...]:
+        """The attributes that no client can leave out, each with the URN of its extension; None for the core schema."""
+        schemas = [(None, self.attributes), *self.extensions.items()]
+        return tuple((urn, item) for urn, some in schemas for item in some.values() if item.returned == "always")
+
+    @cached_property
     def references(self) -> tuple[tuple[str | None, str, str], ...]:
         """The single references to one resource type: (extension URN or None, attribute, that type), as manager."""
         schemas = [(None, self.attributes), *self.extensions.items()]
@@ -331,7 +337,8 @@ def _model(core: Mapping[str, Any], extensions: Sequence[Mapping[str, Any]]) -> 
 def _model_schema(document: Mapping[str, Any], name: str) -> Schema:
     """The schema the model is built from: externalId is common, and values stay text as sent.
 
-    Otherwise a model would check URLs and encode base64 again. By RFC 7643 both compare case-exactly.
+    Otherwise a model would check URLs and encode base64 again. By RFC 7643 both compare case-exactly. Several dateTimes
+    are texts, too: a model does not find one of them by its value.
     """
     attributes = [_as_sent(item) for item in document["attributes"] if item["name"] != "externalId"]
     return Schema.model_validate({"id": document["id"], "name": name, "attributes": attributes})
@@ -339,7 +346,9 @@ def _model_schema(document: Mapping[str, Any], name: str) -> Schema:
 
 def _as_sent(attribute: Mapping[str, Any]) -> Json:
     kept = {key: value for key, value in attribute.items() if key not in ("canonicalValues", "referenceTypes")}
-    if attribute["type"] in ("reference", "binary"):
+    if attribute["type"] in ("reference", "binary") or (
+        attribute["type"] == "dateTime" and attribute.get("multiValued")
+    ):
         kept |= {"type": "string", "caseExact": True}
     if "subAttributes" in attribute:
         kept["subAttributes"] = [_as_sent(item) for item in attribute["subAttributes"]]
