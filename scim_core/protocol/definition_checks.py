@@ -236,4 +236,4 @@ def _declared(attributes: Sequence[Json], path: str) -> Json | None:
 
 
 def _is_unique(attribute: Mapping[str, Any]) -> bool:
-    return attribute.get("uniqueness", "none") != "none"
+    return bool(attribute.get("uniqueness", "none") != "none")

@@ -18,6 +18,7 @@ from scim_core.protocol.datetimes import with_offset
 from scim_core.protocol.elements import merged
 from scim_core.protocol.limits import MAX_VALUES, at_most
 from scim_core.protocol.schemas import POLICY, ResourceType
+from scim_core.protocol.stored_documents import as_declared
 
 type Location = Callable[[str, str], str]
 """The absolute URI of a resource, by its resource type and id: Renderer.location."""
@@ -119,19 +120,21 @@ def columns(document: Mapping[str, Any]) -> dict[str, Column]:
     return {"active": document["active"]} if isinstance(document.get("active"), bool) else {}
 
 
-def check_required(resource_type: ResourceType, document: Mapping[str, Any]) -> None:
+def check_required(resource_type: ResourceType, document: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:
     """Raises InvalidValueException when a required unique attribute is missing, or a unique one is blank.
 
-    Also when a required extension is missing (RFC 7643 section 6). Other required attributes the model asks for.
+    Also when a required extension is missing (RFC 7643 section 6). Other required attributes the model asks for. What
+    was missing in the document `before` a PATCH may be missing: it became required later.
     """
     for indexed in resource_type.indexed:
         if not indexed.unique:
             continue
         values = list(values_at(document, indexed.path))
-        if not any(value.strip() for value in values) and (values or indexed.required):
+        there = before is None or any(values_at(before, indexed.path))
+        if not any(value.strip() for value in values) and (values or (indexed.required and there)):
             raise InvalidValueException(detail=f"{indexed.name} is required and must not be empty.")
     for urn in resource_type.required_extensions:
-        if urn not in document:
+        if urn not in document and (before is None or urn in before):
             raise InvalidValueException(detail=f"{urn} is required: the schema extension must have attributes.")
 
 
@@ -157,7 +160,7 @@ class Renderer:
 
     def full(self, resource_type: ResourceType, stored: StoredResource, memberships: Sequence[Membership]) -> Json:
         """The whole representation. Memberships are in the attribute that the resource type has for them."""
-        representation = dict(stored.document)
+        representation = dict(as_declared(resource_type, stored.document))
         self._fill_references(resource_type, representation)
         attribute = resource_type.memberships
         if attribute is not None:
@@ -185,9 +188,10 @@ class Renderer:
             return self.full(resource_type, stored, memberships)
         # All memberships show the same attributes. One of them goes through the model, for a group can have 100,000.
         first = resource_type.shown_memberships(memberships)[:1]
-        model = to_model(resource_type, self.full(resource_type, stored, first))
+        whole = self.full(resource_type, stored, first)
+        model = to_model(resource_type, whole)
         shown = model.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=projection.parameters)
-        add_what_is_always_returned(resource_type, stored.document, shown)
+        add_what_is_always_returned(resource_type, whole, shown)
         attribute = resource_type.memberships
         if attribute is not None and attribute in shown:
             names = list(shown[attribute][0])
@@ -225,7 +229,7 @@ def entity_tag(version: str) -> str:
     return f'W/"{version}"'
 
 
-def to_comparable(resource_type: ResourceType, document: Mapping[str, Any]) -> Resource[Any]:
+def to_comparable(resource_type: ResourceType, document: Json) -> Resource[Any]:
     """The model, in which each dateTime has an offset. Filters test it, and it is sorted."""
     if resource_type.has_date_times:
         extensions = {
@@ -250,6 +254,6 @@ def _with_offset(attribute: AttributeDefinition | None, value: Any) -> Any:
     return with_offset(value) or value if isinstance(value, str) else value
 
 
-def to_model(resource_type: ResourceType, document: Mapping[str, Any]) -> Resource[Any]:
+def to_model(resource_type: ResourceType, document: Json) -> Resource[Any]:
     """The model of a stored or rendered document. What no schema declares any more is left out."""
-    return resource_type.model.model_validate(dict(document), scim_policy=POLICY)
+    return resource_type.model.model_validate(dict(as_declared(resource_type, document)), scim_policy=POLICY)

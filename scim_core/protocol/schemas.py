@@ -83,6 +83,12 @@ class ResourceType:
     required_extensions: tuple[str, ...] = ()
     memberships: str | None = None
     endpoints: Mapping[str, str] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
+
+    @cached_property
+    def stored_names(self) -> frozenset[str]:
+        """The names that a document or representation of this type can have at its top."""
+        return frozenset({"schemas", "id", "meta", *self.document_names, *self.extensions})
 
     @cached_property
     def membership_attribute(self) -> AttributeDefinition | None:
@@ -292,28 +298,34 @@ def load_catalogue(additional: FilePath | None = None) -> Catalogue:
         )
     folders = [DEFINITIONS, *([additional] if additional else [])]
     mistakes = list[str]()
-    schemas = [item for folder in folders for item in definitions(folder / "schemas", mistakes)]
+    of_folders = [list(definitions(folder / "schemas", mistakes)) for folder in folders]
+    schemas = [item for some in of_folders for item in some]
     types = [item for folder in folders for item in definitions(folder / "resource-types", mistakes)]
     mistakes += definition_mistakes(schemas, types)
     if mistakes:
         raise DefinitionError(*mistakes)
     by_urn = {item.document["id"]: item.document for item in schemas}
+    given = frozenset(item.document["id"] for some in of_folders[1:] for item in some)
     endpoints = {item.document["endpoint"][1:].lower(): item.document["name"] for item in types}
     return Catalogue(
         resource_types={
-            item.document["endpoint"][1:].lower(): _resource_type(item.document, by_urn, endpoints) for item in types
+            item.document["endpoint"][1:].lower(): _resource_type(item.document, by_urn, endpoints, given)
+            for item in types
         },
         schemas=by_urn,
         protocol_schemas={item.document["id"]: item.document for item in definitions(DEFINITIONS / "protocol", [])},
     )
 
 
-def _resource_type(document: Json, schemas: Mapping[str, Json], endpoints: Mapping[str, str]) -> ResourceType:
+def _resource_type(
+    document: Json, schemas: Mapping[str, Json], endpoints: Mapping[str, str], given: frozenset[str]
+) -> ResourceType:
+    """The resource type of a file. `given` are the URNs of the schemas that are a deployment's own."""
     urn, extensions = document["schema"], extensions_of(document, list(schemas))
     return ResourceType(
         name=document["name"],
         endpoint=document["endpoint"],
-        description=document.get("description", document["name"]),
+        description=str(document.get("description", document["name"])),
         schema=urn,
         attributes=attributes_by_name(schemas[urn]["attributes"]),
         extensions={item: attributes_by_name(schemas[item]["attributes"]) for item in extensions},
@@ -324,6 +336,7 @@ def _resource_type(document: Json, schemas: Mapping[str, Json], endpoints: Mappi
         required_extensions=tuple(item for item, required in extensions.items() if required),
         memberships=document.get("memberships"),
         endpoints=endpoints,
+        given=given.intersection((urn, *extensions)),
     )
 
 

@@ -44,7 +44,7 @@ ATTRIBUTES: list[tuple[Any, str]] = [
     ({"name": "x"}, "attribute x: its type is None"),
     (attribute("x", "text"), "attribute x: its type is 'text', and not one of string, boolean"),
     (attribute("x", "String"), "attribute x: its type is 'String'"),
-    (attribute("x", ["string"]), "attribute x: its type is ['string']"),
+    (attribute("x") | {"type": ["string"]}, "attribute x: its type is ['string']"),
     (attribute("x", colour="red"), "attribute x: 'colour' is unknown"),
     (attribute("x", multivalued=True), "attribute x: 'multivalued' is unknown"),
     (attribute("x", multiValued="no"), "attribute x: its multiValued is 'no', and not true or false"),
