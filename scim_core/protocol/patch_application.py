@@ -65,7 +65,7 @@ class _Patch:
         written = {item.target.held_as for item in operations}
         changed = self._applied(part_of(document, written), operations)
         changed = with_part(resource_type, document, written, changed)
-        check_stored_form(resource_type, changed)
+        check_stored_form(resource_type, changed, document)
         check_names(resource_type, changed, document)
         return changed
 
