@@ -4,7 +4,7 @@ files as a deployment has them, and one that has every data type and characteris
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 -- pytest asks for the type of a fixture
 
 import pytest
 
