@@ -70,8 +70,8 @@ class Batches:
 
     async def _token(self, tenant: str, hook: Hook, cursor: HookCursor, row: FeedRow) -> Batch:
         [note] = await self._storage.notes(tenant, [row])
-        endpoint = self._endpoint(row.resource_type)
-        return Batch(row.number, security_events.claims(hook, row, endpoint, note, tenant=tenant, epoch=cursor.epoch))
+        found = self._catalogue.named(row.resource_type)
+        return Batch(row.number, security_events.claims(hook, row, found, note, tenant=tenant, epoch=cursor.epoch))
 
     async def _doorbell(self, tenant: str, cursor: HookCursor) -> Batch | None:
         """The newest number, also of a repetition: whoever gets it reads the feed, so nothing else can be missing."""

@@ -12,6 +12,7 @@ from typing import Any
 from scim_core.ids import ID_CHARACTERS, given_at
 from scim_core.messages import FEED_PATH
 from scim_core.model import Json
+from scim_core.protocol.schemas import ResourceType
 from scim_core.storage.feed_port import FeedChange, FeedRow
 from scim_core.storage.hook_port import Hook
 
@@ -31,20 +32,25 @@ VERIFICATION = "https://schemas.openid.net/secevent/ssf/event-type/verification"
 """The event about nothing, by which receivers are tried: that of the Shared Signals Framework 1.0."""
 
 _MEMBERS = "members"
+"""The attribute that shows the members of a group (RFC 7643 section 4.2)."""
 
 
-def claims(hook: Hook, row: FeedRow, endpoint: str, note: str, *, tenant: str, epoch: str) -> Json:
+def claims(
+    hook: Hook, row: FeedRow, resource_type: ResourceType | None, note: str, *, tenant: str, epoch: str
+) -> Json:
     """What the token of an entry claims (RFC 8417 section 2.2), without `jti` and `iat`.
 
-    `endpoint` is that of its resource type, such as Users. `note` is what the log kept of the change; empty: nothing.
+    The resource type is None if it is not served any more. `note` is what the log kept of the change; empty: nothing.
     """
+    endpoint = resource_type.endpoint if resource_type else f"/{row.resource_type}"
+    members = (resource_type.memberships if resource_type else None) or _MEMBERS
     return {
         "iss": hook.base_url,
         "aud": [audience(hook)],
         "txn": f"{tenant}:{epoch}:{row.number}",
         "toe": int(datetime.fromisoformat(row.time).timestamp()),
-        "sub_id": {"format": "scim", "uri": f"/{endpoint}/{row.id}"},
-        "events": _events(row, json.loads(note) if note else {}),
+        "sub_id": {"format": "scim", "uri": f"{endpoint}/{row.id}"},
+        "events": _events(row, members, json.loads(note) if note else {}),
     }
 
 
@@ -84,11 +90,14 @@ def issued_at(webhook_id: str) -> int:
     return given_at(webhook_id[-ID_CHARACTERS:]) // 1000
 
 
-def _events(row: FeedRow, note: Mapping[str, Any]) -> Json:
-    """The events of one change: several, if it did several things to the resource (RFC 9967 section 2.1)."""
+def _events(row: FeedRow, members: str, note: Mapping[str, Any]) -> Json:
+    """The events of one change: several, if it did several things to the resource (RFC 9967 section 2.1).
+
+    `members` is the attribute that shows members who joined or left.
+    """
     if row.change is FeedChange.DELETED:
         return {DELETE: {}}
-    names = [*row.attributes, *([_MEMBERS] if row.joined or row.left else [])]
+    names = [*row.attributes, *([members] if row.joined or row.left else [])]
     if row.change is FeedChange.CREATED:
         return {CREATE: {"attributes": names}}
     return {_modified(row, note): {"attributes": names}} | _activation(note)
