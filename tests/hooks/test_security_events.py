@@ -15,6 +15,7 @@ from scim_core.clock import instant_text
 from scim_core.feed.hooks import schedule, tokens
 from scim_core.feed.hooks.delivery import KNOWN_SECONDS, LEASE
 from scim_core.feed.hooks.sending import HttpSender
+from scim_core.protocol.schemas import load_catalogue
 from scim_core.storage.hook_port import Hook, HookCursor, Stream
 from scim_core.storage.tables import TableStorage
 from scim_core.storage.tables.hook_rows import hook_written, to_hook
@@ -27,6 +28,7 @@ from tests.hooks.set_receiver import ISSUER, SET_HOOK, SetReceiver
 from tests.hooks.set_rules import violations
 from tests.hooks.test_sending import SECONDS, Answering, saying, sender, server
 from tests.memory_rows import MemoryRows
+from tests.rfc7643.test_s6_types_with_members import EXAMPLES, device, fleet
 from tests.scim import ENTERPRISE, GROUP, USER, Client, Clock, endpoint_over, references
 from tests.tenancy import Timer
 from tests.transcript import transcript
@@ -136,6 +138,18 @@ async def test_a_change_in_a_bulk_is_an_event_of_its_own_method(storage: TableSt
         ["prov:deactivate", "prov:patch:notice"],
         ["prov:delete"],
     ]
+
+
+async def test_members_of_a_type_of_its_own_are_named_by_its_own_attribute(storage: TableStorage, clock: Clock) -> None:
+    receiver = await set_hook(storage, clock, DIRECTORY)
+    catalogue = load_catalogue(EXAMPLES)
+    client = Client(endpoint_over(storage, clock, SCIM_SCHEMA_DIRECTORY=str(EXAMPLES)))
+    floor = await fleet(client)
+    member = {"value": (await device(client))["id"], "type": "Device"}
+    await client.patch(f"/Fleets/{floor['id']}", {"op": "add", "path": "devices", "value": [member]})
+    await hooks_over(storage, receiver, clock, catalogue=catalogue).deliver(DIRECTORY)
+    assert receiver.events[-1] == {"prov:patch:notice": {"attributes": ["devices"]}}
+    assert receiver.tokens[-1]["sub_id"] == {"format": "scim", "uri": f"/Fleets/{floor['id']}"}
 
 
 async def test_a_change_whose_log_is_gone_is_an_update_and_claims_no_more(storage: TableStorage, clock: Clock) -> None:

@@ -35,9 +35,7 @@ _MEMBERS = "members"
 """The attribute that shows the members of a group (RFC 7643 section 4.2)."""
 
 
-def claims(
-    hook: Hook, row: FeedRow, resource_type: ResourceType | None, note: str, *, tenant: str, epoch: str
-) -> Json:
+def claims(hook: Hook, row: FeedRow, resource_type: ResourceType | None, note: str, *, tenant: str, epoch: str) -> Json:
     """What the token of an entry claims (RFC 8417 section 2.2), without `jti` and `iat`.
 
     The resource type is None if it is not served any more. `note` is what the log kept of the change; empty: nothing.
