@@ -94,7 +94,8 @@ class Call:
 
     async def read_body(self, form: BodyForm = BodyForm.NONE) -> Body:
         """The body as JSON, which may name members where the form says. Raises as `reading`, and as Work.spend."""
-        body = await self.read(reading(self.body, form))
+        members = self.resource_type.members_name if form is not BodyForm.NONE else ""
+        body = await self.read(reading(self.body, form, members=members))
         self.sent.value = body.value
         return body
 
@@ -142,6 +143,7 @@ class Handlers:
         storage: Storage,
         *,
         cursors: ListCursors | None,
+        event_uris: Sequence[str],
         version: str,
         counted: CountedLog,
         group_patch_answer: GroupPatchAnswer,
@@ -150,7 +152,9 @@ class Handlers:
         self._provider = provider
         self._listing = Listing(search, cursors)
         self._storage = storage
-        self._discovery = Discovery(catalogue, cursor_seconds=CURSOR_SECONDS if cursors else None)
+        self._discovery = Discovery(
+            catalogue, cursor_seconds=CURSOR_SECONDS if cursors else None, event_uris=event_uris
+        )
         self._version = version
         self._counted = counted
         self._group_patch_answer = group_patch_answer

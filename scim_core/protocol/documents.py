@@ -109,9 +109,9 @@ def stored_form(resource_type: ResourceType, model: Resource[Any], resource_id: 
     return document
 
 
-def check_stored_form(resource_type: ResourceType, document: Json) -> None:
-    """Raises what stored_form raises of a document."""
-    check_required(resource_type, document)
+def check_stored_form(resource_type: ResourceType, document: Json, before: Json | None = None) -> None:
+    """Raises what stored_form raises of a document; `before` is the one that a PATCH has changed."""
+    check_required(resource_type, document, before)
     check_text(document)  # escapes within a path or an app role's JSON text are read after the body was checked
 
 

@@ -21,10 +21,12 @@ from scim_core.protocol.documents import (
 from scim_core.protocol.elements import as_it_was_said, with_primary, without_emptied
 from scim_core.protocol.names import check_names
 from scim_core.protocol.patch_cost import patch_units
-from scim_core.protocol.patch_operations import AttributeTarget, ExtensionTarget, PatchOperation, PatchRequest
+from scim_core.protocol.patch_operations import PatchOperation, PatchRequest
 from scim_core.protocol.patch_refusals import OperationRefused
+from scim_core.protocol.patch_targets import AttributeTarget, ExtensionTarget
 from scim_core.protocol.representation import to_document, to_model
 from scim_core.protocol.schemas import COMPARISON, POLICY, ResourceType
+from scim_core.protocol.stored_documents import as_declared
 
 
 def modification(resource_type: ResourceType, request: PatchRequest) -> DocumentChange | None:
@@ -61,19 +63,22 @@ class _Patch:
         if not operations:
             return document
         resource_type = self._resource_type
+        stored, document = document, as_declared(resource_type, document)
         # Only what the operations write goes through the models: they copy and compare all that they are given.
         written = {item.target.held_as for item in operations}
         changed = self._applied(part_of(document, written), operations)
         changed = with_part(resource_type, document, written, changed)
-        check_stored_form(resource_type, changed)
-        check_names(resource_type, changed, document)
+        check_stored_form(resource_type, changed, stored)
+        check_names(resource_type, changed, stored)
         return changed
 
     def _applied(self, part: Json, operations: Sequence[PatchOperation]) -> Json:
         """What the operations make of this part of the document, which has all that they write."""
         resource_type = self._resource_type
         if all(item.assigns_one_value for item in operations):
-            return to_document(resource_type, to_model(resource_type, _assigned(part, operations)))
+            # to_model would leave out a value of another type than is declared; here it is refused.
+            assigned = resource_type.model.model_validate(_assigned(part, operations), scim_policy=POLICY)
+            return to_document(resource_type, assigned)
         not_primary = any(item.selects_not_primary for item in operations)
         model = to_model(resource_type, with_primary(resource_type, part) if not_primary else part)
         _message(resource_type, operations).patch(model, scim_policy=_policy(operations, part))
