@@ -70,6 +70,7 @@ def _attributes(*, core: bool) -> Iterator[Json]:
         if kind in UNIQUE_TYPES and core:
             for uniqueness in ("server", "global"):
                 yield attribute(f"unique{title}{uniqueness.title()}", kind, uniqueness=uniqueness, **more)
+    yield attribute("readOnlyRequest", mutability="readOnly", returned="request")
     yield attribute("exact", caseExact=True)
     yield attribute("exacts", caseExact=True, multiValued=True)
     yield attribute("inexact", caseExact=False)
@@ -93,19 +94,34 @@ CORE_ATTRIBUTES = tuple(_attributes(core=True))
 EXTENSION_ATTRIBUTES = tuple(_attributes(core=False))
 
 
-def files(directory: Path) -> Path:
-    """The folder, with the files of this type in it."""
+def is_observable(declared: Json, *, core: bool) -> bool:
+    """Whether scim2-tester can judge it. It expects to see what it wrote, unless that is writeOnly.
+
+    To an extension that it has added as a whole it adds each attribute once more, and expects the new values alone.
+    """
+    hidden = declared["returned"] in ("never", "request") and declared["mutability"] != "readOnly"
+    if core:
+        return not hidden or declared["mutability"] == "writeOnly"
+    return not (hidden or declared["multiValued"] or declared["required"])
+
+
+def files(directory: Path, *, observable: bool = False) -> Path:
+    """The folder, with the files of this type in it; with those of its attributes alone that are `observable`."""
+    core, extension = (
+        [item for item in some if not observable or is_observable(item, core=is_core)]
+        for some, is_core in ((CORE_ATTRIBUTES, True), (EXTENSION_ATTRIBUTES, False))
+    )
     unique = [item["name"] for item in CORE_ATTRIBUTES if item.get("uniqueness", "none") != "none"]
     return schema_files(
         directory,
-        everything={"id": CORE, "name": "Everything", "attributes": list(CORE_ATTRIBUTES)},
-        everything_more={"id": EXTENSION, "name": "More", "attributes": list(EXTENSION_ATTRIBUTES)},
+        everything={"id": CORE, "name": "Everything", "attributes": core},
+        everything_more={"id": EXTENSION, "name": "More", "attributes": extension},
         everything_type={
             "id": "Everything",
             "name": "Everything",
             "endpoint": "/Everything",
             "schema": CORE,
-            "schemaExtensions": [{"schema": EXTENSION, "required": True}],
+            "schemaExtensions": [{"schema": EXTENSION, "required": not observable}],
             "indexed": unique,
         },
     )

@@ -165,7 +165,7 @@ class Renderer:
         attribute = resource_type.memberships
         if attribute is not None:
             representation.pop(attribute, None)  # stored before the type had memberships
-            if shown := self._edges(resource_type, memberships):
+            if memberships and (shown := self._edges(resource_type, memberships)):
                 representation[attribute] = shown
         representation["meta"] = {
             "resourceType": stored.resource_type,
