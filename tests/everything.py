@@ -94,21 +94,23 @@ CORE_ATTRIBUTES = tuple(_attributes(core=True))
 EXTENSION_ATTRIBUTES = tuple(_attributes(core=False))
 
 
-def is_observable(declared: Json, *, core: bool) -> bool:
-    """Whether scim2-tester can judge it. It expects to see what it wrote, unless that is writeOnly.
+def is_for_suites(declared: Json, *, core: bool) -> bool:
+    """Whether scim2-tester gets it: each type and each characteristic once, and what it can judge.
 
-    To an extension that it has added as a whole it adds each attribute once more, and expects the new values alone.
+    It expects to see what it wrote, unless that is writeOnly. To an extension that it has added as a whole it adds each
+    attribute once more, and expects the new values alone.
     """
-    hidden = declared["returned"] in ("never", "request") and declared["mutability"] != "readOnly"
-    if core:
-        return not hidden or declared["mutability"] == "writeOnly"
-    return not (hidden or declared["multiValued"] or declared["required"])
+    if not core:
+        return declared["name"] in TYPES
+    hidden = declared["returned"] in ("never", "request") and declared["mutability"] == "readWrite"
+    plain = declared["name"] in TYPES or declared["name"].removesuffix("s") in TYPES
+    return plain or (declared["type"] == "string" and not hidden)
 
 
-def files(directory: Path, *, observable: bool = False) -> Path:
-    """The folder, with the files of this type in it; with those of its attributes alone that are `observable`."""
+def files(directory: Path, *, for_suites: bool = False) -> Path:
+    """The folder, with the files of this type in it; or with fewer attributes, for suites."""
     core, extension = (
-        [item for item in some if not observable or is_observable(item, core=is_core)]
+        [item for item in some if not for_suites or is_for_suites(item, core=is_core)]
         for some, is_core in ((CORE_ATTRIBUTES, True), (EXTENSION_ATTRIBUTES, False))
     )
     unique = [item["name"] for item in CORE_ATTRIBUTES if item.get("uniqueness", "none") != "none"]
@@ -121,7 +123,7 @@ def files(directory: Path, *, observable: bool = False) -> Path:
             "name": "Everything",
             "endpoint": "/Everything",
             "schema": CORE,
-            "schemaExtensions": [{"schema": EXTENSION, "required": not observable}],
+            "schemaExtensions": [{"schema": EXTENSION, "required": not for_suites}],
             "indexed": unique,
         },
     )

@@ -20,7 +20,7 @@ def further(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """The endpoint with all these types. A PATCH of what has members answers 200, as scim-sanity wants it."""
     folder = tmp_path_factory.mktemp("types")
     shutil.copytree(ROOT / "examples" / "schemas", folder, dirs_exist_ok=True)
-    files(folder, observable=True)
+    files(folder, for_suites=True)
     with running_endpoint(azurite, SCIM_SCHEMA_DIRECTORY=str(folder), SCIM_GROUP_PATCH_ANSWER="200") as running:
         yield running
 
