@@ -107,10 +107,16 @@ def is_for_suites(declared: Json, *, core: bool) -> bool:
     return plain or (declared["type"] == "string" and not hidden)
 
 
+def _shown(declared: Json) -> Json:
+    """The attribute without the sub-attributes that are not shown."""
+    parts = [item for item in declared.get("subAttributes", ()) if item["returned"] in ("always", "default")]
+    return declared | {"subAttributes": parts} if parts else declared
+
+
 def files(directory: Path, *, for_suites: bool = False) -> Path:
     """The folder, with the files of this type in it; or with fewer attributes, for suites."""
     core, extension = (
-        [item for item in some if not for_suites or is_for_suites(item, core=is_core)]
+        [_shown(item) if for_suites else item for item in some if not for_suites or is_for_suites(item, core=is_core)]
         for some, is_core in ((CORE_ATTRIBUTES, True), (EXTENSION_ATTRIBUTES, False))
     )
     unique = [item["name"] for item in CORE_ATTRIBUTES if item.get("uniqueness", "none") != "none"]
