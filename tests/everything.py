@@ -119,7 +119,7 @@ def files(directory: Path, *, for_suites: bool = False) -> Path:
         [_shown(item) if for_suites else item for item in some if not for_suites or is_for_suites(item, core=is_core)]
         for some, is_core in ((CORE_ATTRIBUTES, True), (EXTENSION_ATTRIBUTES, False))
     )
-    unique = [item["name"] for item in CORE_ATTRIBUTES if item.get("uniqueness", "none") != "none"]
+    unique = [item["name"] for item in core if item.get("uniqueness", "none") != "none"]
     return schema_files(
         directory,
         everything={"id": CORE, "name": "Everything", "attributes": core},
