@@ -226,7 +226,7 @@ async def test_what_is_always_returned_cannot_be_left_out(client: Client, place:
         assert place.shown(listed) == value
 
 
-@each(has(returned="request"))
+@each(has(returned="request", mutability="readWrite"))
 async def test_what_is_returned_on_request_is_shown_to_who_names_it(client: Client, place: Place) -> None:
     value = value_of(place.declared)
     document = await created(client, place.body(value))
