@@ -75,7 +75,13 @@ def build(
     catalogue = load_catalogue(settings.schema_directory)
     counted = CountedLog(timer)
     provider = ServiceProvider(
-        storage, catalogue, clock=clock, new_id=new_id, pause=asyncio.sleep, ignored=IgnoredInput(counted)
+        storage,
+        catalogue,
+        clock=clock,
+        new_id=new_id,
+        pause=asyncio.sleep,
+        ignored=IgnoredInput(counted),
+        keeps_deleted=settings.mass_changes.deleted_days > 0,
     )
     handlers = Handlers(
         catalogue,
@@ -92,7 +98,8 @@ def build(
     if entra and settings.has_registry:
         tenancy = _tenancy(settings, registry, entra, clock=clock, timer=timer, vault=vault)
     gate = _gate(settings, tenancy, entra, counted, timer=timer, pause=pause)
-    feed = Feed(storage, catalogue, clock, Kept(settings.feed_days, settings.log_days))
+    kept = Kept(settings.feed_days, settings.log_days, settings.mass_changes.deleted_days)
+    feed = Feed(storage, catalogue, clock, kept)
     hooks = Hooks(
         storage,
         catalogue,

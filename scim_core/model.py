@@ -15,7 +15,7 @@ GROUP = "Group"
 """The resource type that has members (RFC 7643 section 4.2)."""
 
 RESERVED_NAMES = frozenset(
-    {"member", "memberOf", "bookmark", "pending", "indexes", "attempt", "change", "feed", "hook", "log", "was"}
+    {"member", "memberOf", "bookmark", "pending", "indexes", "attempt", "change", "feed", "gone", "hook", "log", "was"}
 )
 """Names of the storage's own rows. A resource type cannot have such a name, in any letter case."""
 

@@ -30,6 +30,7 @@ from scim_core.admin import (
     lint_mapping,
     registry,
     reindex,
+    undo,
     users,
 )
 from scim_core.admin.actor import operator
@@ -60,6 +61,7 @@ ON_ROWS = {
     "import": import_.run,
     "registry": registry.run,
     "reindex": reindex.run,
+    "undo": undo.run,
     "users": users.run,
 }
 """The commands that work on the rows of a tenant's directory, or of the registry."""
@@ -97,7 +99,7 @@ TELLING = (
 )
 """What a command may fail with. The text of each says what to do."""
 
-CONTINUED = frozenset({"export", "import", "registry", "reindex"})
+CONTINUED = frozenset({"export", "import", "registry", "reindex", "undo"})
 """The commands that continue where they were interrupted."""
 
 

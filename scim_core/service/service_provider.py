@@ -67,7 +67,9 @@ class ServiceProvider:
         new_id: Callable[[], str],
         pause: Callable[[float], Awaitable[None]],
         ignored: IgnoredInput,
+        keeps_deleted: bool = False,
     ) -> None:
+        """With `keeps_deleted`, what is deleted can be put back: see Storage.delete."""
         self._storage = storage
         self._catalogue = catalogue
         self._memberships = Memberships(storage, catalogue, ignored)
@@ -76,6 +78,7 @@ class ServiceProvider:
         self._new_id = new_id
         self._retry = OptimisticRetry(pause)
         self._unique_values = UniqueValues(storage)
+        self._keeps_deleted = keeps_deleted
 
     async def create(self, tenant: str, resource_type: ResourceType, body: Body, work: Work, origin: Origin) -> Outcome:
         """A new resource with an id of ours is stored (RFC 7644 section 3.3).
@@ -231,7 +234,8 @@ class ServiceProvider:
             names = documents.changed_attributes(address.resource_type, stored.document, {})
             note = change_note(address.resource_type, origin, BeforeAndAfter(names, stored.document, {}))
             try:
-                await self._storage.delete(address.tenant, stored, edges, now=instant_text(self._clock()), note=note)
+                now = instant_text(self._clock())
+                await self._storage.delete(address.tenant, stored, edges, now=now, note=note, keep=self._keeps_deleted)
             except NotFound:
                 log.info("a resource to delete was gone already", extra={"tenant": address.tenant})
             return Effect(stored.id, Result.DELETED, version_before=stored.version)

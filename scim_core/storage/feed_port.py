@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from scim_core.model import IndexEntry, Membership
+from scim_core.model import IndexEntry, Json, Membership
 from scim_core.storage.port import Storage
 
 
@@ -121,12 +121,29 @@ class LogRow:
 
 
 @dataclass(frozen=True, slots=True)
+class GoneResource:
+    """What a deletion has kept: the document as it was at rest, and the memberships that the resource took part in.
+
+    `entry` is the row of the deletion in the log, as LogRow has it.
+    """
+
+    entry: str
+    resource_type: str
+    id: str
+    time: str
+    created: str
+    document: Json
+    memberships: Sequence[Membership]
+
+
+@dataclass(frozen=True, slots=True)
 class Retention:
-    """From which instant on (UTC text) entries of the feed, those of the log, and attempts are kept."""
+    """From which instant on (UTC text) entries of the feed, the log, attempts, and what deletions keep are there."""
 
     feed_from: str
     log_from: str
     attempts_from: str = ""
+    gone_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +187,15 @@ class FeedStorage(Storage, Protocol):
 
     async def attempts(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
         """The attempts since this instant, oldest first: at most `limit`."""
+
+    async def log_since(self, tenant: str, since: datetime) -> list[LogRow]:
+        """The changes of all resources since this instant, as the log has them whole, in the order of their stamps.
+
+        Those that wait for the relay are not among them.
+        """
+
+    async def gone_since(self, tenant: str, since: datetime) -> list[GoneResource]:
+        """What deletions since this instant have kept, in the order of their stamps."""
 
     async def formerly(
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int

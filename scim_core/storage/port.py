@@ -243,11 +243,13 @@ class Storage(Protocol):
         *,
         now: str,
         note: ChangeNote = NO_NOTE,
+        keep: bool = False,
     ) -> None:
         """The resource, its index entries and all its memberships are gone. `memberships` are those that are known.
 
         They are all there are, or MANY_MEMBERSHIPS or more: then the storage looks for the others itself.
         Groups that it was in get a new version and `now` as last_modified. Its members get a new version.
+        With `keep`, its document and its memberships are kept for an undo: see FeedStorage.gone_since.
         Raises VersionConflict (it or its memberships have changed), NotFound, TooLarge, StorageBusy.
         """
 

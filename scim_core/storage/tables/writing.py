@@ -22,8 +22,9 @@ from scim_core.storage.tables.changes import Change
 from scim_core.storage.tables.doorbell import Doorbell
 from scim_core.storage.tables.entities import ReadState
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing, Unanswered
+from scim_core.storage.tables.gone_rows import kept_document, kept_edges
 from scim_core.storage.tables.index_completeness import Completeness
-from scim_core.storage.tables.large_change import LargeChange, deleting, editing, first_step
+from scim_core.storage.tables.large_change import DECISION_OPERATIONS, LargeChange, deleting, editing, first_step
 from scim_core.storage.tables.large_change_runner import Known, Opening
 from scim_core.storage.tables.names import Names
 from scim_core.storage.tables.outbox import OutboxRow, new_change_id, outbox_row
@@ -106,13 +107,14 @@ class TableWriting:
         *,
         now: str,
         note: ChangeNote = NO_NOTE,
+        keep: bool = False,
     ) -> None:
         """See Storage.delete."""
         if resource.change_pending:
             raise VersionConflict
         said = self._said(FeedChange.DELETED, resource, note)
         try:
-            await self._rung(tenant, self._delete(tenant, resource, memberships, said, now))
+            await self._rung(tenant, self._delete(tenant, resource, memberships, said, now, keep=keep))
         except RowExists as failure:
             if failure.operation.role is not Role.OUTBOX:  # otherwise it has happened, and its answer was lost
                 raise VersionConflict from None
@@ -162,21 +164,45 @@ class TableWriting:
             raise NotFound(await self._missing_members(tenant, members)) from None
 
     async def _delete(
-        self, tenant: str, resource: StoredResource, memberships: Sequence[Membership], said: OutboxRow, now: str
+        self,
+        tenant: str,
+        resource: StoredResource,
+        memberships: Sequence[Membership],
+        said: OutboxRow,
+        now: str,
+        *,
+        keep: bool,
     ) -> None:
         ends = changes.other_ends(resource.id, memberships)
-        own = changes.departure(resource, said, ends)
+        document = [kept_document(resource, said)] if keep else []
+        kept_key = document[0].key if keep else ""
+        edges = kept_edges(kept_key, resource.id, memberships, done=0, time=said.time) if keep else []
+        own = changes.departure(resource, said, ends, [*document, *edges])
         if len(memberships) < MANY_MEMBERSHIPS and changes.fits(len(own), memberships):
             await self._require_all(tenant, resource, memberships)
             key, change_id = changes.key_of(resource), said.change_id
             rest = changes.severance(key, resource.id, memberships, change_id=change_id, version=change_id, now=now)
             await large_change_runner.transact_touching(self.rows, tenant, [*own, *rest], ends)
         else:
-            change, parts = deleting(resource, said, now)
-            opening = Opening(changes.departure(resource, said))
+            change, parts = deleting(resource, said, now, kept_key)
+            opening = Opening(await self._parting(tenant, resource, said, document))
             pending = await large_change_runner.decide(self.rows, tenant, change, parts, opening)
             all_known = len(memberships) < MANY_MEMBERSHIPS and changes.accounts_for(resource, memberships)
             await self._apply(tenant, pending, Known(parts, memberships if all_known else None))
+
+    async def _parting(
+        self, tenant: str, resource: StoredResource, said: OutboxRow, kept: Sequence[RowOperation]
+    ) -> list[RowOperation]:
+        """What the decision of a large deletion does to the resource's own rows.
+
+        A resource with as many index rows as there can be leaves no room: then the document is kept before. If it is
+        not deleted after all, the log has no such deletion, and nobody reads that row.
+        """
+        own = changes.departure(resource, said, kept=kept)
+        if not kept or changes.room(len(own) + DECISION_OPERATIONS) >= 0:
+            return own
+        await self.rows.transact(tenant, kept)
+        return changes.departure(resource, said)
 
     async def _edit(self, tenant: str, change: Change) -> None:
         """The change has happened. Removals that others have made already are left out."""
