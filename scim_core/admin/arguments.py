@@ -8,7 +8,7 @@ from scim_core.access.credential_plans import DEFAULT_DAYS, MAX_DAYS
 from scim_core.access.networks import ANYWHERE, MAX_NETWORKS
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
 from scim_core.admin.doctor.management import CLOUDS
-from scim_core.admin.undo_arguments import undo
+from scim_core.admin.mass_change_arguments import hold, undo
 from scim_core.registry import Access, CredentialKind, GroupPatchAnswer
 from scim_core.storage.maintenance.revocations import Revoked
 
@@ -249,9 +249,9 @@ def _tenants(tenants: argparse.ArgumentParser) -> None:
     rename.add_argument("name", help="the new display name")
     change = actions.add_parser("change", help="change how it is answered, within a minute")
     change.add_argument("tenant", help="its id")
+    hold(change, actions.add_parser("release", help="after a mass change, let deactivations and deletions go on"))
     change.add_argument(
         "--group-patch-answer",
-        required=True,
         choices=[*filter(None, GroupPatchAnswer), USUAL],
         help=f"what a PATCH of a group answers: 204, nothing; 200, the whole group; {USUAL}, what the setting "
         "SCIM_GROUP_PATCH_ANSWER says",

@@ -189,7 +189,8 @@ class BulkRun:
         if prepared.operation.bulk_id not in self._ids:
             return ScimResponse(204)
         target = self._target("delete", prepared)
-        call = replace(prepared.call, target=target, headers={})
+        origin = replace(prepared.call.origin, holds=False)  # nobody leaves: the bulk has just created it
+        call = replace(prepared.call, target=target, headers={}, origin=origin)
         response = await self._answer(prepared, target, partial(self._handlers.run, call), BULK_UNDO_SECONDS)
         return ScimResponse(204) if response.status == NOT_FOUND else response
 

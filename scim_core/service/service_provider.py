@@ -29,6 +29,7 @@ from scim_core.service.address import Address, Outcome
 from scim_core.service.change_notes import BeforeAndAfter, Overlooked, change_note
 from scim_core.service.effects import created, with_note
 from scim_core.service.group_snapshots import READER_SECONDS, group_snapshots
+from scim_core.service.hold import held, is_held
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.memberships import Memberships, no_memberships
 from scim_core.service.optimistic_retry import OptimisticRetry
@@ -224,12 +225,18 @@ class ServiceProvider:
     async def delete(self, address: Address, conditions: Preconditions, origin: Origin) -> Effect:
         """The resource and all memberships it took part in are gone (RFC 7644 section 3.6).
 
-        Raises NotFoundException, PreconditionFailedException, StorageBusy.
+        Raises NotFoundException, PreconditionFailedException, StorageBusy, and HttpError if deletions are held.
         """
 
         async def attempt() -> Effect:
-            stored, edges = await asyncio.gather(self.read(address), self._memberships.for_deletion(address))
+            stored, edges, is_waiting = await asyncio.gather(
+                self.read(address),
+                self._memberships.for_deletion(address),
+                is_held(self._storage, address.tenant, origin),
+            )
             conditions.require(stored.version)
+            if is_waiting:
+                raise held()
             await self.require_applied(address, stored)
             names = documents.changed_attributes(address.resource_type, stored.document, {})
             note = change_note(address.resource_type, origin, BeforeAndAfter(names, stored.document, {}))

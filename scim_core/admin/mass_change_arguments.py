@@ -1,4 +1,4 @@
-"""The arguments of `admin undo`."""
+"""The arguments of the commands about mass changes: `admin undo`, `tenants change --hold`, `tenants release`."""
 
 import argparse
 
@@ -22,3 +22,14 @@ def undo(command: argparse.ArgumentParser) -> None:
         "--by", default="", metavar="CREDENTIAL", help="only changes by this credential: its id, or its name in the log"
     )
     command.add_argument("--yes", action="store_true", help="do it")
+
+
+def hold(change: argparse.ArgumentParser, release: argparse.ArgumentParser) -> None:
+    """What `tenants change` takes in addition, and what `tenants release` takes."""
+    change.add_argument(
+        "--hold",
+        choices=["on", "off"],
+        help="on: after many users left within an hour, further deactivations and deletions get 429 until `tenants "
+        "release`; off (the usual): they go on",
+    )
+    release.add_argument("tenant", help="its id")
