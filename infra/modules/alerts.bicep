@@ -94,6 +94,15 @@ var logAlerts = [
     window: 'PT15M'
   }
   {
+    name: 'mass-change'
+    description: 'A tenant has lost many of its active users within an hour: perhaps a wrong scope in the identity provider.'
+    severity: 1
+    query: '${traces} | where Message startswith "mass change: " | summarize measured = count()'
+    threshold: 0
+    frequency: 'PT5M'
+    window: 'PT15M'
+  }
+  {
     name: 'logs-stopped'
     description: 'The daily cap of Log Analytics is reached: until tomorrow there are no logs and no alerts over them.'
     severity: 2

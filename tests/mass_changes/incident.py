@@ -86,7 +86,7 @@ class State:
 
 async def state(rows: Rows, tenant: str = TENANT) -> State:
     storage = TableStorage(rows)
-    resources = {}
+    resources: dict[tuple[str, str], tuple[str, Json]] = {}
     for resource_type in CATALOGUE:
         after: str | None = None
         while True:
