@@ -12,7 +12,7 @@ from scim_core.storage.maintenance.checking import check
 from scim_core.storage.maintenance.exporting import export
 from scim_core.storage.maintenance.forgetting import forget
 from scim_core.storage.port import VersionConflict
-from scim_core.storage.tables import TableStorage
+from scim_core.storage.tables import TableStorage, service_limits
 from scim_core.storage.tables.service_limits import MAX_INDEX_ROWS
 from tests.contract.builders import TENANT as PLAIN
 from tests.contract.builders import edge, group, user
@@ -67,12 +67,16 @@ async def test_it_is_trimmed_when_its_days_are_over(deleted_days: int, log_days:
         assert await kept(it.rows) == []
 
 
-async def test_a_resource_with_as_many_index_rows_as_there_can_be_is_deleted_and_kept(storage: TableStorage) -> None:
-    values = [IndexEntry("emails.value", f"{number}@example.com") for number in range(MAX_INDEX_ROWS - 1)]
-    ann = changed(user(1), index=frozenset([*user(1).index, *values][:MAX_INDEX_ROWS]))
+@pytest.mark.parametrize(("index_rows", "groups"), [(MAX_INDEX_ROWS, 2), (95, 1), (94, 2), (97, 0), (98, 0)])
+async def test_a_resource_with_as_many_index_rows_as_there_can_be_is_deleted_and_kept(
+    storage: TableStorage, monkeypatch: pytest.MonkeyPatch, index_rows: int, groups: int
+) -> None:
+    monkeypatch.setattr(service_limits, "MAX_INDEX_ROWS", 98)  # version 0.1 let a resource have more
+    values = [IndexEntry("emails.value", f"{number}@example.com") for number in range(index_rows - 2)]
+    ann = changed(user(1), index=frozenset([*user(1).index, *values]))
     await storage.create(PLAIN, ann)
-    for number in (2, 3):
-        await storage.create(PLAIN, group(number), [edge(number, 1)])
+    for number in range(groups):
+        await storage.create(PLAIN, group(number + 2), [edge(number + 2, 1)])
     [there] = await storage.read(PLAIN, "User", [ann.id])
     assert there is not None
     edges = (await storage.groups_of(PLAIN, [ann.id]))[ann.id]

@@ -119,19 +119,16 @@ def membership_change(group: StoredResource, edits: MembershipEdits, said: Outbo
     return Change(group, said, (row,), edits)
 
 
-def departure(
-    resource: StoredResource, said: OutboxRow, ends: Sequence[tuple[str, str]] = (), kept: Sequence[RowOperation] = ()
-) -> list[RowOperation]:
+def departure(resource: StoredResource, said: OutboxRow, ends: Sequence[tuple[str, str]] = ()) -> list[RowOperation]:
     """The rows of the resource and of its index are deleted, in the state in which it was read.
 
-    `ends` are the resources at the other ends of its memberships, if these go in the same transaction. `kept` is what
-    is kept of it.
+    `ends` are the resources at the other ends of its memberships, if these go in the same transaction.
     """
     read = ReadState.of(resource)
     there = read.index_keys
     row = RowOperation(Verb.DELETE, Role.RESOURCE, key_of(resource), etag=read.etag, about=resource.id)
     gone = said.parting((resource_id for _, resource_id in ends), there)
-    return [row, *_index_deletions(there), gone.insertion(), *kept]
+    return [row, *_index_deletions(there), gone.insertion()]
 
 
 def severance(

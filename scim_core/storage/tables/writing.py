@@ -174,35 +174,26 @@ class TableWriting:
         keep: bool,
     ) -> None:
         ends = changes.other_ends(resource.id, memberships)
-        document = [kept_document(resource, said)] if keep else []
-        kept_key = document[0].key if keep else ""
-        edges = kept_edges(kept_key, resource.id, memberships, done=0, time=said.time) if keep else []
-        own = changes.departure(resource, said, ends, [*document, *edges])
-        if len(memberships) < MANY_MEMBERSHIPS and changes.fits(len(own), memberships):
+        own = changes.departure(resource, said, ends)
+        is_small = len(memberships) < MANY_MEMBERSHIPS and changes.fits(len(own), memberships)
+        kept = _kept(resource, said, memberships if is_small else ()) if keep else []
+        kept_key = kept[0].key if kept else ""
+        # With as many index rows as there can be, there is no room: then it is kept before. If the resource is not
+        # deleted after all, the log has no such deletion, and nobody reads what was kept.
+        beside = kept if changes.room(len(own) + len(kept) + DECISION_OPERATIONS) >= 0 else []
+        if kept and not beside:
+            await self.rows.transact(tenant, kept)
+        if is_small and changes.fits(len(own) + len(beside), memberships):
             await self._require_all(tenant, resource, memberships)
             key, change_id = changes.key_of(resource), said.change_id
             rest = changes.severance(key, resource.id, memberships, change_id=change_id, version=change_id, now=now)
-            await large_change_runner.transact_touching(self.rows, tenant, [*own, *rest], ends)
+            await large_change_runner.transact_touching(self.rows, tenant, [*own, *beside, *rest], ends)
         else:
             change, parts = deleting(resource, said, now, kept_key)
-            opening = Opening(await self._parting(tenant, resource, said, document))
+            opening = Opening([*changes.departure(resource, said), *beside[:1]])  # its steps keep the memberships
             pending = await large_change_runner.decide(self.rows, tenant, change, parts, opening)
             all_known = len(memberships) < MANY_MEMBERSHIPS and changes.accounts_for(resource, memberships)
             await self._apply(tenant, pending, Known(parts, memberships if all_known else None))
-
-    async def _parting(
-        self, tenant: str, resource: StoredResource, said: OutboxRow, kept: Sequence[RowOperation]
-    ) -> list[RowOperation]:
-        """What the decision of a large deletion does to the resource's own rows.
-
-        A resource with as many index rows as there can be leaves no room: then the document is kept before. If it is
-        not deleted after all, the log has no such deletion, and nobody reads that row.
-        """
-        own = changes.departure(resource, said, kept=kept)
-        if not kept or changes.room(len(own) + DECISION_OPERATIONS) >= 0:
-            return own
-        await self.rows.transact(tenant, kept)
-        return changes.departure(resource, said)
 
     async def _edit(self, tenant: str, change: Change) -> None:
         """The change has happened. Removals that others have made already are left out."""
@@ -303,6 +294,12 @@ class TableWriting:
         found = await side_by_side(read_memberships(self.rows, tenant, key_range) for key_range in ranges)
         if set(memberships) != {edge for some in found for edge in some}:
             raise VersionConflict
+
+
+def _kept(resource: StoredResource, said: OutboxRow, memberships: Sequence[Membership]) -> list[RowOperation]:
+    """What the deletion of a resource keeps of it: the document, and these memberships."""
+    document = kept_document(resource, said)
+    return [document, *kept_edges(document.key, resource.id, memberships, done=0, time=said.time)]
 
 
 def _require_repetition(conflict: RowExists) -> None:
