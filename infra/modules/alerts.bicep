@@ -97,7 +97,7 @@ var logAlerts = [
     name: 'mass-change'
     description: 'A tenant has lost many of its active users within an hour: perhaps a wrong scope in the identity provider.'
     severity: 1
-    query: '${traces} | where Message startswith "mass change: " | extend count_ = tolong(extract("^mass change: ([0-9]+) ", 1, Message)), tenant = extract(" of the tenant ([^ ]+) were ", 1, Message), credential = extract(" by the credential (.+)[.] Further ", 1, Message) | summarize measured = max(count_) by tenant, credential'
+    query: '${traces} | where Message startswith "mass change: " | extend count_ = tolong(extract("^mass change: ([0-9]+) ", 1, Message)), tenant = extract(" of the tenant ([^ ]+) were ", 1, Message), credential = extract(" by the credential (.+)[.] Further ones are ", 1, Message) | summarize measured = max(count_) by tenant, credential'
     threshold: 0
     frequency: 'PT5M'
     window: 'PT15M'
