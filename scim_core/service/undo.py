@@ -13,7 +13,7 @@ from itertools import batched
 
 from scim_core.clock import Clock, instant_text
 from scim_core.messages import Origin
-from scim_core.model import GROUP, NO_EDITS, Json, Membership, MembershipEdits, StoredResource
+from scim_core.model import NO_EDITS, Json, Membership, MembershipEdits, StoredResource
 from scim_core.protocol.documents import ACTIVE, changed_attributes, reactivated
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.protocol.schemas import Catalogue, ResourceType
@@ -279,21 +279,21 @@ class Undo:
 
         Who was removed from a group since, by a change of the group, stays outside.
         """
-        wanted: dict[str, set[Membership]] = {}
+        wanted: dict[tuple[str, str], set[Membership]] = {}
         for case in cases:
             if case.gone is None or case.fate not in (Fate.UNDONE, Fate.AS_BEFORE):
                 continue
             for edge in case.gone.memberships:
                 if not found.left_after(edge.group_id, edge.member_id, case.gone.entry):
-                    wanted.setdefault(edge.group_id, set()).add(edge)
-        return sum([await self._join(tenant, group_id, edges) for group_id, edges in wanted.items()])
+                    wanted.setdefault((edge.group_type, edge.group_id), set()).add(edge)
+        return sum([await self._join(tenant, *group, edges) for group, edges in wanted.items()])
 
-    async def _join(self, tenant: str, group_id: str, edges: set[Membership]) -> int:
+    async def _join(self, tenant: str, type_name: str, group_id: str, edges: set[Membership]) -> int:
         """How many of these memberships were missing, and are there now. Both ends must exist."""
-        group_type = self._catalogue.named(GROUP)
+        group_type = self._catalogue.named(type_name)
         note = self._note(group_type, BeforeAndAfter((), {}, {})) if group_type else ChangeNote()
         for _ in range(MAX_ATTEMPTS):
-            [group] = await self._storage.read(tenant, GROUP, [group_id])
+            [group] = await self._storage.read(tenant, type_name, [group_id])
             if group is None:
                 return 0
             if group.change_pending:

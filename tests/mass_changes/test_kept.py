@@ -32,7 +32,7 @@ async def test_a_deletion_keeps_the_whole_document_and_the_memberships_and_takes
         assert at_rest is not None
         assert json.loads(document["d0"]) == at_rest.document
         assert (document["id"], document["type"], document["created"]) == (ann["id"], "User", at_rest.created)
-        assert memberships["m0"] == f"{staff['id']} {ann['id']} User"
+        assert memberships["m0"] == f"{staff['id']}\t{ann['id']}\tUser\tGroup"
         assert [kind for kind in seen.kinds if kind == "transact"] == ["transact"]
         assert (await check(it.rows, TENANT)).findings == []
 

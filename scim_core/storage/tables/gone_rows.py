@@ -35,7 +35,7 @@ def kept_edges(
     gone_key: str, resource_id: str, edges: Iterable[Membership], *, done: int, time: str
 ) -> list[RowOperation]:
     """These memberships of the deleted resource are kept, after `done` others; no operation if there are none."""
-    lines = [f"{edge.group_id} {edge.member_id} {edge.member_type}" for edge in edges]
+    lines = [f"{edge.group_id}\t{edge.member_id}\t{edge.member_type}\t{edge.group_type}" for edge in edges]
     if not lines:
         return []
     properties = {"id": resource_id, "lastModified": time, **split("m", "\n".join(lines))}
@@ -61,5 +61,5 @@ def to_gone(rows: Sequence[Row]) -> list[GoneResource]:
             )
         else:
             lines = "".join(joined("m", properties)).splitlines()
-            edges.setdefault(deletion, []).extend(Membership(*line.split(" ")) for line in lines)
+            edges.setdefault(deletion, []).extend(Membership(*line.split("\t")) for line in lines)
     return list(found.values())
