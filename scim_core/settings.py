@@ -130,6 +130,7 @@ class Settings:
     log_days: int = DEFAULT_LOG_DAYS
     hooks_to_loopback: bool = False
     mass_changes: MassChangeSettings = USUAL
+    queue_account_url: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -176,6 +177,7 @@ class Settings:
             log_days=_number(environment, "SCIM_LOG_DAYS", DEFAULT_LOG_DAYS, 1, MAX_LOG_DAYS),
             hooks_to_loopback=hooks_to_loopback(environment),
             mass_changes=mass_change_settings(environment, _number, _flag),
+            queue_account_url=queue_account_url(environment),
         )
 
 
@@ -326,6 +328,14 @@ def _flag(environment: Mapping[str, str], name: str, means: str) -> bool:
     if text not in ("", "true"):
         raise SettingsError(f"{name} must be true or empty. {means}")
     return text == "true"
+
+
+def queue_account_url(environment: Mapping[str, str]) -> str | None:
+    """Where the queues of hooks are; None if it is not set. Raises SettingsError for a text that is no such URL."""
+    text = environment.get("SCIM_QUEUE_ACCOUNT_URL", "").rstrip("/")
+    if text and not re.fullmatch(r"https://[A-Za-z0-9.-]+", text):
+        raise SettingsError("SCIM_QUEUE_ACCOUNT_URL must look like https://<account>.queue.core.windows.net.")
+    return text or None
 
 
 def _secret_bytes(environment: Mapping[str, str], name: str) -> bytes | None:
