@@ -59,7 +59,7 @@ MEASURED: Mapping[str, Calls] = {
     "POST user": Calls(0, 5),
     "PATCH user": Calls(2, 2),
     "PATCH group, one member": Calls(2, 5),
-    "DELETE user in one group": Calls(2, 8),
+    "DELETE user in one group": Calls(2, 10),
     "GET group without members": Calls(1, 0),
 }
 """Storage calls of each request of a cycle. A test counts them, for users with three index rows, as with Entra."""
@@ -148,8 +148,8 @@ class Prices:
     private_endpoint_hour: float = 0.01
     """One private endpoint for an hour."""
 
-    alerts: float = 10.5
-    """Ten rules over logs, at $0.50 to $1.50 depending on how often they run, and three over metrics at $0.10."""
+    alerts: float = 12.0
+    """Eleven rules over logs, at $0.50 to $1.50 depending on how often they run, and three over metrics at $0.10."""
 
     availability_test: float = 0.0005
     """One question of one place in a standard availability test."""

@@ -117,6 +117,24 @@ param feedDays int = 30
 @maxValue(3650)
 param logDays int = 90
 
+@description('Days that who was deleted can be put back. 0 keeps nothing of what is deleted.')
+@minValue(0)
+@maxValue(3650)
+param deletedDays int = 30
+
+@description('A mass change deactivates or deletes more than so many active users of a tenant within an hour, and more than massChangePercent.')
+@minValue(1)
+@maxValue(1000000)
+param massChangeUsers int = 20
+
+@description('Percent of the active users of a tenant. 100: no mass change is seen.')
+@minValue(1)
+@maxValue(100)
+param massChangePercent int = 10
+
+@description('Hold further deactivations and deletions of the single tenant after a mass change, until an operator releases them. Tenants of the registry have their own.')
+param massChangeHold bool = false
+
 @description('allow: accept the tokens that Entra sends when its field Secret Token is blank. They are for tests: whoever else gets one from the customer\'s Entra can use it here.')
 @allowed(['', 'allow'])
 param entraTokens string = stage == 'dev' ? 'allow' : ''
@@ -586,6 +604,10 @@ module app 'modules/function-app.bicep' = {
     groupPatchAnswer: groupPatchAnswer
     feedDays: feedDays
     logDays: logDays
+    deletedDays: deletedDays
+    massChangeUsers: massChangeUsers
+    massChangePercent: massChangePercent
+    massChangeHold: massChangeHold
     entraTokens: entraTokens
     trustedProxies: trustedProxies
     http: http

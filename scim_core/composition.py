@@ -32,11 +32,12 @@ from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.hooks.security_events import EVENT_URIS
 from scim_core.feed.hooks.sending import HttpSender, PutMessage, Senders
 from scim_core.feed.kicks import Kicks
+from scim_core.feed.mass_changes import MassChanges
 from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
 from scim_core.protocol.definition_files import DefinitionError
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.registry import Access, TenantSource
+from scim_core.registry import DEFAULT_TENANT, Access, TenantSource
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.list_cursors import ListCursors
 from scim_core.service.search import Search
@@ -77,7 +78,13 @@ def build(
     catalogue = load_catalogue(settings.schema_directory)
     counted = CountedLog(timer)
     provider = ServiceProvider(
-        storage, catalogue, clock=clock, new_id=new_id, pause=asyncio.sleep, ignored=IgnoredInput(counted)
+        storage,
+        catalogue,
+        clock=clock,
+        new_id=new_id,
+        pause=asyncio.sleep,
+        ignored=IgnoredInput(counted),
+        keeps_deleted=settings.mass_changes.deleted_days > 0,
     )
     handlers = Handlers(
         catalogue,
@@ -95,7 +102,15 @@ def build(
     if entra and settings.has_registry:
         tenancy = _tenancy(settings, registry, entra, clock=clock, timer=timer, vault=vault)
     gate = _gate(settings, tenancy, entra, counted, timer=timer, pause=pause)
-    feed = Feed(storage, catalogue, clock, Kept(settings.feed_days, settings.log_days))
+
+    async def holds(tenant_id: str) -> bool:
+        found = await tenancy.tenants.tenant(tenant_id) if tenancy else None
+        return bool(found and found.hold) or (settings.mass_changes.hold and tenant_id == DEFAULT_TENANT)
+
+    leaving = [item.name for item in catalogue if item.can_be_inactive]
+    mass_changes = MassChanges(storage, leaving, settings.mass_changes, holds, clock)
+    kept = Kept(settings.feed_days, settings.log_days, settings.mass_changes.deleted_days)
+    feed = Feed(storage, catalogue, clock, kept)
     hooks = Hooks(
         storage,
         catalogue,
@@ -112,10 +127,11 @@ def build(
         handlers,
         FeedHandlers(feed, hooks, Waiting(settings.instance_concurrency), wakes, timer),
         gate,
-        _kicks(feed, hooks, wakes) if relays else None,
+        _kicks(feed, mass_changes, hooks, wakes) if relays else None,
         hooks=hooks,
         attempts=Attempts(storage.attempted, asyncio.sleep, timer) if relays else None,
         bulk=Bulk(catalogue, handlers, timer),
+        mass_changes=mass_changes,
         clock=clock,
         timer=timer,
         new_id=new_id,
@@ -137,14 +153,20 @@ def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, En
         return None, Unconfigured(cause, time.monotonic)
 
 
-def _kicks(feed: Feed, hooks: Hooks, wakes: Wakes) -> Kicks:
-    """Relays after a change, wakes who waits, and then delivers: a receiver that is slow holds up no relay."""
+def _kicks(feed: Feed, mass_changes: MassChanges, hooks: Hooks, wakes: Wakes) -> Kicks:
+    """Relays after a change, wakes who waits, and then delivers: a receiver that is slow holds up no relay.
+
+    At the same time as the deliveries it looks for a mass change.
+    """
     delivering = Kicks(hooks.deliver, asyncio.sleep)
 
     async def relay(tenant: str) -> None:
+        suspected = mass_changes.suspected(tenant)
         if await feed.relay(tenant):
             wakes.wake(tenant)
         delivering.kick(tenant)
+        if suspected:
+            await mass_changes.look(tenant)
 
     return Kicks(relay, asyncio.sleep)
 
@@ -226,7 +248,7 @@ def _gate(
     tokens = dict.fromkeys(settings.token_sha256, Access.WRITE) | dict.fromkeys(settings.feed_token_sha256, Access.FEED)
     role = AppRole(settings.vendor_identity, entra) if settings.vendor_identity and entra else None
     return Gate(
-        authenticator=Authenticator(tokens, tenancy, role, watch),
+        authenticator=Authenticator(tokens, tenancy, role, watch, holds=settings.mass_changes.hold),
         oauth=OAuthEndpoint(issuing, watch, timer),
         watch=watch,
         requests=requests,

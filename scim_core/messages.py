@@ -91,7 +91,8 @@ class Origin:
     """By which request a change is made, for the provisioning log. What is not known is empty.
 
     `credential` is the name of the credential, `correlation` the headers by which the client's own log names the
-    request. They are texts of the client: bounded, and printable.
+    request. They are texts of the client: bounded, and printable. `holds` says that deactivations and deletions wait
+    for an operator after a mass change.
     """
 
     method: str = ""
@@ -99,6 +100,7 @@ class Origin:
     credential_id: str = ""
     request_id: str = ""
     correlation: tuple[tuple[str, str], ...] = ()
+    holds: bool = False
 
 
 NOBODY = Origin()

@@ -20,7 +20,7 @@ the file of a type can change.
 """
 
 RESERVED_NAMES = frozenset(
-    {"member", "memberOf", "bookmark", "pending", "indexes", "attempt", "change", "feed", "hook", "log", "was"}
+    {"member", "memberOf", "bookmark", "pending", "indexes", "attempt", "change", "feed", "gone", "hook", "log", "was"}
 )
 """Names of the storage's own rows. A resource type cannot have such a name, in any letter case."""
 

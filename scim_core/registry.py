@@ -146,7 +146,8 @@ class Credential:
 class Tenant:
     """One customer. `since` is when its state began. `etag` is the registry's own name for the state that was read.
 
-    `deleted` is when its deletion ended. Only the tenant that the settings open keeps its row then.
+    `deleted` is when its deletion ended. Only the tenant that the settings open keeps its row then. With `hold`,
+    deactivations and deletions wait for an operator after a mass change.
     """
 
     id: str
@@ -158,6 +159,7 @@ class Tenant:
     etag: str = ""
     deleted: str = ""
     group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.USUAL
+    hold: bool = False
 
     def credential(self, credential_id: str) -> Credential | None:
         """Its credential of this id."""

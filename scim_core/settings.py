@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scim_core.ids import UUID
+from scim_core.mass_change_settings import USUAL, MassChangeSettings, mass_change_settings
 from scim_core.master_key import MASTER_KEY_BYTES, MasterKey
 from scim_core.registry import GroupPatchAnswer
 
@@ -128,6 +129,7 @@ class Settings:
     feed_days: int = DEFAULT_FEED_DAYS
     log_days: int = DEFAULT_LOG_DAYS
     hooks_to_loopback: bool = False
+    mass_changes: MassChangeSettings = USUAL
     queue_account_url: str | None = None
 
     @classmethod
@@ -174,6 +176,7 @@ class Settings:
             feed_days=_number(environment, "SCIM_FEED_DAYS", DEFAULT_FEED_DAYS, 1, MAX_LOG_DAYS),
             log_days=_number(environment, "SCIM_LOG_DAYS", DEFAULT_LOG_DAYS, 1, MAX_LOG_DAYS),
             hooks_to_loopback=hooks_to_loopback(environment),
+            mass_changes=mass_change_settings(environment, _number, _flag),
             queue_account_url=queue_account_url(environment),
         )
 
@@ -316,12 +319,14 @@ def master_key(environment: Mapping[str, str]) -> MasterKey | None:
 
 def hooks_to_loopback(environment: Mapping[str, str]) -> bool:
     """Whether hooks may send to this machine itself, also over http. Raises SettingsError for another word."""
-    text = environment.get("SCIM_HOOKS_TO_LOOPBACK", "")
+    means = "true lets hooks send to this machine itself, over http, too: for trying them."
+    return _flag(environment, "SCIM_HOOKS_TO_LOOPBACK", means)
+
+
+def _flag(environment: Mapping[str, str], name: str, means: str) -> bool:
+    text = environment.get(name, "")
     if text not in ("", "true"):
-        raise SettingsError(
-            "SCIM_HOOKS_TO_LOOPBACK must be true or empty. true lets hooks send to this machine itself, over "
-            "http, too: for trying them."
-        )
+        raise SettingsError(f"{name} must be true or empty. {means}")
     return text == "true"
 
 

@@ -32,7 +32,7 @@ MAY_USE: dict[str, set[str]] = {
     "feed": {GROUND, PORT, "protocol"},
     "endpoint": {GROUND, PORT, "protocol", "service", "access", "feed"},
     TOP: {GROUND, PORT, *ROOMS} - {"admin"},
-    "admin": {GROUND, PORT, "protocol", "storage", "access", "feed"},
+    "admin": {GROUND, PORT, "protocol", "storage", "service", "access", "feed"},
 }
 """For each room, the rooms that it may use, and does use. docs/architecture.md and docs/rooms.svg draw this table."""
 

@@ -94,6 +94,15 @@ var logAlerts = [
     window: 'PT15M'
   }
   {
+    name: 'mass-change'
+    description: 'A tenant has lost many of its active users within an hour: perhaps a wrong scope in the identity provider.'
+    severity: 1
+    query: '${traces} | where Message startswith "mass change: " | extend count_ = tolong(extract("^mass change: ([0-9]+) ", 1, Message)), tenant = extract(" of the tenant ([^ ]+) were ", 1, Message), credential = extract(" by the credential (.+)[.] Further ones are ", 1, Message) | summarize measured = max(count_) by tenant, credential'
+    threshold: 0
+    frequency: 'PT5M'
+    window: 'PT15M'
+  }
+  {
     name: 'logs-stopped'
     description: 'The daily cap of Log Analytics is reached: until tomorrow there are no logs and no alerts over them.'
     severity: 2
@@ -103,6 +112,9 @@ var logAlerts = [
     window: 'PT1H'
   }
 ]
+
+// The columns that the mail of an alert names: a row of other values is an alert of its own.
+var namedBy = { 'mass-change': ['tenant', 'credential'] }
 
 // The query covers two days, because a run may start late. One run a day must have succeeded.
 var backupQuery = '${ours} | where Name == "backup" and Success == true | summarize succeeded = count() | project measured = iff(succeeded == 0, 1, 0)'
@@ -140,6 +152,7 @@ resource overLogs 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
             query: alert.query
             timeAggregation: 'Maximum'
             metricMeasureColumn: 'measured'
+            dimensions: map(namedBy[?alert.name] ?? [], column => { name: column, operator: 'Include', values: ['*'] })
             operator: 'GreaterThan'
             threshold: alert.threshold
             failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }

@@ -48,6 +48,10 @@ param tenantRequestsPerSecond int
 param groupPatchAnswer string
 param feedDays int
 param logDays int
+param deletedDays int
+param massChangeUsers int
+param massChangePercent int
+param massChangeHold bool
 @description('allow: Entra\'s own tokens are accepted. Empty: they are refused.')
 param entraTokens string
 param trustedProxies int
@@ -254,6 +258,10 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     SCIM_SWEEP_SCHEDULE: sweepSchedule
     SCIM_FEED_DAYS: string(feedDays)
     SCIM_LOG_DAYS: string(logDays)
+    SCIM_DELETED_DAYS: string(deletedDays)
+    SCIM_MASS_CHANGE_USERS: string(massChangeUsers)
+    SCIM_MASS_CHANGE_PERCENT: string(massChangePercent)
+    SCIM_MASS_CHANGE_HOLD: massChangeHold ? 'true' : ''
     SCIM_BACKUP_CONTAINER_URL: backupContainerUrl
     SCIM_BACKUP_SCHEDULE: backupSchedule
     SCIM_BACKUP_KEY: empty(backupKeySecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${backupKeySecretUri})'

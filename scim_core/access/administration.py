@@ -13,7 +13,7 @@ from scim_core.access import credential_plans as plans
 from scim_core.access.audit_trail import Alteration, AuditTrail, Deed
 from scim_core.access.credential_plans import Issued, Made, Refused, Wanted, line
 from scim_core.access.no_return import Planned, ending, remains, reopened, require_free, require_unused
-from scim_core.access.tenant_plans import answering, doomed, renamed
+from scim_core.access.tenant_plans import altered, doomed, renamed
 from scim_core.clock import Clock, instant_text
 from scim_core.registry import (
     APPLICATIONS,
@@ -85,9 +85,14 @@ class Administration:
         name = line(display_name, "The display name")
         return await self._change(tenant_id, lambda tenant: renamed(tenant, name))
 
-    async def change_tenant(self, tenant_id: str, answer: GroupPatchAnswer) -> Tenant:
-        """A PATCH of the tenant's groups is answered like this, everywhere within a minute. Raises Gone, Overtaken."""
-        return await self._change(tenant_id, lambda tenant: answering(tenant, answer))
+    async def change_tenant(
+        self, tenant_id: str, answer: GroupPatchAnswer | None = None, *, hold: bool | None = None
+    ) -> Tenant:
+        """A PATCH of the tenant's groups is answered like this, and after a mass change it is held or not.
+
+        It holds everywhere within a minute. None keeps what is there. Raises Gone, Overtaken.
+        """
+        return await self._change(tenant_id, lambda tenant: altered(tenant, answer, hold=hold))
 
     async def suspend(self, tenant_id: str) -> Tenant:
         """The tenant's requests are answered 403, everywhere within a minute. Raises Gone, Refused, Overtaken."""

@@ -78,13 +78,23 @@ class Authenticator:
     """Authenticates requests by the tokens of the settings, by the registry, or by the vendor's own identity."""
 
     def __init__(
-        self, tokens: Mapping[str, Access], tenancy: Tenancy | None, role: AppRole | None, watch: FailureWatch
+        self,
+        tokens: Mapping[str, Access],
+        tenancy: Tenancy | None,
+        role: AppRole | None,
+        watch: FailureWatch,
+        *,
+        holds: bool = False,
     ) -> None:
-        """`tokens` are those of the settings, by their SHA-256, with what they open of the default tenant."""
+        """`tokens` are those of the settings, by their SHA-256, with what they open of the default tenant.
+
+        With `holds`, their deactivations and deletions wait for an operator after a mass change.
+        """
         self._tokens = dict(tokens)
         self._tenancy = tenancy
         self._role = role
         self._watch = watch
+        self._holds = holds
 
     async def authenticate(self, caller: Caller) -> Principal:
         """The principal of the request (RFC 6750 section 2.1).
@@ -140,13 +150,13 @@ class Authenticator:
     async def _of_settings(self, sha256: str, access: Access) -> Principal:
         """The default tenant. It can be registered, but need not be."""
         label = f"token {sha256[:8]}"
-        answer = GroupPatchAnswer.USUAL
+        answer, holds = GroupPatchAnswer.USUAL, self._holds
         if self._tenancy is not None:
             tenant = await self._tenancy.tenants.tenant(DEFAULT_TENANT)
             if tenant is not None:
                 _check_state(tenant, STATIC, label)
-                answer = tenant.group_patch_answer
-        return Principal(DEFAULT_TENANT, STATIC, label, access, group_patch_answer=answer)
+                answer, holds = tenant.group_patch_answer, holds or tenant.hold
+        return Principal(DEFAULT_TENANT, STATIC, label, access, group_patch_answer=answer, holds=holds)
 
     async def _of_token(self, tenancy: Tenancy, sha256: str, caller: Caller) -> Principal:
         tenant = await tenancy.tenants.holder(token_pointer(sha256), caller.source)
@@ -241,6 +251,7 @@ def _admitted(
         credential_id=credential.id,
         group_patch_answer=tenant.group_patch_answer,
         application=application,
+        holds=tenant.hold,
     )
 
 

@@ -19,8 +19,9 @@ class Principal:
     """Who sends a request: the tenant, its method, the name of its credential (never the secret), what it may do.
 
     `use` is set when this is the credential's first use of the day from this address. `credential_id` is empty for one
-    of the settings. `group_patch_answer` is the tenant's. Without `access` it may do nothing. An `application` reaches
-    every tenant; its tenant is APPLICATIONS until it names one.
+    of the settings. `group_patch_answer` is the tenant's; with `holds`, its deactivations and deletions wait for an
+    operator after a mass change. Without `access` it may do nothing. An `application` reaches every tenant; its tenant
+    is APPLICATIONS until it names one.
     """
 
     tenant: str
@@ -31,6 +32,7 @@ class Principal:
     credential_id: str = ""
     group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.USUAL
     application: bool = False
+    holds: bool = False
 
     @property
     def account(self) -> str:

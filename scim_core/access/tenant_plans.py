@@ -13,9 +13,13 @@ def renamed(tenant: Tenant, display_name: str) -> Planned:
     return after, [Deed("tenant renamed", "tenants rename", tenant.id, tenant, after)]
 
 
-def answering(tenant: Tenant, answer: GroupPatchAnswer) -> Planned:
-    """The tenant, whose group PATCHes are answered like this."""
-    after = replace(tenant, group_patch_answer=answer)
+def altered(tenant: Tenant, answer: GroupPatchAnswer | None, *, hold: bool | None) -> Planned:
+    """The tenant, whose group PATCHes are answered like this, and which is held or not. None keeps what is there."""
+    after = replace(
+        tenant,
+        group_patch_answer=tenant.group_patch_answer if answer is None else answer,
+        hold=tenant.hold if hold is None else hold,
+    )
     return after, [Deed("tenant changed", "tenants change", tenant.id, tenant, after)]
 
 

@@ -30,6 +30,8 @@ from scim_core.admin import (
     lint_mapping,
     registry,
     reindex,
+    release,
+    undo,
     users,
 )
 from scim_core.admin.actor import operator
@@ -60,6 +62,7 @@ ON_ROWS = {
     "import": import_.run,
     "registry": registry.run,
     "reindex": reindex.run,
+    "undo": undo.run,
     "users": users.run,
 }
 """The commands that work on the rows of a tenant's directory, or of the registry."""
@@ -97,7 +100,7 @@ TELLING = (
 )
 """What a command may fail with. The text of each says what to do."""
 
-CONTINUED = frozenset({"export", "import", "registry", "reindex"})
+CONTINUED = frozenset({"export", "import", "registry", "reindex", "undo"})
 """The commands that continue where they were interrupted."""
 
 
@@ -142,12 +145,13 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
     now = utc_now()
     trail = AuditTrail(tenants, partial(operator, settings), clock=utc_now, correlation_id=uuid7(now))
     try:
-        if given.command in ON_ROWS:
+        work = release.run if getattr(given, "action", "") == "release" else ON_ROWS.get(given.command)
+        if work is not None:
             secret = backup_key(chosen)
             given.backup_key = BackupKey(secret) if secret else None
             given.trail = trail
             given.environment = chosen
-            return await ON_ROWS[given.command](given, settings)
+            return await work(given, settings)
         if given.action in ("list", "show"):  # whatever changes something is refused
             await registry.warn_if_elsewhere(tenants.rows)
         if given.command == "apps":

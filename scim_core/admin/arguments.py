@@ -8,6 +8,7 @@ from scim_core.access.credential_plans import DEFAULT_DAYS, MAX_DAYS
 from scim_core.access.networks import ANYWHERE, MAX_NETWORKS
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
 from scim_core.admin.doctor.management import CLOUDS
+from scim_core.admin.mass_change_arguments import hold, undo
 from scim_core.registry import Access, CredentialKind, GroupPatchAnswer
 from scim_core.storage.maintenance.revocations import Revoked
 
@@ -47,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     _compare(commands.add_parser("compare", help="hold an identity provider's list of users against the directory"))
     _history(commands)
     _users(commands.add_parser("users", help="erase a person who was deleted"))
+    undo(commands.add_parser("undo", help="put back who was deactivated or deleted in a time"))
     _lint_mapping(commands.add_parser("lint-mapping", help="what becomes of each target of an Entra attribute mapping"))
     commands.add_parser("signing-key", help="make a key for SCIM_SIGNING_KEY")
     commands.add_parser("backup-key", help="make a key for SCIM_BACKUP_KEY")
@@ -248,9 +250,9 @@ def _tenants(tenants: argparse.ArgumentParser) -> None:
     rename.add_argument("name", help="the new display name")
     change = actions.add_parser("change", help="change how it is answered, within a minute")
     change.add_argument("tenant", help="its id")
+    hold(change, actions.add_parser("release", help="after a mass change, let deactivations and deletions go on"))
     change.add_argument(
         "--group-patch-answer",
-        required=True,
         choices=[*filter(None, GroupPatchAnswer), USUAL],
         help=f"what a PATCH of a group answers: 204, nothing; 200, the whole group; {USUAL}, what the setting "
         "SCIM_GROUP_PATCH_ANSWER says",

@@ -87,11 +87,11 @@ def as_line(record: NumberedRecord) -> str:
     return line if line.isprintable() else line.encode("unicode_escape").decode()  # nothing steers the terminal
 
 
-def instant(text: str) -> str:
+def instant(text: str, argument: str = "--since") -> str:
     """The instant as the records have it: UTC, unless the text says another offset. Raises Refused."""
     try:
         found = datetime.fromisoformat(text)
         moment = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Refused("--since must be a day or an instant, such as 2026-11-26 or 2026-11-26T09:00:00Z.") from None
+        raise Refused(f"{argument} must be a day or an instant, such as 2026-11-26 or 2026-11-26T09:00:00Z.") from None
     return instant_text(moment)

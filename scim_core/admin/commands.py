@@ -84,10 +84,15 @@ class Commands:
         await self._print_tenant(await self._administration.rename(self._arguments.tenant, self._arguments.name))
 
     async def tenants_change(self) -> None:
-        """Another answer to a PATCH of a group."""
-        given = self._arguments.group_patch_answer
-        answer = GroupPatchAnswer.USUAL if given == USUAL else GroupPatchAnswer(given)
-        await self._print_tenant(await self._administration.change_tenant(self._arguments.tenant, answer))
+        """Another answer to a PATCH of a group, or another hold."""
+        given = self._arguments
+        if given.group_patch_answer is None and given.hold is None:
+            raise Refused("Say what to change: --group-patch-answer, or --hold.")
+        answer = None
+        if given.group_patch_answer is not None:
+            answer = GroupPatchAnswer("" if given.group_patch_answer == USUAL else given.group_patch_answer)
+        hold = None if given.hold is None else given.hold == "on"
+        await self._print_tenant(await self._administration.change_tenant(given.tenant, answer, hold=hold))
 
     async def tenants_suspend(self) -> None:
         """Its requests are refused."""
@@ -188,6 +193,7 @@ class Commands:
         since = (tenant.deleted or tenant.since)[:10]
         answer = tenant.group_patch_answer
         said = f"{said} A PATCH of a group answers {answer}." if answer else said
+        said = f"{said} After a mass change, deactivations and deletions are held." if tenant.hold else said
         text = f"{tenant.id}: {tenant.display_name}, {shown_state(tenant)} since {since}. {said}"
         self._print(tenant_json(tenant, self._now), f"{text}\n\n{credentials}")
 

@@ -74,6 +74,7 @@ def tenant_json(tenant: Tenant, now: str) -> dict[str, Any]:
         "since": tenant.since,
         "created": tenant.created,
         "groupPatchAnswer": tenant.group_patch_answer or None,
+        "hold": tenant.hold,
         "credentials": [credential_json(item, now) for item in tenant.credentials],
     }
 

@@ -37,6 +37,7 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
         print(json.dumps({"id": given.id, "erased": asdict(done), "left": LEFT.splitlines()}, indent=2))
     else:
         print(
-            f"{done.log} rows of the log, {done.was} former names and {done.attempts} refusals were erased.\n\n{LEFT}"
+            f"{done.log} rows of the log, {done.was} former names, {done.attempts} refusals and {done.gone} rows "
+            f"kept for an undo were erased.\n\n{LEFT}"
         )
     return 0

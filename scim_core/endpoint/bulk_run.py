@@ -15,7 +15,7 @@ from scim2_models import ConflictException, InvalidValueException
 from scim_core.clock import Timer
 from scim_core.endpoint.bulk_operation import FIRST_ERROR, Prepared
 from scim_core.endpoint.error_responses import error_response
-from scim_core.endpoint.handlers import Handlers
+from scim_core.endpoint.handlers import Handlers, Sent
 from scim_core.endpoint.in_order import run_in_order
 from scim_core.endpoint.routes import WRITE, Target
 from scim_core.messages import ScimResponse
@@ -189,7 +189,8 @@ class BulkRun:
         if prepared.operation.bulk_id not in self._ids:
             return ScimResponse(204)
         target = self._target("delete", prepared)
-        call = replace(prepared.call, target=target, headers={})
+        sent = Sent(replace(prepared.call.origin, holds=False))  # nobody leaves: the bulk has just created it
+        call = replace(prepared.call, target=target, headers={}, sent=sent)
         response = await self._answer(prepared, target, partial(self._handlers.run, call), BULK_UNDO_SECONDS)
         return ScimResponse(204) if response.status == NOT_FOUND else response
 

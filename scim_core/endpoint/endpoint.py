@@ -17,7 +17,7 @@ from scim_core.access.rate_limits import RateLimit, address_of, source_of
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, instant_text
 from scim_core.counted_log import CountedLog
-from scim_core.endpoint import hook_turns, problems
+from scim_core.endpoint import hook_turns, mass_change_alarms, problems
 from scim_core.endpoint.attempted import attempt_of
 from scim_core.endpoint.bodies import require_body
 from scim_core.endpoint.bulk import Bulk
@@ -31,6 +31,7 @@ from scim_core.endpoint.routes import CHANGES, Target, is_feed, match
 from scim_core.feed.attempts import Attempts
 from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.kicks import Kicks
+from scim_core.feed.mass_changes import MassChanges
 from scim_core.ids import is_id
 from scim_core.messages import BASE_PATH, NOBODY, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
 from scim_core.protocol.limits import REQUEST_SECONDS
@@ -92,6 +93,7 @@ class Endpoint:
         hooks: Hooks,
         bulk: Bulk,
         attempts: Attempts | None = None,
+        mass_changes: MassChanges,
         clock: Clock,
         timer: Timer,
         new_id: Callable[[], str],
@@ -106,6 +108,7 @@ class Endpoint:
         self._hooks = hooks
         self._kicks = kicks
         self._attempts = attempts
+        self._mass_changes = mass_changes
         self._clock = clock
         self._timer = timer
         self._new_id = new_id
@@ -152,6 +155,7 @@ class Endpoint:
         self._gate.counted.catch_up()
         if principal and principal.tenant != APPLICATIONS:  # an application that was refused has no tenant
             if self._kicks and (handler == "bulk" or _may_have_changed(response)):
+                mass_change_alarms.suspect(self._mass_changes, principal.tenant, response)
                 self._kicks.kick(principal.tenant)
             if self._attempts and handler in CHANGES:
                 self._note(principal.tenant, target, response, sent)
@@ -306,6 +310,7 @@ class Endpoint:
             tended.trimmed,
             extra={"operation": "feeds", "relayed": tended.relayed, "trimmed": tended.trimmed, "left": tended.left},
         )
+        await mass_change_alarms.tell(self._mass_changes, tended.losses)
         if marked:
             await hook_turns.deliver(self._hooks, marked)
         return tended
@@ -353,6 +358,7 @@ def _origin(target: Target, method: str, principal: Principal, caller: Caller) -
         credential=principal.credential,
         credential_id=principal.credential_id,
         request_id=caller.correlation_id,
+        holds=principal.holds if principal else False,
         correlation=tuple(
             (name, text)
             for name in CORRELATION

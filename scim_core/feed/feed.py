@@ -112,10 +112,11 @@ class Importing(FeedError):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How many days entries of the feed are kept, and those of the provisioning log."""
+    """How many days entries of the feed are kept, those of the provisioning log, and what deletions keep."""
 
     feed_days: int
     log_days: int
+    deleted_days: int = 0
 
 
 class Feed:
@@ -194,7 +195,8 @@ class Feed:
         now = self._clock()
         feed_from, log_from = (now - timedelta(days=days) for days in (self._kept.feed_days, self._kept.log_days))
         attempts_from = now - timedelta(days=min(ATTEMPT_DAYS, self._kept.log_days))
-        kept = Retention(instant_text(feed_from), instant_text(log_from), instant_text(attempts_from))
+        gone_from = now - timedelta(days=min(self._kept.deleted_days, self._kept.log_days))
+        kept = Retention(*map(instant_text, (feed_from, log_from, attempts_from, gone_from)))
         return await self._storage.tend(now, kept, seconds=TEND_SECONDS)
 
     @property

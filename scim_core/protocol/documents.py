@@ -83,6 +83,12 @@ def deactivated(resource_type: ResourceType, document: Json) -> Json:
     return to_document(resource_type, to_model(resource_type, document | {ACTIVE: False}))
 
 
+def reactivated(resource_type: ResourceType, document: Json, was: Json) -> Json:
+    """The document with `active` as `was` has it, or without it, and otherwise as it is."""
+    others = {name: value for name, value in document.items() if name != ACTIVE}
+    return to_document(resource_type, to_model(resource_type, others | was))
+
+
 def changed_attributes(resource_type: ResourceType, before: Json, after: Json) -> tuple[str, ...]:
     """The names of the attributes whose values differ, as the schemas spell them; those of an extension after its URN.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from scim_core.messages import Origin
 from scim_core.model import Json
+from scim_core.protocol.documents import ACTIVE
 from scim_core.protocol.schemas import ResourceType
 from scim_core.service.ignored_input import shown_ids, shown_names
 from scim_core.storage.port import ChangeNote
@@ -74,7 +75,16 @@ def change_note(
         fitting = _fitting(kept, values, MAX_NOTE_BYTES - _ROOM - _size(told))
         values = _values(resource_type, change, fitting)
         text = _text(_note(told, values, cut=len(shown) < len(changed) or len(fitting) < len(kept)))
-    return ChangeNote(shown, text)
+    return ChangeNote(shown, text, _lost_by(resource_type, origin, change))
+
+
+def _lost_by(resource_type: ResourceType, origin: Origin, change: BeforeAndAfter) -> str:
+    """The credential, if the change deactivates or deletes somebody who was active; else empty."""
+    if not resource_type.can_be_inactive or not change.before or change.before.get(ACTIVE) is False:
+        return ""
+    if change.after and change.after.get(ACTIVE) is not False:
+        return ""
+    return " ".join(filter(None, (origin.credential, origin.credential_id))) or "an unknown credential"
 
 
 def _values(resource_type: ResourceType, change: BeforeAndAfter, names: Sequence[str]) -> Json:

@@ -21,6 +21,7 @@ from scim_core.protocol.representation import columns, index_entries
 from scim_core.service.address import Address, Outcome
 from scim_core.service.change_notes import NOTHING, BeforeAndAfter, Overlooked, change_note
 from scim_core.service.effects import changed, unchanged, with_note
+from scim_core.service.hold import require_not_held
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.memberships import EDGES_OF_A_UNIT, THE_MEMBERS, Memberships
 from scim_core.service.unique_values import UniqueValues
@@ -157,12 +158,15 @@ class ResourceChange:
     async def store(self, before: StoredResource, document: Json, edits: MembershipEdits) -> StoredResource:
         """The resource as stored: with this document, and with its memberships edited.
 
-        Raises VersionConflict, UniquenessConflict, NotFound, TooLarge, StorageBusy.
+        Raises VersionConflict, UniquenessConflict, NotFound, TooLarge, StorageBusy, and HttpError if deactivations are
+        held.
         """
         address = self._requested.address
         same = document == before.document
         if same and not edits:
             return before
+        if self._deactivates(before, document):
+            await require_not_held(self._storage, address.tenant, self._requested.origin)
         after = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()), document=document)
         names = () if same else changed_attributes(address.resource_type, before.document, document)
         self._made[after.version] = changed(address.resource_type, before, after, names, edits)
@@ -192,13 +196,17 @@ class ResourceChange:
 
         A client repeats the refused change while the other resource has the name. Nobody stays active for that long.
         """
-        resource_type = self._requested.address.resource_type
-        if resource_type.can_be_inactive and document.get(ACTIVE) is False and before.document.get(ACTIVE) is not False:
+        if self._deactivates(before, document):
+            resource_type = self._requested.address.resource_type
             made = dict(self._made)
             try:
                 await self.store(before, deactivated(resource_type, before.document), NO_EDITS)
             finally:
                 self._made = made  # whoever finds this version in another attempt has not found the change made
+
+    def _deactivates(self, before: StoredResource, document: Json) -> bool:
+        can_be = self._requested.address.resource_type.can_be_inactive
+        return can_be and document.get(ACTIVE) is False and before.document.get(ACTIVE) is not False
 
     async def _require_unmoved(self, before: StoredResource) -> None:
         """Raises VersionConflict when the group has changed since it was read: its members were read after it."""

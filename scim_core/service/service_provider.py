@@ -29,6 +29,7 @@ from scim_core.service.address import Address, Outcome
 from scim_core.service.change_notes import BeforeAndAfter, Overlooked, change_note
 from scim_core.service.effects import created, with_note
 from scim_core.service.group_snapshots import READER_SECONDS, group_snapshots
+from scim_core.service.hold import held, is_held
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.memberships import Memberships, no_memberships
 from scim_core.service.optimistic_retry import OptimisticRetry
@@ -67,7 +68,9 @@ class ServiceProvider:
         new_id: Callable[[], str],
         pause: Callable[[float], Awaitable[None]],
         ignored: IgnoredInput,
+        keeps_deleted: bool = False,
     ) -> None:
+        """With `keeps_deleted`, what is deleted can be put back: see Storage.delete."""
         self._storage = storage
         self._catalogue = catalogue
         self._memberships = Memberships(storage, catalogue, ignored)
@@ -76,6 +79,7 @@ class ServiceProvider:
         self._new_id = new_id
         self._retry = OptimisticRetry(pause)
         self._unique_values = UniqueValues(storage)
+        self._keeps_deleted = keeps_deleted
 
     async def create(self, tenant: str, resource_type: ResourceType, body: Body, work: Work, origin: Origin) -> Outcome:
         """A new resource with an id of ours is stored (RFC 7644 section 3.3).
@@ -201,17 +205,24 @@ class ServiceProvider:
     async def delete(self, address: Address, conditions: Preconditions, origin: Origin) -> Effect:
         """The resource and all memberships it took part in are gone (RFC 7644 section 3.6).
 
-        Raises NotFoundException, PreconditionFailedException, StorageBusy.
+        Raises NotFoundException, PreconditionFailedException, StorageBusy, and HttpError if deletions are held.
         """
 
         async def attempt() -> Effect:
-            stored, edges = await asyncio.gather(self.read(address), self._memberships.for_deletion(address))
+            stored, edges, is_waiting = await asyncio.gather(
+                self.read(address),
+                self._memberships.for_deletion(address),
+                is_held(self._storage, address.tenant, origin),
+            )
             conditions.require(stored.version)
+            if is_waiting:
+                raise held()
             await self.require_applied(address, stored)
             names = documents.changed_attributes(address.resource_type, stored.document, {})
             note = change_note(address.resource_type, origin, BeforeAndAfter(names, stored.document, {}))
             try:
-                await self._storage.delete(address.tenant, stored, edges, now=instant_text(self._clock()), note=note)
+                now = instant_text(self._clock())
+                await self._storage.delete(address.tenant, stored, edges, now=now, note=note, keep=self._keeps_deleted)
             except NotFound:
                 log.info("a resource to delete was gone already", extra={"tenant": address.tenant})
             return Effect(stored.id, Result.DELETED, version_before=stored.version)

@@ -4,13 +4,14 @@ A change says in its own transaction what it did. The relay numbers these, and a
 Nothing here knows SCIM models or HTTP.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from scim_core.model import IndexEntry, Membership
+from scim_core.clock import instant_text
+from scim_core.model import IndexEntry, Json, Membership
 from scim_core.storage.port import Storage
 
 
@@ -121,21 +122,83 @@ class LogRow:
 
 
 @dataclass(frozen=True, slots=True)
+class GoneResource:
+    """What a deletion has kept: the document as it was at rest, and the memberships that the resource took part in.
+
+    `entry` is the row of the deletion in the log, as LogRow has it.
+    """
+
+    entry: str
+    resource_type: str
+    id: str
+    time: str
+    created: str
+    document: Json
+    memberships: Sequence[Membership]
+
+
+@dataclass(frozen=True, slots=True)
 class Retention:
-    """From which instant on (UTC text) entries of the feed, those of the log, and attempts are kept."""
+    """From which instant on (UTC text) entries of the feed, the log, attempts, and what deletions keep are there."""
 
     feed_from: str
     log_from: str
     attempts_from: str = ""
+    gone_from: str = ""
+
+
+LOSS_WINDOW = timedelta(hours=1)
+"""Within this time the losses of a mass change come: a wrong scope takes users away in one cycle."""
+
+LOSS_PART = timedelta(minutes=5)
+"""Losses are counted in parts of this length. So some are counted for up to so much longer than the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class LossCount:
+    """How many active users this credential has deactivated or deleted in the part that began then (UTC text)."""
+
+    part: str
+    credential: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The losses of a tenant within the window, as the relay has counted them, and what was made of them.
+
+    `held` is since when further ones are held, empty if they are not; until `free_until` they never are. Up to `safe`
+    losses are no mass change until `safe_until`. All instants are UTC text. `etag` is the state that was read.
+    """
+
+    counts: tuple[LossCount, ...] = ()
+    held: str = ""
+    free_until: str = ""
+    safe: int = 0
+    safe_until: str = ""
+    etag: str = field(default="", compare=False)
+
+    def within(self, now: datetime) -> dict[str, int]:
+        """How many there are by each credential, the most first, in the window that ends now."""
+        first = instant_text(now - LOSS_WINDOW - LOSS_PART)
+        found: dict[str, int] = {}
+        for item in self.counts:
+            if item.part > first:
+                found[item.credential] = found.get(item.credential, 0) + item.count
+        return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 
 
 @dataclass(frozen=True, slots=True)
 class Tended:
-    """What one turn of the timer did: entries that were numbered, rows that were too old; whether work is left."""
+    """What one turn of the timer did: entries that were numbered, rows that were too old; whether work is left.
+
+    `losses` are those of each tenant that the turn has looked at, if there are some.
+    """
 
     relayed: int = 0
     trimmed: int = 0
     left: bool = False
+    losses: Mapping[str, Losses] = field(default_factory=dict)
 
 
 class FeedStorage(Storage, Protocol):
@@ -171,6 +234,15 @@ class FeedStorage(Storage, Protocol):
     async def attempts(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
         """The attempts since this instant, oldest first: at most `limit`."""
 
+    async def log_since(self, tenant: str, since: datetime) -> list[LogRow]:
+        """The changes of all resources since this instant, as the log has them whole, in the order of their stamps.
+
+        Those that wait for the relay are not among them.
+        """
+
+    async def gone_since(self, tenant: str, since: datetime) -> list[GoneResource]:
+        """What deletions since this instant have kept, in the order of their stamps."""
+
     async def formerly(
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int
     ) -> list[str]:
@@ -178,6 +250,18 @@ class FeedStorage(Storage, Protocol):
 
     async def memberships(self, tenant: str, *, after: Membership | None, limit: int) -> list[Membership]:
         """The first `limit` memberships of the tenant after this one, in the order of group and member."""
+
+    async def losses(self, tenant: str) -> Losses:
+        """The losses that are relayed. None for a tenant whose changes nobody has relayed yet."""
+
+    async def active(self, tenant: str, resource_type: str, limit: int) -> int:
+        """How many resources of this type are active, at most `limit`. One key is read for each."""
+
+    async def judge(self, tenant: str, losses: Losses) -> bool:
+        """Whether what was made of these losses is kept: all but their counts. Not if anything has changed since."""
+
+    async def release(self, tenant: str, free_until: str) -> Losses:
+        """The losses as they were. Nothing is held any more, nothing is counted yet, nothing is held until then."""
 
     async def moved_feeds(self) -> list[MovedFeed]:
         """The feeds of all tenants that have ever moved."""

@@ -76,11 +76,13 @@ class Swept:
 class ChangeNote:
     """What the log keeps of a change besides what the storage itself knows: names of attributes, and a finished text.
 
-    The storage writes both as they are. Whoever makes them has left out what nobody may read.
+    The storage writes both as they are. Whoever makes them has left out what nobody may read. `lost_by` names the
+    credential if the change deactivates or deletes somebody who was active: these are counted (FeedStorage.losses).
     """
 
     attributes: tuple[str, ...] = ()
     text: str = ""
+    lost_by: str = ""
 
 
 NO_NOTE = ChangeNote()
@@ -243,13 +245,18 @@ class Storage(Protocol):
         *,
         now: str,
         note: ChangeNote = NO_NOTE,
+        keep: bool = False,
     ) -> None:
         """The resource, its index entries and all its memberships are gone. `memberships` are those that are known.
 
         They are all there are, or MANY_MEMBERSHIPS or more: then the storage looks for the others itself.
         Groups that it was in get a new version and `now` as last_modified. Its members get a new version.
+        With `keep`, its document and its memberships are kept for an undo: see FeedStorage.gone_since.
         Raises VersionConflict (it or its memberships have changed), NotFound, TooLarge, StorageBusy.
         """
+
+    async def held(self, tenant: str) -> bool:
+        """Whether a mass change of this tenant was seen, and no operator has released it: see FeedStorage.judge."""
 
     async def apply_pending(self, tenant: str, resource_id: str, *, seconds: float) -> MembershipEdits:
         """The pending change of this resource is applied, for at most `seconds`. It may have deleted the resource.

@@ -21,7 +21,7 @@ from scim_core.clock import utc_now
 from scim_core.settings import StorageSettings
 from scim_core.storage.feed_port import Attempt, AttemptOutcome, Retention
 from scim_core.storage.hook_port import DeadBatch, Hook, HookCursor, Stream
-from scim_core.storage.tables import TableStorage, keys, table_rows, writing
+from scim_core.storage.tables import TableStorage, gone_keys, keys, table_rows, writing
 from scim_core.storage.tables.rows import Rows
 from tests.commands import SIGNING
 from tests.faults.rollout import DEVICE, device_files
@@ -134,6 +134,7 @@ async def written(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) ->
         device = now.send("POST", "/Devices", token, {"schemas": [DEVICE], "displayName": "Printer"}).json()
         pages = [now.found("/Users", token, startIndex=place, count=2) for place in (1, 3, 5)]
         left = now.send("POST", "/Users", token, {"userName": "left@example.com"}).json()
+        assert now.send("POST", "/Groups", token, {"displayName": "Left", "members": references(left)}).is_success
         assert now.send("DELETE", f"/Users/{left['id']}", token).status_code == 204
         early = await all_keys(rows)  # a minute's end, at which the timer relays, is not in both readings
         await storage.relay("contoso")
@@ -234,6 +235,7 @@ class Kind:
 _TENANT, _REGISTRY = "[a-z]+", ":registry"
 _UNKNOWN = "an administrative change by version 0.2 has no record: docs/operate.md, Who changed what"
 _UNSEEN = "version 0.2 makes changes that the feed does not have: docs/operate.md, You come from version 0.2: the feed"
+_UNKEPT = "what version 0.2 deletes is not kept: docs/operate.md, A wrong scope has disabled a whole company"
 KINDS = {
     "resource": Kind(f"{_TENANT}/(User|Group|Device):[^:]+", reads_a_resource),
     "unique_index": Kind(f"{_TENANT}/(User.userName|Group.displayName|Device.displayName):[^:]+", finds_a_unique_value),
@@ -259,6 +261,8 @@ KINDS = {
     "feed": Kind(f"{_TENANT}/feed:[0-9]{{12}}", reason=_UNSEEN),
     "logged": Kind(f"{_TENANT}/log:[^:]+:[0-9]{{16}}:[0-9a-f-]+", reason=_UNSEEN),
     "was": Kind(f"{_TENANT}/was:[^:]+:[^:]+", reason=_UNSEEN),
+    "gone": Kind(f"{_TENANT}/gone:[0-9]{{16}}:[0-9a-f]+", reason=_UNKEPT),
+    "gone_edges": Kind(f"{_TENANT}/gone:[0-9]{{16}}:[0-9a-f]+:[0-9]{{9}}", reason=_UNKEPT),
     "attempt": Kind(f"{_TENANT}/attempt:[0-9]{{16}}:[0-9a-f]+", reason=_UNSEEN),
     "waiting": Kind(":pending/:waiting:[^:]+:", reason=_UNSEEN, stays=False),
     "moved": Kind(":pending/:moved:[^:]+:", reason=_UNSEEN),
@@ -270,8 +274,8 @@ KINDS = {
 }
 """A decision about each kind. Who adds a kind to keys.py adds it here."""
 
-NO_KINDS = {"partition", "kind_of", "index_kind"}
-"""Functions of keys.py that answer a text which is no key of a row."""
+NO_KINDS = {"partition", "kind_of", "index_kind", "deletion_of", "entry_of"}
+"""Functions of keys.py and gone_keys.py that answer a text which is no key of a row."""
 
 
 def test_the_version_before_is_the_newest_release_or_the_one_that_a_release_follows() -> None:
@@ -288,8 +292,9 @@ def test_a_clone_without_the_commit_says_what_to_do(tmp_path: Path) -> None:
 def test_there_is_a_decision_about_every_kind_of_row() -> None:
     functions = {
         name
-        for name, function in inspect.getmembers(keys, inspect.isfunction)
-        if function.__module__ == keys.__name__
+        for module in (keys, gone_keys)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__
         and not name.startswith("_")
         and function.__annotations__["return"] is str
     }

@@ -37,9 +37,11 @@ async def notes(storage: TableStorage) -> list[tuple[list[str], Json]]:
 
 
 async def everything(storage: TableStorage) -> str:
+    """What people and programs read of changes. What a deletion keeps for an undo is the document at rest."""
     await storage.relay(TENANT)
     rows = await read_range(storage.rows, TENANT, keys.everything())
-    return json.dumps([row.properties for row in rows if keys.kind_of(row.properties["RowKey"]) in keys.FEED_KINDS])
+    read = keys.FEED_KINDS - {"gone"}
+    return json.dumps([row.properties for row in rows if keys.kind_of(row.properties["RowKey"]) in read])
 
 
 async def test_a_note_says_who_asked_and_how_to_find_the_request(storage: TableStorage, client: Client) -> None:

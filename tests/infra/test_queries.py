@@ -10,10 +10,15 @@ from scim_core.access.audit import AuditEvent
 from scim_core.access.auth_failures import RATE_LIMITED
 from scim_core.admin.doctor import app, logs
 from scim_core.counted_log import CountedLog
+from scim_core.endpoint import mass_change_alarms
+from scim_core.feed.mass_changes import MassChanges
 from scim_core.log_fields import FieldsInText
+from scim_core.mass_change_settings import MassChangeSettings
+from scim_core.storage.feed_port import LossCount, Losses
 from tests.infra import foretold
+from tests.memory_rows import memory_storage
 from tests.running import ROOT
-from tests.scim import Client
+from tests.scim import Client, Clock
 from tests.tenancy import Service, document, settings
 
 FUNCTIONS = (ROOT / "function_app.py").read_text()
@@ -124,11 +129,40 @@ async def test_the_fields_that_the_operators_page_asks_for_are_in_the_line_of_a_
 def test_the_texts_of_the_timers_are_what_queries_look_for() -> None:
     looked_for = {start for query in queries() for start in re.findall(r'startswith "([^"]+)"', query)}
 
-    assert looked_for == {"sweep: ", "hooks: ", "audit event=rate-limited ", "the app does not serve: "}
+    assert looked_for == {
+        "sweep: ",
+        "hooks: ",
+        "mass change: ",
+        "audit event=rate-limited ",
+        "the app does not serve: ",
+    }
     assert '"the app does not serve: %s"' in (ROOT / "scim_core" / "endpoint" / "unconfigured.py").read_text()
     assert '"sweep: %s finished, %s left"' in (ROOT / "scim_core" / "endpoint" / "endpoint.py").read_text()
     assert "failed, %s blocked, %s dead" in (ROOT / "scim_core" / "endpoint" / "hook_turns.py").read_text()
+    assert '"mass change: %s active users' in (ROOT / "scim_core" / "endpoint" / "mass_change_alarms.py").read_text()
     assert '"backup: %s rows"' in (ROOT / "scim_core" / "storage" / "maintenance" / "backup.py").read_text()
+
+
+async def test_the_text_of_a_mass_change_is_what_the_alert_reads(caplog: pytest.LogCaptureFixture) -> None:
+    [query] = [item for item in queries() if "mass change" in item]
+
+    async def holds(_: str) -> bool:
+        return False
+
+    storage, clock = memory_storage(), Clock()
+    seen = MassChanges(storage, ["User"], MassChangeSettings(users=3), holds, clock)
+    losses = Losses((LossCount("2026-11-23T09:05:00.000000Z", "sync of Contoso. Further 12ab", 4),))
+    before = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(FieldsInText)
+    try:
+        await mass_change_alarms.tell(seen, {"contoso": losses})
+    finally:
+        logging.setLogRecordFactory(before)
+    [said] = [record.getMessage() for record in caplog.records]
+
+    assert said.startswith(captured('startswith "([^"]+)"', query))
+    patterns = re.findall(r'extract\("([^"]+)"', query)
+    assert [captured(pattern, said) for pattern in patterns] == ["4", "contoso", "sync of Contoso. Further 12ab"]
 
 
 def test_the_text_of_a_refusal_is_what_the_alert_counts(caplog: pytest.LogCaptureFixture) -> None:

@@ -54,9 +54,10 @@ class Contended(TableStorage):
         *,
         now: str,
         note: ChangeNote = NO_NOTE,
+        keep: bool = False,
     ) -> None:
         await self._rival("delete")
-        await super().delete(tenant, resource, memberships, now=now, note=note)
+        await super().delete(tenant, resource, memberships, now=now, note=note, keep=keep)
 
 
 class Overtaken(TableStorage):

@@ -30,6 +30,7 @@ class Forgotten:
     log: int
     was: int
     attempts: int
+    gone: int
 
 
 async def forget(rows: Rows, tenant: str, resource_id: str, *, resource_type: str = "User") -> Forgotten:
@@ -51,10 +52,12 @@ async def forget(rows: Rows, tenant: str, resource_id: str, *, resource_type: st
         for row in await read_range(rows, tenant, keys.of_kind("attempt"))
         if row.properties["id"] == resource_id or names & set(_asked(row))
     ]
-    for some in (attempts, was, log):  # the log last: it has the names by which a second run finds the others
+    kept = await read_range(rows, tenant, keys.of_kind("gone"), select="RowKey,id")
+    gone = [row for row in kept if row.properties["id"] == resource_id]
+    for some in (attempts, was, gone, log):  # the log last: it has the names by which a second run finds the others
         for batch in batched(some, TRANSACTION_OPERATIONS, strict=False):
             await delete_rows(rows, tenant, batch)
-    return Forgotten(len(log), len(was), len(attempts))
+    return Forgotten(len(log), len(was), len(attempts), len(gone))
 
 
 def _names(row: Row) -> Iterable[str]:

@@ -95,8 +95,12 @@ def to_properties(resource: StoredResource, change_id: str, stamp: str) -> dict[
     properties |= indexed_property(index.name for index in resource.indexes - FIRST_INDEXES)
     properties |= {column_property(name): value for name, value in resource.columns.items()}
     properties |= split("i", "\n".join(index_keys(resource)))
-    properties |= split("d", _to_json(resource.document))
-    return properties
+    return properties | document_properties(resource.document)
+
+
+def document_properties(document: dict[str, Any]) -> dict[str, Column]:
+    """A document in parts that fit a property."""
+    return split("d", _to_json(document))
 
 
 def indexed_property(names: Iterable[str]) -> dict[str, Column]:

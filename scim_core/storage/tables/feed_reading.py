@@ -5,13 +5,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from scim_core.clock import instant_text
 from scim_core.model import IndexEntry, Membership
-from scim_core.storage.feed_port import Attempt, FeedHead, FeedReading, FeedRow, LogRow, MovedFeed, Retention, Tended
+from scim_core.storage.feed_port import (
+    Attempt,
+    FeedHead,
+    FeedReading,
+    FeedRow,
+    GoneResource,
+    LogRow,
+    MovedFeed,
+    Retention,
+    Tended,
+)
+from scim_core.storage.port import ColumnTest
 from scim_core.storage.tables import doorbell, entities, keys
 from scim_core.storage.tables.codec import BELOW_ALL
 from scim_core.storage.tables.feed_rows import attempted, head_change, new_epoch, to_feed_row, to_head
+from scim_core.storage.tables.gone_keys import gone_from
+from scim_core.storage.tables.gone_rows import to_gone
 from scim_core.storage.tables.keys import KeyRange
-from scim_core.storage.tables.log_rows import MAX_LOG_ROWS, concerned, to_attempt, to_log_row
+from scim_core.storage.tables.log_rows import MAX_LOG_ROWS, concerned, place_of, to_attempt, to_log_row
 from scim_core.storage.tables.outbox import stamp
 from scim_core.storage.tables.reading import EDGE, read_range, side_by_side
 from scim_core.storage.tables.relay import read_head, relay, waiting_keys
@@ -90,6 +104,17 @@ class TableFeed:
         """See FeedStorage.attempts."""
         found = await read_range(self.rows, tenant, keys.attempts_from(stamp(since, "")), limit=limit)
         return [to_attempt(row) for row in found]
+
+    async def log_since(self, tenant: str, since: datetime) -> list[LogRow]:
+        """See FeedStorage.log_since."""
+        tests = [ColumnTest("lastModified", "ge", instant_text(since))]
+        found = await read_range(self.rows, tenant, keys.of_kind("log"), tests=tests)
+        whole = [row for row in found if not row.properties.get("of")]
+        return [to_log_row(row, row.properties["id"]) for row in sorted(whole, key=place_of)]
+
+    async def gone_since(self, tenant: str, since: datetime) -> list[GoneResource]:
+        """See FeedStorage.gone_since."""
+        return to_gone(await read_range(self.rows, tenant, gone_from(stamp(since, ""))))
 
     async def formerly(
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int

@@ -33,9 +33,9 @@ REGISTRY = ":registry"
 """The partition of the tenants' own rows and their credentials. No tenant's code holds a colon."""
 
 _AFTER_COLON = ";"
-FEED_KINDS = frozenset({"attempt", "change", "feed", "hook", "log", "was"})
+FEED_KINDS = frozenset({"attempt", "change", "feed", "gone", "hook", "log", "was"})
 """Kinds of rows that changes and attempts leave behind, and those of who follows them. No export has them, and a tenant
-with nothing else is empty."""
+with nothing else is empty. The keys of `gone` are in gone_keys.py."""
 
 _WAITING = ":waiting:"
 _MOVED = ":moved:"

@@ -21,12 +21,14 @@ from scim_core.storage.feed_port import FeedChange
 from scim_core.storage.port import TooLarge
 from scim_core.storage.tables import changes, keys
 from scim_core.storage.tables.entities import joined, pending_property, split, stamp_property
+from scim_core.storage.tables.gone_rows import kept_edges
 from scim_core.storage.tables.outbox import OutboxRow, stamp
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS
 
-STEP = (TRANSACTION_OPERATIONS - 2) // changes.OPERATIONS_EACH
-"""Memberships of one step: as many as fit a transaction with the row of the change, and the one that says so."""
+STEP = (TRANSACTION_OPERATIONS - 3) // changes.OPERATIONS_EACH
+"""Memberships of one step: as many as fit a transaction with the row of the change, the one that says so, and the one
+that keeps them."""
 
 PART_IDS = 10_000
 """Member ids in one part: 37 characters each come to 740 KB of the 1 MiB that a row holds."""
@@ -70,7 +72,8 @@ class LargeChange:
     """The row of a pending change: whose it is, how many ids each part has, how many of all are done.
 
     `change_id` is a text no other change has. It becomes the version of each resource at the other end. `stamp` is that
-    of the last step, or of the decision; empty if version 0.2 made it.
+    of the last step, or of the decision; empty if version 0.2 made it. `kept` is the key of the row that keeps the
+    document of a deleted resource, if one does: its steps keep the memberships.
     """
 
     resource_type: str
@@ -82,6 +85,7 @@ class LargeChange:
     done: int = 0
     stamp: str = ""
     etag: str = ""
+    kept: str = ""
 
     @property
     def next_part(self) -> tuple[int, int] | None:
@@ -105,6 +109,7 @@ class LargeChange:
             "lengths": " ".join(map(str, self.lengths)),
             "done": str(self.done),
             **stamp_property(self.stamp),
+            **({"kept": self.kept} if self.kept else {}),
         }
         return self._row(Verb.INSERT, properties)
 
@@ -118,7 +123,7 @@ class LargeChange:
 
     def can_end_with(self, memberships: Collection[Membership]) -> bool:
         """Whether one transaction can hold both a step of these memberships and the end of the change."""
-        return changes.fits(len(self.ending()) + 1, memberships)
+        return changes.fits(len(self.ending()) + 1 + bool(self.kept), memberships)
 
     def step(self, edits: MembershipEdits, count: int, now: datetime, *, last: bool) -> list[RowOperation]:
         """The edits are made, and `count` more ids are done. The `last` step ends the change."""
@@ -139,7 +144,8 @@ class LargeChange:
             version=f"{self.change_id}-{self.done}",  # two groups can be members of each other: two steps touch one
             now=self.now,
         )
-        return [*self._progress(len(memberships), last=last), *severed, said.insertion()]
+        kept = kept_edges(self.kept, self.resource_id, memberships, done=self.done, time=said.time) if self.kept else []
+        return [*self._progress(len(memberships), last=last), *severed, said.insertion(), *kept]
 
     def after(self, count: int, etag: str) -> "LargeChange":
         """The row once a step of `count` ids has been made, with the ETag that it has then."""
@@ -227,13 +233,20 @@ def first_step(parts: Sequence[Part], change: LargeChange, opening: Collection[R
     return parts[0].edits(change, 0, max(room, 0))
 
 
-def deleting(resource: StoredResource, said: OutboxRow, now: str) -> tuple[LargeChange, list[Part]]:
+def deleting(resource: StoredResource, said: OutboxRow, now: str, kept: str = "") -> tuple[LargeChange, list[Part]]:
     """The large change that removes all memberships of a deleted resource, and its one part, which has no ids.
 
     The steps find out which memberships these are.
     """
     large = LargeChange(
-        resource.resource_type, resource.id, said.change_id, ChangeKind.DELETE, now, lengths=(0,), stamp=said.stamp
+        resource.resource_type,
+        resource.id,
+        said.change_id,
+        ChangeKind.DELETE,
+        now,
+        lengths=(0,),
+        stamp=said.stamp,
+        kept=kept,
     )
     return large, [Part(joins=False, member_type="", ids=())]
 
@@ -250,6 +263,7 @@ def to_large_change(entity: Mapping[str, Any], etag: str) -> LargeChange:
         done=int(entity["done"]),
         stamp=entity.get("stamp") or "",
         etag=etag,
+        kept=entity.get("kept") or "",
     )
 
 

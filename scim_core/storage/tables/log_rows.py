@@ -18,6 +18,12 @@ def concerned(entity: Mapping[str, Any]) -> set[str]:
     return {entity["id"], *lines_of(entity, "joined"), *lines_of(entity, "left")}
 
 
+def place_of(row: Row) -> tuple[str, str]:
+    """The place of a row of the log among those of all resources: the stamp, and the id of the change."""
+    _, _, place, change_id = row.properties["RowKey"].split(":")
+    return place, change_id
+
+
 def to_log_row(row: Row, resource_id: str) -> LogRow:
     """The change in the log of this resource. One that waits is told of a member as the relay will tell it."""
     entity = row.properties

@@ -55,6 +55,7 @@ def to_tenant(row: Row) -> Tenant:
         since=found["since"],
         deleted=found.get("deleted", ""),
         group_patch_answer=GroupPatchAnswer(found.get("group_patch_answer", "")),
+        hold=bool(found.get("hold")),
         etag=row.etag,
     )
 

@@ -13,13 +13,14 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from scim_core.storage.feed_port import FeedHead, MovedFeed
+from scim_core.storage.feed_port import FeedHead, Losses, MovedFeed
 from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.storage.tables import doorbell, keys
 from scim_core.storage.tables.codec import BELOW_ALL
 from scim_core.storage.tables.errors import RowFailure
 from scim_core.storage.tables.feed_rows import head_change, head_insertion, new_epoch, relayed, to_head
 from scim_core.storage.tables.keys import KeyRange
+from scim_core.storage.tables.loss_counts import count_property, counted, to_losses
 from scim_core.storage.tables.outbox import OutboxRow, to_outbox_row
 from scim_core.storage.tables.reading import read_range
 from scim_core.storage.tables.row_operations import RowOperation
@@ -39,13 +40,17 @@ MAX_REFUSALS = 10
 """How often in a row others may be quicker. They relay the same changes, so this process may stop."""
 
 
+NO_LOSSES = Losses()
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The head of a feed, when it moved last (UTC text), and the ETag of its row."""
+    """The head of a feed, when it moved last (UTC text), the ETag of its row, and the losses that it counts."""
 
     head: FeedHead
     time: str
     etag: str
+    losses: Losses = NO_LOSSES
 
 
 async def read_head(rows: Rows, tenant: str) -> Head:
@@ -56,7 +61,8 @@ async def read_head(rows: Rows, tenant: str) -> Head:
     for _ in range(MAX_REFUSALS):
         row = await rows.get(tenant, keys.feed_head())
         if row is not None:
-            return Head(to_head(row.properties), row.properties["lastModified"], row.etag)
+            losses = to_losses(row.properties, row.etag)
+            return Head(to_head(row.properties), row.properties["lastModified"], row.etag, losses)
         head = FeedHead(new_epoch(), first=1, next=1)
         try:
             [etag] = await rows.transact(tenant, [head_insertion(head)])
@@ -151,6 +157,8 @@ async def _move(rows: Rows, tenant: str, current: Head, batch: Sequence[OutboxRo
         operations |= relayed(said, following if said.in_feed else None)
         following += said.in_feed
     time = batch[-1].time
-    head = head_change(current.etag, next=str(following), lastModified=time)
+    losses = counted(current.losses, batch)
+    changed = count_property(losses) if losses is not current.losses else {}
+    head = head_change(current.etag, next=str(following), lastModified=time, **changed)
     [etag, *_] = await rows.transact(tenant, [head, *operations.values()])
-    return Head(replace(current.head, next=following), time, etag)
+    return Head(replace(current.head, next=following), time, etag, replace(losses, etag=etag))

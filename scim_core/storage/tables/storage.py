@@ -10,6 +10,7 @@ from scim_core.storage.tables import entities, keys, large_change_runner, readin
 from scim_core.storage.tables.feed_reading import TableFeed
 from scim_core.storage.tables.hooks import TableHooks
 from scim_core.storage.tables.keys import KeyRange
+from scim_core.storage.tables.losses import TableLosses
 from scim_core.storage.tables.reading import ID, read_memberships, read_range, side_by_side
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
@@ -19,10 +20,11 @@ from scim_core.storage.tables.writing import TableWriting
 _PING = "ping"
 
 
-class TableStorage(TableWriting, TableFeed, TableHooks):
+class TableStorage(TableWriting, TableFeed, TableLosses, TableHooks):
     """All of the storage port in one table. It belongs to the event loop that uses it first; `close` it there.
 
-    Its changes are in writing.py, what the feed asks of it in feed_reading.py, and what hooks ask in hooks.py.
+    Its changes are in writing.py, what the feed asks of it in feed_reading.py, mass changes are in losses.py, and
+    what hooks ask in hooks.py.
     """
 
     def __init__(self, rows: Rows, clock: Clock = utc_now) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from scim_core.clock import instant_text
 from scim_core.model import Column
-from scim_core.storage.feed_port import Retention, Tended
+from scim_core.storage.feed_port import Losses, Retention, Tended
 from scim_core.storage.port import StorageError
 from scim_core.storage.tables import doorbell, keys
 from scim_core.storage.tables.keys import SWEEP
@@ -18,7 +18,7 @@ from scim_core.storage.tables.reading import side_by_side
 from scim_core.storage.tables.relay import read_head, relay, tell
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows
-from scim_core.storage.tables.trimming import trim_attempts, trim_feed, trim_log
+from scim_core.storage.tables.trimming import trim_feed, trim_kind, trim_log
 
 ROUND_AFTER = timedelta(hours=1)
 """How long after the beginning of a round the next one begins."""
@@ -60,7 +60,7 @@ async def tend(rows: Rows, now: datetime, kept: Retention, seconds: float) -> Te
             await tending.go_round()
     except TimeoutError:
         tending.left = True
-    return Tended(tending.relayed, tending.trimmed, tending.left)
+    return Tended(tending.relayed, tending.trimmed, tending.left, tending.losses)
 
 
 class _Tending:
@@ -73,6 +73,7 @@ class _Tending:
         self.relayed = 0
         self.trimmed = 0
         self.left = False
+        self.losses = dict[str, Losses]()
 
     async def relay_waiting(self) -> None:
         """The changes of the tenants that were rung for are relayed."""
@@ -90,7 +91,10 @@ class _Tending:
         self.relayed += await relay(self._rows, tenant)
         if await self._rows.get(tenant, keys.feed_head(), select="RowKey") is None:
             return False
-        await tell(self._rows, tenant, await read_head(self._rows, tenant))  # a relay may have died before it did
+        head = await read_head(self._rows, tenant)
+        await tell(self._rows, tenant, head)  # a relay may have died before it did
+        if head.losses.counts:
+            self.losses[tenant] = head.losses
         return True
 
     async def go_round(self) -> None:
@@ -115,7 +119,8 @@ class _Tending:
             return
         try:
             if found.trims_logs:  # of a tenant without a feed, too: all of its requests may have been refused
-                self.trimmed += await trim_attempts(self._rows, tenant, self._kept.attempts_from)
+                self.trimmed += await trim_kind(self._rows, tenant, "attempt", self._kept.attempts_from)
+                self.trimmed += await trim_kind(self._rows, tenant, "gone", self._kept.gone_from)
             if not await self._relayed(tenant):
                 return
             self.trimmed += await trim_feed(self._rows, tenant, self._kept.feed_from)

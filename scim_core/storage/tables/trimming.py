@@ -45,11 +45,13 @@ async def trim_feed(rows: Rows, tenant: str, kept_from: str) -> int:
     return trimmed
 
 
-async def trim_attempts(rows: Rows, tenant: str, kept_from: str) -> int:
-    """How many attempts were deleted: the first ones, as far as all are older than this instant. Raises StorageBusy."""
+async def trim_kind(rows: Rows, tenant: str, kind: str, kept_from: str) -> int:
+    """How many rows of a kind that is in the order of time were deleted: the first ones, as far as all are older than
+    this instant. Raises StorageBusy.
+    """
     trimmed = 0
     while True:
-        every = keys.of_kind("attempt")
+        every = keys.of_kind(kind)
         found = await read_range(rows, tenant, every, limit=TRANSACTION_OPERATIONS, select=_TIMED)
         old = list(takewhile(lambda row: row.properties["lastModified"] < kept_from, found))
         if not old:

@@ -22,8 +22,9 @@ from scim_core.storage.tables.changes import Change
 from scim_core.storage.tables.doorbell import Doorbell
 from scim_core.storage.tables.entities import ReadState
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing, Unanswered
+from scim_core.storage.tables.gone_rows import kept_document, kept_edges
 from scim_core.storage.tables.index_completeness import Completeness
-from scim_core.storage.tables.large_change import LargeChange, deleting, editing, first_step
+from scim_core.storage.tables.large_change import DECISION_OPERATIONS, LargeChange, deleting, editing, first_step
 from scim_core.storage.tables.large_change_runner import Known, Opening
 from scim_core.storage.tables.names import Names
 from scim_core.storage.tables.outbox import OutboxRow, new_change_id, outbox_row
@@ -106,13 +107,14 @@ class TableWriting:
         *,
         now: str,
         note: ChangeNote = NO_NOTE,
+        keep: bool = False,
     ) -> None:
         """See Storage.delete."""
         if resource.change_pending:
             raise VersionConflict
         said = self._said(FeedChange.DELETED, resource, note)
         try:
-            await self._rung(tenant, self._delete(tenant, resource, memberships, said, now))
+            await self._rung(tenant, self._delete(tenant, resource, memberships, said, now, keep=keep))
         except RowExists as failure:
             if failure.operation.role is not Role.OUTBOX:  # otherwise it has happened, and its answer was lost
                 raise VersionConflict from None
@@ -162,18 +164,33 @@ class TableWriting:
             raise NotFound(await self._missing_members(tenant, members)) from None
 
     async def _delete(
-        self, tenant: str, resource: StoredResource, memberships: Sequence[Membership], said: OutboxRow, now: str
+        self,
+        tenant: str,
+        resource: StoredResource,
+        memberships: Sequence[Membership],
+        said: OutboxRow,
+        now: str,
+        *,
+        keep: bool,
     ) -> None:
         ends = changes.other_ends(resource.id, memberships)
         own = changes.departure(resource, said, ends)
-        if len(memberships) < MANY_MEMBERSHIPS and changes.fits(len(own), memberships):
+        is_small = len(memberships) < MANY_MEMBERSHIPS and changes.fits(len(own), memberships)
+        kept = _kept(resource, said, memberships if is_small else ()) if keep else []
+        kept_key = kept[0].key if kept else ""
+        # With as many index rows as there can be, there is no room: then it is kept before. If the resource is not
+        # deleted after all, the log has no such deletion, and nobody reads what was kept.
+        beside = kept if changes.room(len(own) + len(kept) + DECISION_OPERATIONS) >= 0 else []
+        if kept and not beside:
+            await self.rows.transact(tenant, kept)
+        if is_small and changes.fits(len(own) + len(beside), memberships):
             await self._require_all(tenant, resource, memberships)
             key, change_id = changes.key_of(resource), said.change_id
             rest = changes.severance(key, resource.id, memberships, change_id=change_id, version=change_id, now=now)
-            await large_change_runner.transact_touching(self.rows, tenant, [*own, *rest], ends)
+            await large_change_runner.transact_touching(self.rows, tenant, [*own, *beside, *rest], ends)
         else:
-            change, parts = deleting(resource, said, now)
-            opening = Opening(changes.departure(resource, said))
+            change, parts = deleting(resource, said, now, kept_key)
+            opening = Opening([*changes.departure(resource, said), *beside[:1]])  # its steps keep the memberships
             pending = await large_change_runner.decide(self.rows, tenant, change, parts, opening)
             all_known = len(memberships) < MANY_MEMBERSHIPS and changes.accounts_for(resource, memberships)
             await self._apply(tenant, pending, Known(parts, memberships if all_known else None))
@@ -277,6 +294,12 @@ class TableWriting:
         found = await side_by_side(read_memberships(self.rows, tenant, key_range) for key_range in ranges)
         if set(memberships) != {edge for some in found for edge in some}:
             raise VersionConflict
+
+
+def _kept(resource: StoredResource, said: OutboxRow, memberships: Sequence[Membership]) -> list[RowOperation]:
+    """What the deletion of a resource keeps of it: the document, and these memberships."""
+    document = kept_document(resource, said)
+    return [document, *kept_edges(document.key, resource.id, memberships, done=0, time=said.time)]
 
 
 def _require_repetition(conflict: RowExists) -> None:

@@ -1,0 +1,86 @@
+"""`admin undo`: lists who was deactivated or deleted in a time, and puts them back."""
+
+import json
+import sys
+from argparse import Namespace
+from collections import Counter
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from scim_core.access.credential_plans import Refused
+from scim_core.admin.audit import instant
+from scim_core.admin.known_tenant import require_known
+from scim_core.admin.presentation import table
+from scim_core.clock import utc_now
+from scim_core.ids import uuid7
+from scim_core.messages import Origin
+from scim_core.protocol.schemas import load_catalogue
+from scim_core.service.losses import UNDO, Chosen
+from scim_core.service.undo import LEFT_ALONE, Undo, Undone
+from scim_core.settings import StorageSettings
+from scim_core.storage.tables import table_storage
+
+ALL, SOME = 0, 1
+"""Exit codes: everything that was found can be put back, or is; something is left alone."""
+
+BY = "admin undo"
+"""What the log names as the credential of what an undo has put back."""
+
+
+async def run(given: Namespace, settings: StorageSettings) -> int:
+    """The exit code. Raises Refused, Gone, DefinitionError, StorageError."""
+    chosen = Chosen(instant(given.since, "--from"), instant(given.until, "--to"), given.by)
+    if chosen.since >= chosen.until:
+        raise Refused("--from must be before --to.")
+    storage = table_storage(settings)
+    try:
+        await require_known(storage.rows, given.tenant)
+        catalogue = load_catalogue(Path(given.schemas) if given.schemas else None)
+        origin = Origin(method=UNDO, credential=BY, request_id=uuid7(utc_now()))
+        undo = Undo(storage, catalogue, origin, clock=utc_now, new_id=lambda: uuid7(utc_now()))
+        if given.yes:
+            async with given.trail.recorded(UNDO, UNDO, given.tenant):
+                with tqdm(unit=" resources", disable=not sys.stderr.isatty()) as bar:
+                    found = await undo.run(given.tenant, chosen, partial(bar.update))
+        else:
+            found = await undo.look(given.tenant, chosen)
+    finally:
+        await storage.close()
+    print(json.dumps(_as_json(given, found), indent=2) if given.json else _as_text(given, found))
+    return SOME if any(loss.fate in LEFT_ALONE for loss in found.losses) else ALL
+
+
+def _as_json(given: Namespace, found: Undone) -> dict[str, object]:
+    return {
+        "tenant": given.tenant,
+        "done": given.yes,
+        "memberships": found.memberships,
+        "resources": [asdict(loss) for loss in found.losses],
+    }
+
+
+def _as_text(given: Namespace, found: Undone) -> str:
+    rows = [
+        (
+            f"{loss.time[:10]} {loss.time[11:19]}Z",
+            loss.what,
+            loss.name,
+            str(loss.fate),
+            loss.credential,
+            loss.request,
+            ", ".join(loss.others),
+            str(loss.memberships) if loss.memberships else "",
+            loss.id,
+        )
+        for loss in found.losses
+    ]
+    names = ("WHEN", "WHAT", "WHO", "FATE", "BY", "REQUEST", "ALSO CHANGED", "MEMBERSHIPS", "ID")
+    counted = Counter(str(loss.fate) for loss in found.losses)
+    said = "; ".join(f"{number} {fate}" for fate, number in sorted(counted.items()))
+    end = f"{said or 'Nobody was deactivated or deleted in this time'}."
+    if given.yes:
+        return f"{table(names, rows)}\n\n{end} {found.memberships} memberships were put back."
+    return f"{table(names, rows)}\n\n{end} Nothing is changed. To do it, run the command again with --yes."

@@ -1,0 +1,139 @@
+"""Sees mass changes: many active users of a tenant that are deactivated or deleted within an hour.
+
+The relay counts them. This compares the count with the number of active users, and marks the tenant as held if it has
+asked for that. It runs after a relay, when the answer has been sent, so it logs nothing; the timer tells.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from scim_core.caches import Bounded
+from scim_core.clock import Clock, instant_text
+from scim_core.mass_change_settings import MassChangeSettings
+from scim_core.storage.feed_port import LOSS_WINDOW, FeedStorage, LossCount, Losses
+from scim_core.storage.port import StorageError
+
+COUNTED_AHEAD = 2
+"""So many times the active users are counted that say that these losses are few. Then more losses need no new count."""
+
+MAX_ATTEMPTS = 5
+"""How often a mark is written again because others relay. The next change, or the timer, makes up for it."""
+
+REMEMBERED = 10_000
+"""Tenants of which a process knows what it has told of them."""
+
+RELEASED_HOURS = 4
+"""For how long nothing is held after a release: several cycles of an identity provider, which come each 40 minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class MassChange:
+    """Who has lost how many active users within an hour, by which credential most of them, and since when is held."""
+
+    tenant: str
+    count: int
+    credential: str
+    by_credential: int
+    held: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alarms:
+    """The mass changes to tell of, and the tenants of which nobody could tell, with the reason."""
+
+    changes: Sequence[MassChange]
+    unknown: Mapping[str, str]
+
+
+class MassChanges:
+    """The mass changes of all tenants, as one process sees them. `holds` says if further ones of a tenant are held.
+
+    `types` are the names of the resource types that can be inactive.
+    """
+
+    def __init__(
+        self,
+        storage: FeedStorage,
+        types: Sequence[str],
+        limits: MassChangeSettings,
+        holds: Callable[[str], Awaitable[bool]],
+        clock: Clock,
+    ) -> None:
+        self._storage = storage
+        self._types = types
+        self._limits = limits
+        self._holds = holds
+        self._clock = clock
+        self._suspected = set[str]()
+        self._told: Bounded[str, tuple[LossCount, ...]] = Bounded(REMEMBERED)
+
+    def suspect(self, tenant: str) -> None:
+        """This process may have deactivated or deleted somebody of this tenant."""
+        self._suspected.add(tenant)
+
+    def suspected(self, tenant: str) -> bool:
+        """Whether this process may have done that since it was asked last. Ask before a relay, and look after it."""
+        is_suspected = tenant in self._suspected
+        self._suspected.discard(tenant)
+        return is_suspected
+
+    async def look(self, tenant: str) -> None:
+        """What was lost of this tenant is judged, as far as it is relayed. Raises StorageError."""
+        await self.judged(tenant, await self._storage.losses(tenant))
+
+    async def alarms(self, losses: Mapping[str, Losses]) -> Alarms:
+        """The mass changes among these losses that this process has not told yet."""
+        found, unknown = list[MassChange](), dict[str, str]()
+        for tenant, item in losses.items():
+            if self._told.get(tenant) == item.counts:
+                continue
+            try:
+                seen = await self.judged(tenant, item)
+            except StorageError as error:
+                unknown[tenant] = str(error)
+                continue
+            self._told.put(tenant, item.counts)
+            found += [seen] if seen else []
+        return Alarms(found, unknown)
+
+    async def judged(self, tenant: str, losses: Losses) -> MassChange | None:
+        """The mass change that these losses are, if they are one. Then the tenant is held, if it asks for that.
+
+        Raises StorageError.
+        """
+        for _ in range(MAX_ATTEMPTS):
+            now = self._clock()
+            lost = losses.within(now)
+            count, time = sum(lost.values()), instant_text(now)
+            is_safe = count <= losses.safe and time < losses.safe_until
+            if count <= self._limits.users or is_safe:
+                return None
+            before = count + await self._active(tenant, count)
+            is_mass = count * 100 > self._limits.percent * before
+            if is_mass:
+                credential, number = next(iter(lost.items()))
+                held = losses.held or (time if time >= losses.free_until and await self._holds(tenant) else "")
+                after = replace(losses, held=held)
+                seen = MassChange(tenant, count, credential, number, held)
+            else:
+                until = instant_text(now + LOSS_WINDOW)
+                after = replace(losses, safe=self._limits.percent * before // 100, safe_until=until)
+            if after == losses or await self._storage.judge(tenant, after):
+                return seen if is_mass else None
+            losses = await self._storage.losses(tenant)
+        return seen if is_mass else None
+
+    async def _active(self, tenant: str, count: int) -> int:
+        """The active users, as far as they matter: some more than make these losses few."""
+        percent = self._limits.percent
+        enough = COUNTED_AHEAD * (count * (100 - percent) // percent + 1)
+        found = 0
+        for name in self._types:
+            found += await self._storage.active(tenant, name, enough - found) if found < enough else 0
+        return found
+
+
+def free_until(clock: Clock) -> str:
+    """Until when nothing is held after a release that is made now (UTC text)."""
+    return instant_text(clock() + timedelta(hours=RELEASED_HOURS))

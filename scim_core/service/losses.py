@@ -1,0 +1,134 @@
+"""Who was deactivated or deleted in a time, as the provisioning log tells it: what an undo can put back.
+
+Pure: rows of the log in, the history of each resource out. What came after decides whether it may be put back: whoever
+was changed since by somebody else is left alone.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from scim_core.model import Json
+from scim_core.protocol.documents import ACTIVE
+from scim_core.storage.feed_port import FeedChange, LogRow
+
+UNDO = "undo"
+"""The method that the log names for what an undo has put back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which changes are to be undone: those from `since` to before `until` (UTC text), by this credential if one is
+    named, by its id or its name.
+    """
+
+    since: str
+    until: str
+    credential: str = ""
+
+    def includes(self, row: LogRow, note: Json) -> bool:
+        """Whether this change is one of them."""
+        if not self.since <= row.time < self.until or note.get("method") == UNDO:
+            return False
+        return self.credential in ("", note.get("credentialId"), note.get("credential"))
+
+
+@dataclass(slots=True)
+class History:
+    """What the log says of one resource.
+
+    `deactivation` and `deletion` are the last ones among the chosen changes. `was` has `active` as it was before that
+    deactivation, if the document had it. `changed` says that another change of its attributes came after the
+    deactivation, `deleted_since` that another deletion came later.
+    """
+
+    resource_type: str
+    id: str
+    name: str = ""
+    deactivation: LogRow | None = None
+    deletion: LogRow | None = None
+    was: Json = field(default_factory=dict)
+    changed: bool = False
+    deleted_since: bool = False
+
+    @property
+    def loss(self) -> LogRow | None:
+        """The change by which it was lost."""
+        return self.deletion or self.deactivation
+
+    @property
+    def inactive_at_last(self) -> bool:
+        """Whether it was deactivated after it was deleted, if it was: somebody had put it back in between."""
+        if self.deactivation is None or self.deletion is None:
+            return self.deactivation is not None
+        return place(self.deactivation.entry) > place(self.deletion.entry)
+
+    def take(self, row: LogRow, note: Json, chosen: Chosen) -> None:
+        """The next change of the resource."""
+        before, after = note.get("before", {}), note.get("after", {})
+        self.name = str(_name(after) or _name(before) or self.name)
+        match row.change:
+            case FeedChange.DELETED:
+                if chosen.includes(row, note):
+                    self.deletion, self.deleted_since = row, False
+                else:
+                    self.deleted_since = True
+            case FeedChange.CREATED:
+                self.deleted_since = False
+            case FeedChange.UPDATED:
+                self._updated(row, note, chosen)
+
+    def _updated(self, row: LogRow, note: Json, chosen: Chosen) -> None:
+        before, after = note.get("before", {}), note.get("after", {})
+        if not chosen.includes(row, note):
+            self.changed = self.changed or (self.deactivation is not None and note.get("method") != UNDO)
+        elif after.get(ACTIVE) is False and before.get(ACTIVE) is not False:
+            self.deactivation, self.changed = row, False
+            self.was = {ACTIVE: before[ACTIVE]} if ACTIVE in before else {}
+
+
+@dataclass(slots=True)
+class Told:
+    """What the log tells: the history of each resource by its id, and when members last left a group."""
+
+    histories: dict[str, History] = field(default_factory=dict)
+    left: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> list[History]:
+        """The resources that were deactivated or deleted by the chosen changes, in the order of these."""
+        found = [(item.loss.entry.split(":")[2], item) for item in self.histories.values() if item.loss]
+        return [item for _, item in sorted(found, key=lambda pair: pair[0])]
+
+    def left_after(self, group_id: str, member_id: str, entry: str) -> bool:
+        """Whether the member was removed from the group by a change of the group after this change."""
+        return self.left.get((group_id, member_id), "") > place(entry)
+
+
+def told(rows: Iterable[LogRow], chosen: Chosen) -> Told:
+    """What these rows tell, which are in the order of their stamps."""
+    found = Told()
+    for row in rows:
+        history = found.histories.setdefault(row.id, History(row.resource_type, row.id))
+        history.take(row, note_of(row), chosen)
+        if row.change in (FeedChange.MEMBERS, FeedChange.UPDATED):
+            found.left |= {(row.id, member): place(row.entry) for member in row.left}
+            for member in row.joined:
+                found.left.pop((row.id, member), None)
+    return found
+
+
+def place(entry: str) -> str:
+    """The stamp of the change that has this row in the log."""
+    return entry.split(":")[2]
+
+
+def note_of(row: LogRow) -> dict[str, Any]:
+    """What the log keeps of a change."""
+    found: dict[str, Any] = json.loads(row.note) if row.note else {}
+    return found
+
+
+def _name(values: Json) -> Any:
+    return values.get("userName") or values.get("displayName")

@@ -1,0 +1,335 @@
+"""Puts back what a mass change took away: who was deactivated is active again, who was deleted is there again.
+
+Everything goes through the transactions of any change. So the feed, the log and the hooks see it. An undo that was
+interrupted is run again: what is done already is found to be as before.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from itertools import batched
+
+from scim_core.clock import Clock, instant_text
+from scim_core.messages import Origin
+from scim_core.model import NO_EDITS, Json, Membership, MembershipEdits, StoredResource
+from scim_core.protocol.documents import ACTIVE, changed_attributes, reactivated
+from scim_core.protocol.representation import columns, index_entries
+from scim_core.protocol.schemas import Catalogue, ResourceType
+from scim_core.service.change_notes import BeforeAndAfter, change_note
+from scim_core.service.losses import Chosen, History, Told, note_of, told
+from scim_core.service.unique_values import UniqueValues
+from scim_core.storage.feed_port import FeedChange, FeedStorage, GoneResource, LogRow
+from scim_core.storage.port import ChangeNote, NotFound, StorageBusy, UniquenessConflict, VersionConflict
+
+AT_ONCE = 50
+"""Resources that are read, or looked up, at the same time."""
+
+SIDE_BY_SIDE = 10
+"""Resources that are put back at the same time: the customer's own requests go on."""
+
+MAX_ATTEMPTS = 20
+"""How often one resource is tried again because others change it at the same time."""
+
+APPLY_SECONDS = 60
+"""How long a large change of a group is waited for before members are added to it."""
+
+FEED_PAGE = 1_000
+"""Changes that were made during the look, read at a time."""
+
+
+class Fate(StrEnum):
+    """What becomes of one resource."""
+
+    TO_UNDO = "will be put back"
+    UNDONE = "put back"
+    AS_BEFORE = "is as before already"
+    CHANGED = "was changed since"
+    TAKEN = "its name is taken"
+    NOT_KEPT = "its document is not kept"
+    UNDECLARED = "no file declares its resource type"
+
+
+LEFT_ALONE = frozenset({Fate.CHANGED, Fate.TAKEN, Fate.NOT_KEPT, Fate.UNDECLARED})
+"""What an operator has to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One resource that was deactivated or deleted, by which request, and what becomes of it.
+
+    `others` are attributes that the deactivating request changed besides; they stay as they are. `memberships` are
+    those that were kept of a deleted resource.
+    """
+
+    resource_type: str
+    id: str
+    name: str
+    what: str
+    time: str
+    credential: str
+    request: str
+    fate: Fate
+    others: tuple[str, ...] = ()
+    memberships: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What was found or done: each resource, and how many memberships were put back."""
+
+    losses: list[Loss]
+    memberships: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A lost resource with its history, its type if it is declared, what is there now, and what was kept."""
+
+    history: History
+    loss: LogRow
+    resource_type: ResourceType | None
+    stored: StoredResource | None
+    gone: GoneResource | None
+    fate: Fate
+
+    @property
+    def shown(self) -> Loss:
+        note = note_of(self.loss)
+        deleted = not self.history.inactive_at_last
+        return Loss(
+            self.history.resource_type,
+            self.history.id,
+            _name(self.stored.document if self.stored else self.gone.document if self.gone else {})
+            or self.history.name,
+            "deleted" if deleted else "deactivated",
+            self.loss.time,
+            note.get("credential", ""),
+            note.get("request", ""),
+            self.fate,
+            () if deleted else tuple(name for name in self.loss.attributes if name != ACTIVE),
+            len(self.gone.memberships) if self.gone else 0,
+        )
+
+
+class Undo:
+    """Looks at the mass changes of a tenant, and puts back what they took away. `origin` is for the log.
+
+    Every method may raise StorageBusy.
+    """
+
+    def __init__(
+        self, storage: FeedStorage, catalogue: Catalogue, origin: Origin, *, clock: Clock, new_id: Callable[[], str]
+    ) -> None:
+        self._storage = storage
+        self._catalogue = catalogue
+        self._unique_values = UniqueValues(storage)
+        self._origin = origin
+        self._clock = clock
+        self._new_id = new_id
+
+    async def look(self, tenant: str, chosen: Chosen) -> Undone:
+        """What the chosen changes took away, and what would become of it. Nothing is changed."""
+        _, cases = await self._cases(tenant, chosen)
+        return Undone([case.shown for case in cases])
+
+    async def run(self, tenant: str, chosen: Chosen, progress: Callable[[int], object] = lambda _: None) -> Undone:
+        """What can be put back is. `progress` is told how many resources are done, each time."""
+        found, cases = await self._cases(tenant, chosen)
+        done = list[_Case]()
+        for some in batched(cases, SIDE_BY_SIDE, strict=False):
+            fates = await asyncio.gather(*(self._put_back(tenant, case) for case in some))
+            done += [replace(case, fate=fate) for case, fate in zip(some, fates, strict=True)]
+            progress(len(some))
+        return Undone([case.shown for case in done], await self._rejoin(tenant, found, done))
+
+    async def _cases(self, tenant: str, chosen: Chosen) -> tuple[Told, list[_Case]]:
+        await self._storage.relay(tenant)
+        head = await self._storage.feed_head(tenant)
+        since = datetime.fromisoformat(chosen.since)
+        rows, kept = await asyncio.gather(
+            self._storage.log_since(tenant, since), self._storage.gone_since(tenant, since)
+        )
+        found = told(rows, chosen)
+        by_entry = {item.entry: item for item in kept}
+        stored = await self._present(tenant, found.lost)
+        moved = await self._moved_since(tenant, head.next - 1)
+        return found, [
+            case
+            for some in batched(found.lost, AT_ONCE, strict=False)
+            for case in await asyncio.gather(
+                *(self._case(tenant, item, stored.get(item.id), by_entry, moved=item.id in moved) for item in some)
+            )
+        ]
+
+    async def _case(
+        self,
+        tenant: str,
+        history: History,
+        stored: StoredResource | None,
+        kept: dict[str, GoneResource],
+        *,
+        moved: bool,
+    ) -> _Case:
+        loss = history.loss
+        assert loss is not None  # noqa: S101 -- only such resources are asked about
+        gone = kept.get(loss.entry) if history.deletion else None
+        resource_type = self._catalogue.named(history.resource_type)
+        case = _Case(history, loss, resource_type, stored, gone, Fate.TO_UNDO)
+        return replace(case, fate=await self._fate(tenant, case, moved=moved))
+
+    async def _fate(self, tenant: str, case: _Case, *, moved: bool) -> Fate:
+        if case.resource_type is None:
+            return Fate.UNDECLARED
+        if case.history.inactive_at_last:
+            return _fate_of_inactive(case, moved=moved)
+        if case.stored is not None:
+            return Fate.AS_BEFORE
+        if case.history.deleted_since or moved:
+            return Fate.CHANGED
+        if case.gone is None:
+            return Fate.NOT_KEPT
+        return Fate.TAKEN if await self._is_taken(tenant, case.resource_type, case.gone) else Fate.TO_UNDO
+
+    async def _is_taken(self, tenant: str, resource_type: ResourceType, gone: GoneResource) -> bool:
+        """Whether somebody else has a unique value of the deleted resource by now."""
+        unique = [entry for entry in index_entries(resource_type, gone.document) if entry.unique]
+        found = await asyncio.gather(
+            *(self._storage.find(tenant, resource_type.name, entry, limit=1) for entry in unique)
+        )
+        return any(ids and ids[0] != gone.id for ids in found)
+
+    async def _present(self, tenant: str, lost: Sequence[History]) -> dict[str, StoredResource]:
+        """The resources that are there now, by id."""
+        found: dict[str, StoredResource] = {}
+        for type_name in {item.resource_type for item in lost}:
+            ids = [item.id for item in lost if item.resource_type == type_name]
+            for some in batched(ids, AT_ONCE, strict=False):
+                read = await self._storage.read(tenant, type_name, some)
+                found |= {item.id: item for item in read if item is not None}
+        return found
+
+    async def _moved_since(self, tenant: str, number: int) -> set[str]:
+        """The ids of resources that were changed while this was looking: after the entry of this number."""
+        moved = set[str]()
+        while True:
+            reading = await self._storage.feed(tenant, after=number, limit=FEED_PAGE)
+            moved |= {row.id for row in reading.rows if row.change is not FeedChange.MEMBERS}
+            if len(reading.rows) < FEED_PAGE:
+                return moved
+            number = reading.rows[-1].number
+
+    async def _put_back(self, tenant: str, case: _Case) -> Fate:
+        if case.fate is not Fate.TO_UNDO or case.resource_type is None:
+            return case.fate
+        try:
+            if case.gone is not None and case.stored is None:
+                return await self._restore(tenant, case.resource_type, case.history, case.gone)
+            return await self._reactivate(tenant, case.resource_type, case)
+        except UniquenessConflict:
+            return Fate.TAKEN
+
+    async def _reactivate(self, tenant: str, resource_type: ResourceType, case: _Case) -> Fate:
+        """The resource has `active` as it had before. If its document changes at the same time, it is left alone."""
+        there = case.stored
+        for _ in range(MAX_ATTEMPTS):
+            if there is None or case.stored is None or there.document != case.stored.document:
+                return Fate.CHANGED
+            document = reactivated(resource_type, there.document, case.history.was)
+            names = changed_attributes(resource_type, there.document, document)
+            note = self._note(resource_type, BeforeAndAfter(names, there.document, document))
+            after = self._stored(resource_type, there, document)
+            try:
+                await self._unique_values.update(tenant, resource_type, there, after, NO_EDITS, note=note)
+            except VersionConflict:
+                [there] = await self._storage.read(tenant, resource_type.name, [there.id])
+            except NotFound:
+                return Fate.CHANGED
+            else:
+                return Fate.UNDONE
+        raise StorageBusy("Others are changing the resources at the same time. Run the command again.")
+
+    async def _restore(self, tenant: str, resource_type: ResourceType, history: History, gone: GoneResource) -> Fate:
+        """The resource is there again, with its id. If a chosen change had deactivated it before, it is active."""
+        document = gone.document
+        if history.deactivation is not None and not history.changed:
+            document = reactivated(resource_type, document, history.was)
+        new = StoredResource(resource_type.name, gone.id, document, gone.created, "", "")
+        note = self._note(resource_type, BeforeAndAfter(changed_attributes(resource_type, {}, document), {}, document))
+        stored = self._stored(resource_type, new, document)
+        await self._unique_values.create(tenant, resource_type, stored, (), note)
+        return Fate.UNDONE
+
+    def _stored(self, resource_type: ResourceType, before: StoredResource, document: Json) -> StoredResource:
+        return replace(
+            before,
+            document=document,
+            last_modified=instant_text(self._clock()),
+            version=self._new_id(),
+            index=index_entries(resource_type, document),
+            columns=columns(document),
+            indexes=resource_type.indexes,
+            size=0,
+            values=0,
+        )
+
+    async def _rejoin(self, tenant: str, found: Told, cases: Sequence[_Case]) -> int:
+        """How many memberships were put back: those of resources that are there again, group by group.
+
+        Who was removed from a group since, by a change of the group, stays outside.
+        """
+        wanted: dict[tuple[str, str], set[Membership]] = {}
+        for case in cases:
+            if case.gone is None or case.fate not in (Fate.UNDONE, Fate.AS_BEFORE):
+                continue
+            for edge in case.gone.memberships:
+                if not found.left_after(edge.group_id, edge.member_id, case.gone.entry):
+                    wanted.setdefault((edge.group_type, edge.group_id), set()).add(edge)
+        return sum([await self._join(tenant, *group, edges) for group, edges in wanted.items()])
+
+    async def _join(self, tenant: str, type_name: str, group_id: str, edges: set[Membership]) -> int:
+        """How many of these memberships were missing, and are there now. Both ends must exist."""
+        group_type = self._catalogue.named(type_name)
+        note = self._note(group_type, BeforeAndAfter((), {}, {})) if group_type else ChangeNote()
+        for _ in range(MAX_ATTEMPTS):
+            [group] = await self._storage.read(tenant, type_name, [group_id])
+            if group is None:
+                return 0
+            if group.change_pending:
+                await self._storage.apply_pending(tenant, group_id, seconds=APPLY_SECONDS)
+                continue
+            missing = await self._missing(tenant, group_id, edges)
+            if not missing:
+                return 0
+            after = replace(group, version=self._new_id(), last_modified=instant_text(self._clock()))
+            edits = MembershipEdits(add=tuple(missing))
+            try:
+                await self._storage.edit_members(tenant, after, edits, guarded=False, note=note)
+            except (NotFound, VersionConflict):
+                continue
+            return len(missing)
+        raise StorageBusy("Others are changing a group at the same time. Run the command again.")
+
+    async def _missing(self, tenant: str, group_id: str, edges: set[Membership]) -> list[Membership]:
+        """The memberships whose member is there, and is no member."""
+        present = set(await self._storage.present(tenant, group_id, [edge.member_id for edge in edges]))
+        absent = sorted(edges - present)
+        there = set[str]()
+        for type_name in {edge.member_type for edge in absent}:
+            ids = [edge.member_id for edge in absent if edge.member_type == type_name]
+            there |= await self._storage.existing(tenant, type_name, ids)
+        return [edge for edge in absent if edge.member_id in there]
+
+    def _note(self, resource_type: ResourceType, change: BeforeAndAfter) -> ChangeNote:
+        return change_note(resource_type, self._origin, change)
+
+
+def _fate_of_inactive(case: _Case, *, moved: bool) -> Fate:
+    if case.stored is None or case.history.changed or moved:
+        return Fate.CHANGED
+    return Fate.TO_UNDO if case.stored.document.get(ACTIVE) is False else Fate.AS_BEFORE
+
+
+def _name(document: Json) -> str:
+    return str(document.get("userName") or document.get("displayName") or "")

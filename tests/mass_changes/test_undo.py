@@ -1,0 +1,304 @@
+"""Who was deactivated or deleted by mistake is back as before, and what others have done since stands."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from scim_core.messages import Origin
+from scim_core.service.losses import UNDO, Chosen
+from scim_core.service.undo import Fate, Undo, Undone
+from scim_core.storage.maintenance.checking import check
+from scim_core.storage.tables import TableStorage, changes, large_change, large_change_runner
+from scim_core.storage.tables.rows import Rows
+from tests.commands import run_here
+from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
+from tests.feed.copying import CATALOGUE, Copy, feed_of, followed
+from tests.mass_changes.incident import TENANT, Company, State, group_key, kept, state
+from tests.scim import Clock, Json, add, references, remove, replace
+
+
+def undo_over(rows: Rows, clock: Clock) -> Undo:
+    origin = Origin(method=UNDO, credential="admin undo")
+    numbers = iter(range(10**9))
+    return Undo(TableStorage(rows, clock), CATALOGUE, origin, clock=clock, new_id=lambda: f"undo-{next(numbers)}")
+
+
+def fates(found: Undone) -> dict[str, Fate]:
+    return {loss.id: loss.fate for loss in found.losses}
+
+
+@dataclass
+class Incident:
+    """What was there before, in which time the sync took it away, and the directory as it must be after an undo."""
+
+    company: Company
+    since: str
+    until: str
+    users: list[Json]
+    expected: State
+    lost: set[str]
+
+    @property
+    def chosen(self) -> Chosen:
+        return Chosen(self.since, self.until, "sync")
+
+
+@pytest.fixture(scope="module")
+async def incident() -> AsyncIterator[Incident]:
+    """1,000 users in ten groups of 20: 200 are deactivated and 50 deleted by the sync, between honest changes."""
+    async with Company() as it:
+        users = [await it.user(f"user{number}@example.com", title=str(number)) for number in range(1_000)]
+        groups = [await it.group(f"group{number}", *users[number * 20 :][:20]) for number in range(10)]
+        before = await state(it.rows)
+        since = it.now()
+        for number in range(200):
+            assert await it.deactivate(it.sync, users[number]) == 200
+            if number % 10 == 0:
+                assert await it.patch(it.honest, users[999 - number], replace("title", f"honest {number}")) == 200
+        for number in range(180, 230):
+            assert await it.delete(it.sync, users[number]) == 204
+        assert await it.deactivate(it.honest, users[900]) == 200
+        assert await it.delete(it.honest, users[901]) == 204
+        body = remove(f'members[value eq "{users[0]["id"]}"]')
+        assert await it.patch(it.honest, groups[0], body, url="/Groups") == 204
+        assert await it.patch(it.honest, groups[0], add("members", references(users[500])), url="/Groups") == 204
+        until = it.now()
+        honest = await state(it.rows)
+        lost = {user["id"] for user in users[:230]}
+        resources = {
+            key: before.resources[key] if key[1] in lost else value for key, value in honest.resources.items()
+        } | {("User", id_): before.resources["User", id_] for id_ in lost}
+        memberships = honest.memberships | {(groups[9]["id"], user["id"]) for user in users[180:200]}
+        yield Incident(it, since, until, users, State(resources, memberships), lost)
+
+
+async def test_everybody_is_back_with_memberships_and_honest_changes_stand(incident: Incident) -> None:
+    rows, clock = incident.company.rows.copy(), incident.company.clock
+    copy = await followed(feed_of(rows), Copy(), TENANT)
+    untouched = await state(rows)
+    undo = undo_over(rows, clock)
+    seen = await undo.look(TENANT, incident.chosen)
+    assert fates(seen) == dict.fromkeys(incident.lost, Fate.TO_UNDO)
+    assert await state(rows) == untouched
+    done = await undo.run(TENANT, incident.chosen)
+    assert (fates(done), done.memberships) == (dict.fromkeys(incident.lost, Fate.UNDONE), 20)
+    assert await state(rows) == incident.expected
+    mirror = await followed(feed_of(rows), copy, TENANT)
+    assert mirror.pairs == incident.expected.memberships
+    shown = {(kind, id_): item["userName"] for (kind, id_), item in mirror.resources.items() if kind == "User"}
+    assert shown == {key: held[1]["userName"] for key, held in incident.expected.resources.items() if key[0] == "User"}
+    actives = {id_ for (kind, id_), item in mirror.resources.items() if kind == "User" and item["active"] is False}
+    assert actives == {incident.users[900]["id"]}
+    assert mirror.snapshots == copy.snapshots
+    assert (await check(rows, TENANT)).findings == []
+    again = await undo_over(rows, clock).run(TENANT, incident.chosen)
+    assert (set(fates(again).values()), again.memberships) == ({Fate.AS_BEFORE}, 0)
+    assert await state(rows) == incident.expected
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_one_that_was_killed_in_the_middle_goes_on_with_the_next_run(incident: Incident, after: bool) -> None:
+    clock = incident.company.clock
+    life = Death()
+    await undo_over(MortalRows(incident.company.rows.copy(), life), clock).run(TENANT, incident.chosen)
+    for number in (len(life.calls) // 3, len(life.calls) * 9 // 10, len(life.calls) - 2):
+        rows = incident.company.rows.copy()
+        with pytest.raises(ProcessDied):
+            await undo_over(MortalRows(rows, Death(number, after=after)), clock).run(TENANT, incident.chosen)
+        assert await state(rows) != incident.expected or number == len(life.calls) - 2
+        await undo_over(rows, clock).run(TENANT, incident.chosen)
+        assert await state(rows) == incident.expected
+
+
+async def test_the_command_lists_first_and_does_it_with_yes(incident: Incident) -> None:
+    rows = incident.company.rows.copy()
+    untouched = await state(rows)
+    listed = await run_here(
+        rows,
+        "undo",
+        TENANT,
+        "--from",
+        incident.since,
+        "--to",
+        incident.until,
+        "--by",
+        incident.company.sync.credential.id,
+    )
+    assert (listed.returncode, "230 will be put back" in listed.stdout, "--yes" in listed.stdout) == (0, True, True)
+    assert "user0@example.com" in listed.stdout
+    assert await state(rows) == untouched
+    done = await run_here(
+        rows, "--json", "undo", TENANT, "--from", incident.since, "--to", incident.until, "--by", "sync", "--yes"
+    )
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["done"], told["memberships"], len(told["resources"])) == (0, True, 20, 230)
+    assert await state(rows) == incident.expected
+    audit = await run_here(rows, "audit", "--tenant", TENANT)
+    assert "undo ended" in audit.stdout
+    timeline = await run_here(rows, "log", TENANT, "--resource", incident.users[0]["id"], "--since", "2026-01-01")
+    assert "undo by admin undo" in timeline.stdout
+
+
+async def test_without_a_credential_everybody_of_that_time_is_put_back(incident: Incident) -> None:
+    rows = incident.company.rows.copy()
+    found = await undo_over(rows, incident.company.clock).look(TENANT, Chosen(incident.since, incident.until))
+    assert set(fates(found)) == incident.lost | {incident.users[900]["id"], incident.users[901]["id"]}
+
+
+async def test_a_time_that_is_none_or_runs_backwards_and_a_tenant_that_is_not_there_are_refused(
+    incident: Incident,
+) -> None:
+    rows = incident.company.rows
+    backwards = await run_here(rows, "undo", TENANT, "--from", incident.until, "--to", incident.since)
+    assert (backwards.returncode, "--from must be before --to" in backwards.stderr) == (2, True)
+    unread = await run_here(rows, "undo", TENANT, "--from", "yesterday", "--to", incident.since)
+    assert (unread.returncode, "--from must be a day" in unread.stderr) == (2, True)
+    nobody = await run_here(rows, "undo", "fabrikam", "--from", incident.since, "--to", incident.until)
+    assert (nobody.returncode, "There is no tenant" in nobody.stderr) == (2, True)
+    early = await run_here(rows, "undo", TENANT, "--from", "2020-01-01", "--to", "2020-01-02")
+    assert (early.returncode, "Nobody was deactivated" in early.stdout) == (0, True)
+
+
+async def test_who_was_changed_since_is_listed_and_left_alone() -> None:
+    async with Company() as it:
+        names = ("renamed", "back", "gone", "taken", "again", "same")
+        users = {name: await it.user(f"{name}@example.com") for name in names}
+        since = it.now()
+        for name in ("renamed", "back", "gone", "same"):
+            await it.deactivate(it.sync, users[name])
+        for name in ("taken", "again"):
+            await it.delete(it.sync, users[name])
+        until = it.now()
+        await it.patch(it.honest, users["renamed"], replace("title", "new"))
+        await it.patch(it.honest, users["back"], replace("active", value=True))
+        await it.patch(it.honest, users["back"], replace("active", value=False))
+        await it.delete(it.honest, users["gone"])
+        await it.user("TAKEN@example.com")
+        await it.group("a group does not count", users["same"])
+        chosen = Chosen(since, until, "sync")
+        found = fates(await undo_over(it.rows, it.clock).run(TENANT, chosen))
+        assert found == {
+            users["renamed"]["id"]: Fate.CHANGED,
+            users["back"]["id"]: Fate.CHANGED,
+            users["gone"]["id"]: Fate.CHANGED,
+            users["taken"]["id"]: Fate.TAKEN,
+            users["again"]["id"]: Fate.UNDONE,
+            users["same"]["id"]: Fate.UNDONE,
+        }
+        await it.delete(it.honest, users["again"])
+        await it.deactivate(it.honest, users["same"])
+        later = await undo_over(it.rows, it.clock).run(TENANT, chosen)
+        assert {fates(later)[users[name]["id"]] for name in ("again", "same")} == {Fate.CHANGED}
+        now = await state(it.rows)
+        assert ("User", users["again"]["id"]) not in now.resources
+        listed = await run_here(it.rows, "undo", TENANT, "--from", since, "--to", until, "--by", "sync")
+        assert (listed.returncode, "its name is taken" in listed.stdout) == (1, True)
+
+
+async def test_a_group_comes_back_with_its_members_and_who_has_left_a_group_since_stays_outside() -> None:
+    async with Company() as it:
+        ann, bob, eve = [await it.user(f"{name}@example.com") for name in ("ann", "bob", "eve")]
+        staff, board = await it.group("staff", ann, bob, eve), await it.group("board", ann)
+        before = await state(it.rows)
+        since = it.now()
+        await it.delete(it.sync, ann)
+        await it.delete(it.sync, staff, "/Groups")
+        until = it.now()
+        undo = undo_over(it.rows, it.clock)
+        found = await undo.run(TENANT, Chosen(since, until))
+        assert (set(fates(found).values()), found.memberships) == ({Fate.UNDONE}, 4)
+        assert await state(it.rows) == before
+        await it.patch(it.honest, staff, remove(f'members[value eq "{bob["id"]}"]'), url="/Groups")
+        await it.patch(it.honest, board, replace("members", []), url="/Groups")
+        honest = await state(it.rows)
+        assert (await undo_over(it.rows, it.clock).run(TENANT, Chosen(since, until))).memberships == 0
+        assert await state(it.rows) == honest
+        assert group_key(staff) in honest.resources
+
+
+async def test_who_was_deactivated_and_then_deleted_is_active_again() -> None:
+    async with Company() as it:
+        ann, bob = await it.user("ann@example.com"), await it.user("bob@example.com")
+        before = await state(it.rows)
+        await it.deactivate(it.honest, bob)
+        since = it.now()
+        await it.deactivate(it.sync, ann)
+        await it.delete(it.sync, ann)
+        await it.delete(it.sync, bob)
+        found = await undo_over(it.rows, it.clock).run(TENANT, Chosen(since, it.now()))
+        assert fates(found) == dict.fromkeys((ann["id"], bob["id"]), Fate.UNDONE)
+        now = await state(it.rows)
+        assert now.resources["User", ann["id"]] == before.resources["User", ann["id"]]
+        assert now.resources["User", bob["id"]][1]["active"] is False
+
+
+async def test_what_else_the_deactivating_request_changed_is_named_and_stays() -> None:
+    async with Company() as it:
+        ann = await it.user("ann@example.com", title="Director")
+        since = it.now()
+        await it.patch(it.sync, ann, replace("active", value=False), replace("title", "Left"))
+        [loss] = (await undo_over(it.rows, it.clock).run(TENANT, Chosen(since, it.now()))).losses
+        assert (loss.fate, loss.others, loss.credential) == (Fate.UNDONE, ("title",), "sync")
+        _, shown = await it.asked(it.honest, "GET", f"/Users/{ann['id']}")
+        assert (shown["active"], shown["title"]) == (True, "Left")
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 12])
+async def test_a_deletion_in_steps_keeps_every_membership(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "TRANSACTION_OPERATIONS", 14)
+    monkeypatch.setattr(large_change_runner, "STEP", 3)
+    monkeypatch.setattr(large_change, "PART_IDS", 5)
+    async with Company() as it:
+        ann, others = await it.user("ann"), [await it.user(f"user{number}") for number in range(count)]
+        for number in range(count):
+            await it.group(f"group{number}", ann)
+        staff = await it.group("staff", *others)
+        before = await state(it.rows)
+        since = it.now()
+        await it.delete(it.sync, ann)
+        await it.delete(it.sync, staff, "/Groups")
+        rows = [row for row in await kept(it.rows) if row["id"] == ann["id"]]
+        assert len(rows) == 1 + (count + 2) // 3 if count > 2 else 1 + bool(count)
+        found = await undo_over(it.rows, it.clock).run(TENANT, Chosen(since, it.now()))
+        assert found.memberships == 2 * count
+        await it.storage.sweep(before="9999", seconds=60)
+        assert await state(it.rows) == before
+
+
+async def test_deletions_of_a_bulk_can_be_undone() -> None:
+    async with Company() as it:
+        users = [await it.user(f"user{number}") for number in range(5)]
+        await it.group("staff", *users)
+        before = await state(it.rows)
+        since = it.now()
+        operations = [{"method": "DELETE", "path": f"/Users/{user['id']}"} for user in users]
+        body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations}
+        status, answer = await it.asked(it.sync, "POST", "/Bulk", body)
+        assert (status, {item["status"] for item in answer["Operations"]}) == (200, {"204"})
+        await undo_over(it.rows, it.clock).run(TENANT, Chosen(since, it.now()))
+        assert await state(it.rows) == before
+
+
+async def test_with_zero_days_nothing_is_kept_and_the_list_says_so() -> None:
+    async with Company(environment={"SCIM_DELETED_DAYS": "0"}) as it:
+        ann = await it.user("ann")
+        since = it.now()
+        await it.delete(it.sync, ann)
+        assert await kept(it.rows) == []
+        [loss] = (await undo_over(it.rows, it.clock).run(TENANT, Chosen(since, it.now()))).losses
+        assert (loss.fate, loss.name) == (Fate.NOT_KEPT, "ann")
+
+
+async def test_a_change_that_comes_between_look_and_change_wins() -> None:
+    async with Company() as it:
+        ann = await it.user("ann")
+        since = it.now()
+        await it.deactivate(it.sync, ann)
+        undo = undo_over(it.rows, it.clock)
+        chosen = Chosen(since, it.now())
+        found, [case] = await undo._cases(TENANT, chosen)
+        assert found.lost
+        await it.patch(it.honest, ann, replace("title", "new"))
+        assert await undo._put_back(TENANT, case) is Fate.CHANGED
