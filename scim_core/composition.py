@@ -23,6 +23,7 @@ from scim_core.endpoint.bulk import Bulk
 from scim_core.endpoint.endpoint import Endpoint, Gate
 from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
+from scim_core.endpoint.log_handlers import LogHandlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
 from scim_core.endpoint.unconfigured import Unconfigured
 from scim_core.feed.attempts import Attempts
@@ -110,6 +111,7 @@ def build(
         gate,
         _kicks(feed, hooks) if relays else None,
         hooks=hooks,
+        logs=LogHandlers(storage, catalogue, clock),
         attempts=Attempts(storage.attempted, asyncio.sleep, timer) if relays else None,
         bulk=Bulk(catalogue, handlers, timer),
         clock=clock,

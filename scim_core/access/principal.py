@@ -51,13 +51,13 @@ def require_access(principal: Principal, needed: Access, base_url: str) -> None:
     )
 
 
-def require_application(principal: Principal) -> None:
+def require_application(principal: Principal, needed: Access | None) -> None:
     """Raises HttpError 403 for the credential of one tenant."""
     if not principal.application:
         raise HttpError(
             403,
             "This credential belongs to one customer. To see all of them, ask the operator of this service for an "
-            "application's credential with the access feed.",
+            f"application's credential with the access {needed}.",
         )
 
 

@@ -26,8 +26,9 @@ from scim_core.endpoint.bulk_run import Answered, Run
 from scim_core.endpoint.error_responses import response_for
 from scim_core.endpoint.feed_handlers import FEED_HANDLERS, FeedHandlers
 from scim_core.endpoint.handlers import Call, Handlers, Sent
+from scim_core.endpoint.log_handlers import LOG_HANDLERS, LogHandlers
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
-from scim_core.endpoint.routes import CHANGES, Target, is_feed, match
+from scim_core.endpoint.routes import CHANGES, Target, has_problems, match
 from scim_core.feed.attempts import Attempts
 from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.kicks import Kicks
@@ -90,6 +91,7 @@ class Endpoint:
         kicks: Kicks | None,
         *,
         hooks: Hooks,
+        logs: LogHandlers,
         bulk: Bulk,
         attempts: Attempts | None = None,
         clock: Clock,
@@ -102,6 +104,7 @@ class Endpoint:
         self._handlers = handlers
         self._bulk = bulk
         self._feed = feed
+        self._logs = logs
         self._gate = gate
         self._hooks = hooks
         self._kicks = kicks
@@ -167,7 +170,7 @@ class Endpoint:
 
     def _refusal(self, error: Exception, request: ScimRequest, handler: str, request_id: str) -> ScimResponse:
         """The error as an answer, in the form of what was asked. It names the request."""
-        if is_feed(request.path):
+        if has_problems(request.path):
             return problems.response_for(error, request_id, self._gate.counted)
         response = response_for(error, request_id, self._gate.counted)
         return translated(response) if handler == "token" else response
@@ -183,8 +186,9 @@ class Endpoint:
 
         A route about all tenants takes no other principal.
         """
+        if target.of_all_tenants or target.of_applications:
+            require_application(principal, target.needs)
         if target.of_all_tenants:
-            require_application(principal)
             return principal
         if not principal.application and target.needs is not Access.FEED:
             return principal
@@ -205,8 +209,9 @@ class Endpoint:
             call = replace(self._call(request, target, principal, caller, work), sent=sent)
             if target.handler == "bulk":
                 return await self._bulk.run(call, caller.began, self._answered(request, principal, caller))
-            handlers = self._feed if target.handler in FEED_HANDLERS else self._handlers
-            return await handlers.run(call)
+            if target.handler in FEED_HANDLERS:
+                return await self._feed.run(call)
+            return await (self._logs if target.handler in LOG_HANDLERS else self._handlers).run(call)
 
     def _answered(self, request: ScimRequest, principal: Principal | None, caller: Caller) -> Answered:
         """Answers the operations of this bulk, with Error bodies. Each has a line in the log, as a request has."""

@@ -46,7 +46,7 @@ class Pairs:
         await self.endpoint._attempts.idle()
         await self.endpoint._kicks.idle()
         found = await read_range(self.storage.rows, TENANT, keys.of_kind("attempt"))
-        return [{**row.properties, "note": json.loads(row.properties["n0"])} for row in found]
+        return [{**row.properties, "note": json.loads(row.properties["n0"])} for row in reversed(found)]
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ class _Tending:
         if ":" in tenant or keys.partition(tenant) != tenant:  # of no tenant, or of one that no registry has named
             return
         try:
-            if found.trims_logs:  # of a tenant without a feed, too: all of its requests may have been refused
+            if found.trims_logs and self._kept.attempts_from:  # also without a feed: all requests may have been refused
                 self.trimmed += await trim_attempts(self._rows, tenant, self._kept.attempts_from)
             if not await self._relayed(tenant):
                 return
