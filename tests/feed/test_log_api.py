@@ -117,13 +117,13 @@ async def test_nobody_is_found_with_the_refusal_or_without_one(tool: Tool) -> No
 async def test_a_timeline_has_the_present_state_and_the_newest_entry_first(tool: Tool) -> None:
     user, group = await tool.user("ann"), await tool.group("Sales")
     await tool.patch(f"/Groups/{group}", add("members", [{"value": user}]))
-    await tool.patch(f"/Users/{user}", replace("active", value=False))
     await tool.patch(f"/Users/{user}", replace("userName", ""))
+    await tool.patch(f"/Users/{user}", replace("active", value=False))
     told = await tool.ask("timeline", id=user)
     assert (told["person"]["active"], told["person"]["groups"]) == (False, [group])
-    assert [item["what"] for item in told["entries"]] == ["refused", "updated", "joined", "created"]
-    assert told["entries"][1]["note"]["before"] == {"active": True}
-    assert told["entries"][1]["by"].startswith("PATCH by ")
+    assert [item["what"] for item in told["entries"]] == ["updated", "refused", "joined", "created"]
+    assert told["entries"][0]["note"]["before"] == {"active": True}
+    assert told["entries"][0]["by"].startswith("PATCH by ")
     assert told["entries"][2]["group"] == group
     assert told["next"] is None
     assert (await tool.ask("timeline", id=group))["person"]["type"] == "Group"
