@@ -227,8 +227,7 @@ def _admitted(
         reason = elsewhere(caller.address)
         raise Denied(403, REFUSAL, Failure(method, reason, tenant.id, credential.label))
     _check_state(tenant, method, credential.label)
-    day = instant_text(tenancy.clock())[:10]
-    use = tenancy.tenants.first_use(tenant, credential, day, caller.address)
+    use = tenancy.tenants.use_to_note(tenant, credential, tenancy.clock(), caller.address)
     application = tenant.id == APPLICATIONS
     if application and access is Access.WRITE:  # no command makes such a one, so somebody wrote the row by hand
         access = Access.READ

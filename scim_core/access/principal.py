@@ -18,7 +18,7 @@ TENANT_PARAMETER = "tenant"
 class Principal:
     """Who sends a request: the tenant, its method, the name of its credential (never the secret), what it may do.
 
-    `use` is set when this is the credential's first use of the day from this address. `credential_id` is empty for one
+    `use` is set when it is time to note a use of the credential. `credential_id` is empty for one
     of the settings. `group_patch_answer` is the tenant's. Without `access` it may do nothing. An `application` reaches
     every tenant; its tenant is APPLICATIONS until it names one.
     """

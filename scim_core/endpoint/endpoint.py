@@ -15,7 +15,7 @@ from scim_core.access.oauth.answers import translated
 from scim_core.access.principal import TENANT_PARAMETER, Principal, require_access, require_application
 from scim_core.access.rate_limits import RateLimit, address_of, source_of
 from scim_core.access.tenant_cache import TenantCache
-from scim_core.clock import Clock, Timer, instant_text
+from scim_core.clock import Clock, Timer
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint import hook_turns, problems
 from scim_core.endpoint.attempted import attempt_of
@@ -239,7 +239,7 @@ class Endpoint:
         if principal.use is None or tenants is None:
             yield
             return
-        noting = asyncio.create_task(tenants.note(principal.use, instant_text(self._clock())[:10]))
+        noting = asyncio.create_task(tenants.note(principal.use))
         try:
             yield
         except (
