@@ -112,7 +112,7 @@ class LogHandlers:
 
 def entry_json(event: Event) -> Json:
     """The entry as programs read it: without what is empty."""
-    return {name: value for name, value in asdict(event).items() if value not in ("", {})}
+    return {name: value for name, value in asdict(event).items() if value not in ("", {}, ())}
 
 
 def _entries(events: Sequence[Event]) -> list[Json]:

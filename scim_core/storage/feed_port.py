@@ -182,6 +182,9 @@ class FeedStorage(Storage, Protocol):
         Their places are the numbers of the feed, as texts. With `before`, those with smaller numbers.
         """
 
+    async def waiting(self, tenant: str) -> list[str]:
+        """When the changes were made (UTC text) that wait for the relay, oldest first: the first 132. Only reads."""
+
     async def log_entry(self, tenant: str, entry: str) -> LogRow | None:
         """The whole row of a change; None if it is not kept any more."""
 
