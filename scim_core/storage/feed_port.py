@@ -202,6 +202,9 @@ class FeedStorage(Storage, Protocol):
     async def moved_feeds(self) -> list[MovedFeed]:
         """The feeds of all tenants that have ever moved."""
 
+    async def moved_feed(self, tenant: str) -> MovedFeed | None:
+        """The newest number of this tenant's feed; None if it has never moved. Only reads."""
+
     async def tend(self, now: datetime, kept: Retention, *, seconds: float) -> Tended:
         """Changes that may wait are relayed, for at most so many seconds. A timer calls this each minute.
 

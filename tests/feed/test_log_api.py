@@ -62,7 +62,7 @@ class Tool:
         await endpoint._attempts.idle()
         await endpoint._kicks.idle()
 
-    async def ask(self, question: str, status: int = 200, **parameters: object) -> Any:
+    async def ask(self, question: str, status: int = 200, /, **parameters: object) -> Any:
         """The answer, which has this status, is as the description says, and costs few calls of the storage."""
         path = f"/log/v1/{question}?{urlencode({'tenant': 'contoso', **parameters})}"
         self.recorded.calls.clear()
@@ -76,14 +76,14 @@ class Tool:
 
     async def walk(self, question: str, **parameters: object) -> list[Any]:
         """The entries of all pages."""
-        entries, page = [], {}
+        entries = list[Any]()
         while True:
-            found = await self.ask(question, **parameters, **page)
+            found = await self.ask(question, **parameters)
             assert len(found["entries"]) <= int(str(parameters.get("limit", 100)))
             entries += found["entries"]
             if found["next"] is None:
                 return entries
-            page = {"page": found["next"]}
+            parameters["page"] = found["next"]
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ async def test_pages_tell_each_entry_once_in_the_order_of_time_whatever_happens_
             assert await tool.walk(question, limit=limit, **parameters) == whole
     first = await tool.ask("timeline", id=user, limit=4)
     await tool.patch(f"/Users/{user}", replace("externalId", "new"))
-    rest, page = [], first["next"]
+    rest, page = list[Any](), first["next"]
     while page is not None:
         found = await tool.ask("timeline", id=user, limit=4, page=page)
         rest, page = rest + found["entries"], found["next"]

@@ -35,6 +35,19 @@ async def state_of(storage: HookStorage, hook: Hook, tenant: str, number: int) -
     return HookState(hook, tenant, events, max(0, number - events.number), dead, replay)
 
 
+async def states_of(storage: HookStorage, hooks: Sequence[Hook], tenant: str, number: int) -> list[HookState]:
+    """The states of these hooks, with one read; `number` is the newest of the tenant's feed. Raises StorageBusy."""
+    found = await storage.hook_streams(tenant)
+    states = []
+    for hook in hooks:
+        events = found.cursors.get((hook.id, Stream.EVENTS)) or HookCursor("", 0)
+        replay = found.cursors.get((hook.id, Stream.REPLAY))
+        states.append(
+            HookState(hook, tenant, events, max(0, number - events.number), found.dead.get(hook.id, ()), replay)
+        )
+    return states
+
+
 async def replay_of_dead(storage: HookStorage, hook: Hook, tenant: str) -> HookCursor:
     """From the first dead batch to the last. If all are of epochs that have ended, the receiver will be told so.
 

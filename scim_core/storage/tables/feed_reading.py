@@ -135,6 +135,13 @@ class TableFeed:
         """See FeedStorage.moved_feeds."""
         return await doorbell.moved_feeds(self.rows)
 
+    async def moved_feed(self, tenant: str) -> MovedFeed | None:
+        """See FeedStorage.moved_feed."""
+        row = await self.rows.get(tenant, keys.feed_head())
+        if row is None or not row.properties["lastModified"]:
+            return None
+        return MovedFeed(tenant, int(row.properties["next"]) - 1, row.properties["lastModified"])
+
     async def tend(self, now: datetime, kept: Retention, *, seconds: float) -> Tended:
         """See FeedStorage.tend."""
         return await tend(self.rows, now, kept, seconds)
