@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from scim_core.access.auth_failures import FailureWatch
 from scim_core.access.authenticator import Authenticator, Tenancy
+from scim_core.access.ending import EndingCredentials
 from scim_core.access.oauth.access_tokens import AccessTokens
 from scim_core.access.oauth.app_role import AppRole
 from scim_core.access.oauth.clients import Clients
@@ -177,7 +178,12 @@ def _tenancy(
         new_id=lambda: uuid7(clock()),
     )
     return Tenancy(
-        TenantCache(registry, timer), access_tokens, entra, clock, allows_entra_tokens=settings.allows_entra_tokens
+        registry,
+        TenantCache(registry, timer),
+        access_tokens,
+        entra,
+        clock,
+        allows_entra_tokens=settings.allows_entra_tokens,
     )
 
 
@@ -221,6 +227,7 @@ def _gate(
         requests=requests,
         counted=counted,
         tenants=tenancy.tenants if tenancy else None,
+        ending=EndingCredentials(tenancy.source, tenancy.clock, timer) if tenancy else None,
         trusted_proxies=settings.trusted_proxies,
         shares=Shares(timer, pause, rate=UNITS_OF_A_TENANT if tenancy else None),
     )

@@ -234,6 +234,9 @@ class TenantSource(Protocol):
     async def load(self, tenant_id: str) -> Tenant | None:
         """The tenant with all its credentials."""
 
+    def tenants(self) -> AsyncIterator[Tenant]:
+        """All tenants with their credentials, ordered by id."""
+
     async def used(self, tenant_id: str, credential_id: str, time: str, source: str) -> None:
         """The credential was last used at this instant, from this address. Raises Gone."""
 
@@ -243,9 +246,6 @@ class Registry(TenantSource, Protocol):
 
     `entries` become the next records of the audit chain, in the transaction that makes the change.
     """
-
-    def tenants(self) -> AsyncIterator[Tenant]:
-        """All tenants with their credentials, ordered by id."""
 
     async def alter(self, before: Tenant | None, after: Tenant | None, entries: Sequence[AuditEntry]) -> None:
         """The tenant and its credentials are as `after` says, if they are still as they were read as `before`.

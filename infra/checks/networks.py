@@ -70,8 +70,10 @@ def stores(deployed: Deployed) -> Iterator[str]:
 
 
 def stars(deployed: Deployed) -> Iterator[str]:
-    """Nothing is allowed by a star: the only ones are in security rules: what is refused, and ports of callers."""
-    groups = deployed.of("Microsoft.Network/networkSecurityGroups")
+    """Nothing is allowed by a star: the only ones are in security rules (what is refused, and ports of callers) and in
+    alerts, which watch each tenant.
+    """
+    groups = deployed.of("Microsoft.Network/networkSecurityGroups", "Microsoft.Insights/scheduledQueryRules")
     for item in deployed.resources:
         if "*" in texts(item) and item not in groups:
             yield f"{item['name']}: something is allowed by a star"

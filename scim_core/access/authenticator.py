@@ -24,6 +24,7 @@ from scim_core.registry import (
     CredentialKind,
     GroupPatchAnswer,
     Tenant,
+    TenantSource,
     entra_pointer,
     token_pointer,
 )
@@ -67,6 +68,7 @@ class Tenancy:
     Without `allows_entra_tokens`, credentials of the kind `entra` open nothing.
     """
 
+    source: TenantSource
     tenants: TenantCache
     access_tokens: AccessTokens
     entra: EntraTokens

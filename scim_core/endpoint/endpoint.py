@@ -11,6 +11,7 @@ from typing import Any
 from scim_core.access.audit import correlation_id
 from scim_core.access.auth_failures import BEYOND_ITS_REQUESTS, FailureWatch
 from scim_core.access.authenticator import NO_TENANT, Authenticator
+from scim_core.access.ending import EndingCredentials
 from scim_core.access.oauth.answers import translated
 from scim_core.access.principal import TENANT_PARAMETER, Principal, require_access, require_application
 from scim_core.access.rate_limits import RateLimit, address_of, source_of
@@ -67,7 +68,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a request passes before a handler runs. Without `tenants`, the use of a credential is not recorded."""
+    """What a request passes before a handler runs. Without a registry there are no `tenants`, whose credentials are noted
+    and can be `ending`.
+    """
 
     authenticator: Authenticator
     oauth: OAuthEndpoint
@@ -75,6 +78,7 @@ class Gate:
     requests: RateLimit
     counted: CountedLog
     tenants: TenantCache | None
+    ending: EndingCredentials | None
     trusted_proxies: int
     shares: Shares
 
@@ -300,6 +304,8 @@ class Endpoint:
             tended.trimmed,
             extra={"operation": "feeds", "relayed": tended.relayed, "trimmed": tended.trimmed, "left": tended.left},
         )
+        if self._gate.ending:
+            await self._gate.ending.tell()
         if marked:
             await hook_turns.deliver(self._hooks, marked)
         return tended

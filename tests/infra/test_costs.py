@@ -105,8 +105,8 @@ def test_each_alert_is_reckoned_with() -> None:
     over_logs = len(foretold("prod", "Microsoft.Insights/scheduledQueryRules"))
     over_metrics = len(foretold("prod", "Microsoft.Insights/metricAlerts"))
 
-    assert (over_logs, over_metrics) == (10, 3)
-    assert "Ten rules over logs" in said
+    assert (over_logs, over_metrics) == (14, 3)
+    assert "Fourteen rules over logs" in said
     assert "three over metrics" in said
 
 

@@ -124,7 +124,13 @@ async def test_the_fields_that_the_operators_page_asks_for_are_in_the_line_of_a_
 def test_the_texts_of_the_timers_are_what_queries_look_for() -> None:
     looked_for = {start for query in queries() for start in re.findall(r'startswith "([^"]+)"', query)}
 
-    assert looked_for == {"sweep: ", "hooks: ", "audit event=rate-limited ", "the app does not serve: "}
+    assert looked_for == {
+        *("sweep: ", "hooks: ", "audit event=rate-limited ", "the app does not serve: "),
+        *("a credential ends soon ", "attributes that no schema declares were ignored "),
+    }
+    assert '"a credential ends soon"' in (ROOT / "scim_core" / "access" / "ending.py").read_text()
+    ignored = (ROOT / "scim_core" / "service" / "ignored_input.py").read_text()
+    assert '"attributes that no schema declares were ignored"' in ignored
     assert '"the app does not serve: %s"' in (ROOT / "scim_core" / "endpoint" / "unconfigured.py").read_text()
     assert '"sweep: %s finished, %s left"' in (ROOT / "scim_core" / "endpoint" / "endpoint.py").read_text()
     assert "failed, %s blocked, %s dead" in (ROOT / "scim_core" / "endpoint" / "hook_turns.py").read_text()
