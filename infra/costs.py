@@ -143,7 +143,7 @@ class Prices:
     """One private endpoint for an hour."""
 
     alerts: float = 12.5
-    """Fourteen rules over logs, at $0.50 to $1.50 depending on how often they run, and three over metrics at $0.10. A rule
+    """Fourteen rules over logs, at $0.50 to $1.50 depending on how often they run, and three over metrics at $0.10. One
     that finds several tenants at once may cost more."""
 
     availability_test: float = 0.0005

@@ -68,8 +68,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a request passes before a handler runs. Without a registry there are no `tenants`, whose credentials are noted
-    and can be `ending`.
+    """What a request passes before a handler runs. Without a registry there are no `tenants`, and no credentials whose
+    use is recorded, or that are `ending`.
     """
 
     authenticator: Authenticator

@@ -243,7 +243,8 @@ def _detail(row: LogRow, note: Json) -> str:
         return f"group {row.of}"
     before, after = note.get("before", {}), note.get("after", {})
     if row.change == "deleted":
-        return f"was {before.get('userName') or before.get('displayName') or ''}"
+        name = before.get("userName") or before.get("displayName")
+        return f"was {name}" if name else ""
     values = [f"{name}: {_shown(before, name)} -> {_shown(after, name)}" for name in {**before, **after}]
     others = [name for name in row.attributes if name not in before and name not in after]
     members = [f"{len(ids)} {word}" for word, ids in (("joined", row.joined), ("left", row.left)) if ids]

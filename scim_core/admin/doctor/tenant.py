@@ -140,7 +140,7 @@ def _last_contact(it: Evidence) -> Examined:
     if not used:
         raise CannotTell(
             "Nobody has come yet.",
-            "The customer puts in the credential: docs/connect-entra.md and its sisters say how.",
+            "The customer puts in the credential, as docs/connect-entra.md says.",
         )
     if len(used) == len("2026-11-26"):
         return f"on {used}; a version before noted the day alone"
@@ -171,11 +171,15 @@ def _refusals(catalogue: Catalogue, it: Evidence) -> Examined:
 def _causes(catalogue: Catalogue, causes: list[Counted]) -> list[Trouble]:
     found = [told(catalogue, item) for item in causes[:SHOWN_CAUSES]]
     troubles = [
-        Trouble(f"{item.cause}: {item.count} times, the last time {ago(item.last)}, {item.example}", item.advice)
+        Trouble(f"{item.cause}: {_times(item.count)}, last {ago(item.last)}, such as {item.example}", item.advice)
         for item in found
     ]
     left = len(causes) - len(found)
     return [*troubles, Trouble(f"{left} more causes", "`admin refusals` tells all")] if left else troubles
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _feed(it: Evidence) -> Examined:
