@@ -21,7 +21,7 @@ var tenantAlerts = [
     name: 'tenant-silent'
     description: 'A tenant has sent no request for more than ${silentHours} hours, though it had some in each hour of the day before.'
     severity: 2
-    query: '${requests} | where operation !startswith "feed_" and operation !startswith "log_" | summarize last = max(TimeGenerated) by tenant, hour = bin(TimeGenerated, 1h) | summarize latest = max(last), newest = max(hour), hours = make_set(hour) by tenant | mv-expand hour = hours to typeof(datetime) | where hour > newest - 24h | summarize present = count() by tenant, latest | where present == 24 | project tenant, measured = datetime_diff("minute", now(), latest) / 60.0'
+    query: '${requests} | where operation !startswith "feed_" and operation !startswith "log_" | summarize contact = max(TimeGenerated) by tenant, hour = bin(TimeGenerated, 1h) | summarize contact = max(contact), newest = max(hour), hours = make_set(hour) by tenant | mv-expand hour = hours to typeof(datetime) | where hour > newest - 24h | summarize present = count() by tenant, contact | where present == 24 | project tenant, measured = datetime_diff("minute", now(), contact) / 60.0'
     threshold: silentHours
     frequency: 'PT1H'
     window: 'P2D'
