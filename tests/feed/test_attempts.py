@@ -36,7 +36,9 @@ class Pairs:
             **UNLIMITED,
             **more,
         }
-        self.endpoint: Endpoint = scim_core.build(Settings.from_environment(environment), storage, clock, relays=True)
+        self.endpoint: Endpoint = scim_core.build(
+            Settings.from_environment(environment), storage, clock, timer=lambda: 0.0, relays=True
+        )
         self.client = Client(self.endpoint)
         self.storage = storage
 
