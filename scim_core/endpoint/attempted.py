@@ -3,7 +3,6 @@
 import json
 from datetime import datetime
 
-from scim_core.endpoint.handlers import Sent
 from scim_core.endpoint.routes import Target
 from scim_core.ids import is_id
 from scim_core.messages import Origin, Result, ScimResponse
@@ -14,8 +13,8 @@ _SENT_AGAIN = frozenset({429, 500, 503})
 """The answers after which a client is to send its request again: it was beyond a limit, or met a failure of ours."""
 
 
-def attempt_of(target: Target, origin: Origin, response: ScimResponse, sent: Sent, now: datetime) -> Attempt | None:
-    """What the log keeps of the answer to a change. None if all was done.
+def attempt_of(target: Target, origin: Origin, response: ScimResponse, body: object, now: datetime) -> Attempt | None:
+    """What the log keeps of the answer to a change, whose body was this JSON. None if all was done.
 
     A request that is to be sent again is told apart: it is no mistake of the client.
     """
@@ -29,5 +28,5 @@ def attempt_of(target: Target, origin: Origin, response: ScimResponse, sent: Sen
         return None
     outcome = AttemptOutcome.PUT_OFF if response.status in _SENT_AGAIN else AttemptOutcome.REFUSED
     named = target.id if is_id(target.id) else ""
-    text = refusal_note(resource_type, origin, response.status, json.loads(response.body), sent.value)
+    text = refusal_note(resource_type, origin, response.status, json.loads(response.body), body)
     return Attempt(now, outcome, resource_type.name, named, text)

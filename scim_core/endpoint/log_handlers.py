@@ -18,9 +18,9 @@ from scim_core.feed.log import DAYS, Event, Log
 from scim_core.feed.log_pages import MAX_EVENTS, LogPage, LogPages
 from scim_core.ids import is_id
 from scim_core.messages import HttpError, ScimResponse
-from scim_core.model import GROUP, Json
+from scim_core.model import Json
 from scim_core.protocol.costs import json_units, read_units
-from scim_core.protocol.schemas import Catalogue
+from scim_core.protocol.schemas import USER, Catalogue
 from scim_core.storage.feed_port import FeedStorage
 
 MAX_TEXT_CHARACTERS = 200
@@ -50,7 +50,7 @@ class LogHandlers:
     async def log_people(self, call: Call) -> ScimResponse:
         """GET /log/v1/people: whom a text finds; if nobody, whose creation was refused under this name."""
         text = _text(call, "text")
-        type_name = call.fields.get("type", "User")
+        type_name = call.fields.get("type", USER)
         if self._catalogue.named(type_name) is None:
             raise HttpError(400, "type must be the name of a resource type, such as User or Group.")
         found = await self._log.find(call.tenant, text, type_name)
@@ -73,7 +73,7 @@ class LogHandlers:
     async def log_why(self, call: Call) -> ScimResponse:
         """GET /log/v1/why: whether a user is in a group, and by which request, or why not."""
         users = await self._log.find(call.tenant, _text(call, "user"))
-        groups = await self._log.find(call.tenant, _text(call, "group"), GROUP)
+        groups = await self._log.find_group(call.tenant, _text(call, "group"))
         answer: Json = {"users": [_found(item) for item in users], "groups": [_found(item) for item in groups]}
         if len(users) == len(groups) == 1:
             why = await self._log.why(call.tenant, users[0], groups[0])
@@ -107,7 +107,7 @@ class LogHandlers:
             [stored] = await self._storage.read(call.tenant, item.name, [resource_id])
             if stored is not None:
                 return FoundResource(item.name, resource_id, stored)
-        return FoundResource("User", resource_id, None)
+        return FoundResource(USER, resource_id, None)
 
 
 def entry_json(event: Event) -> Json:
@@ -129,7 +129,7 @@ def _found(item: FoundResource) -> Json:
         "type": item.resource_type,
         "id": item.id,
         "name": item.name or None,
-        "active": document.get("active") is not False if item.stored and item.resource_type == "User" else None,
+        "active": document.get("active") is not False if item.stored and item.resource_type == USER else None,
         "deleted": item.stored is None,
     }
 
