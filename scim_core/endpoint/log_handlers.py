@@ -18,7 +18,7 @@ from scim_core.feed.log import DAYS, Event, Log
 from scim_core.feed.log_pages import MAX_EVENTS, LogPage, LogPages
 from scim_core.ids import is_id
 from scim_core.messages import HttpError, ScimResponse
-from scim_core.model import Json
+from scim_core.model import GROUP, Json
 from scim_core.protocol.costs import json_units, read_units
 from scim_core.protocol.schemas import USER, Catalogue
 from scim_core.storage.feed_port import FeedStorage
@@ -50,10 +50,7 @@ class LogHandlers:
     async def log_people(self, call: Call) -> ScimResponse:
         """GET /log/v1/people: whom a text finds; if nobody, whose creation was refused under this name."""
         text = _text(call, "text")
-        type_name = call.fields.get("type", USER)
-        if self._catalogue.named(type_name) is None:
-            raise HttpError(400, "type must be the name of a resource type, such as User or Group.")
-        found = await self._log.find(call.tenant, text, type_name)
+        found = await self._log.find(call.tenant, text, self._type(call) or USER)
         refused = [] if found else await self._log.unknown(call.tenant, text)
         newest = list(reversed(refused))[:MAX_EVENTS]
         return await _answer(call, {"people": [_found(item) for item in found], "refused": _entries(newest)})
@@ -102,12 +99,20 @@ class LogHandlers:
         return await _answer(call, _page(entries))
 
     async def _known(self, call: Call, resource_id: str) -> FoundResource:
-        """The resource of this id, of whatever type; a user who is gone if there is none."""
-        for item in self._catalogue:
-            [stored] = await self._storage.read(call.tenant, item.name, [resource_id])
+        """The resource of this id, of the type that is given, or a user or a group; as gone if there is none."""
+        given = self._type(call)
+        for name in (given,) if given else (USER, GROUP):
+            [stored] = await self._storage.read(call.tenant, name, [resource_id])
             if stored is not None:
-                return FoundResource(item.name, resource_id, stored)
-        return FoundResource(USER, resource_id, None)
+                return FoundResource(name, resource_id, stored)
+        return FoundResource(given or USER, resource_id, None)
+
+    def _type(self, call: Call) -> str:
+        """The resource type that is asked about, or none. Raises HttpError 400 for one that there is not."""
+        name = call.fields.get("type", "")
+        if name and self._catalogue.named(name) is None:
+            raise HttpError(400, "type must be the name of a resource type, such as User or Group.")
+        return name
 
 
 def entry_json(event: Event) -> Json:
