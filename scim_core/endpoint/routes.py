@@ -67,6 +67,7 @@ ROOT_ROUTES = (
     Route("GET", (".well-known", "oauth-protected-resource"), "protected_resource", NOTHING),
     Route("GET", (".well-known", "oauth-protected-resource", "scim", "v2"), "protected_resource", NOTHING),
     Route("GET", ("feed", "v1", "changes"), "feed_changes", FEED),
+    Route("GET", ("feed", "v1", "jwks"), "feed_keys", NOTHING),
     Route("GET", ("feed", "v1", "snapshot"), "feed_snapshot", FEED),
     Route("GET", ("feed", "v1", "tenants"), "feed_tenants", FEED, of_all_tenants=True),
     *(Route("GET", ("log", "v1", name), f"log_{name}", READ, of_applications=True) for name in LOG),
