@@ -6,13 +6,14 @@ import logging
 import sys
 import time
 
-from bench import against, base, bulk, cycle, feed, large, neighbour, scale
+from bench import against, base, bulk, cycle, feed, large, neighbour, questions, scale
 from bench.against_report import against_report, measured_line
 from bench.commits import CommitError
 from bench.cycle_report import cycle_report, stage_line
 from bench.feed_report import feed_report
 from bench.http_client import UnexpectedStatus
 from bench.neighbour_report import neighbour_line, neighbour_report
+from bench.questions_report import questions_report
 from bench.ratios import Verdict
 from bench.report import base_report, bulk_report, large_report, large_step, scale_report
 
@@ -62,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_plain_azurite(first)
     followed = runs.add_parser("feed", help="time deliveries, a relay of many changes, and a snapshot")
     followed.add_argument("--users", type=int, default=feed.USERS, help="users of the snapshot")
+    asked = runs.add_parser("questions", help="time the commands of support for a large customer")
+    asked.add_argument("--users", type=int, default=questions.USERS, help="users of the customer")
     runs.add_parser("bulk", help="time bulks of 1,000 operations, and count their storage calls")
     for name, text in (
         ("scale", "show what costs the same in small and large directories and groups"),
@@ -99,6 +102,8 @@ def _run(arguments: argparse.Namespace) -> int:
         print(cycle_report(asyncio.run(played)))
     elif arguments.run == "feed":
         print(feed_report(asyncio.run(feed.run(arguments.users, _tell))))
+    elif arguments.run == "questions":
+        print(questions_report(asyncio.run(questions.run(arguments.users, _tell))))
     elif arguments.run == "bulk":
         print(bulk_report(asyncio.run(bulk.run())))
     elif arguments.run == "large":

@@ -148,8 +148,9 @@ class Prices:
     private_endpoint_hour: float = 0.01
     """One private endpoint for an hour."""
 
-    alerts: float = 12.0
-    """Eleven rules over logs, at $0.50 to $1.50 depending on how often they run, and three over metrics at $0.10."""
+    alerts: float = 13.0
+    """Fifteen rules over logs, at $0.50 to $1.50 depending on how often they run, and three over metrics at $0.10. One
+    that finds several tenants at once may cost more."""
 
     availability_test: float = 0.0005
     """One question of one place in a standard availability test."""

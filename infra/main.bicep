@@ -262,6 +262,10 @@ param alertAuthenticationFailures int = 50
 @minValue(1)
 param alertRateLimited int = 500
 
+@description('Alert when more than this number of changes of one tenant is refused within an hour.')
+@minValue(1)
+param alertRefusals int = 100
+
 @description('Ask /health from five places all the time, and alert when there is no good answer, or when no request is answered at all. auto: in prod. A gateway without publicBaseUrl, and privateInbound, keep the test out: then there is none.')
 @allowed(['auto', 'yes', 'no'])
 param availabilityTest string = 'auto'
@@ -662,6 +666,19 @@ module alerts 'modules/alerts.bicep' = {
     rateLimited: alertRateLimited
     backupEnabled: backupEnabled
     tested: tested
+  }
+}
+
+module tenantAlerts 'modules/tenant-alerts.bicep' = {
+  name: 'tenant-alerts'
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    appName: appName
+    workspaceId: monitoring.outputs.workspaceId
+    actionGroupId: alerts.outputs.actionGroupId
+    refusals: alertRefusals
   }
 }
 

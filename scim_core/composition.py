@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from scim_core.access.auth_failures import FailureWatch
 from scim_core.access.authenticator import Authenticator, Tenancy
+from scim_core.access.ending import EndingCredentials
 from scim_core.access.oauth.access_tokens import AccessTokens
 from scim_core.access.oauth.app_role import AppRole
 from scim_core.access.oauth.clients import Clients
@@ -23,6 +24,7 @@ from scim_core.endpoint.bulk import Bulk
 from scim_core.endpoint.endpoint import Endpoint, Gate
 from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
+from scim_core.endpoint.log_handlers import LogHandlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
 from scim_core.endpoint.unconfigured import Unconfigured
 from scim_core.endpoint.wakes import Wakes
@@ -129,6 +131,7 @@ def build(
         gate,
         _kicks(feed, mass_changes, hooks, wakes) if relays else None,
         hooks=hooks,
+        logs=LogHandlers(storage, catalogue, clock),
         attempts=Attempts(storage.attempted, asyncio.sleep, timer) if relays else None,
         bulk=Bulk(catalogue, handlers, timer),
         mass_changes=mass_changes,
@@ -202,7 +205,12 @@ def _tenancy(
         new_id=lambda: uuid7(clock()),
     )
     return Tenancy(
-        TenantCache(registry, timer), access_tokens, entra, clock, allows_entra_tokens=settings.allows_entra_tokens
+        registry,
+        TenantCache(registry, timer),
+        access_tokens,
+        entra,
+        clock,
+        allows_entra_tokens=settings.allows_entra_tokens,
     )
 
 
@@ -254,6 +262,7 @@ def _gate(
         requests=requests,
         counted=counted,
         tenants=tenancy.tenants if tenancy else None,
+        ending=EndingCredentials(tenancy.source, tenancy.clock, timer) if tenancy else None,
         trusted_proxies=settings.trusted_proxies,
         shares=Shares(timer, pause, rate=UNITS_OF_A_TENANT if tenancy else None),
     )

@@ -7,6 +7,9 @@ from enum import StrEnum
 BASE_PATH = "/scim/v2"
 """Where the SCIM endpoint is, below the host."""
 
+LOG_PATH = "/log/v1"
+"""Where the provisioning log is."""
+
 FEED_PATH = "/feed/v1"
 """Where the feed of changes is, below the host."""
 

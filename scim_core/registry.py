@@ -87,7 +87,8 @@ class Credential:
 
     `sha256` is that of the token or secret. `client_id` goes with secrets and federations. `entra_tenant`, `subject`,
     `audience` and `application` pin Entra's tokens. `reusable` lets an assertion be used more than once. Without
-    `networks` (CIDR, one space between two) it may come from anywhere. `last_source` is the newest address of its use.
+    `networks` (CIDR, one space between two) it may come from anywhere. `last_source` is the address of its last use, as
+    far as uses are noted. Versions before noted the day of `last_used` alone.
     `etag` is the registry's own name for the state that was read. `exclusive` says that a pointer keeps other tenants
     from the same workload identity. Version 0.2 wrote none.
     """
@@ -235,8 +236,11 @@ class TenantSource(Protocol):
     async def load(self, tenant_id: str) -> Tenant | None:
         """The tenant with all its credentials."""
 
-    async def used(self, tenant_id: str, credential_id: str, day: str, source: str) -> None:
-        """The credential was last used on this day, from this address. Raises Gone."""
+    def tenants(self) -> AsyncIterator[Tenant]:
+        """All tenants with their credentials, ordered by id."""
+
+    async def used(self, tenant_id: str, credential_id: str, time: str, source: str) -> None:
+        """The credential was last used at this instant, from this address. Raises Gone."""
 
 
 class Registry(TenantSource, Protocol):
@@ -244,9 +248,6 @@ class Registry(TenantSource, Protocol):
 
     `entries` become the next records of the audit chain, in the transaction that makes the change.
     """
-
-    def tenants(self) -> AsyncIterator[Tenant]:
-        """All tenants with their credentials, ordered by id."""
 
     async def alter(self, before: Tenant | None, after: Tenant | None, entries: Sequence[AuditEntry]) -> None:
         """The tenant and its credentials are as `after` says, if they are still as they were read as `before`.

@@ -20,7 +20,7 @@ TOP = "top"
 """`composition` puts the rooms together and `__init__` names what is public: they may use everything but admin."""
 
 PORT = "storage/port"
-ROOMS = ("protocol", "storage", "service", "access", "feed", "endpoint", "admin")
+ROOMS = ("protocol", "storage", "service", "access", "feed", "endpoint", "pages", "admin")
 
 MAY_USE: dict[str, set[str]] = {
     GROUND: set(),
@@ -31,7 +31,8 @@ MAY_USE: dict[str, set[str]] = {
     "access": {GROUND, PORT},
     "feed": {GROUND, PORT, "protocol"},
     "endpoint": {GROUND, PORT, "protocol", "service", "access", "feed"},
-    TOP: {GROUND, PORT, *ROOMS} - {"admin"},
+    "pages": {GROUND},
+    TOP: {GROUND, PORT, *ROOMS} - {"admin", "pages"},
     "admin": {GROUND, PORT, "protocol", "storage", "service", "access", "feed"},
 }
 """For each room, the rooms that it may use, and does use. docs/architecture.md and docs/rooms.svg draw this table."""
@@ -42,6 +43,7 @@ NEVER = (
     ("storage", {"protocol", "service", "access", "feed", "endpoint"}),
     ("access", {"service", "endpoint", "feed"}),
     ("feed", {"storage", "service", "access", "endpoint"}),
+    ("pages", {"protocol", "storage", PORT, "service", "access", "feed", "endpoint"}),
     *((room, {"admin"}) for room in (GROUND, TOP, PORT, *ROOMS) if room != "admin"),
 )
 """The sentences by which the rooms are kept apart, whatever MAY_USE comes to say."""
@@ -70,6 +72,7 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
         "cryptography": {"feed.hooks.tokens"},
     },
     "endpoint": {"scim2_models": set(), "pydantic": {"endpoint.error_responses"}},
+    "pages": {"jinja2": {"pages.rendering"}},
     "admin": {"tqdm": set(), "aiohttp": {"admin.probe", "admin.doctor.management"}},
 }
 """For each room, the libraries outside Python's own that it may import, and the parts that may (empty: all)."""

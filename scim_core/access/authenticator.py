@@ -24,6 +24,7 @@ from scim_core.registry import (
     CredentialKind,
     GroupPatchAnswer,
     Tenant,
+    TenantSource,
     entra_pointer,
     token_pointer,
 )
@@ -67,6 +68,7 @@ class Tenancy:
     Without `allows_entra_tokens`, credentials of the kind `entra` open nothing.
     """
 
+    source: TenantSource
     tenants: TenantCache
     access_tokens: AccessTokens
     entra: EntraTokens
@@ -237,8 +239,7 @@ def _admitted(
         reason = elsewhere(caller.address)
         raise Denied(403, REFUSAL, Failure(method, reason, tenant.id, credential.label))
     _check_state(tenant, method, credential.label)
-    day = instant_text(tenancy.clock())[:10]
-    use = tenancy.tenants.first_use(tenant, credential, day, caller.address)
+    use = tenancy.tenants.use_to_note(tenant, credential, tenancy.clock(), caller.address)
     application = tenant.id == APPLICATIONS
     if application and access is Access.WRITE:  # no command makes such a one, so somebody wrote the row by hand
         access = Access.READ

@@ -18,10 +18,10 @@ TENANT_PARAMETER = "tenant"
 class Principal:
     """Who sends a request: the tenant, its method, the name of its credential (never the secret), what it may do.
 
-    `use` is set when this is the credential's first use of the day from this address. `credential_id` is empty for one
-    of the settings. `group_patch_answer` is the tenant's; with `holds`, its deactivations and deletions wait for an
-    operator after a mass change. Without `access` it may do nothing. An `application` reaches every tenant; its tenant
-    is APPLICATIONS until it names one.
+    `use` is set when it is time to note a use of the credential. `credential_id` is empty for one of the settings.
+    `group_patch_answer` is the tenant's; with `holds`, its deactivations and deletions wait for an operator after a
+    mass change. Without `access` it may do nothing. An `application` reaches every tenant; its tenant is APPLICATIONS
+    until it names one.
     """
 
     tenant: str
@@ -53,13 +53,13 @@ def require_access(principal: Principal, needed: Access, base_url: str) -> None:
     )
 
 
-def require_application(principal: Principal) -> None:
+def require_application(principal: Principal, needed: Access | None) -> None:
     """Raises HttpError 403 for the credential of one tenant."""
     if not principal.application:
         raise HttpError(
             403,
             "This credential belongs to one customer. To see all of them, ask the operator of this service for an "
-            "application's credential with the access feed.",
+            f"application's credential with the access {needed}.",
         )
 
 

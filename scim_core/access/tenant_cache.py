@@ -8,11 +8,12 @@ import asyncio
 import logging
 from collections.abc import Container
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from scim_core.access.rate_limits import LOOK_UPS, RateLimit
 from scim_core.access.token_format import digest
 from scim_core.caches import Bounded, Fresh
-from scim_core.clock import Timer
+from scim_core.clock import Timer, instant_text
 from scim_core.registry import Credential, Gone, Tenant, TenantSource, TenantState
 from scim_core.storage.port import StorageError
 
@@ -28,27 +29,34 @@ GOOD_SECONDS = 3600
 MAX_TENANTS = 1_000
 """Tenants remembered. Each has up to 40 credentials of half a kilobyte."""
 
+NOTE_AFTER = timedelta(minutes=10)
+"""How long a note of a credential's use is new enough. Each is a write to the registry. By them an operator sees
+whether a customer's identity provider still comes: Entra's cycle is about 40 minutes."""
+
 MAX_NOTES = 5
-"""Most addresses that a process writes down for one credential on one day. Each is a write to the registry. The line of
-each request has the address, too."""
+"""Most further addresses that a process writes down for one credential on one day, at once and not with the next note.
+The line of each request has the address, too."""
+
+_DAY = len("2026-11-26")
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A credential that was good for a request, and the address that the request came from."""
+    """A credential that was good for a request: when (UTC text), and the address that the request came from."""
 
     tenant_id: str
     credential_id: str
+    time: str
     address: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Noted:
-    """The addresses that a credential was used from on a day, as far as the registry was told."""
+    """When the registry was told of a use last, and the addresses of that day, as far as it was told of them."""
 
-    day: str
+    time: str = ""
     addresses: tuple[str, ...] = ()
 
 
@@ -94,27 +102,28 @@ class TenantCache:
             self._tenants.put(tenant_id, known[0], now)
         return known[0]
 
-    def first_use(self, tenant: Tenant, credential: Credential, day: str, address: str) -> Use | None:
-        """The credential's use, if this process knows of none on this day from this address; else None.
+    def use_to_note(self, tenant: Tenant, credential: Credential, now: datetime, address: str) -> Use | None:
+        """The credential's use, if the registry was not told of one within NOTE_AFTER, or of this address today.
 
-        A process gives at most MAX_NOTES uses of a credential on one day.
+        A process tells at most MAX_NOTES addresses of a credential on one day before it is time.
         """
-        key = (tenant.id, credential.id)
-        noted = self._noted.get(key)
-        if noted is None or noted.day != day:
-            noted = _Noted(day)
-        is_known = credential.last_used >= day and credential.last_source == address
-        if is_known or address in noted.addresses or len(noted.addresses) >= MAX_NOTES:
+        key, time = (tenant.id, credential.id), instant_text(now)
+        noted = self._noted.get(key) or _Noted()
+        last = max(noted.time, credential.last_used)
+        is_due = last <= instant_text(now - NOTE_AFTER)
+        addresses = noted.addresses if noted.time[:_DAY] == time[:_DAY] else ()
+        is_known = address in (*addresses, credential.last_source) or len(addresses) >= MAX_NOTES
+        if is_known and not is_due:
             return None
-        self._noted.put(key, _Noted(day, (*noted.addresses, address)))
-        return Use(tenant.id, credential.id, address)
+        self._noted.put(key, _Noted(time, (*addresses, address)[:MAX_NOTES]))
+        return Use(tenant.id, credential.id, time, address)
 
-    async def note(self, use: Use, day: str) -> None:
-        """The registry has the day and the address of the credential's last use. A failure is logged, not raised."""
+    async def note(self, use: Use) -> None:
+        """The registry has the time and the address of the credential's last use. A failure is logged, not raised."""
         try:
-            await self._source.used(use.tenant_id, use.credential_id, day, use.address)
+            await self._source.used(use.tenant_id, use.credential_id, use.time, use.address)
         except (StorageError, Gone) as error:
-            log.warning("the day a credential was used on was not noted", exc_info=error)
+            log.warning("the use of a credential was not noted", exc_info=error)
 
     async def _is_expected(self, pointer: str, now: float) -> bool:
         """Whether a look-up is worth its cost, although the source has caused too many in vain."""

@@ -39,6 +39,7 @@ from scim_core.admin.apps import AppCommands
 from scim_core.admin.arguments import parser
 from scim_core.admin.commands import Commands
 from scim_core.admin.doctor import command as doctor
+from scim_core.admin.doctor import tenant as tenant_doctor
 from scim_core.admin.probe import Probe
 from scim_core.admin.smoke_test import GivenCredential, SmokeTest, Step
 from scim_core.admin.user_list import UserListError
@@ -170,6 +171,12 @@ async def _on_no_table(given: Namespace, environment: Mapping[str, str]) -> int:
             return lint_mapping.run(given, given.schemas or environment.get("SCIM_SCHEMA_DIRECTORY", ""))
         case "smoke-test":
             return await _smoke_test(given, environment)
+        case "doctor" if bool(given.tenant) == bool(given.deployment):
+            raise SettingsError("Say what to look at: the id of a tenant, or --deployment with a resource group.")
+        case "doctor" if given.tenant:
+            chosen = _chosen(given, environment)
+            given.schemas = chosen.get("SCIM_SCHEMA_DIRECTORY", "")
+            return await tenant_doctor.run(given, StorageSettings.from_environment(chosen))
         case "doctor":
             return await doctor.run(given, environment)
         case _:

@@ -7,7 +7,7 @@ from scim_core.access.applications import KINDS as APPLICATION_KINDS
 from scim_core.access.credential_plans import DEFAULT_DAYS, MAX_DAYS
 from scim_core.access.networks import ANYWHERE, MAX_NETWORKS
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
-from scim_core.admin.doctor.management import CLOUDS
+from scim_core.admin.doctor import arguments as doctor_arguments
 from scim_core.admin.mass_change_arguments import hold, undo
 from scim_core.registry import Access, CredentialKind, GroupPatchAnswer
 from scim_core.storage.maintenance.revocations import Revoked
@@ -54,33 +54,10 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("backup-key", help="make a key for SCIM_BACKUP_KEY")
     commands.add_parser("master-key", help="make a key for SCIM_MASTER_KEY")
     _smoke_test(commands.add_parser("smoke-test", help="try a Tenant URL with a credential, as Entra would"))
-    _doctor(commands.add_parser("doctor", help="check a deployment, from outside and from Azure's side"))
+    doctor_arguments.add_to(
+        commands.add_parser("doctor", help="check a customer, or a deployment from outside and from Azure's side")
+    )
     return main
-
-
-def _doctor(doctor: argparse.ArgumentParser) -> None:
-    doctor.description = (
-        "Looks at a deployment and changes nothing. It uses your Azure login: az login. Each finding says what to do. "
-        "Exit code 0: all is well. 1: something is wrong. 2: something could not be looked at."
-    )
-    doctor.add_argument("--deployment", required=True, metavar="GROUP", help="its resource group: AZURE_RESOURCE_GROUP")
-    doctor.add_argument(
-        "--subscription",
-        default="",
-        metavar="ID",
-        help="its subscription (default: AZURE_SUBSCRIPTION_ID, or your only one)",
-    )
-    doctor.add_argument(
-        "--cloud", choices=CLOUDS, default="AzureCloud", help="one of Azure's clouds (default: %(default)s)"
-    )
-    doctor.add_argument(
-        "--credential-from",
-        metavar="VARIABLE",
-        help="try searches, too, with the credential in this environment variable",
-    )
-    doctor.add_argument(
-        "--client-id", default="", help="the credential is this client's secret: get an access token first"
-    )
 
 
 def _audit(audit: argparse.ArgumentParser) -> None:

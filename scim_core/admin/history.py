@@ -103,8 +103,10 @@ async def refusals(log: Log, given: Namespace) -> int:
 
 async def log_lines(log: Log, given: Namespace) -> int:
     """What happened to one resource, or to all; with --request, only what that request did."""
-    events = await log.events(given.tenant, given.resource, _since(given))
-    shown = [item for item in events if given.request in ("", item.request)]
+    if given.request:
+        shown = await log.of_request(given.tenant, given.request, _since(given))
+    else:
+        shown = await log.events(given.tenant, given.resource, _since(given))
     _tell(given, list(map(asdict, shown)), _timeline(shown, with_resource=not given.resource))
     return FOUND
 

@@ -25,6 +25,11 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
+def shown_instant(text: str) -> str:
+    """The instant to the minute. Versions before noted the day of a credential's last use alone."""
+    return f"{text[:10]} {text[11:16]}Z" if len(text) > len("2026-11-26") else text or _NEVER
+
+
 def shown_state(tenant: Tenant) -> str:
     """The state of the tenant, which can be `deleted` for the tenant of the settings."""
     return "deleted" if tenant.deleted else str(tenant.state)
@@ -39,7 +44,7 @@ def tenants_table(tenants: Sequence[Tenant], now: str) -> str:
             shown_state(tenant),
             tenant.created[:10],
             str(sum(not item.fault(now) for item in tenant.credentials)),
-            max((item.last_used for item in tenant.credentials), default="") or _NEVER,
+            shown_instant(max((item.last_used for item in tenant.credentials), default="")),
         )
         for tenant in tenants
     ]
@@ -56,7 +61,7 @@ def credentials_table(credentials: Sequence[Credential], now: str) -> str:
             item.label,
             item.fault(now) or "good",
             item.expires[:10] or _NEVER,
-            item.last_used or _NEVER,
+            shown_instant(item.last_used),
             item.last_source,
             _details(item),
         )

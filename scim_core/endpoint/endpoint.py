@@ -11,11 +11,12 @@ from typing import Any
 from scim_core.access.audit import correlation_id
 from scim_core.access.auth_failures import BEYOND_ITS_REQUESTS, FailureWatch
 from scim_core.access.authenticator import NO_TENANT, Authenticator
+from scim_core.access.ending import EndingCredentials
 from scim_core.access.oauth.answers import translated
 from scim_core.access.principal import TENANT_PARAMETER, Principal, require_access, require_application
 from scim_core.access.rate_limits import RateLimit, address_of, source_of
 from scim_core.access.tenant_cache import TenantCache
-from scim_core.clock import Clock, Timer, instant_text
+from scim_core.clock import Clock, Timer
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint import hook_turns, mass_change_alarms, problems
 from scim_core.endpoint.attempted import attempt_of
@@ -26,8 +27,9 @@ from scim_core.endpoint.bulk_run import Answered, Run
 from scim_core.endpoint.error_responses import response_for
 from scim_core.endpoint.feed_handlers import FEED_HANDLERS, FeedHandlers
 from scim_core.endpoint.handlers import Call, Handlers, Sent
+from scim_core.endpoint.log_handlers import LOG_HANDLERS, LogHandlers
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
-from scim_core.endpoint.routes import CHANGES, Target, is_feed, match
+from scim_core.endpoint.routes import CHANGES, Target, has_problems, match
 from scim_core.feed.attempts import Attempts
 from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.kicks import Kicks
@@ -67,7 +69,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a request passes before a handler runs. Without `tenants`, the use of a credential is not recorded."""
+    """What a request passes before a handler runs. Without a registry there are no `tenants`, and no credentials whose
+    use is recorded, or that are `ending`.
+    """
 
     authenticator: Authenticator
     oauth: OAuthEndpoint
@@ -75,6 +79,7 @@ class Gate:
     requests: RateLimit
     counted: CountedLog
     tenants: TenantCache | None
+    ending: EndingCredentials | None
     trusted_proxies: int
     shares: Shares
 
@@ -91,6 +96,7 @@ class Endpoint:
         kicks: Kicks | None,
         *,
         hooks: Hooks,
+        logs: LogHandlers,
         bulk: Bulk,
         attempts: Attempts | None = None,
         mass_changes: MassChanges,
@@ -104,6 +110,7 @@ class Endpoint:
         self._handlers = handlers
         self._bulk = bulk
         self._feed = feed
+        self._logs = logs
         self._gate = gate
         self._hooks = hooks
         self._kicks = kicks
@@ -171,7 +178,7 @@ class Endpoint:
 
     def _refusal(self, error: Exception, request: ScimRequest, handler: str, request_id: str) -> ScimResponse:
         """The error as an answer, in the form of what was asked. It names the request."""
-        if is_feed(request.path):
+        if has_problems(request.path):
             return problems.response_for(error, request_id, self._gate.counted)
         response = response_for(error, request_id, self._gate.counted)
         return translated(response) if handler == "token" else response
@@ -187,8 +194,9 @@ class Endpoint:
 
         A route about all tenants takes no other principal.
         """
+        if target.of_all_tenants or target.of_applications:
+            require_application(principal, target.needs)
         if target.of_all_tenants:
-            require_application(principal)
             return principal
         if not principal.application and target.needs is not Access.FEED:
             return principal
@@ -220,8 +228,9 @@ class Endpoint:
             )
             if target.handler == "bulk":
                 return await self._bulk.run(call, caller.began, self._answered(request, principal, caller))
-            handlers = self._feed if target.handler in FEED_HANDLERS else self._handlers
-            return await handlers.run(call)
+            if target.handler in FEED_HANDLERS:
+                return await self._feed.run(call)
+            return await (self._logs if target.handler in LOG_HANDLERS else self._handlers).run(call)
 
     def _answered(self, request: ScimRequest, principal: Principal | None, caller: Caller) -> Answered:
         """Answers the operations of this bulk, with Error bodies. Each has a line in the log, as a request has."""
@@ -249,7 +258,7 @@ class Endpoint:
         if principal.use is None or tenants is None:
             yield
             return
-        noting = asyncio.create_task(tenants.note(principal.use, instant_text(self._clock())[:10]))
+        noting = asyncio.create_task(tenants.note(principal.use))
         try:
             yield
         except (
@@ -311,6 +320,8 @@ class Endpoint:
             extra={"operation": "feeds", "relayed": tended.relayed, "trimmed": tended.trimmed, "left": tended.left},
         )
         await mass_change_alarms.tell(self._mass_changes, tended.losses)
+        if self._gate.ending:
+            await self._gate.ending.tell()
         if marked:
             await hook_turns.deliver(self._hooks, marked)
         return tended

@@ -73,8 +73,8 @@ class FeedHandlers:
 
     async def feed_changes(self, call: Call) -> ScimResponse:
         """GET /feed/v1/changes: what came after a cursor; with `wait`, once there is something or the time is over."""
-        limit = _number(call, "limit", MAX_ENTRIES, least=1, most=MAX_ENTRIES)
-        wait = _number(call, "wait", 0, least=0, most=MAX_WAIT_SECONDS)
+        limit = number_parameter(call, "limit", MAX_ENTRIES, least=1, most=MAX_ENTRIES)
+        wait = number_parameter(call, "wait", 0, least=0, most=MAX_WAIT_SECONDS)
         page = await self._page(call, limit)
         if wait and not page.entries:
             with self._waiting.place() as has_place:
@@ -84,7 +84,7 @@ class FeedHandlers:
 
     async def feed_snapshot(self, call: Call) -> ScimResponse:
         """GET /feed/v1/snapshot: a page of all that there is."""
-        limit = _number(call, "limit", MAX_SNAPSHOT, least=1, most=MAX_SNAPSHOT)
+        limit = number_parameter(call, "limit", MAX_SNAPSHOT, least=1, most=MAX_SNAPSHOT)
         await call.work.expect_much()
         page = await self._feed.snapshot(
             call.tenant, page=call.fields.get("page"), limit=limit, base_url=call.service_url
@@ -95,7 +95,7 @@ class FeedHandlers:
 
     async def feed_tenants(self, call: Call) -> ScimResponse:
         """GET /feed/v1/tenants: the newest number of each tenant that has changed, those that changed last first."""
-        limit = _number(call, "limit", MAX_HEADS, least=1, most=MAX_HEADS)
+        limit = number_parameter(call, "limit", MAX_HEADS, least=1, most=MAX_HEADS)
         page = await self._feed.heads(page=call.fields.get("page"), limit=limit)
         tenants = await _texts(call, [asdict(head) for head in page.heads])
         return _answer({"next": page.next}, tenants=tenants)
@@ -147,7 +147,7 @@ def _answer(members: Json, **arrays: list[bytes]) -> ScimResponse:
     return ScimResponse(200, {"Content-Type": "application/json"}, b"{%b}" % b",".join(written))
 
 
-def _number(call: Call, name: str, usual: int, *, least: int, most: int) -> int:
+def number_parameter(call: Call, name: str, usual: int, *, least: int, most: int) -> int:
     """A parameter that is a whole number; a larger one than `most` counts as `most`. Raises HttpError 400."""
     text = call.fields.get(name)
     if text is None:

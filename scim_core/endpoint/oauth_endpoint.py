@@ -11,7 +11,7 @@ from scim_core.access.oauth.clients import Client, Clients
 from scim_core.access.oauth.token_request import read_token_request
 from scim_core.access.rate_limits import TOKEN_REQUESTS, RateLimit
 from scim_core.access.tenant_cache import TenantCache
-from scim_core.clock import Clock, Timer, instant_text
+from scim_core.clock import Clock, Timer
 from scim_core.messages import BASE_PATH, Caller, HttpError, ScimRequest, ScimResponse
 from scim_core.model import Json
 
@@ -91,10 +91,9 @@ class OAuthEndpoint:
         return TokenAnswer(answers.success(body), tenant, label)
 
     async def _note(self, issuing: Issuing, client: Client, caller: Caller) -> None:
-        day = instant_text(issuing.clock())[:10]
-        use = issuing.tenants.first_use(client.tenant, client.credential, day, caller.address)
+        use = issuing.tenants.use_to_note(client.tenant, client.credential, issuing.clock(), caller.address)
         if use:
-            await issuing.tenants.note(use, day)
+            await issuing.tenants.note(use)
 
     def _refused(self, error: OAuthError, caller: Caller) -> ScimResponse:
         if error.failure is not None:

@@ -1,4 +1,4 @@
-"""Errors of the feed as problem details (RFC 9457). Their `type` tells a program more than the status does."""
+"""Errors of the feed and of the log as problem details (RFC 9457). Their `type` tells a program more than a status."""
 
 import json
 from http import HTTPStatus
@@ -6,13 +6,17 @@ from http import HTTPStatus
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint import error_responses
 from scim_core.feed.feed import Importing, Resync, UnknownCursor
-from scim_core.messages import FEED_PATH, ScimResponse
+from scim_core.feed.log_pages import UnknownPage
+from scim_core.messages import FEED_PATH, LOG_PATH, ScimResponse
 from scim_core.model import Json
 
 MEDIA_TYPE = "application/problem+json"
 
 PROBLEMS = f"{FEED_PATH}/problems/"
-"""What the types of our own begin with. They are names, and there is nothing at these paths."""
+"""What the types of the feed begin with. They are names, and there is nothing at these paths."""
+
+LOG_PROBLEMS = f"{LOG_PATH}/problems/"
+"""What those of the log begin with."""
 
 NO_TYPE = "about:blank"
 """The type of a problem that its status says all about (RFC 9457 section 4.2.1)."""
@@ -22,11 +26,13 @@ IMPORT_SECONDS = 60
 
 
 def response_for(error: Exception, request_id: str, counted: CountedLog) -> ScimResponse:
-    """The answer to the request of this id to the feed, which failed with this error."""
+    """The answer to the request of this id to the feed or the log, which failed with this error."""
     said = error_responses.naming_request(str(error), request_id)
     match error:
         case UnknownCursor():
             return _problem(400, said, f"{PROBLEMS}cursor")
+        case UnknownPage():
+            return _problem(400, said, f"{LOG_PROBLEMS}page")
         case Resync():
             return _problem(410, said, f"{PROBLEMS}resync")
         case Importing():
@@ -39,7 +45,7 @@ def response_for(error: Exception, request_id: str, counted: CountedLog) -> Scim
 def name_of(body: Json) -> str | None:
     """The name of the problem in the body of an answer, for the log. None for one that its status says all about."""
     found = str(body.get("type", ""))
-    return found.removeprefix(PROBLEMS) if found.startswith(PROBLEMS) else None
+    return found.rpartition("/")[2] if found.startswith((PROBLEMS, LOG_PROBLEMS)) else None
 
 
 def _problem(status: int, detail: str, problem_type: str, headers: dict[str, str] | None = None) -> ScimResponse:

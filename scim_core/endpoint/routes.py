@@ -18,7 +18,8 @@ NOTHING = None
 class Route:
     """One row. `{type}` stands for the endpoint of any resource type, `{id}` for any single segment.
 
-    `needs` is the access that the credential must have. One `of_all_tenants` is for applications only.
+    `needs` is the access that the credential must have. One `of_applications` is for these only; one `of_all_tenants`
+    too, and it is about no tenant.
     """
 
     method: str
@@ -26,6 +27,7 @@ class Route:
     handler: str
     needs: Access | None
     of_all_tenants: bool = False
+    of_applications: bool = False
 
     @property
     def anonymous(self) -> bool:
@@ -52,6 +54,9 @@ ROUTES = (
     Route("DELETE", ("{type}", "{id}"), "delete", WRITE),
 )
 
+LOG = ("entries", "people", "refusals", "timeline", "why")
+"""What can be asked of the provisioning log: the last segments of its paths."""
+
 ANY = "*"
 """Any method. The handler itself refuses methods that it lacks, for its errors have another form."""
 
@@ -65,6 +70,7 @@ ROOT_ROUTES = (
     Route("GET", ("feed", "v1", "jwks"), "feed_keys", NOTHING),
     Route("GET", ("feed", "v1", "snapshot"), "feed_snapshot", FEED),
     Route("GET", ("feed", "v1", "tenants"), "feed_tenants", FEED, of_all_tenants=True),
+    *(Route("GET", ("log", "v1", name), f"log_{name}", READ, of_applications=True) for name in LOG),
 )
 """The routes outside the SCIM endpoint. A resource's metadata repeats its path (RFC 9728 section 3.1)."""
 
@@ -100,11 +106,12 @@ class Target:
     id: str = ""
     allowed: str = ""
     of_all_tenants: bool = False
+    of_applications: bool = False
 
 
-def is_feed(path: str) -> bool:
-    """Whether the path is one of the feed, whose errors have a form of their own."""
-    return next((segment for segment in path.split("/") if segment), "").lower() == "feed"
+def has_problems(path: str) -> bool:
+    """Whether the path is one of the feed or of the log, whose errors are problem details."""
+    return next((segment for segment in path.split("/") if segment), "").lower() in ("feed", "log")
 
 
 def match(catalogue: Catalogue, method: str, path: str) -> Target:
@@ -157,4 +164,11 @@ def _fit(
             resource_id = segments[number]
         elif fixed != segment:
             return None
-    return Target(route.handler, route.needs, resource_type, resource_id, of_all_tenants=route.of_all_tenants)
+    return Target(
+        route.handler,
+        route.needs,
+        resource_type,
+        resource_id,
+        of_all_tenants=route.of_all_tenants,
+        of_applications=route.of_applications,
+    )

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from scim_core.caches import Bounded
 from scim_core.clock import Timer
-from scim_core.storage.feed_port import Attempt
+from scim_core.storage.feed_port import Attempt, AttemptOutcome
 from scim_core.storage.port import StorageError
 
 PAUSE_SECONDS = 0.1
@@ -29,6 +29,10 @@ WINDOW_SECONDS = 3_600
 MAX_ROWS = 200
 """Rows of one outcome that a process writes for a tenant within WINDOW_SECONDS. A client that makes one mistake for a
 whole directory shows it with fewer."""
+
+MAX_PUT_OFF = 20
+"""The same of requests that are to be sent again. They come in waves, when the service or the client is in trouble: a
+few show it, and each write makes a busy storage busier."""
 
 TENANTS_REMEMBERED = 10_000
 """Tenants, each with its outcomes, of which a process knows how much it has written and left out."""
@@ -74,7 +78,7 @@ class Attempts:
         since, number = self._written.get(key) or (now, 0)
         if now - since >= WINDOW_SECONDS:
             since, number = now, 0
-        if number >= MAX_ROWS:
+        if number >= (MAX_PUT_OFF if attempt.outcome is AttemptOutcome.PUT_OFF else MAX_ROWS):
             return False
         self._written.put(key, (since, number + 1))
         return True

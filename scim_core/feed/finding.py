@@ -46,7 +46,7 @@ async def find(
         return []
     if is_id(text):
         [stored] = await storage.read(tenant, type_name, [text])
-        return [FoundResource(type_name, text, stored)] if stored or await storage.log_of(tenant, text) else []
+        return [FoundResource(type_name, text, stored)] if stored or await storage.log_of(tenant, text, limit=1) else []
     ids = await _ids(storage, tenant, resource_type, text, prefix=False)
     if not ids and not _has_several_forms(resource_type, text):
         ids = await _ids(storage, tenant, resource_type, text, prefix=True)

@@ -7,13 +7,14 @@ import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scim_core.clock import Clock, instant_text
+from scim_core.feed.causes import Cause, counted, told
 from scim_core.feed.finding import FoundResource, find
+from scim_core.ids import given_at, is_id
 from scim_core.model import Json, Membership, StoredResource
-from scim_core.protocol.nearest_name import nearest_name
 from scim_core.protocol.schemas import USER, Catalogue
 from scim_core.storage.feed_port import Attempt, AttemptOutcome, FeedStorage, LogRow
 
@@ -22,6 +23,12 @@ ATTEMPTS_READ = 2_000
 
 CHANGES_READ = 1_000
 """Changes of a tenant that one question reads: one answer of Table Storage."""
+
+CHANGES_OF_REQUEST = 10
+"""Changes of one request that are told. Only a bulk has made more, and each of them costs a read."""
+
+OF_REQUEST = timedelta(minutes=2)
+"""How long after its id was made a request may have made its changes: it has 60 seconds, and clocks differ."""
 
 DAYS = 7
 """How far back attempts are looked for, unless somebody says how far: the newest are the ones that are asked about."""
@@ -40,7 +47,11 @@ _NEVER = "is no member, and no request has asked for it: the identity provider n
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of a timeline. `what` is a word, `detail` says which values or why, `note` is all that is kept."""
+    """One line of a timeline. `what` is a word, `detail` says which values or why, `note` is all that is kept.
+
+    `attributes` are the names of all that changed, also of what has no value in the note; `joined` and `left` are ids
+    of members. `type` is that of the resource.
+    """
 
     time: str
     what: str
@@ -50,6 +61,10 @@ class Event:
     note: Json
     resource: str = ""
     group: str = ""
+    type: str = ""
+    attributes: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +74,6 @@ class Person:
     found: FoundResource
     groups: dict[str, str]
     events: list[Event]
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why requests did not do all that they asked for: how often, of whom at last, and what to tell the customer."""
-
-    outcome: str
-    cause: str
-    advice: str
-    count: int
-    first: str
-    last: str
-    example: str
-    request: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +130,28 @@ class Log:
         told += [event_of_attempt(item) for item in attempts if resource_id in ("", item.id)]
         return sorted(told, key=lambda item: item.time)
 
+    async def of_request(self, tenant: str, request_id: str, since: datetime | None = None) -> list[Event]:
+        """What the request of this id did, or was to do, since then or in the last DAYS, oldest first.
+
+        Its changes are found if they are among the newest CHANGES_READ, and if the id is ours, which tells the time. A
+        client that sends a traceparent has ids of its own: then those of the newest CHANGES_OF_REQUEST are told.
+        """
+        attempts, rows = await asyncio.gather(self.attempts(tenant, since), self._storage.newest(tenant, CHANGES_READ))
+        if is_id(request_id):
+            made = datetime.fromtimestamp(given_at(request_id) / 1000, UTC)
+            moment = instant_text(made - OF_REQUEST), instant_text(made + OF_REQUEST)
+            rows = [row for row in rows if moment[0] <= row.time <= moment[1]]
+            rows.sort(key=lambda row: abs(datetime.fromisoformat(row.time) - made))
+        else:
+            rows.reverse()
+        found = await asyncio.gather(*(self._storage.log_entry(tenant, row.entry) for row in rows[:CHANGES_OF_REQUEST]))
+        told = [*(event_of(row) for row in found if row), *map(event_of_attempt, attempts)]
+        return sorted((item for item in told if item.request == request_id), key=lambda item: item.time)
+
     async def unknown(self, tenant: str, text: str) -> list[Event]:
         """The refusals of somebody who is not there: their creation was asked for under this name or externalId."""
         sought = text.casefold()
-        return [event_of_attempt(item) for item in await self.attempts(tenant) if sought in _asked(item)]
+        return [event_of_attempt(item) for item in await self.attempts(tenant) if sought in asked_names(item)]
 
     async def person(self, tenant: str, found: FoundResource) -> Person:
         """The timeline of a resource, with its refusals of the last days."""
@@ -144,7 +163,8 @@ class Log:
         ids = [edge.group_id for edge in edges.get(found.id, ())]
         shown = await self._groups(tenant, edges.get(found.id, [])[:NAMED_GROUPS])
         names = {item.id: str(item.document.get("displayName", "")) for item in shown if item}
-        own = [item for item in attempts if item.id == found.id or (not found.stored and _asked(item) & _former(rows))]
+        former = frozenset[str]() if found.stored else former_names(rows)
+        own = [item for item in attempts if item.id == found.id or not former.isdisjoint(asked_names(item))]
         events = [*map(event_of, rows), *map(event_of_attempt, own)]
         return Person(found, {id_: names.get(id_, "") for id_ in ids}, sorted(events, key=lambda item: item.time))
 
@@ -191,52 +211,46 @@ class Log:
 
     async def refusals(self, tenant: str, since: datetime | None = None) -> list[Cause]:
         """The causes since then, or of the last DAYS, the most frequent first."""
-        causes: dict[tuple[str, str, str], list[Attempt]] = {}
-        for item in await self.attempts(tenant, since):
-            for cause, advice in self._causes(item):
-                causes.setdefault((str(item.outcome), cause, advice), []).append(item)
-        found = [_cause(*key, some) for key, some in causes.items()]
-        return sorted(found, key=lambda item: -item.count)
-
-    def _causes(self, attempt: Attempt) -> Iterable[tuple[str, str]]:
-        """What was wrong with the request, and what to tell the customer; nothing if it only changed nothing."""
-        note = _note(attempt.text)
-        if attempt.outcome is AttemptOutcome.REFUSED:
-            yield f"{note.get('status')} {note.get('scimType') or ''}".strip(), note.get("sentence", "")
-        resource_type = self._catalogue.named(attempt.resource_type)
-        for name in note.get("ignored", ()):
-            meant = nearest_name(self._catalogue, resource_type, name) if resource_type else None
-            advice = f"Did you mean {meant}? Change the target of this mapping." if meant else "Remove this mapping."
-            yield f"ignored: {name}", f"{attempt.resource_type} has no attribute {name}. {advice}"
-        if note.get("skippedMembers"):
-            yield (
-                f"skipped members of the group {attempt.id}",
-                "These members do not exist here. Assign them to the application, so that they are created first.",
-            )
-        if note.get("malformedMembers"):
-            yield (
-                f"members of the group {attempt.id} that are named by no id",
-                "A member must be named by the id that this service gave it. Map members as references.",
-            )
-        for path in note.get("skippedOperations", ()):
-            yield f"skipped: {path}", "The user was deactivated, although this part of the request was refused."
+        return [told(self._catalogue, item) for item in counted(await self.attempts(tenant, since))]
 
 
 def event_of(row: LogRow, whole: LogRow | None = None) -> Event:
     """The change as a line; of a member's row `whole` is the row of the group, which knows by whose request."""
     note = _note((whole or row).note)
-    return Event(row.time, row.change, _detail(row, note), _by(note), note.get("request", ""), note, row.id, row.of)
+    return Event(
+        row.time,
+        row.change,
+        _detail(row, note),
+        _by(note),
+        note.get("request", ""),
+        note,
+        row.id,
+        row.of,
+        row.resource_type,
+        row.attributes,
+        row.joined,
+        row.left,
+    )
 
 
 def event_of_attempt(attempt: Attempt) -> Event:
     """The attempt as a line."""
     note = _note(attempt.text)
-    if attempt.outcome is AttemptOutcome.REFUSED:
+    if attempt.outcome in (AttemptOutcome.REFUSED, AttemptOutcome.PUT_OFF):
         detail = f"{note.get('status', '')} {note.get('sentence', '')}"
     else:
         detail = _ignored(note) or "everything was so already"
     request = note.get("request", "")
-    return Event(instant_text(attempt.at), str(attempt.outcome), detail, _by(note), request, note, attempt.id)
+    return Event(
+        instant_text(attempt.at),
+        str(attempt.outcome),
+        detail,
+        _by(note),
+        request,
+        note,
+        attempt.id,
+        type=attempt.resource_type,
+    )
 
 
 def _detail(row: LogRow, note: Json) -> str:
@@ -244,7 +258,8 @@ def _detail(row: LogRow, note: Json) -> str:
         return f"group {row.of}"
     before, after = note.get("before", {}), note.get("after", {})
     if row.change == "deleted":
-        return f"was {before.get('userName') or before.get('displayName') or ''}"
+        name = before.get("userName") or before.get("displayName")
+        return f"was {name}" if name else ""
     values = [f"{name}: {_shown(before, name)} -> {_shown(after, name)}" for name in {**before, **after}]
     others = [name for name in row.attributes if name not in before and name not in after]
     members = [f"{len(ids)} {word}" for word, ids in (("joined", row.joined), ("left", row.left)) if ids]
@@ -270,22 +285,14 @@ def _note(text: str) -> dict[str, Any]:
     return found
 
 
-def _asked(attempt: Attempt) -> set[str]:
+def asked_names(attempt: Attempt) -> set[str]:
     """The names under which somebody was to be created, comparable."""
     asked = _note(attempt.text).get("asked", {})
     return {value.casefold() for value in asked.values() if isinstance(value, str)}
 
 
-def _former(rows: Iterable[LogRow]) -> set[str]:
-    """The user names that somebody has had."""
+def former_names(rows: Iterable[LogRow]) -> frozenset[str]:
+    """The user names that somebody has had, comparable."""
     notes = [_note(row.note) for row in rows]
     names = (note.get(moment, {}).get("userName", "") for note in notes for moment in ("before", "after"))
-    return {name.casefold() for name in names if name}
-
-
-def _cause(outcome: str, cause: str, advice: str, attempts: list[Attempt]) -> Cause:
-    last = attempts[-1]
-    note = _note(last.text)
-    example = note.get("asked", {}).get("userName") or note.get("asked", {}).get("displayName") or last.id
-    times = instant_text(attempts[0].at), instant_text(last.at)
-    return Cause(outcome, cause, advice, len(attempts), *times, example, note.get("request", ""))
+    return frozenset(name.casefold() for name in names if name)

@@ -16,6 +16,17 @@ time than none. `wrkEmail` is 0.93 like `emails[type eq "work"].value`, but `sur
 MAX_NAME_CHARACTERS = 100
 """Longest name that is compared. Declared paths are shorter, and the time grows with the square of it."""
 
+KNOWN = {
+    "accountenabled": "active",
+    "userprincipalname": "userName",
+    "surname": "name.familyName",
+    "mail": 'emails[type eq "work"].value',
+    "jobtitle": "title",
+    "mobile": 'phoneNumbers[type eq "mobile"].value',
+    "telephonenumber": 'phoneNumbers[type eq "work"].value',
+}
+"""Names that Entra gives to attributes of its own users, in lower case. Somebody has taken one for the target, too."""
+
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _OF_THE_FORM = frozenset({"value", "type", "eq"})
 
@@ -25,7 +36,10 @@ def nearest_name(catalogue: Catalogue, resource_type: ResourceType, name: str) -
     words = _words(name.rpartition(":")[2][:MAX_NAME_CHARACTERS])
     if not words:
         return None
-    paths = declared_paths(catalogue, resource_type)
+    paths = list(declared_paths(catalogue, resource_type))
+    known = KNOWN.get(name.rpartition(":")[2].lower())
+    if known in paths:
+        return known
     likeness, length, path = max((_likeness(words, _words(path)), -len(path), path) for path in paths)
     return path if likeness >= MIN_LIKENESS and length else None
 

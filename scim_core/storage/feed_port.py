@@ -80,9 +80,14 @@ class AttemptOutcome(StrEnum):
     REFUSED = "refused"
     UNCHANGED = "unchanged"
     """Everything was so already, or was ignored."""
+    PUT_OFF = "put off"
+    """It was beyond a limit, or the service could not answer. The client is to send it again."""
     IN_PART = "in part"
     """Something was changed, and something was ignored."""
 
+
+MAX_LOGGED = 2_000
+"""Changes of one resource that one question reads: two answers of Table Storage."""
 
 MAX_KEPT_CHARACTERS = 200
 """Longest text of a body that an attempt keeps, such as a userName. A longer one is cut."""
@@ -93,6 +98,7 @@ class Attempt:
     """A request that did not do all that it asked for, of a resource or of none that is known (empty `id`).
 
     `text` is finished: the storage writes it as it is. `others` were counted since the attempt before, and have no row.
+    `place` is the storage's own name for where the log has it: older ones follow it.
     """
 
     at: datetime
@@ -101,12 +107,14 @@ class Attempt:
     id: str
     text: str
     others: int = 0
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
     """A change in the log of a resource. If it is one of a group, `of` is the id of the group, and `change` is joined
-    or left. `entry` is the row that is whole; `note` is the text of its ChangeNote.
+    or left. `entry` is the row that is whole; `note` is the text of its ChangeNote. `place`: older ones follow it. A
+    change of all resources that waits for the relay has none.
     """
 
     time: str
@@ -119,6 +127,7 @@ class LogRow:
     note: str = ""
     of: str = ""
     entry: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +148,10 @@ class GoneResource:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """From which instant on (UTC text) entries of the feed, the log, attempts, and what deletions keep are there."""
+    """From which instant on (UTC text) entries of the feed, the log, attempts, and what deletions keep are there.
+
+    Empty: all are.
+    """
 
     feed_from: str
     log_from: str
@@ -222,17 +234,28 @@ class FeedStorage(Storage, Protocol):
     async def attempted(self, tenant: str, attempts: Sequence[Attempt]) -> None:
         """The attempts are in the log, all or none: at most 100."""
 
-    async def log_of(self, tenant: str, resource_id: str, *, since: datetime | None = None) -> list[LogRow]:
-        """The changes of a resource, oldest first: at most 2,000. Those that wait for the relay are at the end."""
+    async def log_of(
+        self, tenant: str, resource_id: str, *, since: datetime | None = None, after: str = "", limit: int = MAX_LOGGED
+    ) -> list[LogRow]:
+        """The newest changes of a resource that are older than the place `after`, and since then: at most `limit`.
 
-    async def newest(self, tenant: str, limit: int) -> list[LogRow]:
-        """The newest changes of all resources, oldest first, without notes: at most `limit`, and those that wait."""
+        Oldest first. Those that wait for the relay are among them.
+        """
+
+    async def newest(self, tenant: str, limit: int, before: int | None = None) -> list[LogRow]:
+        """The newest changes of all resources, oldest first, without notes: at most `limit`, and those that wait.
+
+        Their places are the numbers of the feed, as texts. With `before`, those with smaller numbers.
+        """
+
+    async def waiting(self, tenant: str) -> list[str]:
+        """When the changes were made (UTC text) that wait for the relay, oldest first: the first 132. Only reads."""
 
     async def log_entry(self, tenant: str, entry: str) -> LogRow | None:
         """The whole row of a change; None if it is not kept any more."""
 
-    async def attempts(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
-        """The attempts since this instant, oldest first: at most `limit`."""
+    async def attempts(self, tenant: str, *, since: datetime, limit: int, after: str = "") -> list[Attempt]:
+        """The newest attempts since this instant, older than the place `after`: at most `limit`, oldest first."""
 
     async def log_since(self, tenant: str, since: datetime) -> list[LogRow]:
         """The changes of all resources since this instant, as the log has them whole, in the order of their stamps.
@@ -265,6 +288,9 @@ class FeedStorage(Storage, Protocol):
 
     async def moved_feeds(self) -> list[MovedFeed]:
         """The feeds of all tenants that have ever moved."""
+
+    async def moved_feed(self, tenant: str) -> MovedFeed | None:
+        """The newest number of this tenant's feed; None if it has never moved. Only reads."""
 
     async def tend(self, now: datetime, kept: Retention, *, seconds: float) -> Tended:
         """Changes that may wait are relayed, for at most so many seconds. A timer calls this each minute.

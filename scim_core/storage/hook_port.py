@@ -3,7 +3,7 @@
 A hook is a reader of the feed, in the server. What it sends and when is decided in the feed's room.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -96,6 +96,14 @@ class DeadBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class HookStreams:
+    """How far hooks have come with a tenant's feed, by hook and stream; and their dead batches, oldest first."""
+
+    cursors: Mapping[tuple[str, Stream], HookCursor]
+    dead: Mapping[str, Sequence[DeadBatch]]
+
+
+@dataclass(frozen=True, slots=True)
 class DueTenant:
     """A tenant with something to deliver; `etag` names the state of the row that says so."""
 
@@ -128,6 +136,9 @@ class HookStorage(FeedStorage, Protocol):
 
     async def dead_batches(self, tenant: str, hook_id: str) -> list[DeadBatch]:
         """The dead batches, oldest first within an epoch."""
+
+    async def hook_streams(self, tenant: str) -> HookStreams:
+        """The cursors and the dead batches of all hooks."""
 
     async def tenants_to_deliver(self) -> list[str]:
         """The tenants whose changes may wait for the relay, or that have something to deliver."""

@@ -21,7 +21,7 @@ from scim_core.clock import utc_now
 from scim_core.settings import StorageSettings
 from scim_core.storage.feed_port import Attempt, AttemptOutcome, Retention
 from scim_core.storage.hook_port import DeadBatch, Hook, HookCursor, Stream
-from scim_core.storage.tables import TableStorage, gone_keys, keys, table_rows, writing
+from scim_core.storage.tables import TableStorage, gone_keys, keys, log_keys, table_rows, writing
 from scim_core.storage.tables.rows import Rows
 from tests.commands import SIGNING
 from tests.faults.rollout import DEVICE, device_files
@@ -274,8 +274,8 @@ KINDS = {
 }
 """A decision about each kind. Who adds a kind to keys.py adds it here."""
 
-NO_KINDS = {"partition", "kind_of", "index_kind", "deletion_of", "entry_of"}
-"""Functions of keys.py and gone_keys.py that answer a text which is no key of a row."""
+NO_KINDS = {"partition", "kind_of", "index_kind", "deletion_of", "entry_of", "place", "place_of"}
+"""Functions of keys.py, gone_keys.py and log_keys.py that answer a text which is no key of a row."""
 
 
 def test_the_version_before_is_the_newest_release_or_the_one_that_a_release_follows() -> None:
@@ -292,7 +292,7 @@ def test_a_clone_without_the_commit_says_what_to_do(tmp_path: Path) -> None:
 def test_there_is_a_decision_about_every_kind_of_row() -> None:
     functions = {
         name
-        for module in (keys, gone_keys)
+        for module in (keys, gone_keys, log_keys)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__
         and not name.startswith("_")

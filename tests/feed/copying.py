@@ -363,9 +363,9 @@ async def require_whole(rows: Rows, made: Made) -> Counter[str]:
     last: dict[str, str] = {}
     for entry in entries:
         if entry.change is not FeedChange.MEMBERS:
-            stamp = entry.entry.split(":")[2]
-            assert stamp > last.get(entry.id, ""), "a change of a resource came after its successor"
-            last[entry.id] = stamp
+            rest = entry.entry.split(":")[2]  # of the stamp, to the last one that there can be
+            assert rest < last.get(entry.id, "~"), "a change of a resource came after its successor"
+            last[entry.id] = rest
     return Counter(entry.change.value for entry in entries)
 
 

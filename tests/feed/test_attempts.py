@@ -11,7 +11,7 @@ import pytest
 import scim_core
 from scim_core import Endpoint, Settings
 from scim_core.clock import instant_text
-from scim_core.feed.attempts import MAX_ROWS, MAX_WAITING, MAX_WRITERS, WINDOW_SECONDS, Attempts
+from scim_core.feed.attempts import MAX_PUT_OFF, MAX_ROWS, MAX_WAITING, MAX_WRITERS, WINDOW_SECONDS, Attempts
 from scim_core.feed.feed import ATTEMPT_DAYS, Feed, Kept
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.service.attempt_notes import without_values
@@ -29,13 +29,16 @@ ABSENT = "018f0000-0000-7000-8000-0000000000ff"
 class Pairs:
     """A client, and the endpoint that it calls, which writes attempts."""
 
-    def __init__(self, storage: TableStorage, clock: Clock) -> None:
+    def __init__(self, storage: TableStorage, clock: Clock, **more: str) -> None:
         environment = {
             "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),
             "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
             **UNLIMITED,
+            **more,
         }
-        self.endpoint: Endpoint = scim_core.build(Settings.from_environment(environment), storage, clock, relays=True)
+        self.endpoint: Endpoint = scim_core.build(
+            Settings.from_environment(environment), storage, clock, timer=lambda: 0.0, relays=True
+        )
         self.client = Client(self.endpoint)
         self.storage = storage
 
@@ -46,7 +49,7 @@ class Pairs:
         await self.endpoint._attempts.idle()
         await self.endpoint._kicks.idle()
         found = await read_range(self.storage.rows, TENANT, keys.of_kind("attempt"))
-        return [{**row.properties, "note": json.loads(row.properties["n0"])} for row in found]
+        return [{**row.properties, "note": json.loads(row.properties["n0"])} for row in reversed(found)]
 
 
 @pytest.fixture
@@ -109,11 +112,40 @@ async def test_each_operation_of_a_bulk_is_there_as_a_request_would_be(it: Pairs
     assert len(details) == 2
 
 
-async def test_reads_and_requests_of_nobody_and_those_beyond_a_limit_leave_no_row(it: Pairs) -> None:
+async def test_reads_and_requests_of_nobody_leave_no_row(it: Pairs) -> None:
     await it.client.get(f"/Users/{ABSENT}")
     await it.client.post("/Users", {}, headers={"authorization": "Bearer wrong"})
     await it.client.get("/Users", filter="x")
     assert await it.rows() == []
+
+
+async def test_a_request_that_is_to_be_sent_again_is_told_apart(storage: TableStorage, clock: Clock) -> None:
+    """Beyond a limit (429), while the storage is busy (503), or by a failure of ours (500)."""
+    it = Pairs(storage, clock, SCIM_TENANT_REQUESTS_PER_SECOND="25")
+    user = await it.client.user()
+    for _ in range(100):
+        await it.client.get("/Users", count="0")
+    answers = [await it.client.patch(path(user), replace("title", "Dr")) for _ in range(3)]
+    assert [answer.status for answer in answers] == [429] * 3
+    rows = await it.rows()
+    assert [(row["outcome"], row["id"], row["note"]["status"]) for row in rows] == [("put off", user["id"], 429)] * 3
+    assert "requests" in rows[0]["note"]["sentence"]
+
+
+@pytest.mark.parametrize(("failure", "status"), [(StorageBusy("busy"), 503), (KeyError("x"), 500)])
+async def test_a_failure_of_ours_is_put_off_too(
+    it: Pairs, monkeypatch: pytest.MonkeyPatch, failure: Exception, status: int
+) -> None:
+    user = await it.client.user()
+
+    async def fail(*_: object, **__: object) -> None:
+        raise failure
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TableStorage, "update", fail)
+        assert (await it.client.patch(path(user), replace("title", "Dr"))).status == status
+    [row] = await it.rows()
+    assert (row["outcome"], row["id"], row["note"]["status"]) == ("put off", user["id"], status)
 
 
 async def test_nothing_that_the_log_may_not_keep_gets_into_a_row(it: Pairs) -> None:
@@ -226,6 +258,14 @@ async def test_rows_are_bounded_and_the_others_are_counted() -> None:
     it.now += WINDOW_SECONDS
     await it.noted(1)
     assert it.batches[-1][0].others == 0
+
+
+async def test_those_that_are_to_be_sent_again_have_fewer_rows_and_leave_room_for_refusals() -> None:
+    it = Written()
+    await it.noted(MAX_PUT_OFF + 5, AttemptOutcome.PUT_OFF)
+    assert sum(map(len, it.batches)) == MAX_PUT_OFF
+    await it.noted(1)
+    assert (len(it.batches[-1]), it.batches[-1][0].others) == (1, 5)
 
 
 async def test_many_at_once_are_one_transaction_and_those_that_do_not_fit_are_counted() -> None:

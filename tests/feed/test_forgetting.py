@@ -6,7 +6,7 @@ import pytest
 
 from scim_core.storage.feed_port import MAX_KEPT_CHARACTERS
 from scim_core.storage.maintenance.forgetting import forget
-from scim_core.storage.tables import TableStorage, keys
+from scim_core.storage.tables import TableStorage, keys, log_keys
 from scim_core.storage.tables.reading import read_range
 from tests.commands import Done, run_here
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
@@ -53,7 +53,7 @@ async def test_no_name_of_the_person_is_left_and_others_keep_theirs() -> None:
     after = await told(rows)
     assert not [name for name in NAMES if name in after]
     assert "bob@example.com" in after
-    assert len(await read_range(rows, TENANT, keys.logged_of(bob["id"]))) == 2
+    assert len(await read_range(rows, TENANT, log_keys.logged_of(bob["id"]))) == 2
     assert len(await read_range(rows, TENANT, keys.of_kind("attempt"))) == 1
     assert "immutable" in done.stdout
     assert "Log Analytics" in done.stdout
@@ -83,7 +83,7 @@ async def test_the_log_of_a_group_that_is_there_is_kept() -> None:
     group = await client.group("Board", bob)
     refused = await run(rows, group["id"], "--confirm", group["id"])
     assert (refused.returncode, "is in the directory" in refused.stderr) == (2, True)
-    assert len(await read_range(rows, TENANT, keys.logged_of(group["id"]))) == 1
+    assert len(await read_range(rows, TENANT, log_keys.logged_of(group["id"]))) == 1
 
 
 async def test_attempts_that_name_the_person_in_another_way_are_found() -> None:

@@ -57,7 +57,7 @@ async def test_story_disabled_yesterday_but_can_still_log_in(support: Support, c
     assert "(1 day ago)" in done.stdout
     told = await support.json("refusals", TENANT)
     assert [item["cause"] for item in told] == ["ignored: accountEnabled"]
-    assert "User has no attribute accountEnabled." in told[0]["advice"]
+    assert "User has no attribute accountEnabled. Did you mean active?" in told[0]["advice"]
 
 
 async def test_story_missing_from_a_group(support: Support) -> None:

@@ -90,8 +90,10 @@ async def test_the_log_has_each_change_whole_and_a_pointer_under_each_member(sto
 
 
 async def log_of(storage: TableStorage, number: int) -> list[dict[str, Any]]:
+    """The rows of the log of a resource, oldest first."""
     low = f"log:{id_of(number)}:"
-    return [row.properties for row in await read_range(storage.rows, TENANT, KeyRange(low, low[:-1] + ";"))]
+    found = await read_range(storage.rows, TENANT, KeyRange(low, low[:-1] + ";"))
+    return [row.properties for row in reversed(found)]
 
 
 async def test_who_is_gone_or_renamed_is_found_by_the_name_they_had(storage: TableStorage) -> None:
@@ -354,7 +356,8 @@ async def test_a_large_addition_to_an_older_reading_does_not_take_the_stamp_back
     edits = adding(*(edge(50, number) for number in range(1, 11)))
     await slow.edit_members(TENANT, target, edits, guarded=False)
     await changed(slow, group(50), version="v3")
-    stamps = [row.entry.split(":")[2] for row in await entries(slow) if row.change is FeedChange.UPDATED]
+    rests = [int(row.entry.split(":")[2]) for row in await entries(slow) if row.change is FeedChange.UPDATED]
+    stamps = [f"{10**16 - 1 - rest}" for rest in rests]  # the newest of a log comes first
     row = await rows.get(TENANT, keys.resource("Group", id_of(50)))
     assert row is not None
     assert (len(stamps), stamps == sorted(stamps)) == (2, True)

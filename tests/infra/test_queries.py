@@ -11,6 +11,7 @@ from scim_core.access.auth_failures import RATE_LIMITED
 from scim_core.admin.doctor import app, logs
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint import mass_change_alarms
+from scim_core.endpoint.routes import ROOT_ROUTES, ROUTES
 from scim_core.feed.mass_changes import MassChanges
 from scim_core.log_fields import FieldsInText
 from scim_core.mass_change_settings import MassChangeSettings
@@ -127,15 +128,15 @@ async def test_the_fields_that_the_operators_page_asks_for_are_in_the_line_of_a_
 
 
 def test_the_texts_of_the_timers_are_what_queries_look_for() -> None:
-    looked_for = {start for query in queries() for start in re.findall(r'startswith "([^"]+)"', query)}
+    looked_for = {start for query in queries() for start in re.findall(r'(?<!!)startswith "([^"]+)"', query)}
 
     assert looked_for == {
-        "sweep: ",
-        "hooks: ",
-        "mass change: ",
-        "audit event=rate-limited ",
-        "the app does not serve: ",
+        *("sweep: ", "hooks: ", "mass change: ", "audit event=rate-limited ", "the app does not serve: "),
+        *("a credential ends soon ", "attributes that no schema declares were ignored "),
     }
+    assert '"a credential ends soon"' in (ROOT / "scim_core" / "access" / "ending.py").read_text()
+    ignored = (ROOT / "scim_core" / "service" / "ignored_input.py").read_text()
+    assert '"attributes that no schema declares were ignored"' in ignored
     assert '"the app does not serve: %s"' in (ROOT / "scim_core" / "endpoint" / "unconfigured.py").read_text()
     assert '"sweep: %s finished, %s left"' in (ROOT / "scim_core" / "endpoint" / "endpoint.py").read_text()
     assert "failed, %s blocked, %s dead" in (ROOT / "scim_core" / "endpoint" / "hook_turns.py").read_text()
@@ -163,6 +164,15 @@ async def test_the_text_of_a_mass_change_is_what_the_alert_reads(caplog: pytest.
     assert said.startswith(captured('startswith "([^"]+)"', query))
     patterns = re.findall(r'extract\("([^"]+)"', query)
     assert [captured(pattern, said) for pattern in patterns] == ["4", "contoso", "sync of Contoso. Further 12ab"]
+
+
+def test_what_a_program_of_the_operator_reads_is_no_contact_of_a_tenant() -> None:
+    [query] = [item for item in queries() if "make_set(hour)" in item]
+    left_out = tuple(re.findall(r'operation !startswith "(\w+)"', query))
+    operations = {route.handler for route in ROOT_ROUTES if route.segments[0] in ("feed", "log")}
+    assert operations
+    assert all(name.startswith(left_out) for name in operations)
+    assert not [route.handler for route in ROUTES if route.handler.startswith(left_out)]
 
 
 def test_the_text_of_a_refusal_is_what_the_alert_counts(caplog: pytest.LogCaptureFixture) -> None:

@@ -15,9 +15,10 @@ import pytest
 from devhost.authority import Authority
 from scim_core.access.credential_plans import Wanted
 from scim_core.endpoint.routes import ANY, ROOT_ROUTES, ROUTES, Route
+from scim_core.ids import uuid7
 from scim_core.messages import ScimResponse
 from scim_core.registry import Access, CredentialKind
-from tests.isolation.test_cross_tenant import ENDPOINTS, Named, Sent, sent_to
+from tests.isolation.test_cross_tenant import ENDPOINTS, Named, Sent, likeness, sent_to
 from tests.scim import GROUP, UNLIMITED, USER, sentence
 from tests.tenancy import APPLICATION, ENTRA_TENANT, KEYS, SUBJECT, Service, document, settings
 
@@ -130,8 +131,21 @@ async def world(entra: Authority) -> World:
     return World(service, bearers, made["A"])
 
 
+def asked_of_the_log(route: Route, it: Named) -> str:
+    """What a question of this route would tell of it."""
+    return {
+        "log_entries": f"?resource={it.user}",
+        "log_people": f"?text={quote(it.name)}",
+        "log_refusals": "",
+        "log_timeline": f"?id={it.user}",
+        "log_why": f"?user={it.user}&group={it.group}",
+    }[route.handler]
+
+
 def requests_to(route: Route, endpoint: str, it: Named) -> Iterator[Sent]:
-    if route in ROOT_ROUTES:
+    if route.of_applications:
+        yield Sent("GET", f"/{'/'.join(route.segments)}{asked_of_the_log(route, it)}")
+    elif route in ROOT_ROUTES:
         yield Sent("POST" if route.method == ANY else route.method, "/" + "/".join(route.segments))
     elif route.needs is None:
         yield Sent(route.method, "/scim/v2/" + "/".join(route.segments).replace("{id}", "User"))
@@ -167,11 +181,15 @@ async def test_a_route_answers_whom_it_says_and_changes_nothing_of_others(
             assert answer.status == 401
         elif route.needs not in OPENS[sender.access]:
             assert is_refusal(answer, sender, route.needs)
-        elif route.of_all_tenants and not sender.of_deployment:
+        elif (route.of_all_tenants or route.of_applications) and not sender.of_deployment:
             assert answer.status == 403
             assert "belongs to one customer" in document(answer)["detail"]
+            assert f"with the access {route.needs}." in document(answer)["detail"]
         else:
             assert answer.status not in (401, 403)
+            if route.of_applications:
+                assert answer.status == 200
+                assert (world.of_a.user in answer.body.decode()) is (route.handler != "log_refusals")
             if route.needs is Access.FEED and sender.tenant in ("b", "default"):
                 assert "user of A" not in answer.body.decode()
     after = await world.directories()
@@ -198,11 +216,13 @@ def is_refusal(answer: ScimResponse, sender: Sender, needed: Access = Access.WRI
     """Whether this is the 403 of RFC 6750 section 3.1, with a sentence that says what to change."""
     body, challenge = document(answer), answer.headers["WWW-Authenticate"]
     never_changes = sender.of_deployment and needed is Access.WRITE
-    if needed is Access.FEED:
+    if "type" in body:
         assert body.keys() == {"type", "title", "status", "detail"}
-        assert "does not open the feed. Ask the operator of this service for one with the access feed" in body["detail"]
     else:
         assert body.keys() == {"schemas", "status", "detail"}
+    if needed is Access.FEED:
+        assert "does not open the feed. Ask the operator of this service for one with the access feed" in body["detail"]
+    else:
         said = "may only read" if sender.access is Access.READ else "opens no part of SCIM"
         assert ("changes nothing" if never_changes else said) in body["detail"]
         assert ("ask the operator" in body["detail"].lower()) is not never_changes
@@ -221,6 +241,28 @@ def test_what_a_route_needs_follows_from_what_it_does(route: Route) -> None:
 @pytest.mark.parametrize("route", [route for route in ROOT_ROUTES if route.needs is Access.FEED], ids=str)
 def test_the_feed_needs_an_access_of_its_own_and_changes_nothing(route: Route) -> None:
     assert (route.needs, route.method) == (Access.FEED, "GET")
+
+
+@pytest.mark.parametrize("route", [route for route in ROOT_ROUTES if route.segments[0] == "log"], ids=str)
+def test_the_log_is_for_applications_that_read_and_changes_nothing(route: Route) -> None:
+    assert (route.needs, route.method, route.of_applications) == (Access.READ, "GET", True)
+
+
+@pytest.mark.parametrize("name", ["application, read", "application, access token, read"])
+@pytest.mark.parametrize("route", [route for route in ROOT_ROUTES if route.segments[0] == "log"], ids=str)
+async def test_the_log_of_one_tenant_tells_nothing_of_another(world: World, route: Route, name: str) -> None:
+    """What is A's is asked for in the log of B: the answer is that about something that nobody has."""
+    path = f"/{'/'.join(route.segments)}"
+    nothing = Named(uuid7(world.service.clock()), uuid7(world.service.clock()), "nobodys-own")
+    answers = [
+        await world.service.send("GET", about("b", path + asked_of_the_log(route, it)), world.bearers[name])
+        for it in (world.of_a, nothing)
+    ]
+    assert likeness(answers[0], world.of_a) == likeness(answers[1], nothing)
+    for secret in (world.of_a.user, world.of_a.group, world.of_a.name):
+        assert secret not in answers[0].body.decode()
+    unknown = await world.service.send("GET", about("c", path + asked_of_the_log(route, nothing)), world.bearers[name])
+    assert (unknown.status, unknown.headers["Content-Type"]) == (404, "application/problem+json")
 
 
 @pytest.mark.parametrize("name", [name for name, sender in SENDERS.items() if sender.of_deployment])

@@ -1,6 +1,7 @@
 """Where a credential was used from: in the line of every request, and, bounded, with the credential itself."""
 
 import asyncio
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,11 +25,11 @@ async def shown(service: Service, issued: Issued) -> Credential:
 async def used(service: Service, issued: Issued) -> tuple[str, str]:
     """The day and the address of the last use, as an operator sees them."""
     credential = await shown(service, issued)
-    return credential.last_used, credential.last_source
+    return credential.last_used[:10], credential.last_source
 
 
 @pytest.mark.parametrize("kind", ["token", "secret", "entra"])
-async def test_a_use_is_recorded_with_its_day_and_exact_address(
+async def test_a_use_is_recorded_with_its_instant_and_exact_address(
     service: Service, entra: Misbehaving, kind: str
 ) -> None:
     issued = await service.tenant("Contoso", CredentialKind(kind))
@@ -39,6 +40,8 @@ async def test_a_use_is_recorded_with_its_day_and_exact_address(
         case _:
             await service.users(sent(service, entra) if kind == "entra" else issued.secret)
     assert await used(service, issued) == ("2026-11-23", "2001:db8:1:2:3::4")
+    noted = datetime.fromisoformat((await shown(service, issued)).last_used)
+    assert timedelta() < service.clock() - noted < timedelta(seconds=1)
 
 
 async def test_a_use_of_an_access_token_elsewhere_is_recorded_with_its_credential(

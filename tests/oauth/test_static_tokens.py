@@ -163,17 +163,34 @@ async def test_a_credential_made_just_now_is_good_at_once_where_it_was_not_tried
     assert (await service.users(second.secret)).status == 200
 
 
-async def test_the_day_of_the_last_use_is_noted_once_a_day(service: Service, contoso: Issued) -> None:
-    with look_ups(service) as seen:
-        for _ in range(3):
-            await service.users(contoso.secret)
-    assert seen.count("used") == 1
+async def test_the_last_use_is_noted_once_in_ten_minutes(service: Service, contoso: Issued) -> None:
+    noted = []
+    for minutes in (0, 9, 1, 9, 60, 0):
+        service.pass_time(60 * minutes)
+        with look_ups(service) as seen:
+            for _ in range(3):
+                await service.users(contoso.secret)
+        noted.append(seen.count("used"))
+    assert noted == [1, 0, 1, 0, 1, 0]
     [credential] = (await service.administration.tenant("contoso")).credentials
-    assert credential.last_used == "2026-11-23"
-    service.clock.advance(days=1)
+    assert credential.last_used.startswith("2026-11-23T10:24")
+
+
+async def test_instances_note_a_use_together_once_in_ten_minutes(service: Service, contoso: Issued) -> None:
+    """Another instance knows within a minute what the first one has noted."""
     await service.users(contoso.secret)
-    [credential] = (await service.administration.tenant("contoso")).credentials
-    assert credential.last_used == "2026-11-24"
+    service.pass_time(9 * 60)
+    service.restart()
+    with look_ups(service) as seen:
+        await service.users(contoso.secret)
+    assert "used" not in seen
+
+
+async def test_a_day_that_a_version_before_has_noted_is_read(service: Service, contoso: Issued) -> None:
+    await service.registry.used("contoso", contoso.credential.id, "2026-11-23", "192.0.2.1")
+    with look_ups(service) as seen:
+        await service.users(contoso.secret)
+    assert seen.count("used") == 1
 
 
 async def test_a_use_that_cannot_be_noted_harms_no_request(

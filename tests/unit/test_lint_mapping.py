@@ -53,7 +53,10 @@ async def test_a_mistyped_target_is_ignored_and_the_nearest_declared_name_is_off
     ("target", "meant"),
     [
         ("usrName", "userName"),
-        ("surname", None),
+        ("surname", "name.familyName"),
+        ("accountEnabled", "active"),
+        ("userPrincipalName", "userName"),
+        ("mail", 'emails[type eq "work"].value'),
         ("firstName", None),
         ("managerId", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager"),
         ("proxyAdresses", "urn:ietf:params:scim:schemas:extension:GlobalRelay:2.0:User:proxyAddresses"),

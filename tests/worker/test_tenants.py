@@ -112,7 +112,7 @@ async def test_entra_provisions_in_each_way_with_what_was_printed_and_nothing_el
     assert said.count("->") == (11 if kind in ("secret", "federation") else 10)
     credentials = await asyncio.to_thread(tenants.json, "credentials", "list", customer.id)
     assert [item["kind"] for item in credentials] == [kind]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d", credentials[0]["lastUsed"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", credentials[0]["lastUsed"])
 
 
 @pytest.mark.usefixtures("_as_operator")

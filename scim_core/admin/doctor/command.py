@@ -1,6 +1,5 @@
-"""`admin doctor`: the checks in their order, what they found, and the exit code."""
+"""`admin doctor --deployment`: the checks in their order, what they found, and the exit code."""
 
-import json
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
@@ -11,22 +10,12 @@ from scim_core.admin.doctor.deployment import Deployment, chosen_subscription
 from scim_core.admin.doctor.findings import CannotTell, Check, Judgement, Observation, made
 from scim_core.admin.doctor.management import CLOUDS, Management
 from scim_core.admin.doctor.outside import Outside
+from scim_core.admin.doctor.report import exit_code, print_json, tell
 from scim_core.admin.probe import Probe
 from scim_core.admin.smoke_test import GivenCredential
 from scim_core.clock import utc_now
 from scim_core.settings import SettingsError, base_url
 from scim_core.storage.tables.identity import Tokens
-
-HEALTHY, WRONG, UNKNOWN = 0, 1, 2
-"""Exit codes: all is well; something is wrong; nothing is known to be wrong, but something could not be looked at."""
-
-_MARKS = {
-    Judgement.GOOD: "ok     ",
-    Judgement.WRONG: "WRONG  ",
-    Judgement.UNKNOWN: "?      ",
-    Judgement.LEFT_OUT: "-      ",
-}
-_INDENT = " " * 7
 
 
 async def run(given: Namespace, environment: Mapping[str, str]) -> int:
@@ -37,17 +26,16 @@ async def run(given: Namespace, environment: Mapping[str, str]) -> int:
     found: list[Observation] = []
     async with aclosing(tokens), Management(CLOUDS[given.cloud], tokens.token) as management, Probe() as probe:
         deployment, reached = await _reached(management, subscription, given.deployment)
-        _tell(given, found, [reached])
+        tell(given, found, [reached])
         checks = list(_azures(deployment)) if deployment else []
         url = url or (await _address(deployment) if deployment else "")
         if url:
             checks += _outsiders(Outside(url, probe, utc_now), credential)
         for name, check in checks:
-            _tell(given, found, await made(name, check))
-    code = _code(found)
+            tell(given, found, await made(name, check))
     if given.json:
-        print(json.dumps({"healthy": code == HEALTHY, "findings": list(map(_as_json, found))}, indent=2))
-    return code
+        print_json(found)
+    return exit_code(found)
 
 
 async def _reached(management: Management, subscription: str, group: str) -> tuple[Deployment | None, Observation]:
@@ -102,20 +90,3 @@ def _credential(given: Namespace, environment: Mapping[str, str]) -> GivenCreden
     if not secret:
         raise SettingsError(f"There is no credential in {given.credential_from}.")
     return GivenCredential(secret, given.client_id)
-
-
-def _tell(given: Namespace, found: list[Observation], findings: list[Observation]) -> None:
-    found += findings
-    for item in findings if not given.json else ():
-        print(f"{_MARKS[item.verdict]}{item.check}: {item.said}")
-        if item.do:
-            print(f"{_INDENT}{item.do}")
-
-
-def _as_json(finding: Observation) -> dict[str, str | None]:
-    return {"check": finding.check, "verdict": finding.verdict, "said": finding.said, "do": finding.do or None}
-
-
-def _code(found: list[Observation]) -> int:
-    verdicts = {item.verdict for item in found}
-    return WRONG if Judgement.WRONG in verdicts else UNKNOWN if Judgement.UNKNOWN in verdicts else HEALTHY

@@ -10,7 +10,7 @@ from itertools import batched
 
 from scim_core.storage.feed_port import MAX_KEPT_CHARACTERS
 from scim_core.storage.port import StorageError
-from scim_core.storage.tables import keys
+from scim_core.storage.tables import keys, log_keys
 from scim_core.storage.tables.entities import joined
 from scim_core.storage.tables.reading import read_range
 from scim_core.storage.tables.relay import relay
@@ -41,7 +41,7 @@ async def forget(rows: Rows, tenant: str, resource_id: str, *, resource_type: st
     if await rows.get(tenant, keys.resource(resource_type, resource_id), select="RowKey") is not None:
         raise StillThere(f"The user {resource_id} is in the directory. Delete the user first, then forget.")
     await relay(rows, tenant)  # what waits is in the log then
-    log = await read_range(rows, tenant, keys.logged_of(resource_id))
+    log = await read_range(rows, tenant, log_keys.logged_of(resource_id))
     for its_type in {row.properties["type"] for row in log if not row.properties.get("of")}:
         if await rows.get(tenant, keys.resource(its_type, resource_id), select="RowKey") is not None:
             raise StillThere(f"{resource_id} is in the directory, as a {its_type}. Only who is deleted is forgotten.")

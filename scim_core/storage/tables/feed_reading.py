@@ -8,6 +8,7 @@ from datetime import datetime
 from scim_core.clock import instant_text
 from scim_core.model import IndexEntry, Membership
 from scim_core.storage.feed_port import (
+    MAX_LOGGED,
     Attempt,
     FeedHead,
     FeedReading,
@@ -19,16 +20,16 @@ from scim_core.storage.feed_port import (
     Tended,
 )
 from scim_core.storage.port import ColumnTest
-from scim_core.storage.tables import doorbell, entities, keys
+from scim_core.storage.tables import doorbell, entities, keys, log_keys
 from scim_core.storage.tables.codec import BELOW_ALL
 from scim_core.storage.tables.feed_rows import attempted, head_change, new_epoch, to_feed_row, to_head
 from scim_core.storage.tables.gone_keys import gone_from
 from scim_core.storage.tables.gone_rows import to_gone
 from scim_core.storage.tables.keys import KeyRange
-from scim_core.storage.tables.log_rows import MAX_LOG_ROWS, concerned, place_of, to_attempt, to_log_row
+from scim_core.storage.tables.log_rows import concerned, to_attempt, to_log_row
 from scim_core.storage.tables.outbox import stamp
 from scim_core.storage.tables.reading import EDGE, read_range, side_by_side
-from scim_core.storage.tables.relay import read_head, relay, waiting_keys
+from scim_core.storage.tables.relay import READ_ROWS, read_head, relay, waiting_keys
 from scim_core.storage.tables.rows import Rows
 from scim_core.storage.tables.service_limits import PAGE_ROWS
 from scim_core.storage.tables.tending import tend
@@ -75,42 +76,55 @@ class TableFeed:
         """See FeedStorage.attempted."""
         await self.rows.transact(tenant, [attempted(attempt) for attempt in attempts])
 
-    async def log_of(self, tenant: str, resource_id: str, *, since: datetime | None = None) -> list[LogRow]:
+    async def log_of(
+        self, tenant: str, resource_id: str, *, since: datetime | None = None, after: str = "", limit: int = MAX_LOGGED
+    ) -> list[LogRow]:
         """See FeedStorage.log_of."""
         first = stamp(since, "") if since else ""
         found, waiting = await asyncio.gather(
-            read_range(self.rows, tenant, keys.logged_of(resource_id, first), limit=MAX_LOG_ROWS),
+            read_range(self.rows, tenant, log_keys.logged_of(resource_id, first, after), limit=limit),
             read_range(self.rows, tenant, keys.of_kind("change"), limit=PAGE_ROWS),
         )
         own = [row for row in waiting if resource_id in concerned(row.properties)]
-        return [to_log_row(row, resource_id) for row in (*found, *own)]
+        told = {item.place: item for item in (to_log_row(row, resource_id) for row in (*found, *own))}
+        places = sorted(place for place in told if place > after)  # one that is being relayed is in both readings
+        return [told[place] for place in reversed(places[:limit])]
 
-    async def newest(self, tenant: str, limit: int) -> list[LogRow]:
+    async def newest(self, tenant: str, limit: int, before: int | None = None) -> list[LogRow]:
         """See FeedStorage.newest."""
-        head = await self.rows.get(tenant, keys.feed_head())
-        first = max(0, to_head(head.properties).next - 1 - limit) if head else 0
+        if before is None:
+            head = await self.rows.get(tenant, keys.feed_head())
+            before = to_head(head.properties).next if head else 1
+        first = max(0, before - 1 - limit)
         found, waiting = await asyncio.gather(
-            read_range(self.rows, tenant, keys.feed_after(first), limit=limit),
+            read_range(self.rows, tenant, keys.feed_after(first), limit=min(limit, before - 1)),
             read_range(self.rows, tenant, keys.of_kind("change"), limit=PAGE_ROWS),
         )
-        return [to_log_row(row, row.properties["id"]) for row in (*found, *waiting)]
+        told = [to_log_row(row, row.properties["id"]) for row in (*found, *waiting)]
+        return [item if item.place.isdecimal() else replace(item, place="") for item in told]
+
+    async def waiting(self, tenant: str) -> list[str]:
+        """See FeedStorage.waiting."""
+        found = await read_range(self.rows, tenant, keys.of_kind("change"), limit=READ_ROWS, select="lastModified")
+        return [row.properties["lastModified"] for row in found]
 
     async def log_entry(self, tenant: str, entry: str) -> LogRow | None:
         """See FeedStorage.log_entry."""
         row = await self.rows.get(tenant, entry)
         return to_log_row(row, row.properties["id"]) if row else None
 
-    async def attempts(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
+    async def attempts(self, tenant: str, *, since: datetime, limit: int, after: str = "") -> list[Attempt]:
         """See FeedStorage.attempts."""
-        found = await read_range(self.rows, tenant, keys.attempts_from(stamp(since, "")), limit=limit)
-        return [to_attempt(row) for row in found]
+        found = await read_range(self.rows, tenant, log_keys.attempts(stamp(since, ""), after), limit=limit)
+        return [to_attempt(row) for row in reversed(found)]
 
     async def log_since(self, tenant: str, since: datetime) -> list[LogRow]:
         """See FeedStorage.log_since."""
         tests = [ColumnTest("lastModified", "ge", instant_text(since))]
         found = await read_range(self.rows, tenant, keys.of_kind("log"), tests=tests)
         whole = [row for row in found if not row.properties.get("of")]
-        return [to_log_row(row, row.properties["id"]) for row in sorted(whole, key=place_of)]
+        whole.sort(key=lambda row: log_keys.place_of(row.properties["RowKey"]), reverse=True)
+        return [to_log_row(row, row.properties["id"]) for row in whole]
 
     async def gone_since(self, tenant: str, since: datetime) -> list[GoneResource]:
         """See FeedStorage.gone_since."""
@@ -137,6 +151,13 @@ class TableFeed:
     async def moved_feeds(self) -> list[MovedFeed]:
         """See FeedStorage.moved_feeds."""
         return await doorbell.moved_feeds(self.rows)
+
+    async def moved_feed(self, tenant: str) -> MovedFeed | None:
+        """See FeedStorage.moved_feed."""
+        row = await self.rows.get(tenant, keys.feed_head())
+        if row is None or not row.properties["lastModified"]:
+            return None
+        return MovedFeed(tenant, int(row.properties["next"]) - 1, row.properties["lastModified"])
 
     async def tend(self, now: datetime, kept: Retention, *, seconds: float) -> Tended:
         """See FeedStorage.tend."""

@@ -2,11 +2,12 @@
 
 feed:                              the head: `epoch`, `first` and `next` number, `importing`
 feed:{number}                      an entry of the feed: names and ids, no values
-log:{id}:{stamp}:{change id}       a change of this resource, whole; or, with `of`, that a change of another one, whose
+log:{id}:{place}:{change id}       a change of this resource, whole; or, with `of`, that a change of another one, whose
                                    row has the key `of`, has added or removed a membership of this one
 was:{key}:{id}                     the resource had this unique value, and gave it up
-attempt:{stamp}:{id}               a request that did not do all that it asked for: refused, or something was ignored
+attempt:{place}:{id}               a request that did not do all that it asked for: refused, or something was ignored
 
+The newest row of a log comes first: log_keys.py says what a place is.
 All have `id` and `lastModified`: version 0.2 expects them of every row of a tenant that it does not know.
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 from scim_core.clock import instant_text
 from scim_core.model import Column
 from scim_core.storage.feed_port import Attempt, FeedChange, FeedHead, FeedRow
-from scim_core.storage.tables import keys
+from scim_core.storage.tables import keys, log_keys
 from scim_core.storage.tables.entities import split
 from scim_core.storage.tables.outbox import OutboxRow, lines_of, new_change_id, stamp
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
@@ -92,7 +93,7 @@ def attempted(attempt: Attempt) -> RowOperation:
         **({"others": str(attempt.others)} if attempt.others else {}),
         **split("n", attempt.text),
     }
-    return RowOperation(Verb.UPSERT, Role.FEED, keys.attempt(stamp(attempt.at, ""), new_change_id()), properties)
+    return RowOperation(Verb.UPSERT, Role.FEED, log_keys.attempt(stamp(attempt.at, ""), new_change_id()), properties)
 
 
 def _logged(said: OutboxRow) -> RowOperation:
@@ -105,7 +106,7 @@ def _pointers(said: OutboxRow) -> list[RowOperation]:
         RowOperation(
             Verb.UPSERT,
             Role.FEED,
-            keys.logged(resource_id, said.stamp, said.change_id),
+            log_keys.logged(resource_id, said.stamp, said.change_id),
             {"id": resource_id, "lastModified": said.time, "change": word, "of": _log_key(said)},
         )
         for word, ids in (("joined", said.joined), ("left", said.left))
@@ -141,4 +142,4 @@ def _entry(said: OutboxRow, number: int) -> RowOperation:
 
 
 def _log_key(said: OutboxRow) -> str:
-    return keys.logged(said.resource_id, said.stamp, said.change_id)
+    return log_keys.logged(said.resource_id, said.stamp, said.change_id)

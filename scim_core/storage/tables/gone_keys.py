@@ -1,6 +1,6 @@
 """The row keys of what a deletion keeps for a while, so that an operator can undo it."""
 
-from scim_core.storage.tables import keys
+from scim_core.storage.tables import keys, log_keys
 from scim_core.storage.tables.keys import KeyRange
 
 
@@ -22,7 +22,7 @@ def deletion_of(gone_key: str) -> str:
 def entry_of(gone_key: str, resource_id: str) -> str:
     """The row of the deletion in the log of the resource."""
     _, stamp, change_id = deletion_of(gone_key).split(":")
-    return keys.logged(resource_id, stamp, change_id)
+    return log_keys.logged(resource_id, stamp, change_id)
 
 
 def gone_from(stamp: str) -> KeyRange:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import batched
 
 from scim_core.model import Column
-from scim_core.storage.hook_port import DeadBatch, DueTenant, Hook, HookCursor, Stream
+from scim_core.storage.hook_port import DeadBatch, DueTenant, Hook, HookCursor, HookStreams, Stream
 from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.storage.tables import doorbell, keys
 from scim_core.storage.tables.errors import RowFailure
@@ -77,6 +77,17 @@ class TableHooks:
     async def dead_batches(self, tenant: str, hook_id: str) -> list[DeadBatch]:
         """See HookStorage.dead_batches."""
         return [to_dead(row.properties) for row in await read_range(self.rows, tenant, keys.dead_batches(hook_id))]
+
+    async def hook_streams(self, tenant: str) -> HookStreams:
+        """See HookStorage.hook_streams."""
+        cursors, dead = dict[tuple[str, Stream], HookCursor](), dict[str, list[DeadBatch]]()
+        for row in await read_range(self.rows, tenant, keys.of_kind("hook")):
+            _, hook_id, stream, *_ = row.properties["RowKey"].split(":")
+            if stream in set(Stream):
+                cursors[hook_id, Stream(stream)] = to_cursor(row)
+            else:
+                dead.setdefault(hook_id, []).append(to_dead(row.properties))
+        return HookStreams(cursors, dead)
 
     async def tenants_to_deliver(self) -> list[str]:
         """See HookStorage.tenants_to_deliver."""

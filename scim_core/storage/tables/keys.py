@@ -237,20 +237,9 @@ def feed_after(number: int) -> KeyRange:
     return KeyRange(feed(number + 1), of_kind("feed").high)
 
 
-def logged(resource_id: str, stamp: str, change_id: str) -> str:
-    """The row of a change among those of a resource, in the order of the stamps."""
-    return f"log:{_id(resource_id)}:{stamp}:{change_id}"
-
-
 def was(unique_key: str, resource_id: str) -> str:
     """The row by which a resource is found under a name that it has given up: the key of its unique index row."""
     return f"was:{unique_key.partition(':')[2]}:{_id(resource_id)}"
-
-
-def logged_of(resource_id: str, stamp: str = "") -> KeyRange:
-    """The rows of the log of a resource, from this stamp on."""
-    whole = _below(f"log:{_id(resource_id)}")
-    return KeyRange(whole.low + stamp, whole.high)
 
 
 def formerly(entry: IndexEntry, *, prefix: bool) -> KeyRange:
@@ -259,17 +248,6 @@ def formerly(entry: IndexEntry, *, prefix: bool) -> KeyRange:
         low = f"was:{fit_prefix(encode(entry.key), KEY_LIMIT)}"
         return KeyRange(low, low + ABOVE_ALL)
     return _below(f"was:{fit(encode(entry.key), KEY_LIMIT)}")
-
-
-def attempts_from(stamp: str) -> KeyRange:
-    """The rows of attempts from this stamp on."""
-    whole = of_kind("attempt")
-    return KeyRange(whole.low + stamp, whole.high)
-
-
-def attempt(stamp: str, attempt_id: str) -> str:
-    """The row of a request that did not do all that it asked for, in the order of the stamps."""
-    return f"attempt:{stamp}:{attempt_id}"
 
 
 def is_unique_index(key: str) -> bool:

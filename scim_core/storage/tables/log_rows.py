@@ -5,12 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from scim_core.storage.feed_port import Attempt, AttemptOutcome, LogRow
+from scim_core.storage.tables import keys, log_keys
 from scim_core.storage.tables.entities import joined
 from scim_core.storage.tables.outbox import lines_of
 from scim_core.storage.tables.rows import Row
-
-MAX_LOG_ROWS = 2_000
-"""Changes of one resource that are read: two answers of Table Storage."""
 
 
 def concerned(entity: Mapping[str, Any]) -> set[str]:
@@ -18,16 +16,10 @@ def concerned(entity: Mapping[str, Any]) -> set[str]:
     return {entity["id"], *lines_of(entity, "joined"), *lines_of(entity, "left")}
 
 
-def place_of(row: Row) -> tuple[str, str]:
-    """The place of a row of the log among those of all resources: the stamp, and the id of the change."""
-    _, _, place, change_id = row.properties["RowKey"].split(":")
-    return place, change_id
-
-
 def to_log_row(row: Row, resource_id: str) -> LogRow:
     """The change in the log of this resource. One that waits is told of a member as the relay will tell it."""
     entity = row.properties
-    entry = entity.get("of") or entity["RowKey"]
+    entry = entity.get("of") or entity.get("entry") or entity["RowKey"]
     other = entity["of"].split(":")[1] if entity.get("of") else ""
     change = entity["change"]
     members = (lines_of(entity, "joined"), lines_of(entity, "left"))
@@ -44,6 +36,7 @@ def to_log_row(row: Row, resource_id: str) -> LogRow:
         note="".join(joined("n", entity)),
         of=other,
         entry=entry,
+        place=_place(entity["RowKey"]),
     )
 
 
@@ -57,4 +50,10 @@ def to_attempt(row: Row) -> Attempt:
         id=entity["id"],
         text="".join(joined("n", entity)),
         others=int(entity.get("others") or 0),
+        place=log_keys.place_of(entity["RowKey"]),
     )
+
+
+def _place(key: str) -> str:
+    """The place in a log, or the number in the feed."""
+    return str(keys.feed_number(key)) if keys.kind_of(key) == "feed" else log_keys.place_of(key)

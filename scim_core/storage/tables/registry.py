@@ -63,16 +63,16 @@ class TableRegistry:
         found = [tenant async for tenant in self._read(keys.registered(tenant_id))]
         return found[0] if found else None
 
-    async def used(self, tenant_id: str, credential_id: str, day: str, source: str) -> None:
+    async def used(self, tenant_id: str, credential_id: str, time: str, source: str) -> None:
         """See TenantSource.used."""
         for _ in range(MAX_ATTEMPTS):
             row = await self.rows.get(REGISTRY, keys.credential(tenant_id, credential_id))
             if row is None:
                 raise Gone("The credential is not registered (any more).")
             before = to_credential(row)
-            if before.last_used > day:
+            if before.last_used > time:
                 return
-            operations = amendment(tenant_id, before, replace(before, last_used=day, last_source=source))
+            operations = amendment(tenant_id, before, replace(before, last_used=time, last_source=source))
             if not operations:
                 return
             with suppress(Overtaken):

@@ -18,7 +18,7 @@ from scim_core.storage.tables.reading import side_by_side
 from scim_core.storage.tables.relay import read_head, relay, tell
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows
-from scim_core.storage.tables.trimming import trim_feed, trim_kind, trim_log
+from scim_core.storage.tables.trimming import trim_attempts, trim_feed, trim_gone, trim_log
 
 ROUND_AFTER = timedelta(hours=1)
 """How long after the beginning of a round the next one begins."""
@@ -118,9 +118,10 @@ class _Tending:
         if ":" in tenant or keys.partition(tenant) != tenant:  # of no tenant, or of one that no registry has named
             return
         try:
-            if found.trims_logs:  # of a tenant without a feed, too: all of its requests may have been refused
-                self.trimmed += await trim_kind(self._rows, tenant, "attempt", self._kept.attempts_from)
-                self.trimmed += await trim_kind(self._rows, tenant, "gone", self._kept.gone_from)
+            if found.trims_logs and self._kept.attempts_from:  # also without a feed: all requests may have been refused
+                self.trimmed += await trim_attempts(self._rows, tenant, self._kept.attempts_from)
+            if found.trims_logs:
+                self.trimmed += await trim_gone(self._rows, tenant, self._kept.gone_from)
             if not await self._relayed(tenant):
                 return
             self.trimmed += await trim_feed(self._rows, tenant, self._kept.feed_from)

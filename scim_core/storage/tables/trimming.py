@@ -5,14 +5,16 @@ log have no order of time, so all of them are looked at.
 """
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from itertools import batched, takewhile
 
 from scim_core.storage.port import VersionConflict
-from scim_core.storage.tables import keys
+from scim_core.storage.tables import keys, log_keys
 from scim_core.storage.tables.codec import BELOW_ALL
 from scim_core.storage.tables.errors import RowFailure, RowMissing
 from scim_core.storage.tables.feed_rows import head_change
 from scim_core.storage.tables.keys import KeyRange
+from scim_core.storage.tables.outbox import stamp
 from scim_core.storage.tables.reading import read_range
 from scim_core.storage.tables.relay import BATCH_OPERATIONS, MAX_REFUSALS, read_head
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
@@ -45,14 +47,26 @@ async def trim_feed(rows: Rows, tenant: str, kept_from: str) -> int:
     return trimmed
 
 
-async def trim_kind(rows: Rows, tenant: str, kind: str, kept_from: str) -> int:
-    """How many rows of a kind that is in the order of time were deleted: the first ones, as far as all are older than
-    this instant. Raises StorageBusy.
+async def trim_attempts(rows: Rows, tenant: str, kept_from: str) -> int:
+    """How many attempts were deleted: those that are older than this instant. Raises StorageBusy."""
+    too_old = log_keys.attempts_before(stamp(datetime.fromisoformat(kept_from), ""))
+    trimmed = 0
+    while True:
+        old = await read_range(rows, tenant, too_old, limit=TRANSACTION_OPERATIONS, select="RowKey")
+        if not old:
+            return trimmed
+        await delete_rows(rows, tenant, old)
+        trimmed += len(old)
+
+
+async def trim_gone(rows: Rows, tenant: str, kept_from: str) -> int:
+    """How many rows of what deletions keep were deleted: the first ones, as far as all are older than this instant.
+
+    Raises StorageBusy.
     """
     trimmed = 0
     while True:
-        every = keys.of_kind(kind)
-        found = await read_range(rows, tenant, every, limit=TRANSACTION_OPERATIONS, select=_TIMED)
+        found = await read_range(rows, tenant, keys.of_kind("gone"), limit=TRANSACTION_OPERATIONS, select=_TIMED)
         old = list(takewhile(lambda row: row.properties["lastModified"] < kept_from, found))
         if not old:
             return trimmed

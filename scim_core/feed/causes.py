@@ -1,0 +1,100 @@
+"""Why requests did not do all that they asked for, counted; and what to tell the customer.
+
+To find the declared name that somebody meant takes milliseconds, so it is looked for once for each name, and only for
+causes that are told.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from scim_core.clock import instant_text
+from scim_core.protocol.nearest_name import nearest_name
+from scim_core.protocol.schemas import Catalogue
+from scim_core.storage.feed_port import Attempt, AttemptOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why requests did not do all that they asked for: how often, of whom at last, and what to tell the customer."""
+
+    outcome: str
+    cause: str
+    advice: str
+    count: int
+    first: str
+    last: str
+    example: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Reason:
+    """What was wrong, and what to tell. Of a name that was `ignored`, the advice is still to be found."""
+
+    outcome: str
+    cause: str
+    advice: str
+    resource_type: str = ""
+    ignored: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A reason, and the attempts that had it, oldest first."""
+
+    reason: _Reason
+    attempts: list[Attempt]
+
+
+def counted(attempts: Iterable[Attempt]) -> list[Counted]:
+    """The reasons of these attempts, which are the oldest first. The most frequent reason is the first."""
+    found: dict[_Reason, list[Attempt]] = {}
+    for item in attempts:
+        for reason in _reasons(item):
+            found.setdefault(reason, []).append(item)
+    return sorted((Counted(*pair) for pair in found.items()), key=lambda item: -len(item.attempts))
+
+
+def told(catalogue: Catalogue, item: Counted) -> Cause:
+    """The cause for people, with the declared name that was meant by one that was ignored."""
+    reason, last = item.reason, item.attempts[-1]
+    note = json.loads(last.text)
+    asked = note.get("asked", {})
+    example = asked.get("userName") or asked.get("displayName") or last.id
+    times = instant_text(item.attempts[0].at), instant_text(last.at)
+    advice = reason.advice if not reason.ignored else _meant(catalogue, reason.resource_type, reason.ignored)
+    return Cause(reason.outcome, reason.cause, advice, len(item.attempts), *times, example, note.get("request", ""))
+
+
+def _reasons(attempt: Attempt) -> Iterable[_Reason]:
+    """What was wrong with the request; nothing if it only changed nothing."""
+    note = json.loads(attempt.text)
+    outcome = str(attempt.outcome)
+    if attempt.outcome in (AttemptOutcome.REFUSED, AttemptOutcome.PUT_OFF):
+        cause = f"{note.get('status')} {note.get('scimType') or ''}".strip()
+        yield _Reason(outcome, cause, note.get("sentence", ""))
+    for name in note.get("ignored", ()):
+        yield _Reason(outcome, f"ignored: {name}", "", attempt.resource_type, name)
+    if note.get("skippedMembers"):
+        yield _Reason(
+            outcome,
+            f"skipped members of the group {attempt.id}",
+            "These members do not exist here. Assign them to the application, so that they are created first.",
+        )
+    if note.get("malformedMembers"):
+        yield _Reason(
+            outcome,
+            f"members of the group {attempt.id} that are named by no id",
+            "A member must be named by the id that this service gave it. Map members as references.",
+        )
+    for path in note.get("skippedOperations", ()):
+        advice = "The user was deactivated, although this part of the request was refused."
+        yield _Reason(outcome, f"skipped: {path}", advice)
+
+
+def _meant(catalogue: Catalogue, type_name: str, name: str) -> str:
+    resource_type = catalogue.named(type_name)
+    meant = nearest_name(catalogue, resource_type, name) if resource_type else None
+    advice = f"Did you mean {meant}? Change the target of this mapping." if meant else "Remove this mapping."
+    return f"{type_name} has no attribute {name}. {advice}"
