@@ -7,8 +7,8 @@ from scim_core.access.applications import KINDS as APPLICATION_KINDS
 from scim_core.access.credential_plans import DEFAULT_DAYS, MAX_DAYS
 from scim_core.access.networks import ANYWHERE, MAX_NETWORKS
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
+from scim_core.admin import console
 from scim_core.admin.doctor.management import CLOUDS
-from scim_core.console.visitors import Role
 from scim_core.registry import Access, CredentialKind, GroupPatchAnswer
 from scim_core.storage.maintenance.revocations import Revoked
 
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     _rows(commands)
     _compare(commands.add_parser("compare", help="hold an identity provider's list of users against the directory"))
     _history(commands)
-    _console(commands.add_parser("console", help="what happened, on pages for your browser, on this machine"))
+    console.arguments(commands.add_parser("console", help="what happened, on pages for your browser, on this machine"))
     _users(commands.add_parser("users", help="erase a person who was deleted"))
     _lint_mapping(commands.add_parser("lint-mapping", help="what becomes of each target of an Entra attribute mapping"))
     commands.add_parser("signing-key", help="make a key for SCIM_SIGNING_KEY")
@@ -56,18 +56,6 @@ def parser() -> argparse.ArgumentParser:
     _smoke_test(commands.add_parser("smoke-test", help="try a Tenant URL with a credential, as Entra would"))
     _doctor(commands.add_parser("doctor", help="check a deployment, from outside and from Azure's side"))
     return main
-
-
-def _console(console: argparse.ArgumentParser) -> None:
-    console.description = (
-        "Serves the console on this machine until Ctrl-C, for the browser that opens the link, with your own sign-in."
-    )
-    console.add_argument(
-        "--role",
-        choices=[str(role) for role in Role],
-        default=str(Role.OPERATOR),
-        help="viewer: nothing can be changed (default: %(default)s)",
-    )
 
 
 def _doctor(doctor: argparse.ArgumentParser) -> None:
