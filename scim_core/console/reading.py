@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 
+from scim_core.caches import Bounded
 from scim_core.clock import Clock
 from scim_core.console.health import COUNTED, Customer, customer_of
 from scim_core.feed.finding import FoundResource
@@ -14,7 +15,7 @@ from scim_core.feed.log import Event, Log, event_of, event_of_attempt
 from scim_core.messages import HttpError
 from scim_core.protocol.schemas import Catalogue
 from scim_core.registry import APPLICATIONS, DEFAULT_TENANT, Registry, Tenant
-from scim_core.storage.feed_port import MovedFeed
+from scim_core.storage.feed_port import LogRow, MovedFeed
 from scim_core.storage.hook_port import Hook, HookStorage
 
 CUSTOMERS_SHOWN = 50
@@ -31,6 +32,12 @@ TAIL_EVENTS = 25
 
 TAIL_TIME = timedelta(hours=24)
 """How far back the live tail looks for refusals."""
+
+ENTRIES_REMEMBERED = 1_000
+"""Entries of the log that the live tails remember: forty customers at once, at some kilobytes each."""
+
+FORMER_NAMES_READ = 8
+"""People who are gone whose former names one page looks up. Each costs a read of their log."""
 
 AT_ONCE = 8
 """Customers whose last day is read at the same time."""
@@ -54,6 +61,7 @@ class Reading:
         self._registry = registry
         self._catalogue = catalogue
         self._clock = clock
+        self._entries: Bounded[tuple[str, str], LogRow] = Bounded(ENTRIES_REMEMBERED)
 
     async def tenants(self) -> list[Tenant]:
         """All customers, ordered by id. The tenant of the settings is one if no other is, or if it has moved."""
@@ -119,10 +127,16 @@ class Reading:
             return {}
         types = [item.name for item in self._catalogue]
         found = await asyncio.gather(*(self._storage.read(tenant.id, name, wanted) for name in types))
-        present = (
-            FoundResource(name, item.id, item) for name, some in zip(types, found, strict=True) for item in some if item
-        )
-        return {item.id: item.name for item in present}
+        shown = {
+            item.id: FoundResource(name, item.id, item).name
+            for name, some in zip(types, found, strict=True)
+            for item in some
+            if item
+        }
+        gone = [item for item in wanted if item not in shown][:FORMER_NAMES_READ]
+        rows = await asyncio.gather(*(self._storage.log_of(tenant.id, item) for item in gone))
+        former = {item: former_name(map(event_of, some)) for item, some in zip(gone, rows, strict=True)}
+        return shown | {item: f"{name} (deleted)" for item, name in former.items() if name}
 
     async def feed(self, tenant: Tenant) -> FeedState:
         """How far the feed and its hooks have come."""
@@ -150,8 +164,19 @@ class Reading:
         rows, attempts = await asyncio.gather(
             self._storage.newest(tenant.id, TAIL_EVENTS), self.log.attempts(tenant.id, since)
         )
-        events = [*map(event_of, rows), *map(event_of_attempt, attempts)]
+        whole = await asyncio.gather(*(self._whole(tenant, row) for row in rows))
+        events = [*map(event_of, rows, whole), *map(event_of_attempt, attempts)]
         return sorted(events, key=lambda item: item.time)[-TAIL_EVENTS:]
+
+    async def _whole(self, tenant: Tenant, row: LogRow) -> LogRow | None:
+        """The row with its note, which never changes: it is read once, however often the tail is."""
+        if row.note:  # it waits for the relay, and is whole
+            return row
+        key = (tenant.id, row.entry)
+        known = self._entries.get(key) or await self._storage.log_entry(*key)
+        if known:
+            self._entries.put(key, known)
+        return known
 
     async def _customer(self, tenant: Tenant, moved: MovedFeed | None) -> Customer:
         now = self._clock()
@@ -164,3 +189,10 @@ class Reading:
 
 def _of_the_settings() -> Tenant:
     return Tenant(DEFAULT_TENANT, "The tenant of the settings", "")
+
+
+def former_name(events: Iterable[Event]) -> str:
+    """The last name that the log knows, of somebody who is gone; empty if it knows none."""
+    notes = [event.note.get(moment, {}) for event in events for moment in ("before", "after")]
+    found = [note.get("userName") or note.get("displayName") or "" for note in notes]
+    return str(next(filter(None, reversed(found)), ""))

@@ -86,7 +86,7 @@ def line_of(event: Event) -> Line:
     elif event.what == "updated" and _is_active(note.get("before")) is False and _is_active(note.get("after")):
         kind, word = "good", "Activated again"
     elif event.what == "unchanged" and missing:
-        kind, word = "warn", "Ignored"
+        kind, word = "warn", "Nothing was changed"
     told = {change.name for change in values}
     return Line(
         event=event,

@@ -1,16 +1,16 @@
 """The pages that are looked at: each handler asks, and says which template shows the answer with which values."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 from scim_core.clock import Clock, instant_text
 from scim_core.console.health import counted, ends_soon, waits_too_long
-from scim_core.console.reading import CUSTOMERS_SHOWN, SEARCHED_CUSTOMERS, Reading
+from scim_core.console.reading import CUSTOMERS_SHOWN, SEARCHED_CUSTOMERS, Reading, former_name
 from scim_core.console.routes import Ask, address
 from scim_core.console.timeline import lines, readable
 from scim_core.feed.finding import MAX_FOUND, FoundResource
 from scim_core.feed.log import DAYS, Event
+from scim_core.ids import is_id
 from scim_core.messages import HttpError, ScimResponse
 from scim_core.model import GROUP
 from scim_core.pages.answers import see_other
@@ -126,7 +126,7 @@ class Views:
             active=document.get("active") is not False,
             groups=list(person.groups),
             names=names,
-            former=_former_name(person.events),
+            former=former_name(person.events),
             lines=shown[:LINES_SHOWN],
             more=max(0, len(shown) - LINES_SHOWN),
             **await self._why(ask, tenant, found),
@@ -139,7 +139,10 @@ class Views:
         if span not in SPANS:
             raise HttpError(400, "Say 1, 7 or 30 days.")
         causes = await self.reading.log.refusals(tenant.id, self.reading.log.days_ago(SPANS[span]))
-        return self.answer(ask, "refusals.html", tenant=tenant, causes=causes, span=span, spans=list(SPANS))
+        names = await self.reading.names(tenant, [item.example for item in causes if is_id(item.example)])
+        return self.answer(
+            ask, "refusals.html", tenant=tenant, causes=causes, names=names, is_id=is_id, span=span, spans=list(SPANS)
+        )
 
     async def feed(self, ask: Ask) -> ScimResponse:
         """How far the feed and its hooks have come."""
@@ -195,10 +198,3 @@ def _text(ask: Ask, name: str) -> str:
     if len(text) > MAX_TEXT:
         raise HttpError(400, f"A text has at most {MAX_TEXT} characters.")
     return text
-
-
-def _former_name(events: Sequence[Event]) -> str:
-    """The last name that the log knows: of somebody who is gone."""
-    notes = [event.note.get(moment, {}) for event in reversed(events) for moment in ("after", "before")]
-    found = (note.get("userName") or note.get("displayName") for note in notes)
-    return str(next(filter(None, found), ""))
