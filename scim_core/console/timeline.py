@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scim_core.feed.log import Event
+from scim_core.storage.feed_port import AttemptOutcome
 
 _WORDS = {
     "created": ("good", "Created"),
@@ -20,6 +21,9 @@ _WORDS = {
     "in part": ("warn", "Done in part"),
 }
 """For each event, its colour and its word. An event of a later version has its own word."""
+
+_IN_PART = str(AttemptOutcome.IN_PART)
+_OUTCOMES = frozenset(map(str, AttemptOutcome))
 
 _MISSING = {"ignored": "Ignored", "skippedOperations": "Skipped", "skippedMembers": "Skipped members"}
 """What a note says of a request that did not do all, with the word for it."""
@@ -71,8 +75,10 @@ class Line:
 
 
 def lines(events: Sequence[Event]) -> list[Line]:
-    """The events as lines, the newest first."""
-    return [line_of(event) for event in reversed(events)]
+    """The events as lines, the newest first. What a change says of its own request is not said again."""
+    changed = {(item.request, item.resource) for item in events if item.what not in _OUTCOMES}
+    told = [item for item in events if item.what != _IN_PART or (item.request, item.resource) not in changed]
+    return [line_of(event) for event in reversed(told)]
 
 
 def line_of(event: Event) -> Line:
@@ -87,6 +93,8 @@ def line_of(event: Event) -> Line:
         kind, word = "good", "Activated again"
     elif event.what == "unchanged" and missing:
         kind, word = "warn", "Nothing was changed"
+    elif missing:
+        kind = "warn"
     told = {change.name for change in values}
     return Line(
         event=event,

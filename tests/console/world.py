@@ -22,6 +22,7 @@ from tests.memory_rows import MemoryRows
 from tests.scim import PATCH_OP, Clock, add, remove, replace
 from tests.tenancy import HOST, administration_of, settings
 
+CATALOGUE = load_catalogue()
 ABSENT = "0199aaaa-0000-7000-8000-0000000000ff"
 BEGIN = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
@@ -47,11 +48,12 @@ class World:
     ids: dict[str, str] = field(default_factory=dict)
     answers: list[Json] = field(default_factory=list)
 
+    rows: MemoryRows = field(default_factory=MemoryRows)
+
     def __post_init__(self) -> None:
-        self.rows = MemoryRows(self.clock)
         self.storage = TableStorage(self.rows, self.clock)
         self.registry = TableRegistry(self.rows)
-        self.catalogue = load_catalogue()
+        self.catalogue = CATALOGUE
         self.endpoint = scim_core.build(
             settings(SCIM_TENANT_REQUESTS_PER_SECOND="1000000"), self.storage, self.clock, self.registry, relays=True
         )
@@ -130,11 +132,22 @@ class OpenDoor:
 
     visitor: Visitor
 
-    async def admit(self, request: ScimRequest) -> Visitor:
+    async def admit(self, request: ScimRequest) -> Visitor:  # noqa: ARG002 -- as Door.admit
         return self.visitor
 
 
+_made: list[World] = []
+
+
 async def some_customers() -> World:
+    """The customers below, in rows of their own. They are made once for all tests."""
+    if not _made:
+        _made.append(await made_customers())
+    [made] = _made
+    return World(Clock(NOW), dict(made.tokens), dict(made.ids), [], made.rows.copy())
+
+
+async def made_customers() -> World:
     """Contoso, with the stories of support; Fabrikam, whom hooks and credentials trouble; Northwind, who is new."""
     world = World()
     contoso = await world.customer("Contoso Ltd", "Entra ID, production", days=400)
