@@ -17,7 +17,8 @@ MODULES = {
 
 GROUND = "ground"
 TOP = "top"
-"""`composition` puts the rooms together and `__init__` names what is public: they may use everything but admin."""
+"""`composition` and `console_composition` put the rooms together and `__init__` names what is public. They may use
+everything but admin."""
 
 PORT = "storage/port"
 ROOMS = ("protocol", "storage", "service", "access", "feed", "endpoint", "pages", "console", "admin")
@@ -46,7 +47,7 @@ NEVER = (
     ("feed", {"storage", "service", "access", "endpoint"}),
     ("pages", {"protocol", "storage", PORT, "service", "access", "feed", "endpoint"}),
     ("console", {"storage", "service", "endpoint"}),
-    *((room, {"console"}) for room in (GROUND, PORT, *ROOMS) if room not in ("console", "admin")),
+    *((room, {"console"}) for room in (GROUND, PORT, *ROOMS) if room not in ("console", "admin")),  # the top does
     *((room, {"admin"}) for room in (GROUND, TOP, PORT, *ROOMS) if room != "admin"),
 )
 """The sentences by which the rooms are kept apart, whatever MAY_USE comes to say."""
@@ -79,7 +80,7 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
 
 AMBIENT = {
     "datetime.now": {"clock"},
-    "time.monotonic": {"composition"},
+    "time.monotonic": {"composition", "console_composition"},
     "secrets.randbits": {"ids"},
     "secrets.token_bytes": {"access.token_format", "admin", "composition"},
     "secrets.token_hex": {"access.token_format", "storage.tables", "admin"},
@@ -122,7 +123,7 @@ def short(module: str) -> str:
 
 def room(module: str) -> str:
     name = short(module)
-    if name in ("", "composition"):
+    if name in ("", "composition", "console_composition"):
         return TOP
     if name in ("storage.port", "storage.feed_port", "storage.hook_port"):
         return PORT

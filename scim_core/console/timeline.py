@@ -58,7 +58,7 @@ class ValueChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ShownEvent:
     """One event for people. `kind` is its colour. `missing` are pairs of a word and names, `client` pairs of a header
     and the id by which the client's own log names the request.
     """
@@ -74,14 +74,14 @@ class Line:
     client: Sequence[tuple[str, str]]
 
 
-def lines(events: Sequence[Event]) -> list[Line]:
+def lines(events: Sequence[Event]) -> list[ShownEvent]:
     """The events as lines, the newest first. What a change says of its own request is not said again."""
     changed = {(item.request, item.resource) for item in events if item.what not in _OUTCOMES}
     told = [item for item in events if item.what != _IN_PART or (item.request, item.resource) not in changed]
     return [line_of(event) for event in reversed(told)]
 
 
-def line_of(event: Event) -> Line:
+def line_of(event: Event) -> ShownEvent:
     """The event as a line."""
     note = event.note
     kind, word = _WORDS.get(event.what, ("quiet", event.what))
@@ -96,7 +96,7 @@ def line_of(event: Event) -> Line:
     elif missing:
         kind = "warn"
     told = {change.name for change in values}
-    return Line(
+    return ShownEvent(
         event=event,
         kind=kind,
         word=word,

@@ -247,6 +247,8 @@ async def test_what_is_not_there_says_so(method: str, path: str, status: int) ->
 
 async def test_health_and_files_need_no_visitor_and_head_has_no_body() -> None:
     class Closed:
+        sign_in = ""
+
         async def admit(self, request: ScimRequest) -> Visitor:  # noqa: ARG002 -- as Door.admit
             raise AssertionError("nobody asked")
 

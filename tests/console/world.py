@@ -13,7 +13,7 @@ from scim_core.clock import instant_text
 from scim_core.console.console import Console
 from scim_core.console.deeds import Deeds
 from scim_core.console.reading import Reading
-from scim_core.console.visitors import Door, Role, Visitor, actor_of
+from scim_core.console.visitors import Door, Visitor, VisitorRole, actor_of
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.registry import Access, CredentialKind
 from scim_core.storage.hook_port import ALL_TENANTS, DeadBatch, Hook, HookCursor, Stream
@@ -28,9 +28,11 @@ BEGIN = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 PASSWORD = "correct-horse-battery-staple"  # a value that no page may show
 OPERATOR = Visitor(
-    "ann@vendor.example", Role.OPERATOR, actor_of("oid=1 tid=2", "ann@vendor.example"), b"of the operator"
+    "ann@vendor.example", VisitorRole.OPERATOR, actor_of("oid=1 tid=2", "ann@vendor.example"), b"of the operator"
 )
-VIEWER = Visitor("vic@vendor.example", Role.VIEWER, actor_of("oid=3 tid=2", "vic@vendor.example"), b"of the viewer")
+VIEWER = Visitor(
+    "vic@vendor.example", VisitorRole.VIEWER, actor_of("oid=3 tid=2", "vic@vendor.example"), b"of the viewer"
+)
 
 type Json = dict[str, Any]
 
@@ -131,6 +133,7 @@ class OpenDoor:
     """A door that lets everybody in as this visitor."""
 
     visitor: Visitor
+    sign_in: str = ""
 
     async def admit(self, request: ScimRequest) -> Visitor:  # noqa: ARG002 -- as Door.admit
         return self.visitor
