@@ -13,6 +13,7 @@ from playwright.async_api import Browser
 from scim_core import ids
 from scim_core.access import token_format
 from tests.browser import DESK, PHONE, opened, running_browser
+from tests.console.small_png import small
 from tests.console.world import OPERATOR, World, made_customers
 from tests.running import ROOT
 
@@ -65,7 +66,8 @@ async def shoot(browser: Browser, folder: Path) -> list[Path]:
                 if name in names:
                     await page.goto(f"{server.url}/console/{path}".rstrip("/"))
                     file = folder / f"{name}{'-dark' if dark else '-phone' if phone else ''}.png"
-                    await page.screenshot(path=file, full_page=name != LONG, animations="disabled")
+                    taken = await page.screenshot(full_page=name != LONG, animations="disabled")
+                    file.write_bytes(small(taken))
                     made.append(file)
     return made
 
