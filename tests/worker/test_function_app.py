@@ -189,6 +189,7 @@ async def test_the_endpoint_gets_the_path_decoded_the_query_raw_and_the_body(
 @pytest.mark.usefixtures("functions")
 def test_what_is_there_at_the_start_is_not_looked_through_for_garbage() -> None:
     assert gc.get_freeze_count() > 10_000
+    assert gc.isenabled()
 
 
 async def test_the_worker_logs_no_line_for_a_call(
