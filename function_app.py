@@ -28,6 +28,7 @@ from scim_core.work import SWITCH_SECONDS
 ROUTES = {
     "bulk": "scim/v2/Bulk",
     "feed_changes": "feed/v1/changes",
+    "feed_keys": "feed/v1/jwks",
     "feed_snapshot": "feed/v1/snapshot",
     "feed_tenants": "feed/v1/tenants",
     "groups": "scim/v2/Groups",

@@ -45,7 +45,7 @@ from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares
 SAME_FOR_EVERYBODY = frozenset(
     {
         *("service_provider_config", "resource_types", "resource_type", "schemas", "schema"),
-        *("authorization_server", "protected_resource"),
+        *("authorization_server", "protected_resource", "feed_keys"),
     }
 )
 """The handlers whose answers hold no data of a customer: discovery. Caches may keep these, and no others."""

@@ -143,6 +143,7 @@ class Handlers:
         storage: Storage,
         *,
         cursors: ListCursors | None,
+        event_uris: Sequence[str],
         version: str,
         counted: CountedLog,
         group_patch_answer: GroupPatchAnswer,
@@ -151,7 +152,9 @@ class Handlers:
         self._provider = provider
         self._listing = Listing(search, cursors)
         self._storage = storage
-        self._discovery = Discovery(catalogue, cursor_seconds=CURSOR_SECONDS if cursors else None)
+        self._discovery = Discovery(
+            catalogue, cursor_seconds=CURSOR_SECONDS if cursors else None, event_uris=event_uris
+        )
         self._version = version
         self._counted = counted
         self._group_patch_answer = group_patch_answer
