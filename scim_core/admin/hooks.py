@@ -174,7 +174,6 @@ class _Commands:
         """Entries are sent again, marked, with webhook-ids of their own."""
         given, hook = self._given, await self._hook()
         tenant = given.tenant or hook.tenant
-        self._require_content(hook, "replayed")
         try:
             there = await require_idle(self._storage, hook, tenant)
             again = replay_of_dead(self._storage, hook, tenant) if given.dead else self._wanted(tenant, hook)
