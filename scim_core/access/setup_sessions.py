@@ -19,8 +19,8 @@ from scim_core.setup_link import SetupLink
 from scim_core.storage.port import StorageBusy
 
 SETUP_FAILURES = (0.5, 30)
-"""Secrets of one source that open nothing: how many a second, and how many at once, are looked up. Further ones are told
-to wait. A secret with a typing error costs no look-up."""
+"""Secrets of one source that open nothing: how many a second, and how many at once, are looked up. Further ones are
+told to wait. A secret with a typing error costs no look-up."""
 
 SETUP_REQUESTS = (5.0, 50)
 """Requests of one setup page: how many a second, and how many at once. It asks each two seconds, in a few windows."""
