@@ -19,7 +19,7 @@ from tests.running import RunningEndpoint, running_endpoint
 from tests.scim import Client, Clock, endpoint_over
 from tests.tables import new_table
 
-pytest_plugins = ["tests.starting"]
+pytest_plugins = ["tests.starting", "tests.browser"]
 
 # HYPOTHESIS_EXAMPLES=5000 searches longer than every run can.
 hypothesis.settings.register_profile(

@@ -22,6 +22,7 @@ from scim_core.admin import (
     audit,
     check,
     compare,
+    console,
     export,
     feed,
     history,
@@ -76,8 +77,13 @@ NEW_KEYS: dict[str, Callable[[], str]] = {
 }
 """The commands that make a key, and how."""
 
-READING = {"audit": audit.run, "compare": compare.run, **dict.fromkeys(history.COMMANDS, history.run)}
-"""The commands that only read."""
+READING = {
+    "audit": audit.run,
+    "compare": compare.run,
+    "console": console.run,
+    **dict.fromkeys(history.COMMANDS, history.run),
+}
+"""The commands that only read, or make their own trail."""
 
 ON_NO_TABLE = frozenset({*NEW_KEYS, "lint-mapping", "smoke-test", "doctor"})
 """The commands that need no setting of a storage."""

@@ -7,6 +7,7 @@ from scim_core.access.applications import KINDS as APPLICATION_KINDS
 from scim_core.access.credential_plans import DEFAULT_DAYS, MAX_DAYS
 from scim_core.access.networks import ANYWHERE, MAX_NETWORKS
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
+from scim_core.admin import console
 from scim_core.admin.doctor.management import CLOUDS
 from scim_core.registry import Access, CredentialKind, GroupPatchAnswer
 from scim_core.storage.maintenance.revocations import Revoked
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     _rows(commands)
     _compare(commands.add_parser("compare", help="hold an identity provider's list of users against the directory"))
     _history(commands)
+    console.arguments(commands.add_parser("console", help="what happened, on pages for your browser, on this machine"))
     _users(commands.add_parser("users", help="erase a person who was deleted"))
     _lint_mapping(commands.add_parser("lint-mapping", help="what becomes of each target of an Entra attribute mapping"))
     commands.add_parser("signing-key", help="make a key for SCIM_SIGNING_KEY")

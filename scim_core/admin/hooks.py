@@ -15,6 +15,7 @@ from scim_core.clock import instant_text, utc_now
 from scim_core.feed.hooks import cloud_events, signatures
 from scim_core.feed.hooks.addresses import RefusedTarget, require_allowed, target_of
 from scim_core.feed.hooks.sending import HttpSender, resolved
+from scim_core.feed.hooks.states import NoReplay, begin_replay, is_of, replay_of_dead, require_idle, state_of
 from scim_core.master_key import MasterKey
 from scim_core.registry import Gone
 from scim_core.settings import StorageSettings, base_url, hooks_to_loopback, master_key
@@ -95,7 +96,7 @@ class _Commands:
             await self._state(hook, tenant, number)
             for hook in hooks
             for tenant, number in heads.items()
-            if hook.tenant in (ALL_TENANTS, tenant)
+            if is_of(hook, tenant)
         ]
         if self._given.json:
             shown = [{name: value for name, value in asdict(hook).items() if name != "etag"} for hook in hooks]
@@ -110,19 +111,18 @@ class _Commands:
             print(f"\n{table([name.upper() for name in names], found)}")
 
     async def _state(self, hook: Hook, tenant: str, number: int) -> dict[str, Any]:
-        cursor = await self._storage.hook_cursor(tenant, hook.id, Stream.EVENTS) or HookCursor("", 0)
-        replay = await self._storage.hook_cursor(tenant, hook.id, Stream.REPLAY)
-        dead = await self._storage.dead_batches(tenant, hook.id)
+        state = await state_of(self._storage, hook, tenant, number)
+        replay = state.replay
         return {
             "hook": hook.id,
             "tenant": tenant,
-            "number": cursor.number,
-            "behind": max(0, number - cursor.number),
-            "dead": ", ".join(f"{item.first}-{item.last}" for item in dead),
+            "number": state.events.number,
+            "behind": state.behind,
+            "dead": ", ".join(f"{item.first}-{item.last}" for item in state.dead),
             "replay": "" if replay is None else "given up" if replay.stopped else f"{replay.number}-{replay.end}",
-            "attempts": cursor.attempts,
-            "due": cursor.due[:16],
-            "outcome": cursor.outcome,
+            "attempts": state.events.attempts,
+            "due": state.events.due[:16],
+            "outcome": state.events.outcome,
         }
 
     def _word(self, hook: Hook) -> str:
@@ -149,29 +149,16 @@ class _Commands:
         """Entries are sent again, marked, with webhook-ids of their own."""
         given, hook = self._given, await self._hook()
         tenant = given.tenant or hook.tenant
-        if hook.disabled or not tenant or hook.tenant not in (ALL_TENANTS, tenant):
-            raise Refused("Say of which tenant, with --tenant ID, of a hook that has not ended and has its events.")
-        there = await self._storage.hook_cursor(tenant, hook.id, Stream.REPLAY)
-        if there is not None and not there.stopped:
-            raise Refused(f"A replay is under way, up to number {there.end}. `hooks list` shows how far it is.")
-        wanted = await self._dead(tenant, hook) if given.dead else await self._wanted(tenant, hook)
-        if there is not None:
-            wanted = replace(wanted, etag=there.etag)
+        try:
+            there = await require_idle(self._storage, hook, tenant)
+            again = replay_of_dead(self._storage, hook, tenant) if given.dead else self._wanted(tenant, hook)
+            wanted = await again
+        except NoReplay as error:
+            raise Refused(str(error)) from None
         async with given.trail.recorded("hooks replay", "hooks replay", tenant):
-            await self._storage.save_hook_cursor(tenant, hook.id, Stream.REPLAY, wanted)
-            await self._storage.mark_due(tenant, instant_text(self._now))
+            await begin_replay(self._storage, hook, tenant, wanted, there=there, now=instant_text(self._now))
         shown = {"hook": hook.id, "tenant": tenant, "from": wanted.number + 1, "to": wanted.end}
         self._print(shown, f"Entries {wanted.number + 1} to {wanted.end} of {tenant} are sent again within minutes.")
-
-    async def _dead(self, tenant: str, hook: Hook) -> HookCursor:
-        """From the first dead batch to the last. If all are of epochs that have ended, the receiver will be told so."""
-        dead = await self._storage.dead_batches(tenant, hook.id)
-        if not dead:
-            raise Refused(f"The hook {hook.id} has no dead batch of the tenant {tenant}.")
-        epoch = (await self._storage.feed_head(tenant)).epoch
-        found = [item for item in dead if item.epoch == epoch] or [item for item in dead if item.epoch == dead[0].epoch]
-        start, end = found[0].first, max(item.last for item in found)
-        return HookCursor(found[0].epoch, start - 1, start=start, end=end)
 
     async def _wanted(self, tenant: str, hook: Hook) -> HookCursor:
         cursor = await self._storage.hook_cursor(tenant, hook.id, Stream.EVENTS)

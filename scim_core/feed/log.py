@@ -42,7 +42,11 @@ _NEVER = "is no member, and no request has asked for it: the identity provider n
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of a timeline. `what` is a word, `detail` says which values or why, `note` is all that is kept."""
+    """One line of a timeline. `what` is a word, `detail` says which values or why, `note` is all that is kept.
+
+    `attributes` are the names of all that changed, also of what has no value in the note; `joined` and `left` are ids
+    of members. `type` is that of the resource.
+    """
 
     time: str
     what: str
@@ -52,6 +56,10 @@ class Event:
     note: Json
     resource: str = ""
     group: str = ""
+    type: str = ""
+    attributes: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +218,20 @@ class Log:
 def event_of(row: LogRow, whole: LogRow | None = None) -> Event:
     """The change as a line; of a member's row `whole` is the row of the group, which knows by whose request."""
     note = _note((whole or row).note)
-    return Event(row.time, row.change, _detail(row, note), _by(note), note.get("request", ""), note, row.id, row.of)
+    return Event(
+        row.time,
+        row.change,
+        _detail(row, note),
+        _by(note),
+        note.get("request", ""),
+        note,
+        row.id,
+        row.of,
+        row.resource_type,
+        row.attributes,
+        row.joined,
+        row.left,
+    )
 
 
 def event_of_attempt(attempt: Attempt) -> Event:
@@ -221,7 +242,16 @@ def event_of_attempt(attempt: Attempt) -> Event:
     else:
         detail = _ignored(note) or "everything was so already"
     request = note.get("request", "")
-    return Event(instant_text(attempt.at), str(attempt.outcome), detail, _by(note), request, note, attempt.id)
+    return Event(
+        instant_text(attempt.at),
+        str(attempt.outcome),
+        detail,
+        _by(note),
+        request,
+        note,
+        attempt.id,
+        type=attempt.resource_type,
+    )
 
 
 def _detail(row: LogRow, note: Json) -> str:

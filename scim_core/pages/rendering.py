@@ -1,7 +1,7 @@
 """Pages of templates. Everything is escaped, and a value that a template lacks is an error, never an empty place."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from scim_core.messages import ScimResponse
 from scim_core.pages.answers import asset_version, html
 
 _SHARED = Path(__file__).with_name("templates")
+_DAY = len("2026-11-27")
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
@@ -51,16 +52,23 @@ def printable(value: object) -> str:
 
 
 def moment(time: str) -> str:
-    """An instant (UTC text) for people: `2026-11-27 09:05:00`."""
-    return f"{time[:10]} {time[11:19]}"
+    """An instant (UTC text) for people: `2026-11-27 09:05:00 UTC`. A day stays as it is."""
+    return f"{time[:10]} {time[11:19]} UTC" if len(time) > _DAY else time
 
 
 def ago(time: str, now: datetime) -> str:
-    """How far an instant (UTC text) is from now: `3 hours ago`, `in 12 days`, `just now`."""
+    """How far an instant or a day (UTC text) is from now: `3 hours ago`, `in 12 days`, `just now`, `today`."""
+    if len(time) == _DAY:
+        days = (now.date() - date.fromisoformat(time)).days
+        return "today" if days == 0 else "yesterday" if days == 1 else _distance(abs(days), "day", past=days > 0)
     seconds = int((now - datetime.fromisoformat(time)).total_seconds())
     for unit, length in _UNITS:
         number = abs(seconds) // length
         if number:
-            said = f"{number} {unit}{'s' if number > 1 else ''}"
-            return f"{said} ago" if seconds > 0 else f"in {said}"
+            return _distance(number, unit, past=seconds > 0)
     return "just now"
+
+
+def _distance(number: int, unit: str, *, past: bool) -> str:
+    said = f"{number} {unit}{'s' if number > 1 else ''}"
+    return f"{said} ago" if past else f"in {said}"

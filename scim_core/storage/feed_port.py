@@ -165,6 +165,9 @@ class FeedStorage(Storage, Protocol):
     async def newest(self, tenant: str, limit: int) -> list[LogRow]:
         """The newest changes of all resources, oldest first, without notes: at most `limit`, and those that wait."""
 
+    async def waiting(self, tenant: str) -> list[str]:
+        """When the changes were made (UTC text) that wait for the relay, oldest first: the first 132. Only reads."""
+
     async def log_entry(self, tenant: str, entry: str) -> LogRow | None:
         """The whole row of a change; None if it is not kept any more."""
 

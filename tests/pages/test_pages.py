@@ -10,7 +10,7 @@ import pytest
 from scim_core.messages import HttpError, ScimRequest
 from scim_core.pages import answers
 from scim_core.pages.forms import FORM, MAX_FIELDS, MAX_FORM_BYTES, cookie, form_fields, query_fields
-from scim_core.pages.rendering import Pages, ago, printable
+from scim_core.pages.rendering import Pages, ago, moment, printable
 
 STYLE = (Path(answers.__file__).parent / "assets" / "style.css").read_text()
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -93,6 +93,14 @@ def test_times_are_told_as_people_do() -> None:
     assert ago("2026-11-27T12:00:20.000000Z", NOW) == "just now"
     assert ago("2026-12-09T12:00:00.000000Z", NOW) == "in 12 days"
     assert ago("2026-11-26T11:00:00.000000Z", NOW) == "1 day ago"
+    assert [ago(day, NOW) for day in ("2026-11-27", "2026-11-26", "2026-11-20", "2026-11-30")] == [
+        "today",
+        "yesterday",
+        "7 days ago",
+        "in 3 days",
+    ]
+    assert moment("2026-11-27T09:00:00.000000Z") == "2026-11-27 09:00:00 UTC"
+    assert moment("2026-11-27") == "2026-11-27"
 
 
 def luminance(colour: str) -> float:

@@ -14,7 +14,7 @@ from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.log_rows import MAX_LOG_ROWS, concerned, to_attempt, to_log_row
 from scim_core.storage.tables.outbox import stamp
 from scim_core.storage.tables.reading import EDGE, read_range, side_by_side
-from scim_core.storage.tables.relay import read_head, relay, waiting_keys
+from scim_core.storage.tables.relay import READ_ROWS, read_head, relay, waiting_keys
 from scim_core.storage.tables.rows import Rows
 from scim_core.storage.tables.service_limits import PAGE_ROWS
 from scim_core.storage.tables.tending import tend
@@ -80,6 +80,11 @@ class TableFeed:
             read_range(self.rows, tenant, keys.of_kind("change"), limit=PAGE_ROWS),
         )
         return [to_log_row(row, row.properties["id"]) for row in (*found, *waiting)]
+
+    async def waiting(self, tenant: str) -> list[str]:
+        """See FeedStorage.waiting."""
+        found = await read_range(self.rows, tenant, keys.of_kind("change"), limit=READ_ROWS, select="lastModified")
+        return [row.properties["lastModified"] for row in found]
 
     async def log_entry(self, tenant: str, entry: str) -> LogRow | None:
         """See FeedStorage.log_entry."""

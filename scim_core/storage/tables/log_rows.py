@@ -21,7 +21,7 @@ def concerned(entity: Mapping[str, Any]) -> set[str]:
 def to_log_row(row: Row, resource_id: str) -> LogRow:
     """The change in the log of this resource. One that waits is told of a member as the relay will tell it."""
     entity = row.properties
-    entry = entity.get("of") or entity["RowKey"]
+    entry = entity.get("of") or entity.get("entry") or entity["RowKey"]
     other = entity["of"].split(":")[1] if entity.get("of") else ""
     change = entity["change"]
     members = (lines_of(entity, "joined"), lines_of(entity, "left"))

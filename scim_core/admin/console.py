@@ -1,0 +1,61 @@
+"""`admin console`: the console on this machine, for the browser of whoever runs the command.
+
+It reaches the tables with the operator's own sign-in, and the audit trail names the operator.
+"""
+
+import asyncio
+import sys
+from argparse import ArgumentParser, Namespace
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from scim_core.admin.actor import operator
+from scim_core.admin.console_server import ConsoleServer, random_text
+from scim_core.clock import utc_now
+from scim_core.console.console import Console
+from scim_core.console.deeds import Deeds
+from scim_core.console.local_door import LocalDoor
+from scim_core.console.reading import Reading
+from scim_core.console.visitors import Role, Visitor, actor_of
+from scim_core.protocol.schemas import load_catalogue
+from scim_core.settings import StorageSettings
+from scim_core.storage.tables import table_registry, table_storage
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """What the command takes."""
+    parser.description = (
+        "Serves the console on this machine until Ctrl-C, for the browser that opens the link, with your own sign-in."
+    )
+    parser.add_argument(
+        "--role",
+        choices=[str(role) for role in Role],
+        default=str(Role.OPERATOR),
+        help="viewer: nothing can be changed (default: %(default)s)",
+    )
+
+
+async def run(given: Namespace, settings: StorageSettings) -> int:
+    """Serves until Ctrl-C. Raises DefinitionError, StorageError."""
+    actor = await operator(settings)
+    named = replace(actor_of(actor.identity, actor.user), host=actor.host)
+    visitor = Visitor(actor.user, Role(given.role), named, random_text().encode())
+    storage, registry = table_storage(settings), table_registry(settings)
+    catalogue = load_catalogue(Path(given.schemas) if given.schemas else None)
+    reading = Reading(storage, registry, catalogue, utc_now)
+    deeds = Deeds(storage, registry, utc_now, asyncio.sleep)
+    try:
+        async with ConsoleServer(visitor, partial(_console, reading, deeds)) as server:
+            print(f"\nThe console answers on this machine. Open this link, which works once:\n\n  {server.link}\n")
+            print("Ctrl-C ends it.", file=sys.stderr)
+            sys.stdout.flush()
+            await asyncio.Event().wait()
+    finally:
+        await registry.close()
+        await storage.close()
+    return 0
+
+
+def _console(reading: Reading, deeds: Deeds, door: LocalDoor) -> Console:
+    return Console(reading, deeds, door, utc_now, acts=True)

@@ -1,0 +1,127 @@
+"""A timeline for people: each event of the log as a line with a word, the values that changed, and who asked."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scim_core.feed.log import Event
+
+_WORDS = {
+    "created": ("good", "Created"),
+    "updated": ("accent", "Changed"),
+    "members": ("accent", "Members changed"),
+    "deleted": ("bad", "Deleted"),
+    "severed": ("quiet", "Memberships removed"),
+    "joined": ("accent", "Joined a group"),
+    "left": ("quiet", "Left a group"),
+    "refused": ("bad", "Refused"),
+    "unchanged": ("quiet", "Nothing to change"),
+    "in part": ("warn", "Done in part"),
+}
+"""For each event, its colour and its word. An event of a later version has its own word."""
+
+_MISSING = {"ignored": "Ignored", "skippedOperations": "Skipped", "skippedMembers": "Skipped members"}
+"""What a note says of a request that did not do all, with the word for it."""
+
+_OF_A_REQUEST = frozenset(
+    {
+        *(
+            "method",
+            "credential",
+            "credentialId",
+            "request",
+            "before",
+            "after",
+            "status",
+            "scimType",
+            "sentence",
+            "asked",
+        ),
+        *("cut", "malformedMembers", *_MISSING, *(f"{name}Others" for name in _MISSING)),
+    }
+)
+"""The names in a note that have a place of their own. The others name the request in the client's own log."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueChange:
+    """An attribute with its values before and after. None: it had none."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event for people. `kind` is its colour. `missing` are pairs of a word and names, `client` pairs of a header
+    and the id by which the client's own log names the request.
+    """
+
+    event: Event
+    kind: str
+    word: str
+    sentence: str
+    values: Sequence[ValueChange]
+    others: Sequence[str]
+    missing: Sequence[tuple[str, Sequence[str]]]
+    asked: Sequence[tuple[str, str]]
+    client: Sequence[tuple[str, str]]
+
+
+def lines(events: Sequence[Event]) -> list[Line]:
+    """The events as lines, the newest first."""
+    return [line_of(event) for event in reversed(events)]
+
+
+def line_of(event: Event) -> Line:
+    """The event as a line."""
+    note = event.note
+    kind, word = _WORDS.get(event.what, ("quiet", event.what))
+    values = _values(note.get("before", {}), note.get("after", {}))
+    missing = [(said, [str(name) for name in note[name_]]) for name_, said in _MISSING.items() if note.get(name_)]
+    if event.what == "updated" and _is_active(note.get("before")) and _is_active(note.get("after")) is False:
+        kind, word = "warn", "Deactivated"
+    elif event.what == "updated" and _is_active(note.get("before")) is False and _is_active(note.get("after")):
+        kind, word = "good", "Activated again"
+    elif event.what == "unchanged" and missing:
+        kind, word = "warn", "Nothing was changed"
+    told = {change.name for change in values}
+    return Line(
+        event=event,
+        kind=kind,
+        word=word,
+        sentence=" ".join(str(note[name]) for name in ("status", "sentence") if note.get(name)),
+        values=values,
+        others=[name for name in event.attributes if name not in told],
+        missing=missing,
+        asked=[(name, readable(value)) for name, value in note.get("asked", {}).items()],
+        client=[(name, readable(value)) for name, value in note.items() if name not in _OF_A_REQUEST],
+    )
+
+
+def _is_active(values: Any) -> Any:
+    return (values or {}).get("active")
+
+
+def _values(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[ValueChange]:
+    return [ValueChange(name, _held(before, name), _held(after, name)) for name in {**before, **after}]
+
+
+def _held(values: Mapping[str, Any], name: str) -> str | None:
+    return readable(values[name]) if name in values else None
+
+
+def readable(value: Any) -> str:
+    """A value as people read it: texts as they are, the values of a list with a comma between two."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value and all(isinstance(item, dict) and "value" in item for item in value):
+        return ", ".join(_element(item) for item in value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _element(item: Mapping[str, Any]) -> str:
+    kind = item.get("type")
+    return f"{readable(item['value'])} ({kind})" if isinstance(kind, str) and kind else readable(item["value"])

@@ -1,0 +1,81 @@
+"""`make screenshots`: each page of the console as a picture in docs/screenshots, from the customers of the tests."""
+
+import asyncio
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser
+
+from scim_core import ids
+from scim_core.access import token_format
+from tests.browser import DESK, PHONE, opened, running_browser
+from tests.console.world import OPERATOR, World, some_customers
+from tests.running import ROOT
+
+FOLDER = ROOT / "docs" / "screenshots"
+
+
+def shown(world: World) -> dict[str, str]:
+    """The pages by the names of their pictures: paths below the console."""
+    contoso, fabrikam = "customers/contoso-ltd", "customers/fabrikam-inc"
+    return {
+        "home": "",
+        "find": "find?tenant=fabrikam-inc&q=user",
+        "nobody": "find?q=kim.lee",
+        "customer": contoso,
+        "person": f"{contoso}/resources/{world.ids['ann.jensen@contoso.example']}",
+        "gone": f"{contoso}/resources/{world.ids['bob.okafor@contoso.example']}",
+        "group": f"{contoso}/resources/{world.ids['Sales Europe']}?why=bob",
+        "refusals": f"{contoso}/refusals",
+        "feed": f"{fabrikam}/feed",
+        "credentials": f"{fabrikam}/credentials",
+        "live": f"{contoso}/live",
+    }
+
+
+@contextmanager
+def without_chance() -> Iterator[None]:
+    """Ids are the same each time, so that the pictures are."""
+    chance = random.Random(17)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ids.secrets, "randbits", chance.getrandbits)
+        patch.setattr(token_format.secrets, "token_bytes", chance.randbytes)
+        patch.setattr(token_format.secrets, "token_hex", lambda length: chance.randbytes(length).hex())
+        yield
+
+
+async def shoot(browser: Browser, folder: Path) -> list[Path]:
+    """The pictures: each page on a desk; some in the dark, and on a phone."""
+    with without_chance():
+        world = await some_customers()
+    made = []
+    for dark, phone in ((False, False), (True, False), (False, True)):
+        names = {"home", "person"} if dark or phone else set(shown(world))
+        size = PHONE if phone else DESK
+        async with world.served(OPERATOR) as server, opened(browser, **size, dark=dark) as (page, _):
+            await page.goto(server.link)
+            for name, path in shown(world).items():
+                if name in names:
+                    await page.goto(f"{server.url}/console/{path}".rstrip("/"))
+                    file = folder / f"{name}{'-dark' if dark else '-phone' if phone else ''}.png"
+                    await page.screenshot(path=file, full_page=True, animations="disabled")
+                    made.append(file)
+    return made
+
+
+async def main() -> int:
+    """The exit code. The pictures are in docs/screenshots, or in the folder that is given."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    async with running_browser() as browser:
+        for file in await shoot(browser, folder):
+            print(f"{file}: {file.stat().st_size / 1024:.0f} KB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
