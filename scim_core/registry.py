@@ -248,11 +248,8 @@ class TenantSource(Protocol):
 class SetupSource(TenantSource, Protocol):
     """What setup links need in addition. Every method raises StorageBusy when the registry does not answer."""
 
-    async def linked(self, sha256: str) -> str | None:
-        """The id of the tenant whose setup link has a secret with this SHA-256."""
-
     async def open_links(self, now: str) -> list[OpenLink]:
-        """The links that are open at this instant: at most MAX_OPEN_LINKS."""
+        """The links that are open at this instant, those that end first: at most MAX_OPEN_LINKS."""
 
     async def exchanged(self, tenant: Tenant, link: SetupLink) -> None:
         """The tenant, as it was read, has this link: it is opened. Raises Overtaken, Gone."""

@@ -140,13 +140,14 @@ class Authenticator:
     async def _of_settings(self, sha256: str, access: Access) -> Principal:
         """The default tenant. It can be registered, but need not be."""
         label = f"token {sha256[:8]}"
-        answer = GroupPatchAnswer.USUAL
+        answer, watched = GroupPatchAnswer.USUAL, False
         if self._tenancy is not None:
             tenant = await self._tenancy.tenants.tenant(DEFAULT_TENANT)
             if tenant is not None:
                 _check_state(tenant, STATIC, label)
                 answer = tenant.group_patch_answer
-        return Principal(DEFAULT_TENANT, STATIC, label, access, group_patch_answer=answer)
+                watched = tenant.setup.is_open(instant_text(self._tenancy.clock()))
+        return Principal(DEFAULT_TENANT, STATIC, label, access, group_patch_answer=answer, watched=watched)
 
     async def _of_token(self, tenancy: Tenancy, sha256: str, caller: Caller) -> Principal:
         tenant = await tenancy.tenants.holder(token_pointer(sha256), caller.source)
@@ -227,8 +228,8 @@ def _admitted(
         reason = elsewhere(caller.address)
         raise Denied(403, REFUSAL, Failure(method, reason, tenant.id, credential.label))
     _check_state(tenant, method, credential.label)
-    day = instant_text(tenancy.clock())[:10]
-    use = tenancy.tenants.first_use(tenant, credential, day, caller.address)
+    now = instant_text(tenancy.clock())
+    use = tenancy.tenants.first_use(tenant, credential, now[:10], caller.address)
     application = tenant.id == APPLICATIONS
     if application and access is Access.WRITE:  # no command makes such a one, so somebody wrote the row by hand
         access = Access.READ
@@ -241,6 +242,7 @@ def _admitted(
         credential_id=credential.id,
         group_patch_answer=tenant.group_patch_answer,
         application=application,
+        watched=tenant.setup.is_open(now),
     )
 
 

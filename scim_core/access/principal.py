@@ -20,7 +20,7 @@ class Principal:
 
     `use` is set when this is the credential's first use of the day from this address. `credential_id` is empty for one
     of the settings. `group_patch_answer` is the tenant's. Without `access` it may do nothing. An `application` reaches
-    every tenant; its tenant is APPLICATIONS until it names one.
+    every tenant; its tenant is APPLICATIONS until it names one. Of a tenant that is `watched`, a setup link is open.
     """
 
     tenant: str
@@ -31,6 +31,7 @@ class Principal:
     credential_id: str = ""
     group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.USUAL
     application: bool = False
+    watched: bool = False
 
     @property
     def account(self) -> str:

@@ -19,9 +19,9 @@ MAX_LINK_DAYS = 30
 """Longest life of a setup link. While it is open, each request of the tenant leaves a row."""
 
 
-def url_of(base_url: str, secret: str) -> str:
-    """The link. Its secret is the fragment, which browsers send to no server: no log and no proxy sees it."""
-    return f"{base_url}{SETUP_PATH}#{secret}"
+def url_of(base_url: str, tenant_id: str, secret: str) -> str:
+    """The link. Its secret is in the fragment, which browsers send to no server: no log and no proxy sees it."""
+    return f"{base_url}{SETUP_PATH}#{tenant_id}.{secret}"
 
 
 def linked(tenant: Tenant, secret: str, days: int, *, made_by: str, now: datetime) -> Planned:

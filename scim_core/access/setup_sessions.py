@@ -26,7 +26,7 @@ SETUP_REQUESTS = (5.0, 50)
 """Requests of one setup page: how many a second, and how many at once. It asks each two seconds, in a few windows."""
 
 MAX_SECRET_CHARACTERS = 400
-"""Longest text that is taken for a link. Ours have some hundred characters, with the address before the secret."""
+"""Longest text that is taken for what a link or a cookie holds. Ours have at most 109 characters."""
 
 MAX_ATTEMPTS = 5
 """How often a link is exchanged again because the tenant has changed in between."""
@@ -76,11 +76,11 @@ class SetupSessions:
 
         Raises LinkRefused, HttpError 429, StorageBusy.
         """
-        secret = _secret(text)
+        tenant_id, secret = _parts(text.strip().rpartition("#")[2])
         self._take(source)
         session = new_setup_secret()
         for _ in range(MAX_ATTEMPTS):
-            tenant = await self._linked(digest(secret))
+            tenant = await self._linked(tenant_id, digest(secret))
             now = instant_text(self._clock())
             if not hmac.compare_digest(tenant.setup.session, digest(session)):  # our own answer may have been lost
                 _require_good(tenant, now)
@@ -97,9 +97,7 @@ class SetupSessions:
 
     async def tenant(self, cookie: str, source: str) -> Tenant:
         """The tenant of a session. Raises LinkRefused, HttpError 429, StorageBusy."""
-        tenant_id, _, session = cookie.partition(".")
-        if len(cookie) > MAX_SECRET_CHARACTERS or not TENANT_ID.fullmatch(tenant_id) or not _is_ours(session):
-            raise LinkRefused(LinkFault.UNKNOWN)
+        tenant_id, session = _parts(cookie)
         self._take(source)
         tenant = await self._source.load(tenant_id)
         if tenant is None or not hmac.compare_digest(tenant.setup.session, digest(session)):
@@ -111,9 +109,8 @@ class SetupSessions:
             raise HttpError(429, "This page was asked for too often. Wait a few seconds.", Retry_After=str(wait))
         return tenant
 
-    async def _linked(self, sha256: str) -> Tenant:
-        tenant_id = await self._source.linked(sha256)
-        tenant = await self._source.load(tenant_id) if tenant_id else None
+    async def _linked(self, tenant_id: str, sha256: str) -> Tenant:
+        tenant = await self._source.load(tenant_id)
         if tenant is None or not hmac.compare_digest(tenant.setup.sha256, sha256):
             raise LinkRefused(LinkFault.UNKNOWN)
         return tenant
@@ -125,18 +122,15 @@ class SetupSessions:
             raise HttpError(429, detail, Retry_After=str(wait))
 
 
-def _secret(text: str) -> str:
-    """The secret of a link that somebody has pasted: whole, or the secret alone. Raises LinkRefused."""
-    secret = text.strip().rpartition("#")[2]
-    if len(text) > MAX_SECRET_CHARACTERS or not secret.startswith(SETUP_PREFIX):
+def _parts(text: str) -> tuple[str, str]:
+    """The tenant and the secret of a link or of a session. Raises LinkRefused, before anything is looked up."""
+    tenant_id, _, secret = text.partition(".")
+    is_whole = len(text) <= MAX_SECRET_CHARACTERS and TENANT_ID.fullmatch(tenant_id)
+    if not is_whole or not secret.startswith(SETUP_PREFIX):
         raise LinkRefused(LinkFault.UNKNOWN)
     if form(secret) is Form.MISTYPED:
         raise LinkRefused(LinkFault.CUT if is_cut(secret) else LinkFault.UNKNOWN)
-    return secret
-
-
-def _is_ours(secret: str) -> bool:
-    return secret.startswith(SETUP_PREFIX) and form(secret) is Form.OURS
+    return tenant_id, secret
 
 
 def _require_good(tenant: Tenant, now: str) -> None:

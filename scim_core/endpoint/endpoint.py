@@ -18,7 +18,6 @@ from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, instant_text
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint import hook_turns, problems
-from scim_core.endpoint.attempted import attempt_of
 from scim_core.endpoint.bodies import require_body
 from scim_core.endpoint.bulk import Bulk
 from scim_core.endpoint.bulk_operation import Prepared
@@ -26,11 +25,13 @@ from scim_core.endpoint.bulk_run import Answered, Run
 from scim_core.endpoint.error_responses import response_for
 from scim_core.endpoint.feed_handlers import FEED_HANDLERS, FeedHandlers
 from scim_core.endpoint.handlers import Call, Handlers, Sent
+from scim_core.endpoint.notes import Notes
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
 from scim_core.endpoint.routes import CHANGES, Target, is_feed, match
 from scim_core.feed.attempts import Attempts
 from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.kicks import Kicks
+from scim_core.feed.visitors import Visitors
 from scim_core.ids import is_id
 from scim_core.messages import BASE_PATH, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
 from scim_core.protocol.limits import REQUEST_SECONDS
@@ -92,6 +93,7 @@ class Endpoint:
         hooks: Hooks,
         bulk: Bulk,
         attempts: Attempts | None = None,
+        visitors: Visitors | None = None,
         clock: Clock,
         timer: Timer,
         new_id: Callable[[], str],
@@ -106,6 +108,7 @@ class Endpoint:
         self._hooks = hooks
         self._kicks = kicks
         self._attempts = attempts
+        self._notes = Notes(attempts, visitors, clock)
         self._clock = clock
         self._timer = timer
         self._new_id = new_id
@@ -144,6 +147,7 @@ class Endpoint:
                             raise
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
             response = self._refusal(error, request, handler, request_id)
+            self._notes.not_let_in(error, caller)
         if response.status != 200 or handler not in SAME_FOR_EVERYBODY:  # noqa: PLR2004
             response = replace(response, headers={**response.headers, "Cache-Control": "no-store"})
         if log.isEnabledFor(logging.INFO):
@@ -152,18 +156,10 @@ class Endpoint:
         if principal and caller and principal.tenant != APPLICATIONS:  # an application that was refused has no tenant
             if self._kicks and (handler == "bulk" or _may_have_changed(response)):
                 self._kicks.kick(principal.tenant)
-            if self._attempts and handler in CHANGES:
+            if self._attempts and (handler in CHANGES or principal.watched):
                 origin = _origin(request.method.upper(), principal, caller)
-                self._note(origin, principal.tenant, target, response, sent)
+                self._notes.answered(origin, principal, target, response, sent)
         return replace(response, body=b"") if request.method.upper() == "HEAD" else response
-
-    def _note(self, origin: Origin, tenant: str, target: Target | None, response: ScimResponse, sent: Sent) -> None:
-        """The provisioning log will have the answer to a change that was refused or ignored in part."""
-        if self._attempts is None or target is None or target.handler not in CHANGES:
-            return
-        attempt = attempt_of(target, origin, response, sent, self._clock())
-        if attempt is not None:
-            self._attempts.note(tenant, attempt)
 
     def _refusal(self, error: Exception, request: ScimRequest, handler: str, request_id: str) -> ScimResponse:
         """The error as an answer, in the form of what was asked. It names the request."""
@@ -222,7 +218,8 @@ class Endpoint:
                 handler = target.handler if target else "unknown"
                 more = _of_change(target, caller.correlation_id, principal, response)
                 self._log(sent, principal, handler, response, more)
-            self._note(prepared.call.origin, prepared.call.tenant, target, response, prepared.call.sent)
+            if principal:
+                self._notes.answered(prepared.call.origin, principal, target, response, prepared.call.sent)
             return response
 
         return answered
@@ -253,8 +250,8 @@ class Endpoint:
         match handler:
             case "token":
                 issued = await self._gate.oauth.token(request, caller)
-                who = Principal(issued.tenant, handler, issued.credential) if issued.tenant else None
-                return issued.response, who
+                self._notes.no_token(issued, caller)
+                return issued.response, issued.principal
             case "authorization_server":
                 return self._gate.oauth.authorization_server(), None
         return self._gate.oauth.protected_resource(caller), None

@@ -74,13 +74,33 @@ class MovedFeed:
 
 
 class AttemptOutcome(StrEnum):
-    """What became of a request that was to change something, and did not do all of it."""
+    """What became of a request that was to change something, and did not do all of it; or that a setup page shows."""
 
     REFUSED = "refused"
     UNCHANGED = "unchanged"
     """Everything was so already, or was ignored."""
     IN_PART = "in part"
     """Something was changed, and something was ignored."""
+    ANSWERED = "answered"
+    """Any other request, while a setup link of the tenant is open: also one that only reads."""
+    DENIED = "not let in"
+    """A request without a good credential, which seems to be this tenant's, while its setup link is open."""
+
+
+SEEN = frozenset({AttemptOutcome.ANSWERED, AttemptOutcome.DENIED})
+"""What is noted for the setup page alone. These rows are read apart from the others: they are no part of the log."""
+
+
+class Mistake(StrEnum):
+    """What is wrong with the credential of a request that was not let in."""
+
+    CUT = "cut"
+    """Its end is missing."""
+    MISTYPED = "mistyped"
+    UNKNOWN = "unknown"
+    """It starts as a token of the tenant does, and is another one."""
+    REFUSED = "refused"
+    """It is known, and not good: revoked, expired, or used from elsewhere."""
 
 
 MAX_KEPT_CHARACTERS = 200
@@ -92,6 +112,7 @@ class Attempt:
     """A request that did not do all that it asked for, of a resource or of none that is known (empty `id`).
 
     `text` is finished: the storage writes it as it is. `others` were counted since the attempt before, and have no row.
+    Rows of one outcome are bounded, those of SEEN for each `about`, which is not stored.
     """
 
     at: datetime
@@ -100,6 +121,7 @@ class Attempt:
     id: str
     text: str
     others: int = 0
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +194,10 @@ class FeedStorage(Storage, Protocol):
         """The whole row of a change; None if it is not kept any more."""
 
     async def attempts(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
-        """The attempts since this instant, oldest first: at most `limit`."""
+        """The attempts since this instant, oldest first: at most `limit`. Those of SEEN are not among them."""
+
+    async def seen(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
+        """The attempts of SEEN since this instant, oldest first: at most `limit`."""
 
     async def formerly(
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int

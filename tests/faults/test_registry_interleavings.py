@@ -59,7 +59,7 @@ class Place:
         place.token = (await administration.create_credential(TENANT, of_kind("token", "the token"))).credential.id
         secret = (await administration.create_credential(TENANT, of_kind("secret", "the secret"))).credential
         place.secret, place.client = secret.id, secret.client_id
-        place.setup = (await administration.link_setup(TENANT, 7))[1]
+        place.setup = f"{TENANT}.{(await administration.link_setup(TENANT, 7))[1]}"
         return place
 
     def administration(self, rows: Rows | None = None) -> Administration:
@@ -84,17 +84,18 @@ class Place:
         expected = {keys.pointer(item.pointer) for item in (found.credentials if found else ())}
         assert {row.properties["RowKey"] for row in pointers.rows} == expected
         links = await self.rows.page(REGISTRY, keys.of_kind("setup"))
-        assert [(row.properties["RowKey"], row.properties["tenant"]) for row in links.rows] == (
-            [(setup_link(found.setup.sha256), TENANT)] if found and found.setup.sha256 else []
-        )
+        is_listed = found and found.setup.sha256 and not found.setup.revoked
+        listed = [setup_link(found.setup.expires, TENANT)] if found and is_listed else []
+        assert [row.properties["RowKey"] for row in links.rows] == listed
         for row in links.rows:
             starts = {item.token_start for item in found.credentials if not item.revoked} if found else set()
             assert set(row.properties["starts"].split()) == starts - {""}
         await self.chain()
         if found is None:
             return None
-        made = {"id": "", "sha256": "", "client_id": "", "token_start": "", "etag": ""}
-        credentials = [replace(item, **made) for item in found.credentials]
+        credentials = [
+            replace(item, id="", sha256="", client_id="", token_start="", etag="") for item in found.credentials
+        ]
         link = replace(found.setup, sha256="", session="")
         return replace(found, etag="", credentials=(), setup=link), sorted(map(str, credentials))
 
@@ -145,7 +146,7 @@ COMMANDS: dict[str, Command] = {
     "remove secret": lambda place, rows: place.administration(rows).remove(TENANT, place.secret),
     "link": lambda place, rows: place.administration(rows).link_setup(TENANT, 3),
     "unlink": lambda place, rows: place.administration(rows).revoke_setup(TENANT),
-    "open": lambda place, rows: opened(place, rows),
+    "open": opened,
     "use": lambda place, rows: TableRegistry(rows).used(TENANT, place.token, DAY, "192.0.2.1"),
 }
 

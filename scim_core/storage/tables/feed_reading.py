@@ -96,6 +96,11 @@ class TableFeed:
         found = await read_range(self.rows, tenant, keys.attempts_from(stamp(since, "")), limit=limit)
         return [to_attempt(row) for row in found]
 
+    async def seen(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
+        """See FeedStorage.seen."""
+        found = await read_range(self.rows, tenant, keys.attempts_from(stamp(since, ""), seen=True), limit=limit)
+        return [to_attempt(row) for row in found]
+
     async def formerly(
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int
     ) -> list[str]:

@@ -37,6 +37,7 @@ FEED_KINDS = frozenset({"attempt", "change", "feed", "hook", "log", "was"})
 """Kinds of rows that changes and attempts leave behind, and those of who follows them. No export has them, and a tenant
 with nothing else is empty."""
 
+_SEEN = "seen-"
 _WAITING = ":waiting:"
 _MOVED = ":moved:"
 _HOOK = ":hook:"
@@ -260,15 +261,16 @@ def formerly(entry: IndexEntry, *, prefix: bool) -> KeyRange:
     return _below(f"was:{fit(encode(entry.key), KEY_LIMIT)}")
 
 
-def attempts_from(stamp: str) -> KeyRange:
-    """The rows of attempts from this stamp on."""
+def attempts_from(stamp: str, *, seen: bool = False) -> KeyRange:
+    """The rows of attempts from this stamp on; those that only a setup page shows are apart from the others."""
     whole = of_kind("attempt")
-    return KeyRange(whole.low + stamp, whole.high)
+    apart = whole.low + _SEEN
+    return KeyRange(apart + stamp, whole.high) if seen else KeyRange(whole.low + stamp, apart)
 
 
-def attempt(stamp: str, attempt_id: str) -> str:
-    """The row of a request that did not do all that it asked for, in the order of the stamps."""
-    return f"attempt:{stamp}:{attempt_id}"
+def attempt(stamp: str, attempt_id: str, *, seen: bool = False) -> str:
+    """The row of a request that did not do all that it asked for, or that is `seen`, in the order of the stamps."""
+    return f"attempt:{_SEEN if seen else ''}{stamp}:{attempt_id}"
 
 
 def is_unique_index(key: str) -> bool:

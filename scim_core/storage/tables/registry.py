@@ -5,7 +5,7 @@ tenant:{id}:{credential id}   one of its credentials; with the row above, one ra
 pointer:{...}                 the tenant's id, under the text that finds a credential: an insert, so nobody else has it;
                               of a federation also under its workload identity
 audit:{number}                a record of an administrative change; audit.end: notes the last one (audit_chain.py)
-setup:{SHA-256}               the tenant whose setup link has this secret, and how its tokens start (setup_rows.py)
+setup:{end}:{id}              the tenant whose setup link ends then (setup_rows.py)
 registry.move:                the registry is on its way to another table, or there (registry_marker.py)
 """
 
@@ -17,7 +17,7 @@ from itertools import batched
 from scim_core.audit_records import AuditEntry, NumberedRecord, Position
 from scim_core.registry import MAX_OPEN_LINKS, Gone, Moved, Overtaken, Taken, Tenant, pointers
 from scim_core.setup_link import OpenLink, SetupLink
-from scim_core.storage.port import ColumnTest, StorageBusy, VersionConflict
+from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.storage.tables import audit_chain, keys, setup_rows
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing
 from scim_core.storage.tables.keys import REGISTRY, SWEEP, KeyRange
@@ -83,15 +83,9 @@ class TableRegistry:
                 return
         raise StorageBusy("Others are changing the same credential.")
 
-    async def linked(self, sha256: str) -> str | None:
-        """See SetupSource.linked."""
-        row = await self.rows.get(REGISTRY, setup_rows.setup_link(sha256))
-        return row.properties["tenant"] if row else None
-
     async def open_links(self, now: str) -> list[OpenLink]:
         """See SetupSource.open_links."""
-        is_open = [ColumnTest("expires", "gt", now)]
-        found = await read_range(self.rows, REGISTRY, keys.of_kind("setup"), limit=MAX_OPEN_LINKS, tests=is_open)
+        found = await read_range(self.rows, REGISTRY, setup_rows.open_after(now), limit=MAX_OPEN_LINKS)
         return [setup_rows.to_open_link(row) for row in found]
 
     async def exchanged(self, tenant: Tenant, link: SetupLink) -> None:

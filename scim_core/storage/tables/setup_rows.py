@@ -1,25 +1,35 @@
-"""Setup links as rows of the registry. What a link is stands in the tenant's row, and is valid because it does.
+"""Setup links as rows of the registry. What a link is stands in the tenant's row.
 
-setup:{SHA-256}   finds the tenant of a link by its secret, and says how the tokens of that tenant start
+setup:{when it ends}:{tenant}   a link that may be open, with the starts of its tenant's tokens: for lists of open links
 
-The second row follows from the first. Version 0.2 keeps both as they are, and leaves the second behind when it deletes
-a tenant: then it leads to no link.
+The second row follows from the first, and only lists it. Version 0.2 keeps both as they are, and leaves the second
+behind when it deletes a tenant.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 from scim_core.model import Column
 from scim_core.registry import Tenant
 from scim_core.setup_link import PREFIX, OpenLink, SetupLink
+from scim_core.storage.tables import keys
+from scim_core.storage.tables.keys import KeyRange
+from scim_core.storage.tables.outbox import stamp
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row
 
 
-def setup_link(sha256: str) -> str:
-    """The row, in the partition REGISTRY, by which a setup link's tenant is found."""
-    return f"setup:{sha256}"
+def setup_link(expires: str, tenant_id: str) -> str:
+    """The row, in the partition REGISTRY, of a tenant's setup link among those that end later or earlier."""
+    return f"setup:{_stamp(expires)}:{tenant_id}"
+
+
+def open_after(now: str) -> KeyRange:
+    """The rows of the links that end after this instant."""
+    whole = keys.of_kind("setup")
+    return KeyRange(whole.low + _stamp(now), whole.high)
 
 
 def to_link(properties: Mapping[str, Any]) -> SetupLink:
@@ -49,9 +59,17 @@ def alteration(before: Tenant | None, after: Tenant | None) -> Iterator[RowOpera
 
 
 def _row(tenant: Tenant | None) -> dict[str, dict[str, Column]]:
-    """The row by its key. A link that is revoked keeps it, with no instant at which it would be open."""
-    if tenant is None or not tenant.setup.sha256:
+    """The row by its key. A link that is revoked has none."""
+    if tenant is None or not tenant.setup.sha256 or tenant.setup.revoked:
         return {}
     starts = sorted({item.token_start for item in tenant.credentials if item.token_start and not item.revoked})
-    expires = "" if tenant.setup.revoked else tenant.setup.expires
-    return {setup_link(tenant.setup.sha256): {"tenant": tenant.id, "expires": expires, "starts": " ".join(starts)}}
+    properties: dict[str, Column] = {
+        "tenant": tenant.id,
+        "expires": tenant.setup.expires,
+        "starts": " ".join(starts),
+    }
+    return {setup_link(tenant.setup.expires, tenant.id): properties}
+
+
+def _stamp(instant: str) -> str:
+    return stamp(datetime.fromisoformat(instant), "")

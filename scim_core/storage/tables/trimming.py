@@ -48,14 +48,15 @@ async def trim_feed(rows: Rows, tenant: str, kept_from: str) -> int:
 async def trim_attempts(rows: Rows, tenant: str, kept_from: str) -> int:
     """How many attempts were deleted: the first ones, as far as all are older than this instant. Raises StorageBusy."""
     trimmed = 0
-    while True:
-        every = keys.of_kind("attempt")
-        found = await read_range(rows, tenant, every, limit=TRANSACTION_OPERATIONS, select=_TIMED)
-        old = list(takewhile(lambda row: row.properties["lastModified"] < kept_from, found))
-        if not old:
-            return trimmed
-        await delete_rows(rows, tenant, old)
-        trimmed += len(old)
+    for every in (keys.attempts_from(""), keys.attempts_from("", seen=True)):
+        while True:
+            found = await read_range(rows, tenant, every, limit=TRANSACTION_OPERATIONS, select=_TIMED)
+            old = list(takewhile(lambda row: row.properties["lastModified"] < kept_from, found))
+            if not old:
+                break
+            await delete_rows(rows, tenant, old)
+            trimmed += len(old)
+    return trimmed
 
 
 async def trim_log(rows: Rows, tenant: str, kept_from: str, after: str) -> AsyncIterator[tuple[str, int]]:
