@@ -17,6 +17,7 @@ from scim_core.access.oauth.signing_keys import signing_keys
 from scim_core.access.oauth.vault import Vault, VaultCall, VaultError
 from scim_core.access.open_links import OpenLinks
 from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
+from scim_core.access.setup_sessions import SetupSessions
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, utc_now
 from scim_core.counted_log import CountedLog
@@ -25,12 +26,14 @@ from scim_core.endpoint.endpoint import Endpoint, Gate
 from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
+from scim_core.endpoint.setup.setup_endpoint import SetupEndpoint
 from scim_core.endpoint.unconfigured import Unconfigured
 from scim_core.feed.attempts import Attempts
 from scim_core.feed.feed import Feed, Kept
 from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.hooks.sending import HttpSender
 from scim_core.feed.kicks import Kicks
+from scim_core.feed.setup_progress import SetupProgress
 from scim_core.feed.visitors import Visitors
 from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
@@ -108,6 +111,14 @@ def build(
     )
     attempts = Attempts(storage.attempted, asyncio.sleep, timer) if relays else None
     links = OpenLinks(source, clock, timer) if source else None
+    setup = SetupEndpoint(
+        SetupSessions(source, clock, timer) if source else None,
+        SetupProgress(storage, catalogue, clock),
+        catalogue,
+        clock=clock,
+        shares=gate.shares,
+        counted=counted,
+    )
     return Endpoint(
         catalogue,
         handlers,
@@ -117,6 +128,7 @@ def build(
         hooks=hooks,
         attempts=attempts,
         visitors=Visitors(links.tenants, attempts) if links and attempts else None,
+        setup=setup,
         bulk=Bulk(catalogue, handlers, timer),
         clock=clock,
         timer=timer,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from scim_core.access import connectivity
 from scim_core.access.administration import Administration
 from scim_core.access.credential_plans import MAX_KEEP_DAYS, Issued, Refused, Wanted
-from scim_core.admin import connectivity
 from scim_core.admin.arguments import USUAL
 from scim_core.admin.presentation import credential_json, credentials_table, shown_state, tenant_json, tenants_table
 from scim_core.registry import Access, CredentialKind, GroupPatchAnswer, RegistryError, Tenant, TenantState
@@ -198,7 +198,7 @@ class Commands:
             "credential": credential_json(issued.credential, self._now),
             "secret": issued.secret or None,
             "method": connectivity.METHODS[issued.credential.kind],
-            "connectivity": connectivity.fields(issued, base_url),
+            "connectivity": connectivity.fields(issued.credential, issued.secret, base_url),
         }
         self._print(as_json, f"{said}\n\n{connectivity.text(issued, base_url)}")
 

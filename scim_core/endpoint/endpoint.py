@@ -27,7 +27,8 @@ from scim_core.endpoint.feed_handlers import FEED_HANDLERS, FeedHandlers
 from scim_core.endpoint.handlers import Call, Handlers, Sent
 from scim_core.endpoint.notes import Notes
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
-from scim_core.endpoint.routes import CHANGES, Target, is_feed, match
+from scim_core.endpoint.routes import CHANGES, Target, is_feed, is_setup, match
+from scim_core.endpoint.setup.setup_endpoint import SETUP_HANDLERS, SetupEndpoint
 from scim_core.feed.attempts import Attempts
 from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.kicks import Kicks
@@ -46,12 +47,13 @@ from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares, Work
 SAME_FOR_EVERYBODY = frozenset(
     {
         *("service_provider_config", "resource_types", "resource_type", "schemas", "schema"),
-        *("authorization_server", "protected_resource"),
+        *("authorization_server", "protected_resource", "setup_asset"),
     }
 )
-"""The handlers whose answers hold no data of a customer: discovery. Caches may keep these, and no others."""
+"""The handlers whose answers hold no data of a customer: discovery, and the files of pages. Caches may keep these, and
+no others."""
 
-_OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
+_OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"}) | SETUP_HANDLERS
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 """The methods that the function app takes. The log names no other."""
@@ -94,6 +96,7 @@ class Endpoint:
         bulk: Bulk,
         attempts: Attempts | None = None,
         visitors: Visitors | None = None,
+        setup: SetupEndpoint,
         clock: Clock,
         timer: Timer,
         new_id: Callable[[], str],
@@ -108,6 +111,7 @@ class Endpoint:
         self._hooks = hooks
         self._kicks = kicks
         self._attempts = attempts
+        self._setup = setup
         self._notes = Notes(attempts, visitors, clock)
         self._clock = clock
         self._timer = timer
@@ -131,7 +135,7 @@ class Endpoint:
             caller = self._caller(request, request_id)
             async with asyncio.timeout(REQUEST_SECONDS):
                 if handler in _OUTSIDE_SCIM:
-                    response, principal = await self._outside_scim(handler, request, caller)
+                    response, principal = await self._outside_scim(target, request, caller)
                 elif target.needs is None:
                     response = await self._run(request, target, None, caller, sent)
                 else:
@@ -166,6 +170,8 @@ class Endpoint:
         if is_feed(request.path):
             return problems.response_for(error, request_id, self._gate.counted)
         response = response_for(error, request_id, self._gate.counted)
+        if is_setup(request.path):
+            return self._setup.shown(response)
         return translated(response) if handler == "token" else response
 
     def _require_rate(self, principal: Principal, caller: Caller) -> None:
@@ -245,9 +251,11 @@ class Endpoint:
                 await noting
 
     async def _outside_scim(
-        self, handler: str, request: ScimRequest, caller: Caller
+        self, target: Target, request: ScimRequest, caller: Caller
     ) -> tuple[ScimResponse, Principal | None]:
-        match handler:
+        if target.handler in SETUP_HANDLERS:
+            return await self._setup.answer(target.handler, target.id, request, caller), None
+        match target.handler:
             case "token":
                 issued = await self._gate.oauth.token(request, caller)
                 self._notes.no_token(issued, caller)
@@ -331,7 +339,7 @@ class Endpoint:
             "source": address_of(request.headers, self._gate.trusted_proxies),
             **more,
         }
-        if response.status >= 400:  # noqa: PLR2004
+        if response.status >= 400 and not is_setup(request.path):  # noqa: PLR2004 -- what is refused there is a page
             body = json.loads(response.body)
             fields["error"] = body.get("scimType") or body.get("error") or problems.name_of(body)
         log.info("%s %s -> %s", method, handler, response.status, extra=fields)

@@ -61,6 +61,11 @@ ROOT_ROUTES = (
     Route("GET", (".well-known", "oauth-authorization-server"), "authorization_server", NOTHING),
     Route("GET", (".well-known", "oauth-protected-resource"), "protected_resource", NOTHING),
     Route("GET", (".well-known", "oauth-protected-resource", "scim", "v2"), "protected_resource", NOTHING),
+    Route("GET", ("setup",), "setup_page", NOTHING),
+    Route("POST", ("setup",), "setup_open", NOTHING),
+    Route("GET", ("setup", "mapping"), "setup_page", NOTHING),
+    Route("POST", ("setup", "mapping"), "setup_mapping", NOTHING),
+    Route("GET", ("setup", "assets", "{id}"), "setup_asset", NOTHING),
     Route("GET", ("feed", "v1", "changes"), "feed_changes", FEED),
     Route("GET", ("feed", "v1", "snapshot"), "feed_snapshot", FEED),
     Route("GET", ("feed", "v1", "tenants"), "feed_tenants", FEED, of_all_tenants=True),
@@ -103,7 +108,16 @@ class Target:
 
 def is_feed(path: str) -> bool:
     """Whether the path is one of the feed, whose errors have a form of their own."""
-    return next((segment for segment in path.split("/") if segment), "").lower() == "feed"
+    return _first(path) == "feed"
+
+
+def is_setup(path: str) -> bool:
+    """Whether the path is one of the setup page, whose errors are pages."""
+    return _first(path) == "setup"
+
+
+def _first(path: str) -> str:
+    return next((segment for segment in path.split("/") if segment), "").lower()
 
 
 def match(catalogue: Catalogue, method: str, path: str) -> Target:
