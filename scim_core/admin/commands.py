@@ -228,7 +228,8 @@ class Commands:
         url = url_of(self._base_url or "", tenant.id, secret)
         said = (
             "Send this link to the customer's administrator. It opens the setup page once, and the page stays until "
-            f"{tenant.setup.expires[:16]}Z:\n\n  {url}\n\nThe page does not show the token. Hand it over in another way."
+            f"{tenant.setup.expires[:16]}Z:\n\n  {url}\n\n"
+            "The page does not show the token: hand it over in another way."
         )
         return url, said
 
