@@ -10,7 +10,7 @@ WORKERS ?= 2
 EXAMPLES ?= 2000
 PYTEST := -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
-.PHONY: help run azurite test test-quick conformance coverage fuzz lint lint-fast check check-storage check-infra package sbom \
+.PHONY: help run console screenshots azurite test test-quick conformance coverage fuzz lint lint-fast check check-storage check-infra package sbom \
 	costs bench lock
 .DEFAULT_GOAL := help
 
@@ -23,6 +23,8 @@ help:
 	@echo "            SCIM_TOKEN=       the bearer token to accept (default: one is made and kept)"
 	@echo "            SCIM_FEED_TOKEN=  the token that reads the feed (likewise)"
 	@echo "            TENANTS=one       registry: many tenants; create them with python -m scim_core.admin"
+	@echo "make console  pages of what happened, over the Azurite of make run; PORT= and AZURITE_PORT= as there"
+	@echo "make screenshots  each page as a picture in docs/screenshots; needs Chromium"
 	@echo "make azurite  Azurite with blobs, queues and tables, on the usual ports: for func start of Core Tools"
 	@echo "make test   all tests; ARGS='-k name' goes to pytest"
 	@echo "            WORKERS=2         test processes that run at the same time; 0: only this one, as ARGS=--pdb needs"
@@ -48,6 +50,14 @@ help:
 run:
 	@sh devhost/environment.sh $(RUN)
 	@exec $(PYTHON) -m devhost.run
+
+console:
+	@sh devhost/environment.sh $(RUN)
+	@exec $(PYTHON) -m devhost.console $(ARGS)
+
+screenshots:
+	@sh devhost/environment.sh $(TEST)
+	@exec $(PYTHON) -m tests.console.shots $(ARGS)
 
 azurite:
 	@sh devhost/environment.sh $(RUN)

@@ -64,7 +64,8 @@ for noisy in ("azure.core.pipeline.policies.http_logging_policy", "azure.functio
 sys.setswitchinterval(SWITCH_SECONDS)
 
 # Without usable settings there is no route but the fallback, and it answers 503: a missing setting opens nothing. An
-# exception here would end the host, again and again, without a word in the log.
+# exception here would end the host, again and again, without a word in the log. An app that is the console (SCIM_APP)
+# has the fallback alone, too: it never answers SCIM, and no other app ever answers the console.
 settings, endpoint = build_or_refuse(os.environ)
 # What is there by now stays until the end. Without it a full collection of garbage has a third of its work, and all
 # requests wait for that. At the end of the process connections are collected while their modules are still there.

@@ -29,6 +29,12 @@ PORTS = range(15_000, 32_000)
 """Free ports come from this range. Clients get higher ports from the system, so none takes a port just chosen."""
 
 
+def connection_string(port: int) -> str:
+    """The connection string, for the storage SDKs, of an Azurite whose tables are on this port."""
+    endpoint = f"http://127.0.0.1:{port}/{ACCOUNT}"
+    return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};TableEndpoint={endpoint};"
+
+
 @dataclass(frozen=True, slots=True)
 class Azurite:
     """A running table service on 127.0.0.1. It ends with `stop`, or when this process ends."""
@@ -79,8 +85,7 @@ class Azurite:
     @property
     def connection_string(self) -> str:
         """The connection string for the storage SDKs."""
-        endpoint = f"http://127.0.0.1:{self.port}/{ACCOUNT}"
-        return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};TableEndpoint={endpoint};"
+        return connection_string(self.port)
 
     def stop(self) -> None:
         """Azurite has saved its data, and its process has ended. A second stop does nothing."""

@@ -39,6 +39,10 @@ A program of yours reads what has changed with the feed token:
 
   curl -H 'Authorization: Bearer {feed_token}' {feed_url}/changes
 
+Look at what happened, in another terminal:
+
+  make console AZURITE_PORT={azurite_port}
+
 Tables: {tables}, Azurite on port {azurite_port}. Ctrl-C stops both.
 """
 

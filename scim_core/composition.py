@@ -5,6 +5,7 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from scim_core.access.auth_failures import FailureWatch
 from scim_core.access.authenticator import Authenticator, Tenancy
@@ -20,6 +21,7 @@ from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
 from scim_core.access.setup_sessions import SetupSessions
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, utc_now
+from scim_core.console_settings import serves_console
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint.bulk import Bulk
 from scim_core.endpoint.endpoint import Endpoint, Gate
@@ -49,6 +51,9 @@ from scim_core.storage.hook_port import HookStorage
 from scim_core.storage.port import StorageError
 from scim_core.version import __version__
 from scim_core.work import UNITS_OF_A_TENANT, Pause, Shares
+
+if TYPE_CHECKING:
+    from scim_core.console.console import Console
 
 
 def build(
@@ -137,12 +142,18 @@ def build(
     )
 
 
-def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, Endpoint | Unconfigured]:
+def build_or_refuse(environment: Mapping[str, str]) -> "tuple[Settings | None, Endpoint | Console | Unconfigured]":
     """The settings of this environment with their endpoint. If they are unusable: none, and what answers 503 instead.
+
+    Where they say that this app is the console: none, and the console.
 
     The cause also goes to standard error. Before the first call, the host keeps only lines that hold the word `error`.
     """
     try:
+        if serves_console(environment):
+            from scim_core.console_composition import build_console  # noqa: PLC0415 -- no other app loads the pages
+
+            return None, build_console(environment)
         settings = Settings.from_environment(environment)
         return settings, build(settings, relays=True)
     except (SettingsError, DefinitionError) as error:

@@ -132,7 +132,7 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """The settings of this environment. Raises SettingsError, naming the setting, when one is unusable."""
-        _refuse_unresolved(environment)
+        refuse_unresolved(environment)
         directory = environment.get("SCIM_SCHEMA_DIRECTORY")
         storage = StorageSettings.from_environment(environment)
         backup_url = _container_url(environment.get("SCIM_BACKUP_CONTAINER_URL", ""))
@@ -162,7 +162,7 @@ class Settings:
             token_minutes=_number(
                 environment, "SCIM_ACCESS_TOKEN_MINUTES", MIN_TOKEN_MINUTES, MIN_TOKEN_MINUTES, MAX_TOKEN_MINUTES
             ),
-            entra_authority=_authority(environment.get("SCIM_ENTRA_AUTHORITY") or DEFAULT_ENTRA_AUTHORITY),
+            entra_authority=authority(environment.get("SCIM_ENTRA_AUTHORITY") or DEFAULT_ENTRA_AUTHORITY),
             allows_entra_tokens=_allows_entra_tokens(environment.get("SCIM_ENTRA_TOKENS", "")),
             tenant_requests_per_second=_number(
                 environment, "SCIM_TENANT_REQUESTS_PER_SECOND", DEFAULT_TENANT_REQUESTS, MIN_TENANT_REQUESTS, 1_000_000
@@ -182,7 +182,7 @@ def require_table_name(setting: str, table: str) -> None:
         raise SettingsError(f"{setting} must be 3 to 63 letters and digits that start with a letter.")
 
 
-def _refuse_unresolved(environment: Mapping[str, str]) -> None:
+def refuse_unresolved(environment: Mapping[str, str]) -> None:
     """Raises SettingsError for a value that is still a reference to Key Vault: the platform could not resolve it."""
     for name, value in environment.items():
         if name.startswith("SCIM_") and value.lstrip().lower().startswith("@microsoft.keyvault("):
@@ -263,7 +263,7 @@ def _signing_keys(environment: Mapping[str, str], *, required: bool) -> tuple[st
     return texts
 
 
-def _authority(text: str) -> str:
+def authority(text: str) -> str:
     """The authority's URL. Keys come from it, so it must be https. Only this machine's own addresses may be http."""
     if not re.fullmatch(r"https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1)(:\d{1,5})?", text):
         raise SettingsError(f"SCIM_ENTRA_AUTHORITY must look like {DEFAULT_ENTRA_AUTHORITY}: https, and a host alone.")

@@ -17,10 +17,11 @@ MODULES = {
 
 GROUND = "ground"
 TOP = "top"
-"""`composition` puts the rooms together and `__init__` names what is public: they may use everything but admin."""
+"""`composition` and `console_composition` put the rooms together and `__init__` names what is public. They may use
+everything but admin."""
 
 PORT = "storage/port"
-ROOMS = ("protocol", "storage", "service", "access", "feed", "endpoint", "pages", "admin")
+ROOMS = ("protocol", "storage", "service", "access", "feed", "endpoint", "pages", "console", "admin")
 
 MAY_USE: dict[str, set[str]] = {
     GROUND: set(),
@@ -32,8 +33,9 @@ MAY_USE: dict[str, set[str]] = {
     "feed": {GROUND, PORT, "protocol"},
     "endpoint": {GROUND, PORT, "protocol", "service", "access", "feed"},
     "pages": {GROUND},
+    "console": {GROUND, PORT, "protocol", "access", "feed", "pages"},
     TOP: {GROUND, PORT, *ROOMS} - {"admin", "pages"},
-    "admin": {GROUND, PORT, "protocol", "storage", "access", "feed"},
+    "admin": {GROUND, PORT, "protocol", "storage", "access", "feed", "console", "pages"},
 }
 """For each room, the rooms that it may use, and does use. docs/architecture.md and docs/rooms.svg draw this table."""
 
@@ -44,6 +46,8 @@ NEVER = (
     ("access", {"service", "endpoint", "feed"}),
     ("feed", {"storage", "service", "access", "endpoint"}),
     ("pages", {"protocol", "storage", PORT, "service", "access", "feed", "endpoint"}),
+    ("console", {"storage", "service", "endpoint"}),
+    *((room, {"console"}) for room in (GROUND, PORT, *ROOMS) if room not in ("console", "admin")),  # the top does
     *((room, {"admin"}) for room in (GROUND, TOP, PORT, *ROOMS) if room != "admin"),
 )
 """The sentences by which the rooms are kept apart, whatever MAY_USE comes to say."""
@@ -69,13 +73,14 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
     "feed": {"aiohttp": {"feed.hooks.sending"}},
     "endpoint": {"scim2_models": set(), "pydantic": {"endpoint.error_responses"}},
     "pages": {"jinja2": {"pages.rendering"}},
-    "admin": {"tqdm": set(), "aiohttp": {"admin.probe", "admin.doctor.management"}},
+    "console": {},
+    "admin": {"tqdm": set(), "aiohttp": {"admin.probe", "admin.doctor.management", "admin.console_server"}},
 }
 """For each room, the libraries outside Python's own that it may import, and the parts that may (empty: all)."""
 
 AMBIENT = {
     "datetime.now": {"clock"},
-    "time.monotonic": {"composition"},
+    "time.monotonic": {"composition", "console_composition"},
     "secrets.randbits": {"ids"},
     "secrets.token_bytes": {"access.token_format", "admin", "composition"},
     "secrets.token_hex": {"access.token_format", "storage.tables", "admin"},
@@ -118,7 +123,7 @@ def short(module: str) -> str:
 
 def room(module: str) -> str:
     name = short(module)
-    if name in ("", "composition"):
+    if name in ("", "composition", "console_composition"):
         return TOP
     if name in ("storage.port", "storage.feed_port", "storage.hook_port"):
         return PORT

@@ -17,7 +17,7 @@ from scim_core.console.console import Console
 from scim_core.console.deeds import Deeds
 from scim_core.console.local_door import LocalDoor
 from scim_core.console.reading import Reading
-from scim_core.console.visitors import Role, Visitor, actor_of
+from scim_core.console.visitors import Visitor, VisitorRole, actor_of
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import table_registry, table_storage
@@ -30,8 +30,8 @@ def arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--role",
-        choices=[str(role) for role in Role],
-        default=str(Role.OPERATOR),
+        choices=[str(role) for role in VisitorRole],
+        default=str(VisitorRole.OPERATOR),
         help="viewer: nothing can be changed (default: %(default)s)",
     )
 
@@ -40,7 +40,7 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     """Serves until Ctrl-C. Raises DefinitionError, StorageError."""
     actor = await operator(settings)
     named = replace(actor_of(actor.identity, actor.user), host=actor.host)
-    visitor = Visitor(actor.user, Role(given.role), named, random_text().encode())
+    visitor = Visitor(actor.user, VisitorRole(given.role), named, random_text().encode())
     storage, registry = table_storage(settings), table_registry(settings)
     catalogue = load_catalogue(Path(given.schemas) if given.schemas else None)
     reading = Reading(storage, registry, catalogue, utc_now)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 
 from scim_core.clock import Clock
@@ -117,7 +118,10 @@ class Console:
                 log.error("a page of the console failed", exc_info=error)
                 status, said = 500, "The log of the console has the cause."
         title = _TITLES.get(status, "This page could not be made")
-        answer = self._pages.answer("error.html", status, me=visitor, page="error", title=title, said=said)
+        sign_in = self._door.sign_in if status == HTTPStatus.UNAUTHORIZED else ""
+        answer = self._pages.answer(
+            "error.html", status, me=visitor, page="error", title=title, said=said, sign_in=sign_in
+        )
         if isinstance(error, HttpError):
             answer.headers.update(error.headers)
         return answer

@@ -4,9 +4,11 @@ App Service signs them in, and passes on Entra's ID token in a header. Where tha
 header. So the token itself is verified here, and no other header is believed.
 """
 
+from urllib.parse import quote
+
 from scim_core.access.oauth.entra import EntraTokens
 from scim_core.access.oauth.verification import TokenRefused, read
-from scim_core.console.visitors import Role, Visitor, actor_of
+from scim_core.console.visitors import CONSOLE_PATH, Visitor, VisitorRole, actor_of
 from scim_core.messages import HttpError, ScimRequest
 
 ID_TOKEN = "x-ms-token-aad-id-token"  # noqa: S105 -- the name of a header
@@ -15,11 +17,14 @@ ID_TOKEN = "x-ms-token-aad-id-token"  # noqa: S105 -- the name of a header
 MAX_TOKEN_CHARACTERS = 16_384
 """Longest token that is looked at. Entra's have about two thousand characters."""
 
-SIGN_IN = "Sign in again: the page /.auth/login/aad does it."
+SIGN_IN = f"/.auth/login/aad?post_login_redirect_uri={quote(CONSOLE_PATH, safe='')}"
+"""Where App Service signs somebody in again: an ID token is good for an hour, and its own cookie for longer."""
 
 
 class EntraDoor:
     """Lets in whoever Entra names in an ID token of this tenant for this application, with one of the two roles."""
+
+    sign_in = SIGN_IN
 
     def __init__(self, entra: EntraTokens, *, tenant: str, client_id: str) -> None:
         self._entra = entra
@@ -30,13 +35,15 @@ class EntraDoor:
         """See Door.admit."""
         token = request.headers.get(ID_TOKEN, "")
         if not 0 < len(token) <= MAX_TOKEN_CHARACTERS:
-            raise HttpError(401, f"Nobody is signed in. {SIGN_IN}")
+            raise HttpError(401, "Nobody is signed in.")
         try:
             claims = await self._entra.id_token(token, read(token), self._tenant, self._client_id)
         except TokenRefused as error:
-            raise HttpError(401, f"The sign-in {error}. {SIGN_IN}") from None
+            raise HttpError(401, f"The sign-in {error}.") from None
         roles = claims.get("roles")
-        held = [role for role in (Role.OPERATOR, Role.VIEWER) if isinstance(roles, list) and role in roles]
+        held = [
+            role for role in (VisitorRole.OPERATOR, VisitorRole.VIEWER) if isinstance(roles, list) and role in roles
+        ]
         if not held:
             raise HttpError(403, "You are signed in, but have neither role: ask for viewer or operator in Entra.")
         name = str(claims.get("preferred_username") or claims["oid"])

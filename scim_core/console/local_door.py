@@ -21,6 +21,8 @@ class LocalDoor:
     rebinding) gets nothing. `cookie_name` is different for each port, because browsers keep one jar for all ports.
     """
 
+    sign_in = ""
+
     def __init__(self, visitor: Visitor, *, key: str, session: str, hosts: Collection[str], cookie_name: str) -> None:
         self._visitor = visitor
         self._key = key

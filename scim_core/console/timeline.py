@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scim_core.feed.log import Event
+from scim_core.storage.feed_port import AttemptOutcome
 
 _WORDS = {
     "created": ("good", "Created"),
@@ -20,6 +21,9 @@ _WORDS = {
     "in part": ("warn", "Done in part"),
 }
 """For each event, its colour and its word. An event of a later version has its own word."""
+
+_IN_PART = str(AttemptOutcome.IN_PART)
+_OUTCOMES = frozenset(map(str, AttemptOutcome))
 
 _MISSING = {"ignored": "Ignored", "skippedOperations": "Skipped", "skippedMembers": "Skipped members"}
 """What a note says of a request that did not do all, with the word for it."""
@@ -54,7 +58,7 @@ class ValueChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ShownEvent:
     """One event for people. `kind` is its colour. `missing` are pairs of a word and names, `client` pairs of a header
     and the id by which the client's own log names the request.
     """
@@ -70,12 +74,14 @@ class Line:
     client: Sequence[tuple[str, str]]
 
 
-def lines(events: Sequence[Event]) -> list[Line]:
-    """The events as lines, the newest first."""
-    return [line_of(event) for event in reversed(events)]
+def lines(events: Sequence[Event]) -> list[ShownEvent]:
+    """The events as lines, the newest first. What a change says of its own request is not said again."""
+    changed = {(item.request, item.resource) for item in events if item.what not in _OUTCOMES}
+    told = [item for item in events if item.what != _IN_PART or (item.request, item.resource) not in changed]
+    return [line_of(event) for event in reversed(told)]
 
 
-def line_of(event: Event) -> Line:
+def line_of(event: Event) -> ShownEvent:
     """The event as a line."""
     note = event.note
     kind, word = _WORDS.get(event.what, ("quiet", event.what))
@@ -87,8 +93,10 @@ def line_of(event: Event) -> Line:
         kind, word = "good", "Activated again"
     elif event.what == "unchanged" and missing:
         kind, word = "warn", "Nothing was changed"
+    elif missing:
+        kind = "warn"
     told = {change.name for change in values}
-    return Line(
+    return ShownEvent(
         event=event,
         kind=kind,
         word=word,

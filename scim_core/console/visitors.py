@@ -19,7 +19,7 @@ CSRF_FIELD = "csrf"
 """The field of each form that changes something."""
 
 
-class Role(StrEnum):
+class VisitorRole(StrEnum):
     """What a visitor may do."""
 
     VIEWER = "viewer"
@@ -36,7 +36,7 @@ class Visitor:
     """
 
     name: str
-    role: Role
+    role: VisitorRole
     actor: Actor
     secret: bytes = field(repr=False)
 
@@ -46,7 +46,11 @@ class Visitor:
 
 
 class Door(Protocol):
-    """Says who a request comes from."""
+    """Says who a request comes from. `sign_in` is the path where somebody signs in again; empty if there is none."""
+
+    @property
+    def sign_in(self) -> str:
+        """See above."""
 
     async def admit(self, request: ScimRequest) -> Visitor | ScimResponse:
         """The visitor, or an answer that brings them in. Raises HttpError for everybody else."""
@@ -64,7 +68,7 @@ def require_own_form(visitor: Visitor, request: ScimRequest, fields: Mapping[str
 
 def require_operator(visitor: Visitor) -> None:
     """Raises HttpError 403 for a visitor who may only look."""
-    if visitor.role is not Role.OPERATOR:
+    if visitor.role is not VisitorRole.OPERATOR:
         raise HttpError(403, "You have the role viewer: you can look at everything, and change nothing.")
 
 

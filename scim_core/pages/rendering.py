@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +20,39 @@ _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 class Pages:
     """The pages of one room, whose templates are in `folder`. `assets` is the path below which `asset` is answered.
 
-    `values` are there in every template. Templates are read and compiled with their first use.
+    `values` are there in every template. Templates are compiled with their first use; macros that
+    a template imports see only what they are given.
     """
 
     def __init__(self, folder: Path, assets: str, clock: Clock, values: Mapping[str, Any] | None = None) -> None:
-        loaders = [FileSystemLoader(folder), FileSystemLoader(_SHARED)]
-        self._environment = Environment(
-            loader=ChoiceLoader(loaders),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._environment.filters |= {"printable": printable, "moment": moment}
-        self._environment.globals |= {"assets": assets, "version": asset_version(), **(values or {})}
+        self._environment = _environment(folder)
+        self._values = {"assets": assets, "version": asset_version(), **(values or {})}
         self._clock = clock
 
     def text(self, template: str, **values: Any) -> str:
         """The page as text."""
         now = self._clock()
-        return self._environment.get_template(template).render(ago=lambda time: ago(time, now), **values)
+        given = {**self._values, "ago": lambda time: ago(time, now), **values}
+        return self._environment.get_template(template).render(given)
 
     def answer(self, template: str, status: int = 200, **values: Any) -> ScimResponse:
         """The page as an answer, with the headers of every page."""
         return html(self.text(template, **values), status)
+
+
+@cache
+def _environment(folder: Path) -> Environment:
+    """The templates of this folder, and those that all pages share, as far as they were compiled."""
+    environment = Environment(
+        loader=ChoiceLoader([FileSystemLoader(folder), FileSystemLoader(_SHARED)]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters |= {"printable": printable, "moment": moment}
+    return environment
 
 
 def printable(value: object) -> str:

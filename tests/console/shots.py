@@ -13,8 +13,11 @@ from playwright.async_api import Browser
 from scim_core import ids
 from scim_core.access import token_format
 from tests.browser import DESK, PHONE, opened, running_browser
-from tests.console.world import OPERATOR, World, some_customers
+from tests.console.world import OPERATOR, World, made_customers
 from tests.running import ROOT
+
+LONG = "live"
+"""A page whose picture ends where the window does."""
 
 FOLDER = ROOT / "docs" / "screenshots"
 
@@ -51,7 +54,7 @@ def without_chance() -> Iterator[None]:
 async def shoot(browser: Browser, folder: Path) -> list[Path]:
     """The pictures: each page on a desk; some in the dark, and on a phone."""
     with without_chance():
-        world = await some_customers()
+        world = await made_customers()
     made = []
     for dark, phone in ((False, False), (True, False), (False, True)):
         names = {"home", "person"} if dark or phone else set(shown(world))
@@ -62,7 +65,7 @@ async def shoot(browser: Browser, folder: Path) -> list[Path]:
                 if name in names:
                     await page.goto(f"{server.url}/console/{path}".rstrip("/"))
                     file = folder / f"{name}{'-dark' if dark else '-phone' if phone else ''}.png"
-                    await page.screenshot(path=file, full_page=True, animations="disabled")
+                    await page.screenshot(path=file, full_page=name != LONG, animations="disabled")
                     made.append(file)
     return made
 

@@ -13,7 +13,7 @@ from scim_core.clock import instant_text
 from scim_core.console.console import Console
 from scim_core.console.deeds import Deeds
 from scim_core.console.reading import Reading
-from scim_core.console.visitors import Door, Role, Visitor, actor_of
+from scim_core.console.visitors import Door, Visitor, VisitorRole, actor_of
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.registry import Access, CredentialKind
 from scim_core.storage.hook_port import ALL_TENANTS, DeadBatch, Hook, HookCursor, Stream
@@ -22,14 +22,17 @@ from tests.memory_rows import MemoryRows
 from tests.scim import PATCH_OP, Clock, add, remove, replace
 from tests.tenancy import HOST, administration_of, settings
 
+CATALOGUE = load_catalogue()
 ABSENT = "0199aaaa-0000-7000-8000-0000000000ff"
 BEGIN = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 PASSWORD = "correct-horse-battery-staple"  # a value that no page may show
 OPERATOR = Visitor(
-    "ann@vendor.example", Role.OPERATOR, actor_of("oid=1 tid=2", "ann@vendor.example"), b"of the operator"
+    "ann@vendor.example", VisitorRole.OPERATOR, actor_of("oid=1 tid=2", "ann@vendor.example"), b"of the operator"
 )
-VIEWER = Visitor("vic@vendor.example", Role.VIEWER, actor_of("oid=3 tid=2", "vic@vendor.example"), b"of the viewer")
+VIEWER = Visitor(
+    "vic@vendor.example", VisitorRole.VIEWER, actor_of("oid=3 tid=2", "vic@vendor.example"), b"of the viewer"
+)
 
 type Json = dict[str, Any]
 
@@ -47,11 +50,12 @@ class World:
     ids: dict[str, str] = field(default_factory=dict)
     answers: list[Json] = field(default_factory=list)
 
+    rows: MemoryRows = field(default_factory=MemoryRows)
+
     def __post_init__(self) -> None:
-        self.rows = MemoryRows(self.clock)
         self.storage = TableStorage(self.rows, self.clock)
         self.registry = TableRegistry(self.rows)
-        self.catalogue = load_catalogue()
+        self.catalogue = CATALOGUE
         self.endpoint = scim_core.build(
             settings(SCIM_TENANT_REQUESTS_PER_SECOND="1000000"), self.storage, self.clock, self.registry, relays=True
         )
@@ -129,12 +133,24 @@ class OpenDoor:
     """A door that lets everybody in as this visitor."""
 
     visitor: Visitor
+    sign_in: str = ""
 
-    async def admit(self, request: ScimRequest) -> Visitor:
+    async def admit(self, request: ScimRequest) -> Visitor:  # noqa: ARG002 -- as Door.admit
         return self.visitor
 
 
+_made: list[World] = []
+
+
 async def some_customers() -> World:
+    """The customers below, in rows of their own. They are made once for all tests."""
+    if not _made:
+        _made.append(await made_customers())
+    [made] = _made
+    return World(Clock(NOW), dict(made.tokens), dict(made.ids), [], made.rows.copy())
+
+
+async def made_customers() -> World:
     """Contoso, with the stories of support; Fabrikam, whom hooks and credentials trouble; Northwind, who is new."""
     world = World()
     contoso = await world.customer("Contoso Ltd", "Entra ID, production", days=400)

@@ -38,6 +38,10 @@ CUSTOM_APPLICATIONS = "8adf8e6e-67b2-4cf2-a259-e3dc5476c621"
 """The audience of v1 tokens for all custom applications of the world: it is the same for each of them."""
 
 
+OF_ACCESS_TOKENS = frozenset({"scp", "azp", "appid", "azpacr", "appidacr", "idtyp"})
+"""Claims that Entra's access tokens have, and its ID tokens do not."""
+
+
 @dataclass(slots=True)
 class ReplayMemory:
     """The assertions of each client that were used and have not expired. Each process remembers for itself."""
@@ -112,6 +116,24 @@ class EntraTokens:
             required=("oid",),
         )
         _compare(claims, tid=tenant)
+        return claims
+
+    async def id_token(self, token: str, said: Unverified, tenant: str, client_id: str) -> VerifiedClaims:
+        """The claims of an ID token: a person of this Entra tenant has signed in to this application now.
+
+        A token by which a program calls something, for the same audience, is refused. Raises TokenRefused.
+        """
+        claims = await self._verified(
+            token,
+            said,
+            url=f"{self._authority}/{tenant}/discovery/v2.0/keys",
+            issuer=f"{self._authority}/{tenant}/v2.0",
+            audiences={client_id},
+            required=("oid", "sub"),
+        )
+        _compare(claims, tid=tenant)
+        if OF_ACCESS_TOKENS & claims.keys():
+            raise TokenRefused("is an access token, not a person's sign-in")
         return claims
 
     async def _verified(

@@ -1,0 +1,65 @@
+"""Every page of the console, by its handler, with a path that shows something."""
+
+from scim_core import ScimResponse
+from scim_core.clock import instant_text
+from scim_core.console.routes import ROUTES
+from scim_core.console.visitors import Visitor
+from scim_core.messages import ScimRequest
+from scim_core.storage.hook_port import DeadBatch, Hook, HookCursor, Stream
+from tests.console.world import BEGIN, NOW, OPERATOR, OpenDoor, World
+
+LOOKED_AT = [route.handler for route in ROUTES if route.method == "GET"]
+CHANGING = [route.handler for route in ROUTES if route.method == "POST"]
+
+
+def path_of(world: World, handler: str, tenant: str, text: str) -> tuple[str, str]:
+    """The path and the query of this page of a customer; `text` is looked for where something is."""
+    base = f"/console/customers/{tenant}"
+    credential, hook = world.ids["credential"], world.ids["hook"]
+    found = {
+        "home": ("/console", ""),
+        "find": ("/console/find", f"q={text}"),
+        "customer": (base, ""),
+        "refusals": (f"{base}/refusals", "days=30"),
+        "feed": (f"{base}/feed", ""),
+        "credentials": (f"{base}/credentials", ""),
+        "live": (f"{base}/live", ""),
+        "resource": (f"{base}/resources/{world.ids['person']}", f"why={text}"),
+        "confirm_revocation": (f"{base}/credentials/{credential}/revoke", ""),
+        "revoke": (f"{base}/credentials/{credential}/revoke", ""),
+        "confirm_replay": (f"{base}/hooks/{hook}/replay", ""),
+        "replay": (f"{base}/hooks/{hook}/replay", ""),
+    }
+    return found[handler]
+
+
+async def shown(world: World, path: str, query: str = "", visitor: Visitor = OPERATOR) -> ScimResponse:
+    """What this visitor sees there."""
+    return await world.console(OpenDoor(visitor)).handle(ScimRequest("GET", path, query))
+
+
+async def one_customer(name: str) -> tuple[World, str]:
+    """A customer whose every text is this one, as far as there are rules that allow it: with an event of each kind."""
+    world = World()
+    line = "".join(filter(str.isprintable, name))  # what people may be called; external ids have no such rule
+    tenant = str((await world.administration.create_tenant(f"c {line}", "hostile")).id)
+    world.ids["credential"] = await world.token(tenant, f"l {line}")
+    world.ids["person"] = await world.user(tenant, f"u {line}", displayName=f"d {line}", externalId=f"e {name}")
+    other = await world.user(tenant, f"u2 {line}")
+    group = await world.group(tenant, f"g {line}", world.ids["person"], other)
+    world.ids["group"] = group
+    await world.send(
+        tenant, "PUT", f"Users/{world.ids['person']}", {"userName": f"u {line}", "displayName": f"n {line}"}
+    )
+    await world.send(tenant, "PUT", f"Users/{other}", {"userName": f"u2 {line}", "accountEnabled": 1})
+    await world.send(tenant, "POST", "Users", {"userName": f"u {line}", "externalId": f"r {name}"})
+    await world.send(tenant, "DELETE", f"Users/{other}")
+    await world.settle()
+    hook = Hook("0123456789ab", "https://example.com/in", tenant, f"https://example.com/{name}", instant_text(BEGIN))
+    await world.storage.save_hook(hook)
+    world.ids["hook"] = hook.id
+    head = await world.storage.feed_head(tenant)
+    dead = DeadBatch(head.epoch, 1, 2, instant_text(NOW), f"o {name}")
+    at = HookCursor(head.epoch, 2, attempts=1, outcome=f"o {name}", time=instant_text(NOW), due=instant_text(NOW))
+    await world.storage.save_hook_cursor(tenant, hook.id, Stream.EVENTS, at, dead)
+    return world, tenant
