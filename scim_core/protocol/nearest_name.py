@@ -16,6 +16,9 @@ time than none. `wrkEmail` is 0.93 like `emails[type eq "work"].value`, but `sur
 MAX_NAME_CHARACTERS = 100
 """Longest name that is compared. Declared paths are shorter, and the time grows with the square of it."""
 
+MAX_WORDS = 12
+"""Most words of a name that is compared. Declared paths have half as many, and the time grows with both."""
+
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _OF_THE_FORM = frozenset({"value", "type", "eq"})
 
@@ -23,7 +26,7 @@ _OF_THE_FORM = frozenset({"value", "type", "eq"})
 def nearest_name(catalogue: Catalogue, resource_type: ResourceType, name: str) -> str | None:
     """The path of the declared attribute whose words are most like those of the name. None if none is like it."""
     words = _words(name.rpartition(":")[2][:MAX_NAME_CHARACTERS])
-    if not words:
+    if not words or len(words) > MAX_WORDS:
         return None
     paths = declared_paths(catalogue, resource_type)
     likeness, length, path = max((_likeness(words, _words(path)), -len(path), path) for path in paths)

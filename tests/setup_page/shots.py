@@ -1,9 +1,10 @@
 """The pictures of the setup page for docs/screenshots, by the tests' own code."""
 
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from playwright.async_api import Browser
+from playwright.async_api import Browser, Page
 
 from tests.browser import DESK, PHONE, opened
 from tests.console.shots import without_chance
@@ -21,48 +22,54 @@ async def provisioned(it: SetupService, token: str) -> None:
     it.clock.advance(seconds=95)
     await it.scim("GET", 'Users?filter=userName eq "018f2a6e"'.replace(" ", "%20").replace('"', "%22"), token)
     it.clock.advance(seconds=260)
-    body = {"schemas": [USER], "userName": "ann.jensen@contoso.example", "active": True, "wrkEmail": "a@contoso.example"}
+    body = {
+        "schemas": [USER],
+        "userName": "ann.jensen@contoso.example",
+        "active": True,
+        "wrkEmail": "a@contoso.example",
+    }
     made = await it.scim("POST", "Users", token, body)
     await it.scim("POST", "Users", token, {"schemas": [USER], "userName": "bob@contoso.example", "active": "maybe"})
     await it.scim("POST", "Groups", token, {"displayName": "Sales", "members": [{"value": made["id"]}]})
 
 
 async def shoot_setup(browser: Browser, folder: Path) -> list[Path]:
-    """The pictures: each page on a desk, some in the dark, and on a phone."""
+    """The pictures: each page on a desk, in the dark, and on a phone."""
     made = []
-    with tempfile.TemporaryDirectory() as files:
-        mapping = mistaken_mapping(Path(files))
-        for suffix, size, dark in (("", DESK, False), ("-dark", DESK, True), ("-phone", PHONE, False)):
-            with without_chance():
-                async with served() as (it, _), opened(browser, **size, dark=dark) as (page, _):
-
-                    async def picture(name: str) -> None:
-                        file = folder / f"setup-{name}{suffix}.png"
-                        await page.screenshot(path=file, full_page=True, animations="disabled")
-                        made.append(file)
-
-                    link = await it.customer()
-                    token = it.issued[0].secret
-                    await page.goto(link)
-                    await picture("open")
-                    await page.get_by_role("button", name="Open the setup page").click()
-                    await page.wait_for_selector(".live")
-                    await picture("begin")
-                    it.clock.advance(seconds=30)
-                    await cut(it, token)
-                    await page.goto(page.url)
-                    await picture("cut")
-                    await provisioned(it, token)
-                    await page.goto(page.url)
-                    await picture("progress")
-                    await page.set_input_files("#file", mapping)
-                    await page.get_by_role("button", name="Check the file").click()
-                    await page.wait_for_selector(".checked")
-                    await picture("mapping")
-                    await page.context.clear_cookies()
-                    await page.goto("about:blank")
-                    await page.goto(link)
-                    await page.get_by_role("button", name="Open the setup page").click()
-                    await page.wait_for_selector("[role=alert]")
-                    await picture("used")
+    for suffix, size, dark in (("", DESK, False), ("-dark", DESK, True), ("-phone", PHONE, False)):
+        with without_chance():
+            async with served() as (it, _), opened(browser, **size, dark=dark) as (page, _):
+                async for name in _told(it, page):
+                    file = folder / f"setup-{name}{suffix}.png"
+                    await page.screenshot(path=file, full_page=True, animations="disabled")
+                    made.append(file)
     return made
+
+
+async def _told(it: SetupService, page: Page) -> AsyncIterator[str]:
+    """The story of a setup. Each time that a name is told, the page is at a state to show."""
+    link = await it.customer()
+    token = it.issued[0].secret
+    await page.goto(link)
+    yield "open"
+    await page.get_by_role("button", name="Open the setup page").click()
+    await page.wait_for_selector(".live")
+    yield "begin"
+    it.clock.advance(seconds=30)
+    await cut(it, token)
+    await page.goto(page.url)
+    yield "cut"
+    await provisioned(it, token)
+    await page.goto(page.url)
+    yield "progress"
+    with tempfile.TemporaryDirectory() as files:
+        await page.set_input_files("#file", mistaken_mapping(Path(files)))
+        await page.get_by_role("button", name="Check the file").click()
+        await page.wait_for_selector(".checked")
+    yield "mapping"
+    await page.context.clear_cookies()
+    await page.goto("about:blank")
+    await page.goto(link)
+    await page.get_by_role("button", name="Open the setup page").click()
+    await page.wait_for_selector("[role=alert]")
+    yield "used"

@@ -1,4 +1,4 @@
-"""A service with a customer who is being set up: the endpoint writes what a setup page shows, and browsers can reach it."""
+"""A service with a customer who is being set up: it notes what a setup page shows, and browsers can reach it."""
 
 import json
 from collections.abc import AsyncIterator
@@ -142,5 +142,3 @@ async def served() -> AsyncIterator[tuple[SetupService, str]]:
         yield made[0], url
     finally:
         await runner.cleanup()
-
-

@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 COOKIE = "__Secure-scim-setup"
 """The cookie that holds a session. Browsers take one of such a name only with Secure."""
 
-MAX_TARGETS = 500
+MAX_TARGETS = 300
 """Most targets of a mapping that is looked at. The largest that we know has 69."""
 
 UNITS_PER_SETUP_PAGE = 1_500
 """What it costs to read what has arrived, and to write a page of it."""
 
-UNITS_PER_TARGET = 500
-"""What it costs to look at one target, if the nearest declared name has to be found."""
+UNITS_PER_TARGET = 2_000
+"""What it costs at most to look at one target: to find the nearest declared name of one with MAX_WORDS words."""
 
 UNITS_PER_UPLOADED_KILOBYTE = 8
 """What it costs to read a file that is full of targets."""

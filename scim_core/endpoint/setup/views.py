@@ -29,7 +29,7 @@ EXAMPLE = (
     ("wrkEmail", 'emails[type eq "work"].value'),
     ("homeAddress", 'addresses[type eq "home"].formatted'),
     ("role", 'roles[primary eq "True"].value'),
-    ("extensionAttribute1", f"{_GLOBAL_RELAY}:extensionAttribute1"),
+    ("extensionAttribute_1", f"{_GLOBAL_RELAY}:extensionAttribute1"),
 )
 """Targets as somebody may write them at first, and as the mapping of Global Relay has them."""
 
