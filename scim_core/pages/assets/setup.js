@@ -5,9 +5,10 @@
 
 document.addEventListener("DOMContentLoaded", () => {
   const field = document.getElementById("link");
-  if (field && location.hash.includes(".")) {
-    field.value = location.href;
-    history.replaceState(null, "", location.pathname);
+  const link = location.hash.includes("scim_setup_") ? location.href : "";
+  if (link) history.replaceState(null, "", location.pathname);
+  if (field && link) {
+    field.value = link;
     for (const [part, shown] of [["[data-field]", false], ["[data-paste]", false], ["[data-found]", true]]) {
       const place = document.querySelector(part);
       if (place) place.hidden = !shown;
