@@ -299,13 +299,14 @@ def field_values(item: Tenant | Credential | None) -> dict[str, Any]:
     if item is None:
         return {}
     values = {of.name: getattr(item, of.name) for of in fields(item) if of.name not in _NOT_STORED}
-    return values | (item.setup.values() if isinstance(item, Tenant) else {})
+    return values | (item.setup.values() if isinstance(item, Tenant) and item.setup != NO_LINK else {})
 
 
 def changed_fields(before: Tenant | Credential | None, after: Tenant | Credential | None) -> dict[str, Any]:
     """The fields that have another value afterwards, with this value."""
-    old = field_values(before)
-    return {name: value for name, value in field_values(after).items() if name not in old or old[name] != value}
+    old, new = field_values(before), field_values(after)
+    emptied = dict.fromkeys(old.keys() - new.keys(), "") if after is not None else {}
+    return emptied | {name: value for name, value in new.items() if name not in old or old[name] != value}
 
 
 def require_alterable(before: Credential, after: Credential) -> None:
