@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 REQUIRED = ("CI", "REQUIRE_CHROMIUM")
@@ -18,8 +18,8 @@ REQUIRED = ("CI", "REQUIRE_CHROMIUM")
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--font-render-hinting=none", "--force-color-profile=srgb")
 """Its sandbox needs rights that a container does not give. It opens nothing but pages of these tests."""
 
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1280, "height": 800}
 
 
 def chromium() -> str | None:
@@ -67,16 +67,11 @@ class Complaints:
 
 @asynccontextmanager
 async def opened(
-    browser: Browser,
-    *,
-    width: int = DESK["width"],
-    height: int = DESK["height"],
-    dark: bool = False,
-    script: bool = True,
+    browser: Browser, size: ViewportSize = DESK, *, dark: bool = False, script: bool = True
 ) -> AsyncIterator[tuple[Page, Complaints]]:
     """A page of a browser that knows nothing yet, and what it complains about."""
     context = await browser.new_context(
-        viewport={"width": width, "height": height},
+        viewport=size,
         color_scheme="dark" if dark else "light",
         java_script_enabled=script,
         locale="en-GB",

@@ -31,7 +31,7 @@ MAY_USE: dict[str, set[str]] = {
     "service": {GROUND, PORT, "protocol"},
     "access": {GROUND, PORT},
     "feed": {GROUND, PORT, "protocol"},
-    "endpoint": {GROUND, PORT, "protocol", "service", "access", "feed"},
+    "endpoint": {GROUND, PORT, "protocol", "service", "access", "feed", "pages"},
     "pages": {GROUND},
     "console": {GROUND, PORT, "protocol", "access", "feed", "pages"},
     TOP: {GROUND, PORT, *ROOMS} - {"admin", "pages"},

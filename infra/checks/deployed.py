@@ -50,7 +50,8 @@ class Deployed:
     @property
     def settings(self) -> dict[str, str]:
         """The settings of the function app."""
-        return dict(self.of("Microsoft.Web/sites/config")[0]["properties"])
+        found = (item for item in self.of("Microsoft.Web/sites/config") if item["name"].endswith("/appsettings"))
+        return dict(next(found)["properties"])
 
 
 Rule = Callable[[Deployed], Iterator[str]]

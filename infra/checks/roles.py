@@ -17,6 +17,9 @@ ROLES = {
 }
 """The only built-in roles that may be assigned. Each id was looked up, and no other role is needed."""
 
+OF_THE_CONSOLE = {"76199698-9eea-4c19-bc75-cec21354c6b6": "Storage Table Data Reader"}
+"""The role that the hosted console alone has. An owner gives it, and not the pipeline."""
+
 CUSTOM = ("backupWriter", "registryUser", "keySigner")
 """The roles for the app that pipeline.bicep makes."""
 
@@ -56,7 +59,7 @@ def known(group: str) -> dict[str, str]:
 def grants(deployed: Deployed) -> list[tuple[str, str, str]]:
     """Each role that is given: to whom (app or operator), on what (without the unique part of names), and its name."""
     return [
-        (_whose(item), _place(scope), known(scope.partition("/providers/")[0]).get(role, role))
+        (_whose(item), _place(scope), (OF_THE_CONSOLE | known(scope.partition("/providers/")[0])).get(role, role))
         for item, scope, role in _assignments(deployed)
     ]
 
@@ -92,4 +95,6 @@ def _whose(item: Resource) -> str:
 
 
 def _place(scope: str) -> str:
-    return re.sub(r"/(st(?:host|scim|back)|\w+-scim-)[a-z0-9]+", r"/\1", scope.partition("/providers/")[2]) or scope
+    return (
+        re.sub(r"/(st(?:host|scim|back|cons)|\w+-scim-)[a-z0-9]+", r"/\1", scope.partition("/providers/")[2]) or scope
+    )

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser
 
-from scim_core import ids
-from scim_core.access import token_format
 from tests.browser import DESK, PHONE, opened, running_browser
+from tests.console.small_png import small
 from tests.console.world import OPERATOR, World, made_customers
 from tests.running import ROOT
 
@@ -45,9 +45,9 @@ def without_chance() -> Iterator[None]:
     """Ids are the same each time, so that the pictures are."""
     chance = random.Random(17)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ids.secrets, "randbits", chance.getrandbits)
-        patch.setattr(token_format.secrets, "token_bytes", chance.randbytes)
-        patch.setattr(token_format.secrets, "token_hex", lambda length: chance.randbytes(length).hex())
+        patch.setattr(secrets, "randbits", chance.getrandbits)
+        patch.setattr(secrets, "token_bytes", chance.randbytes)
+        patch.setattr(secrets, "token_hex", lambda length: chance.randbytes(length).hex())
         yield
 
 
@@ -59,13 +59,14 @@ async def shoot(browser: Browser, folder: Path) -> list[Path]:
     for dark, phone in ((False, False), (True, False), (False, True)):
         names = {"home", "person"} if dark or phone else set(shown(world))
         size = PHONE if phone else DESK
-        async with world.served(OPERATOR) as server, opened(browser, **size, dark=dark) as (page, _):
+        async with world.served(OPERATOR) as server, opened(browser, size, dark=dark) as (page, _):
             await page.goto(server.link)
             for name, path in shown(world).items():
                 if name in names:
                     await page.goto(f"{server.url}/console/{path}".rstrip("/"))
                     file = folder / f"{name}{'-dark' if dark else '-phone' if phone else ''}.png"
-                    await page.screenshot(path=file, full_page=name != LONG, animations="disabled")
+                    taken = await page.screenshot(full_page=name != LONG, animations="disabled")
+                    file.write_bytes(small(taken))
                     made.append(file)
     return made
 

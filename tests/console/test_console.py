@@ -6,16 +6,20 @@ from urllib.parse import urlencode
 import pytest
 
 from scim_core import ScimResponse
+from scim_core.console.deeds import Deeds
+from scim_core.console.reading import CUSTOMERS_SHOWN
 from scim_core.console.routes import ROUTES
 from scim_core.console.visitors import CSRF_FIELD, Visitor
 from scim_core.messages import ScimRequest
 from scim_core.pages.answers import SECURITY_HEADERS
 from scim_core.pages.forms import FORM
-from scim_core.storage.port import StorageBusy
+from scim_core.registry import Gone, Overtaken
+from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.storage.tables import TableStorage
 from tests.console.every_page import CHANGING, LOOKED_AT, one_customer, path_of, shown
 from tests.console.world import OPERATOR, VIEWER, OpenDoor, World, some_customers
 from tests.memory_rows import MemoryRows
+from tests.scim import Client, endpoint_over
 from tests.transcript import RecordedRows, Transcript
 
 CONTOSO = "/console/customers/contoso-ltd"
@@ -28,10 +32,12 @@ async def text(world: World, path: str, query: str = "", visitor: Visitor = OPER
     return " ".join(answer.body.decode().split())
 
 
-async def post(world: World, path: str, visitor: Visitor, *, acts: bool = True, **given: str) -> ScimResponse:
-    """What becomes of the form of this page. It has the visitor's token, unless another is given."""
-    fields = {CSRF_FIELD: visitor.csrf(path)} | {name: value for name, value in given.items() if name == CSRF_FIELD}
-    headers = {"content-type": FORM, "sec-fetch-site": given.get("site", "same-origin")}
+async def post(
+    world: World, path: str, visitor: Visitor, *, acts: bool = True, token: str | None = None, site: str = "same-origin"
+) -> ScimResponse:
+    """What becomes of the form of this page. It has the visitor's own token, unless another is given."""
+    fields = {CSRF_FIELD: visitor.csrf(path) if token is None else token}
+    headers = {"content-type": FORM, "sec-fetch-site": site}
     request = ScimRequest("POST", path, headers=headers, body=urlencode(fields).encode())
     return await world.console(OpenDoor(visitor), acts=acts).handle(request)
 
@@ -177,14 +183,10 @@ async def test_a_form_that_is_not_the_visitors_own_changes_nothing(handler: str)
     world, tenant = await one_customer("plain")
     path, _ = path_of(world, handler, tenant, "u")
     before = world.rows.copy()
-    for given in (
-        {CSRF_FIELD: ""},
-        {CSRF_FIELD: OPERATOR.csrf("/console")},
-        {CSRF_FIELD: VIEWER.csrf(path)},
-        {"site": "cross-site"},
-        {"site": "same-site"},
-    ):
-        assert (await post(world, path, OPERATOR, **given)).status == 403
+    for token in ("", OPERATOR.csrf("/console"), VIEWER.csrf(path)):
+        assert (await post(world, path, OPERATOR, token=token)).status == 403
+    for site in ("cross-site", "same-site", "none"):
+        assert (await post(world, path, OPERATOR, site=site)).status == 403
     assert (await post(world, path, OPERATOR, acts=False)).status == 403
     assert rows_of(world.rows) == rows_of(before)
 
@@ -279,3 +281,56 @@ async def test_a_failure_is_a_page_without_its_cause(
 def rows_of(rows: MemoryRows) -> dict[str, object]:
     """All rows as they are."""
     return {name: dict(held.rows) for name, held in rows._partitions.items() if held.rows}
+
+
+async def test_a_customer_whom_nobody_can_reach_is_told() -> None:
+    world, tenant = await one_customer("plain")
+    await world.administration.revoke(tenant, world.ids["credential"])
+    assert "no credential is good" in await text(world, "/console")
+    await world.administration.suspend(tenant)
+    assert "suspended" in await text(world, "/console")
+
+
+async def test_the_tenant_of_the_settings_is_a_customer() -> None:
+    """It is shown where there is no other, and where others are, as soon as it has changes."""
+    world = World()
+    assert "The tenant of the settings" in await text(world, "/console")
+    await world.customer("Contoso Ltd")
+    assert "The tenant of the settings" not in await text(world, "/console")
+    client = Client(endpoint_over(world.storage, world.clock))
+    user = await client.user("ann@example.com")
+    await world.storage.relay("default")
+    assert "The tenant of the settings" in await text(world, "/console")
+    answer = await shown(world, "/console/find", "q=ann")
+    assert answer.headers["Location"] == f"/console/customers/default/resources/{user['id']}"
+
+
+async def test_many_customers_are_on_several_pages_and_are_found_by_a_part_of_their_names() -> None:
+    world = World()
+    for number in range(CUSTOMERS_SHOWN + 3):
+        await world.administration.create_tenant(f"Customer {number:02}")
+    first = await text(world, "/console")
+    assert "customer-49" in first
+    assert 'href="/console?after=customer-49' in first
+    second = await text(world, "/console", "after=customer-49")
+    assert 'href="/console/customers/customer-52"' in second
+    assert 'href="/console/customers/customer-49"' not in second
+    assert 'href="/console/customers/customer-07"' in await text(world, "/console", "customers=MER+07")
+    assert "No customer has this text" in await text(world, "/console", "customers=nobody")
+    assert "Say with which customer" in await text(world, "/console/find", "q=ann")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(Overtaken("others"), 409), (VersionConflict(), 409), (Gone("gone"), 404), (TimeoutError(), 504)],
+)
+async def test_what_others_did_at_the_same_time_is_said(
+    error: Exception, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*given: object) -> None:  # noqa: ARG001
+        raise error
+
+    world, tenant = await one_customer("plain")
+    monkeypatch.setattr(Deeds, "revoke", fails)
+    path, _ = path_of(world, "revoke", tenant, "")
+    assert (await post(world, path, OPERATOR)).status == status

@@ -243,3 +243,13 @@ def test_an_app_that_is_no_console_loads_no_pages() -> None:
         [sys.executable, "-c", program], cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=False
     )
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_the_function_app_has_one_route_where_it_is_the_console() -> None:
+    """And no timer: the sweep, the feeds and the backup are the SCIM app's."""
+    program = "import function_app; print([item.get_function_name() for item in function_app.app.get_functions()])"
+    environment = {**clean_environment(), **SETTINGS}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == ("['zz_fallback']", "")

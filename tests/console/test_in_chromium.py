@@ -120,7 +120,7 @@ async def test_a_policy_that_is_broken_is_complained_about(browser: Browser) -> 
 @pytest.mark.parametrize("name", ["plain", LONG])
 async def test_nobody_scrolls_sideways_on_a_phone(browser: Browser, name: str) -> None:
     world, tenant = await one_customer(name[:78])
-    async with world.served(OPERATOR) as server, opened(browser, **PHONE) as (page, complaints):
+    async with world.served(OPERATOR) as server, opened(browser, PHONE) as (page, complaints):
         await page.goto(server.link)
         for handler in LOOKED_AT:
             path, query = path_of(world, handler, tenant, "u")

@@ -55,7 +55,7 @@ def test_of_every_rule_a_test_shows_that_it_can_be_broken(rule: Rule) -> None:
 
 
 def test_there_is_a_snapshot_of_each_stage_and_more_is_in_each() -> None:
-    assert SNAPSHOTS.keys() == {"dev", "prod", "choices", "everything", "second", "pipeline"}
+    assert SNAPSHOTS.keys() == {"dev", "prod", "choices", "everything", "second", "pipeline", "console"}
     assert [SNAPSHOTS[name].stage for name in ("dev", "choices", "prod", "everything")] == [
         "dev",
         "dev",

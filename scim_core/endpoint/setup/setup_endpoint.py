@@ -158,7 +158,7 @@ class SetupEndpoint:
                     found = await work.run(units, "a mapping", lambda: self._linted(mappings))
                     mapping = views.checked(found)
                 except MappingFileError as error:
-                    mapping = views.Checked(failure=str(error))
+                    mapping = views.CheckedMapping(failure=str(error))
             progress = await self._progress.of(tenant.id, datetime.fromisoformat(tenant.setup.created))
             return self._pages.answer("setup.html", **self._values(tenant, progress, mapping, caller))
 
@@ -166,7 +166,7 @@ class SetupEndpoint:
         return lint_mappings(self._catalogue, mappings)
 
     def _values(
-        self, tenant: Tenant, progress: Progress, mapping: "views.Checked | None", caller: Caller
+        self, tenant: Tenant, progress: Progress, mapping: "views.CheckedMapping | None", caller: Caller
     ) -> dict[str, Any]:
         credential = views.credential_of(tenant, instant_text(self._clock()))
         return {

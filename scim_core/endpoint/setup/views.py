@@ -44,7 +44,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SetupStep:
     """One step: `state` is done, now, or waiting; `time` is when it was reached."""
 
     state: str
@@ -81,28 +81,32 @@ def okta_fields(credential: Credential | None, tenant_url: str) -> list[Field]:
     ]
 
 
-def steps(progress: Progress) -> list[Step]:
+def steps(progress: Progress) -> list[SetupStep]:
     """How far the setup has come, in the order in which it goes."""
     user, group = progress.created.get("User", ""), progress.created.get("Group", "")
     connected = _connection(progress)
     waiting = "now" if progress.arrived and progress.denial is None else "later"
     return [
         connected,
-        Step("done", "First user created", "People arrive.", user)
+        SetupStep("done", "First user created", "People arrive.", user)
         if user
-        else Step(waiting, "First user", "Assign somebody to the application, then choose Provision on demand."),
-        Step("done", "First group created", "Groups arrive.", group)
+        else SetupStep(waiting, "First user", "Assign somebody to the application, then choose Provision on demand."),
+        SetupStep("done", "First group created", "Groups arrive.", group)
         if group
-        else Step("later", "First group", "Only if you assign groups to the application."),
+        else SetupStep("later", "First group", "Only if you assign groups to the application."),
     ]
 
 
-def _connection(progress: Progress) -> Step:
+def _connection(progress: Progress) -> SetupStep:
     if progress.denial is not None:
-        return Step("bad", _TITLES[progress.denial.mistake].format(progress.denial.status), "", progress.denial.time)
+        return SetupStep(
+            "bad", _TITLES[progress.denial.mistake].format(progress.denial.status), "", progress.denial.time
+        )
     if progress.arrived:
-        return Step("done", "Test Connection arrived", "The address and the credential are right.", progress.arrived)
-    return Step("now", "Test Connection", "Press Test Connection. It shows here within seconds.")
+        return SetupStep(
+            "done", "Test Connection arrived", "The address and the credential are right.", progress.arrived
+        )
+    return SetupStep("now", "Test Connection", "Press Test Connection. It shows here within seconds.")
 
 
 _TITLES = {
@@ -122,7 +126,7 @@ ADVICE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedMapping:
     """What is found in a mapping: what to look at, what is stored as sent, or why the file cannot be read."""
 
     wrong: Sequence[MappingFinding] = ()
@@ -130,10 +134,10 @@ class Checked:
     failure: str = ""
 
 
-def checked(found: Sequence[MappingFinding]) -> Checked:
+def checked(found: Sequence[MappingFinding]) -> CheckedMapping:
     """The findings, in the order of the file."""
     kept = [item for item in found if item.verdict is Verdict.KEPT]
-    return Checked([item for item in found if item.verdict is not Verdict.KEPT], kept)
+    return CheckedMapping([item for item in found if item.verdict is not Verdict.KEPT], kept)
 
 
 KINDS = {
