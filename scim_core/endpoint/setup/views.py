@@ -98,14 +98,11 @@ def steps(progress: Progress) -> list[SetupStep]:
 
 
 def _connection(progress: Progress) -> SetupStep:
-    if progress.denial is not None:
-        return SetupStep(
-            "bad", _TITLES[progress.denial.mistake].format(progress.denial.status), "", progress.denial.time
-        )
+    denial = progress.denial
+    if denial is not None:
+        return SetupStep("bad", _TITLES[denial.mistake].format(denial.status), "", denial.time)
     if progress.arrived:
-        return SetupStep(
-            "done", "Test Connection arrived", "The address and the credential are right.", progress.arrived
-        )
+        return SetupStep("done", "Test Connection arrived", "Address and credential are right.", progress.arrived)
     return SetupStep("now", "Test Connection", "Press Test Connection. It shows here within seconds.")
 
 
