@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from scim_core.endpoint.setup.setup_endpoint import COOKIE
-from tests.browser import PHONE, opened, overflow
+from tests.browser import DESK, PHONE, opened, overflow
 from tests.setup_page.shots import cut, provisioned
 from tests.setup_page.world import mistaken_mapping, served
 
@@ -104,7 +104,7 @@ async def test_all_of_it_can_be_done_with_the_keyboard(browser: Browser) -> None
 async def test_on_a_phone_and_in_the_dark_nobody_scrolls_sideways(
     browser: Browser, tmp_path: Path, *, dark: bool, phone: bool
 ) -> None:
-    async with served() as (it, _), opened(browser, **(PHONE if phone else {}), dark=dark) as (page, complaints):
+    async with served() as (it, _), opened(browser, PHONE if phone else DESK, dark=dark) as (page, complaints):
         link = await it.customer("C" * 79)
         await page.goto(link)
         assert await overflow(page) == 0

@@ -115,8 +115,8 @@ def good_mapping(folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[tuple[SetupService, str]]:
-    """A service that browsers reach on this machine, and its address."""
+async def served(public: str = "") -> AsyncIterator[tuple[SetupService, str]]:
+    """A service that browsers reach on this machine, and its address. It names `public` as its address, if given."""
     runner = web.AppRunner(application := web.Application(client_max_size=8 * 1024 * 1024), access_log=None)
     made: list[SetupService] = []
 
@@ -138,7 +138,7 @@ async def served() -> AsyncIterator[tuple[SetupService, str]]:
     await site.start()
     try:
         url = f"http://localhost:{runner.addresses[0][1]}"
-        made.append(service(SCIM_PUBLIC_BASE_URL=url))
+        made.append(service(SCIM_PUBLIC_BASE_URL=public or url))
         yield made[0], url
     finally:
         await runner.cleanup()
