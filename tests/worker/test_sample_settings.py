@@ -7,7 +7,9 @@ from unittest.mock import MagicMock
 import pytest
 
 from scim_core import Settings, build
+from scim_core.console_settings import ConsoleSettings, serves_console
 from tests.running import ROOT
+from tests.tenancy import APPLICATION, ENTRA_TENANT
 
 SAMPLE = json.loads((ROOT / "local.settings.sample.json").read_text())
 TOKEN = "throw-away-token-for-this-machine-only"
@@ -22,8 +24,11 @@ def test_the_values_build_an_endpoint() -> None:
 
 
 def test_every_setting_is_in_it() -> None:
-    environment = MagicMock(**{"get.side_effect": SAMPLE["Values"].get})
+    console = {"SCIM_CONSOLE_ENTRA_TENANT": ENTRA_TENANT, "SCIM_CONSOLE_CLIENT_ID": APPLICATION}
+    environment = MagicMock(**{"get.side_effect": (SAMPLE["Values"] | console).get})
+    assert not serves_console(environment)
     Settings.from_environment(environment)
+    ConsoleSettings.from_environment(environment)
 
     read = {call.args[0] for call in environment.get.call_args_list}
     assert read == {name for name in SAMPLE["Values"] if name.startswith("SCIM_")}
