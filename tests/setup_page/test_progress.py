@@ -8,6 +8,8 @@ from datetime import timedelta
 
 import pytest
 
+from scim_core.console.reading import Reading
+from scim_core.console.timeline import lines
 from scim_core.feed import setup_progress
 from scim_core.feed.attempts import MAX_SEEN_ROWS, SEEN_SECONDS, WINDOW_SECONDS, Attempts
 from scim_core.feed.feed import ATTEMPT_DAYS
@@ -336,3 +338,24 @@ async def test_a_wrong_client_secret_is_told(it: SetupService) -> None:
     assert answer.status == 401
     await it.settle()
     assert "401: the credential is not good" in text_of(await it.page(cookie))
+
+
+async def test_the_live_tail_of_the_console_has_the_requests_of_an_open_link(it: SetupService) -> None:
+    await it.customer()
+    token = it.issued[0].secret
+    await it.scim("GET", "Users", token)
+    await it.scim("GET", "Users", token[:-1])
+    await it.scim("POST", "Users", token, {"userName": "ann"})
+    reading = Reading(it.storage, it.registry, load_catalogue(None), it.clock)
+    tenant = await it.registry.load(TENANT)
+    assert tenant
+    shown = [(line.word, line.sentence, line.kind) for line in lines(await reading.tail(tenant))]
+    assert shown[0][0] == "Created"
+    assert shown[1][0] == "Not let in"
+    assert shown[1][1].startswith("401 The bearer token is mistyped")
+    assert shown[2] == ("Asked", "200 search", "quiet")
+    assert len(shown) == 3
+    await it.administration.revoke_setup(TENANT)
+    closed = await it.registry.load(TENANT)
+    assert closed
+    assert [line.word for line in lines(await reading.tail(closed))] == ["Created"]
