@@ -154,6 +154,7 @@ async def test_without_a_session_nothing_is_read(it: SetupService, tmp_path: Pat
     await it.customer()
     answer = await it.upload(f"{COOKIE}=contoso-ltd.x", good_mapping(tmp_path).read_bytes())
     assert answer.status == 403
+    assert "Open your setup page" in answer.body.decode()
     assert "stored as sent" not in answer.body.decode()
 
 

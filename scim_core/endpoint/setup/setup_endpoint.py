@@ -89,7 +89,7 @@ class SetupEndpoint:
                 return await self._open(self._sessions, request, caller)
             return await self._page(self._sessions, handler, request, caller)
         except LinkRefused as refused:
-            return self._door(request, caller, refused)
+            return self._door(handler, request, caller, refused)
 
     def shown(self, refusal: ScimResponse) -> ScimResponse:
         """The page for what went wrong, of the error that a SCIM client would get. It names the request."""
@@ -179,19 +179,16 @@ class SetupEndpoint:
             "mapping": mapping,
         }
 
-    def _door(self, request: ScimRequest, caller: Caller, refused: LinkRefused) -> ScimResponse:
-        """The page that asks for the link, with what is wrong with the one that was sent."""
-        asked = request.method.upper() == "POST" or refused.link is not None
-        if asked:
-            tenant = "" if refused.link is None else "known"
-            AuditEvent(
-                "setup link refused",
-                "setup",
-                caller.correlation_id,
-                reason=f"{refused.fault} {tenant}".strip(),
-                source=caller.address,
-            ).note(self._counted, caller.source)
-        return self._pages.answer("setup_door.html", 403 if asked else 200, refused=refused if asked else None)
+    def _door(self, handler: str, request: ScimRequest, caller: Caller, refused: LinkRefused) -> ScimResponse:
+        """The page that asks for the link, with what is wrong with the one that was sent, or with the session."""
+        is_told = handler == "setup_open" or refused.link is not None
+        if is_told:
+            reason = f"{refused.fault}, its secret is right" if refused.link else str(refused.fault)
+            AuditEvent("setup link refused", "setup", caller.correlation_id, reason=reason, source=caller.address).note(
+                self._counted, caller.source
+            )
+        status = 403 if is_told or request.method.upper() == "POST" else 200
+        return self._pages.answer("setup_door.html", status, refused=refused if is_told else None)
 
 
 def _bounded(mappings: Sequence[ObjectMapping]) -> Sequence[ObjectMapping]:
