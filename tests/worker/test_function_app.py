@@ -120,8 +120,11 @@ def test_every_function_answers_over_http_in_scim(endpoint: RunningEndpoint, cal
 
     assert answer.status in ((403, 404) if path.lower().startswith("/feed/") else (200, 404, 405, 501))
     plain = name in ("health", "oauth_protected_resource", "oauth_protected_resource_scim", "oauth_token")
-    otherwise = "problem+json" if path.lower().startswith("/feed/") else "scim+json"
-    assert answer.headers["content-type"] == ("application/json" if plain else f"application/{otherwise}")
+    otherwise = "application/problem+json" if path.lower().startswith("/feed/") else "application/scim+json"
+    otherwise = {"/setup/assets/style.css": "text/css; charset=utf-8"}.get(
+        path, "text/html; charset=utf-8" if name.startswith("setup") else otherwise
+    )
+    assert answer.headers["content-type"] == ("application/json" if plain else otherwise)
     assert f"GET {path} -> {answer.status}" in endpoint.app.said()
     assert f"ms ({name})" in endpoint.app.said()
 
