@@ -30,10 +30,12 @@ from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
 from scim_core.endpoint.setup.setup_endpoint import SetupEndpoint
 from scim_core.endpoint.unconfigured import Unconfigured
+from scim_core.endpoint.wakes import Wakes
 from scim_core.feed.attempts import Attempts
 from scim_core.feed.feed import Feed, Kept
 from scim_core.feed.hooks.delivery import Hooks
-from scim_core.feed.hooks.sending import HttpSender
+from scim_core.feed.hooks.security_events import EVENT_URIS
+from scim_core.feed.hooks.sending import HttpSender, PutMessage, Senders
 from scim_core.feed.kicks import Kicks
 from scim_core.feed.setup_progress import SetupProgress
 from scim_core.feed.visitors import Visitors
@@ -93,6 +95,7 @@ def build(
         Search(storage, clock),
         storage,
         cursors=ListCursors(settings.master_key, clock, secrets.token_bytes) if settings.master_key else None,
+        event_uris=EVENT_URIS if settings.master_key else (),
         version=__version__,
         counted=counted,
         group_patch_answer=settings.group_patch_answer,
@@ -107,7 +110,7 @@ def build(
     hooks = Hooks(
         storage,
         catalogue,
-        HttpSender(to_loopback=settings.hooks_to_loopback),
+        Senders(HttpSender(to_loopback=settings.hooks_to_loopback), _put_message(settings, clock)),
         settings.master_key,
         clock=clock,
         timer=timer,
@@ -124,12 +127,13 @@ def build(
         shares=gate.shares,
         counted=counted,
     )
+    wakes = Wakes(pause)
     return Endpoint(
         catalogue,
         handlers,
-        FeedHandlers(feed, Waiting(settings.instance_concurrency), timer, pause),
+        FeedHandlers(feed, hooks, Waiting(settings.instance_concurrency), wakes, timer),
         gate,
-        _kicks(feed, hooks) if relays else None,
+        _kicks(feed, hooks, wakes) if relays else None,
         hooks=hooks,
         attempts=attempts,
         visitors=Visitors(links.tenants, attempts) if links and attempts else None,
@@ -162,12 +166,13 @@ def build_or_refuse(environment: Mapping[str, str]) -> "tuple[Settings | None, E
         return None, Unconfigured(cause, time.monotonic)
 
 
-def _kicks(feed: Feed, hooks: Hooks) -> Kicks:
-    """Relays after a change, and then delivers: a receiver that is slow holds up no relay."""
+def _kicks(feed: Feed, hooks: Hooks, wakes: Wakes) -> Kicks:
+    """Relays after a change, wakes who waits, and then delivers: a receiver that is slow holds up no relay."""
     delivering = Kicks(hooks.deliver, asyncio.sleep)
 
     async def relay(tenant: str) -> None:
-        await feed.relay(tenant)
+        if await feed.relay(tenant):
+            wakes.wake(tenant)
         delivering.kick(tenant)
 
     return Kicks(relay, asyncio.sleep)
@@ -209,6 +214,14 @@ def _tenancy(
     return Tenancy(
         TenantCache(registry, timer), access_tokens, entra, clock, allows_entra_tokens=settings.allows_entra_tokens
     )
+
+
+def _put_message(settings: Settings, clock: Clock) -> PutMessage | None:
+    """Puts messages into the queues of the account that the settings name; None if they name none."""
+    from scim_core.storage.queues import queues_of  # noqa: PLC0415 -- as above
+
+    queues = queues_of(settings.storage, settings.queue_account_url, clock)
+    return queues.put if queues else None
 
 
 def _vault(settings: Settings) -> Vault:

@@ -123,6 +123,11 @@ class Reading:
             raise HttpError(404, "There is nobody of this id here, and the log does not know it.")
         return FoundResource(rows[-1].resource_type, resource_id, None)
 
+    def has_members(self, found: FoundResource) -> bool:
+        """Whether others are its members, as they are of a group."""
+        resource_type = self._catalogue.named(found.resource_type)
+        return resource_type is not None and resource_type.has_members
+
     async def names(self, tenant: Tenant, ids: Iterable[str]) -> dict[str, str]:
         """The names of these resources, as far as they are there: of the first NAMES_READ ids."""
         wanted = list(islice(dict.fromkeys(filter(None, ids)), NAMES_READ))

@@ -12,7 +12,6 @@ from scim_core.feed.finding import MAX_FOUND, FoundResource
 from scim_core.feed.log import DAYS, Event
 from scim_core.ids import is_id
 from scim_core.messages import HttpError, ScimResponse
-from scim_core.model import GROUP
 from scim_core.pages.answers import see_other
 from scim_core.pages.rendering import Pages
 from scim_core.registry import Access, Tenant
@@ -119,11 +118,11 @@ class Views:
         document = found.stored.document if found.stored else {}
         return self.answer(
             ask,
-            "group.html" if found.resource_type == GROUP else "person.html",
+            "group.html" if self.reading.has_members(found) else "person.html",
             tenant=tenant,
             found=found,
             state=[(name, readable(document[name])) for name in STATE if name in document],
-            active=document.get("active") is not False,
+            active=document.get("active"),
             groups=list(person.groups),
             names=names,
             former=former_name(person.events),
@@ -182,14 +181,15 @@ class Views:
     async def _why(self, ask: Ask, tenant: Tenant, found: FoundResource) -> dict[str, Any]:
         """Why the resource of the page and the one that was asked about are together, or not."""
         asked = _text(ask, "why")
-        other = "User" if found.resource_type == GROUP else GROUP
-        candidates = await self.reading.log.find(tenant.id, asked, other) if asked else []
+        holds = self.reading.has_members(found)
+        candidates = await self.reading.find(tenant, asked) if asked else []
+        candidates = [item for item in candidates if self.reading.has_members(item) != holds]
         verdict = line = None
         if len(candidates) == 1:
-            user, group = (candidates[0], found) if found.resource_type == GROUP else (found, candidates[0])
+            user, group = (candidates[0], found) if holds else (found, candidates[0])
             verdict = await self.reading.log.why(tenant.id, user, group)
             line = lines([verdict.event])[0] if verdict.event else None
-        return {"asked": asked, "candidates": candidates, "verdict": verdict, "verdict_line": line}
+        return {"asked": asked, "holds": holds, "candidates": candidates, "verdict": verdict, "verdict_line": line}
 
 
 def _text(ask: Ask, name: str) -> str:

@@ -34,7 +34,7 @@ from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.kicks import Kicks
 from scim_core.feed.visitors import Visitors
 from scim_core.ids import is_id
-from scim_core.messages import BASE_PATH, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
+from scim_core.messages import BASE_PATH, NOBODY, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
 from scim_core.protocol.limits import REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
@@ -42,12 +42,12 @@ from scim_core.protocol.search_parameters import query_fields
 from scim_core.registry import APPLICATIONS, Access, GroupPatchAnswer
 from scim_core.storage.feed_port import Tended
 from scim_core.storage.port import Swept
-from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares, Work
+from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares
 
 SAME_FOR_EVERYBODY = frozenset(
     {
         *("service_provider_config", "resource_types", "resource_type", "schemas", "schema"),
-        *("authorization_server", "protected_resource", "setup_asset"),
+        *("authorization_server", "protected_resource", "feed_keys", "setup_asset"),
     }
 )
 """The handlers whose answers hold no data of a customer: discovery, and the files of pages. Caches may keep these, and
@@ -140,6 +140,7 @@ class Endpoint:
                     response = await self._run(request, target, None, caller, sent)
                 else:
                     principal = await self._gate.authenticator.authenticate(caller)
+                    sent.origin = _origin(target, request.method.upper(), principal, caller)
                     async with self._noted(principal):
                         self._require_rate(principal, caller)
                         require_access(principal, target.needs, caller.base_url)
@@ -157,12 +158,11 @@ class Endpoint:
         if log.isEnabledFor(logging.INFO):
             self._log(request, principal, handler, response, _of_change(target, request_id, principal, response))
         self._gate.counted.catch_up()
-        if principal and caller and principal.tenant != APPLICATIONS:  # an application that was refused has no tenant
+        if principal and principal.tenant != APPLICATIONS:  # an application that was refused has no tenant
             if self._kicks and (handler == "bulk" or _may_have_changed(response)):
                 self._kicks.kick(principal.tenant)
             if self._attempts and (handler in CHANGES or principal.watched):
-                origin = _origin(request.method.upper(), principal, caller)
-                self._notes.answered(origin, principal, target, response, sent)
+                self._notes.answered(principal, target, response, sent)
         return replace(response, body=b"") if request.method.upper() == "HEAD" else response
 
     def _refusal(self, error: Exception, request: ScimRequest, handler: str, request_id: str) -> ScimResponse:
@@ -204,7 +204,18 @@ class Endpoint:
         require_body(request, target)
         with self._gate.shares.work(principal.account if principal else f":{target.handler}") as work:
             await work.spend(UNITS_PER_REQUEST, "a request")
-            call = replace(self._call(request, target, principal, caller, work), sent=sent)
+            call = Call(
+                target=target,
+                tenant=principal.tenant if principal else "",
+                headers=request.headers,
+                query=request.query,
+                body=request.body,
+                service_url=caller.base_url,
+                renderer=Renderer(f"{caller.base_url}{BASE_PATH}", self._endpoints),
+                work=work,
+                group_patch_answer=principal.group_patch_answer if principal else GroupPatchAnswer.USUAL,
+                sent=sent,
+            )
             if target.handler == "bulk":
                 return await self._bulk.run(call, caller.began, self._answered(request, principal, caller))
             handlers = self._feed if target.handler in FEED_HANDLERS else self._handlers
@@ -225,7 +236,7 @@ class Endpoint:
                 more = _of_change(target, caller.correlation_id, principal, response)
                 self._log(sent, principal, handler, response, more)
             if principal:
-                self._notes.answered(prepared.call.origin, principal, target, response, prepared.call.sent)
+                self._notes.answered(principal, target, response, prepared.call.sent)
             return response
 
         return answered
@@ -304,22 +315,6 @@ class Endpoint:
             await hook_turns.deliver(self._hooks, marked)
         return tended
 
-    def _call(
-        self, request: ScimRequest, target: Target, principal: Principal | None, caller: Caller, work: Work
-    ) -> Call:
-        return Call(
-            target=target,
-            tenant=principal.tenant if principal else "",
-            headers=request.headers,
-            query=request.query,
-            body=request.body,
-            service_url=caller.base_url,
-            renderer=Renderer(f"{caller.base_url}{BASE_PATH}", self._endpoints),
-            work=work,
-            group_patch_answer=principal.group_patch_answer if principal else GroupPatchAnswer.USUAL,
-            origin=_origin(request.method.upper(), principal, caller),
-        )
-
     def _log(
         self,
         request: ScimRequest,
@@ -351,12 +346,17 @@ def _may_have_changed(response: ScimResponse) -> bool:
     return response.status == 409 or (effect is not None and effect.result is not Result.UNCHANGED)  # noqa: PLR2004
 
 
-def _origin(method: str, principal: Principal | None, caller: Caller) -> Origin:
-    """Who changes something by this request, and how to find the request again, here and in the client's own log."""
+def _origin(target: Target, method: str, principal: Principal, caller: Caller) -> Origin:
+    """Who changes something by this request, and how to find the request again, here and in the client's own log.
+
+    NOBODY if the route changes nothing, and no setup page shows the request.
+    """
+    if target.handler not in CHANGES and target.handler != "bulk" and not principal.watched:
+        return NOBODY
     return Origin(
         method=method,
-        credential=principal.credential if principal else "",
-        credential_id=principal.credential_id if principal else "",
+        credential=principal.credential,
+        credential_id=principal.credential_id,
         request_id=caller.correlation_id,
         correlation=tuple(
             (name, text)

@@ -29,16 +29,14 @@ class Notes:
         self._visitors = visitors
         self._clock = clock
 
-    def answered(
-        self, origin: Origin, principal: Principal, target: Target | None, response: ScimResponse, sent: Sent
-    ) -> None:
+    def answered(self, principal: Principal, target: Target | None, response: ScimResponse, sent: Sent) -> None:
         """The log will have the answer to a change that was refused or ignored in part, a setup page any other."""
         if self._attempts is None or target is None:
             return
         is_change = target.handler in CHANGES
-        attempt = attempt_of(target, origin, response, sent, self._clock()) if is_change else None
+        attempt = attempt_of(target, sent.origin, response, sent.value, self._clock()) if is_change else None
         if attempt is None and principal.watched and not principal.application and target.needs is not Access.FEED:
-            attempt = self._seen(target, origin, response)
+            attempt = self._seen(target, sent.origin, response)
         if attempt is not None:
             self._attempts.note(principal.tenant, attempt)
 

@@ -67,6 +67,7 @@ ROOT_ROUTES = (
     Route("POST", ("setup", "mapping"), "setup_mapping", NOTHING),
     Route("GET", ("setup", "assets", "{id}"), "setup_asset", NOTHING),
     Route("GET", ("feed", "v1", "changes"), "feed_changes", FEED),
+    Route("GET", ("feed", "v1", "jwks"), "feed_keys", NOTHING),
     Route("GET", ("feed", "v1", "snapshot"), "feed_snapshot", FEED),
     Route("GET", ("feed", "v1", "tenants"), "feed_tenants", FEED, of_all_tenants=True),
 )

@@ -32,7 +32,6 @@ from scim_core.work import Work
 class Requested:
     """What a PUT or PATCH asks for. Without `attributes` the document stays as it is.
 
-    A change that is not `atomic` only adds and removes members: each of its memberships may change at its own moment.
     `memberships` says whether the answer shows them. `origin` is who asks, and `overlooked` what was ignored of it.
     """
 
@@ -41,9 +40,13 @@ class Requested:
     attributes: DocumentChange | None
     conditions: Preconditions
     origin: Origin
-    atomic: bool
     memberships: bool
     overlooked: Overlooked = NOTHING
+
+    @property
+    def atomic(self) -> bool:
+        """Whether all of it happens at one moment. If not, it only adds and removes members, each at its own moment."""
+        return self.attributes is not None or self.members.needs_present_members
 
     @property
     def guarded(self) -> bool:
@@ -162,7 +165,7 @@ class ResourceChange:
             return before
         after = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()), document=document)
         names = () if same else changed_attributes(address.resource_type, before.document, document)
-        self._made[after.version] = changed(before, after, names, edits)
+        self._made[after.version] = changed(address.resource_type, before, after, names, edits)
         note = self._note(BeforeAndAfter(names, before.document, document))
         if same:
             await self._storage.edit_members(address.tenant, after, edits, guarded=self._requested.guarded, note=note)
@@ -214,7 +217,9 @@ class ResourceChange:
             members.units(len(present)), THE_MEMBERS, partial(members.edits, address.id, present)
         )
         if self._member_missing:
-            known = await self._memberships.known(address.tenant, address.id, edits.add, self._work)
+            known = await self._memberships.known(
+                address.tenant, address.resource_type, address.id, edits.add, self._work
+            )
             known_ids = {edge.member_id for edge in known}
             self._absent = tuple(edge.member_id for edge in edits.add if edge.member_id not in known_ids)
             edits = replace(edits, add=known)

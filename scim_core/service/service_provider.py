@@ -93,7 +93,7 @@ class ServiceProvider:
             document = documents.creation(resource_type, attributes, resource_id)
             return (
                 document,
-                tuple(Membership(resource_id, *member) for member in sorted(members.kinds.items())),
+                tuple(Membership(resource_id, *member, resource_type.name) for member in sorted(members.kinds.items())),
                 members.malformed,
             )
 
@@ -123,9 +123,9 @@ class ServiceProvider:
             try:
                 await self._unique_values.create(tenant, resource_type, stored, joining, note)
             except NotFound as error:
-                joining = await self._memberships.known(tenant, resource_id, edges, work)
+                joining = await self._memberships.known(tenant, resource_type, resource_id, edges, work)
                 raise VersionConflict from error
-            effect = created(stored, names, joining)
+            effect = created(resource_type, stored, names, joining)
             return Outcome(stored, joining, with_note(effect, resource_type, origin, overlooked))
 
         return await self._retry.until_not_overtaken((tenant, resource_id), attempt)
@@ -156,28 +156,18 @@ class ServiceProvider:
         """
         leniency = Leniency(address.resource_type)
 
-        def shaped() -> tuple[MembershipPatch, Json]:
+        def shaped() -> tuple[MembershipPatch, DocumentChange]:
             require_resource(address.resource_type, self._catalogue, body.value)
             attributes = leniency.resource(body.value)
-            members = MembershipPatch(renderer.location)
+            members = MembershipPatch(renderer.location, address.resource_type.name)
             if address.resource_type.has_members:
                 members.replace(take_members(address.resource_type, attributes))
-            return members, attributes
+            return members, documents.replacement(address.resource_type, attributes, address.id)
 
-        members, attributes = await work.run(body.units, BODY, shaped)
-        change = documents.replacement(address.resource_type, attributes, address.id)
+        members, change = await work.run(body.units, BODY, shaped)
+        overlooked = Overlooked(leniency.ignored, malformed=members.malformed)
         return await self._change(
-            Requested(
-                address,
-                members,
-                change,
-                conditions,
-                origin,
-                atomic=True,
-                memberships=memberships,
-                overlooked=Overlooked(leniency.ignored, malformed=members.malformed),
-            ),
-            work,
+            Requested(address, members, change, conditions, origin, memberships, overlooked), work
         )
 
     async def patch(
@@ -200,22 +190,12 @@ class ServiceProvider:
         def shaped() -> tuple[MembershipPatch, DocumentChange | None]:
             require_patch(body.value)
             members, request = split(address.resource_type, patch_request(leniency, body.value), renderer.location)
-            return members, modification(address.resource_type, request, address.id)
+            return members, modification(address.resource_type, request)
 
         members, change = await work.run(body.units + reading_units(body.value), BODY, shaped)
-        atomic = change is not None or members.needs_present_members
+        overlooked = Overlooked(leniency.ignored, malformed=members.malformed)
         return await self._change(
-            Requested(
-                address,
-                members,
-                change,
-                conditions,
-                origin,
-                atomic=atomic,
-                memberships=memberships,
-                overlooked=Overlooked(leniency.ignored, malformed=members.malformed),
-            ),
-            work,
+            Requested(address, members, change, conditions, origin, memberships, overlooked), work
         )
 
     async def delete(self, address: Address, conditions: Preconditions, origin: Origin) -> Effect:

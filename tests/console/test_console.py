@@ -19,6 +19,7 @@ from scim_core.storage.tables import TableStorage
 from tests.console.every_page import CHANGING, LOOKED_AT, one_customer, path_of, shown
 from tests.console.world import OPERATOR, VIEWER, OpenDoor, World, some_customers
 from tests.memory_rows import MemoryRows
+from tests.running import ROOT
 from tests.scim import Client, endpoint_over
 from tests.transcript import RecordedRows, Transcript
 
@@ -334,3 +335,18 @@ async def test_what_others_did_at_the_same_time_is_said(
     monkeypatch.setattr(Deeds, "revoke", fails)
     path, _ = path_of(world, "revoke", tenant, "")
     assert (await post(world, path, OPERATOR)).status == status
+
+
+async def test_types_of_a_deployments_own_have_their_pages() -> None:
+    """A fleet has members, as a group has; of a device nobody says that it can log in."""
+    world = World(schemas=ROOT / "examples" / "schemas")
+    tenant = await world.customer("Contoso Ltd")
+    device = await world.send(tenant, "POST", "Devices", {"displayName": "Scanner 7", "active": True})
+    fleet = {"name": "Warehouse", "devices": [{"value": device["id"]}]}
+    made = await world.send(tenant, "POST", "Fleets", fleet)
+    await world.settle()
+    assert "Who joined, who left" in await text(world, f"{CONTOSO}/resources/{made['id']}")
+    page = await text(world, f"{CONTOSO}/resources/{device['id']}")
+    assert "Scanner 7" in page
+    assert "can log in" not in page
+    assert "has been a member since" in await text(world, f"{CONTOSO}/resources/{made['id']}", "why=Scanner")

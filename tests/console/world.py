@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import scim_core
@@ -51,13 +52,18 @@ class World:
     answers: list[Json] = field(default_factory=list)
 
     rows: MemoryRows = field(default_factory=MemoryRows)
+    schemas: Path | None = None
 
     def __post_init__(self) -> None:
         self.storage = TableStorage(self.rows, self.clock)
         self.registry = TableRegistry(self.rows)
-        self.catalogue = CATALOGUE
+        self.catalogue = load_catalogue(self.schemas) if self.schemas else CATALOGUE
         self.endpoint = scim_core.build(
-            settings(SCIM_TENANT_REQUESTS_PER_SECOND="1000000"), self.storage, self.clock, self.registry, relays=True
+            settings(SCIM_TENANT_REQUESTS_PER_SECOND="1000000", SCIM_SCHEMA_DIRECTORY=str(self.schemas or "")),
+            self.storage,
+            self.clock,
+            self.registry,
+            relays=True,
         )
 
     @property

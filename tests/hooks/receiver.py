@@ -10,7 +10,7 @@ from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.hooks.sending import Sender, Tried
 from scim_core.ids import uuid7
 from scim_core.master_key import MasterKey
-from scim_core.protocol.schemas import load_catalogue
+from scim_core.protocol.schemas import Catalogue, load_catalogue
 from scim_core.storage.hook_port import Hook, HookCursor, HookStorage, Stream
 from tests.scim import Clock
 
@@ -85,6 +85,7 @@ def hooks_over(
     *,
     master: MasterKey | None = MASTER,
     timer: Callable[[], float] = lambda: 0.0,
+    catalogue: Catalogue = CATALOGUE,
 ) -> Hooks:
     """The hooks, whose pauses move the clock and take no time."""
 
@@ -93,7 +94,7 @@ def hooks_over(
 
     return Hooks(
         storage,
-        CATALOGUE,
+        catalogue,
         receiver,
         master,
         clock=clock,

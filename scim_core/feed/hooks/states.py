@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scim_core.storage.hook_port import ALL_TENANTS, DeadBatch, Hook, HookCursor, HookStorage, Stream
+from scim_core.storage.hook_port import ALL_TENANTS, DeadBatch, Hook, HookCursor, HookFormat, HookStorage, Stream
 
 
 class NoReplay(Exception):
@@ -51,6 +51,8 @@ async def replay_of_dead(storage: HookStorage, hook: Hook, tenant: str) -> HookC
 
 async def require_idle(storage: HookStorage, hook: Hook, tenant: str) -> HookCursor | None:
     """The replay that was given up; None if there is none. Raises NoReplay if one is under way, or none can be."""
+    if hook.format is HookFormat.DOORBELL:
+        raise NoReplay("A queue gets doorbells: nothing in it can be replayed. Who gets one reads the feed.")
     if hook.disabled or not tenant or not is_of(hook, tenant):
         raise NoReplay("Say of which tenant, with --tenant ID, of a hook that has not ended and has its events.")
     there = await storage.hook_cursor(tenant, hook.id, Stream.REPLAY)
