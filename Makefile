@@ -61,7 +61,7 @@ console:
 
 screenshots:
 	@sh devhost/environment.sh $(TEST)
-	@exec $(PYTHON) -m tests.console.shots $(ARGS)
+	@exec $(PYTHON) -m tests.screenshots $(ARGS)
 
 azurite:
 	@sh devhost/environment.sh $(RUN)

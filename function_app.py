@@ -51,6 +51,8 @@ ROUTES = {
     "schemas_with_id": "scim/v2/Schemas/{id}",
     "search": "scim/v2/.search",
     "service_provider_config": "scim/v2/ServiceProviderConfig",
+    "setup": "setup",
+    "setup_below": "setup/{*path}",
     "users": "scim/v2/Users",
     "users_search": "scim/v2/Users/.search",
     "users_with_id": "scim/v2/Users/{id}",

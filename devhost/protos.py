@@ -1,11 +1,13 @@
 """Stand-ins for the messages of the Functions RPC protocol. azure_functions_runtime gets them as an argument.
 
-They are as strict about types as protobuf. Otherwise code could pass here and fail in Azure. Cookies, retry policies
-and streams are left out: no function here uses them.
+They are as strict about types as protobuf. Otherwise code could pass here and fail in Azure. Retry policies and streams
+are left out: no function here uses them.
 """
 
 from collections.abc import Mapping
+from enum import IntEnum
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 
 class Message:
@@ -49,6 +51,56 @@ class RpcHttp(Message):
                 _require(item[1], str, needed=True)
             fields[name] = dict(fields.get(name) or {})
         super().__init__(status_code=status_code, body=body or TypedData(), **fields)
+
+
+class Nullable(Message):
+    """A value that may be missing."""
+
+    KIND: ClassVar[type] = object
+
+    def __init__(self, *, value: Any) -> None:
+        _require(value, self.KIND, needed=True)
+        super().__init__(value=value)
+
+
+class NullableString(Nullable):
+    """A text, or none."""
+
+    KIND = str
+
+
+class NullableBool(Nullable):
+    """True, false, or neither."""
+
+    KIND = bool
+
+
+class NullableDouble(Nullable):
+    """A number, or none."""
+
+    KIND = float
+
+
+class RpcHttpCookie(Message):
+    """A cookie of a response. The host writes its header."""
+
+    SameSite = IntEnum("SameSite", ["None", "Lax", "Strict", "ExplicitNone"], start=0)
+
+    def __init__(self, *, name: str, value: str, **fields: Any) -> None:
+        for text in (name, value):
+            _require(text, str, needed=True)
+        super().__init__(name=name, value=value, **fields)
+
+    def header(self) -> str:
+        """What ASP.NET Core writes of it. The value is encoded as part of a URL. `expires` is left out."""
+        texts = [f"{name}={found.value}" for name in ("domain", "path") if (found := getattr(self, name, None))]
+        age = getattr(self, "max_age", None)
+        texts += [f"max-age={age.value:.0f}"] if age else []
+        texts += ["secure"] if self.__dict__["secure"].value else []
+        same_site = self.__dict__["same_site"]
+        texts += [] if same_site == 0 else [f"samesite={same_site.name.removeprefix('Explicit').lower()}"]
+        texts += ["httponly"] if self.__dict__["http_only"].value else []
+        return "; ".join([f"{self.__dict__['name']}={quote(self.__dict__['value'], safe='')}", *texts])
 
 
 class BindingInfo(Message):

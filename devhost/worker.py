@@ -161,7 +161,11 @@ def _invocation(
 def _response(value: Any) -> FunctionResponse:
     if value.WhichOneof("data") == "string":
         return FunctionResponse(200, {"content-type": "text/plain; charset=utf-8"}, value.string.encode())
-    return FunctionResponse(int(value.http.status_code), value.http.headers, value.http.body.bytes)
+    cookies = [cookie.header() for cookie in getattr(value.http, "cookies", ())]
+    if len(cookies) > 1:
+        raise InvocationError("devhost sends one cookie with an answer, and the function has set more.")
+    headers = value.http.headers | ({"set-cookie": cookies[0]} if cookies else {})
+    return FunctionResponse(int(value.http.status_code), headers, value.http.body.bytes)
 
 
 def _function(metadata: Any) -> Function | Timer | None:

@@ -17,7 +17,9 @@ from scim_core.access.oauth.entra import EntraTokens
 from scim_core.access.oauth.key_server import fetch_key_set
 from scim_core.access.oauth.signing_keys import signing_keys
 from scim_core.access.oauth.vault import Vault, VaultCall, VaultError
+from scim_core.access.open_links import OpenLinks
 from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
+from scim_core.access.setup_sessions import SetupSessions
 from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer, utc_now
 from scim_core.console_settings import serves_console
@@ -28,6 +30,7 @@ from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.log_handlers import LogHandlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
+from scim_core.endpoint.setup.setup_endpoint import SetupEndpoint
 from scim_core.endpoint.unconfigured import Unconfigured
 from scim_core.endpoint.wakes import Wakes
 from scim_core.feed.attempts import Attempts
@@ -37,11 +40,13 @@ from scim_core.feed.hooks.security_events import EVENT_URIS
 from scim_core.feed.hooks.sending import HttpSender, PutMessage, Senders
 from scim_core.feed.kicks import Kicks
 from scim_core.feed.mass_changes import MassChanges
+from scim_core.feed.setup_progress import SetupProgress
+from scim_core.feed.visitors import Visitors
 from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
 from scim_core.protocol.definition_files import DefinitionError
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.registry import DEFAULT_TENANT, Access, TenantSource
+from scim_core.registry import DEFAULT_TENANT, Access, SetupSource, TenantSource
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.list_cursors import ListCursors
 from scim_core.service.search import Search
@@ -60,7 +65,7 @@ def build(
     settings: Settings,
     storage: HookStorage | None = None,
     clock: Clock = utc_now,
-    registry: TenantSource | None = None,
+    registry: SetupSource | None = None,
     timer: Timer = time.monotonic,
     *,
     vault: VaultCall | None = None,
@@ -106,8 +111,9 @@ def build(
     )
     entra = _entra(settings, clock, timer) if settings.has_registry or settings.vendor_identity else None
     tenancy = None
-    if entra and settings.has_registry:
-        tenancy = _tenancy(settings, registry, entra, clock=clock, timer=timer, vault=vault)
+    source = registry or _registry(settings) if settings.has_registry else None
+    if entra and source:
+        tenancy = _tenancy(settings, source, entra, clock=clock, timer=timer, vault=vault)
     gate = _gate(settings, tenancy, entra, counted, timer=timer, pause=pause)
 
     async def holds(tenant_id: str) -> bool:
@@ -128,6 +134,16 @@ def build(
         new_id=new_id,
         pause=asyncio.sleep,
     )
+    attempts = Attempts(storage.attempted, asyncio.sleep, timer) if relays else None
+    links = OpenLinks(source, clock, timer) if source else None
+    setup = SetupEndpoint(
+        SetupSessions(source, clock, timer) if source else None,
+        SetupProgress(storage, catalogue, clock),
+        catalogue,
+        clock=clock,
+        shares=gate.shares,
+        counted=counted,
+    )
     wakes = Wakes(pause)
     return Endpoint(
         catalogue,
@@ -137,7 +153,9 @@ def build(
         _kicks(feed, mass_changes, hooks, wakes) if relays else None,
         hooks=hooks,
         logs=LogHandlers(storage, catalogue, clock),
-        attempts=Attempts(storage.attempted, asyncio.sleep, timer) if relays else None,
+        attempts=attempts,
+        visitors=Visitors(links.tenants, attempts) if links and attempts else None,
+        setup=setup,
         bulk=Bulk(catalogue, handlers, timer),
         mass_changes=mass_changes,
         clock=clock,
@@ -192,9 +210,16 @@ def _entra(settings: Settings, clock: Clock, timer: Timer) -> EntraTokens:
     return EntraTokens(settings.entra_authority, PublicKeys(fetch_key_set, timer), clock)
 
 
+def _registry(settings: Settings) -> SetupSource:
+    """The registry in the table that the settings name."""
+    from scim_core.storage.tables import table_registry  # noqa: PLC0415 -- as above
+
+    return table_registry(settings.storage)
+
+
 def _tenancy(
     settings: Settings,
-    registry: TenantSource | None,
+    registry: TenantSource,
     entra: EntraTokens,
     *,
     clock: Clock,
@@ -202,10 +227,6 @@ def _tenancy(
     vault: VaultCall | None,
 ) -> Tenancy:
     """What is needed to authenticate registered credentials."""
-    if registry is None:
-        from scim_core.storage.tables import table_registry  # noqa: PLC0415 -- as above
-
-        registry = table_registry(settings.storage)
     issuer = settings.public_base_url or ""
     access_tokens = AccessTokens(
         signing_keys(settings.signing_keys, vault or _vault(settings), clock, timer),

@@ -13,6 +13,9 @@ LOG_PATH = "/log/v1"
 FEED_PATH = "/feed/v1"
 """Where the feed of changes is, below the host."""
 
+SETUP_PATH = "/setup"
+"""Where the setup page of a customer is, below the host."""
+
 SENT_IN_CHUNKS = (
     "The body was sent in chunks. Send it with a Content-Length header, or ask the operator to set SCIM_HTTP to proxy."
 )

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from scim_core.audit_records import AuditEntry, NumberedRecord, Position
+from scim_core.setup_link import NO_LINK, OpenLink, SetupLink
 
 DEFAULT_TENANT = "default"
 """The tenant of a single-tenant deployment. The tokens of the settings open it, whether it is registered or not."""
@@ -27,7 +28,10 @@ MAX_CREDENTIALS = 40
 
 MAX_CREDENTIAL_ROWS = 90
 """Most rows of the credentials of one tenant and of their pointers. One transaction takes 100, and also holds the
-tenant's row and audit records. Thirty federations reach it, which have three rows each."""
+tenant's row, those of two setup links, and audit records. Thirty federations reach it, which have three rows each."""
+
+MAX_OPEN_LINKS = 1_000
+"""Most setup links that are looked at for a token that does not fit: one answer of the registry."""
 
 
 class CredentialKind(StrEnum):
@@ -90,7 +94,8 @@ class Credential:
     `networks` (CIDR, one space between two) it may come from anywhere. `last_source` is the address of its last use, as
     far as uses are noted. Versions before noted the day of `last_used` alone.
     `etag` is the registry's own name for the state that was read. `exclusive` says that a pointer keeps other tenants
-    from the same workload identity. Version 0.2 wrote none.
+    from the same workload identity. Version 0.2 wrote none. `token_start` is how a token starts; versions before 0.3
+    kept none.
     """
 
     id: str
@@ -111,6 +116,7 @@ class Credential:
     networks: str = ""
     last_source: str = ""
     exclusive: bool = False
+    token_start: str = ""
     etag: str = field(default="", compare=False, repr=False)
 
     @property
@@ -148,7 +154,7 @@ class Tenant:
     """One customer. `since` is when its state began. `etag` is the registry's own name for the state that was read.
 
     `deleted` is when its deletion ended. Only the tenant that the settings open keeps its row then. With `hold`,
-    deactivations and deletions wait for an operator after a mass change.
+    deactivations and deletions wait for an operator after a mass change. `setup` is the link to its setup page.
     """
 
     id: str
@@ -161,6 +167,7 @@ class Tenant:
     deleted: str = ""
     group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.USUAL
     hold: bool = False
+    setup: SetupLink = NO_LINK
 
     def credential(self, credential_id: str) -> Credential | None:
         """Its credential of this id."""
@@ -243,7 +250,17 @@ class TenantSource(Protocol):
         """The credential was last used at this instant, from this address. Raises Gone."""
 
 
-class Registry(TenantSource, Protocol):
+class SetupSource(TenantSource, Protocol):
+    """What setup links need in addition. Every method raises StorageBusy when the registry does not answer."""
+
+    async def open_links(self, now: str) -> list[OpenLink]:
+        """The links that are open at this instant, those that end first: at most MAX_OPEN_LINKS."""
+
+    async def exchanged(self, tenant: Tenant, link: SetupLink) -> None:
+        """The tenant, as it was read, has this link: it is opened. Raises Overtaken, Gone."""
+
+
+class Registry(SetupSource, Protocol):
     """What the administration needs in addition. Every change happens completely or not at all, and so does its record.
 
     `entries` become the next records of the audit chain, in the transaction that makes the change.
@@ -275,7 +292,7 @@ def pointers(credentials: Sequence[Credential]) -> list[str]:
     return list(dict.fromkeys([*(item.pointer for item in credentials), *identities]))
 
 
-_NOT_STORED = frozenset({"etag", "credentials"})
+_NOT_STORED = frozenset({"etag", "credentials", "setup"})
 _FIXED = ("id", "kind", "pointer", "created")
 
 
@@ -283,13 +300,15 @@ def field_values(item: Tenant | Credential | None) -> dict[str, Any]:
     """What the row of a tenant or of a credential holds, by the names of the fields. Nothing for None."""
     if item is None:
         return {}
-    return {of.name: getattr(item, of.name) for of in fields(item) if of.name not in _NOT_STORED}
+    values = {of.name: getattr(item, of.name) for of in fields(item) if of.name not in _NOT_STORED}
+    return values | (item.setup.values() if isinstance(item, Tenant) and item.setup != NO_LINK else {})
 
 
 def changed_fields(before: Tenant | Credential | None, after: Tenant | Credential | None) -> dict[str, Any]:
     """The fields that have another value afterwards, with this value."""
-    old = field_values(before)
-    return {name: value for name, value in field_values(after).items() if name not in old or old[name] != value}
+    old, new = field_values(before), field_values(after)
+    emptied = dict.fromkeys(old.keys() - new.keys(), "") if after is not None else {}
+    return emptied | {name: value for name, value in new.items() if name not in old or old[name] != value}
 
 
 def require_alterable(before: Credential, after: Credential) -> None:

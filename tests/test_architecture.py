@@ -31,7 +31,7 @@ MAY_USE: dict[str, set[str]] = {
     "service": {GROUND, PORT, "protocol"},
     "access": {GROUND, PORT},
     "feed": {GROUND, PORT, "protocol"},
-    "endpoint": {GROUND, PORT, "protocol", "service", "access", "feed"},
+    "endpoint": {GROUND, PORT, "protocol", "service", "access", "feed", "pages"},
     "pages": {GROUND},
     "console": {GROUND, PORT, "protocol", "access", "feed", "pages"},
     TOP: {GROUND, PORT, *ROOMS} - {"admin", "pages"},
@@ -90,7 +90,7 @@ AMBIENT = {
     "secrets.token_hex": {"access.token_format", "storage.tables", "admin"},
     "random.uniform": {"service.optimistic_retry"},
     # The host drops what is logged after an answer: the endpoint awaits its tasks, and those of the feed log nothing.
-    "asyncio.create_task": {"endpoint.endpoint", "endpoint.in_order", "feed.kicks", "feed.attempts"},
+    "asyncio.create_task": {"endpoint.endpoint", "endpoint.in_order", "feed.kicks", "feed.attempts", "feed.visitors"},
     "asyncio.ensure_future": {
         "service.search",
         "work",

@@ -14,7 +14,7 @@ def look_ups(service: Service) -> Iterator[list[str]]:
     """The names of the calls made in this block."""
     made: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("find", "load", "used", "pointers"):
+        for name in ("find", "load", "used", "pointers", "open_links", "exchanged"):
             patch.setattr(service.registry, name, _noted(name, getattr(service.registry, name), made))
         yield made
 

@@ -10,10 +10,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from scim_core.access import credential_plans as plans
+from scim_core.access import setup_plans
 from scim_core.access.audit_trail import Alteration, AuditTrail, Deed
 from scim_core.access.credential_plans import Issued, Made, Refused, Wanted, line
 from scim_core.access.no_return import Planned, ending, remains, reopened, require_free, require_unused
 from scim_core.access.tenant_plans import altered, doomed, renamed
+from scim_core.access.token_format import new_setup_secret
 from scim_core.clock import Clock, instant_text
 from scim_core.registry import (
     APPLICATIONS,
@@ -93,6 +95,19 @@ class Administration:
         It holds everywhere within a minute. None keeps what is there. Raises Gone, Overtaken.
         """
         return await self._change(tenant_id, lambda tenant: altered(tenant, answer, hold=hold))
+
+    async def link_setup(self, tenant_id: str, days: int) -> tuple[Tenant, str]:
+        """The tenant with a new setup link, and the secret of it. Raises Gone, Refused, Overtaken."""
+        made_by, secret = (await self._trail.actor()).identity, new_setup_secret()
+
+        def plan(tenant: Tenant) -> Planned:
+            return setup_plans.linked(tenant, secret, days, made_by=made_by, now=self._clock())
+
+        return await self._change(tenant_id, plan), secret
+
+    async def revoke_setup(self, tenant_id: str) -> Tenant:
+        """The tenant's setup link, and the session that it was exchanged for, are good no longer. Raises Gone."""
+        return await self._change(tenant_id, lambda tenant: setup_plans.unlinked(tenant, self._clock()))
 
     async def suspend(self, tenant_id: str) -> Tenant:
         """The tenant's requests are answered 403, everywhere within a minute. Raises Gone, Refused, Overtaken."""

@@ -15,7 +15,7 @@ from scim_core.registry import Credential, Overtaken, Registry, Tenant, changed_
 MAX_ATTEMPTS = 40
 """How often a change is planned again because another one came between. Each time at least one other has succeeded."""
 
-_SECRET = frozenset({"sha256"})
+_SECRET = frozenset({"sha256", "setup_sha256", "setup_session"})
 """Fields whose values no record shows, because they are made of a secret. A record names them all the same."""
 
 
@@ -54,6 +54,12 @@ class AuditTrail:
         self._clock = clock
         self._correlation_id = correlation_id
         self._actor: Actor | None = None
+
+    async def actor(self) -> Actor:
+        """Who makes the changes of the command."""
+        if self._actor is None:
+            self._actor = await self._who()
+        return self._actor
 
     async def alter[T: Tenant | None](self, attempt: Callable[[], Awaitable[Alteration[T]]]) -> T:
         """The alteration is made and recorded. If others were quicker, it is planned again from what is there then.
@@ -98,8 +104,7 @@ class AuditTrail:
         raise Overtaken(f"Others are changing the registry all the time: {deed.event!r} is not recorded.")
 
     async def _entry(self, deed: Deed, outcome: AuditOutcome) -> AuditEntry:
-        if self._actor is None:
-            self._actor = await self._who()
+        actor = await self.actor()
         before = field_values(deed.before) if deed.after is None else changed_fields(deed.after, deed.before)
         after = changed_fields(deed.before, deed.after)
         is_same = deed.before is not None and not before and not after
@@ -115,7 +120,7 @@ class AuditTrail:
             after=_shown(after),
             outcome=str(AuditOutcome.UNCHANGED if is_same else outcome),
             correlation_id=self._correlation_id,
-            **asdict(self._actor),
+            **asdict(actor),
         )
 
     def _log(self, deeds: Sequence[Deed]) -> None:

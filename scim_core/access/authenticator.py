@@ -152,13 +152,14 @@ class Authenticator:
     async def _of_settings(self, sha256: str, access: Access) -> Principal:
         """The default tenant. It can be registered, but need not be."""
         label = f"token {sha256[:8]}"
-        answer, holds = GroupPatchAnswer.USUAL, self._holds
+        answer, holds, watched = GroupPatchAnswer.USUAL, self._holds, False
         if self._tenancy is not None:
             tenant = await self._tenancy.tenants.tenant(DEFAULT_TENANT)
             if tenant is not None:
                 _check_state(tenant, STATIC, label)
                 answer, holds = tenant.group_patch_answer, holds or tenant.hold
-        return Principal(DEFAULT_TENANT, STATIC, label, access, group_patch_answer=answer, holds=holds)
+                watched = tenant.setup.is_open(instant_text(self._tenancy.clock()))
+        return Principal(DEFAULT_TENANT, STATIC, label, access, group_patch_answer=answer, holds=holds, watched=watched)
 
     async def _of_token(self, tenancy: Tenancy, sha256: str, caller: Caller) -> Principal:
         tenant = await tenancy.tenants.holder(token_pointer(sha256), caller.source)
@@ -239,7 +240,8 @@ def _admitted(
         reason = elsewhere(caller.address)
         raise Denied(403, REFUSAL, Failure(method, reason, tenant.id, credential.label))
     _check_state(tenant, method, credential.label)
-    use = tenancy.tenants.use_to_note(tenant, credential, tenancy.clock(), caller.address)
+    now = tenancy.clock()
+    use = tenancy.tenants.use_to_note(tenant, credential, now, caller.address)
     application = tenant.id == APPLICATIONS
     if application and access is Access.WRITE:  # no command makes such a one, so somebody wrote the row by hand
         access = Access.READ
@@ -253,6 +255,7 @@ def _admitted(
         group_patch_answer=tenant.group_patch_answer,
         application=application,
         holds=tenant.hold,
+        watched=tenant.setup.is_open(instant_text(now)),
     )
 
 

@@ -27,6 +27,7 @@ from scim_core.registry import (
     TenantState,
     pointers,
 )
+from scim_core.setup_link import starting
 
 DEFAULT_DAYS = {
     CredentialKind.TOKEN: 365,
@@ -190,6 +191,7 @@ def _made(wanted: Wanted, now: datetime) -> Made:
         access=wanted.access or Access.WRITE,
         networks=canonical(wanted.networks or ()),
         exclusive=wanted.kind is CredentialKind.FEDERATION,
+        token_start=starting(secret) if wanted.kind is CredentialKind.TOKEN else "",
     ), secret
 
 

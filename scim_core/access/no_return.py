@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from scim_core.access.audit_trail import Deed
 from scim_core.registry import DEFAULT_TENANT, Registry, RegistryError, Taken, Tenant, TenantState
+from scim_core.setup_link import NO_LINK
 
 type Planned = tuple[Tenant, Sequence[Deed]]
 """The tenant as a change wants it, and what is recorded of the change."""
@@ -20,7 +21,7 @@ class NotReopened(RegistryError):
 
 def remains(deleted: Tenant, now: str) -> Tenant | None:
     """What stays of a tenant whose directory is erased: nothing, or the sign that the tenant of the settings leaves."""
-    return replace(deleted, credentials=(), deleted=now) if deleted.id == DEFAULT_TENANT else None
+    return replace(deleted, credentials=(), deleted=now, setup=NO_LINK) if deleted.id == DEFAULT_TENANT else None
 
 
 def require_free(tenant_id: str, there: Tenant | None, *, reopen: bool) -> None:

@@ -21,7 +21,7 @@ class Principal:
     `use` is set when it is time to note a use of the credential. `credential_id` is empty for one of the settings.
     `group_patch_answer` is the tenant's; with `holds`, its deactivations and deletions wait for an operator after a
     mass change. Without `access` it may do nothing. An `application` reaches every tenant; its tenant is APPLICATIONS
-    until it names one.
+    until it names one. Of a tenant that is `watched`, a setup link is open.
     """
 
     tenant: str
@@ -33,6 +33,7 @@ class Principal:
     group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.USUAL
     application: bool = False
     holds: bool = False
+    watched: bool = False
 
     @property
     def account(self) -> str:

@@ -1,6 +1,7 @@
 """Static tokens and client secrets: how they are made, and what their text alone tells.
 
-    scim_<43 characters: 256 random bits><6 characters: CRC-32>      a token; scim_secret_... is a client secret
+    scim_<43 characters: 256 random bits><6 characters: CRC-32>      a token; scim_secret_... is a client secret,
+                                                                     scim_setup_... opens a setup page once
 
 Digits are base62. The prefix lets secret scanners find a leak. The checksum tells a typing error from an unknown token
 without a look-up. The checksum is no protection: the 256 bits are.
@@ -19,6 +20,9 @@ RANDOM_BYTES = 32
 
 TOKEN_PREFIX = "scim_"  # noqa: S105 -- the public part of every token
 SECRET_PREFIX = "scim_secret_"  # noqa: S105 -- likewise
+
+SETUP_PREFIX = "scim_setup_"
+"""What the secret of a setup link begins with."""
 
 MAX_SECRET_CHARACTERS = 200
 """Longest client secret that is read. Ours have 61 characters."""
@@ -53,6 +57,11 @@ def new_secret() -> str:
     return _new(SECRET_PREFIX)
 
 
+def new_setup_secret() -> str:
+    """The secret of a setup link, or of the session that it is exchanged for, that nobody has seen yet."""
+    return _new(SETUP_PREFIX)
+
+
 def new_identifier() -> str:
     """A short id for a client or a credential: 64 random bits. It is no secret."""
     return secrets.token_hex(8)
@@ -60,12 +69,18 @@ def new_identifier() -> str:
 
 def form(text: str) -> Form:
     """Whether this looks like one of ours. Costs no look-up."""
-    prefix = next((item for item in (SECRET_PREFIX, TOKEN_PREFIX) if text.startswith(item)), None)
+    prefix = _prefix(text)
     if prefix is None:
         return Form.FOREIGN
     body = text.removeprefix(prefix)
     fits = _BODY.fullmatch(body) is not None and body[_RANDOM_DIGITS:] == _checksum(prefix, body[:_RANDOM_DIGITS])
     return Form.OURS if fits else Form.MISTYPED
+
+
+def is_cut(text: str) -> bool:
+    """Whether this is mistyped because characters at its end are missing."""
+    prefix = _prefix(text)
+    return prefix is not None and len(text) < len(prefix) + _RANDOM_DIGITS + _CHECKSUM_DIGITS
 
 
 def digest(text: str) -> str:
@@ -78,6 +93,10 @@ def matching(text: str, known: list[str]) -> list[int]:
     own = digest(text)
     matches = [hmac.compare_digest(own, item) for item in known or [NO_SHA256]]
     return [index for index, match in enumerate(matches) if match and known]
+
+
+def _prefix(text: str) -> str | None:
+    return next((item for item in (SECRET_PREFIX, SETUP_PREFIX, TOKEN_PREFIX) if text.startswith(item)), None)
 
 
 def _new(prefix: str) -> str:

@@ -7,7 +7,7 @@ from scim_core.access.applications import KINDS as APPLICATION_KINDS
 from scim_core.access.credential_plans import DEFAULT_DAYS, MAX_DAYS
 from scim_core.access.networks import ANYWHERE, MAX_NETWORKS
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
-from scim_core.admin import console
+from scim_core.admin import console, setup_arguments
 from scim_core.admin.doctor import arguments as doctor_arguments
 from scim_core.admin.mass_change_arguments import hold, undo
 from scim_core.registry import Access, CredentialKind, GroupPatchAnswer
@@ -217,6 +217,7 @@ def _tenants(tenants: argparse.ArgumentParser) -> None:
         help="create the tenant default again after its deletion: the token of SCIM_TOKEN_SHA256 opens it then",
     )
     _description(create)
+    setup_arguments.add(actions, create)
     actions.add_parser("list", help="list all tenants")
     for name, text in (
         ("show", "show one tenant with its credentials"),

@@ -6,11 +6,19 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from scim_core.access import connectivity
 from scim_core.access.administration import Administration
 from scim_core.access.credential_plans import MAX_KEEP_DAYS, Issued, Refused, Wanted
-from scim_core.admin import connectivity
+from scim_core.access.setup_plans import DEFAULT_LINK_DAYS, url_of
 from scim_core.admin.arguments import USUAL
-from scim_core.admin.presentation import credential_json, credentials_table, shown_state, tenant_json, tenants_table
+from scim_core.admin.presentation import (
+    credential_json,
+    credentials_table,
+    shown_link,
+    shown_state,
+    tenant_json,
+    tenants_table,
+)
 from scim_core.registry import Access, CredentialKind, GroupPatchAnswer, RegistryError, Tenant, TenantState
 
 _STATES = {
@@ -46,21 +54,24 @@ class Commands:
 
     async def run(self) -> None:
         """The command is done, and its result is printed. Raises RegistryError, StorageError."""
-        name = f"{self._arguments.command}_{self._arguments.action}"
+        name = f"{self._arguments.command}_{self._arguments.action}".replace("-", "_")
         command: Callable[[], Any] = getattr(self, name)
         await command()
 
     async def tenants_create(self) -> None:
         """A tenant, and a first credential of it."""
         wanted = None if self._arguments.kind == "none" else self._wanted(CredentialKind(self._arguments.kind))
-        if wanted is not None:
+        if wanted is not None or self._arguments.setup_link:
             self._require_base_url()
+        if wanted is not None:
             self._administration.require_possible(wanted)
         tenant = await self._administration.create_tenant(
             self._arguments.name, self._arguments.tenant, reopen=self._arguments.reopen
         )
         if wanted is None:
-            self._print(tenant_json(tenant, self._now), f"Tenant {tenant.id} is created. It has no credential yet.")
+            url, told = await self._asked_link(tenant.id)
+            said = f"Tenant {tenant.id} is created. It has no credential yet.{told}"
+            self._print(tenant_json(tenant, self._now) | ({"setupLink": url} if url else {}), said)
             return
         try:
             issued = await self._administration.create_credential(tenant.id, wanted)
@@ -68,7 +79,19 @@ class Commands:
             raise Refused(
                 f"{error} The tenant {tenant.id} is created, without a credential: `credentials create` gives it one."
             ) from None
-        self._print_issued(issued, f"Tenant {tenant.id} is created.")
+        self._print_issued(issued, f"Tenant {tenant.id} is created.", *await self._asked_link(tenant.id))
+
+    async def tenants_setup_link(self) -> None:
+        """A link that opens the setup page of the customer's administrator once."""
+        self._require_base_url()
+        url, said = await self._link(self._arguments.tenant, self._arguments.expires)
+        self._print({"tenant": self._arguments.tenant, "setupLink": url}, said)
+
+    async def tenants_revoke_setup_link(self) -> None:
+        """The link, and the session that it was exchanged for, open nothing any more."""
+        tenant = await self._administration.revoke_setup(self._arguments.tenant)
+        said = f"The setup link of {tenant.id} opens nothing any more, and the page that it opened is closed."
+        self._print(tenant_json(tenant, self._now), said)
 
     async def tenants_list(self) -> None:
         """All tenants."""
@@ -194,19 +217,39 @@ class Commands:
         answer = tenant.group_patch_answer
         said = f"{said} A PATCH of a group answers {answer}." if answer else said
         said = f"{said} After a mass change, deactivations and deletions are held." if tenant.hold else said
+        said += shown_link(tenant, self._now)
         text = f"{tenant.id}: {tenant.display_name}, {shown_state(tenant)} since {since}. {said}"
         self._print(tenant_json(tenant, self._now), f"{text}\n\n{credentials}")
 
-    def _print_issued(self, issued: Issued, said: str) -> None:
+    async def _asked_link(self, tenant_id: str) -> tuple[str, str]:
+        """A setup link of a new tenant, and what to say of it, if it was asked for."""
+        if not self._arguments.setup_link:
+            return "", ""
+        url, said = await self._link(tenant_id, DEFAULT_LINK_DAYS)
+        return url, f"\n\n{said}"
+
+    async def _link(self, tenant_id: str, days: int) -> tuple[str, str]:
+        """A new setup link, and what to say of it."""
+        tenant, secret = await self._administration.link_setup(tenant_id, days)
+        url = url_of(self._base_url or "", tenant.id, secret)
+        said = (
+            "Send this link to the customer's administrator. It opens the setup page once, and the page stays until "
+            f"{tenant.setup.expires[:16]}Z:\n\n  {url}\n\n"
+            "The page does not show the token: hand it over in another way."
+        )
+        return url, said
+
+    def _print_issued(self, issued: Issued, said: str, link: str = "", told: str = "") -> None:
         base_url = self._base_url or ""
         as_json = {
             "tenant": issued.tenant.id,
             "credential": credential_json(issued.credential, self._now),
             "secret": issued.secret or None,
             "method": connectivity.METHODS[issued.credential.kind],
-            "connectivity": connectivity.fields(issued, base_url),
+            "connectivity": connectivity.fields(issued.credential, issued.secret, base_url),
         }
-        self._print(as_json, f"{said}\n\n{connectivity.text(issued, base_url)}")
+        as_json |= {"setupLink": link} if link else {}
+        self._print(as_json, f"{said}\n\n{connectivity.text(issued, base_url)}{told}")
 
     def _print(self, as_json: Any, text: str) -> None:
         self._tell(json.dumps(as_json, indent=2) if self._arguments.json else text)

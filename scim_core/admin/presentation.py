@@ -35,6 +35,19 @@ def shown_state(tenant: Tenant) -> str:
     return "deleted" if tenant.deleted else str(tenant.state)
 
 
+def shown_link(tenant: Tenant, now: str) -> str:
+    """What became of the tenant's setup link, as a sentence after others. Empty if there never was one."""
+    link = tenant.setup
+    if not link.sha256:
+        return ""
+    made = f" Its setup link of {link.created[:16]}Z"
+    if link.revoked:
+        return f"{made} was revoked at {link.revoked[:16]}Z."
+    ends = "ended" if now >= link.expires else "ends"
+    opened = f"was opened at {link.opened[:16]}Z" if link.opened else "was not opened"
+    return f"{made} {opened}, and {ends} at {link.expires[:16]}Z."
+
+
 def tenants_table(tenants: Sequence[Tenant], now: str) -> str:
     """One line for each tenant."""
     rows = [
@@ -80,8 +93,22 @@ def tenant_json(tenant: Tenant, now: str) -> dict[str, Any]:
         "created": tenant.created,
         "groupPatchAnswer": tenant.group_patch_answer or None,
         "hold": tenant.hold,
+        **({"setup": _link_json(tenant)} if tenant.setup.sha256 else {}),
         "credentials": [credential_json(item, now) for item in tenant.credentials],
     }
+
+
+def _link_json(tenant: Tenant) -> dict[str, Any]:
+    """A setup link without its hashes and without empty values."""
+    link = tenant.setup
+    found = {
+        "created": link.created,
+        "madeBy": link.made_by,
+        "expires": link.expires,
+        "opened": link.opened,
+        "revoked": link.revoked,
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def credential_json(credential: Credential, now: str) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from scim_core.caches import Bounded
-from scim_core.clock import Clock
+from scim_core.clock import Clock, instant_text
 from scim_core.console.health import COUNTED, Customer, customer_of
 from scim_core.feed.finding import FoundResource
 from scim_core.feed.hooks.states import HookState, is_of, state_of
@@ -26,6 +26,9 @@ SEARCHED_CUSTOMERS = 20
 
 NAMES_READ = 50
 """Names of members, groups or people on one page that are read. Of the others the ids are shown."""
+
+CHANGING = frozenset({"create", "replace", "patch", "delete"})
+"""The operations that leave a line when they change something, or are refused."""
 
 TAIL_EVENTS = 25
 """Lines of the live tail. It is read every two seconds."""
@@ -164,14 +167,21 @@ class Reading:
         return await state_of(self._storage, hook, tenant.id, moved.number if moved else 0)
 
     async def tail(self, tenant: Tenant) -> list[Event]:
-        """The newest changes and refusals, oldest first: at most TAIL_EVENTS."""
+        """The newest changes, refusals, and requests of an open setup link, oldest first: at most TAIL_EVENTS."""
         since = self._clock() - TAIL_TIME
-        rows, attempts = await asyncio.gather(
-            self._storage.newest(tenant.id, TAIL_EVENTS), self.log.attempts(tenant.id, since)
+        rows, attempts, seen = await asyncio.gather(
+            self._storage.newest(tenant.id, TAIL_EVENTS), self.log.attempts(tenant.id, since), self._seen(tenant, since)
         )
         whole = await asyncio.gather(*(self._whole(tenant, row) for row in rows))
-        events = [*map(event_of, rows, whole), *map(event_of_attempt, attempts)]
+        events = [*map(event_of, rows, whole), *map(event_of_attempt, attempts), *seen]
         return sorted(events, key=lambda item: item.time)[-TAIL_EVENTS:]
+
+    async def _seen(self, tenant: Tenant, since: datetime) -> list[Event]:
+        """The requests of an open setup link. A change among them has a line of its own already."""
+        if not tenant.setup.is_open(instant_text(self._clock())):
+            return []
+        seen = await self._storage.seen(tenant.id, since=since, limit=COUNTED)
+        return [event for event in map(event_of_attempt, seen) if event.note.get("operation") not in CHANGING]
 
     async def _whole(self, tenant: Tenant, row: LogRow) -> LogRow | None:
         """The row with its note, which never changes: it is read once, however often the tail is."""

@@ -19,6 +19,8 @@ _WORDS = {
     "refused": ("bad", "Refused"),
     "unchanged": ("quiet", "Nothing to change"),
     "in part": ("warn", "Done in part"),
+    "answered": ("quiet", "Asked"),
+    "not let in": ("bad", "Not let in"),
 }
 """For each event, its colour and its word. An event of a later version has its own word."""
 
@@ -42,7 +44,7 @@ _OF_A_REQUEST = frozenset(
             "sentence",
             "asked",
         ),
-        *("cut", "malformedMembers", *_MISSING, *(f"{name}Others" for name in _MISSING)),
+        *("cut", "mistake", "operation", "malformedMembers", *_MISSING, *(f"{name}Others" for name in _MISSING)),
     }
 )
 """The names in a note that have a place of their own. The others name the request in the client's own log."""
@@ -100,7 +102,7 @@ def line_of(event: Event) -> ShownEvent:
         event=event,
         kind=kind,
         word=word,
-        sentence=" ".join(str(note[name]) for name in ("status", "sentence") if note.get(name)),
+        sentence=" ".join(str(note[name]) for name in ("status", "operation", "sentence") if note.get(name)),
         values=values,
         others=[name for name in event.attributes if name not in told],
         missing=missing,

@@ -19,7 +19,6 @@ from scim_core.access.tenant_cache import TenantCache
 from scim_core.clock import Clock, Timer
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint import hook_turns, mass_change_alarms, problems
-from scim_core.endpoint.attempted import attempt_of
 from scim_core.endpoint.bodies import require_body
 from scim_core.endpoint.bulk import Bulk
 from scim_core.endpoint.bulk_operation import Prepared
@@ -28,12 +27,15 @@ from scim_core.endpoint.error_responses import response_for
 from scim_core.endpoint.feed_handlers import FEED_HANDLERS, FeedHandlers
 from scim_core.endpoint.handlers import Call, Handlers, Sent
 from scim_core.endpoint.log_handlers import LOG_HANDLERS, LogHandlers
+from scim_core.endpoint.notes import Notes
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
-from scim_core.endpoint.routes import CHANGES, Target, has_problems, match
+from scim_core.endpoint.routes import CHANGES, Target, has_problems, is_setup, match
+from scim_core.endpoint.setup.setup_endpoint import SETUP_HANDLERS, SetupEndpoint
 from scim_core.feed.attempts import Attempts
 from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.kicks import Kicks
 from scim_core.feed.mass_changes import MassChanges
+from scim_core.feed.visitors import Visitors
 from scim_core.ids import is_id
 from scim_core.messages import BASE_PATH, NOBODY, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
 from scim_core.protocol.limits import REQUEST_SECONDS
@@ -48,12 +50,13 @@ from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares
 SAME_FOR_EVERYBODY = frozenset(
     {
         *("service_provider_config", "resource_types", "resource_type", "schemas", "schema"),
-        *("authorization_server", "protected_resource", "feed_keys"),
+        *("authorization_server", "protected_resource", "feed_keys", "setup_asset"),
     }
 )
-"""The handlers whose answers hold no data of a customer: discovery. Caches may keep these, and no others."""
+"""The handlers whose answers hold no data of a customer: discovery, and the files of pages. Caches may keep these, and
+no others."""
 
-_OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
+_OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"}) | SETUP_HANDLERS
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 """The methods that the function app takes. The log names no other."""
@@ -100,6 +103,8 @@ class Endpoint:
         bulk: Bulk,
         attempts: Attempts | None = None,
         mass_changes: MassChanges,
+        visitors: Visitors | None = None,
+        setup: SetupEndpoint,
         clock: Clock,
         timer: Timer,
         new_id: Callable[[], str],
@@ -116,6 +121,8 @@ class Endpoint:
         self._kicks = kicks
         self._attempts = attempts
         self._mass_changes = mass_changes
+        self._setup = setup
+        self._notes = Notes(attempts, visitors, clock)
         self._clock = clock
         self._timer = timer
         self._new_id = new_id
@@ -138,7 +145,7 @@ class Endpoint:
             caller = self._caller(request, request_id)
             async with asyncio.timeout(REQUEST_SECONDS):
                 if handler in _OUTSIDE_SCIM:
-                    response, principal = await self._outside_scim(handler, request, caller)
+                    response, principal = await self._outside_scim(target, request, caller)
                 elif target.needs is None:
                     response = await self._run(request, target, None, caller, sent)
                 else:
@@ -155,6 +162,7 @@ class Endpoint:
                             raise
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
             response = self._refusal(error, request, handler, request_id)
+            self._notes.not_let_in(error, caller)
         if response.status != 200 or handler not in SAME_FOR_EVERYBODY:  # noqa: PLR2004
             response = replace(response, headers={**response.headers, "Cache-Control": "no-store"})
         if log.isEnabledFor(logging.INFO):
@@ -164,23 +172,17 @@ class Endpoint:
             if self._kicks and (handler == "bulk" or _may_have_changed(response)):
                 mass_change_alarms.suspect(self._mass_changes, principal.tenant, response)
                 self._kicks.kick(principal.tenant)
-            if self._attempts and handler in CHANGES:
-                self._note(principal.tenant, target, response, sent)
+            if self._attempts and (handler in CHANGES or principal.watched):
+                self._notes.answered(principal, target, response, sent)
         return replace(response, body=b"") if request.method.upper() == "HEAD" else response
-
-    def _note(self, tenant: str, target: Target | None, response: ScimResponse, sent: Sent) -> None:
-        """The provisioning log will have the answer to a change that was refused or ignored in part."""
-        if self._attempts is None or target is None or target.handler not in CHANGES:
-            return
-        attempt = attempt_of(target, sent.origin, response, sent.value, self._clock())
-        if attempt is not None:
-            self._attempts.note(tenant, attempt)
 
     def _refusal(self, error: Exception, request: ScimRequest, handler: str, request_id: str) -> ScimResponse:
         """The error as an answer, in the form of what was asked. It names the request."""
         if has_problems(request.path):
             return problems.response_for(error, request_id, self._gate.counted)
         response = response_for(error, request_id, self._gate.counted)
+        if is_setup(request.path):
+            return self._setup.shown(response)
         return translated(response) if handler == "token" else response
 
     def _require_rate(self, principal: Principal, caller: Caller) -> None:
@@ -246,7 +248,8 @@ class Endpoint:
                 handler = target.handler if target else "unknown"
                 more = _of_change(target, caller.correlation_id, principal, response)
                 self._log(sent, principal, handler, response, more)
-            self._note(prepared.call.tenant, target, response, prepared.call.sent)
+            if principal:
+                self._notes.answered(principal, target, response, prepared.call.sent)
             return response
 
         return answered
@@ -272,13 +275,15 @@ class Endpoint:
                 await noting
 
     async def _outside_scim(
-        self, handler: str, request: ScimRequest, caller: Caller
+        self, target: Target, request: ScimRequest, caller: Caller
     ) -> tuple[ScimResponse, Principal | None]:
-        match handler:
+        if target.handler in SETUP_HANDLERS:
+            return await self._setup.answer(target.handler, target.id, request, caller), None
+        match target.handler:
             case "token":
                 issued = await self._gate.oauth.token(request, caller)
-                who = Principal(issued.tenant, handler, issued.credential) if issued.tenant else None
-                return issued.response, who
+                self._notes.no_token(issued, caller)
+                return issued.response, issued.principal
             case "authorization_server":
                 return self._gate.oauth.authorization_server(), None
         return self._gate.oauth.protected_resource(caller), None
@@ -345,7 +350,7 @@ class Endpoint:
             "source": address_of(request.headers, self._gate.trusted_proxies),
             **more,
         }
-        if response.status >= 400:  # noqa: PLR2004
+        if response.status >= 400 and not is_setup(request.path):  # noqa: PLR2004 -- what is refused there is a page
             body = json.loads(response.body)
             fields["error"] = body.get("scimType") or body.get("error") or problems.name_of(body)
         log.info("%s %s -> %s", method, handler, response.status, extra=fields)
@@ -360,9 +365,9 @@ def _may_have_changed(response: ScimResponse) -> bool:
 def _origin(target: Target, method: str, principal: Principal, caller: Caller) -> Origin:
     """Who changes something by this request, and how to find the request again, here and in the client's own log.
 
-    NOBODY if the route changes nothing.
+    NOBODY if the route changes nothing, and no setup page shows the request.
     """
-    if target.handler not in CHANGES and target.handler != "bulk":
+    if target.handler not in CHANGES and target.handler != "bulk" and not principal.watched:
         return NOBODY
     return Origin(
         method=method,

@@ -3,15 +3,16 @@
 import json
 from dataclasses import dataclass
 
-from scim_core.access.auth_failures import FailureWatch
+from scim_core.access.auth_failures import Failure, FailureWatch
 from scim_core.access.oauth import answers, metadata
 from scim_core.access.oauth.access_tokens import SCOPES, AccessTokens, grantable
 from scim_core.access.oauth.answers import OAuthError
 from scim_core.access.oauth.clients import Client, Clients
 from scim_core.access.oauth.token_request import read_token_request
+from scim_core.access.principal import Principal
 from scim_core.access.rate_limits import TOKEN_REQUESTS, RateLimit
 from scim_core.access.tenant_cache import TenantCache
-from scim_core.clock import Clock, Timer
+from scim_core.clock import Clock, Timer, instant_text
 from scim_core.messages import BASE_PATH, Caller, HttpError, ScimRequest, ScimResponse
 from scim_core.model import Json
 
@@ -31,11 +32,12 @@ class Issuing:
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """An answer of the token endpoint. For the log, it names who got the token."""
+    """An answer of the token endpoint, and who got the token, or who failed to authenticate and what was said."""
 
     response: ScimResponse
-    tenant: str = ""
-    credential: str = ""
+    principal: Principal | None = None
+    failure: Failure | None = None
+    sentence: str = ""
 
 
 class OAuthEndpoint:
@@ -55,7 +57,8 @@ class OAuthEndpoint:
         try:
             return await self._token(request, caller)
         except OAuthError as error:
-            return TokenAnswer(self._refused(error, caller))
+            answer = self._refused(error, caller)
+            return TokenAnswer(answer, failure=error.failure, sentence=error.description)
 
     def authorization_server(self) -> ScimResponse:
         """RFC 8414 metadata. Raises HttpError 404 for a deployment that issues no access tokens."""
@@ -88,7 +91,8 @@ class OAuthEndpoint:
             "expires_in": self._issuing.access_tokens.seconds,
             "scope": SCOPES[access],
         }
-        return TokenAnswer(answers.success(body), tenant, label)
+        watched = client.tenant.setup.is_open(instant_text(self._issuing.clock()))
+        return TokenAnswer(answers.success(body), Principal(tenant, "token", label, watched=watched))
 
     async def _note(self, issuing: Issuing, client: Client, caller: Caller) -> None:
         use = issuing.tenants.use_to_note(client.tenant, client.credential, issuing.clock(), caller.address)

@@ -66,6 +66,11 @@ ROOT_ROUTES = (
     Route("GET", (".well-known", "oauth-authorization-server"), "authorization_server", NOTHING),
     Route("GET", (".well-known", "oauth-protected-resource"), "protected_resource", NOTHING),
     Route("GET", (".well-known", "oauth-protected-resource", "scim", "v2"), "protected_resource", NOTHING),
+    Route("GET", ("setup",), "setup_page", NOTHING),
+    Route("POST", ("setup",), "setup_open", NOTHING),
+    Route("GET", ("setup", "mapping"), "setup_page", NOTHING),
+    Route("POST", ("setup", "mapping"), "setup_mapping", NOTHING),
+    Route("GET", ("setup", "assets", "{id}"), "setup_asset", NOTHING),
     Route("GET", ("feed", "v1", "changes"), "feed_changes", FEED),
     Route("GET", ("feed", "v1", "jwks"), "feed_keys", NOTHING),
     Route("GET", ("feed", "v1", "snapshot"), "feed_snapshot", FEED),
@@ -111,7 +116,16 @@ class Target:
 
 def has_problems(path: str) -> bool:
     """Whether the path is one of the feed or of the log, whose errors are problem details."""
-    return next((segment for segment in path.split("/") if segment), "").lower() in ("feed", "log")
+    return _first(path) in ("feed", "log")
+
+
+def is_setup(path: str) -> bool:
+    """Whether the path is one of the setup page, whose errors are pages."""
+    return _first(path) == "setup"
+
+
+def _first(path: str) -> str:
+    return next((segment for segment in path.split("/") if segment), "").lower()
 
 
 def match(catalogue: Catalogue, method: str, path: str) -> Target:

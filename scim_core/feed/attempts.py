@@ -7,11 +7,11 @@ drops what is logged after an answer, so nothing is logged here. What is not wri
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from scim_core.caches import Bounded
 from scim_core.clock import Timer
-from scim_core.storage.feed_port import Attempt, AttemptOutcome
+from scim_core.storage.feed_port import SEEN, Attempt, AttemptOutcome
 from scim_core.storage.port import StorageError
 
 PAUSE_SECONDS = 0.1
@@ -33,9 +33,24 @@ whole directory shows it with fewer."""
 MAX_PUT_OFF = 20
 """The same of requests that are to be sent again. They come in waves, when the service or the client is in trouble: a
 few show it, and each write makes a busy storage busier."""
+MAX_SEEN_ROWS = 20
+"""Rows for a setup page, of requests of one kind, that a process writes within WINDOW_SECONDS before it writes one each
+SEEN_SECONDS. There are some ten kinds: the methods of each resource type, and what is wrong with a credential."""
+
+SEEN_SECONDS = 60
+"""How long no such row is written when there were many. So the page goes on to show that requests come."""
 
 TENANTS_REMEMBERED = 10_000
 """Tenants, each with its outcomes, of which a process knows how much it has written and left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Rows of one kind that a process has written: since when, when the last one, and how many."""
+
+    since: float
+    last: float
+    rows: int
 
 
 class Attempts:
@@ -52,18 +67,19 @@ class Attempts:
         self._timer = timer
         self._waiting: dict[str, list[Attempt]] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._written: Bounded[tuple[str, str], tuple[float, int]] = Bounded(TENANTS_REMEMBERED)
-        self._left_out: Bounded[str, int] = Bounded(TENANTS_REMEMBERED)
+        self._written: Bounded[tuple[str, str, str], _Written] = Bounded(TENANTS_REMEMBERED)
+        self._left_out: Bounded[tuple[str, bool], int] = Bounded(TENANTS_REMEMBERED)
 
     def note(self, tenant: str, attempt: Attempt) -> None:
         """The attempt will be written, or counted. Returns at once."""
         waiting = self._waiting.get(tenant, [])
         beyond = len(waiting) >= MAX_WAITING or (tenant not in self._running and len(self._running) >= MAX_WRITERS)
         if beyond or not self._permitted(tenant, attempt):
-            self._leave_out(tenant, 1)
+            self._leave_out(tenant, attempt, 1)
             return
-        left_out = self._left_out.get(tenant) or 0
-        self._left_out.put(tenant, 0)
+        counted = (tenant, attempt.outcome in SEEN)
+        left_out = self._left_out.get(counted) or 0
+        self._left_out.put(counted, 0)
         self._waiting.setdefault(tenant, []).append(replace(attempt, others=left_out))
         if tenant not in self._running:
             self._running[tenant] = asyncio.create_task(self._run(tenant))
@@ -74,17 +90,21 @@ class Attempts:
             await asyncio.wait(self._running.values())
 
     def _permitted(self, tenant: str, attempt: Attempt) -> bool:
-        key, now = (tenant, str(attempt.outcome)), self._timer()
-        since, number = self._written.get(key) or (now, 0)
-        if now - since >= WINDOW_SECONDS:
-            since, number = now, 0
-        if number >= (MAX_PUT_OFF if attempt.outcome is AttemptOutcome.PUT_OFF else MAX_ROWS):
-            return False
-        self._written.put(key, (since, number + 1))
-        return True
+        key, now = (tenant, str(attempt.outcome), attempt.about), self._timer()
+        so_far = self._written.get(key)
+        if so_far is None or now - so_far.since >= WINDOW_SECONDS:
+            so_far = _Written(now, now, 0)
+        if attempt.outcome not in SEEN:
+            beyond = so_far.rows >= (MAX_PUT_OFF if attempt.outcome is AttemptOutcome.PUT_OFF else MAX_ROWS)
+        else:
+            beyond = so_far.rows >= MAX_SEEN_ROWS and now - so_far.last < SEEN_SECONDS
+        if not beyond:
+            self._written.put(key, _Written(so_far.since, now, so_far.rows + 1))
+        return not beyond
 
-    def _leave_out(self, tenant: str, number: int) -> None:
-        self._left_out.put(tenant, (self._left_out.get(tenant) or 0) + number)
+    def _leave_out(self, tenant: str, attempt: Attempt, number: int) -> None:
+        counted = (tenant, attempt.outcome in SEEN)
+        self._left_out.put(counted, (self._left_out.get(counted) or 0) + number)
 
     async def _run(self, tenant: str) -> None:
         try:
@@ -94,7 +114,8 @@ class Attempts:
                 try:
                     await self._write(tenant, attempts)
                 except StorageError:
-                    self._leave_out(tenant, sum(1 + item.others for item in attempts))
+                    for item in attempts:
+                        self._leave_out(tenant, item, 1 + item.others)
         finally:
             self._waiting.pop(tenant, None)
             del self._running[tenant]

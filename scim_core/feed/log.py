@@ -16,7 +16,7 @@ from scim_core.feed.finding import FoundResource, find
 from scim_core.ids import given_at, is_id
 from scim_core.model import Json, Membership, StoredResource
 from scim_core.protocol.schemas import USER, Catalogue
-from scim_core.storage.feed_port import Attempt, AttemptOutcome, FeedStorage, LogRow
+from scim_core.storage.feed_port import SEEN, Attempt, AttemptOutcome, FeedStorage, LogRow
 
 ATTEMPTS_READ = 2_000
 """Attempts that one question reads: two answers of Table Storage."""
@@ -236,8 +236,8 @@ def event_of(row: LogRow, whole: LogRow | None = None) -> Event:
 def event_of_attempt(attempt: Attempt) -> Event:
     """The attempt as a line."""
     note = _note(attempt.text)
-    if attempt.outcome in (AttemptOutcome.REFUSED, AttemptOutcome.PUT_OFF):
-        detail = f"{note.get('status', '')} {note.get('sentence', '')}"
+    if attempt.outcome in (AttemptOutcome.REFUSED, AttemptOutcome.PUT_OFF, *SEEN):
+        detail = f"{note.get('status', '')} {note.get('sentence') or note.get('operation', '')}"
     else:
         detail = _ignored(note) or "everything was so already"
     request = note.get("request", "")

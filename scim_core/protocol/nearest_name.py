@@ -26,6 +26,8 @@ KNOWN = {
     "telephonenumber": 'phoneNumbers[type eq "work"].value',
 }
 """Names that Entra gives to attributes of its own users, in lower case. Somebody has taken one for the target, too."""
+MAX_WORDS = 12
+"""Most words of a name that is compared. Declared paths have half as many, and the time grows with both."""
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _OF_THE_FORM = frozenset({"value", "type", "eq"})
@@ -34,7 +36,7 @@ _OF_THE_FORM = frozenset({"value", "type", "eq"})
 def nearest_name(catalogue: Catalogue, resource_type: ResourceType, name: str) -> str | None:
     """The path of the declared attribute whose words are most like those of the name. None if none is like it."""
     words = _words(name.rpartition(":")[2][:MAX_NAME_CHARACTERS])
-    if not words:
+    if not words or len(words) > MAX_WORDS:
         return None
     paths = list(declared_paths(catalogue, resource_type))
     known = KNOWN.get(name.rpartition(":")[2].lower())

@@ -75,7 +75,7 @@ class MovedFeed:
 
 
 class AttemptOutcome(StrEnum):
-    """What became of a request that was to change something, and did not do all of it."""
+    """What became of a request that was to change something, and did not do all of it; or that a setup page shows."""
 
     REFUSED = "refused"
     UNCHANGED = "unchanged"
@@ -84,6 +84,26 @@ class AttemptOutcome(StrEnum):
     """It was beyond a limit, or the service could not answer. The client is to send it again."""
     IN_PART = "in part"
     """Something was changed, and something was ignored."""
+    ANSWERED = "answered"
+    """Any other request, while a setup link of the tenant is open: also one that only reads."""
+    DENIED = "not let in"
+    """A request without a good credential, which seems to be this tenant's, while its setup link is open."""
+
+
+SEEN = frozenset({AttemptOutcome.ANSWERED, AttemptOutcome.DENIED})
+"""What is noted for the setup page alone. These rows are read apart from the others: they are no part of the log."""
+
+
+class Mistake(StrEnum):
+    """What is wrong with the credential of a request that was not let in."""
+
+    CUT = "cut"
+    """Its end is missing."""
+    MISTYPED = "mistyped"
+    UNKNOWN = "unknown"
+    """It starts as a token of the tenant does, and is another one."""
+    REFUSED = "refused"
+    """It is known, and not good: revoked, expired, or used from elsewhere."""
 
 
 MAX_LOGGED = 2_000
@@ -99,6 +119,7 @@ class Attempt:
 
     `text` is finished: the storage writes it as it is. `others` were counted since the attempt before, and have no row.
     `place` is the storage's own name for where the log has it: older ones follow it.
+    Rows of one outcome are bounded, those of SEEN for each `about`, which is not stored.
     """
 
     at: datetime
@@ -108,6 +129,7 @@ class Attempt:
     text: str
     others: int = 0
     place: str = field(default="", compare=False)
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +277,10 @@ class FeedStorage(Storage, Protocol):
         """The whole row of a change; None if it is not kept any more."""
 
     async def attempts(self, tenant: str, *, since: datetime, limit: int, after: str = "") -> list[Attempt]:
-        """The newest attempts since this instant, older than the place `after`: at most `limit`, oldest first."""
+        """The newest attempts since this instant, older than the place `after`: at most `limit`, oldest first.
+
+        Those of SEEN are not among them.
+        """
 
     async def log_since(self, tenant: str, since: datetime) -> list[LogRow]:
         """The changes of all resources since this instant, as the log has them whole, in the order of their stamps.
@@ -265,6 +290,9 @@ class FeedStorage(Storage, Protocol):
 
     async def gone_since(self, tenant: str, since: datetime) -> list[GoneResource]:
         """What deletions since this instant have kept, in the order of their stamps."""
+
+    async def seen(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
+        """The newest attempts of SEEN since this instant: at most `limit`, oldest first."""
 
     async def formerly(
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int

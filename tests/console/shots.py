@@ -1,9 +1,7 @@
-"""`make screenshots`: each page of the console as a picture in docs/screenshots, from the customers of the tests."""
+"""The pictures of the console for docs/screenshots, from the customers of the tests."""
 
-import asyncio
 import random
 import secrets
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,15 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser
 
-from tests.browser import DESK, PHONE, opened, running_browser
+from tests.browser import DESK, PHONE, opened
 from tests.console.small_png import small
 from tests.console.world import OPERATOR, World, made_customers
-from tests.running import ROOT
 
 LONG = "live"
 """A page whose picture ends where the window does."""
-
-FOLDER = ROOT / "docs" / "screenshots"
 
 
 def shown(world: World) -> dict[str, str]:
@@ -69,17 +64,3 @@ async def shoot(browser: Browser, folder: Path) -> list[Path]:
                     file.write_bytes(small(taken))
                     made.append(file)
     return made
-
-
-async def main() -> int:
-    """The exit code. The pictures are in docs/screenshots, or in the folder that is given."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    async with running_browser() as browser:
-        for file in await shoot(browser, folder):
-            print(f"{file}: {file.stat().st_size / 1024:.0f} KB")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))

@@ -17,7 +17,8 @@ import pytest
 
 from scim_core.access import audit_trail
 from scim_core.access.administration import Administration
-from scim_core.access.credential_plans import Wanted
+from scim_core.access.credential_plans import Refused, Wanted
+from scim_core.access.setup_sessions import LinkRefused, SetupSessions
 from scim_core.audit_records import Actor, ChainCheck
 from scim_core.registry import Access, CredentialKind, Overtaken, RegistryError, TenantState
 from scim_core.storage.port import StorageBusy
@@ -25,6 +26,7 @@ from scim_core.storage.tables import TableRegistry, keys
 from scim_core.storage.tables.keys import REGISTRY, KeyRange
 from scim_core.storage.tables.registry import MAX_ATTEMPTS
 from scim_core.storage.tables.rows import Rows
+from scim_core.storage.tables.setup_rows import setup_link
 from tests.faults.disturbed_rows import Death, Fault, FaultyRows, MortalRows, ProcessDied, StumblingRows
 from tests.memory_rows import MemoryRows
 from tests.tenancy import ACTOR, administration_of
@@ -47,6 +49,7 @@ class Place:
     token: str = ""
     client: str = ""
     secret: str = ""
+    setup: str = ""
 
     @classmethod
     async def furnished(cls) -> "Place":
@@ -56,6 +59,7 @@ class Place:
         place.token = (await administration.create_credential(TENANT, of_kind("token", "the token"))).credential.id
         secret = (await administration.create_credential(TENANT, of_kind("secret", "the secret"))).credential
         place.secret, place.client = secret.id, secret.client_id
+        place.setup = f"{TENANT}.{(await administration.link_setup(TENANT, 7))[1]}"
         return place
 
     def administration(self, rows: Rows | None = None) -> Administration:
@@ -79,11 +83,21 @@ class Place:
         pointers = await self.rows.page(REGISTRY, KeyRange("pointer:", "pointer;"))
         expected = {keys.pointer(item.pointer) for item in (found.credentials if found else ())}
         assert {row.properties["RowKey"] for row in pointers.rows} == expected
+        links = await self.rows.page(REGISTRY, keys.of_kind("setup"))
+        is_listed = found and found.setup.sha256 and not found.setup.revoked
+        listed = [setup_link(found.setup.expires, TENANT)] if found and is_listed else []
+        assert [row.properties["RowKey"] for row in links.rows] == listed
+        for row in links.rows:
+            starts = {item.token_start for item in found.credentials if not item.revoked} if found else set()
+            assert set(row.properties["starts"].split()) == starts - {""}
         await self.chain()
         if found is None:
             return None
-        credentials = [replace(item, id="", sha256="", client_id="", etag="") for item in found.credentials]
-        return replace(found, etag="", credentials=()), sorted(map(str, credentials))
+        credentials = [
+            replace(item, id="", sha256="", client_id="", token_start="", etag="") for item in found.credentials
+        ]
+        link = replace(found.setup, sha256="", session="")
+        return replace(found, etag="", credentials=(), setup=link), sorted(map(str, credentials))
 
     async def chain(self) -> list[str]:
         """The events of the audit chain. Raises AssertionError when it is broken."""
@@ -101,6 +115,14 @@ type Command = Callable[[Place, Rows], Awaitable[Any]]
 
 def of_kind(kind: str, label: str, **others: Any) -> Wanted:
     return Wanted(CredentialKind(kind), label, **others)
+
+
+async def opened(place: Place, rows: Rows) -> None:
+    """Somebody opens the setup link. Raises RegistryError if that was refused."""
+    try:
+        await SetupSessions(TableRegistry(rows), lambda: NOW, lambda: 0.0).exchange(place.setup, "192.0.2.1")
+    except LinkRefused as refused:
+        raise Refused(str(refused)) from None
 
 
 COMMANDS: dict[str, Command] = {
@@ -122,6 +144,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "remove": lambda place, rows: place.administration(rows).remove(TENANT, place.token),
     "remove secret": lambda place, rows: place.administration(rows).remove(TENANT, place.secret),
+    "link": lambda place, rows: place.administration(rows).link_setup(TENANT, 3),
+    "unlink": lambda place, rows: place.administration(rows).revoke_setup(TENANT),
+    "open": opened,
     "use": lambda place, rows: TableRegistry(rows).used(TENANT, place.token, DAY, "192.0.2.1"),
 }
 

@@ -251,4 +251,5 @@ def test_what_needs_no_credential_is_known() -> None:
     assert anonymous == {
         *("service_provider_config", "resource_types", "resource_type", "schemas", "schema"),
         *("health", "token", "authorization_server", "protected_resource", "feed_keys"),
+        *("setup_page", "setup_open", "setup_mapping", "setup_asset"),  # a cookie opens them: tests/setup_page
     }

@@ -39,6 +39,9 @@ ANSWERS = {
     "/scim/v2/Schemas/urn:ietf:params:scim:schemas:core:2.0:User": "schemas_with_id",
     "/scim/v2/.search": "search",
     "/scim/v2/ServiceProviderConfig": "service_provider_config",
+    "/setup": "setup",
+    "/setup/mapping": "setup_below",
+    "/setup/assets/style.css": "setup_below",
     "/scim/v2/Users": "users",
     "/scim/v2/Users/.search": "users_search",
     "/scim/v2/users/42/": "users_with_id",
@@ -119,8 +122,10 @@ def test_every_function_answers_over_http_in_scim(endpoint: RunningEndpoint, cal
     of_feed = path.lower().startswith("/feed/") and name != "feed_keys"
     assert answer.status in ((403, 404) if of_feed else (200, 404, 405, 501))
     plain = name in ("health", "oauth_protected_resource", "oauth_protected_resource_scim", "oauth_token")
-    otherwise = "problem+json" if of_feed else "jwk-set+json" if name == "feed_keys" else "scim+json"
-    assert answer.headers["content-type"] == ("application/json" if plain else f"application/{otherwise}")
+    form = "problem+json" if of_feed else "jwk-set+json" if name == "feed_keys" else "scim+json"
+    otherwise = "text/html; charset=utf-8" if name.startswith("setup") else f"application/{form}"
+    otherwise = "text/css; charset=utf-8" if path.endswith(".css") else otherwise
+    assert answer.headers["content-type"] == ("application/json" if plain else otherwise)
     assert f"GET {path} -> {answer.status}" in endpoint.app.said()
     assert f"ms ({name})" in endpoint.app.said()
 

@@ -18,9 +18,11 @@ from scim_core.storage.tables import keys, large_change_runner
 from scim_core.storage.tables.codec import BELOW_ALL
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.rows import Row, Rows, Token, read_pages
+from scim_core.storage.tables.setup_rows import without_link
 
-FOLLOWING = frozenset({"memberOf", "bookmark", "indexes"}) | keys.FEED_KINDS
-"""Kinds of rows that an import makes, or does not need. All kinds with a full stop, the index rows, are such too."""
+FOLLOWING = frozenset({"memberOf", "bookmark", "indexes", "setup"}) | keys.FEED_KINDS
+"""Kinds of rows that an import makes, does not need, or must not bring back: setup links. All kinds with a full stop,
+the index rows, are such too."""
 
 SKEW = timedelta(seconds=10)
 """How far this machine's clock may be ahead of Table Storage's."""
@@ -116,6 +118,11 @@ def is_exported(key: str) -> bool:
     return kind not in FOLLOWING and "." not in kind
 
 
+def kept(tenant: str, key: str, properties: dict[str, Column]) -> dict[str, Column]:
+    """The properties that go into a file, and come back from one: no setup link does."""
+    return without_link(properties) if tenant == keys.REGISTRY and keys.kind_of(key) == "tenant" else properties
+
+
 async def _apply_pending(rows: Rows, tenant: str) -> None:
     async for page in read_pages(rows, tenant, keys.of_kind("pending"), select="RowKey,id"):
         for row in page:
@@ -132,7 +139,7 @@ async def _walk(rows: Rows, tenant: str, after: str | None) -> AsyncIterator[lis
     low = whole.low if after is None else after + BELOW_ALL
     while True:
         async for page in read_pages(rows, tenant, KeyRange(low, whole.high)):
-            wanted, skipped = _until_skipped(page)
+            wanted, skipped = _until_skipped(tenant, page)
             if wanted:
                 yield wanted
             if skipped:
@@ -142,12 +149,12 @@ async def _walk(rows: Rows, tenant: str, after: str | None) -> AsyncIterator[lis
             return
 
 
-def _until_skipped(page: list[Row]) -> tuple[list[tuple[str, dict[str, Column]]], str]:
+def _until_skipped(tenant: str, page: list[Row]) -> tuple[list[tuple[str, dict[str, Column]]], str]:
     wanted: list[tuple[str, dict[str, Column]]] = []
     for row in page:
         if not is_exported(_key(row)):
             return wanted, _key(row)
-        wanted.append((_key(row), exported(row)))
+        wanted.append((_key(row), kept(tenant, _key(row), exported(row))))
     return wanted, ""
 
 
@@ -164,7 +171,7 @@ async def _changed(
             fresh = [row for row in page.rows if is_exported(_key(row)) and told.get(_key(row)) != row.etag]
             told |= {_key(row): row.etag for row in fresh}
             if fresh:
-                yield [(_key(row), exported(row)) for row in fresh]
+                yield [(_key(row), kept(tenant, _key(row), exported(row))) for row in fresh]
             token = page.token
             if token is None:
                 break

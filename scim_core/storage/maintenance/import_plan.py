@@ -10,7 +10,7 @@ from datetime import datetime
 
 from scim_core.model import GROUP, Column
 from scim_core.storage.maintenance.archive import ArchiveError, Header, Line
-from scim_core.storage.maintenance.exporting import is_exported
+from scim_core.storage.maintenance.exporting import is_exported, kept
 from scim_core.storage.maintenance.imported_indexes import ImportedIndexes
 from scim_core.storage.maintenance.indexing import NOTHING, Conflict, Declared
 from scim_core.storage.maintenance.revocations import Revocations
@@ -64,8 +64,8 @@ class ImportPlan:
         """Whether this line is written: it is the last one of its key, and the rows that it needs are written too."""
         if self._last.get(line.key, line.number) != line.number:
             return False
-        if self._is_plain:
-            return self.revocations.has(line)
+        if self._is_plain:  # version 0.2 exports every kind that it does not know
+            return is_exported(line.key) and self.revocations.has(line)
         kind = keys.kind_of(line.key)
         if kind == "member":
             return all(end in self._resources for end in _ends(line))
@@ -76,7 +76,7 @@ class ImportPlan:
     def properties(self, line: Line) -> dict[str, Column]:
         """The row of a line, with its index rows. If its pending change is not in the file, it has none any more."""
         if self._is_plain:
-            return self.revocations.properties(line)
+            return kept(self.tenant, line.key, self.revocations.properties(line))
         properties = self._indexes.properties(line) if line.key in self._resources else line.properties
         change_id = line.properties.get("pending")
         change_key = f"pending:{line.key.partition(':')[2]}"

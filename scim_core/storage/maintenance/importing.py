@@ -17,7 +17,7 @@ from scim_core.audit_records import AuditEntry
 from scim_core.clock import Clock, utc_now
 from scim_core.model import Column
 from scim_core.storage.maintenance.archive import Header, Line
-from scim_core.storage.maintenance.exporting import exported, is_exported
+from scim_core.storage.maintenance.exporting import exported, is_exported, kept
 from scim_core.storage.maintenance.import_plan import ImportPlan
 from scim_core.storage.port import StorageError
 from scim_core.storage.tables import audit_chain, keys, large_change_runner
@@ -137,7 +137,8 @@ async def stored(rows: Rows, tenant: str, *, only_keys: bool = False) -> Content
     async for page in read_pages(rows, tenant, keys.everything()):
         for row in page:
             if _is_compared(tenant, row.properties["RowKey"]):
-                content.add(row.properties["RowKey"], {} if only_keys else exported(row))
+                key = str(row.properties["RowKey"])
+                content.add(key, {} if only_keys else kept(tenant, key, exported(row)))
     return content
 
 

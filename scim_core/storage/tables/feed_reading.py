@@ -130,6 +130,11 @@ class TableFeed:
         """See FeedStorage.gone_since."""
         return to_gone(await read_range(self.rows, tenant, gone_from(stamp(since, ""))))
 
+    async def seen(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
+        """See FeedStorage.seen."""
+        found = await read_range(self.rows, tenant, log_keys.attempts(stamp(since, ""), seen=True), limit=limit)
+        return [to_attempt(row) for row in reversed(found)]
+
     async def formerly(
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int
     ) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from scim_core.clock import instant_text
 from scim_core.model import Column
-from scim_core.storage.feed_port import Attempt, FeedChange, FeedHead, FeedRow
+from scim_core.storage.feed_port import SEEN, Attempt, FeedChange, FeedHead, FeedRow
 from scim_core.storage.tables import keys, log_keys
 from scim_core.storage.tables.entities import split
 from scim_core.storage.tables.outbox import OutboxRow, lines_of, new_change_id, stamp
@@ -93,7 +93,8 @@ def attempted(attempt: Attempt) -> RowOperation:
         **({"others": str(attempt.others)} if attempt.others else {}),
         **split("n", attempt.text),
     }
-    return RowOperation(Verb.UPSERT, Role.FEED, log_keys.attempt(stamp(attempt.at, ""), new_change_id()), properties)
+    key = log_keys.attempt(stamp(attempt.at, ""), new_change_id(), seen=attempt.outcome in SEEN)
+    return RowOperation(Verb.UPSERT, Role.FEED, key, properties)
 
 
 def _logged(said: OutboxRow) -> RowOperation:

@@ -2,6 +2,7 @@
 
 log:{id}:{place}       a change among those of a resource
 attempt:{place}        a request that did not do all that it asked for
+attempt:seen-{place}   any other request, while a setup link of the tenant is open
 
 A range is read from its least key on, and who asks about a log wants to know what happened last. So a place has, in the
 place of the stamp, how far it is from the end of all stamps: {rest}:{id of the change or of the attempt}.
@@ -10,6 +11,7 @@ place of the stamp, how far it is from the end of all stamps: {rest}:{id of the 
 from scim_core.storage.tables.codec import ABOVE_ALL, BELOW_ALL, encode, fit
 from scim_core.storage.tables.keys import ID_LIMIT, KeyRange, of_kind
 
+_SEEN = "seen-"
 _STAMP_DIGITS = 16
 _LAST_STAMP = 10**_STAMP_DIGITS - 1
 
@@ -21,7 +23,7 @@ def place(stamp: str, entry_id: str) -> str:
 
 def place_of(key: str) -> str:
     """The place in the key of a row of the log, or of a change that waits for the relay."""
-    kind, *_, stamp_or_rest, entry_id = key.split(":")
+    kind, *_, stamp_or_rest, entry_id = key.replace(_SEEN, "").split(":")
     return place(stamp_or_rest, entry_id) if kind == "change" else f"{stamp_or_rest}:{entry_id}"
 
 
@@ -35,19 +37,28 @@ def logged_of(resource_id: str, since: str = "", after: str = "") -> KeyRange:
     return _from(of_kind(f"log:{_id(resource_id)}"), since, after)
 
 
-def attempt(stamp: str, attempt_id: str) -> str:
-    """The row of a request that did not do all that it asked for."""
-    return f"attempt:{place(stamp, attempt_id)}"
+def attempt(stamp: str, attempt_id: str, *, seen: bool = False) -> str:
+    """The row of a request that did not do all that it asked for, or that is only `seen`."""
+    return f"attempt:{_SEEN if seen else ''}{place(stamp, attempt_id)}"
 
 
-def attempts(since: str = "", after: str = "") -> KeyRange:
-    """The rows of attempts: since this stamp, and those that follow the place `after`, which are older."""
-    return _from(of_kind("attempt"), since, after)
+def attempts(since: str = "", after: str = "", *, seen: bool = False) -> KeyRange:
+    """The rows of attempts: since this stamp, and those that follow the place `after`, which are older.
+
+    Those that only a setup page shows are apart from the others.
+    """
+    return _from(_attempts(seen=seen), since, after)
 
 
-def attempts_before(stamp: str) -> KeyRange:
+def attempts_before(stamp: str, *, seen: bool = False) -> KeyRange:
     """The rows of attempts that are older than this stamp."""
-    return _from(of_kind("attempt"), "", place(stamp, ABOVE_ALL))
+    return _from(_attempts(seen=seen), "", place(stamp, ABOVE_ALL))
+
+
+def _attempts(*, seen: bool) -> KeyRange:
+    whole = of_kind("attempt")
+    apart = whole.low + _SEEN
+    return KeyRange(apart, whole.high) if seen else KeyRange(whole.low, apart)
 
 
 def _from(whole: KeyRange, since: str, after: str) -> KeyRange:

@@ -5,6 +5,7 @@ tenant:{id}:{credential id}   one of its credentials; with the row above, one ra
 pointer:{...}                 the tenant's id, under the text that finds a credential: an insert, so nobody else has it;
                               of a federation also under its workload identity
 audit:{number}                a record of an administrative change; audit.end: notes the last one (audit_chain.py)
+setup:{end}:{id}              the tenant whose setup link ends then (setup_rows.py)
 registry.move:                the registry is on its way to another table, or there (registry_marker.py)
 """
 
@@ -14,13 +15,15 @@ from dataclasses import dataclass, replace
 from itertools import batched
 
 from scim_core.audit_records import AuditEntry, NumberedRecord, Position
-from scim_core.registry import Gone, Moved, Overtaken, Taken, Tenant, pointers
+from scim_core.registry import MAX_OPEN_LINKS, Gone, Moved, Overtaken, Taken, Tenant, pointers
+from scim_core.setup_link import OpenLink, SetupLink
 from scim_core.storage.port import StorageBusy, VersionConflict
-from scim_core.storage.tables import audit_chain, keys
+from scim_core.storage.tables import audit_chain, keys, setup_rows
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing
 from scim_core.storage.tables.keys import REGISTRY, SWEEP, KeyRange
+from scim_core.storage.tables.reading import read_range
 from scim_core.storage.tables.registry_marker import require_here
-from scim_core.storage.tables.registry_rows import alteration, amendment, to_credential, to_tenant
+from scim_core.storage.tables.registry_rows import alteration, amendment, opening, to_credential, to_tenant
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows, read_pages
 from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS
@@ -79,6 +82,15 @@ class TableRegistry:
                 await self._transact(operations)
                 return
         raise StorageBusy("Others are changing the same credential.")
+
+    async def open_links(self, now: str) -> list[OpenLink]:
+        """See SetupSource.open_links."""
+        found = await read_range(self.rows, REGISTRY, setup_rows.open_after(now), limit=MAX_OPEN_LINKS)
+        return [setup_rows.to_open_link(row) for row in found]
+
+    async def exchanged(self, tenant: Tenant, link: SetupLink) -> None:
+        """See SetupSource.exchanged."""
+        await self._transact([opening(tenant, link)])
 
     async def tenants(self) -> AsyncIterator[Tenant]:
         """See Registry.tenants."""

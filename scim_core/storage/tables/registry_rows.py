@@ -5,7 +5,7 @@ not changed.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from scim_core.model import Column
@@ -21,7 +21,8 @@ from scim_core.registry import (
     pointers,
     require_alterable,
 )
-from scim_core.storage.tables import keys
+from scim_core.setup_link import SetupLink
+from scim_core.storage.tables import keys, setup_rows
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row
 
@@ -34,7 +35,8 @@ def alteration(before: Tenant | None, after: Tenant | None) -> list[RowOperation
 
     Raises Unalterable.
     """
-    return [*_of_tenant(before, after), *_of_credentials(before, after), *_of_pointers(before, after)]
+    of_links = setup_rows.alteration(before, after)
+    return [*_of_tenant(before, after), *_of_credentials(before, after), *_of_pointers(before, after), *of_links]
 
 
 def amendment(tenant_id: str, before: Credential, after: Credential) -> list[RowOperation]:
@@ -56,6 +58,7 @@ def to_tenant(row: Row) -> Tenant:
         deleted=found.get("deleted", ""),
         group_patch_answer=GroupPatchAnswer(found.get("group_patch_answer", "")),
         hold=bool(found.get("hold")),
+        setup=setup_rows.to_link(found),
         etag=row.etag,
     )
 
@@ -64,6 +67,12 @@ def to_credential(row: Row) -> Credential:
     """The credential of its row. A row of an older version may lack some of the fields."""
     named = {item.name: row.properties[item.name] for item in fields(Credential) if item.name in row.properties}
     return Credential(**named | {"kind": CredentialKind(named["kind"]), "access": access_of(named), "etag": row.etag})
+
+
+def opening(tenant: Tenant, link: SetupLink) -> RowOperation:
+    """What makes this the tenant's link. It fails if the tenant has changed since it was read."""
+    changed = _columns(changed_fields(tenant, replace(tenant, setup=link)))
+    return _operation(Verb.MERGE, keys.tenant(tenant.id), changed, tenant.etag)
 
 
 def access_of(properties: Mapping[str, Column]) -> Access:

@@ -49,14 +49,13 @@ async def trim_feed(rows: Rows, tenant: str, kept_from: str) -> int:
 
 async def trim_attempts(rows: Rows, tenant: str, kept_from: str) -> int:
     """How many attempts were deleted: those that are older than this instant. Raises StorageBusy."""
-    too_old = log_keys.attempts_before(stamp(datetime.fromisoformat(kept_from), ""))
-    trimmed = 0
-    while True:
-        old = await read_range(rows, tenant, too_old, limit=TRANSACTION_OPERATIONS, select="RowKey")
-        if not old:
-            return trimmed
-        await delete_rows(rows, tenant, old)
-        trimmed += len(old)
+    before, trimmed = stamp(datetime.fromisoformat(kept_from), ""), 0
+    for seen in (False, True):
+        too_old = log_keys.attempts_before(before, seen=seen)
+        while old := await read_range(rows, tenant, too_old, limit=TRANSACTION_OPERATIONS, select="RowKey"):
+            await delete_rows(rows, tenant, old)
+            trimmed += len(old)
+    return trimmed
 
 
 async def trim_gone(rows: Rows, tenant: str, kept_from: str) -> int:

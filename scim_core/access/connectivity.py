@@ -4,7 +4,7 @@ from scim_core.access.credential_plans import Issued
 from scim_core.access.oauth.access_tokens import SCOPES
 from scim_core.access.oauth.metadata import TOKEN_PATH
 from scim_core.messages import BASE_PATH, FEED_PATH
-from scim_core.registry import Access, CredentialKind
+from scim_core.registry import Access, Credential, CredentialKind
 
 METHODS = {
     CredentialKind.TOKEN: "Bearer authentication",
@@ -15,21 +15,24 @@ METHODS = {
 """What to choose as the authentication method."""
 
 
-def fields(issued: Issued, base_url: str) -> dict[str, str]:
-    """The fields of the page, in its order, with the value of each. `base_url` is the service's."""
+def fields(credential: Credential, secret: str, base_url: str) -> dict[str, str]:
+    """The fields of the page, in its order, with the value of each. `base_url` is the service's.
+
+    `secret` is what stands for the token or the client secret.
+    """
     tenant_url = {"Tenant URL": f"{base_url}{BASE_PATH}"}
     token_endpoint = f"{base_url}{TOKEN_PATH}"
-    client_id = issued.credential.client_id
-    match issued.credential.kind:
+    client_id = credential.client_id
+    match credential.kind:
         case CredentialKind.TOKEN:
-            return tenant_url | {"Secret Token": issued.secret}
+            return tenant_url | {"Secret Token": secret}
         case CredentialKind.SECRET:
             return tenant_url | {
                 "OAuth token endpoint": token_endpoint,
                 "Client ID": client_id,
-                "Client secret": issued.secret,
+                "Client secret": secret,
                 "How credentials are sent": "Header (Body and Both work as well)",
-                "OAuth 2.0 scopes": SCOPES[issued.credential.access],
+                "OAuth 2.0 scopes": SCOPES[credential.access],
             }
         case CredentialKind.FEDERATION:
             return {"Client ID": client_id, "Token URL": token_endpoint, "SCIM URL": tenant_url["Tenant URL"]}
@@ -39,7 +42,9 @@ def fields(issued: Issued, base_url: str) -> dict[str, str]:
 
 def text(issued: Issued, base_url: str) -> str:
     """The same as lines for people, with what they must know about the secret."""
-    rows = {"Authentication method": METHODS[issued.credential.kind]} | fields(issued, base_url)
+    rows = {"Authentication method": METHODS[issued.credential.kind]} | fields(
+        issued.credential, issued.secret, base_url
+    )
     width = max(len(name) for name in rows)
     lines = [f"  {name:{width}}  {value}" for name, value in rows.items()]
     return "\n".join(["Paste into Entra, Provisioning > Connectivity:", "", *lines, "", *_notes(issued)])

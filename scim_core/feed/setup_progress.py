@@ -1,0 +1,165 @@
+"""How far the setup of a tenant has come, by the requests that came since its setup link was made.
+
+It is for the customer's administrator, who may see no directory. So it names attributes, times and numbers, and nobody.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from scim_core.caches import Bounded
+from scim_core.clock import Clock, instant_text
+from scim_core.protocol.nearest_name import nearest_name
+from scim_core.protocol.schemas import Catalogue
+from scim_core.storage.feed_port import Attempt, AttemptOutcome, FeedStorage, Mistake
+
+ROWS_READ = 1_000
+"""Rows of one kind that a page reads: one answer of Table Storage. The first ones tell what has been reached."""
+
+RECENT = timedelta(hours=1)
+"""If there are more, the page also reads those of so long ago: they tell what happens now."""
+
+NAMES_SHOWN = 50
+"""Most ignored attributes that a page names, and most causes of refusals. A mapping has some seventy targets."""
+
+NAMES_REMEMBERED = 1_000
+"""Names whose nearest declared name is remembered: to look for one takes milliseconds."""
+
+_CREATED = 201
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """The newest request that was not let in, if none was since. `sentence` is what it was answered."""
+
+    time: str
+    status: int
+    mistake: Mistake
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredName:
+    """An attribute that no schema declares, the declared one that it may mean, and in how many requests it came."""
+
+    resource_type: str
+    name: str
+    meant: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedFor:
+    """Why requests were refused: a sentence without anybody's values, how often, and when at last."""
+
+    cause: str
+    sentence: str
+    count: int
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What has been reached. Instants are UTC text, empty for what has not happened yet.
+
+    `arrived` and `last` are the first and the newest request with a good credential. `created` has the first creation
+    by resource type.
+    """
+
+    arrived: str
+    last: str
+    requests: int
+    denial: Denial | None
+    created: dict[str, str]
+    ignored: tuple[IgnoredName, ...]
+    refused: tuple[RefusedFor, ...]
+
+
+class _Read(Protocol):
+    def __call__(self, tenant: str, *, since: datetime, limit: int) -> Awaitable[list[Attempt]]: ...
+
+
+class SetupProgress:
+    """Reads how far tenants have come."""
+
+    def __init__(self, storage: FeedStorage, catalogue: Catalogue, clock: Clock) -> None:
+        self._storage = storage
+        self._catalogue = catalogue
+        self._clock = clock
+        self._nearest: Bounded[tuple[str, str], tuple[str | None]] = Bounded(NAMES_REMEMBERED)
+
+    async def of(self, tenant: str, since: datetime) -> Progress:
+        """What the requests since this instant have reached. Raises StorageBusy."""
+        some = await asyncio.gather(*(self._rows(read, tenant, since) for read in self._readings))
+        rows = sorted((row for rows in some for row in rows), key=lambda row: row.at)
+        told = [(row, _note(row)) for row in rows]
+        let_in = [row for row, _ in told if row.outcome is not AttemptOutcome.DENIED]
+        denied = [(row, note) for row, note in told if row.outcome is AttemptOutcome.DENIED]
+        return Progress(
+            arrived=instant_text(let_in[0].at) if let_in else "",
+            last=instant_text(let_in[-1].at) if let_in else "",
+            requests=sum(1 + row.others for row in let_in),
+            denial=_denial(*denied[-1]) if denied and (not let_in or let_in[-1].at < denied[-1][0].at) else None,
+            created=_created(told),
+            ignored=self._ignored(told),
+            refused=_refused(told),
+        )
+
+    @property
+    def _readings(self) -> tuple[_Read, _Read]:
+        return self._storage.seen, self._storage.attempts
+
+    async def _rows(self, read: _Read, tenant: str, since: datetime) -> list[Attempt]:
+        rows = await read(tenant, since=since, limit=ROWS_READ)
+        if len(rows) < ROWS_READ:
+            return rows
+        recent = await read(tenant, since=max(since, self._clock() - RECENT), limit=ROWS_READ)
+        return [*rows, *(row for row in recent if row.at > rows[-1].at)]
+
+    def _ignored(self, told: Iterable[tuple[Attempt, dict[str, Any]]]) -> tuple[IgnoredName, ...]:
+        counts: dict[tuple[str, str], int] = {}
+        for row, note in told:
+            for name in note.get("ignored", ()):
+                counts[row.resource_type, name] = counts.get((row.resource_type, name), 0) + 1
+        shown = sorted(counts, key=lambda key: -counts[key])[:NAMES_SHOWN]
+        return tuple(IgnoredName(*key, self._meant(*key), counts[key]) for key in shown)
+
+    def _meant(self, type_name: str, name: str) -> str | None:
+        known = self._nearest.get((type_name, name))
+        if known is None:
+            resource_type = self._catalogue.named(type_name)
+            known = (nearest_name(self._catalogue, resource_type, name) if resource_type else None,)
+            self._nearest.put((type_name, name), known)
+        return known[0]
+
+
+def _created(told: Iterable[tuple[Attempt, dict[str, Any]]]) -> dict[str, str]:
+    created: dict[str, str] = {}
+    for row, note in told:
+        answered = row.outcome is AttemptOutcome.ANSWERED and note.get("status") == _CREATED
+        in_part = row.outcome is AttemptOutcome.IN_PART and note.get("method") == "POST"
+        if answered or in_part:
+            created.setdefault(row.resource_type, instant_text(row.at))
+    return created
+
+
+def _denial(row: Attempt, note: dict[str, Any]) -> Denial:
+    return Denial(instant_text(row.at), note["status"], Mistake(note["mistake"]), note["sentence"])
+
+
+def _refused(told: Iterable[tuple[Attempt, dict[str, Any]]]) -> tuple[RefusedFor, ...]:
+    causes: dict[tuple[str, str], list[Attempt]] = {}
+    for row, note in told:
+        if row.outcome is AttemptOutcome.REFUSED:
+            cause = f"{note.get('status', '')} {note.get('scimType') or ''}".strip()
+            causes.setdefault((cause, str(note.get("sentence", ""))), []).append(row)
+    found = [RefusedFor(*key, len(rows), instant_text(rows[-1].at)) for key, rows in causes.items()]
+    return tuple(sorted(found, key=lambda item: -item.count)[:NAMES_SHOWN])
+
+
+def _note(row: Attempt) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(row.text) if row.text else {}
+    return found

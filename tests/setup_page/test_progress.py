@@ -1,0 +1,361 @@
+"""The setup page shows what arrives from its tenant, while it arrives, and nothing else of anybody."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import pytest
+
+from scim_core.console.reading import Reading
+from scim_core.console.timeline import lines
+from scim_core.feed import setup_progress
+from scim_core.feed.attempts import MAX_SEEN_ROWS, SEEN_SECONDS, WINDOW_SECONDS, Attempts
+from scim_core.feed.feed import ATTEMPT_DAYS
+from scim_core.feed.log import Log
+from scim_core.feed.setup_progress import ROWS_READ, SetupProgress
+from scim_core.feed.visitors import MAX_STRANGERS, Visitors
+from scim_core.protocol.schemas import load_catalogue
+from scim_core.registry import Access, CredentialKind
+from scim_core.storage.feed_port import SEEN, Attempt, AttemptOutcome
+from scim_core.storage.port import StorageBusy
+from scim_core.storage.tables import keys
+from scim_core.storage.tables.reading import read_range
+from tests.scim import PATCH_OP, USER, Clock, Json
+from tests.setup_page.world import SetupService, service
+from tests.transcript import transcript
+
+TENANT = "contoso-ltd"
+
+
+@pytest.fixture
+def it() -> SetupService:
+    return service()
+
+
+async def rows(it: SetupService, tenant: str = TENANT) -> list[Json]:
+    """The rows that only a setup page shows, oldest first, with their texts as `note`."""
+    found = await read_range(it.storage.rows, tenant, keys.attempts_from("", seen=True))  # type: ignore[attr-defined]
+    return [{**row.properties, "note": json.loads(row.properties["n0"])} for row in found]
+
+
+def text_of(page: str) -> str:
+    """The words of a page."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
+async def test_the_steps_are_reached_one_after_the_other(it: SetupService) -> None:
+    cookie = await it.opened(await it.customer())
+    token = it.issued[0].secret
+    page = text_of(await it.page(cookie))
+    assert "Press Test Connection. It shows here within seconds." in page
+    assert "begins with scim_" in page
+    await it.scim("GET", "Users?startIndex=1&count=1", token)
+    page = text_of(await it.page(cookie))
+    assert "Test Connection arrived" in page
+    assert "First user created" not in page
+    await it.scim("POST", "Users", token, {"schemas": [USER], "userName": "ann@contoso.example"})
+    page = text_of(await it.page(cookie))
+    assert "First user created" in page
+    assert "First group created" not in page
+    await it.scim("POST", "Groups", token, {"displayName": "Sales"})
+    page = text_of(await it.page(cookie))
+    assert "First group created" in page
+    assert "3 requests" in page
+
+
+async def test_attributes_that_were_ignored_are_named_with_what_was_meant(it: SetupService) -> None:
+    cookie = await it.opened(await it.customer())
+    body = {"schemas": [USER], "userName": "ann", "wrkEmail": "a@contoso.example", "zzz": "1"}
+    await it.scim("POST", "Users", it.issued[0].secret, body)
+    page = text_of(await it.page(cookie))
+    assert "wrkEmail Did you mean emails[type eq &#34;work&#34;].value ?" in page
+    assert "zzz Nothing here is like it. Remove this mapping." in page
+    assert "First user created" in page
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda token: token[:-1], "401: the token is cut"),
+        (lambda token: token[:20], "401: the token is cut"),
+        (lambda token: f"{token}x", "401: the token is mistyped"),
+        (lambda token: token[:-10] + ("a" if token[-10] != "a" else "b") + token[-9:], "401: the token is mistyped"),
+    ],
+    ids=["one less", "many less", "one more", "another one"],
+)
+async def test_a_token_that_is_not_whole_is_told_on_the_page_of_its_tenant_alone(
+    it: SetupService, damage: Callable[[str], str], said: str
+) -> None:
+    cookie, other = await it.opened(await it.customer()), await it.opened(await it.customer("Fabrikam"))
+    await it.scim("GET", "Users", damage(it.issued[0].secret))
+    assert said in text_of(await it.page(cookie))
+    assert "401" not in text_of(await it.page(other))
+    await it.scim("GET", "Users", it.issued[0].secret)
+    page = text_of(await it.page(cookie))
+    assert "401" not in page, "what is mended is not told any more"
+    assert "Test Connection arrived" in page
+
+
+async def test_a_token_of_nobody_or_too_short_to_tell_is_told_nowhere(it: SetupService) -> None:
+    cookie = await it.opened(await it.customer())
+    for token in ("scim_", it.issued[0].secret[:7], "another", "eyJhbGciOi", "scim_secret_x"):
+        await it.scim("GET", "Users", token)
+    assert await rows(it) == []
+    assert "401" not in text_of(await it.page(cookie))
+
+
+async def test_a_credential_that_has_ended_is_told_with_its_sentence(it: SetupService) -> None:
+    cookie = await it.opened(await it.customer())
+    await it.administration.revoke(TENANT, it.issued[0].credential.id)
+    it.pass_time(61)
+    await it.scim("GET", "Users", it.issued[0].secret)
+    page = text_of(await it.page(cookie))
+    assert "401: the credential is not good" in page
+    assert "was revoked on 2026-11-23. Ask the operator of this service for a new one." in page
+    assert "There is no credential for you yet." in page
+
+
+async def test_a_new_token_is_known_by_its_start_as_well(it: SetupService) -> None:
+    cookie = await it.opened(await it.customer())
+    issued = await it.credential(TENANT, CredentialKind.TOKEN)
+    await it.scim("GET", "Users", issued.secret[:-3])
+    page = text_of(await it.page(cookie))
+    assert "401: the token is cut" in page
+    assert f"begins with {issued.secret[:8]}" in page
+
+
+async def test_a_client_that_gets_its_token_and_one_whose_secret_is_wrong_are_told(it: SetupService) -> None:
+    issued = await it.tenant("Contoso Ltd", CredentialKind.SECRET)
+    cookie = await it.opened(await it.link(TENANT))
+    page = text_of(await it.page(cookie))
+    assert issued.credential.client_id in page
+    assert "Okta needs a token" in page
+    answer = await it.ask_for_token(basic=(issued.credential.client_id, issued.secret))
+    assert answer.status == 200
+    await it.settle()
+    [row] = await rows(it)
+    assert (row["note"]["operation"], row["note"]["status"]) == ("token", 200)
+
+
+async def test_no_name_of_a_person_is_on_the_page(it: SetupService) -> None:
+    cookie = await it.opened(await it.customer())
+    token, secret = it.issued[0].secret, "Hildegard"
+    body = {"schemas": [USER], "userName": f"{secret}@contoso.example", "displayName": secret, "externalId": secret}
+    made = await it.scim("POST", "Users", token, body)
+    await it.scim("POST", "Users", token, body)
+    await it.scim("GET", f"Users?filter=userName%20eq%20%22{secret}%22", token)
+    await it.scim("GET", f"Users?filter={secret}", token)
+    await it.scim("PATCH", f"Users/{made['id']}", token, {"schemas": [PATCH_OP], "Operations": [{"op": secret}]})
+    await it.scim("POST", "Users", token, {"schemas": [USER], "userName": secret, "active": secret})
+    await it.scim("DELETE", f"Users/{secret}", token)
+    page = await it.page(cookie)
+    assert "409 uniqueness" in page
+    assert secret not in page
+    assert secret not in str(await rows(it))
+    assert made["id"] not in page
+
+
+async def test_hostile_names_of_attributes_and_tenants_are_shown_escaped(it: SetupService) -> None:
+    evil = "<script>alert(1)</script>"
+    cookie = await it.opened(await it.customer(f"Con{evil}toso"))
+    await it.scim("POST", "Users", it.issued[0].secret, {"userName": "ann", evil: 1, "a-b": 2, "\u202eevil": 3})
+    page = await it.page(cookie)
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "\u202e" not in page
+    assert "a-b" in page
+
+
+async def test_without_a_link_reads_leave_no_row_and_cost_no_call_more(it: SetupService) -> None:
+    issued = await it.tenant("Contoso Ltd")
+    await it.scim("GET", "Users", issued.secret)
+    with transcript(it.storage) as seen:  # type: ignore[arg-type]
+        assert (await it.users(issued.secret)).status == 200
+        without = list(seen.kinds)
+    await it.link(TENANT)
+    it.pass_time(61)
+    await it.scim("GET", "Users", issued.secret)
+    with transcript(it.storage) as seen:  # type: ignore[arg-type]
+        assert (await it.users(issued.secret)).status == 200
+        assert list(seen.kinds) == without, "the row is written after the answer"
+    await it.settle()
+    assert len(await rows(it)) == 2
+    it.pass_time(8 * 86_400)
+    await it.scim("GET", "Users", issued.secret)
+    assert len(await rows(it)) == 2, "the link has ended"
+
+
+async def test_a_revoked_link_ends_the_rows_within_a_minute(it: SetupService) -> None:
+    await it.customer()
+    await it.scim("GET", "Users", it.issued[0].secret)
+    await it.administration.revoke_setup(TENANT)
+    it.pass_time(61)
+    await it.scim("GET", "Users", it.issued[0].secret)
+    await it.scim("GET", "Users", it.issued[0].secret[:-1])
+    assert [row["outcome"] for row in await rows(it)] == ["answered"]
+
+
+async def test_what_a_page_shows_is_no_part_of_the_log(it: SetupService) -> None:
+    await it.customer()
+    token = it.issued[0].secret
+    await it.scim("GET", "Users", token)
+    await it.scim("GET", "Users", token[:-1])
+    await it.scim("POST", "Users", token, {"userName": "ann", "active": "maybe"})
+    log = Log(it.storage, load_catalogue(None), it.clock)
+    assert [item.outcome for item in await log.attempts(TENANT)] == [AttemptOutcome.REFUSED]
+    seen = await it.storage.seen(TENANT, since=log.days_ago(), limit=10)
+    assert [item.outcome for item in seen] == [AttemptOutcome.ANSWERED, AttemptOutcome.DENIED]
+
+
+async def test_a_reader_of_the_feed_and_an_application_are_no_provisioning(it: SetupService) -> None:
+    cookie = await it.opened(await it.customer())
+    reader = await it.credential(TENANT, CredentialKind.TOKEN, access=Access.FEED)
+    await it.send("GET", "/feed/v1/changes", reader.secret)
+    await it.settle()
+    assert await rows(it) == []
+    assert "Press Test Connection" in await it.page(cookie)
+
+
+async def test_rows_go_with_the_tenant_and_after_their_days(it: SetupService) -> None:
+    await it.customer()
+    await it.scim("GET", "Users", it.issued[0].secret)
+    assert len(await rows(it)) == 1
+    it.pass_time((ATTEMPT_DAYS + 1) * 86_400)
+    await it.endpoint.tend_feeds()
+    assert await rows(it) == []
+
+
+async def test_the_rows_of_one_kind_are_bounded_and_the_newest_still_shows() -> None:
+    written: list[Attempt] = []
+    now = [0.0]
+
+    async def write(_: str, attempts: Sequence[Attempt]) -> None:
+        written.extend(attempts)
+
+    async def pause(_: float) -> None:
+        await asyncio.sleep(0)
+
+    attempts = Attempts(write, pause, lambda: now[0])
+    for _ in range(3 * MAX_SEEN_ROWS):
+        for about in ("GET User 2", "POST User 2"):
+            attempts.note(TENANT, seen(about))
+        await attempts.idle()
+    assert len(written) == 2 * MAX_SEEN_ROWS
+    for _ in range(WINDOW_SECONDS // 10):
+        now[0] += 10
+        attempts.note(TENANT, seen("GET User 2"))
+        await attempts.idle()
+    hourly = MAX_SEEN_ROWS + WINDOW_SECONDS // SEEN_SECONDS
+    assert len(written) - 2 * MAX_SEEN_ROWS <= hourly
+    assert written[-1].others > 0
+    attempts.note(TENANT, Attempt(Clock().now, AttemptOutcome.REFUSED, "User", "", "{}"))
+    await attempts.idle()
+    assert written[-1].others == 0, "what a page leaves out is not counted among refusals"
+
+
+def seen(about: str, note: Json | None = None, clock: Clock | None = None) -> Attempt:
+    at = (clock or Clock())()
+    return Attempt(at, AttemptOutcome.ANSWERED, "User", "", json.dumps(note or {"status": 200}), about=about)
+
+
+async def test_of_many_rows_the_first_and_the_newest_are_read(it: SetupService, clock: Clock) -> None:
+    since = clock.now
+    first = [seen("x", {"status": 201}, clock), *(seen("x", clock=clock) for _ in range(ROWS_READ))]
+    for start in range(0, len(first), 100):
+        await it.storage.attempted(TENANT, first[start : start + 100])
+    clock.advance(days=2)
+    denied = json.dumps({"status": 401, "mistake": "cut", "sentence": "no"})
+    await it.storage.attempted(TENANT, [Attempt(clock(), AttemptOutcome.DENIED, "", "", denied)])
+    found = await SetupProgress(it.storage, load_catalogue(None), clock).of(TENANT, since)
+    assert found.requests == ROWS_READ
+    assert "User" in found.created
+    assert found.denial
+    assert {AttemptOutcome.ANSWERED, AttemptOutcome.DENIED} == SEEN
+    assert timedelta(days=1) > setup_progress.RECENT
+
+
+async def test_strangers_who_cause_look_ups_are_bounded_and_a_busy_registry_stops_nothing() -> None:
+    asked: list[str] = []
+    noted: list[str] = []
+    busy = [False]
+
+    async def whose(*, named: str, start: str) -> list[str]:
+        asked.append(named or start)
+        if busy[0]:
+            raise StorageBusy("busy")
+        return [TENANT]
+
+    async def write(tenant: str, attempts: Sequence[Attempt]) -> None:
+        noted.extend([tenant] * len(attempts))
+
+    attempts = Attempts(write, asyncio.sleep, lambda: 0.0)
+    visitors = Visitors(whose, attempts)
+    for _ in range(MAX_STRANGERS + 20):
+        visitors.note(seen("x"), start="scim_abc")
+    await visitors.idle()
+    await attempts.idle()
+    assert len(asked) == MAX_STRANGERS
+    assert len(noted) == MAX_SEEN_ROWS
+    busy[0] = True
+    visitors.note(seen("x"), start="scim_abc")
+    await visitors.idle()
+    busy[0] = False
+    visitors.note(seen("y"), start="scim_abc")
+    await visitors.idle()
+    await attempts.idle()
+    assert len(noted) == MAX_SEEN_ROWS + 1
+
+
+async def test_the_list_of_open_links_is_read_once_in_ten_seconds_however_many_tokens_are_wrong(
+    it: SetupService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    read = it.registry.open_links
+
+    async def counted(now: str) -> object:
+        reads.append(now)
+        return await read(now)
+
+    await it.customer()
+    monkeypatch.setattr(it.registry, "open_links", counted)
+    for _ in range(20):
+        await it.scim("GET", "Users", it.issued[0].secret[:-1])
+    assert len(reads) == 1
+    it.pass_time(11)
+    await it.scim("GET", "Users", it.issued[0].secret[:-1])
+    assert len(reads) == 2
+
+
+async def test_a_wrong_client_secret_is_told(it: SetupService) -> None:
+    issued = await it.tenant("Contoso Ltd", CredentialKind.SECRET)
+    cookie = await it.opened(await it.link(TENANT))
+    expired = await it.credential(TENANT, CredentialKind.SECRET, client_id=issued.credential.client_id, days=1)
+    await it.administration.revoke(TENANT, issued.credential.id)
+    it.pass_time(2 * 86_400)
+    answer = await it.ask_for_token(basic=(expired.credential.client_id, expired.secret))
+    assert answer.status == 401
+    await it.settle()
+    assert "401: the credential is not good" in text_of(await it.page(cookie))
+
+
+async def test_the_live_tail_of_the_console_has_the_requests_of_an_open_link(it: SetupService) -> None:
+    await it.customer()
+    token = it.issued[0].secret
+    await it.scim("GET", "Users", token)
+    await it.scim("GET", "Users", token[:-1])
+    await it.scim("POST", "Users", token, {"userName": "ann"})
+    reading = Reading(it.storage, it.registry, load_catalogue(None), it.clock)
+    tenant = await it.registry.load(TENANT)
+    assert tenant
+    shown = [(line.word, line.sentence, line.kind) for line in lines(await reading.tail(tenant))]
+    assert shown[0][0] == "Created"
+    assert shown[1][0] == "Not let in"
+    assert shown[1][1].startswith("401 The bearer token is mistyped")
+    assert shown[2] == ("Asked", "200 search", "quiet")
+    assert len(shown) == 3
+    await it.administration.revoke_setup(TENANT)
+    closed = await it.registry.load(TENANT)
+    assert closed
+    assert [line.word for line in lines(await reading.tail(closed))] == ["Created"]
