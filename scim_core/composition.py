@@ -4,7 +4,8 @@ import asyncio
 import secrets
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from scim_core.access.auth_failures import FailureWatch
 from scim_core.access.authenticator import Authenticator, Tenancy
@@ -17,6 +18,7 @@ from scim_core.access.oauth.signing_keys import signing_keys
 from scim_core.access.oauth.vault import Vault, VaultCall, VaultError
 from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
 from scim_core.access.tenant_cache import TenantCache
+from scim_core.chosen_schemas import AS_BY_DEFAULT
 from scim_core.clock import Clock, Timer, utc_now
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint.bulk import Bulk
@@ -24,6 +26,7 @@ from scim_core.endpoint.endpoint import Endpoint, Gate
 from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
+from scim_core.endpoint.serving import Serving, Servings
 from scim_core.endpoint.unconfigured import Unconfigured
 from scim_core.feed.attempts import Attempts
 from scim_core.feed.feed import Feed, Kept
@@ -33,7 +36,8 @@ from scim_core.feed.kicks import Kicks
 from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
 from scim_core.protocol.definition_files import DefinitionError
-from scim_core.protocol.schemas import load_catalogue
+from scim_core.protocol.schemas import Catalogue, load_catalogue
+from scim_core.protocol.sub_catalogues import Catalogues
 from scim_core.registry import Access, TenantSource
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.list_cursors import ListCursors
@@ -72,30 +76,34 @@ def build(
     def new_id() -> str:
         return uuid7(clock())
 
-    catalogue = load_catalogue(settings.schema_directory)
+    catalogues = Catalogues(load_catalogue(settings.schema_directory), by_tenant=settings.has_registry)
     counted = CountedLog(timer)
-    provider = ServiceProvider(
-        storage, catalogue, clock=clock, new_id=new_id, pause=asyncio.sleep, ignored=IgnoredInput(counted)
-    )
-    handlers = Handlers(
-        catalogue,
-        provider,
-        Search(storage, clock),
-        storage,
-        cursors=ListCursors(settings.master_key, clock, secrets.token_bytes) if settings.master_key else None,
-        version=__version__,
-        counted=counted,
-        group_patch_answer=settings.group_patch_answer,
-    )
+    search, ignored = Search(storage, clock), IgnoredInput(counted)
+    cursors = ListCursors(settings.master_key, clock, secrets.token_bytes) if settings.master_key else None
+    waiting, kept = Waiting(settings.instance_concurrency), Kept(settings.feed_days, settings.log_days)
+
+    def serving(catalogue: Catalogue) -> Serving:
+        handlers = Handlers(
+            catalogue,
+            ServiceProvider(storage, catalogue, clock=clock, new_id=new_id, pause=asyncio.sleep, ignored=ignored),
+            search,
+            storage,
+            cursors=cursors,
+            version=__version__,
+            counted=counted,
+            group_patch_answer=settings.group_patch_answer,
+        )
+        feed = FeedHandlers(Feed(storage, catalogue, clock, kept), waiting, timer, pause)
+        return Serving(catalogue, catalogues.hidden(catalogue), handlers, feed, Bulk(catalogue, handlers, timer))
+
     entra = _entra(settings, clock, timer) if settings.has_registry or settings.vendor_identity else None
     tenancy = None
     if entra and settings.has_registry:
         tenancy = _tenancy(settings, registry, entra, clock=clock, timer=timer, vault=vault)
     gate = _gate(settings, tenancy, entra, counted, timer=timer, pause=pause)
-    feed = Feed(storage, catalogue, clock, Kept(settings.feed_days, settings.log_days))
     hooks = Hooks(
         storage,
-        catalogue,
+        partial(_catalogue_of, catalogues, tenancy),
         HttpSender(to_loopback=settings.hooks_to_loopback),
         settings.master_key,
         clock=clock,
@@ -104,14 +112,11 @@ def build(
         pause=asyncio.sleep,
     )
     return Endpoint(
-        catalogue,
-        handlers,
-        FeedHandlers(feed, Waiting(settings.instance_concurrency), timer, pause),
+        Servings(catalogues, serving),
         gate,
-        _kicks(feed, hooks) if relays else None,
+        _kicks(storage.relay, hooks) if relays else None,
         hooks=hooks,
         attempts=Attempts(storage.attempted, asyncio.sleep, timer) if relays else None,
-        bulk=Bulk(catalogue, handlers, timer),
         clock=clock,
         timer=timer,
         new_id=new_id,
@@ -133,12 +138,18 @@ def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, En
         return None, Unconfigured(cause, time.monotonic)
 
 
-def _kicks(feed: Feed, hooks: Hooks) -> Kicks:
+async def _catalogue_of(catalogues: Catalogues, tenancy: Tenancy | None, tenant: str) -> Catalogue:
+    """The resource types and extensions of a tenant that sends no request now. Raises StorageBusy."""
+    found = await tenancy.tenants.tenant(tenant) if tenancy else None
+    return catalogues.of(found.schemas if found else AS_BY_DEFAULT)
+
+
+def _kicks(relaying: Callable[[str], Awaitable[int]], hooks: Hooks) -> Kicks:
     """Relays after a change, and then delivers: a receiver that is slow holds up no relay."""
     delivering = Kicks(hooks.deliver, asyncio.sleep)
 
     async def relay(tenant: str) -> None:
-        await feed.relay(tenant)
+        await relaying(tenant)
         delivering.kick(tenant)
 
     return Kicks(relay, asyncio.sleep)

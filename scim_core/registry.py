@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from scim_core.audit_records import AuditEntry, NumberedRecord, Position
+from scim_core.chosen_schemas import ChosenSchemas
 
 DEFAULT_TENANT = "default"
 """The tenant of a single-tenant deployment. The tokens of the settings open it, whether it is registered or not."""
@@ -146,7 +147,8 @@ class Credential:
 class Tenant:
     """One customer. `since` is when its state began. `etag` is the registry's own name for the state that was read.
 
-    `deleted` is when its deletion ended. Only the tenant that the settings open keeps its row then.
+    `deleted` is when its deletion ended. Only the tenant that the settings open keeps its row then. `allowed_schemas`
+    and `denied_schemas` are the texts of ChosenSchemas.
     """
 
     id: str
@@ -158,6 +160,13 @@ class Tenant:
     etag: str = ""
     deleted: str = ""
     group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.USUAL
+    allowed_schemas: str = ""
+    denied_schemas: str = ""
+
+    @property
+    def schemas(self) -> ChosenSchemas:
+        """Which resource types and extensions it has."""
+        return ChosenSchemas(self.allowed_schemas, self.denied_schemas)
 
     def credential(self, credential_id: str) -> Credential | None:
         """Its credential of this id."""

@@ -78,7 +78,7 @@ AMBIENT = {
     "secrets.token_hex": {"access.token_format", "storage.tables", "admin"},
     "random.uniform": {"service.optimistic_retry"},
     # The host drops what is logged after an answer: the endpoint awaits its tasks, and those of the feed log nothing.
-    "asyncio.create_task": {"endpoint.endpoint", "endpoint.in_order", "feed.kicks", "feed.attempts"},
+    "asyncio.create_task": {"endpoint.who_asks", "endpoint.in_order", "feed.kicks", "feed.attempts"},
     "asyncio.ensure_future": {"service.search", "work"},  # as above; a thread that outlives its request logs nothing
     "asyncio.to_thread": {"work"},  # what it calls logs nothing: the host drops a record from a thread
     "os.environ": {"storage.tables.identity", "admin"},  # identity: the platform says there whether it has an identity

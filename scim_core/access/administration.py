@@ -13,7 +13,8 @@ from scim_core.access import credential_plans as plans
 from scim_core.access.audit_trail import Alteration, AuditTrail, Deed
 from scim_core.access.credential_plans import Issued, Made, Refused, Wanted, line
 from scim_core.access.no_return import Planned, ending, remains, reopened, require_free, require_unused
-from scim_core.access.tenant_plans import answering, doomed, renamed
+from scim_core.access.tenant_plans import answering, choosing, doomed, renamed
+from scim_core.chosen_schemas import ChosenSchemas
 from scim_core.clock import Clock, instant_text
 from scim_core.registry import (
     APPLICATIONS,
@@ -88,6 +89,15 @@ class Administration:
     async def change_tenant(self, tenant_id: str, answer: GroupPatchAnswer) -> Tenant:
         """A PATCH of the tenant's groups is answered like this, everywhere within a minute. Raises Gone, Overtaken."""
         return await self._change(tenant_id, lambda tenant: answering(tenant, answer))
+
+    async def choose_schemas(
+        self, tenant_id: str, method: str, plan: Callable[[ChosenSchemas], ChosenSchemas]
+    ) -> Tenant:
+        """The tenant has what the plan makes of its choice, everywhere within a minute. `method` is the command.
+
+        Raises Gone, Refused, Overtaken.
+        """
+        return await self._change(tenant_id, lambda tenant: choosing(tenant, plan(tenant.schemas), method))
 
     async def suspend(self, tenant_id: str) -> Tenant:
         """The tenant's requests are answered 403, everywhere within a minute. Raises Gone, Refused, Overtaken."""

@@ -188,6 +188,8 @@ class Commands:
         since = (tenant.deleted or tenant.since)[:10]
         answer = tenant.group_patch_answer
         said = f"{said} A PATCH of a group answers {answer}." if answer else said
+        if any(tenant.schemas):
+            said = f"{said} It has other resource types or extensions than by default: `schemas list {tenant.id}`."
         text = f"{tenant.id}: {tenant.display_name}, {shown_state(tenant)} since {since}. {said}"
         self._print(tenant_json(tenant, self._now), f"{text}\n\n{credentials}")
 

@@ -74,6 +74,7 @@ def tenant_json(tenant: Tenant, now: str) -> dict[str, Any]:
         "since": tenant.since,
         "created": tenant.created,
         "groupPatchAnswer": tenant.group_patch_answer or None,
+        "schemas": {name: names.split() for name, names in tenant.schemas._asdict().items()},
         "credentials": [credential_json(item, now) for item in tenant.credentials],
     }
 

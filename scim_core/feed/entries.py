@@ -75,7 +75,7 @@ class FeedEntries:
             entry["change"] = str(FeedChange.UPDATED)  # an import has brought it back
         entry["version"] = entity_tag(stored.version) if stored else None
         if row.change is not FeedChange.MEMBERS:
-            entry["attributes"] = list(row.attributes)
+            entry["attributes"] = self._names(row)
             entry["resource"] = self.shown(stored, renderer) if stored else None
             if stored and entry["resource"] is None:
                 entry = _omitted(entry)
@@ -85,6 +85,14 @@ class FeedEntries:
             entry["joined"] = [member for member in named if member in there]
             entry["left"] = [member for member in named if member not in there]
         return entry
+
+    def _names(self, row: FeedRow) -> list[str]:
+        """The names of what was changed; not those of a type or an extension that the tenant has not (any more)."""
+        resource_type = self._catalogue.named(row.resource_type)
+        if resource_type is None:
+            return []
+        hidden = tuple(f"{urn}:" for urn in resource_type.hidden)
+        return [name for name in row.attributes if not name.startswith(hidden)]
 
     async def _present(self, tenant: str, rows: Sequence[FeedRow]) -> _Present:
         """The resources of these rows, those of their memberships that there are, and the notes of deletions."""

@@ -5,7 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from scim_core.chosen_schemas import always_there
 from scim_core.model import Json
+
+ON_BY_DEFAULT = "onByDefault"
+"""The member of a resource type's or an extension's file that says whether tenants have it unless it is denied them. It
+is our own, and no part of RFC 7643."""
 
 
 class DefinitionError(ValueError):
@@ -32,6 +37,25 @@ def documents(folder: Path) -> Iterator[Json]:
         if not isinstance(document, dict) or not has_texts(document, "id", "name"):
             raise DefinitionError(f"{file.name} lacks id or name")
         yield document
+
+
+def off_by_default(found: Iterable[Json], key: str) -> frozenset[str]:
+    """What these documents have under this key, in lower case, if they say that it is off by default.
+
+    They do not say it any more: nothing that clients see has this member. Raises DefinitionError.
+    """
+    off = set()
+    for document in found:
+        name, is_on = document[key], document.pop(ON_BY_DEFAULT, True)
+        if not isinstance(is_on, bool):
+            raise DefinitionError(f"{name}: {ON_BY_DEFAULT} must be true or false")
+        if not is_on and (always_there(name) or (key == "id" and ":extension:" not in name)):
+            raise DefinitionError(
+                f"{name} cannot be off by default: {ON_BY_DEFAULT} is for extensions, and for resource types "
+                "other than User and Group"
+            )
+        off |= set() if is_on else {name.lower()}
+    return frozenset(off)
 
 
 def has_texts(document: Mapping[str, Any], *names: str) -> bool:

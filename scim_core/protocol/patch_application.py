@@ -16,7 +16,7 @@ from scim_core.protocol.names import check_names
 from scim_core.protocol.patch_cost import patch_units
 from scim_core.protocol.patch_operations import AttributeTarget, ExtensionTarget, PatchOperation, PatchRequest
 from scim_core.protocol.patch_refusals import OperationRefused
-from scim_core.protocol.representation import to_model
+from scim_core.protocol.representation import to_model, with_hidden
 from scim_core.protocol.schemas import COMPARISON, POLICY, ResourceType
 
 
@@ -68,6 +68,7 @@ class _Patch:
         }
         if unassigned:
             changed = without_emptied(self._resource_type, changed, document, unassigned)
+        changed = with_hidden(self._resource_type, changed, document)
         check_names(self._resource_type, changed, document)
         return changed
 

@@ -17,7 +17,7 @@ from scim2_models import AttributeBinding, Extension, InvalidPathException, Path
 from scim_core import comparison
 from scim_core.model import GROUP, RESERVED_NAMES, Index, IndexEntry, Json
 from scim_core.protocol.attribute_definitions import COMMON, AttributeDefinition, attributes_by_name
-from scim_core.protocol.definition_files import DefinitionError, by_urn, documents, has_texts, is_folder
+from scim_core.protocol.definition_files import DefinitionError, by_urn, documents, has_texts, is_folder, off_by_default
 
 _RESERVED = frozenset(name.lower() for name in RESERVED_NAMES)
 _NO_NAME = re.compile(r"\W")
@@ -63,7 +63,11 @@ class IndexedAttribute:
 
 @dataclass(frozen=True)
 class ResourceType:
-    """One resource type (RFC 7643 section 6) with all that the protocol needs to know of its schemas."""
+    """One resource type (RFC 7643 section 6) with all that the protocol needs to know of its schemas.
+
+    `core_model` is the model without extensions. If it is the type of a tenant that has not all of its extensions,
+    `declared_extensions` are the URNs of all, in their order.
+    """
 
     name: str
     endpoint: str
@@ -72,14 +76,21 @@ class ResourceType:
     attributes: Mapping[str, AttributeDefinition]
     extensions: Mapping[str, Mapping[str, AttributeDefinition]]
     model: type[Resource[Any]]
+    core_model: type[Resource[Any]]
     indexed_names: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     extension_urns: Mapping[str, str] = field(default_factory=dict)
+    declared_extensions: tuple[str, ...] = ()
 
     @property
     def has_members(self) -> bool:
         """Whether its `members` are memberships (RFC 7643 section 4.2); any other type may have such an attribute."""
         return self.name == GROUP
+
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """The extensions that the tenant has not. What is stored of them is kept, and not shown."""
+        return frozenset(self.declared_extensions) - self.extensions.keys()
 
     def is_membership(self, attribute: AttributeDefinition) -> bool:
         """Whether the values of this attribute are memberships, which are rows."""
@@ -212,11 +223,15 @@ class ResourceType:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything served: resource types by lower-case endpoint, and the published schema documents by URN."""
+    """Everything served: resource types by lower-case endpoint, and the published schema documents by URN.
+
+    `off_by_default` are names of resource types, and URNs of extensions, in lower case.
+    """
 
     resource_types: Mapping[str, ResourceType]
     schemas: Mapping[str, Json]
     protocol_schemas: Mapping[str, Json]
+    off_by_default: frozenset[str] = frozenset()
 
     def __iter__(self) -> Iterator[ResourceType]:
         return iter(self.resource_types.values())
@@ -242,6 +257,7 @@ def load_catalogue(additional: FilePath | None = None) -> Catalogue:
         )
     folders = [DEFINITIONS, *([additional] if additional else [])]
     schemas = by_urn(document for folder in folders for document in documents(folder / "schemas"))
+    off = off_by_default(schemas.values(), "id")
     types = [document for folder in folders for document in documents(folder / "resource-types")]
     resource_types = [_checked(_resource_type(document, schemas)) for document in types]
     _check_all_used(schemas, resource_types)
@@ -249,6 +265,7 @@ def load_catalogue(additional: FilePath | None = None) -> Catalogue:
         resource_types={item.endpoint.strip("/").lower(): item for item in resource_types},
         schemas=schemas,
         protocol_schemas=by_urn(documents(DEFINITIONS / "protocol")),
+        off_by_default=off | off_by_default(types, "name"),
     )
 
 
@@ -263,6 +280,7 @@ def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, Json]) -> 
         raise DefinitionError(f"resource type {name}: no file defines its schema {urn}")
     extensions = [item for item in schemas if ":extension:" in item and item.rsplit(":", 1)[-1] == name]
     try:
+        core = Resource.from_schema(_model_schema(schemas[urn], schemas[urn]["name"]))
         return ResourceType(
             name=name,
             endpoint=document["endpoint"],
@@ -270,7 +288,8 @@ def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, Json]) -> 
             schema=urn,
             attributes=attributes_by_name(schemas[urn]["attributes"]),
             extensions={item: attributes_by_name(schemas[item]["attributes"]) for item in extensions},
-            model=_model(schemas[urn], [schemas[item] for item in extensions]),
+            model=extended(core, [_extension_model(schemas[item]) for item in extensions]),
+            core_model=core,
             indexed_names=tuple(document.get("indexed", ())),
             names=tuple(document.get("names", ())),
             extension_urns={item.lower(): item for item in extensions},
@@ -317,11 +336,14 @@ def _check_all_used(schemas: Mapping[str, Json], resource_types: Sequence[Resour
         )
 
 
-def _model(core: Mapping[str, Any], extensions: Sequence[Mapping[str, Any]]) -> type[Resource[Any]]:
-    """The model of a resource type. An extension's model is named by its URN: two extensions may have the same name."""
-    model = Resource.from_schema(_model_schema(core, core["name"]))
-    models = [Extension.from_schema(_model_schema(item, _NO_NAME.sub("_", item["id"]))) for item in extensions]
-    return model.__class_getitem__(reduce(or_, models)) if models else model
+def extended(core: type[Resource[Any]], extensions: Sequence[type[Extension]]) -> type[Resource[Any]]:
+    """The model with these extensions."""
+    return core.__class_getitem__(reduce(or_, extensions)) if extensions else core
+
+
+def _extension_model(document: Mapping[str, Any]) -> type[Extension]:
+    """The model of an extension. It is named by its URN: two extensions may have the same name."""
+    return Extension.from_schema(_model_schema(document, _NO_NAME.sub("_", document["id"])))
 
 
 def _model_schema(document: Mapping[str, Any], name: str) -> Schema:

@@ -10,7 +10,7 @@ from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.hooks.sending import Sender, Tried
 from scim_core.ids import uuid7
 from scim_core.master_key import MasterKey
-from scim_core.protocol.schemas import load_catalogue
+from scim_core.protocol.schemas import Catalogue, load_catalogue
 from scim_core.storage.hook_port import Hook, HookCursor, HookStorage, Stream
 from tests.scim import Clock
 
@@ -91,9 +91,12 @@ def hooks_over(
     async def pause(seconds: float) -> None:
         clock.advance(seconds=seconds)
 
+    async def catalogue_of(_: str) -> Catalogue:
+        return CATALOGUE
+
     return Hooks(
         storage,
-        CATALOGUE,
+        catalogue_of,
         receiver,
         master,
         clock=clock,

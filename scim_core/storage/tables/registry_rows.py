@@ -55,6 +55,8 @@ def to_tenant(row: Row) -> Tenant:
         since=found["since"],
         deleted=found.get("deleted", ""),
         group_patch_answer=GroupPatchAnswer(found.get("group_patch_answer", "")),
+        allowed_schemas=found.get("allowed_schemas", ""),
+        denied_schemas=found.get("denied_schemas", ""),
         etag=row.etag,
     )
 
