@@ -2,7 +2,7 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,9 +79,14 @@ class SchemaCommands:
     async def default(self, declared: Sequence[Declared]) -> None:
         """Nothing is said about these any more, or about anything."""
         names = self._arguments.names
-        await self._change(
-            "schemas default", declared, lambda chosen: chosen.without(names) if names else AS_BY_DEFAULT
-        )
+        known = {item.name.lower() for item in declared}
+
+        def plan(chosen: ChosenSchemas) -> ChosenSchemas:
+            said = " ".join(chosen).lower().split()
+            _require(name for name in names if name.lower() not in known.union(said))
+            return chosen.without(names) if names else AS_BY_DEFAULT
+
+        await self._change("schemas default", declared, plan)
 
     async def _change(
         self, method: str, declared: Sequence[Declared], plan: Callable[[ChosenSchemas], ChosenSchemas]
@@ -112,13 +117,17 @@ def _declared(catalogue: Catalogue) -> Iterator[Declared]:
 def _spelt(declared: Sequence[Declared], names: Sequence[str]) -> list[str]:
     """The names as the files spell them. Raises Refused for one that no file declares."""
     known = {item.name.lower(): item.name for item in declared}
-    for name in names:
-        if name.lower() not in known:
-            raise Refused(
-                f"No file declares {name!r}. Give the folder of your own files with --schemas; `schemas list` shows "
-                "every name."
-            )
+    _require(name for name in names if name.lower() not in known)
     return [known[name.lower()] for name in names]
+
+
+def _require(undeclared: Iterable[str]) -> None:
+    """Raises Refused for the first of these names."""
+    for name in undeclared:
+        raise Refused(
+            f"No file declares {name!r}. Give the folder of your own files with --schemas; `schemas list` shows every "
+            "name."
+        )
 
 
 def _rows(declared: Sequence[Declared], chosen: ChosenSchemas, *, of_tenant: bool) -> Iterator[dict[str, Any]]:
@@ -135,13 +144,8 @@ def _rows(declared: Sequence[Declared], chosen: ChosenSchemas, *, of_tenant: boo
     for said, names in ((ALLOWED, chosen.allowed), (DENIED, chosen.denied)):
         for name in names.split():
             if name.lower() not in known:
-                yield {
-                    "name": name,
-                    "extends": None,
-                    "default": False,
-                    "has": False,
-                    "because": f"{said}, {UNDECLARED}",
-                }
+                because = f"{said}, {UNDECLARED}"
+                yield {"name": name, "extends": None, "default": False, "has": False, "because": because}
 
 
 def _cell(value: str | bool | None) -> str:
