@@ -22,7 +22,7 @@ _COPIES = "Programs that keep a copy begin again with it after: feed new-epoch -
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class Choosable:
     """A resource type, or the extension `of` one, and whether tenants have it by default."""
 
     name: str
@@ -55,28 +55,28 @@ class SchemaCommands:
         """The command is done, and its result is printed. Raises DefinitionError, RegistryError, StorageError."""
         folder = self._arguments.schemas
         declared = list(_declared(load_catalogue(Path(folder) if folder else None)))
-        command: Callable[[Sequence[Declared]], Any] = getattr(self, self._arguments.action)
+        command: Callable[[Sequence[Choosable]], Any] = getattr(self, self._arguments.action)
         await command(declared)
 
-    async def list(self, declared: Sequence[Declared]) -> None:
+    async def list(self, declared: Sequence[Choosable]) -> None:
         """All of them, and what the tenant has if one is named."""
         tenant = self._arguments.tenant
         chosen = (await self._administration.tenant(tenant)).schemas if tenant else AS_BY_DEFAULT
         self._print(declared, chosen)
 
-    async def allow(self, declared: Sequence[Declared]) -> None:
+    async def allow(self, declared: Sequence[Choosable]) -> None:
         """The tenant has these, whatever the default is."""
         names = _spelt(declared, self._arguments.names)
         await self._change("schemas allow", declared, lambda chosen: chosen.allowing(names))
 
-    async def deny(self, declared: Sequence[Declared]) -> None:
+    async def deny(self, declared: Sequence[Choosable]) -> None:
         """The tenant has these no longer."""
         names = _spelt(declared, self._arguments.names)
         for name in filter(always_there, names):
             raise Refused(f"Every tenant has {name}: it cannot be denied.")
         await self._change("schemas deny", declared, lambda chosen: chosen.denying(names))
 
-    async def default(self, declared: Sequence[Declared]) -> None:
+    async def default(self, declared: Sequence[Choosable]) -> None:
         """Nothing is said about these any more, or about anything."""
         names = self._arguments.names
         known = {item.name.lower() for item in declared}
@@ -89,13 +89,13 @@ class SchemaCommands:
         await self._change("schemas default", declared, plan)
 
     async def _change(
-        self, method: str, declared: Sequence[Declared], plan: Callable[[ChosenSchemas], ChosenSchemas]
+        self, method: str, declared: Sequence[Choosable], plan: Callable[[ChosenSchemas], ChosenSchemas]
     ) -> None:
         tenant = await self._administration.choose_schemas(self._arguments.tenant, method, plan)
         said = f"Tenant {tenant.id} is changed. Every instance knows of it within a minute. {_COPIES}{tenant.id}"
         self._print(declared, tenant.schemas, f"{said}\n\n")
 
-    def _print(self, declared: Sequence[Declared], chosen: ChosenSchemas, said: str = "") -> None:
+    def _print(self, declared: Sequence[Choosable], chosen: ChosenSchemas, said: str = "") -> None:
         rows = list(_rows(declared, chosen, of_tenant=bool(self._arguments.tenant)))
         if self._arguments.json:
             self._tell(json.dumps(rows, indent=2))
@@ -106,15 +106,15 @@ class SchemaCommands:
         self._tell(said + table(shown, cells))
 
 
-def _declared(catalogue: Catalogue) -> Iterator[Declared]:
+def _declared(catalogue: Catalogue) -> Iterator[Choosable]:
     off = catalogue.off_by_default
     for item in catalogue:
-        yield Declared(item.name, "", item.name.lower() not in off)
+        yield Choosable(item.name, "", item.name.lower() not in off)
         for urn in item.extensions:
-            yield Declared(urn, item.name, urn.lower() not in off)
+            yield Choosable(urn, item.name, urn.lower() not in off)
 
 
-def _spelt(declared: Sequence[Declared], names: Sequence[str]) -> list[str]:
+def _spelt(declared: Sequence[Choosable], names: Sequence[str]) -> list[str]:
     """The names as the files spell them. Raises Refused for one that no file declares."""
     known = {item.name.lower(): item.name for item in declared}
     _require(name for name in names if name.lower() not in known)
@@ -130,7 +130,7 @@ def _require(undeclared: Iterable[str]) -> None:
         )
 
 
-def _rows(declared: Sequence[Declared], chosen: ChosenSchemas, *, of_tenant: bool) -> Iterator[dict[str, Any]]:
+def _rows(declared: Sequence[Choosable], chosen: ChosenSchemas, *, of_tenant: bool) -> Iterator[dict[str, Any]]:
     """What there is, and what was said of names that no file declares (any more)."""
     by_name = {item.name: item for item in declared}
     for item in declared:

@@ -1,6 +1,6 @@
 """The part of the catalogue that a tenant has. Whatever a tenant has not is, for its requests, declared nowhere.
 
-A model of a resource type takes some milliseconds and some hundred kilobytes. So there is one for each distinct set of
+A model of a resource type takes some milliseconds and hundreds of kilobytes. So there is one for each distinct set of
 extensions, and not one for each tenant or each request.
 """
 
@@ -11,8 +11,8 @@ from scim_core.chosen_schemas import AS_BY_DEFAULT, ChosenSchemas
 from scim_core.protocol.schemas import Catalogue, ResourceType, extended
 
 MAX_SETS = 50
-"""Distinct sets of resource types and extensions that are remembered. Measured with User's two extensions: a set takes
-4 ms, and 1 MB once it has been patched and filtered. With more sets in use than this, some are made again."""
+"""Distinct sets of resource types and extensions that are remembered. Measured: the first request of a set takes 15 ms
+more than others, and a set has 0.4 MB once it was used in every way. With more sets in use, some are made again."""
 
 
 class Catalogues:
