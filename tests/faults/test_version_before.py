@@ -376,7 +376,6 @@ def test_what_the_version_before_exports_both_import(written: Written, tmp_path:
 def test_what_a_tenant_was_denied_stays_denied_when_the_version_before_changes_the_tenant(written: Written) -> None:
     """It does not know it, and serves everything until it is replaced. It merges what it changes."""
     written.now.administered("schemas", "deny", "contoso", ENTERPRISE)
-    made(written.before, "credentials", "create", "contoso", "token")
     for action in ("suspend", "resume"):
         written.before.administered("tenants", action, "contoso")
     lists_the_tenant(written)

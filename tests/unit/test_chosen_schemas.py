@@ -14,8 +14,8 @@ from scim_core.protocol.sub_catalogues import MAX_SETS, Catalogues
 from tests.scim import ENTERPRISE, GLOBAL_RELAY, USER, attribute, schema_files
 
 DEVICE = "urn:example:params:scim:schemas:core:2.0:Device"
-TYPE = {"id": "Device", "name": "Device", "endpoint": "/Devices", "schema": DEVICE}
-SCHEMA = {"id": DEVICE, "name": "Device", "attributes": [attribute("serial")]}
+TYPE: dict[str, Any] = {"id": "Device", "name": "Device", "endpoint": "/Devices", "schema": DEVICE}
+SCHEMA: dict[str, Any] = {"id": DEVICE, "name": "Device", "attributes": [attribute("serial")]}
 
 
 @pytest.mark.parametrize("by_default", [True, False])
