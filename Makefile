@@ -10,6 +10,9 @@ WORKERS ?= 2
 EXAMPLES ?= 2000
 PYTEST := -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
+# Tests and benchmarks start many processes. Without bytecode on disk, each would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run azurite test test-quick conformance coverage fuzz lint lint-fast check check-storage check-infra package sbom \
 	costs bench lock
 .DEFAULT_GOAL := help

@@ -6,10 +6,11 @@ import logging
 import sys
 import time
 
-from bench import against, base, bulk, cycle, large, neighbour, scale
+from bench import against, base, bulk, cycle, feed, large, neighbour, scale
 from bench.against_report import against_report, measured_line
 from bench.commits import CommitError
 from bench.cycle_report import cycle_report, stage_line
+from bench.feed_report import feed_report
 from bench.http_client import UnexpectedStatus
 from bench.neighbour_report import neighbour_line, neighbour_report
 from bench.ratios import Verdict
@@ -48,12 +49,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="COMMIT",
         help="compare the working tree with this commit, request by request; exit code 1: slower",
     )
+    one.add_argument(
+        "--still",
+        action="store_true",
+        help="in the comparison, the changes of the working tree wait for a reader: none is relayed after its answer",
+    )
     beside = runs.add_parser("neighbour", help="show what one tenant notices of another's costliest requests")
     beside.add_argument("--only", default="", metavar="TEXT", help="only the attacks whose title contains this text")
     first = runs.add_parser("cycle", help="play a first cycle of Entra, and say what it costs")
     first.add_argument("--users", type=int, default=cycle.USERS, help="users to create")
     first.add_argument("--groups", type=int, default=cycle.GROUPS, help="groups to create and fill")
     _add_plain_azurite(first)
+    followed = runs.add_parser("feed", help="time deliveries, a relay of many changes, and a snapshot")
+    followed.add_argument("--users", type=int, default=feed.USERS, help="users of the snapshot")
     runs.add_parser("bulk", help="time bulks of 1,000 operations, and count their storage calls")
     for name, text in (
         ("scale", "show what costs the same in small and large directories and groups"),
@@ -72,7 +80,8 @@ def _add_plain_azurite(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.run == "base" and arguments.against:
-        compared = asyncio.run(against.run(arguments.against, lambda measured: _tell(measured_line(measured))))
+        told = lambda measured: _tell(measured_line(measured))  # noqa: E731
+        compared = asyncio.run(against.run(arguments.against, told, still=arguments.still))
         print(against_report(compared))
         return int(Verdict.SLOWER in compared.verdicts)
     if arguments.run == "base":
@@ -88,6 +97,8 @@ def _run(arguments: argparse.Namespace) -> int:
             progress=lambda stage: _tell(stage_line(stage)),
         )
         print(cycle_report(asyncio.run(played)))
+    elif arguments.run == "feed":
+        print(feed_report(asyncio.run(feed.run(arguments.users, _tell))))
     elif arguments.run == "bulk":
         print(bulk_report(asyncio.run(bulk.run())))
     elif arguments.run == "large":

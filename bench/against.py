@@ -62,9 +62,13 @@ class AgainstRun:
         return [*(measured.seconds.verdict for measured in self.operations), self.first_answers.verdict]
 
 
-async def run(commit: str, progress: Callable[[Measured], object]) -> AgainstRun:
+_STILL_APP = Path(__file__).parent / "still_app"
+
+
+async def run(commit: str, progress: Callable[[Measured], object], *, still: bool = False) -> AgainstRun:
     """Compares every operation of this working tree and of the commit. `progress` gets each one when it is measured.
 
+    If `still`, changes of the working tree are not relayed after their answers: then only the answers are compared.
     Raises CommitError for a commit that is not there or does not start. Raises UnexpectedStatus when an endpoint gives
     a wrong answer to an operation.
     """
@@ -72,7 +76,11 @@ async def run(commit: str, progress: Callable[[Measured], object]) -> AgainstRun
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder)
         commits.export(ROOT, commit, other)
-        with Azurite.start(seeks=True) as azurite, serving(azurite, "this") as this, _serving(azurite, other) as against:
+        with (
+            Azurite.start(seeks=True) as azurite,
+            serving(azurite, "this", app=_STILL_APP if still else None) as this,
+            _serving(azurite, other) as against,
+        ):
             turns = _Turns(await _Side.seeded(this, ROOT), await _Side.seeded(against, other))
             at_start = turns.memory()
             measured = []

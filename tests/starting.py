@@ -72,36 +72,35 @@ def _chooses(fixture: object) -> bool:
 @cache
 def starts_processes(start: object) -> bool:
     """Whether the code of this function or class reaches `subprocess`, directly or by way of our other code."""
-    seen: list[object] = []
+    seen = dict[int, object]()  # by id, for some values have no hash; as it holds them, no id is used twice
     waiting = [start]
     while waiting:
         value = waiting.pop()
         if value is subprocess or value is create_subprocess_exec:
             return True
-        if not any(value is other for other in seen):
-            seen.append(value)
+        if id(value) not in seen:
+            seen[id(value)] = value
             waiting.extend(_named(value))
     return False
 
 
-def _named(value: object) -> Iterator[object]:
+def _named(value: object) -> tuple[object, ...]:
     """What the code of a function or class of ours names."""
-    if not str(getattr(value, "__module__", "")).startswith(OURS):
-        return
+    value = getattr(value, "__wrapped__", value)
+    if isinstance(value, type | FunctionType) and str(value.__module__).startswith(OURS):
+        return _named_in(value)
+    return ()
+
+
+@cache
+def _named_in(value: type | FunctionType) -> tuple[object, ...]:
     if isinstance(value, type):
-        for member in vars(value).values():
-            function = getattr(member, "__func__", getattr(member, "fget", member))
-            if isinstance(function, FunctionType):
-                yield function
-        return
-    function = getattr(value, "__wrapped__", value)
-    if isinstance(function, FunctionType):
-        names = set(_names(function.__code__))
-        for name in names & function.__globals__.keys():
-            named = function.__globals__[name]
-            yield named
-            if isinstance(named, ModuleType) and named.__name__.startswith(OURS):
-                yield from (vars(named)[other] for other in names & vars(named).keys())
+        members = (getattr(item, "__func__", getattr(item, "fget", item)) for item in vars(value).values())
+        return tuple(item for item in members if isinstance(item, FunctionType))
+    names = set(_names(value.__code__))
+    found = [value.__globals__[name] for name in names & value.__globals__.keys()]
+    modules = [item for item in found if isinstance(item, ModuleType) and item.__name__.startswith(OURS)]
+    return (*found, *(vars(module)[name] for module in modules for name in names & vars(module).keys()))
 
 
 def _names(code: CodeType) -> Iterator[str]:
