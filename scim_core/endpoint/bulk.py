@@ -10,7 +10,7 @@ from functools import partial
 from scim2_models import InvalidSyntaxException, InvalidValueException, SCIMException
 
 from scim_core.clock import Timer
-from scim_core.endpoint.bulk_operation import Prepared
+from scim_core.endpoint.bulk_operation import Prepared, place_of
 from scim_core.endpoint.bulk_run import Answered, BulkRun
 from scim_core.endpoint.error_responses import MEDIA_TYPE
 from scim_core.endpoint.handlers import Call, Handlers, Sent
@@ -59,20 +59,22 @@ class Bulk:
 
     def _prepared(self, call: Call, operation: BulkOperation) -> Prepared:
         """The operation with its target, or with the reason why it is refused."""
+        path = "/".join(filter(None, operation.path.split("/")))
+        place = place_of(self._catalogue, call.renderer.base_url, path)
         try:
             if operation.refusal is not None:
                 raise operation.refusal
-            target = _target(self._catalogue, operation)
+            target = _target(self._catalogue, operation.method, path)
         except (SCIMException, HttpError) as error:
-            return Prepared(operation, call, error)
+            return Prepared(operation, call, place, error)
         headers = {"if-match": operation.version} if operation.version else {}
         origin = replace(call.origin, method=operation.method)
         single = replace(call, target=target, headers=headers, query="", body=b"", origin=origin, sent=Sent())
-        return Prepared(operation, single)
+        return Prepared(operation, single, place)
 
 
-def _target(catalogue: Catalogue, operation: BulkOperation) -> Target:
-    target = match(catalogue, operation.method, f"{BASE_PATH}/{operation.path}")
+def _target(catalogue: Catalogue, method: str, path: str) -> Target:
+    target = match(catalogue, method, f"{BASE_PATH}/{path}")
     if target.handler == "bulk":
         raise InvalidValueException(detail="A bulk cannot hold another bulk.")
     if target.handler not in CHANGES:

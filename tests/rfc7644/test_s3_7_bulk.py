@@ -523,3 +523,44 @@ async def test_each_operation_has_a_line_in_the_log_and_an_entry_in_the_feed(
     notes = [json.loads(row.properties["n0"]) for row in rows]
     assert sorted(note["method"] for note in notes) == ["DELETE", "PATCH", "POST", "POST", "POST"]
     assert len({note["request"] for note in notes}) == 1
+
+
+@pytest.mark.parametrize("before", ["", "/", "//"])
+@pytest.mark.parametrize("after", ["", "/", "//"])
+async def test_slashes_around_a_path_do_not_matter_and_are_not_told(client: Client, before: str, after: str) -> None:
+    there = await client.user("there")
+    [changed, nowhere] = await bulk(
+        client,
+        patch(f"{before}Users//{there['id']}{after}", replace("title", "x")),
+        {"method": "DELETE", "path": f"{before}Shoes{after}"},
+    )
+    assert (changed["status"], changed["location"]) == ("200", f"{BASE}{path(there)}")
+    assert "There is nothing at /scim/v2/Shoes." in nowhere["response"]["detail"]
+
+
+@pytest.mark.parametrize("slashes", ["/", "//"])
+@pytest.mark.parametrize("operation", [{"method": "DELETE"}, {"method": "PUT", "data": {"userName": "x"}}], ids=str)
+@pytest.mark.parametrize(
+    ("below", "status"),
+    [("Users", "405"), ("users/", "405"), ("Users/no-id", "404"), ("Users/a b/", "404"), ("Users/1/2/3", "404")],
+)
+async def test_an_operation_that_is_no_creation_tells_where_it_was_sent_to_also_if_it_fails(
+    client: Client, operation: Json, slashes: str, below: str, status: str
+) -> None:
+    """RFC 7644 section 3.7: location is REQUIRED in a response, except in the event of a POST failure."""
+    [failed] = await bulk(client, {**operation, "path": f"{slashes}{below}"})
+    assert failed["status"] == status
+    assert failed["location"] == f"{BASE}/{below.strip('/').replace('users', 'Users').replace(' ', '%20')}"
+    assert "//" not in failed["response"]["detail"]
+
+
+async def test_an_operation_without_a_place_tells_none(client: Client) -> None:
+    results = await bulk(
+        client,
+        {"method": "DELETE", "path": "/Shoes/1"},
+        {"method": "DELETE", "path": "/Users/bulkId:nobody"},
+        {"method": "DELETE", "path": "https://scim.example.com/scim/v2/Users/1"},
+        post("/Users/1/2", "1", userName="x"),
+        {"method": "DELETE", "path": f"/Users/{'x' * 5_000}"},
+    )
+    assert [result.get("location") for result in results] == [None] * 5
