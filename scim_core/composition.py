@@ -43,6 +43,7 @@ from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.list_cursors import ListCursors
 from scim_core.service.search import Search
 from scim_core.service.service_provider import ServiceProvider
+from scim_core.service.unique_values import held_values
 from scim_core.settings import Settings, SettingsError
 from scim_core.storage.hook_port import HookStorage
 from scim_core.storage.port import StorageError
@@ -94,7 +95,8 @@ def build(
             group_patch_answer=settings.group_patch_answer,
         )
         feed = FeedHandlers(Feed(storage, catalogue, clock, kept), waiting, timer, pause)
-        return Serving(catalogue, catalogues.hidden(catalogue), handlers, feed, Bulk(catalogue, handlers, timer))
+        bulk = Bulk(catalogue, handlers, partial(held_values, storage), timer)
+        return Serving(catalogue, catalogues.hidden(catalogue), handlers, feed, bulk)
 
     entra = _entra(settings, clock, timer) if settings.has_registry or settings.vendor_identity else None
     tenancy = None

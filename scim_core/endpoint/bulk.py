@@ -10,6 +10,7 @@ from functools import partial
 from scim2_models import InvalidSyntaxException, InvalidValueException, SCIMException
 
 from scim_core.clock import Timer
+from scim_core.endpoint.bulk_freed import Held, with_freed
 from scim_core.endpoint.bulk_operation import Prepared, place_of
 from scim_core.endpoint.bulk_run import Answered, BulkRun
 from scim_core.endpoint.error_responses import MEDIA_TYPE
@@ -35,15 +36,16 @@ OPERATIONS = "its operations"
 class Bulk:
     """Answers POST /Bulk with the handlers of single requests."""
 
-    def __init__(self, catalogue: Catalogue, handlers: Handlers, timer: Timer) -> None:
+    def __init__(self, catalogue: Catalogue, handlers: Handlers, held: Held, timer: Timer) -> None:
         self._catalogue = catalogue
+        self._held = held
         self._handlers = handlers
         self._timer = timer
 
     async def run(self, call: Call, began: float, answered: Answered) -> ScimResponse:
         """The BulkResponse. `began` is when its request did, by the timer.
 
-        Nothing was changed if it raises: as reading_bulk, or as Work.spend.
+        Nothing was changed if it raises: as reading_bulk, as Work.spend, or StorageBusy.
         Few bulks of a tenant run at a time: each holds a large body.
         """
         await call.work.expect_much()
@@ -51,6 +53,7 @@ class Bulk:
         operations = [self._prepared(call, item) for item in request.operations]
         ids = {item.named.lower() for item in operations}
         described = [await _described(item, number, ids) for number, item in enumerate(operations)]
+        described = await with_freed(operations, described, self._held)
         run = BulkRun(operations, self._handlers, answered, self._timer, began)
         results = await run.run(plan(described), request.fail_on_errors)
         await call.work.conclude(json_units(results))
@@ -110,6 +113,7 @@ async def _described(prepared: Prepared, number: int, ids: Collection[str]) -> D
     if body is not None:
         units = 1 + body.nodes // VALUES_OF_A_UNIT
         written = await work.run(units, OPERATIONS, partial(unique_values, resource_type, body.value))
+        prepared.written = written
     return Described(
         creates=creates,
         refers_to=prepared.refers_to,

@@ -1,6 +1,7 @@
 """One operation of a bulk: what is known of it before it runs, and its result in the BulkResponse."""
 
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -26,7 +27,8 @@ class Prepared:
     """An operation, and the call that it is, without its body.
 
     Of one that is refused before it has a target, it is the call of the bulk. `place` is the URL that its path names,
-    empty if it names none. `refers_to` are the bulkIds in its path and its data.
+    empty if it names none. `refers_to` are the bulkIds in its path and its data, `written` the
+    unique values in its data.
     """
 
     operation: BulkOperation
@@ -34,6 +36,7 @@ class Prepared:
     place: str
     refusal: Exception | None = None
     refers_to: tuple[str, ...] = ()
+    written: frozenset[Hashable] = frozenset()
 
     @property
     def target(self) -> Target | None:
