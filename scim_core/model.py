@@ -12,7 +12,12 @@ type Json = dict[str, Any]
 """A JSON object."""
 
 GROUP = "Group"
-"""The resource type that has members (RFC 7643 section 4.2)."""
+"""The resource type whose memberships need not say of which type their group is (RFC 7643 section 4.2)."""
+
+MEMBERLESS = frozenset({"User"})
+"""Resource types that never have members of their own. The storage looks whether a resource of another type has some:
+the file of a type can change.
+"""
 
 RESERVED_NAMES = frozenset(
     {"member", "memberOf", "bookmark", "pending", "indexes", "attempt", "change", "feed", "hook", "log", "was"}
@@ -122,12 +127,14 @@ class StoredResource:
 class Membership:
     """One edge: `member_id`, a resource of type `member_type`, is a member of the group `group_id`.
 
-    `change_id` is the storage's own name for the change that added the edge. Comparisons of edges ignore it.
+    The group is a resource of the type `group_type`: any type with members of its own has such groups. `change_id` is
+    the storage's own name for the change that added the edge. Comparisons of edges ignore it.
     """
 
     group_id: str
     member_id: str
     member_type: str = "User"
+    group_type: str = GROUP
     change_id: str = field(default="", compare=False, repr=False)
 
 

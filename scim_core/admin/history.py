@@ -15,7 +15,6 @@ from scim_core.admin.presentation import printable, table
 from scim_core.clock import utc_now
 from scim_core.feed.finding import MAX_FOUND, FoundResource
 from scim_core.feed.log import DAYS, Event, Log, Person
-from scim_core.model import GROUP
 from scim_core.protocol.schemas import Catalogue, load_catalogue
 from scim_core.protocol.sub_catalogues import Catalogues
 from scim_core.settings import StorageSettings
@@ -74,7 +73,7 @@ async def why(log: Log, given: Namespace) -> int:
     if not users:
         given.text = given.user
         return await _nobody(log, given)
-    groups = await log.find(given.tenant, given.group, GROUP)
+    groups = await log.find_group(given.tenant, given.group)
     if not groups:
         _tell(given, {"found": None}, f"There is no group {given.group!r} here, and none that was deleted.")
         return NOT_FOUND

@@ -89,7 +89,8 @@ class Call:
 
     async def read_body(self, form: BodyForm = BodyForm.NONE) -> Body:
         """The body as JSON, which may name members where the form says. Raises as `reading`, and as Work.spend."""
-        body = await self.read(reading(self.body, form))
+        members = self.resource_type.members_name if form is not BodyForm.NONE else ""
+        body = await self.read(reading(self.body, form, members=members))
         self.sent.value = body.value
         return body
 

@@ -9,9 +9,9 @@ from scim_core.clock import Clock, instant_text
 from scim_core.feed.cursors import Cursor, SnapshotPosition, read_cursor, read_position
 from scim_core.feed.entries import FeedEntries, size_of
 from scim_core.messages import BASE_PATH
-from scim_core.model import GROUP, Json, Membership, StoredResource
+from scim_core.model import Json, Membership, StoredResource
 from scim_core.protocol.representation import Renderer, entity_tag
-from scim_core.protocol.schemas import Catalogue
+from scim_core.protocol.schemas import USER, Catalogue
 from scim_core.storage.feed_port import FeedHead, FeedRow, FeedStorage, Retention, Tended
 
 MAX_ENTRIES = 100
@@ -173,8 +173,8 @@ class Feed:
     @property
     def _parts(self) -> list[str]:
         """The resource types in the order of a snapshot, then memberships: groups after those who can be in them."""
-        names = [item.name for item in self._catalogue]
-        return [*sorted(names, key=lambda name: (name == GROUP, name != "User", name)), ""]
+        ordered = sorted(self._catalogue, key=lambda item: (item.has_members, item.name != USER, item.name))
+        return [*(item.name for item in ordered), ""]
 
     def _position(self, page: str) -> SnapshotPosition:
         position = read_position(page)

@@ -5,16 +5,16 @@ Only reads. Each question costs few calls of the storage, whatever the size of t
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from scim_core.clock import Clock, instant_text
 from scim_core.feed.finding import FoundResource, find
-from scim_core.model import GROUP, Json
+from scim_core.model import Json, Membership, StoredResource
 from scim_core.protocol.nearest_name import nearest_name
-from scim_core.protocol.schemas import Catalogue
+from scim_core.protocol.schemas import USER, Catalogue
 from scim_core.storage.feed_port import Attempt, AttemptOutcome, FeedStorage, LogRow
 
 ATTEMPTS_READ = 2_000
@@ -28,8 +28,6 @@ DAYS = 7
 
 NAMED_GROUPS = 3
 """Groups whose names are shown with a person. Of the others the ids are."""
-
-USER = "User"
 
 ATTEMPTS_KEPT = 30
 """Days for which attempts are there at all: see ATTEMPT_DAYS."""
@@ -98,6 +96,15 @@ class Log:
         """Whom a text finds: see `find`."""
         return await find(self._storage, self._catalogue, tenant, text, type_name)
 
+    async def find_group(self, tenant: str, text: str) -> list[FoundResource]:
+        """Which resources with members a text finds, of all types that have some."""
+        types = [item.name for item in self._catalogue if item.has_members]
+        found = await asyncio.gather(*(self.find(tenant, text, name) for name in types))
+        by_id = dict[str, FoundResource]()  # an id is one of each type, for the log does not tell them apart
+        for item in (item for some in found for item in some):
+            by_id[item.id] = by_id[item.id] if item.id in by_id and by_id[item.id].stored else item
+        return list(by_id.values())
+
     def days_ago(self, days: int = DAYS) -> datetime:
         """The instant so many days ago."""
         return self._clock() - timedelta(days=days)
@@ -135,11 +142,19 @@ class Log:
             self._storage.groups_of(tenant, [found.id]),
         )
         ids = [edge.group_id for edge in edges.get(found.id, ())]
-        shown = await self._storage.read(tenant, GROUP, ids[:NAMED_GROUPS]) if ids else []
+        shown = await self._groups(tenant, edges.get(found.id, [])[:NAMED_GROUPS])
         names = {item.id: str(item.document.get("displayName", "")) for item in shown if item}
         own = [item for item in attempts if item.id == found.id or (not found.stored and _asked(item) & _former(rows))]
         events = [*map(event_of, rows), *map(event_of_attempt, own)]
         return Person(found, {id_: names.get(id_, "") for id_ in ids}, sorted(events, key=lambda item: item.time))
+
+    async def _groups(self, tenant: str, edges: Sequence[Membership]) -> list[StoredResource | None]:
+        """The groups of these memberships."""
+        ids = dict[str, list[str]]()
+        for edge in edges:
+            ids.setdefault(edge.group_type, []).append(edge.group_id)
+        found = await asyncio.gather(*(self._storage.read(tenant, kind, some) for kind, some in ids.items()))
+        return [item for some in found for item in some]
 
     async def why(self, tenant: str, user: FoundResource, group: FoundResource) -> Why:
         """Why this user is in this group, or not."""

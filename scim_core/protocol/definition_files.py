@@ -1,20 +1,35 @@
 """Reads the JSON files that define schemas and resource types."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from scim_core.chosen_schemas import always_there
 from scim_core.model import Json
 
 ON_BY_DEFAULT = "onByDefault"
 """The member of a resource type's or an extension's file that says whether tenants have it unless it is denied them. It
 is our own, and no part of RFC 7643."""
 
+MAX_TOLD = 20
+"""Mistakes that an error tells. It is one line of a log; whoever mends these finds the others."""
+
 
 class DefinitionError(ValueError):
-    """A schema or resource type file cannot be served; the text names the file or URN and says why."""
+    """Schema or resource type files cannot be served; the text has each mistake, with the file and where in it."""
+
+    def __init__(self, *mistakes: str) -> None:
+        others = len(mistakes) - MAX_TOLD
+        more = [f"and {others} more"] if others > 0 else []
+        super().__init__("; ".join([*mistakes[:MAX_TOLD], *more]))
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The JSON object of a file, with the file's name."""
+
+    file: str
+    document: Json
 
 
 def is_folder(path: Path) -> bool:
@@ -25,49 +40,41 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def documents(folder: Path) -> Iterator[Json]:
-    """The documents of a folder, each with an id and a name. Raises DefinitionError, naming the file."""
+def definitions(folder: Path, mistakes: list[str]) -> Iterator[Definition]:
+    """The definitions of a folder. What cannot be read is left out, and told in `mistakes`."""
     for file in sorted(folder.glob("*.json")):
         try:
-            document = json.loads(file.read_text(encoding="utf-8"))
+            document = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_object)
         except OSError as error:
-            raise DefinitionError(f"{file.name} cannot be read: {error.strerror}") from error
-        except ValueError as error:
-            raise DefinitionError(f"{file.name} is not JSON: {error}") from error
-        if not isinstance(document, dict) or not has_texts(document, "id", "name"):
-            raise DefinitionError(f"{file.name} lacks id or name")
-        yield document
+            mistakes.append(f"{file.name} cannot be read: {error.strerror}")
+        except _Repeated as error:
+            mistakes.append(f"{file.name}: {error}")
+        except (ValueError, RecursionError) as error:
+            mistakes.append(f"{file.name} is not JSON: {error}")
+        else:
+            if isinstance(document, dict):
+                yield Definition(file.name, document)
+            else:
+                mistakes.append(f"{file.name} is no JSON object")
 
 
-def off_by_default(found: Iterable[Json], key: str) -> frozenset[str]:
-    """What these documents have under this key, in lower case, if they say that it is off by default.
+def off_by_default(found: Iterable[Definition], key: str) -> frozenset[str]:
+    """What these files have under this key, in lower case, if they say that it is off by default.
 
-    They do not say it any more: nothing that clients see has this member. Raises DefinitionError.
+    They do not say it any more: nothing that clients see has this member.
     """
-    off = set()
-    for document in found:
-        name, is_on = document[key], document.pop(ON_BY_DEFAULT, True)
-        if not isinstance(is_on, bool):
-            raise DefinitionError(f"{name}: {ON_BY_DEFAULT} must be true or false")
-        if not is_on and (always_there(name) or (key == "id" and ":extension:" not in name)):
-            raise DefinitionError(
-                f"{name} cannot be off by default: {ON_BY_DEFAULT} is for extensions, and for resource types "
-                "other than User and Group"
-            )
-        off |= set() if is_on else {name.lower()}
-    return frozenset(off)
+    return frozenset(item.document[key].lower() for item in found if not item.document.pop(ON_BY_DEFAULT, True))
 
 
-def has_texts(document: Mapping[str, Any], *names: str) -> bool:
-    """Whether the document has a text under each of these names."""
-    return all(isinstance(document.get(name), str) for name in names)
+class _Repeated(ValueError):
+    """An object has a name twice."""
 
 
-def by_urn(found: Iterable[Json]) -> dict[str, Json]:
-    """The documents by their ids. Raises DefinitionError for one that is there twice, in any letter case."""
-    schemas: dict[str, Json] = {}
-    for document in found:
-        if document["id"].lower() in (urn.lower() for urn in schemas):
-            raise DefinitionError(f"schema {document['id']} is defined twice")
-        schemas[document["id"]] = document
-    return schemas
+def _object(pairs: Sequence[tuple[str, object]]) -> Json:
+    """The object. Raises _Repeated: of two values of one name, JSON does not say which one counts."""
+    found: Json = {}
+    for name, value in pairs:
+        if name in found:
+            raise _Repeated(f"{name!r} is given twice in one object")
+        found[name] = value
+    return found

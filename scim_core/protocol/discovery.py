@@ -79,7 +79,9 @@ class Discovery:
 
 
 def _resource_type(resource_type: ResourceType, base_url: str) -> Json:
-    extensions = [{"schema": urn, "required": False} for urn in resource_type.extensions]
+    extensions = [
+        {"schema": urn, "required": urn in resource_type.required_extensions} for urn in resource_type.extensions
+    ]
     return {
         "schemas": [RESOURCE_TYPE_URN],
         "id": resource_type.name,

@@ -100,11 +100,16 @@ def _differing(before: Json, after: Json) -> set[str]:
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
-def stored_form(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:
-    """The document of a model, with this id. Raises InvalidValueException, InvalidSyntaxException, RequestTooLarge."""
+def stored_form(
+    resource_type: ResourceType, model: Resource[Any], resource_id: str, before: Json | None = None
+) -> Json:
+    """The document of a model, with this id; `before` is the one that a PATCH has changed.
+
+    Raises InvalidValueException, InvalidSyntaxException, RequestTooLarge.
+    """
     model.id = resource_id
     document = to_document(resource_type, model)
-    check_required(resource_type, document)
+    check_required(resource_type, document, before)
     check_text(document)  # escapes within a path or an app role's JSON text are read after the body was checked
     return document
 

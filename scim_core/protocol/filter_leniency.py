@@ -21,7 +21,6 @@ from scim_core.protocol.attribute_names import qualified, split_name
 from scim_core.protocol.datetimes import with_offset
 from scim_core.protocol.limits import MAX_FILTER_BYTES
 from scim_core.protocol.references import named_id
-from scim_core.protocol.representation import MEMBERSHIP_ATTRIBUTES
 from scim_core.protocol.schemas import ResourceType
 
 _OPERATORS = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le"})
@@ -221,11 +220,10 @@ class _Rewriting:
         if attribute is None or self._operator not in ("eq", "ne") or not literal.startswith('"'):
             return literal
         holder = self._holder(attribute)
-        memberships = MEMBERSHIP_ATTRIBUTES.get(self._resource_type.name, "")
-        of_ids = holder in (COMMON["id"], self._resource_type.attributes.get(memberships))
+        of_ids = holder in (COMMON["id"], self._resource_type.membership_attribute)
         if not of_ids and holder.referenced is None:
             return literal
-        identifier = named_id(json.loads(literal))
+        identifier = named_id(json.loads(literal), self._resource_type.endpoints)
         return f'"{identifier}"' if identifier else literal
 
     def _holder(self, attribute: AttributeDefinition) -> AttributeDefinition:

@@ -19,15 +19,13 @@ from scim2_models import (
 )
 from scim2_models.path import CompareOperator, Comparison, LogicalExpr, LogicalOperator, Not
 
-from scim_core.model import Json, Membership, MembershipEdits
+from scim_core.model import GROUP, Json, Membership, MembershipEdits
 from scim_core.protocol.leniency import UNASSIGNED
 from scim_core.protocol.limits import MAX_MEMBER_COMPARISONS, MAX_MEMBERS, at_most, comparisons
 from scim_core.protocol.patch_operations import AttributeTarget, PatchOperation, PatchRequest
 from scim_core.protocol.references import named_id
 from scim_core.protocol.representation import Location, shown_member
 from scim_core.protocol.schemas import COMPARISON, ResourceType
-
-MEMBERS = "members"
 
 MATCHED_TOGETHER = 1_000
 """Members that are matched in one model of a group."""
@@ -57,10 +55,12 @@ class MembershipPatch:
 
     With `replaces`, present members go if they are not added again. `conditions` select present members that go, with
     so many `comparisons`. Without both, the edits follow from the ids alone. `location` is the `$ref` that a member of
-    a type and with an id is shown with. `malformed` members are named by no id.
+    a type and with an id is shown with. The group is a resource of the type `group_type`. `malformed` members are named
+    by no id.
     """
 
     location: Location
+    group_type: str = GROUP
     replaces: bool = False
     added: dict[str, str] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
@@ -134,7 +134,7 @@ class MembershipPatch:
         }
         joining = [(member_id, kind) for member_id, kind in self.added.items() if member_id not in by_id]
         return MembershipEdits(
-            add=tuple(Membership(group_id, member_id, kind) for member_id, kind in joining),
+            add=tuple(Membership(group_id, member_id, kind, self.group_type) for member_id, kind in joining),
             remove=tuple(by_id[member_id] for member_id in sorted(leaving)),
         )
 
@@ -146,7 +146,7 @@ class MembershipPatch:
             for some in batched(memberships, MATCHED_TOGETHER, strict=False):
                 members = [shown_member(item, self.location) for item in some]
                 with COMPARISON:
-                    found = condition.get(group_type.model_validate({MEMBERS: members}), strict=False)
+                    found = condition.get(group_type.model_validate({condition.parts[0]: members}), strict=False)
                 selected.update(item.value for item in found or ())
         return selected
 
@@ -158,7 +158,7 @@ def split(
 
     Raises OperationRefused, RequestTooLarge.
     """
-    patch = MembershipPatch(location)
+    patch = MembershipPatch(location, resource_type.name)
     rest: list[PatchOperation] = []
     for operation in request.operations:
         target = operation.target
@@ -174,11 +174,15 @@ def split(
 
 
 def take_members(resource_type: ResourceType, shaped: Json) -> NamedMembers:
-    """The `members` of a POST or PUT body. They are taken out of the body, because they are rows at rest.
+    """The members in a POST or PUT body. They are taken out of the body, because they are rows at rest.
 
     The body of another resource type stays as it is. Raises as members_named.
     """
-    return members_named(resource_type, shaped.pop(MEMBERS, None)) if resource_type.has_members else NamedMembers({})
+    return (
+        members_named(resource_type, shaped.pop(str(resource_type.memberships), None))
+        if resource_type.has_members
+        else NamedMembers({})
+    )
 
 
 def _fold(
@@ -201,9 +205,11 @@ def _fold(
 
 def _selected_member(resource_type: ResourceType, target: AttributeTarget, value: Any) -> NamedMembers:
     """The member that a filter and a value name together."""
-    selected = _selected_members(target.value_filter)
+    selected = _selected_members(resource_type, target.value_filter)
     if selected is None or len(selected.kinds) + selected.malformed != 1:
-        raise InvalidFilterException(detail=f'{target.path}: a member to add is named as members[value eq "id"].')
+        raise InvalidFilterException(
+            detail=f'{target.path}: a member to add is named as {resource_type.memberships}[value eq "id"].'
+        )
     named = members_named(resource_type, [value] if value else [])
     if named.malformed > selected.malformed or named.kinds.keys() - selected.kinds.keys():
         raise MutabilityException(detail=f"{target.path}: the id of a member cannot change; remove it and add another.")
@@ -216,26 +222,26 @@ def _fold_removal(resource_type: ResourceType, patch: MembershipPatch, target: A
             patch.replace(NamedMembers({}))
         else:
             patch.remove(members_named(resource_type, value))
-    elif (selected := _selected_members(target.value_filter)) is not None:
+    elif (selected := _selected_members(resource_type, target.value_filter)) is not None:
         patch.remove(selected)
     else:
         patch.comparisons += comparisons(target.value_filter)
         at_most(MAX_MEMBER_COMPARISONS, patch.comparisons, "comparisons with every member")
-        path = f"{MEMBERS}[{_with_ids(target.value_filter)}]"
+        path = f"{resource_type.memberships}[{_with_ids(resource_type, target.value_filter)}]"
         ScimFilter[resource_type.model](path)  # type: ignore[name-defined]  # raises for an unknown attribute
         condition: Path[Any] = Path[resource_type.model](path)  # type: ignore[name-defined]
         added = [Membership("", *member) for member in patch.added.items()]
-        patch.remove(NamedMembers(dict.fromkeys(patch.selected([condition], added), "User")))
+        patch.remove(NamedMembers(dict.fromkeys(patch.selected([condition], added), "")))
         patch.conditions.append(condition)
 
 
-def _selected_members(node: Any) -> NamedMembers | None:
+def _selected_members(resource_type: ResourceType, node: Any) -> NamedMembers | None:
     """The members that a value filter names by their ids or `$ref`s alone; None for any other filter."""
     named = _selecting_texts(node)
     if named is None:
         return None
-    ids = [named_id(text) for text in named]
-    return NamedMembers({item: "User" for item in ids if item}, ids.count(None))
+    ids = [named_id(text, resource_type.endpoints) for text in named]
+    return NamedMembers({item: resource_type.usual_member for item in ids if item}, ids.count(None))
 
 
 def _selecting_texts(node: Any) -> list[str] | None:
@@ -247,23 +253,23 @@ def _selecting_texts(node: Any) -> list[str] | None:
     return None
 
 
-def _with_ids(node: Any) -> Any:
+def _with_ids(resource_type: ResourceType, node: Any) -> Any:
     """The filter with ids as they are shown, where it compares `value` with one that is written in another way."""
     match node:
         case LogicalExpr(terms=terms):
-            return replace(node, terms=tuple(_with_ids(term) for term in terms))
+            return replace(node, terms=tuple(_with_ids(resource_type, term) for term in terms))
         case Not(expr=inner):
-            return Not(_with_ids(inner))
+            return Not(_with_ids(resource_type, inner))
         case Comparison(attr_path=attribute, op=op, value=str(text)) if str(attribute).lower() == "value" and op in (
             CompareOperator.eq,
             CompareOperator.ne,
         ):
-            return replace(node, value=named_id(text) or text)
+            return replace(node, value=named_id(text, resource_type.endpoints) or text)
     return node
 
 
 def members_named(resource_type: ResourceType, value: Any) -> NamedMembers:
-    """The members that a `members` value names: User is their resource type if the client does not say it.
+    """The members that a value names: User, if it can be, is their resource type if the client does not say it.
 
     Raises InvalidValueException when an item names nothing, RequestTooLarge for more than MAX_MEMBERS.
     """
@@ -279,7 +285,8 @@ def members_named(resource_type: ResourceType, value: Any) -> NamedMembers:
 
 
 def _named(resource_type: ResourceType, value: Any) -> Iterator[tuple[str | None, str]]:
-    kinds = resource_type.attributes[MEMBERS].sub_attributes["$ref"].reference_types
+    kinds = sorted(resource_type.membership_types, key=len, reverse=True)  # of two that a hint holds, the longer one
+    usual = resource_type.usual_member
     for item in value or ():
         if item == {}:
             yield None, ""
@@ -292,4 +299,5 @@ def _named(resource_type: ResourceType, value: Any) -> Iterator[tuple[str | None
         # Only the part before the id counts: a host may have any name, and the text need not be a URL.
         endpoint = "".join(str(item.get("$ref") or text).split("/")[-2:-1])
         hint = f"{item.get('type') or ''} {endpoint}".lower()
-        yield named_id(text), next((kind for kind in kinds if kind != "User" and kind.lower() in hint), "User")
+        kind = next((kind for kind in kinds if kind != usual and kind.lower() in hint), usual)
+        yield named_id(text, resource_type.endpoints), kind

@@ -34,6 +34,9 @@ NODES = "values and names in its body"
 BRACKETS_AT_ONCE = 1_000
 """Brackets that are looked at before others get their turn: a millisecond."""
 
+MEMBERS = "members"
+"""The attribute of a Group that names members."""
+
 _SPACE = r"[ \t\n\r]*+"
 _STRING = r'"(?:[^"\\]++|\\.)*+"'
 _SCALAR = rf"(?:{_STRING}|[-+.0-9A-Za-z]++)"
@@ -91,23 +94,24 @@ def to_bracket(text: str, position: int) -> re.Match[str]:
     return found
 
 
-def names_members(path: object) -> bool:
-    """Whether this is the name of `members`, with or without a URN before it."""
-    return isinstance(path, str) and path.rpartition(":")[2].strip().lower() == "members"
+def names_members(path: object, members: str) -> bool:
+    """Whether this is the name of the attribute `members` (in lower case), with or without a URN before it."""
+    return isinstance(path, str) and path.rpartition(":")[2].strip().lower() == members
 
 
 class Outline:
     """Goes through a text once. `rest` is the text without the entries that were cut out, as parts of the text.
 
     `arrays` has an item for each array that may name members, in the order of the text: its entries, or None if they
-    were left where they are.
+    were left where they are. `members` is the name of the attribute, in lower case.
     """
 
-    def __init__(self, json_text: JsonText, form: BodyForm, max_nodes: int) -> None:
+    def __init__(self, json_text: JsonText, form: BodyForm, max_nodes: int, members: str = MEMBERS) -> None:
         self._json_text = json_text
         self._text = json_text.text
         self._form = form
         self._max_nodes = max_nodes
+        self._name = members
         self._members = 0
         self._kept = 0
         self._readable = len(self._text)
@@ -202,7 +206,7 @@ class Outline:
                 role = _Role.OPERATION
             case _Role.OPERATION, _ if name.lower() == "value":
                 role = _Role.MEMBERS if bracket == "[" else _Role.ATTRIBUTES
-            case _Role.ATTRIBUTES, "[" if names_members(name):
+            case _Role.ATTRIBUTES, "[" if names_members(name, self._name):
                 role = _Role.MEMBERS
             case _Role.ATTRIBUTES, "{" if ":" in name:
                 role = _Role.ATTRIBUTES

@@ -15,6 +15,7 @@ from scim2_models import InvalidSyntaxException, InvalidValueException
 from scim_core.model import Json
 from scim_core.protocol.attribute_definitions import AttributeDefinition
 from scim_core.protocol.attribute_names import split_name
+from scim_core.protocol.datetimes import with_offset
 from scim_core.protocol.elements import is_emptied, is_labels_alone, merged
 from scim_core.protocol.limits import MAX_TEXT_NODES, MAX_VALUES, RequestTooLarge, at_most
 from scim_core.protocol.references import by_id
@@ -116,7 +117,10 @@ class Leniency:
             return self._complex(attribute, value)
         if isinstance(value, dict) and {key.lower() for key in value} <= {"value", "$ref"}:
             return self.single(attribute, next((item for key, item in value.items() if key.lower() == "value"), None))
-        return _boolean(attribute, value) if attribute.type == "boolean" else value
+        if attribute.type == "boolean":
+            return _boolean(attribute, value)
+        _refuse_other_type(attribute, value)
+        return value
 
     def _complex(self, attribute: AttributeDefinition, value: Any) -> Any:
         """An object's declared attributes; None for those that are given empty.
@@ -131,7 +135,7 @@ class Leniency:
         if not shaped:
             return IGNORED
         if attribute.referenced is not None:
-            shaped = by_id(shaped, attribute.referenced)
+            shaped = by_id(shaped, attribute.referenced, self.resource_type.endpoints)
         unpacked = _unpacked(shaped) if attribute.multi_valued and attribute.name == PACKED else None
         if unpacked:
             return self._complex(attribute, unpacked)
@@ -171,6 +175,19 @@ def _boolean(attribute: AttributeDefinition, value: Any) -> bool:
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     raise InvalidValueException(detail=f"{attribute.name} must be true or false, not {str(value)[:40]!r}.")
+
+
+def _refuse_other_type(attribute: AttributeDefinition, value: Any) -> None:
+    """Raises InvalidValueException for what the models would take: a boolean as a number, a number as a dateTime, and
+    any text as one of several dateTimes.
+    """
+    if isinstance(value, bool) and attribute.type in ("integer", "decimal"):
+        raise InvalidValueException(detail=f"{attribute.name} must be a number.")
+    if attribute.type != "dateTime":
+        return
+    no_text = attribute.multi_valued and isinstance(value, str) and with_offset(value) is None
+    if isinstance(value, int | float) or no_text:
+        raise InvalidValueException(detail=f"{attribute.name} must be a dateTime, such as 2026-11-24T10:00:00Z.")
 
 
 def _assigned(values: Json) -> Iterator[Any]:

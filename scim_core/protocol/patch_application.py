@@ -58,7 +58,7 @@ class _Patch:
         model = to_model(self._resource_type, with_primary(self._resource_type, document) if not_primary else document)
         message = _message(self._resource_type, operations)
         message.patch(model, scim_policy=_policy(operations, document))
-        changed = stored_form(self._resource_type, model, self._resource_id)
+        changed = stored_form(self._resource_type, model, self._resource_id, document)
         if not_primary:
             changed = as_it_was_said(self._resource_type, changed, document)
         unassigned = {

@@ -4,8 +4,10 @@ Lenient as `leniency` is: `op` in any case; without a path, a value whose keys a
 attributes are ignored; "" and null mean unassigned; a dot after an extension's URN.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import batched
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -41,6 +43,9 @@ from scim_core.protocol.strict_json import by_lower_name, parse_json, refuse_rep
 NEVER_REFUSED = frozenset({"password", "id", "schemas", "meta"})
 """Read-only attributes that clients send with every change of a resource. They are ignored even as a path."""
 
+SELECTED_TOGETHER = 20
+"""Values of no object that one path selects to remove."""
+
 type Op = Literal["add", "replace", "remove"]
 
 
@@ -56,7 +61,7 @@ class AttributeTarget:
     sub_attribute: AttributeDefinition | None
     value_filter: FilterNode | None
     of_members: bool
-    """Whether the attribute is the `members` of a group."""
+    """Whether the values of the attribute are memberships, as the `members` of a group are."""
 
     @property
     def written(self) -> AttributeDefinition:
@@ -115,7 +120,8 @@ class PatchOperation:
         if isinstance(self.target, ExtensionTarget):
             return False
         named = self.value if self.op == "remove" and isinstance(self.value, list) else ()
-        return _compares_with_false(self.target.value_filter) or any(item.get(PRIMARY) is False for item in named)
+        objects = (item for item in named if isinstance(item, dict))
+        return _compares_with_false(self.target.value_filter) or any(item.get(PRIMARY) is False for item in objects)
 
     def to_json(self) -> Json:
         """The operation as RFC 7644 section 3.5.2 writes it."""
@@ -234,7 +240,7 @@ class _Reading:
         value = _from_text(target.written, value)
         if op == "remove":
             _refuse_unassigning(target)
-            yield self._removal(target, value)
+            yield from self._removal(target, value)
             return
         if not given:
             raise InvalidValueException(detail=f"The {op} operation on {text} has no value.")
@@ -243,7 +249,7 @@ class _Reading:
         if shaped is UNASSIGNED:
             yield from _unassigning(op, target)
         elif shaped is not IGNORED:
-            yield _by_id(PatchOperation(op, target, shaped))
+            yield _by_id(PatchOperation(op, target, shaped), self._resource_type)
 
     def _whole_schema(self, op: Op, extension: str | None, value: Any) -> Iterator[PatchOperation]:
         """Operations for a path that is a schema's URN: it addresses the object of that schema's attributes."""
@@ -257,16 +263,22 @@ class _Reading:
         else:
             raise InvalidValueException(detail=f"The value for {schema} must be an object of its attributes.")
 
-    def _removal(self, target: AttributeTarget, value: Any) -> PatchOperation:
+    def _removal(self, target: AttributeTarget, value: Any) -> Iterator[PatchOperation]:
         """A removal. If the attribute has several values, a given value names those to remove (Entra's form)."""
         if not (target.written.multi_valued and target.whole) or value is None:
-            return PatchOperation("remove", target)
+            yield PatchOperation("remove", target)
+            return
         named = [
             {key: part for key, part in item.items() if part is not None} if isinstance(item, dict) else item
             for item in self._leniency.value(target.written, value)
         ]
         self._select(0 if self._resource_type.is_membership(target.written) else len(named))
-        return PatchOperation("remove", target, named)
+        if target.attribute.type == "complex":
+            yield PatchOperation("remove", target, named)
+            return
+        for some in batched(named, SELECTED_TOGETHER, strict=False):  # a model knows values that are objects alone
+            selecting = " or ".join(f"value eq {json.dumps(item)}" for item in some)
+            yield PatchOperation("remove", target_of(self._resource_type, f"{target.path}[{selecting}]"))
 
     def _require_short(self, path: str) -> None:
         size = len(path.encode())
@@ -305,13 +317,13 @@ def _from_text(attribute: AttributeDefinition, value: Any) -> Any:
         return value
 
 
-def _by_id(operation: PatchOperation) -> PatchOperation:
+def _by_id(operation: PatchOperation, resource_type: ResourceType) -> PatchOperation:
     """The operation; if it writes one sub-attribute of a reference, such as manager, with the id that this names."""
     target, text = operation.target, operation.value
     if isinstance(target, ExtensionTarget) or target.sub_attribute is None or not isinstance(text, str):
         return operation
     kind, names = target.attribute.referenced, target.sub_attribute.name in ("value", "$ref")
-    identifier = id_of_kind(text, kind) if kind is not None and names else None
+    identifier = id_of_kind(text, kind, resource_type.endpoints) if kind is not None and names else None
     if identifier is None:
         return operation
     value = target.attribute.sub_attributes["value"]

@@ -11,15 +11,14 @@ from typing import Any
 from scim2_models import Context, InvalidValueException, Path, Resource, ResponseParameters
 
 from scim_core.ids import is_id
-from scim_core.model import GROUP, Column, IndexEntry, Json, Membership, StoredResource
+from scim_core.model import Column, IndexEntry, Json, Membership, StoredResource
+from scim_core.protocol.always_returned import add_what_is_always_returned
 from scim_core.protocol.attribute_definitions import AttributeDefinition
 from scim_core.protocol.datetimes import with_offset
 from scim_core.protocol.elements import merged
 from scim_core.protocol.limits import MAX_VALUES, at_most
 from scim_core.protocol.schemas import POLICY, ResourceType
-
-MEMBERSHIP_ATTRIBUTES = {GROUP: "members", "User": "groups"}
-"""The attribute in which a resource type shows its memberships. They are rows in storage, never in a document."""
+from scim_core.protocol.stored_documents import as_declared
 
 type Location = Callable[[str, str], str]
 """The absolute URI of a resource, by its resource type and id: Renderer.location."""
@@ -56,7 +55,7 @@ def _names(path: Path[Any], attribute: str, *, whole: bool) -> bool:
 
 def shows_memberships(resource_type: ResourceType, projection: Projection) -> bool:
     """Whether the type has an attribute for memberships, and an answer shows it."""
-    attribute = MEMBERSHIP_ATTRIBUTES.get(resource_type.name)
+    attribute = resource_type.memberships
     return attribute is not None and projection.shows(attribute)
 
 
@@ -65,7 +64,7 @@ def to_document(resource_type: ResourceType, resource: Resource[Any]) -> Json:
 
     `schemas` lists exactly the core schema and the extensions that have data (RFC 7643 section 3).
     """
-    dumped = resource.model_dump(exclude={"meta", MEMBERSHIP_ATTRIBUTES.get(resource_type.name, "meta")})
+    dumped = resource.model_dump(exclude={"meta", resource_type.memberships or "meta"})
     document: Json = {"schemas": [resource_type.schema], "id": dumped.get("id")}
     for name, value in dumped.items():
         extension = resource_type.extensions.get(name)
@@ -93,20 +92,11 @@ def _without_repetitions(attribute: AttributeDefinition | None, value: Any) -> A
     at_most(MAX_VALUES, len(value) if isinstance(value, list) else 0, "values of an attribute")
     if isinstance(value, dict) and attribute is not None and attribute.referenced:
         return {name: item for name, item in value.items() if name != "$ref"}
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+    if not isinstance(value, list):
         return value
+    if not all(isinstance(item, dict) for item in value):
+        return list(dict.fromkeys(value))
     return merged([element for element in value if element])
-
-
-def visible(resource_type: ResourceType, document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The document without what is stored of extensions that the tenant has not."""
-    if not resource_type.hidden:  # of nearly every tenant, for each resource of a page
-        return document
-    hidden = resource_type.hidden & document.keys()
-    if not hidden:
-        return document
-    shown = {name: value for name, value in document.items() if name not in hidden}
-    return shown | {"schemas": [urn for urn in document["schemas"] if urn not in hidden]}
 
 
 def with_hidden(resource_type: ResourceType, document: Json, before: Mapping[str, Any]) -> Json:
@@ -140,15 +130,26 @@ def columns(document: Mapping[str, Any]) -> dict[str, Column]:
     return {"active": document["active"]} if isinstance(document.get("active"), bool) else {}
 
 
-def check_required(resource_type: ResourceType, document: Mapping[str, Any]) -> None:
-    """Raises InvalidValueException when a unique attribute is missing: the resource could not be found by it."""
+def check_required(resource_type: ResourceType, document: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:
+    """Raises InvalidValueException when a required unique attribute is missing, or a unique one is blank.
+
+    Also when a required extension is missing (RFC 7643 section 6). Other required attributes the model asks for. What
+    was missing in the document `before` a PATCH may be missing: it became required later.
+    """
     for indexed in resource_type.indexed:
-        if indexed.unique and not any(value.strip() for value in values_at(document, indexed.path)):
+        if not indexed.unique:
+            continue
+        values = list(values_at(document, indexed.path))
+        there = before is None or any(values_at(before, indexed.path))
+        if not any(value.strip() for value in values) and (values or (indexed.required and there)):
             raise InvalidValueException(detail=f"{indexed.name} is required and must not be empty.")
+    for urn in resource_type.required_extensions:
+        if urn not in document and (before is None or urn in before):
+            raise InvalidValueException(detail=f"{urn} is required: the schema extension must have attributes.")
 
 
 def shown_member(membership: Membership, location: Location) -> Json:
-    """An element of a group's `members`, as clients see it and as filters test it."""
+    """An element of the members of a group, as clients see it and as filters test it."""
     return {
         "value": membership.member_id,
         "$ref": location(membership.member_type, membership.member_id),
@@ -173,11 +174,13 @@ class Renderer:
 
     def full(self, resource_type: ResourceType, stored: StoredResource, memberships: Sequence[Membership]) -> Json:
         """The whole representation. Memberships are in the attribute that the resource type has for them."""
-        representation = dict(visible(resource_type, stored.document))
+        representation = dict(as_declared(resource_type, stored.document))
         self._fill_references(resource_type, representation)
-        attribute = MEMBERSHIP_ATTRIBUTES.get(stored.resource_type)
-        if attribute is not None and memberships:
-            representation[attribute] = [self._edge(stored.resource_type, item) for item in memberships]
+        attribute = resource_type.memberships
+        if attribute is not None:
+            representation.pop(attribute, None)  # stored before the type had memberships
+            if shown := self._edges(resource_type, memberships):
+                representation[attribute] = shown
         representation["meta"] = {
             "resourceType": stored.resource_type,
             "created": stored.created,
@@ -198,23 +201,26 @@ class Renderer:
         if projection.parameters is None and resource_type.shown_as_stored:
             return self.full(resource_type, stored, memberships)
         # All memberships show the same attributes. One of them goes through the model, for a group can have 100,000.
-        model = to_model(resource_type, self.full(resource_type, stored, memberships[:1]))
+        first = resource_type.shown_memberships(memberships)[:1]
+        whole = self.full(resource_type, stored, first)
+        model = to_model(resource_type, whole)
         shown = model.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=projection.parameters)
-        attribute = MEMBERSHIP_ATTRIBUTES.get(stored.resource_type)
+        add_what_is_always_returned(resource_type, whole, shown)
+        attribute = resource_type.memberships
         if attribute is not None and attribute in shown:
             names = list(shown[attribute][0])
-            edges = (self._edge(stored.resource_type, item) for item in memberships)
+            edges = self._edges(resource_type, memberships)
             shown[attribute] = [{name: edge[name] for name in names} for edge in edges]
         return shown
 
-    def _edge(self, resource_type: str, membership: Membership) -> Json:
-        if resource_type == GROUP:
-            return shown_member(membership, self.location)
-        return {
-            "value": membership.group_id,
-            "$ref": self.location(GROUP, membership.group_id),
-            "type": "direct",
-        }
+    def _edges(self, resource_type: ResourceType, memberships: Sequence[Membership]) -> list[Json]:
+        shown = resource_type.shown_memberships(memberships)
+        if resource_type.has_members:
+            return [shown_member(item, self.location) for item in shown]
+        return [
+            {"value": item.group_id, "$ref": self.location(item.group_type, item.group_id), "type": "direct"}
+            for item in shown
+        ]
 
     def _fill_references(self, resource_type: ResourceType, representation: Json) -> None:
         """Assigns the `$ref` of each single reference that has a value, such as manager (RFC 7643 section 2.4)."""
@@ -237,7 +243,7 @@ def entity_tag(version: str) -> str:
     return f'W/"{version}"'
 
 
-def to_comparable(resource_type: ResourceType, document: Mapping[str, Any]) -> Resource[Any]:
+def to_comparable(resource_type: ResourceType, document: Json) -> Resource[Any]:
     """The model, in which each dateTime has an offset. Filters test it, and it is sorted."""
     if resource_type.has_date_times:
         extensions = {
@@ -262,9 +268,9 @@ def _with_offset(attribute: AttributeDefinition | None, value: Any) -> Any:
     return with_offset(value) or value if isinstance(value, str) else value
 
 
-def to_model(resource_type: ResourceType, document: Mapping[str, Any]) -> Resource[Any]:
+def to_model(resource_type: ResourceType, document: Json) -> Resource[Any]:
     """The model of a stored or rendered document. What no schema declares any more is left out.
 
     So is what is stored of extensions that the tenant has not.
     """
-    return resource_type.model.model_validate(dict(visible(resource_type, document)), scim_policy=POLICY)
+    return resource_type.model.model_validate(dict(as_declared(resource_type, document)), scim_policy=POLICY)

@@ -1,7 +1,8 @@
 """Resource types and schemas, read from data: the built-in definitions and those a deployment adds.
 
-A schema extends a resource type if its URN has `:extension:` and ends in the name of the type. So one JSON file makes a
-vendor's extension known to the whole service. A resource type is one JSON file; its schema is another one.
+A schema extends a resource type if the type's file lists it under `schemaExtensions`, or if its URN has `:extension:`
+and ends in the name of the type. So one JSON file makes a vendor's extension known to the whole service. A resource
+type is one JSON file; its schema is another one. `definition_checks` looks at all of them first.
 """
 
 import re
@@ -12,15 +13,18 @@ from operator import or_
 from pathlib import Path as FilePath
 from typing import Any
 
-from scim2_models import AttributeBinding, Extension, InvalidPathException, Path, Resource, Schema, ScimPolicy
+from scim2_models import AttributeBinding, Extension, Path, Resource, Schema, ScimPolicy
 
 from scim_core import comparison
-from scim_core.model import GROUP, RESERVED_NAMES, Index, IndexEntry, Json
+from scim_core.model import GROUP, Index, IndexEntry, Json, Membership
 from scim_core.protocol.attribute_definitions import COMMON, AttributeDefinition, attributes_by_name
-from scim_core.protocol.definition_files import DefinitionError, by_urn, documents, has_texts, is_folder, off_by_default
+from scim_core.protocol.definition_checks import definition_mistakes, extensions_of
+from scim_core.protocol.definition_files import DefinitionError, definitions, is_folder, off_by_default
 
-_RESERVED = frozenset(name.lower() for name in RESERVED_NAMES)
 _NO_NAME = re.compile(r"\W")
+
+USER = "User"
+"""The type of most members."""
 
 DEFINITIONS = FilePath(__file__).parent / "definitions"
 SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
@@ -52,6 +56,7 @@ class IndexedAttribute:
     path: tuple[str, ...]
     binding: AttributeBinding
     unique: bool
+    required: bool
     index: Index
 
     def entry(self, value: str) -> IndexEntry:
@@ -80,27 +85,82 @@ class ResourceType:
     indexed_names: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     extension_urns: Mapping[str, str] = field(default_factory=dict)
+    required_extensions: tuple[str, ...] = ()
+    memberships: str | None = None
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
     declared_extensions: tuple[str, ...] = ()
-
-    @property
-    def has_members(self) -> bool:
-        """Whether its `members` are memberships (RFC 7643 section 4.2); any other type may have such an attribute."""
-        return self.name == GROUP
 
     @cached_property
     def hidden(self) -> frozenset[str]:
         """The extensions that the tenant has not. What is stored of them is kept, and not shown."""
         return frozenset(self.declared_extensions) - self.extensions.keys()
 
+    @cached_property
+    def stored_names(self) -> frozenset[str]:
+        """The names that a document or representation of this type can have at its top."""
+        return frozenset({"schemas", "id", "meta", *self.document_names, *self.extensions})
+
+    @cached_property
+    def membership_attribute(self) -> AttributeDefinition | None:
+        """The attribute that shows memberships, which are rows in storage and never in a document."""
+        return self.attributes[self.memberships.lower()] if self.memberships is not None else None
+
+    @cached_property
+    def has_members(self) -> bool:
+        """Whether the memberships are those of its own members (RFC 7643 section 4.2), and not the groups it is in."""
+        return self.membership_attribute is not None and not self.membership_attribute.read_only
+
+    @cached_property
+    def members_name(self) -> str:
+        """The name of the attribute that holds its members, in lower case; empty if it has no members."""
+        return str(self.memberships).lower() if self.has_members else ""
+
+    @cached_property
+    def membership_field(self) -> str | None:
+        """The field of the model that holds memberships."""
+        if self.memberships is None:
+            return None
+        binding = Path[self.model](self.memberships).resolve()  # type: ignore[name-defined]
+        return str(binding.field_name) if binding is not None else None
+
+    @cached_property
+    def membership_types(self) -> tuple[str, ...]:
+        """The resource types that its memberships name: of its members, or of the groups that it shows."""
+        attribute = self.membership_attribute
+        return attribute.sub_attributes["$ref"].reference_types if attribute is not None else ()
+
+    @property
+    def usual_member(self) -> str:
+        """The type of a member whose type nobody says."""
+        return USER if USER in self.membership_types else self.membership_types[0]
+
+    def takes(self, member_type: "ResourceType") -> bool:
+        """Whether resources of this type can be its members. A Group takes all that there are."""
+        return self.name == GROUP or member_type.name in self.membership_types
+
+    def shown_memberships(self, memberships: Sequence[Membership]) -> Sequence[Membership]:
+        """Those of these memberships that its attribute shows. What is of a type that is not served is not shown."""
+        if self.has_members:
+            hidden = {item.member_type for item in memberships}.difference(self.endpoints.values())
+            return [item for item in memberships if item.member_type not in hidden] if hidden else memberships
+        return [item for item in memberships if item.group_type in self.membership_types]
+
     def is_membership(self, attribute: AttributeDefinition) -> bool:
-        """Whether the values of this attribute are memberships, which are rows."""
-        return self.has_members and attribute is self.attributes["members"]
+        """Whether the values of this attribute are memberships of its members."""
+        return self.has_members and attribute is self.membership_attribute
 
     @cached_property
     def shown_as_stored(self) -> bool:
         """Whether a client that names no attributes is shown all that a document holds."""
         schemas = [self.attributes, *self.extensions.values()]
         return all(attribute.shown for schema in schemas for attribute in schema.values())
+
+    @cached_property
+    def always_returned(self) -> tuple[tuple[str | None, AttributeDefinition], ...]:
+        """The attributes that no client can leave out, each with the URN of its extension; None for the core schema."""
+        schemas = [(None, self.attributes), *self.extensions.items()]
+        return tuple((urn, item) for urn, some in schemas for item in some.values() if item.returned == "always")
 
     @cached_property
     def references(self) -> tuple[tuple[str | None, str, str], ...]:
@@ -187,16 +247,13 @@ class ResourceType:
         return name in (indexed.lower() for indexed in self.indexed_names)
 
     def _bound(self, name: str) -> IndexedAttribute:
-        try:
-            binding = Path[self.model](name).resolve()  # type: ignore[name-defined]
-        except InvalidPathException:
-            binding = None
-        if binding is None:
-            raise DefinitionError(f"resource type {self.name}: indexed attribute {name} is not declared")
+        binding = Path[self.model](name).resolve()  # type: ignore[name-defined]
+        assert binding is not None  # noqa: S101 -- definition_mistakes has looked at it
         definition = self.attributes.get(name.lower())
         unique = definition is not None and definition.unique
+        required = definition is not None and definition.required
         index = Index(self.name, name, unique, binding.case_exact)
-        return IndexedAttribute(name, tuple(name.split(".")), binding, unique, index)
+        return IndexedAttribute(name, tuple(name.split(".")), binding, unique, required, index)
 
     def extension(self, urn: str) -> str | None:
         """The declared spelling of an extension URN, for `urn` in any letter case. None for a URN that is not ours."""
@@ -248,92 +305,58 @@ class Catalogue:
 def load_catalogue(additional: FilePath | None = None) -> Catalogue:
     """The built-in definitions and those of the folder `additional`, which holds `schemas` and `resource-types`.
 
-    Raises DefinitionError for a folder that is missing, a file that is not JSON, a URN given twice, or a type whose
-    schema is missing.
+    Raises DefinitionError for a folder that is missing, and for files that cannot be served, with every mistake.
     """
     if additional and not is_folder(additional):
         raise DefinitionError(
             f"There is no folder {additional}, which is to hold further schemas (SCIM_SCHEMA_DIRECTORY)."
         )
     folders = [DEFINITIONS, *([additional] if additional else [])]
-    schemas = by_urn(document for folder in folders for document in documents(folder / "schemas"))
-    off = off_by_default(schemas.values(), "id")
-    types = [document for folder in folders for document in documents(folder / "resource-types")]
-    resource_types = [_checked(_resource_type(document, schemas)) for document in types]
-    _check_all_used(schemas, resource_types)
+    mistakes = list[str]()
+    of_folders = [list(definitions(folder / "schemas", mistakes)) for folder in folders]
+    schemas = [item for some in of_folders for item in some]
+    types = [item for folder in folders for item in definitions(folder / "resource-types", mistakes)]
+    mistakes += definition_mistakes(schemas, types)
+    if mistakes:
+        raise DefinitionError(*mistakes)
+    off = off_by_default(schemas, "id") | off_by_default(types, "name")
+    by_urn = {item.document["id"]: item.document for item in schemas}
+    given = frozenset(item.document["id"] for some in of_folders[1:] for item in some)
+    endpoints = {item.document["endpoint"][1:].lower(): item.document["name"] for item in types}
     return Catalogue(
-        resource_types={item.endpoint.strip("/").lower(): item for item in resource_types},
-        schemas=schemas,
-        protocol_schemas=by_urn(documents(DEFINITIONS / "protocol")),
-        off_by_default=off | off_by_default(types, "name"),
+        resource_types={
+            item.document["endpoint"][1:].lower(): _resource_type(item.document, by_urn, endpoints, given)
+            for item in types
+        },
+        schemas=by_urn,
+        protocol_schemas={item.document["id"]: item.document for item in definitions(DEFINITIONS / "protocol", [])},
+        off_by_default=off,
     )
 
 
-def _resource_type(document: Mapping[str, Any], schemas: Mapping[str, Json]) -> ResourceType:
-    name = document["name"]
-    if not has_texts(document, "schema", "endpoint"):
-        raise DefinitionError(f"resource type {name} lacks schema or endpoint")
-    urn = document["schema"]
-    if not name.isalnum() or not name.isascii() or name.lower() in _RESERVED:
-        raise DefinitionError(f"resource type {name}: a name is ASCII letters and digits, and not one that we use")
-    if urn not in schemas:
-        raise DefinitionError(f"resource type {name}: no file defines its schema {urn}")
-    extensions = [item for item in schemas if ":extension:" in item and item.rsplit(":", 1)[-1] == name]
-    try:
-        core = Resource.from_schema(_model_schema(schemas[urn], schemas[urn]["name"]))
-        return ResourceType(
-            name=name,
-            endpoint=document["endpoint"],
-            description=document.get("description", name),
-            schema=urn,
-            attributes=attributes_by_name(schemas[urn]["attributes"]),
-            extensions={item: attributes_by_name(schemas[item]["attributes"]) for item in extensions},
-            model=extended(core, [_extension_model(schemas[item]) for item in extensions]),
-            core_model=core,
-            indexed_names=tuple(document.get("indexed", ())),
-            names=tuple(document.get("names", ())),
-            extension_urns={item.lower(): item for item in extensions},
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        urns = ", ".join([urn, *extensions])
-        raise DefinitionError(f"the attributes of {urns} are not as RFC 7643 section 7 says: {error}") from error
-
-
-def _checked(resource_type: ResourceType) -> ResourceType:
-    """The resource type, if we can serve the names of its attributes and keep them unique as declared."""
-    indexed = {item.name.lower() for item in resource_type.indexed}
-    unique = [name for name, attribute in resource_type.attributes.items() if attribute.unique and name not in indexed]
-    common = (COMMON.keys() - {"externalid"}) & resource_type.attributes.keys()
-    for urn, attributes in resource_type.extensions.items():
-        unique += [f"{urn}:{name}" for name, attribute in attributes.items() if attribute.unique]
-        common |= COMMON.keys() & attributes.keys()
-    for name in resource_type.names:
-        found = Path[resource_type.model](name).resolve()  # type: ignore[name-defined]
-        if found is None or found.target_type is not str:
-            raise DefinitionError(f"resource type {resource_type.name}: {name} is no text, so it cannot be a name")
-    if common:
-        raise DefinitionError(
-            f"resource type {resource_type.name}: its schemas cannot declare {', '.join(sorted(common))}"
-        )
-    if unique:
-        raise DefinitionError(
-            f"resource type {resource_type.name}: only core attributes that it lists as indexed can be unique, "
-            f"not {', '.join(unique)}"
-        )
-    return resource_type
-
-
-def _check_all_used(schemas: Mapping[str, Json], resource_types: Sequence[ResourceType]) -> None:
-    """Raises DefinitionError for two types with one name or endpoint, and for a schema without a type."""
-    for names in ([item.name.lower() for item in resource_types], [item.endpoint.lower() for item in resource_types]):
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise DefinitionError(f"two resource types are called {', '.join(sorted(twice))}")
-    used = {urn for item in resource_types for urn in (item.schema, *item.extensions)}
-    if unused := schemas.keys() - used:
-        raise DefinitionError(
-            f"no resource type has the schema {', '.join(sorted(unused))}; "
-            "an extension's URN has :extension: and ends in the name of the resource type"
-        )
+def _resource_type(
+    document: Json, schemas: Mapping[str, Json], endpoints: Mapping[str, str], given: frozenset[str]
+) -> ResourceType:
+    """The resource type of a file. `given` are the URNs of the schemas that are a deployment's own."""
+    urn, extensions = document["schema"], extensions_of(document, list(schemas))
+    core = Resource.from_schema(_model_schema(schemas[urn], schemas[urn]["name"]))
+    return ResourceType(
+        name=document["name"],
+        endpoint=document["endpoint"],
+        description=str(document.get("description", document["name"])),
+        schema=urn,
+        attributes=attributes_by_name(schemas[urn]["attributes"]),
+        extensions={item: attributes_by_name(schemas[item]["attributes"]) for item in extensions},
+        model=extended(core, [_extension_model(schemas[item]) for item in extensions]),
+        core_model=core,
+        indexed_names=tuple(document.get("indexed", ())),
+        names=tuple(document.get("names", ())),
+        extension_urns={item.lower(): item for item in extensions},
+        required_extensions=tuple(item for item, required in extensions.items() if required),
+        memberships=document.get("memberships"),
+        endpoints=endpoints,
+        given=given.intersection((urn, *extensions)),
+    )
 
 
 def extended(core: type[Resource[Any]], extensions: Sequence[type[Extension]]) -> type[Resource[Any]]:
@@ -349,7 +372,8 @@ def _extension_model(document: Mapping[str, Any]) -> type[Extension]:
 def _model_schema(document: Mapping[str, Any], name: str) -> Schema:
     """The schema the model is built from: externalId is common, and values stay text as sent.
 
-    Otherwise a model would check URLs and encode base64 again. By RFC 7643 both compare case-exactly.
+    Otherwise a model would check URLs and encode base64 again. By RFC 7643 both compare case-exactly. Several dateTimes
+    are texts, too: a model does not find one of them by its value.
     """
     attributes = [_as_sent(item) for item in document["attributes"] if item["name"] != "externalId"]
     return Schema.model_validate({"id": document["id"], "name": name, "attributes": attributes})
@@ -357,7 +381,9 @@ def _model_schema(document: Mapping[str, Any], name: str) -> Schema:
 
 def _as_sent(attribute: Mapping[str, Any]) -> Json:
     kept = {key: value for key, value in attribute.items() if key not in ("canonicalValues", "referenceTypes")}
-    if attribute["type"] in ("reference", "binary"):
+    if attribute["type"] in ("reference", "binary") or (
+        attribute["type"] == "dateTime" and attribute.get("multiValued")
+    ):
         kept |= {"type": "string", "caseExact": True}
     if "subAttributes" in attribute:
         kept["subAttributes"] = [_as_sent(item) for item in attribute["subAttributes"]]

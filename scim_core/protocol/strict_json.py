@@ -10,7 +10,7 @@ from typing import Any
 from scim2_models import InvalidSyntaxException
 
 from scim_core.model import Json
-from scim_core.protocol.json_outline import NODES, NODES_OF_A_UNIT, BodyForm, Outline, names_members
+from scim_core.protocol.json_outline import MEMBERS, NODES, NODES_OF_A_UNIT, BodyForm, Outline, names_members
 from scim_core.protocol.json_text import JsonText
 from scim_core.protocol.limits import MAX_DEPTH, MAX_NODES, at_most, require_body_size
 
@@ -59,8 +59,12 @@ def parse_json(body: bytes, max_nodes: int = MAX_NODES) -> Any:
             return end.value.value
 
 
-def reading(body: bytes, form: BodyForm, max_nodes: int = MAX_NODES) -> Generator[int, None, Body]:
+def reading(
+    body: bytes, form: BodyForm, max_nodes: int = MAX_NODES, *, members: str = MEMBERS
+) -> Generator[int, None, Body]:
     """Reads a JSON text in UTF-8 (RFC 8259), and returns it. Yields the units of work that each step took.
+
+    `members` is the name of the attribute that names members, in lower case.
 
     Raises InvalidSyntaxException when it is not JSON, nests too deeply, repeats a name, or has NaN or half a character;
     RequestTooLarge when it is large or has many nodes, apart from members.
@@ -74,25 +78,25 @@ def reading(body: bytes, form: BodyForm, max_nodes: int = MAX_NODES) -> Generato
         value = text.value([(0, len(text.text))])
         yield 1 + nodes // NODES_OF_A_UNIT
         return Body(value, nodes, len(body), text.text.count('\\"'), 0)
-    outline = Outline(text, form, max_nodes)
+    outline = Outline(text, form, max_nodes, members)
     yield from outline.walk()
     nodes, size = outline.nodes(), sum(text.size(start, end) for start, end in outline.rest)
     _require_small(nodes, max_nodes, size)
     value = text.value(outline.rest)
     yield 1 + nodes // NODES_OF_A_UNIT
-    members = 0
-    arrays = zip(_member_arrays(value, form), outline.arrays, strict=True)
+    number = 0
+    arrays = zip(_member_arrays(value, form, members), outline.arrays, strict=True)
     for (holder, name, of_members), entries in arrays:
         if entries is None:
             continue
         if of_members:
-            members += len(entries.values)
+            number += len(entries.values)
         else:
             nodes, size = nodes + entries.nodes, size + text.size(entries.start, entries.end)
             _require_small(nodes, max_nodes, size)
         holder[name] = entries.values
     quotes = sum(text.text.count('\\"', start, end) for start, end in outline.rest)
-    return Body(value, nodes, size, quotes, members)
+    return Body(value, nodes, size, quotes, number)
 
 
 def _nodes_of_small(text: str) -> int | None:
@@ -110,37 +114,37 @@ def _require_small(nodes: int, max_nodes: int, size: int) -> None:
     require_body_size(size)
 
 
-def _member_arrays(value: Any, form: BodyForm) -> Iterator[tuple[Json, str, bool]]:
+def _member_arrays(value: Any, form: BodyForm, members: str) -> Iterator[tuple[Json, str, bool]]:
     """The arrays that an outline has, in the same order: the object, the name in it, whether it has members."""
     if form is BodyForm.GROUP:
-        yield from _among_attributes(value)
+        yield from _among_attributes(value, members)
     if form is not BodyForm.PATCH or not isinstance(value, dict):
         return
     for name, operations in value.items():
         if name.lower() == "operations" and isinstance(operations, list):
             for operation in operations:
-                yield from _in_operation(operation)
+                yield from _in_operation(operation, members)
 
 
-def _in_operation(operation: Any) -> Iterator[tuple[Json, str, bool]]:
+def _in_operation(operation: Any, members: str) -> Iterator[tuple[Json, str, bool]]:
     if not isinstance(operation, dict):
         return
-    of_members = any(name.lower() == "path" and names_members(item) for name, item in operation.items())
+    of_members = any(name.lower() == "path" and names_members(item, members) for name, item in operation.items())
     for name, item in operation.items():
         if name.lower() == "value" and isinstance(item, list):
             yield operation, name, of_members
         elif name.lower() == "value":
-            yield from _among_attributes(item)
+            yield from _among_attributes(item, members)
 
 
-def _among_attributes(value: Any) -> Iterator[tuple[Json, str, bool]]:
+def _among_attributes(value: Any, members: str) -> Iterator[tuple[Json, str, bool]]:
     if not isinstance(value, dict):
         return
     for name, item in value.items():
-        if isinstance(item, list) and names_members(name):
+        if isinstance(item, list) and names_members(name, members):
             yield value, name, True
         elif ":" in name:
-            yield from _among_attributes(item)
+            yield from _among_attributes(item, members)
 
 
 def by_lower_name(value: Json) -> Json:

@@ -76,5 +76,6 @@ def _without(resource_type: ResourceType, hidden: frozenset[str]) -> ResourceTyp
         extensions=left,
         extension_urns={urn.lower(): urn for urn in left},
         model=extended(resource_type.core_model, [models[urn] for urn in left]),
+        required_extensions=tuple(urn for urn in resource_type.required_extensions if urn in left),
         declared_extensions=tuple(resource_type.extensions),
     )

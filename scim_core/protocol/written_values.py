@@ -6,7 +6,7 @@ A bulk keeps operations in order that write the same one. So a value too many co
 from collections.abc import Iterator
 from typing import Any
 
-from scim_core.protocol.json_outline import names_members
+from scim_core.protocol.json_outline import MEMBERS, names_members
 from scim_core.protocol.schemas import ResourceType
 
 type UniqueValue = tuple[str, str, str]
@@ -19,14 +19,15 @@ VALUES_OF_A_UNIT = 20
 def unique_values(resource_type: ResourceType, body: Any) -> frozenset[UniqueValue]:
     """The unique values that a body of POST, PUT or PATCH writes."""
     unique = {item.path[-1].lower(): item for item in resource_type.indexed if item.unique}
-    written = _written(body, unique.keys())
+    members = resource_type.members_name or MEMBERS
+    written = _written(body, unique.keys(), members)
     return frozenset((resource_type.name, *unique[name].entry(text).value) for name, text in written)
 
 
-def _written(value: Any, names: Any) -> Iterator[tuple[str, str]]:
+def _written(value: Any, names: Any, members: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, list):
         for item in value:
-            yield from _written(item, names)
+            yield from _written(item, names, members)
     if not isinstance(value, dict):
         return
     path = next((_last(item) for key, item in value.items() if key.lower() == "path" and isinstance(item, str)), "")
@@ -34,8 +35,8 @@ def _written(value: Any, names: Any) -> Iterator[tuple[str, str]]:
         name = path if path and key.lower() == "value" else _last(key)
         if name in names:
             yield from ((name, text) for text in _texts(item))
-        elif isinstance(item, dict | list) and not names_members(name):
-            yield from _written(item, names)
+        elif isinstance(item, dict | list) and not names_members(name, members):
+            yield from _written(item, names, members)
 
 
 def _last(name: str) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 
 from scim_core.messages import Origin
 from scim_core.protocol.documents import ACTIVE
-from scim_core.protocol.group_patch import MEMBERS
 from scim_core.protocol.schemas import ResourceType
 from scim_core.service.change_notes import KEPT_VALUES, origin_note
 from scim_core.storage.feed_port import MAX_KEPT_CHARACTERS
@@ -53,7 +52,7 @@ def _is_declared(resource_type: ResourceType, text: str) -> bool:
     if urn and urn.lower() not in {resource_type.schema.lower(), *map(str.lower, resource_type.extensions)}:
         return False
     name, _, part = path.lower().partition(".")
-    if name == MEMBERS and resource_type.has_members:
+    if resource_type.has_members and name == resource_type.members_name:
         return part in ("", "value")
     for attributes in (resource_type.attributes, *resource_type.extensions.values()):
         found = attributes.get(name)

@@ -15,7 +15,7 @@ from scim_core.service.list_cursors import START, WalkPlace
 from scim_core.service.portions import MAX_ANSWER_BYTES, Window, size_of
 from scim_core.service.query_plan import Edge, Scan
 from scim_core.service.root_search import Searched
-from scim_core.service.search import Found, Query, Search
+from scim_core.service.search import Found, Query, Search, with_members
 from scim_core.service.search_run import IDS_AT_ONCE, Requester, SearchRun
 
 PAGE_UNITS = 200_000
@@ -108,7 +108,7 @@ class CursorSearch:
         ids = [resource.id for resource in found.resources]
         edges = {} if members or not ids else await run.memberships(ids, contiguous=run.unfiltered)
         whole = Found(0, tuple(found.resources), edges)
-        shown = await self._search.shown(self._requester, whole, room, members=members)
+        shown = await self._search.shown(self._requester, whole, room, with_members([run.resource_type]))
         last = found.last_id
         if shown.cut:
             last = shown.resources[-1].id if shown.resources else after

@@ -5,14 +5,15 @@ from dataclasses import replace
 
 from scim_core.messages import Effect, Origin, Result
 from scim_core.model import Membership, MembershipEdits, StoredResource
-from scim_core.protocol.group_patch import MEMBERS
 from scim_core.protocol.schemas import ResourceType
 from scim_core.service.change_notes import BeforeAndAfter, Overlooked, change_note
 
 
-def created(stored: StoredResource, names: tuple[str, ...], members: Sequence[Membership]) -> Effect:
+def created(
+    resource_type: ResourceType, stored: StoredResource, names: tuple[str, ...], members: Sequence[Membership]
+) -> Effect:
     """The resource is new, with attributes of these names, and with these members."""
-    return Effect(stored.id, Result.CREATED, _with_members(names, any_=bool(members)), "", stored.version)
+    return Effect(stored.id, Result.CREATED, _with_members(resource_type, names, members), "", stored.version)
 
 
 def unchanged(stored: StoredResource) -> Effect:
@@ -20,9 +21,16 @@ def unchanged(stored: StoredResource) -> Effect:
     return Effect(stored.id, Result.UNCHANGED, (), stored.version, stored.version)
 
 
-def changed(before: StoredResource, after: StoredResource, names: tuple[str, ...], edits: MembershipEdits) -> Effect:
+def changed(
+    resource_type: ResourceType,
+    before: StoredResource,
+    after: StoredResource,
+    names: tuple[str, ...],
+    edits: MembershipEdits,
+) -> Effect:
     """The attributes of these names have other values, and the memberships are edited."""
-    return Effect(before.id, Result.CHANGED, _with_members(names, any_=bool(edits)), before.version, after.version)
+    whole = _with_members(resource_type, names, edits)
+    return Effect(before.id, Result.CHANGED, whole, before.version, after.version)
 
 
 def with_note(effect: Effect, resource_type: ResourceType, origin: Origin, overlooked: Overlooked) -> Effect:
@@ -32,5 +40,7 @@ def with_note(effect: Effect, resource_type: ResourceType, origin: Origin, overl
     return replace(effect, note=change_note(resource_type, origin, BeforeAndAfter((), {}, {}), overlooked).text)
 
 
-def _with_members(names: tuple[str, ...], *, any_: bool) -> tuple[str, ...]:
-    return (*names, MEMBERS) if any_ else names
+def _with_members(
+    resource_type: ResourceType, names: tuple[str, ...], members: Sequence[Membership] | MembershipEdits
+) -> tuple[str, ...]:
+    return (*names, str(resource_type.memberships)) if members else names

@@ -9,7 +9,6 @@ from scim2_models.path import LogicalExpr, LogicalOperator, Not, ValuePath
 
 from scim_core.model import Membership, StoredResource
 from scim_core.protocol.costs import FilterCost, model_units
-from scim_core.protocol.representation import MEMBERSHIP_ATTRIBUTES
 from scim_core.protocol.schemas import COMPARISON
 from scim_core.work import UNITS_PER_TURN, Work
 
@@ -20,28 +19,33 @@ WHAT = "its filter"
 class FilterTest:
     """Tests the resources of one type for one request."""
 
-    def __init__(self, scim_filter: ScimFilter[Any], work: Work) -> None:
+    def __init__(self, scim_filter: ScimFilter[Any], work: Work, memberships: str | None) -> None:
+        """`memberships` is the attribute in which the type shows these, if any."""
         self._filter = scim_filter
+        self._memberships = memberships
         self._work = work
         self._cost = FilterCost(scim_filter.ast)
         self._parts: dict[str, tuple[ScimFilter[Any], FilterCost]] = {}
 
     def require(self, portion: Sequence[StoredResource]) -> None:
         """Raises TooMuchWork when testing these resources, without memberships, is beyond the budget."""
-        units = sum(model_units(stored.document, 0) + _units(self._cost, stored, ()) for stored in portion)
+        units = sum(model_units(stored.document, 0) + self._units(self._cost, stored, 0) for stored in portion)
         self._work.require(units, WHAT)
+
+    def _units(self, cost: FilterCost, stored: StoredResource, memberships: int) -> int:
+        return cost.units(stored.document, self._memberships, memberships)
 
     async def matches(
         self, stored: StoredResource, memberships: Sequence[Membership], model: Callable[[], Resource[Any]]
     ) -> bool:
         """Whether this resource, whose model is made on demand, matches. Raises TooMuchWork before it is computed."""
         of_model = model_units(stored.document, len(memberships))
-        units = of_model + _units(self._cost, stored, memberships)
+        units = of_model + self._units(self._cost, stored, len(memberships))
         if units <= UNITS_PER_TURN:
             return await self._work.run(units, WHAT, lambda: _matches(self._filter, model()))
         self._work.require(units, WHAT)
         resource = await self._work.run(of_model, WHAT, model)
-        return await self._holds(self._filter.ast, resource, lambda cost: _units(cost, stored, memberships))
+        return await self._holds(self._filter.ast, resource, lambda cost: self._units(cost, stored, len(memberships)))
 
     async def _holds(self, node: Any, resource: Resource[Any], units: Callable[[FilterCost], int]) -> bool:
         """Whether the part of the filter holds. Each comparison is a piece of its own."""
@@ -73,7 +77,3 @@ class FilterTest:
 def _matches(scim_filter: ScimFilter[Any], resource: Resource[Any]) -> bool:
     with COMPARISON:
         return scim_filter.match(resource)
-
-
-def _units(cost: FilterCost, stored: StoredResource, memberships: Sequence[Membership]) -> int:
-    return cost.units(stored.document, MEMBERSHIP_ATTRIBUTES.get(stored.resource_type), len(memberships))

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from itertools import batched
 
-from scim_core.model import GROUP, Membership, StoredResource
+from scim_core.model import Membership, StoredResource
 from scim_core.storage.port import READ_AS_ONE, Storage, StorageBusy
 
 READER_SECONDS = 2
@@ -57,7 +57,9 @@ async def one_by_one(storage: Storage, tenant: str, groups: Sequence[StoredResou
 async def group_snapshots(
     storage: Storage, tenant: str, groups: Sequence[StoredResource], *, limit: int | None = None
 ) -> list[GroupSnapshot]:
-    """These groups as they are now, in this order, each with its members. Groups that are deleted by now are left out.
+    """These groups, of one type or several, as they are now, in this order, each with its members.
+
+    Groups that are deleted by now are left out.
 
     The members of a group are never older than its version. A group with `limit` members or more is not `whole`.
     Raises StorageBusy for a group that is changed as a whole again and again.
@@ -68,7 +70,7 @@ async def group_snapshots(
     end = now() + REREADING_SECONDS
     while unread:
         members, cut = await _members(storage, tenant, unread, limit)
-        after = await storage.read(tenant, GROUP, [group.id for group in unread])
+        after = await _read(storage, tenant, unread)
         readings, in_time = readings + 1, now() < end
         again = []
         for group, current in zip(unread, after, strict=True):
@@ -84,6 +86,16 @@ async def group_snapshots(
             raise StorageBusy("A group was changed as a whole each time while it was read.")
         unread = again
     return [read[group.id] for group in groups if group.id in read]
+
+
+async def _read(storage: Storage, tenant: str, groups: Sequence[StoredResource]) -> list[StoredResource | None]:
+    """These groups as they are now, in this order; None for one that is deleted."""
+    by_type: dict[str, list[str]] = {}
+    for group in groups:
+        by_type.setdefault(group.resource_type, []).append(group.id)
+    found = await asyncio.gather(*(storage.read(tenant, kind, ids) for kind, ids in by_type.items()))
+    by_id = {item.id: item for some in found for item in some if item is not None}
+    return [by_id.get(group.id) for group in groups]
 
 
 def _is_good(before: StoredResource, after: StoredResource, members: Sequence[Membership], *, in_time: bool) -> bool:

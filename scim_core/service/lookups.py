@@ -9,6 +9,7 @@ from itertools import batched
 from scim2_models import TooManyException
 
 from scim_core.ids import is_id
+from scim_core.model import Membership
 from scim_core.protocol.limits import MAX_SCAN
 from scim_core.service.query_plan import AnyOf, ById, ByIndex, Edge, GroupsOf, Lookup, MembersOf
 from scim_core.storage.port import Storage
@@ -57,7 +58,7 @@ async def look_up_after(
             return LookedUp(found[:limit], found[limit - 1] if len(found) > limit else None)
         case MembersOf(group_id=group_id) if is_id(group_id):
             members = await storage.members_of(tenant, group_id, after=after or None, limit=limit + 1)
-            ids = [item.member_id for item in members[:limit] if item.member_type == resource_type]
+            ids = _of_type(resource_type, lookup, members[:limit])
             return LookedUp(ids, members[limit - 1].member_id if len(members) > limit else None)
     ids = await look_up(storage, tenant, resource_type, lookup)
     return LookedUp(ids[bisect_right(ids, after) :])
@@ -73,14 +74,20 @@ async def _found(storage: Storage, tenant: str, resource_type: str, lookup: Look
             return await storage.find(tenant, resource_type, entry, prefix=prefix, limit=MAX_SCAN + 1)
         case GroupsOf(member_id=member_id) if is_id(member_id):
             groups = await storage.groups_of(tenant, [member_id])
-            return [item.group_id for item in groups.get(member_id, ())]
+            return [item.group_id for item in groups.get(member_id, ()) if item.group_type == resource_type]
         case MembersOf(group_id=group_id) if is_id(group_id):
             members = await storage.members_of(tenant, group_id, limit=MAX_SCAN + 1)
             require_few(len(members))
-            return [item.member_id for item in members if item.member_type == resource_type]
+            return _of_type(resource_type, lookup, members)
         case AnyOf(lookups=lookups):
             return await _found_by_any(storage, tenant, resource_type, lookups)
     return []
+
+
+def _of_type(resource_type: str, lookup: MembersOf, members: Sequence[Membership]) -> list[str]:
+    """The ids of the members that are of this type, if the group is of a type that they show."""
+    shown = (item for item in members if item.group_type in lookup.group_types)
+    return [item.member_id for item in shown if item.member_type == resource_type]
 
 
 async def _found_by_any(storage: Storage, tenant: str, resource_type: str, lookups: Sequence[Lookup]) -> list[str]:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from scim_core.model import Membership
+from scim_core.model import MEMBERLESS, Membership
 from scim_core.protocol.group_patch import MembershipPatch
-from scim_core.protocol.schemas import Catalogue
+from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.service.address import Address
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.storage.port import MANY_MEMBERSHIPS, Storage
@@ -45,22 +45,31 @@ class Memberships:
         return await self._storage.present(address.tenant, address.id, named) if named else []
 
     async def for_deletion(self, address: Address) -> list[Membership]:
-        """The memberships of a resource to delete; of a group only as many members as a delete needs."""
+        """The memberships of a resource to delete; of a group only as many members as a delete needs.
+
+        They go with it, too, if its type had members and has none any more.
+        """
         as_member = self._storage.groups_of(address.tenant, [address.id])
-        if not address.resource_type.has_members:
+        if address.resource_type.name in MEMBERLESS:
             return (await as_member).get(address.id, [])
         as_group = self._storage.members_of(address.tenant, address.id, limit=MANY_MEMBERSHIPS)
         groups, members = await asyncio.gather(as_member, as_group)
         return [*groups.get(address.id, []), *members]
 
+    def are_served(self, edges: Sequence[Membership]) -> bool:
+        """Whether the tenant has the resource types of all these members."""
+        return all(self._catalogue.named(kind) is not None for kind in {edge.member_type for edge in edges})
+
     async def known(
-        self, tenant: str, group_id: str, edges: Sequence[Membership], work: Work
+        self, tenant: str, group_type: ResourceType, group_id: str, edges: Sequence[Membership], work: Work
     ) -> tuple[Membership, ...]:
-        """Those of the group's new edges whose members exist, each with its member's real type. Logs the others."""
+        """Those of the group's new edges whose members exist, and are of a type that it takes, each with its member's
+        real type. Logs the others.
+        """
         units = 1 + len(edges) // EDGES_OF_A_UNIT
         unknown = await work.run(units, THE_MEMBERS, lambda: {edge.member_id for edge in edges})
         kinds: dict[str, str] = {}
-        for resource_type in self._catalogue:
+        for resource_type in filter(group_type.takes, self._catalogue):
             found = await self._storage.existing(tenant, resource_type.name, unknown)
             kinds |= dict.fromkeys(found, resource_type.name)
             unknown -= found

@@ -5,7 +5,7 @@ request is logged.
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,9 +23,8 @@ from scim2_models.path import (
 )
 
 from scim_core.clock import instant_text
-from scim_core.model import GROUP, Index, IndexEntry
+from scim_core.model import Index, IndexEntry
 from scim_core.protocol.datetimes import with_offset
-from scim_core.protocol.representation import MEMBERSHIP_ATTRIBUTES
 from scim_core.protocol.schemas import ResourceType
 from scim_core.storage.port import WHOLE_KEY_CHARACTERS, ColumnTest
 
@@ -73,9 +72,10 @@ class GroupsOf:
 
 @dataclass(frozen=True, slots=True)
 class MembersOf:
-    """The members of this group."""
+    """The members of this group, if it is of one of these types."""
 
     group_id: str
+    group_types: tuple[str, ...] = field(default=(), repr=False)
     rank = 4
 
 
@@ -188,7 +188,7 @@ class _Planner(FilterVisitor[QueryPlan]):
         return _SCAN if binding is None else self._comparison(binding, term.op, term.value)
 
     def _note(self, binding: AttributeBinding) -> None:
-        if binding.field_name == MEMBERSHIP_ATTRIBUTES.get(self.resource_type.name):
+        if binding.field_name == self.resource_type.membership_field:
             self.sees_memberships = True
 
     def _comparison(self, binding: AttributeBinding, op: CompareOperator, value: Any) -> QueryPlan:
@@ -210,9 +210,10 @@ class _Planner(FilterVisitor[QueryPlan]):
             return _SCAN
         if binding.field_name == "id":
             return QueryPlan(ById(value), exact=True)
-        shown = MEMBERSHIP_ATTRIBUTES.get(self.resource_type.name)
+        shown = self.resource_type.membership_field
         if (binding.field_name, binding.sub_field_name) == (shown, "value"):
-            return QueryPlan(GroupsOf(value) if self.resource_type.name == GROUP else MembersOf(value), exact=True)
+            types = self.resource_type.membership_types
+            return QueryPlan(GroupsOf(value) if self.resource_type.has_members else MembersOf(value, types), exact=True)
         return self._indexed(binding, value, prefix=False)
 
     def _indexed(self, binding: AttributeBinding, value: str, *, prefix: bool) -> QueryPlan:

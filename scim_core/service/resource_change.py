@@ -162,7 +162,7 @@ class ResourceChange:
             return before
         after = replace(before, version=self._new_id(), last_modified=instant_text(self._clock()), document=document)
         names = () if same else changed_attributes(address.resource_type, before.document, document)
-        self._made[after.version] = changed(before, after, names, edits)
+        self._made[after.version] = changed(address.resource_type, before, after, names, edits)
         note = self._note(BeforeAndAfter(names, before.document, document))
         if same:
             await self._storage.edit_members(address.tenant, after, edits, guarded=self._requested.guarded, note=note)
@@ -213,8 +213,10 @@ class ResourceChange:
         edits = await self._work.run(
             members.units(len(present)), THE_MEMBERS, partial(members.edits, address.id, present)
         )
-        if self._member_missing:
-            known = await self._memberships.known(address.tenant, address.id, edits.add, self._work)
+        if self._member_missing or not self._memberships.are_served(edits.add):
+            known = await self._memberships.known(
+                address.tenant, address.resource_type, address.id, edits.add, self._work
+            )
             known_ids = {edge.member_id for edge in known}
             self._absent = tuple(edge.member_id for edge in edits.add if edge.member_id not in known_ids)
             edits = replace(edits, add=known)

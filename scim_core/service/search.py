@@ -7,7 +7,7 @@ skip resources. So the end of each page is remembered under the startIndex that 
 import asyncio
 import logging
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,7 +16,7 @@ from scim2_models import ScimFilter
 
 from scim_core.clock import Clock
 from scim_core.ids import is_id
-from scim_core.model import GROUP, Membership, StoredResource
+from scim_core.model import Membership, StoredResource
 from scim_core.protocol.costs import read_units
 from scim_core.protocol.schemas import ResourceType
 from scim_core.service.group_snapshots import one_by_one
@@ -57,6 +57,11 @@ class Found:
     cut: bool = False
 
 
+def with_members(resource_types: Iterable[ResourceType]) -> frozenset[str]:
+    """The names of the types among these that have members of their own."""
+    return frozenset(item.name for item in resource_types if item.has_members)
+
+
 class Search:
     """Searches the resources of one tenant. One instance serves all requests of a process."""
 
@@ -83,7 +88,7 @@ class Search:
             found = await self._from_lookup(run, query, memberships=of_others)
         if not memberships:
             return found
-        cut = await self.shown(requester, found, query.room, members=resource_type.has_members)
+        cut = await self.shown(requester, found, query.room, with_members([resource_type]))
         if cut.more and (len(cut.resources), cut.more) != (len(found.resources), found.more):
             await self._remember(run, query, cut.total_results, [item.id for item in cut.resources], more=True)
         return cut
@@ -114,13 +119,14 @@ class Search:
             self._storage, self._totals, requester, resource_type, scim_filter, planned=planned, portions=self.portions
         )
 
-    async def shown(self, requester: Requester, found: Found, room: int, *, members: bool) -> Found:
-        """The part of the page that fits the room with its memberships. With `members`, those of groups are read.
+    async def shown(self, requester: Requester, found: Found, room: int, members: Collection[str]) -> Found:
+        """The part of the page that fits the room with its memberships. `members` are the types of which they are read.
 
-        Groups are as they are now, without deleted ones. No more of them is read than is shown.
+        Groups, which are the resources of these types, are as they are now, without deleted ones. No more of them is
+        read than is shown.
         """
         memberships = dict(found.memberships)
-        groups = [resource for resource in found.resources if members and resource.resource_type == GROUP]
+        groups = [resource for resource in found.resources if resource.resource_type in members]
         current: dict[str, StoredResource | None] = {resource.id: None for resource in groups}
         last, left = "", room
         if groups:
@@ -213,7 +219,7 @@ class Search:
             return Found(0)
         found = Found(1, tuple(window.shown), more=window.full)
         if found.resources and (found.resources[0].change_pending or memberships):
-            found = await self.shown(run.requester, found, query.room, members=True)
+            found = await self.shown(run.requester, found, query.room, {run.resource_type.name})
             members = found.memberships.get(edge.group_id, ())
             edges = [item for item in members if item.member_id == edge.member_id]
         if not edges:

@@ -72,7 +72,7 @@ class SearchRun:
         self._portions = portions
         self._key = (requester.tenant, resource_type.name)
         self._renderer = requester.renderer
-        self._test = FilterTest(scim_filter, self.work) if scim_filter is not None else None
+        self._test = FilterTest(scim_filter, self.work, resource_type.memberships) if scim_filter is not None else None
 
     @property
     def unfiltered(self) -> bool:

@@ -93,7 +93,7 @@ class ServiceProvider:
             document = documents.creation(resource_type, attributes, resource_id)
             return (
                 document,
-                tuple(Membership(resource_id, *member) for member in sorted(members.kinds.items())),
+                tuple(Membership(resource_id, *member, resource_type.name) for member in sorted(members.kinds.items())),
                 members.malformed,
             )
 
@@ -113,6 +113,8 @@ class ServiceProvider:
         self._ignored.malformed_members(tenant, resource_id, malformed)
         names = documents.changed_attributes(resource_type, {}, document)
         joining = edges
+        if not self._memberships.are_served(edges):
+            joining = await self._memberships.known(tenant, resource_type, resource_id, edges, work)
 
         async def attempt() -> Outcome:
             nonlocal joining
@@ -123,9 +125,9 @@ class ServiceProvider:
             try:
                 await self._unique_values.create(tenant, resource_type, stored, joining, note)
             except NotFound as error:
-                joining = await self._memberships.known(tenant, resource_id, edges, work)
+                joining = await self._memberships.known(tenant, resource_type, resource_id, edges, work)
                 raise VersionConflict from error
-            effect = created(stored, names, joining)
+            effect = created(resource_type, stored, names, joining)
             return Outcome(stored, joining, with_note(effect, resource_type, origin, overlooked))
 
         return await self._retry.until_not_overtaken((tenant, resource_id), attempt)
@@ -159,7 +161,7 @@ class ServiceProvider:
         def shaped() -> tuple[MembershipPatch, Json]:
             require_resource(address.resource_type, self._catalogue, body.value)
             attributes = leniency.resource(body.value)
-            members = MembershipPatch(renderer.location)
+            members = MembershipPatch(renderer.location, address.resource_type.name)
             if address.resource_type.has_members:
                 members.replace(take_members(address.resource_type, attributes))
             return members, attributes

@@ -19,7 +19,7 @@ from scim_core.service.cursor_search import WalkedPage
 from scim_core.service.list_cursors import START, WalkPlace, holdable
 from scim_core.service.portions import MAX_ANSWER_BYTES, Window, slices
 from scim_core.service.root_search import Searched
-from scim_core.service.search import Found, Search
+from scim_core.service.search import Found, Search, with_members
 from scim_core.service.search_run import Requester
 from scim_core.work import TooMuchWork
 
@@ -163,9 +163,9 @@ class SortedSearch:
             if item.resource_type in showing and not showing[item.resource_type].has_members
         ]
         edges = await self._search.groups_of(self._requester.tenant, others)
-        members = any(resource_type.has_members for resource_type in showing.values())
+        members = with_members(showing.values())
         whole = Found(found.total_results, found.resources, edges)
-        return await self._search.shown(self._requester, whole, MAX_ANSWER_BYTES, members=members)
+        return await self._search.shown(self._requester, whole, MAX_ANSWER_BYTES, members)
 
 
 def _key(value: Any) -> tuple[bool, Any]:

@@ -93,7 +93,7 @@ def test_a_cause_of_many_lines_is_one_line_on_standard_error(
     schema_directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The host looks for the word `error` in each line, and drops the others."""
-    thing = {"id": "urn:x:Thing", "name": "Thing", "attributes": [{"name": None, "type": "strin"}]}
+    thing = {"id": "urn:x:Thing", "name": "Thing", "attributes": [{"name": "two\nlines", "type": "strin"}]}
     kind = {"id": "Thing", "name": "Thing", "endpoint": "/Things", "schema": "urn:x:Thing"}
     (schema_directory / "schemas" / "thing.json").write_text(json.dumps(thing))
     (schema_directory / "resource-types" / "thing.json").write_text(json.dumps(kind))
@@ -101,7 +101,7 @@ def test_a_cause_of_many_lines_is_one_line_on_standard_error(
     build_or_refuse({**ONE, "SCIM_SCHEMA_DIRECTORY": str(schema_directory)})
 
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: the attributes of urn:x:Thing are not as RFC 7643")
+    assert line.startswith("error: thing.json: attribute two lines: its name is to begin")
 
 
 def test_usable_settings_make_an_endpoint(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scim_core.clock import utc_now
-from scim_core.model import GROUP, Column, Membership, MembershipEdits
+from scim_core.model import Column, Membership, MembershipEdits
 from scim_core.storage.feed_port import FeedChange
 from scim_core.storage.maintenance.index_checking import enter, index_findings
 from scim_core.storage.maintenance.indexing import NOTHING, Declared
@@ -13,7 +13,7 @@ from scim_core.storage.maintenance.invariants import SELECTED, Finding, Problem,
 from scim_core.storage.port import ChangeNote, StorageBusy
 from scim_core.storage.tables import keys, large_change_runner
 from scim_core.storage.tables.doorbell import ringing
-from scim_core.storage.tables.entities import pending_property
+from scim_core.storage.tables.entities import group_type_of, membership_properties, pending_property, to_membership
 from scim_core.storage.tables.errors import RowFailure
 from scim_core.storage.tables.outbox import new_change_id, outbox_row
 from scim_core.storage.tables.reading import side_by_side
@@ -107,7 +107,7 @@ def _unchanged(finding: Finding, row: Row, properties: dict[str, Column] | None 
 async def _complete(rows: Rows, tenant: str, finding: Finding, row: Row) -> None:
     """If both ends exist, a membership was meant: the other half is written. Otherwise this half is deleted."""
     ends = (
-        keys.resource(GROUP, row.properties["group"]),
+        keys.resource(group_type_of(row.properties), row.properties["group"]),
         keys.resource(row.properties["type"], row.properties["member"]),
     )
     found = await side_by_side(rows.get(tenant, key, select="id,stamp") for key in ends)
@@ -116,9 +116,9 @@ async def _complete(rows: Rows, tenant: str, finding: Finding, row: Row) -> None
         return
     half = await rows.get(tenant, finding.row)
     if half is not None:
-        same = {name: half.properties[name] for name in ("group", "member", "type", "edges")}
+        edge = to_membership(half.properties)
+        same = membership_properties(edge, edge.change_id)
         other_half = RowOperation(Verb.UPSERT, Role.MEMBERSHIP, finding.other, same)
-        edge = Membership(same["group"], same["member"], same["type"])
         said = await _said(rows, tenant, MembershipEdits(add=(edge,)), found[0])
         await rows.transact(tenant, [_unchanged(finding, half), other_half, said])
 
@@ -130,8 +130,10 @@ async def _sever(rows: Rows, tenant: str, properties: dict[str, Any]) -> None:
     found = await side_by_side(rows.get(tenant, key, select="id") for key in both)
     there = [key for key, row in zip(both, found, strict=True) if row]
     if there:
-        group = await rows.get(tenant, keys.resource(GROUP, group_id), select="id,stamp")
-        said = await _said(rows, tenant, MembershipEdits(remove=(Membership(group_id, member_id),)), group)
+        group_type = group_type_of(properties)
+        group = await rows.get(tenant, keys.resource(group_type, group_id), select="id,stamp")
+        edge = Membership(group_id, member_id, group_type=group_type)
+        said = await _said(rows, tenant, MembershipEdits(remove=(edge,)), group)
         await rows.transact(tenant, [*(RowOperation(Verb.DELETE, Role.MEMBERSHIP, key) for key in there), said])
 
 
@@ -142,7 +144,7 @@ async def _said(rows: Rows, tenant: str, edits: MembershipEdits, group: Row | No
     await rows.transact(keys.SWEEP, [ringing(tenant, now)])
     said = outbox_row(
         FeedChange.MEMBERS,
-        GROUP,
+        edge.group_type,
         edge.group_id,
         change_id=new_change_id(),
         now=now,

@@ -169,7 +169,7 @@ def _is_unique(index_key: str) -> bool:
 
 def _ends(line: Line) -> tuple[str, str]:
     return (
-        keys.resource(GROUP, _text(line, "group")),
+        keys.resource(_text(line, "groupType") if line.properties.get("groupType") else GROUP, _text(line, "group")),
         keys.resource(_text(line, "type"), _text(line, "member")),
     )
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from scim_core.model import GROUP, RESERVED_NAMES
+from scim_core.model import RESERVED_NAMES
 from scim_core.storage.tables import keys
-from scim_core.storage.tables.entities import listed_index_keys
+from scim_core.storage.tables.entities import group_type_of, listed_index_keys
 from scim_core.storage.tables.large_change import ChangeKind
 
 Snapshot = Mapping[str, Mapping[str, Any]]
 """Rows by row key, each with at least the properties in SELECTED that it has."""
 
-SELECTED = "RowKey,id,i0,i1,i2,i3,pending,group,member,type,mark,kind"
+SELECTED = "RowKey,id,i0,i1,i2,i3,pending,group,groupType,member,type,mark,kind"
 """What is read of each row. Four parts hold the index keys of any resource, because one transaction writes them all."""
 
 
@@ -102,7 +102,7 @@ def _membership(rows: Snapshot, key: str, twin: str) -> Iterator[Finding]:
     if twin not in rows:
         yield Finding(Problem.HALF_MEMBERSHIP, key, twin)
     for resource_type, resource_id in (
-        (GROUP, properties["group"]),
+        (group_type_of(properties), properties["group"]),
         (properties["type"], properties["member"]),
     ):
         resource_key = keys.resource(resource_type, resource_id)

@@ -9,7 +9,7 @@ changes the row's ETag, so a delete of that resource notices it. No two changes 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from scim_core.model import GROUP, NO_EDITS, Column, Membership, MembershipEdits, StoredResource
+from scim_core.model import MEMBERLESS, NO_EDITS, Column, Membership, MembershipEdits, StoredResource
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.entities import (
     ReadState,
@@ -140,7 +140,9 @@ def severance(
     for edge in memberships:
         rows += _rows(edge, Verb.DELETE)
         if edge.member_id == resource_id:
-            touch = _touch(GROUP, edge.group_id, {"version": version, "lastModified": now, "edges": change_id})
+            touch = _touch(
+                edge.group_type, edge.group_id, {"version": version, "lastModified": now, "edges": change_id}
+            )
         else:
             touch = _touch(edge.member_type, edge.member_id, {"version": version, "edges": change_id})
         # Two groups can be members of each other. A row takes one operation: the touch of a group, which says more.
@@ -153,13 +155,13 @@ def accounts_for(resource: StoredResource, memberships: Sequence[Membership]) ->
     """Whether `memberships`, read at the same time as the resource, certainly are all that it had when it was read.
 
     Its row has the id of the last change of its memberships; no id: it never had any. If an edge has this id, the
-    edges were read after that change, so they are complete. After a removal no edge has it. A group's edges come from
-    two reads, and many edges come in pages: one of these may be older than the change.
+    edges were read after that change, so they are complete. After a removal no edge has it. The edges of what can have
+    members come from two reads, and many edges come in pages: one of these may be older than the change.
     """
     change_id = ReadState.of(resource).change_id
     if not change_id:
         return not memberships
-    one_read = resource.resource_type != GROUP and len(memberships) < PAGE_ROWS
+    one_read = resource.resource_type in MEMBERLESS and len(memberships) < PAGE_ROWS
     return one_read and any(edge.change_id == change_id for edge in memberships)
 
 
@@ -183,7 +185,7 @@ def without_touches(operations: Iterable[RowOperation], gone: Collection[str]) -
 def other_ends(resource_id: str, memberships: Iterable[Membership]) -> list[tuple[str, str]]:
     """The type and the id of the resource at the other end of each of a resource's memberships."""
     return [
-        (GROUP, edge.group_id) if edge.member_id == resource_id else (edge.member_type, edge.member_id)
+        (edge.group_type, edge.group_id) if edge.member_id == resource_id else (edge.member_type, edge.member_id)
         for edge in memberships
     ]
 

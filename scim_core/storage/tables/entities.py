@@ -5,7 +5,7 @@ d0, d1, ...                          its document: JSON text, in parts that fit 
 i0, i1, ...                          the row keys of its index entries, one a line
 c_...                                its promoted columns
 indexed                              the names of the indexes beyond the first ones that its writer kept, one a line
-base                                 of a group: the version by its last change as a whole
+base                                 of what can have members: the version by its last change as a whole
 edges                                the id of the last change of a membership it takes part in, if any
 pending                              the id of its pending change, if any
 stamp                                the place of its last change among those of the resource (outbox.py), if known
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from scim_core.model import FIRST_INDEXES, GROUP, Column, Membership, StoredResource
+from scim_core.model import FIRST_INDEXES, GROUP, MEMBERLESS, Column, Membership, StoredResource
 from scim_core.storage.port import PagePosition, VersionConflict
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.service_limits import MAX_PROPERTY_UNITS, units
@@ -88,7 +88,7 @@ def to_properties(resource: StoredResource, change_id: str, stamp: str) -> dict[
         "version": resource.version,
         **stamp_property(stamp),
     }
-    if resource.resource_type == GROUP:
+    if resource.resource_type not in MEMBERLESS:
         properties |= base_property(resource.version)
     if change_id:
         properties["edges"] = change_id
@@ -159,13 +159,21 @@ def column_property(column: str) -> str:
 
 
 def membership_properties(edge: Membership, change_id: str) -> dict[str, Column]:
-    """Either row of a membership."""
-    return {"group": edge.group_id, "member": edge.member_id, "type": edge.member_type, "edges": change_id}
+    """Either row of a membership. The type of its group is named if it is another one than Group."""
+    of_type = {} if edge.group_type == GROUP else {"groupType": edge.group_type}
+    return {"group": edge.group_id, "member": edge.member_id, "type": edge.member_type, "edges": change_id, **of_type}
+
+
+def group_type_of(entity: Mapping[str, Any]) -> str:
+    """The resource type of the group of either row of a membership. Versions 0.1 and 0.2 knew one such type."""
+    return entity.get("groupType") or GROUP
 
 
 def to_membership(entity: Mapping[str, Any]) -> Membership:
     """The membership of either of its rows."""
-    return Membership(entity["group"], entity["member"], entity["type"], change_id=entity["edges"])
+    return Membership(
+        entity["group"], entity["member"], entity["type"], group_type_of(entity), change_id=entity["edges"]
+    )
 
 
 def page_position_properties(position: PagePosition) -> dict[str, Column]:

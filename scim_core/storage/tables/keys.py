@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from scim_core.model import GROUP, RESERVED_NAMES, Index, IndexEntry
+from scim_core.model import MEMBERLESS, RESERVED_NAMES, Index, IndexEntry
 from scim_core.storage.tables.codec import ABOVE_ALL, BELOW_ALL, encode, fit, fit_prefix
 
 KIND_LIMIT = 60
@@ -122,7 +122,8 @@ def groups_of(first_member_id: str, last_member_id: str) -> KeyRange:
 
 def memberships(resource_type: str, resource_id: str) -> list[KeyRange]:
     """The rows of all memberships that a resource takes part in: as a member, and as a group."""
-    return [groups_of(resource_id, resource_id), *([members(resource_id)] if resource_type == GROUP else [])]
+    own = [] if resource_type in MEMBERLESS else [members(resource_id)]
+    return [groups_of(resource_id, resource_id), *own]
 
 
 def bookmark(key: str) -> str:

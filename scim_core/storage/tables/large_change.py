@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import Any
 
 from scim_core.clock import instant_text
-from scim_core.model import GROUP, Column, Membership, MembershipEdits, StoredResource
+from scim_core.model import Column, Membership, MembershipEdits, StoredResource
 from scim_core.storage.feed_port import FeedChange
 from scim_core.storage.port import TooLarge
 from scim_core.storage.tables import changes, keys
@@ -57,10 +57,11 @@ class Part:
     member_type: str
     ids: tuple[str, ...]
 
-    def edits(self, group_id: str, start: int, count: int | None = None) -> MembershipEdits:
-        """The edits of `count` of the ids, or of all, after the first `start` ids."""
+    def edits(self, group: "LargeChange", start: int, count: int | None = None) -> MembershipEdits:
+        """The edits of the group of this change by `count` of the ids, or of all, after the first `start` ids."""
         end = None if count is None else start + count
-        edges = tuple(Membership(group_id, member_id, self.member_type) for member_id in self.ids[start:end])
+        group_id, group_type = group.resource_id, group.resource_type
+        edges = tuple(Membership(group_id, id_, self.member_type, group_type) for id_ in self.ids[start:end])
         return MembershipEdits(add=edges) if self.joins else MembershipEdits(remove=edges)
 
 
@@ -205,19 +206,25 @@ def editing(change: changes.Change) -> tuple[LargeChange, list[Part]]:
     group = change.resource
     lengths = tuple(len(part.ids) for part in parts)
     large = LargeChange(
-        GROUP, group.id, change.change_id, ChangeKind.EDIT, group.last_modified, lengths, stamp=change.said.stamp
+        group.resource_type,
+        group.id,
+        change.change_id,
+        ChangeKind.EDIT,
+        group.last_modified,
+        lengths,
+        stamp=change.said.stamp,
     )
     return large, parts
 
 
-def first_step(parts: Sequence[Part], group_id: str, opening: Collection[RowOperation]) -> MembershipEdits:
+def first_step(parts: Sequence[Part], change: LargeChange, opening: Collection[RowOperation]) -> MembershipEdits:
     """The edits of a large change that the deciding transaction has room for, if `opening` is the rest of it.
 
     They are of one part. Nothing keeps them from being made there: a decision that is repeated, or comes late, fails as
     a whole.
     """
     room = changes.room(len(opening) + DECISION_OPERATIONS)
-    return parts[0].edits(group_id, 0, max(room, 0))
+    return parts[0].edits(change, 0, max(room, 0))
 
 
 def deleting(resource: StoredResource, said: OutboxRow, now: str) -> tuple[LargeChange, list[Part]]:
@@ -228,7 +235,7 @@ def deleting(resource: StoredResource, said: OutboxRow, now: str) -> tuple[Large
     large = LargeChange(
         resource.resource_type, resource.id, said.change_id, ChangeKind.DELETE, now, lengths=(0,), stamp=said.stamp
     )
-    return large, [Part(joins=False, member_type=GROUP, ids=())]
+    return large, [Part(joins=False, member_type="", ids=())]
 
 
 def to_large_change(entity: Mapping[str, Any], etag: str) -> LargeChange:

@@ -173,7 +173,7 @@ async def left_to_apply(rows: Rows, tenant: str, resource_id: str) -> Membership
         if row is None:  # applied between the two reads
             break
         part = to_part(row.properties)
-        edits = part.edits(resource_id, start)
+        edits = part.edits(change, start)
         add += edits.add
         remove += edits.remove
         change = change.after(len(part.ids) - start, change.etag)
@@ -336,7 +336,7 @@ class _Applying:
             if row is None:  # applied by another process, whose last transaction deleted the parts, too
                 raise VersionConflict
             self._parts = {number: to_part(row.properties)}
-        return self._parts[number].edits(current.resource_id, start, STEP)
+        return self._parts[number].edits(current, start, STEP)
 
     async def _next_edges(self, current: LargeChange) -> list[Membership]:
         """The memberships of the next step; none after the last one.

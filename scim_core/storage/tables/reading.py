@@ -39,7 +39,7 @@ MEMBERS_TOGETHER = 100
 """Members whose groups are looked for together. Each is in about ten, so one answer holds them."""
 
 ID = "id"
-EDGE = "group,member,type,edges"
+EDGE = "group,groupType,member,type,edges"
 
 
 async def side_by_side[T](reads: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -229,7 +229,7 @@ class TableWriting:
         if missing := await self._missing_members(tenant, change.edits.add):
             raise NotFound(missing)
         openings = [Opening(opening)]
-        if first := first_step(parts, large.resource_id, opening):
+        if first := first_step(parts, large, opening):
             openings.insert(0, Opening(change.opening(first), len(first.add) + len(first.remove)))
         pending = await large_change_runner.decide(self.rows, tenant, large, parts, *openings)
         await self._apply(tenant, pending, Known(parts))
