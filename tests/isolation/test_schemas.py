@@ -33,21 +33,14 @@ SECRET = "urn:fabrikam:params:scim:schemas:extension:Secret:2.0:User"
 SITE = "urn:example:params:scim:schemas:extension:Site:2.0:Group"
 
 OFF = {"onByDefault": False}
-OF_DEVICE = attribute(
-    "device",
-    "complex",
-    subAttributes=[
-        attribute("value"),
-        attribute("$ref", "reference", referenceTypes=["Device"], mutability="readOnly"),
-    ],
-)
+LIGHT = attribute("light")
 FILES: dict[str, dict[str, Any]] = {
     "Device": {"id": "Device", "name": "Device", "endpoint": "/Devices", "schema": DEVICE, "indexed": ["serial"]},
     "Badge": {"id": "Badge", "name": "Badge", "endpoint": "/Badges", "schema": BADGE, **OFF},
     DEVICE: {"name": "Device", "attributes": [attribute("serial"), attribute("title")]},
     BADGE: {"name": "Badge", "attributes": [attribute("serial"), attribute("title")]},
     WARRANTY: {"name": "Warranty", "attributes": [attribute("until"), attribute("nights", "integer")], **OFF},
-    DESK: {"name": "Desk", "attributes": [attribute("until"), OF_DEVICE]},
+    DESK: {"name": "Desk", "attributes": [attribute("until"), attribute("lamp", "complex", subAttributes=[LIGHT])]},
     SECRET: {"name": "Secret", "attributes": [attribute("until"), attribute("codename")], **OFF},
     SITE: {"name": "Site", "attributes": [attribute("until")]},
 }
@@ -61,12 +54,12 @@ CHANGEABLE = [name for name in (*TYPES, *EXTENSIONS) if name not in ("User", "Gr
 VALUES: dict[str, Any] = {
     ENTERPRISE: {"department": "Sales", "manager": {"value": "018f0000-0000-7000-8000-000000000001"}},
     GLOBAL_RELAY: {"extensionAttribute1": "x"},
-    DESK: {"until": "x", "device": {"value": "018f0000-0000-7000-8000-000000000002"}},
+    DESK: {"until": "x", "lamp": {"light": "warm"}},
     SECRET: {"until": "x", "codename": "Mole"},
     SITE: {"until": "x"},
     WARRANTY: {"until": "x", "nights": 3},
 }
-NAMES = {ENTERPRISE: "department", GLOBAL_RELAY: "extensionAttribute1", DESK: "device", SECRET: "codename"}
+NAMES = {ENTERPRISE: "department", GLOBAL_RELAY: "extensionAttribute1", DESK: "lamp.light", SECRET: "codename"}
 
 CHOICES = {
     "what is on by default": ChosenSchemas(),

@@ -22,6 +22,7 @@ from tests.tenancy import Service, document, settings
 from tests.transcript_of_registry import look_ups
 
 DEVICE = "urn:example:params:scim:schemas:core:2.0:Device"
+DESK = "urn:contoso:params:scim:schemas:extension:Desk:2.0:User"
 BODY = {"userName": "ann", ENTERPRISE: {"department": "Sales"}, GLOBAL_RELAY: {"proxyAddresses": "a"}}
 BY_DEFAULT = {USER, GROUP, ENTERPRISE, GLOBAL_RELAY}
 
@@ -48,7 +49,10 @@ def with_devices(tmp_path: Path) -> Service:
     """Devices are off by default."""
     kind = {"id": "Device", "name": "Device", "endpoint": "/Devices", "schema": DEVICE, "onByDefault": False}
     schema = {"id": DEVICE, "name": "Device", "attributes": [attribute("serial")]}
-    folder = schema_files(tmp_path, kind=kind, schema=schema)
+    reference = attribute("$ref", "reference", referenceTypes=["Device"], mutability="readOnly")
+    device = attribute("device", "complex", subAttributes=[attribute("value"), reference])
+    desk = {"id": DESK, "name": "Desk", "attributes": [device]}
+    folder = schema_files(tmp_path, kind=kind, schema=schema, desk=desk)
     return Service(settings(SCIM_SCHEMA_DIRECTORY=str(folder), SCIM_TOKEN_SHA256=digest("of the settings")))
 
 
@@ -252,6 +256,18 @@ async def test_a_member_of_a_type_that_the_tenant_has_not_stays_and_no_other_joi
     assert (await with_devices.send("PUT", url, token, body)).status == 200
     shown = document(await with_devices.send("GET", url, token))
     assert [item["value"] for item in shown["members"]] == [first]
+
+
+async def test_a_reference_to_a_type_that_the_tenant_has_not_gets_no_uri(with_devices: Service) -> None:
+    token = (await with_devices.tenant("Contoso")).secret
+    await choose(with_devices, lambda chosen: chosen.allowing(["Device"]))
+    device = document(await with_devices.send("POST", "/scim/v2/Devices", token, {"serial": "one"}))
+    body = {"userName": "ann", DESK: {"device": {"value": device["id"]}}}
+    user = document(await with_devices.send("POST", "/scim/v2/Users", token, body))
+    assert user[DESK]["device"] == {"value": device["id"], "$ref": device["meta"]["location"]}
+    await choose(with_devices, lambda _: AS_BY_DEFAULT)
+    shown = document(await with_devices.send("GET", f"/scim/v2/Users/{user['id']}", token))
+    assert shown[DESK]["device"] == {"value": device["id"]}
 
 
 async def test_a_hook_is_sent_what_the_tenant_has(service: Service, contoso: Issued) -> None:

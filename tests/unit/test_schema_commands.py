@@ -138,7 +138,7 @@ async def test_a_name_whose_file_is_gone_is_shown_and_can_be_taken_back(operator
 
 
 async def test_more_names_than_a_row_is_to_hold_are_refused(operator: Operator, tmp_path: Path) -> None:
-    urns = [f"urn:{'x' * 200}:extension:E{number}:User" for number in range(1 + MAX_CHOSEN_CHARACTERS // 200)]
+    urns = [f"urn:x:{'y' * 200}:extension:E{number}:User" for number in range(1 + MAX_CHOSEN_CHARACTERS // 200)]
     files = {f"e{number}": {"id": urn, "name": "E", "attributes": [attribute("x")]} for number, urn in enumerate(urns)}
     (tmp_path / "many").mkdir()
     operator.folder = schema_files(tmp_path / "many", **files)
