@@ -74,7 +74,7 @@ def _attributes(*, core: bool) -> Iterator[Json]:
     yield attribute("exacts", caseExact=True, multiValued=True)
     yield attribute("inexact", caseExact=False)
     yield attribute("canonical", canonicalValues=["Red", "Green"])
-    yield attribute("canonicalNumber", "integer", canonicalValues=[1, 2])
+    yield attribute("canonicals", canonicalValues=["Red", "Green"], multiValued=True)
     if core:
         yield attribute("uniqueExact", uniqueness="server", caseExact=True)
 
