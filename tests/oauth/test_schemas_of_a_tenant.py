@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -261,30 +262,33 @@ async def test_a_member_of_a_type_that_the_tenant_has_not_stays_and_no_other_joi
 async def test_a_client_that_names_the_type_of_a_member_adds_none_that_the_tenant_has_not(
     tmp_path: Path, with_devices: Service
 ) -> None:
+    assert with_devices.settings.schema_directory == tmp_path
     fleet = "urn:example:params:scim:schemas:core:2.0:Fleet"
     parts = [attribute("value"), attribute("$ref", "reference", referenceTypes=["Device"]), attribute("type")]
     members = attribute("members", "complex", multiValued=True, subAttributes=parts)
     kind = {"id": "Fleet", "name": "Fleet", "endpoint": "/Fleets", "schema": fleet, "memberships": "members"}
     schema = {"id": fleet, "name": "Fleet", "attributes": [attribute("title"), members]}
-    schema_files(tmp_path, fleet=schema, fleets=kind)
-    with_devices.restart()
-    token = (await with_devices.tenant("Contoso")).secret
-    await choose(with_devices, lambda chosen: chosen.allowing(["Device"]))
+    folder = tmp_path / "with fleets"
+    for place in ("schemas", "resource-types"):
+        shutil.copytree(tmp_path / place, folder / place)
+    with_fleets = Service(settings(SCIM_SCHEMA_DIRECTORY=str(schema_files(folder, fleet=schema, fleets=kind))))
+    token = (await with_fleets.tenant("Contoso")).secret
+    await choose(with_fleets, lambda chosen: chosen.allowing(["Device"]))
     first, second = [
-        document(await with_devices.send("POST", "/scim/v2/Devices", token, {"serial": serial}))["id"]
+        document(await with_fleets.send("POST", "/scim/v2/Devices", token, {"serial": serial}))["id"]
         for serial in ("one", "two")
     ]
     body = {"title": "Vans", "members": [{"value": first, "type": "Device"}]}
-    url = f"/scim/v2/Fleets/{document(await with_devices.send('POST', '/scim/v2/Fleets', token, body))['id']}"
-    await choose(with_devices, lambda _: AS_BY_DEFAULT)
+    url = f"/scim/v2/Fleets/{document(await with_fleets.send('POST', '/scim/v2/Fleets', token, body))['id']}"
+    await choose(with_fleets, lambda _: AS_BY_DEFAULT)
     more = [{"value": second, "type": "Device"}]
     joins = {"Operations": [{"op": "add", "path": "members", "value": more}]}
-    assert (await with_devices.send("PATCH", url, token, joins)).status < 300
+    assert (await with_fleets.send("PATCH", url, token, joins)).status < 300
     both = {"title": "Vans", "members": [*body["members"], *more]}
-    assert (await with_devices.send("PUT", url, token, both)).status == 200
-    other = document(await with_devices.send("POST", "/scim/v2/Fleets", token, {"title": "Cars", "members": more}))
+    assert (await with_fleets.send("PUT", url, token, both)).status == 200
+    other = document(await with_fleets.send("POST", "/scim/v2/Fleets", token, {"title": "Cars", "members": more}))
     assert "members" not in other
-    shown = document(await with_devices.send("GET", url, token))
+    shown = document(await with_fleets.send("GET", url, token))
     assert [item["value"] for item in shown["members"]] == [first]
 
 
