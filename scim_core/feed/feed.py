@@ -158,10 +158,6 @@ class Feed:
         found = [TenantHead(item.tenant, item.number, item.time) for item in await self._storage.moved_feeds()]
         return sorted(found, key=lambda head: (head.time, head.tenant), reverse=True)
 
-    async def relay(self, tenant: str) -> int:
-        """How many changes that had been made were numbered. Raises StorageBusy."""
-        return await self._storage.relay(tenant)
-
     async def tend(self) -> Tended:
         """Changes that wait are relayed, and what is too old is deleted. A timer calls this. Raises StorageBusy."""
         now = self._clock()
