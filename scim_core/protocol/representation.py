@@ -142,7 +142,8 @@ def check_required(resource_type: ResourceType, document: Mapping[str, Any], bef
         values = list(values_at(document, indexed.path))
         there = before is None or any(values_at(before, indexed.path))
         if not any(value.strip() for value in values) and (values or (indexed.required and there)):
-            raise InvalidValueException(detail=f"{indexed.name} is required and must not be empty.")
+            required = "is required and must not be empty" if indexed.required else "must not be empty: leave it out"
+            raise InvalidValueException(detail=f"{indexed.name} {required}.")
     for urn in resource_type.required_extensions:
         if urn not in document and (before is None or urn in before):
             raise InvalidValueException(detail=f"{urn} is required: the schema extension must have attributes.")
@@ -179,7 +180,7 @@ class Renderer:
         attribute = resource_type.memberships
         if attribute is not None:
             representation.pop(attribute, None)  # stored before the type had memberships
-            if shown := self._edges(resource_type, memberships):
+            if memberships and (shown := self._edges(resource_type, memberships)):
                 representation[attribute] = shown
         representation["meta"] = {
             "resourceType": stored.resource_type,

@@ -39,19 +39,21 @@ def as_declared(resource_type: ResourceType, document: Json) -> Json:
 
     Schemas that are no files of a deployment do not change the types of attributes: only names are looked at there.
     """
-    if not resource_type.given and document.keys() <= resource_type.stored_names:
+    names, given = resource_type.stored_names, resource_type.given
+    if document.keys() <= names and (not given or given.isdisjoint((resource_type.schema, *document))):
         return document
+    looked_at = resource_type.schema in given
     declared: Json = {}
     for name, value in document.items():
-        if name in _OF_ALL:
+        if name in _OF_ALL or (name in names and not looked_at and name not in resource_type.extensions):
             declared[name] = value
         elif name in resource_type.extensions:
-            found = _kept(resource_type.extensions[name], value, looked_at=name in resource_type.given)
+            found = _kept(resource_type.extensions[name], value, looked_at=name in given)
             if found:
                 declared[name] = found
         else:
             core = {name.lower(): resource_type.attributes.get(name.lower(), COMMON.get(name.lower()))}
-            declared |= _kept(core, {name: value}, looked_at=resource_type.schema in resource_type.given)
+            declared |= _kept(core, {name: value}, looked_at=looked_at)
     if "schemas" in declared:
         declared["schemas"] = [urn for urn in document["schemas"] if urn == resource_type.schema or urn in declared]
     return declared

@@ -6,18 +6,26 @@ scim2-cli is no suite but a client. Its commands are the checks here: each is ri
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path as FilePath
+from typing import Any
+from unittest.mock import patch
 
 import httpx
-from scim2_tester import CheckResult, Status, check_server
+from scim2_models import Path
+from scim2_tester import CheckResult, Status, check_server, filling
+from scim2_tester.filling import get_random_example_value
 from scim_sanity.probe.runner import run_probe_api
 
 from tests.conformance.command_line import commands
 from tests.conformance.scim_client import ScimClient
 from tests.worker.processes import PATIENCE_SECONDS
 
-PAGE = Path(__file__).parents[2] / "docs" / "interoperability.md"
+VALUES: Mapping[Any, Any] = {float: 2.5, datetime: datetime(2026, 11, 24, 10, tzinfo=UTC)}
+"""A value of each type for which scim2-tester makes none."""
+
+PAGE = FilePath(__file__).parents[2] / "docs" / "interoperability.md"
 """It has a row for each suite."""
 
 NO_SUCH_RESOURCE = "The service has no resource type for agents. The suite leaves these checks out."
@@ -44,7 +52,21 @@ class Outcome:
 
 
 def scim2_tester_results(base_url: str, token: str) -> list[CheckResult]:
-    """It reads the schemas that the endpoint serves, and uses them in every way that they allow."""
+    """It reads the schemas that the endpoint serves, and uses them in every way that they allow.
+
+    It takes any text for a value of a decimal and of a dateTime, and then refuses it itself. So it is given values.
+    """
+    with patch.object(filling, "get_random_example_value", _example):
+        return _scim2_tester_results(base_url, token)
+
+
+def _example(path: Path[Any]) -> Any:
+    binding = path.resolve()
+    kind = binding.target_type if binding is not None else None
+    return VALUES[kind] if kind in VALUES else get_random_example_value(path)
+
+
+def _scim2_tester_results(base_url: str, token: str) -> list[CheckResult]:
     headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=base_url, headers=headers, trust_env=False, timeout=PATIENCE_SECONDS) as http:
         return check_server(ScimClient(http))

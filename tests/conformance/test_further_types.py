@@ -4,7 +4,6 @@ files as a deployment has them, and one that has every data type and characteris
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,11 +18,10 @@ TYPES = {"User", "Group", "Device", "Fleet", "Agent", "AgenticApplication", "Eve
 @pytest.fixture(scope="module")
 def further(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEndpoint]:
     """The endpoint with all these types. A PATCH of what has members answers 200, as scim-sanity wants it."""
-    folder: Path = tmp_path_factory.mktemp("types")
+    folder = tmp_path_factory.mktemp("types")
     shutil.copytree(ROOT / "examples" / "schemas", folder, dirs_exist_ok=True)
-    files(folder)
-    settings = {"SCIM_SCHEMA_DIRECTORY": str(folder), "SCIM_GROUP_PATCH_ANSWER": "200"}
-    with running_endpoint(azurite, **settings) as running:
+    files(folder, for_suites=True)
+    with running_endpoint(azurite, SCIM_SCHEMA_DIRECTORY=str(folder), SCIM_GROUP_PATCH_ANSWER="200") as running:
         yield running
 
 
