@@ -13,6 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+# What is imported and built stays, so looking for garbage in it again and again is in vain: a twentieth of the start.
+gc.disable()
+
 import azure.functions as func
 
 from scim_core import Endpoint, ScimRequest, ScimResponse, Settings, back_up, build_or_refuse
@@ -25,6 +28,7 @@ from scim_core.work import SWITCH_SECONDS
 ROUTES = {
     "bulk": "scim/v2/Bulk",
     "feed_changes": "feed/v1/changes",
+    "feed_keys": "feed/v1/jwks",
     "feed_snapshot": "feed/v1/snapshot",
     "feed_tenants": "feed/v1/tenants",
     "groups": "scim/v2/Groups",
@@ -67,6 +71,7 @@ settings, endpoint = build_or_refuse(os.environ)
 # What is there by now stays until the end. Without it a full collection of garbage has a third of its work, and all
 # requests wait for that. At the end of the process connections are collected while their modules are still there.
 gc.freeze()
+gc.enable()
 atexit.register(gc.unfreeze)
 # scim_core checks the bearer token. A function key would be a second credential, and Entra cannot send one.
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)

@@ -2,12 +2,13 @@
 
 import json
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from bench import commits
+from bench import commits, in_groups
 from bench.apps import Endpoint, serving
 from bench.bare import MEMBERS, POPULATION, joining
 from bench.directory import group, user
@@ -26,6 +27,12 @@ certainty of 95 percent (binomial distribution). The spread, their middle half, 
 REQUESTS = {1: 16, 16: 64}
 """Requests of a round, by the number of connections. They are few, so that both are measured within a second, while the
 machine is equally busy. They are enough for a median."""
+
+ALONE = {1: REQUESTS[1]}
+"""Requests of a round of what is measured with one connection only."""
+
+CONNECTIONS = max(REQUESTS)
+"""Connections over which further users are created."""
 
 STARTS = 12
 """Rounds in which a new process of each is started. They are fewer, for a start takes one or two seconds. They are
@@ -84,14 +91,26 @@ async def run(commit: str, progress: Callable[[Measured], object], *, still: boo
             turns = _Turns(await _Side.seeded(this, ROOT), await _Side.seeded(against, other))
             at_start = turns.memory()
             measured = []
-            for operation in OPERATIONS:
-                async for item in turns.measure(operation):
-                    progress(item)
-                    measured.append(item)
+            async for item in _all_measured(turns):
+                progress(item)
+                measured.append(item)
             after = turns.memory()
             first_answers = await turns.first_answers()
         versions = tuple(commits.other_versions(ROOT, other))
         return AgainstRun(names, versions, tuple(measured), first_answers, at_start, after)
+
+
+async def _all_measured(turns: "_Turns") -> AsyncIterator[Measured]:
+    """Every operation. The list comes first, and larger groups last: until then the directory is small."""
+    async for item in turns.measure(in_groups.SHORT_LIST, ALONE):
+        yield item
+    for operation in OPERATIONS:
+        async for item in turns.measure(operation, REQUESTS):
+            yield item
+    await turns.grow()
+    for operation in in_groups.operations(_GROUPS):
+        async for item in turns.measure(operation, ALONE):
+            yield item
 
 
 @contextmanager
@@ -111,6 +130,8 @@ class _Side:
 
     endpoint: Endpoint
     root: Path
+    users: list[str]
+    groups: list[str]
 
     @classmethod
     async def seeded(cls, endpoint: Endpoint, root: Path) -> "_Side":
@@ -121,11 +142,21 @@ class _Side:
         requests = (client.request("POST", "/Users", 201, user(number)) for number in range(POPULATION))
         await endpoint.app.serve(requests, 1, _noting_ids(users))
         members = [{"value": user_id} for user_id in users[-MEMBERS:]]
-        bodies = [group(number) | {"members": members} for number in range(_GROUPS)]
-        await endpoint.app.serve(
-            [client.request("POST", "/Groups", 201, body) for body in bodies], 1, _noting_ids(groups)
-        )
-        return cls(replace(endpoint, client=client), root)
+        side = cls(replace(endpoint, client=client), root, users, groups)
+        await side._create_groups([group(number) | {"members": members} for number in range(_GROUPS)])
+        return side
+
+    async def grow(self) -> None:
+        """The directory has the users and the groups of the operations in_groups."""
+        client = self.endpoint.client
+        numbers = range(POPULATION, in_groups.LARGE)
+        requests = (client.request("POST", "/Users", 201, user(number)) for number in numbers)
+        await self.endpoint.app.serve(requests, CONNECTIONS, _noting_ids(self.users))
+        await self._create_groups(in_groups.bodies(_GROUPS, self.users))
+
+    async def _create_groups(self, bodies: Sequence[dict[str, Any]]) -> None:
+        requests = (self.endpoint.client.request("POST", "/Groups", 201, body) for body in bodies)
+        await self.endpoint.app.serve(requests, 1, _noting_ids(self.groups))
 
     async def serve(self, operation: Operation, numbers: range, connections: int) -> Served:
         """The requests of these numbers are answered."""
@@ -154,11 +185,15 @@ class _Turns:
         """The first answers of new processes."""
         return Paired(*map(tuple, await in_turns(self.this, self.against, [_Side.first_answer] * STARTS)))
 
-    async def measure(self, operation: Operation) -> AsyncIterator[Measured]:
-        """The operation at each number of connections."""
+    async def grow(self) -> None:
+        """Both directories are larger."""
+        await in_turns(self.this, self.against, [_Side.grow])
+
+    async def measure(self, operation: Operation, requests_of: Mapping[int, int]) -> AsyncIterator[Measured]:
+        """The operation at each number of connections, with so many requests a round."""
         numbers = Numbers(0)
         await in_turns(self.this, self.against, [_round(operation, numbers.take(WARM_UP), 1)])
-        for connections, requests in REQUESTS.items():
+        for connections, requests in requests_of.items():
             count = requests // operation.divisor
             rounds = [_round(operation, numbers.take(count), connections) for _ in range(ROUNDS)]
             taken = await in_turns(self.this, self.against, rounds)

@@ -1,7 +1,7 @@
 """The operations that are measured, as a client sends them."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -48,7 +48,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation. `calls` names its bare calls. `request` makes the request with a number.
+    """One operation. `calls` names its bare calls, empty if there are none. `request` makes the request with a number.
 
     An operation that takes much longer than the others has `divisor` times fewer requests.
     """
@@ -97,7 +97,21 @@ def _get_group(client: Client, _: int) -> Request:
 
 def add_member(client: Client, group: int, member: int) -> Request:
     """PATCH of a group that adds this user, as Entra sends it."""
-    operation = {"op": "Add", "path": "members", "value": [{"value": client.user_id(member)}]}
+    return add_members(client, group, [member])
+
+
+def add_members(client: Client, group: int, members: Iterable[int]) -> Request:
+    """PATCH of a group that adds these users, as Entra sends it."""
+    return _patch_members(client, group, "Add", members)
+
+
+def remove_member(client: Client, group: int, member: int) -> Request:
+    """PATCH of a group that removes this user, as Entra sends it."""
+    return _patch_members(client, group, "Remove", [member])
+
+
+def _patch_members(client: Client, group: int, op: str, members: Iterable[int]) -> Request:
+    operation = {"op": op, "path": "members", "value": [{"value": client.user_id(member)} for member in members]}
     body = {"schemas": [PATCH_URN], "Operations": [operation]}
     return client.request("PATCH", f"/Groups/{client.group_id(group)}", 204, body)
 

@@ -73,10 +73,16 @@ CHANGES = ("POST user", "PATCH user", "PATCH group, one member", "DELETE user in
 """The requests that leave a change for the relay."""
 
 TURN_SECONDS = 60
-"""Seconds between two turns of the timer that relays what was left behind. A turn without work makes two calls."""
+"""Seconds between two turns of the timer that relays what was left behind."""
+
+TURN_READS = 3
+"""Calls of a turn without work: what waits, how far the round of all tenants has come, which hooks there are."""
 
 SWEEP_SECONDS = 300
-"""Seconds between two sweeps, each of which makes two calls at most."""
+"""Seconds between two sweeps."""
+
+SWEEP_READS = 2
+"""Calls of a sweep without work, at most."""
 
 
 @dataclass(frozen=True)
@@ -201,9 +207,11 @@ def costs(users: int, activity: Activity, prices: Prices, deployment: Deployment
     by_kind = requests(users, activity)
     asked = probes(deployment)
     total = sum(by_kind.values()) + asked
-    timers = MONTH_SECONDS / SWEEP_SECONDS + MONTH_SECONDS / TURN_SECONDS
+    sweeps, turns = MONTH_SECONDS / SWEEP_SECONDS, MONTH_SECONDS / TURN_SECONDS
+    timers = sweeps + turns
     relayed = sum(by_kind[kind] for kind in CHANGES) * RELAY.billed
-    transactions = sum(count * MEASURED[kind].billed for kind, count in by_kind.items()) + relayed + asked + 2 * timers
+    transactions = sum(count * MEASURED[kind].billed for kind, count in by_kind.items()) + relayed + asked
+    transactions += sweeps * SWEEP_READS + turns * TURN_READS
     backup_rows = users * (2 + activity.groups_each) * 30 / 1000  # a page of 1,000 rows is one transaction
     table_gb = users * deployment.bytes_user / 1e9
     return {
@@ -267,6 +275,8 @@ def first_cycles(activity: Activity, deployment: Deployment) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """The exit status; prints the table."""
+    from infra import following_costs  # noqa: PLC0415 -- it reads this module
+
     parser = argparse.ArgumentParser(prog="python -m infra.costs", description="What a month costs.")
     parser.add_argument("--price", action="append", default=[], metavar="NAME=VALUE", help=_names(Prices))
     parser.add_argument("--activity", action="append", default=[], metavar="NAME=VALUE", help=_names(Activity))
@@ -279,6 +289,8 @@ def main(arguments: Sequence[str]) -> int:
     except (TypeError, ValueError) as error:
         parser.error(str(error))
     print(table(activity, prices, deployment))
+    print()
+    print(following_costs.table(activity, prices, deployment))
     print()
     print(first_cycles(activity, deployment))
     return 0

@@ -133,6 +133,9 @@ param feedEntraTenant string = ''
 @description('The application id, or the Application ID URI, of this service in that Entra tenant.')
 param feedEntraAudience string = ''
 
+@description('A queue in the directory\'s account, such as scim-doorbells: hooks to queue:scim-doorbells ring there when something has changed. Empty: there is none.')
+param doorbellQueueName string = ''
+
 @description('Number of proxies in front of the app that append to X-Forwarded-For. 1: Azure\'s own front end. 2: a gateway in front of it, too. Then name the gateway by one of the gateway parameters.')
 @minValue(0)
 @maxValue(10)
@@ -366,6 +369,7 @@ var dataAccountId = attached ? existingDataAccountId : ownDataAccountId
 var dataParts = split(dataAccountId, '/')
 var dataAccountName = dataParts[8]
 var dataTableEndpoint = 'https://${dataAccountName}.table.${environment().suffixes.storage}/'
+var dataQueueEndpoint = 'https://${dataAccountName}.queue.${environment().suffixes.storage}/'
 
 // The test comes from the Internet: by a gateway it must know its name, and a private endpoint keeps it out.
 var namesGateway = !empty(gatewayFrontDoorId) || !empty(gatewaySubnetId) || !empty(gatewayAddressRange)
@@ -446,6 +450,7 @@ module dataStorage 'modules/storage-account.bicep' = if (!attached) {
     publicNetworkAccess: publicNetworkAccess
     tableName: tableName
     registryTableName: registryTableName
+    queueName: doorbellQueueName
     workspaceId: monitoring.outputs.workspaceId
   }
 }
@@ -517,6 +522,7 @@ module dataAccess 'modules/data-access.bicep' = {
     accountName: dataAccountName
     tableName: tableName
     registryTableName: registryTableName
+    queueName: doorbellQueueName
     operatorPrincipalId: deployerOperates ? deployerPrincipalId : operatorPrincipalId
     operatorPrincipalType: deployerOperates ? deployerPrincipalType : operatorPrincipalType
     customRoles: customRoles
@@ -534,6 +540,7 @@ module endpoints 'modules/private-endpoints.bicep' = if (privateNetworking) {
     networkId: network!.outputs.networkId
     hostAccountId: hostStorage.outputs.id
     dataAccountId: dataAccountId
+    hasQueue: !empty(doorbellQueueName)
     backupAccountId: backupEnabled ? backupStorage!.outputs.id : ''
     vaultId: vault.outputs.id
   }
@@ -557,6 +564,7 @@ module app 'modules/function-app.bicep' = {
     hostTableEndpoint: hostStorage.outputs.tableEndpoint
     packageContainerName: hostStorage.outputs.containerName
     dataTableEndpoint: dataTableEndpoint
+    queueEndpoint: empty(doorbellQueueName) ? '' : dataQueueEndpoint
     tableName: tableName
     registryTableName: registryTableName
     backupContainerUrl: backupEnabled ? backupStorage!.outputs.containerUrl : ''
@@ -685,5 +693,6 @@ output TENANT_URL string = empty(publicBaseUrl) ? '${app.outputs.uri}/scim/v2' :
 output AZURE_KEY_VAULT_NAME string = vault.outputs.name
 output SCIM_STORAGE_ACCOUNT_URL string = dataTableEndpoint
 output SCIM_TABLE_NAME string = tableName
+output SCIM_QUEUE_ACCOUNT_URL string = empty(doorbellQueueName) ? '' : dataQueueEndpoint
 output SCIM_REGISTRY_TABLE_NAME string = registryTableName
 output SCIM_BACKUP_CONTAINER_URL string = backupEnabled ? backupStorage!.outputs.containerUrl : ''

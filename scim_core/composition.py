@@ -28,10 +28,12 @@ from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
 from scim_core.endpoint.serving import Serving, Servings
 from scim_core.endpoint.unconfigured import Unconfigured
+from scim_core.endpoint.wakes import Wakes
 from scim_core.feed.attempts import Attempts
 from scim_core.feed.feed import Feed, Kept
 from scim_core.feed.hooks.delivery import Hooks
-from scim_core.feed.hooks.sending import HttpSender
+from scim_core.feed.hooks.security_events import EVENT_URIS
+from scim_core.feed.hooks.sending import HttpSender, PutMessage, Senders
 from scim_core.feed.kicks import Kicks
 from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
@@ -90,11 +92,12 @@ def build(
             search,
             storage,
             cursors=cursors,
+            event_uris=EVENT_URIS if settings.master_key else (),
             version=__version__,
             counted=counted,
             group_patch_answer=settings.group_patch_answer,
         )
-        feed = FeedHandlers(Feed(storage, catalogue, clock, kept), waiting, timer, pause)
+        feed = FeedHandlers(Feed(storage, catalogue, clock, kept), hooks, waiting, wakes, timer)
         bulk = Bulk(catalogue, handlers, partial(held_values, storage), timer)
         return Serving(catalogue, catalogues.hidden(catalogue), handlers, feed, bulk)
 
@@ -106,17 +109,18 @@ def build(
     hooks = Hooks(
         storage,
         partial(_catalogue_of, catalogues, tenancy),
-        HttpSender(to_loopback=settings.hooks_to_loopback),
+        Senders(HttpSender(to_loopback=settings.hooks_to_loopback), _put_message(settings, clock)),
         settings.master_key,
         clock=clock,
         timer=timer,
         new_id=new_id,
         pause=asyncio.sleep,
     )
+    wakes = Wakes(pause)
     return Endpoint(
         Servings(catalogues, serving),
         gate,
-        _kicks(storage.relay, hooks) if relays else None,
+        _kicks(storage.relay, hooks, wakes) if relays else None,
         hooks=hooks,
         attempts=Attempts(storage.attempted, asyncio.sleep, timer) if relays else None,
         clock=clock,
@@ -146,12 +150,13 @@ async def _catalogue_of(catalogues: Catalogues, tenancy: Tenancy | None, tenant:
     return catalogues.of(found.schemas if found else AS_BY_DEFAULT)
 
 
-def _kicks(relaying: Callable[[str], Awaitable[int]], hooks: Hooks) -> Kicks:
-    """Relays after a change, and then delivers: a receiver that is slow holds up no relay."""
+def _kicks(relaying: Callable[[str], Awaitable[int]], hooks: Hooks, wakes: Wakes) -> Kicks:
+    """Relays after a change, wakes who waits, and then delivers: a receiver that is slow holds up no relay."""
     delivering = Kicks(hooks.deliver, asyncio.sleep)
 
     async def relay(tenant: str) -> None:
-        await relaying(tenant)
+        if await relaying(tenant):
+            wakes.wake(tenant)
         delivering.kick(tenant)
 
     return Kicks(relay, asyncio.sleep)
@@ -190,6 +195,14 @@ def _tenancy(
     return Tenancy(
         TenantCache(registry, timer), access_tokens, entra, clock, allows_entra_tokens=settings.allows_entra_tokens
     )
+
+
+def _put_message(settings: Settings, clock: Clock) -> PutMessage | None:
+    """Puts messages into the queues of the account that the settings name; None if they name none."""
+    from scim_core.storage.queues import queues_of  # noqa: PLC0415 -- as above
+
+    queues = queues_of(settings.storage, settings.queue_account_url, clock)
+    return queues.put if queues else None
 
 
 def _vault(settings: Settings) -> Vault:

@@ -101,6 +101,10 @@ class Origin:
     correlation: tuple[tuple[str, str], ...] = ()
 
 
+NOBODY = Origin()
+"""Of a request that changes nothing."""
+
+
 class HttpError(Exception):
     """A refusal with an HTTP status of RFC 7644 for which scim2-models has no exception."""
 

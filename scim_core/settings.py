@@ -128,6 +128,7 @@ class Settings:
     feed_days: int = DEFAULT_FEED_DAYS
     log_days: int = DEFAULT_LOG_DAYS
     hooks_to_loopback: bool = False
+    queue_account_url: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -173,6 +174,7 @@ class Settings:
             feed_days=_number(environment, "SCIM_FEED_DAYS", DEFAULT_FEED_DAYS, 1, MAX_LOG_DAYS),
             log_days=_number(environment, "SCIM_LOG_DAYS", DEFAULT_LOG_DAYS, 1, MAX_LOG_DAYS),
             hooks_to_loopback=hooks_to_loopback(environment),
+            queue_account_url=queue_account_url(environment),
         )
 
 
@@ -321,6 +323,14 @@ def hooks_to_loopback(environment: Mapping[str, str]) -> bool:
             "http, too: for trying them."
         )
     return text == "true"
+
+
+def queue_account_url(environment: Mapping[str, str]) -> str | None:
+    """Where the queues of hooks are; None if it is not set. Raises SettingsError for a text that is no such URL."""
+    text = environment.get("SCIM_QUEUE_ACCOUNT_URL", "").rstrip("/")
+    if text and not re.fullmatch(r"https://[A-Za-z0-9.-]+", text):
+        raise SettingsError("SCIM_QUEUE_ACCOUNT_URL must look like https://<account>.queue.core.windows.net.")
+    return text or None
 
 
 def _secret_bytes(environment: Mapping[str, str], name: str) -> bytes | None:

@@ -155,7 +155,11 @@ class Feed(_Reader):
 
     def tenants(self) -> list[TenantHead]:
         """The customers whose directories have changed, for an application's credential. Raises Refused, Unusable."""
-        return heads_in(self._ask(Ask("tenants")))
+        found, ask = heads_in(self._ask(Ask("tenants")))
+        while ask:
+            more, ask = heads_in(self._ask(ask))
+            found += more
+        return found
 
     def ring(self) -> None:
         """The feed is asked at once: a webhook has said that there is something."""
@@ -244,7 +248,11 @@ class AsyncFeed(_Reader):
 
     async def tenants(self) -> list[TenantHead]:
         """The customers whose directories have changed, for an application's credential. Raises Refused, Unusable."""
-        return heads_in(await self._ask(Ask("tenants")))
+        found, ask = heads_in(await self._ask(Ask("tenants")))
+        while ask:
+            more, ask = heads_in(await self._ask(ask))
+            found += more
+        return found
 
     def ring(self) -> None:
         """The feed is asked at once: a webhook has said that there is something."""

@@ -119,10 +119,12 @@ def snapshot_of(document: Any) -> list[Change]:
     return changes
 
 
-def heads_of(document: Any) -> list[TenantHead]:
-    """The customers of an answer. Raises Malformed."""
+def heads_of(document: Any) -> tuple[list[TenantHead], str]:
+    """The customers of a page, and the name of the next page; empty: there is none. Raises Malformed."""
     heads = member(document, "tenants", list)
-    return [TenantHead(text(head, "tenant"), member(head, "number", int), text(head, "time")) for head in heads]
+    following = text(document, "next") if document.get("next") is not None else ""
+    found = [TenantHead(text(head, "tenant"), member(head, "number", int), text(head, "time")) for head in heads]
+    return found, following
 
 
 def member[T](document: Any, name: str, kind: type[T]) -> T:

@@ -56,7 +56,7 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
             *("storage.tables.azure_rows", "storage.tables.client", "storage.tables.errors", "storage.tables.identity"),
             *("storage.tables.wire", "storage.maintenance.backup"),
         },
-        "aiohttp": {"storage.tables.errors"},
+        "aiohttp": {"storage.tables.errors", "storage.queues"},
     },
     "service": {"scim2_models": set(), "cryptography": {"service.list_cursors"}},
     "access": {
@@ -64,7 +64,11 @@ LIBRARIES: dict[str, dict[str, set[str]]] = {
         "cryptography": {"access.oauth"},
         "aiohttp": {"access.oauth.key_server", "access.oauth.vault"},
     },
-    "feed": {"aiohttp": {"feed.hooks.sending"}},
+    "feed": {
+        "aiohttp": {"feed.hooks.sending"},
+        "jwt": {"feed.hooks.tokens"},
+        "cryptography": {"feed.hooks.tokens"},
+    },
     "endpoint": {"scim2_models": set(), "pydantic": {"endpoint.error_responses"}},
     "admin": {"tqdm": set(), "aiohttp": {"admin.probe", "admin.doctor.management"}},
 }
@@ -79,7 +83,11 @@ AMBIENT = {
     "random.uniform": {"service.optimistic_retry"},
     # The host drops what is logged after an answer: the endpoint awaits its tasks, and those of the feed log nothing.
     "asyncio.create_task": {"endpoint.who_asks", "endpoint.in_order", "feed.kicks", "feed.attempts"},
-    "asyncio.ensure_future": {"service.search", "work"},  # as above; a thread that outlives its request logs nothing
+    "asyncio.ensure_future": {
+        "service.search",
+        "work",
+        "endpoint.wakes",
+    },  # as above; a thread that goes on logs nothing
     "asyncio.to_thread": {"work"},  # what it calls logs nothing: the host drops a record from a thread
     "os.environ": {"storage.tables.identity", "admin"},  # identity: the platform says there whether it has an identity
     "print": {"admin"},

@@ -59,7 +59,7 @@ def stores(deployed: Deployed) -> Iterator[str]:
     for item in [*found, *deployed.of("Microsoft.Web/sites")]:
         private = at(item, "properties.publicNetworkAccess") == "Disabled"
         parts = {part for id_, part in connected if id_ == item["id"]}
-        if parts != (_PARTS.get(item["name"][:6]) if private else set()):
+        if parts != (_services(deployed, item) if private else set()):
             yield f"{item['name']}: it is closed and has no endpoint, or is open and has one"
     groups = len(deployed.of("Microsoft.Network/privateEndpoints/privateDnsZoneGroups"))
     if groups != len(deployed.of("Microsoft.Network/privateEndpoints")):
@@ -67,6 +67,13 @@ def stores(deployed: Deployed) -> Iterator[str]:
     for site in deployed.of("Microsoft.Web/sites"):
         if bool(at(site, "properties.virtualNetworkSubnetId")) != ("Disabled" in modes):
             yield f"{site['name']}: it is not in the network of what it calls"
+
+
+def _services(deployed: Deployed, item: Resource) -> set[str]:
+    """The services of a resource that are called. The directory's account has queues only if hooks ring in one."""
+    queues = deployed.of("Microsoft.Storage/storageAccounts/queueServices")
+    has_queue = any(queue["name"].startswith(f"{item['name']}/") for queue in queues)
+    return _PARTS.get(item["name"][:6], set()) | ({"queue"} if has_queue else set())
 
 
 def stars(deployed: Deployed) -> Iterator[str]:

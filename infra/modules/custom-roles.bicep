@@ -13,6 +13,7 @@ var assignableIds = [
   builtIn.storageBlobDataContributor
   builtIn.storageBlobDataReader
   builtIn.storageTableDataContributor
+  builtIn.storageQueueDataMessageSender
   builtIn.keyVaultSecretsUser
   builtIn.keyVaultCryptoUser
   builtIn.monitoringMetricsPublisher

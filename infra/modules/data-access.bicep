@@ -6,6 +6,8 @@ param accountName string
 param tableName string
 @description('The registry\'s own table. Empty: it is in the directory\'s.')
 param registryTableName string
+@description('The queue into which hooks ring. Empty: there is none.')
+param queueName string
 @description('Empty if nobody operates the directory from their own machine.')
 param operatorPrincipalId string
 param operatorPrincipalType string
@@ -17,6 +19,7 @@ var roles = loadJsonContent('../roles.json')
 // The name that custom-roles.bicep gives its role.
 var ofRegistry = customRoles ? guid(resourceGroup().id, 'registryUser') : roles.storageTableDataContributor
 var hasRegistryTable = !empty(registryTableName)
+var hasQueue = !empty(queueName)
 var hasOperator = !empty(operatorPrincipalId)
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
@@ -29,6 +32,10 @@ resource table 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-0
 
 resource registryTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' existing = {
   name: hasRegistryTable ? '${accountName}/default/${registryTableName}' : 'none/default/none'
+}
+
+resource queue 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' existing = {
+  name: hasQueue ? '${accountName}/default/${queueName}' : 'none/default/none'
 }
 
 // On the table alone: other tables of the account are closed to the app. Sweep and backup need nothing more.
@@ -48,6 +55,17 @@ resource registry 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (has
   scope: registryTable
   properties: {
     roleDefinitionId: subscriptionResourceId(definitions, ofRegistry)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+// The app rings, and reads nothing in the queue. Who takes the doorbells out gets a role from their owner.
+resource doorbells 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (hasQueue) {
+  name: guid(queue.id, principalId, roles.storageQueueDataMessageSender)
+  scope: queue
+  properties: {
+    roleDefinitionId: subscriptionResourceId(definitions, roles.storageQueueDataMessageSender)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }

@@ -15,6 +15,8 @@ param hostQueueEndpoint string
 param hostTableEndpoint string
 param packageContainerName string
 param dataTableEndpoint string
+@description('Where the queues are into which hooks ring. Empty: there are none.')
+param queueEndpoint string
 param tableName string
 @description('The registry\'s own table. Empty: it is in the directory\'s.')
 param registryTableName string
@@ -259,6 +261,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     SCIM_FEED_TOKEN_SHA256: empty(feedTokenSecretUri) ? '' : '@Microsoft.KeyVault(SecretUri=${feedTokenSecretUri})'
     SCIM_FEED_ENTRA_TENANT: feedEntraTenant
     SCIM_FEED_ENTRA_AUDIENCE: feedEntraAudience
+    SCIM_QUEUE_ACCOUNT_URL: queueEndpoint
     SCIM_INSTANCE_CONCURRENCY: string(perInstanceConcurrency)
   }
 }

@@ -5,6 +5,8 @@ param subnetId string
 param networkId string
 param hostAccountId string
 param dataAccountId string
+@description('Whether there is a queue in the directory\'s account.')
+param hasQueue bool
 @description('Empty without a backup.')
 param backupAccountId string
 param vaultId string
@@ -83,6 +85,19 @@ module dataTable 'private-endpoint.bicep' = {
     resourceId: dataAccountId
     service: 'table'
     zoneId: tableZone.outputs.id
+  }
+}
+
+module dataQueue 'private-endpoint.bicep' = if (hasQueue) {
+  name: 'endpoint-data-queue'
+  params: {
+    name: 'pep-data-queue'
+    location: location
+    tags: tags
+    subnetId: subnetId
+    resourceId: dataAccountId
+    service: 'queue'
+    zoneId: queueZone.outputs.id
   }
 }
 

@@ -19,6 +19,8 @@ param retentionDays int = 0
 param tableName string = ''
 @description('One more table, for the registry. Empty: none.')
 param registryTableName string = ''
+@description('A queue in it. Empty: none.')
+param queueName string = ''
 @description('Account: tables are encrypted with the account\'s key, and that one can be the customer\'s. It is chosen when the account is made. Service: nothing is said of it.')
 @allowed(['Account', 'Service'])
 param tableKeyScope string = 'Service'
@@ -127,6 +129,16 @@ resource table 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-0
 resource registryTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' = if (!empty(registryTableName)) {
   parent: tables
   name: empty(registryTableName) ? 'none' : registryTableName
+}
+
+resource queues 'Microsoft.Storage/storageAccounts/queueServices@2025-06-01' = if (!empty(queueName)) {
+  parent: account
+  name: 'default'
+}
+
+resource queue 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = if (!empty(queueName)) {
+  parent: queues
+  name: empty(queueName) ? 'none' : queueName
 }
 
 // Only writes and deletes. Every SCIM request reads, so reads would be the most expensive part of the logs.

@@ -9,6 +9,7 @@ param alwaysReadyInstances = 2
 param zoneRedundant = true
 param tenants = 'registry'
 param registryTableName = 'scimregistry'
+param doorbellQueueName = 'scim-doorbells'
 param signingKeyInVault = 'sign'
 param useOtherSigningKey = true
 param signBackups = true

@@ -5,6 +5,7 @@ param environmentName = 'scim-second'
 param location = 'North Central US'
 param stage = 'prod'
 param existingDataAccountId = '/subscriptions/00000000-0000-4000-8000-000000000009/resourceGroups/rg-scim-prod/providers/Microsoft.Storage/storageAccounts/stscimprod'
+param doorbellQueueName = 'scim-doorbells'
 param backupEnabled = false
 param restrictToEntra = true
 param operatorPrincipalId = '00000000-0000-4000-8000-000000000001'

@@ -199,7 +199,8 @@ def _feed(feed: argparse.ArgumentParser) -> None:
 def _hooks(hooks: argparse.ArgumentParser) -> None:
     actions = hooks.add_subparsers(dest="action", required=True, metavar="ACTION")
     add = actions.add_parser("add", help="add one; prints the secret by which its receiver checks what comes")
-    add.add_argument("target", metavar="URL", help="where the events are sent: https://product.example.com/hook")
+    add.add_argument("target", metavar="URL", help="where to: https://product.example.com/hook, or queue:NAME")
+    add.add_argument("--format", choices=["events", "set"], default="", help="events: CloudEvents; set: RFC 9967")
     add.add_argument("--tenant", default="", metavar="ID", help="send the events of this tenant")
     add.add_argument("--all", action="store_true", help="send the events of all tenants")
     add.add_argument("--from", type=int, dest="first", metavar="NUMBER", help="begin there (default: the next change)")

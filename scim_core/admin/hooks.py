@@ -12,14 +12,19 @@ from scim_core.access.credential_plans import Refused
 from scim_core.admin.known_tenant import require_known
 from scim_core.admin.presentation import table
 from scim_core.clock import instant_text, utc_now
-from scim_core.feed.hooks import cloud_events, signatures
+from scim_core.feed.hooks import security_events, signatures
 from scim_core.feed.hooks.addresses import RefusedTarget, require_allowed, target_of
-from scim_core.feed.hooks.sending import HttpSender, resolved
+from scim_core.feed.hooks.doorbells import SCHEME, queue_of
+from scim_core.feed.hooks.packing import about_nothing, packed
+from scim_core.feed.hooks.sending import HttpSender, PutMessage, Senders, resolved
+from scim_core.ids import uuid7
 from scim_core.master_key import MasterKey
+from scim_core.messages import FEED_PATH
 from scim_core.registry import Gone
-from scim_core.settings import StorageSettings, base_url, hooks_to_loopback, master_key
-from scim_core.storage.hook_port import ALL_TENANTS, Hook, HookCursor, Stream
+from scim_core.settings import StorageSettings, base_url, hooks_to_loopback, master_key, queue_account_url
+from scim_core.storage.hook_port import ALL_TENANTS, Hook, HookCursor, HookFormat, Stream
 from scim_core.storage.maintenance.exporting import tenants
+from scim_core.storage.queues import queues_of
 from scim_core.storage.tables import table_rows
 from scim_core.storage.tables.storage import TableStorage
 
@@ -34,14 +39,18 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     """The exit code: 1 if a test was not taken. Raises RegistryError, SettingsError, StorageError."""
     storage = TableStorage(table_rows(settings), utc_now)
     try:
-        return await _Commands(storage, given, given.environment).run()
+        queues = queues_of(settings, queue_account_url(given.environment), utc_now)
+        return await _Commands(storage, given, given.environment, queues.put if queues else None).run()
     finally:
         await storage.close()
 
 
 class _Commands:
-    def __init__(self, storage: TableStorage, given: Namespace, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, storage: TableStorage, given: Namespace, environment: Mapping[str, str], put: PutMessage | None
+    ) -> None:
         self._storage = storage
+        self._put = put
         self._given = given
         self._master = master_key(environment)
         self._base_url = base_url(environment.get("SCIM_PUBLIC_BASE_URL", ""), required=False)
@@ -63,20 +72,35 @@ class _Commands:
             )
         if given.tenant:
             await require_known(self._storage.rows, given.tenant)
-        await self._require_allowed(given.target)
+        form = await self._format()
         hook = Hook(
             id=secrets.token_hex(ID_BYTES),
             url=given.target,
             tenant=given.tenant or ALL_TENANTS,
             base_url=self._base_url,
             since=instant_text(self._now),
+            format=form,
         )
         async with given.trail.recorded("hooks add", "hooks add", hook.tenant):
             moved = [item.tenant for item in await self._storage.moved_feeds()] if given.all else [given.tenant]
             for tenant in moved:
                 await self._begin(tenant, hook)
             await self._storage.save_hook(hook)
-        self._print_secret(hook, master, f"Hook {hook.id} is added. Every instance knows of it within a minute.")
+        self._print_added(hook, master, f"Hook {hook.id} is added. Every instance knows of it within a minute.")
+
+    async def _format(self) -> HookFormat:
+        """What the new hook will send. Raises Refused for a target to which nothing will be sent."""
+        target, wanted = self._given.target, self._given.format
+        if not target.startswith(SCHEME):
+            await self._require_allowed(target)
+            return HookFormat(wanted or HookFormat.EVENTS)
+        if wanted:
+            raise Refused("A queue gets doorbells only, so it has no --format.")
+        if queue_of(target) is None:
+            raise Refused(
+                f"A queue's name has 3 to 63 small letters, digits and single hyphens: {SCHEME}scim-doorbells."
+            )
+        return HookFormat.DOORBELL
 
     async def _begin(self, tenant: str, hook: Hook) -> None:
         await self._storage.relay(tenant)
@@ -101,8 +125,11 @@ class _Commands:
             shown = [{name: value for name, value in asdict(hook).items() if name != "etag"} for hook in hooks]
             print(json.dumps({"hooks": shown, "tenants": states}, indent=2))
             return
-        rows = [(hook.id, hook.tenant or "(all)", hook.url, hook.since[:10], self._word(hook)) for hook in hooks]
-        print(table(("ID", "TENANT", "URL", "SINCE", "STATE"), rows))
+        rows = [
+            (hook.id, hook.tenant or "(all)", str(hook.format), hook.url, hook.since[:10], self._word(hook))
+            for hook in hooks
+        ]
+        print(table(("ID", "TENANT", "FORMAT", "URL", "SINCE", "STATE"), rows))
         unusual = [state for state in states if state["behind"] or state["dead"] or state["replay"]]
         if unusual:
             names = ("hook", "tenant", "behind", "dead", "replay", "attempts", "due", "outcome")
@@ -129,18 +156,16 @@ class _Commands:
         if hook.disabled:
             return f"ended: {hook.disabled}"
         is_rotating = instant_text(self._now) < hook.former_until
-        return f"two secrets until {hook.former_until[:16]}Z" if is_rotating else "good"
+        kind = "keys" if hook.format is HookFormat.SET else "secrets"
+        return f"two {kind} until {hook.former_until[:16]}Z" if is_rotating else "good"
 
     async def test(self) -> int:
         """One event about nothing, from here."""
         hook, master = await self._hook(), self._require_master()
-        context = cloud_events.context_of(hook.tenant, "", hook.base_url)
-        event = cloud_events.of_test(context, secrets.token_hex(ID_BYTES), instant_text(self._now))
-        body = cloud_events.body_of([event])
-        signing = signatures.signing_secrets(master, hook, self._now)
-        signed = signatures.headers(f"msg_test_{secrets.token_hex(ID_BYTES)}", self._now, body, signing)
-        sender = HttpSender(to_loopback=self._to_loopback)
-        attempt = await sender.send(hook.url, cloud_events.HEADERS | signed, body)
+        test_id = uuid7(self._now)
+        sent = packed(about_nothing(hook, test_id, self._now), hook, f"msg_test_{test_id}", master, self._now)
+        sender = Senders(HttpSender(to_loopback=self._to_loopback), self._put)
+        attempt = await sender.send(hook.url, sent.headers, sent.body)
         word = "The receiver took the test" if attempt.taken else "The receiver did not take the test"
         self._print({"taken": attempt.taken, "outcome": attempt.outcome}, f"{word}: {attempt.outcome}.")
         return 0 if attempt.taken else 1
@@ -149,6 +174,7 @@ class _Commands:
         """Entries are sent again, marked, with webhook-ids of their own."""
         given, hook = self._given, await self._hook()
         tenant = given.tenant or hook.tenant
+        self._require_content(hook, "replayed")
         if hook.disabled or not tenant or hook.tenant not in (ALL_TENANTS, tenant):
             raise Refused("Say of which tenant, with --tenant ID, of a hook that has not ended and has its events.")
         there = await self._storage.hook_cursor(tenant, hook.id, Stream.REPLAY)
@@ -187,17 +213,20 @@ class _Commands:
     async def rotate(self) -> None:
         """Another secret. The old one signs, too, for a while."""
         given, hook, master = self._given, await self._hook(), self._require_master()
+        self._require_content(hook, "rotated")
         if instant_text(self._now) < hook.former_until:
-            raise Refused(f"The hook has two secrets until {hook.former_until[:16]}Z. Rotate it after that.")
+            raise Refused(f"The hook has {self._word(hook)}. Rotate it after that.")
         if not 0 <= given.keep_hours <= MAX_KEEP_HOURS:
             raise Refused(f"--keep-hours must be from 0 to {MAX_KEEP_HOURS}.")
         until = instant_text(self._now + timedelta(hours=given.keep_hours))
         rotated = replace(hook, secret=hook.secret + 1, former_until=until)
         async with given.trail.recorded("hooks rotate", "hooks rotate", hook.tenant):
             await self._storage.save_hook(rotated)
-        self._print_secret(
-            rotated, master, f"Hook {hook.id} has a new secret. The old one signs, too, until {until[:16]}Z."
-        )
+        if hook.format is HookFormat.SET:
+            said = f"Hook {hook.id} signs with a new key. The old one is published until {until[:16]}Z."
+        else:
+            said = f"Hook {hook.id} has a new secret. The old one signs, too, until {until[:16]}Z."
+        self._print_added(rotated, master, said)
 
     async def remove(self) -> None:
         """Nothing is sent there any more, and what it has missed is forgotten."""
@@ -212,6 +241,10 @@ class _Commands:
         if found is None:
             raise Gone(f"There is no hook {self._given.hook!r}. `hooks list` shows all of them.")
         return found
+
+    def _require_content(self, hook: Hook, done: str) -> None:
+        if hook.format is HookFormat.DOORBELL:
+            raise Refused(f"A queue gets doorbells: nothing in it can be {done}. Who gets one reads the feed.")
 
     def _require_master(self) -> MasterKey:
         if self._master is None:
@@ -233,7 +266,16 @@ class _Commands:
         except RefusedTarget as error:
             raise Refused(str(error)) from None
 
-    def _print_secret(self, hook: Hook, master: MasterKey, said: str) -> None:
+    def _print_added(self, hook: Hook, master: MasterKey, said: str) -> None:
+        """What the receiver has to know: the secret, or where the keys are; of a queue nothing."""
+        if hook.format is HookFormat.DOORBELL:
+            self._print({"id": hook.id}, said)
+            return
+        if hook.format is HookFormat.SET:
+            keys, audience = f"{hook.base_url}{FEED_PATH}/jwks", security_events.audience(hook)
+            told = {"id": hook.id, "issuer": hook.base_url, "audience": audience, "jwksUri": keys}
+            self._print(told, f"{said}\n\n  Issuer    {hook.base_url}\n  Audience  {audience}\n  Keys      {keys}")
+            return
         text = signatures.shown(signatures.secret(master, hook.id, hook.secret))
         self._print({"id": hook.id, "secret": text}, f"{said}\n\n  Secret  {text}\n\nKeep it in a vault.")
 

@@ -3,7 +3,6 @@
 import json
 from datetime import datetime
 
-from scim_core.endpoint.handlers import Sent
 from scim_core.endpoint.routes import Target
 from scim_core.ids import is_id
 from scim_core.messages import Origin, Result, ScimResponse
@@ -14,9 +13,10 @@ _REFUSALS = range(400, 500)
 _TOO_MANY = 429
 
 
-def attempt_of(target: Target, origin: Origin, response: ScimResponse, sent: Sent, now: datetime) -> Attempt | None:
-    """What the log keeps of the answer to a change. None if all was done, or if it will be when it is sent again.
+def attempt_of(target: Target, origin: Origin, response: ScimResponse, body: object, now: datetime) -> Attempt | None:
+    """What the log keeps of the answer to a change, whose body was this JSON.
 
+    None if all was done, or if it will be when it is sent again.
     A client that is beyond its limit sends again, and failures of ours are not its mistake. The line in the log of the
     service has both.
     """
@@ -29,5 +29,5 @@ def attempt_of(target: Target, origin: Origin, response: ScimResponse, sent: Sen
     if response.status not in _REFUSALS or response.status == _TOO_MANY:
         return None
     named = target.id if is_id(target.id) else ""
-    text = refusal_note(resource_type, origin, response.status, json.loads(response.body), sent.value)
+    text = refusal_note(resource_type, origin, response.status, json.loads(response.body), body)
     return Attempt(now, AttemptOutcome.REFUSED, resource_type.name, named, text)

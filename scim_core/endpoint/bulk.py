@@ -71,8 +71,8 @@ class Bulk:
         except (SCIMException, HttpError) as error:
             return Prepared(operation, call, place, error)
         headers = {"if-match": operation.version} if operation.version else {}
-        origin = replace(call.origin, method=operation.method)
-        single = replace(call, target=target, headers=headers, query="", body=b"", origin=origin, sent=Sent())
+        sent = Sent(replace(call.origin, method=operation.method))
+        single = replace(call, target=target, headers=headers, query="", body=b"", sent=sent)
         return Prepared(operation, single, place)
 
 

@@ -3,7 +3,7 @@
 from scim_core.endpoint.serving import DISCOVERY, OF_A_TENANT
 from scim_core.messages import ScimRequest
 
-SAME_FOR_EVERYBODY = frozenset({"service_provider_config", "authorization_server", "protected_resource"})
+SAME_FOR_EVERYBODY = frozenset({"service_provider_config", "authorization_server", "protected_resource", "feed_keys"})
 """The handlers whose answers hold no data of a customer, and do not depend on who asks. Caches may keep these."""
 
 GOOD = 200

@@ -34,14 +34,14 @@ from scim_core.feed.attempts import Attempts
 from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.kicks import Kicks
 from scim_core.ids import is_id
-from scim_core.messages import BASE_PATH, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
+from scim_core.messages import BASE_PATH, NOBODY, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
 from scim_core.protocol.limits import REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.search_parameters import query_fields
 from scim_core.registry import APPLICATIONS, Access, GroupPatchAnswer
 from scim_core.storage.feed_port import Tended
 from scim_core.storage.port import Swept
-from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares, Work
+from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares
 
 _OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
 
@@ -120,6 +120,7 @@ class Endpoint:
                     response = await self._run(request, found, None, caller, sent)
                 else:
                     principal = await self._gate.authenticator.authenticate(caller)
+                    sent.origin = _origin(found.target, request.method.upper(), principal, caller)
                     async with self._who.noted(principal):
                         self._require_rate(principal, caller)
                         found = _of_tenant(principal, sought, found)
@@ -139,19 +140,18 @@ class Endpoint:
         if log.isEnabledFor(logging.INFO):
             self._log(request, principal, handler, response, _of_change(target, request_id, principal, response))
         self._gate.counted.catch_up()
-        if principal and caller and principal.tenant != APPLICATIONS:  # an application that was refused has no tenant
+        if principal and principal.tenant != APPLICATIONS:  # an application that was refused has no tenant
             if self._kicks and (handler == "bulk" or _may_have_changed(response)):
                 self._kicks.kick(principal.tenant)
             if self._attempts and handler in CHANGES:
-                origin = _origin(request.method.upper(), principal, caller)
-                self._note(origin, principal.tenant, target, response, sent)
+                self._note(principal.tenant, target, response, sent)
         return replace(response, body=b"") if request.method.upper() == "HEAD" else response
 
-    def _note(self, origin: Origin, tenant: str, target: Target | None, response: ScimResponse, sent: Sent) -> None:
+    def _note(self, tenant: str, target: Target | None, response: ScimResponse, sent: Sent) -> None:
         """The provisioning log will have the answer to a change that was refused or ignored in part."""
         if self._attempts is None or target is None or target.handler not in CHANGES:
             return
-        attempt = attempt_of(target, origin, response, sent, self._clock())
+        attempt = attempt_of(target, sent.origin, response, sent.value, self._clock())
         if attempt is not None:
             self._attempts.note(tenant, attempt)
 
@@ -193,7 +193,18 @@ class Endpoint:
         require_body(request, target)
         with self._gate.shares.work(principal.account if principal else f":{target.handler}") as work:
             await work.spend(UNITS_PER_REQUEST, "a request")
-            call = replace(self._call(request, found, principal, caller, work), sent=sent)
+            call = Call(
+                target=target,
+                tenant=principal.tenant if principal else "",
+                headers=request.headers,
+                query=request.query,
+                body=request.body,
+                service_url=caller.base_url,
+                renderer=Renderer(f"{caller.base_url}{BASE_PATH}", self._endpoints, serving.hidden),
+                work=work,
+                group_patch_answer=principal.group_patch_answer if principal else GroupPatchAnswer.USUAL,
+                sent=sent,
+            )
             if target.handler == "bulk":
                 return await serving.bulk.run(call, caller.began, self._answered(request, principal, caller))
             handlers = serving.feed if target.handler in FEED_HANDLERS else serving.handlers
@@ -213,7 +224,7 @@ class Endpoint:
                 handler = target.handler if target else "unknown"
                 more = _of_change(target, caller.correlation_id, principal, response)
                 self._log(sent, principal, handler, response, more)
-            self._note(prepared.call.origin, prepared.call.tenant, target, response, prepared.call.sent)
+            self._note(prepared.call.tenant, target, response, prepared.call.sent)
             return response
 
         return answered
@@ -270,22 +281,6 @@ class Endpoint:
             await hook_turns.deliver(self._hooks, marked)
         return tended
 
-    def _call(
-        self, request: ScimRequest, found: Reached, principal: Principal | None, caller: Caller, work: Work
-    ) -> Call:
-        return Call(
-            target=found.target,
-            tenant=principal.tenant if principal else "",
-            headers=request.headers,
-            query=request.query,
-            body=request.body,
-            service_url=caller.base_url,
-            renderer=Renderer(f"{caller.base_url}{BASE_PATH}", self._endpoints, found.serving.hidden),
-            work=work,
-            group_patch_answer=principal.group_patch_answer if principal else GroupPatchAnswer.USUAL,
-            origin=_origin(request.method.upper(), principal, caller),
-        )
-
     def _log(
         self,
         request: ScimRequest,
@@ -325,12 +320,17 @@ def _may_have_changed(response: ScimResponse) -> bool:
     return response.status == 409 or (effect is not None and effect.result is not Result.UNCHANGED)  # noqa: PLR2004
 
 
-def _origin(method: str, principal: Principal | None, caller: Caller) -> Origin:
-    """Who changes something by this request, and how to find the request again, here and in the client's own log."""
+def _origin(target: Target, method: str, principal: Principal, caller: Caller) -> Origin:
+    """Who changes something by this request, and how to find the request again, here and in the client's own log.
+
+    NOBODY if the route changes nothing.
+    """
+    if target.handler not in CHANGES and target.handler != "bulk":
+        return NOBODY
     return Origin(
         method=method,
-        credential=principal.credential if principal else "",
-        credential_id=principal.credential_id if principal else "",
+        credential=principal.credential,
+        credential_id=principal.credential_id,
         request_id=caller.correlation_id,
         correlation=tuple(
             (name, text)

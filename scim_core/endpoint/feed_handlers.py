@@ -8,18 +8,19 @@ from itertools import batched
 from scim_core.clock import Timer
 from scim_core.endpoint.handlers import Call
 from scim_core.endpoint.rendering import ELEMENTS_AT_ONCE, encoded
-from scim_core.feed.feed import MAX_ENTRIES, MAX_SNAPSHOT, ChangesPage, Feed
+from scim_core.endpoint.wakes import Wakes
+from scim_core.feed.feed import MAX_ENTRIES, MAX_HEADS, MAX_SNAPSHOT, ChangesPage, Feed
+from scim_core.feed.hooks.delivery import Hooks
 from scim_core.messages import HttpError, ScimResponse
 from scim_core.model import Json
 from scim_core.protocol.costs import json_units, read_units
 from scim_core.storage.feed_port import Tended
-from scim_core.work import Pause
 
 MAX_WAIT_SECONDS = 25
 """Longest wait for the next change. With the reading it stays below REQUEST_SECONDS."""
 
 POLL_SECONDS = 1
-"""How often a reader that waits looks again. Another instance may have made the change, so only the rows tell."""
+"""How often a reader that waits looks again. What another instance did, only the rows tell. See Wakes for this one."""
 
 WAITING_SHARE = 4
 """Of so many requests that an instance takes at a time, one may wait. Further readers are answered at once, so that
@@ -28,9 +29,12 @@ there is always room for the customers' own requests."""
 LOOK_UNITS = 50
 """Computing of one more look for changes: the calls of the storage. Half of what a request costs."""
 
+KEYS_SECONDS = 300
+"""How long receivers may keep the keys of security event tokens. The next key of a hook is always among them."""
+
 MAX_DIGITS = 9
 
-FEED_HANDLERS = frozenset({"feed_changes", "feed_snapshot", "feed_tenants"})
+FEED_HANDLERS = frozenset({"feed_changes", "feed_keys", "feed_snapshot", "feed_tenants"})
 """The handlers of this module, as the route table names them."""
 
 
@@ -55,11 +59,12 @@ class Waiting:
 class FeedHandlers:
     """Runs the handler of a route of the feed. Each name in FEED_HANDLERS is a method here."""
 
-    def __init__(self, feed: Feed, waiting: Waiting, timer: Timer, pause: Pause) -> None:
+    def __init__(self, feed: Feed, hooks: Hooks, waiting: Waiting, wakes: Wakes, timer: Timer) -> None:
         self._feed = feed
+        self._hooks = hooks
         self._waiting = waiting
+        self._wakes = wakes
         self._timer = timer
-        self._pause = pause
 
     async def run(self, call: Call) -> ScimResponse:
         """The answer to the call. Raises what its handler raises."""
@@ -90,8 +95,15 @@ class FeedHandlers:
 
     async def feed_tenants(self, call: Call) -> ScimResponse:
         """GET /feed/v1/tenants: the newest number of each tenant that has changed, those that changed last first."""
-        heads = await self._feed.heads()
-        return _answer({}, tenants=await _texts(call, [asdict(head) for head in heads]))
+        limit = _number(call, "limit", MAX_HEADS, least=1, most=MAX_HEADS)
+        page = await self._feed.heads(page=call.fields.get("page"), limit=limit)
+        tenants = await _texts(call, [asdict(head) for head in page.heads])
+        return _answer({"next": page.next}, tenants=tenants)
+
+    async def feed_keys(self, _: Call) -> ScimResponse:
+        """GET /feed/v1/jwks: the keys by which security event tokens are verified, for everybody."""
+        headers = {"Content-Type": "application/jwk-set+json", "Cache-Control": f"max-age={KEYS_SECONDS}"}
+        return ScimResponse(200, headers, encoded(await self._hooks.key_set()))
 
     async def tend(self) -> Tended:
         """Changes that nobody has relayed are, and what is too old is deleted. A timer asks for this."""
@@ -104,13 +116,14 @@ class FeedHandlers:
     async def _next_page(self, call: Call, limit: int, seconds: float) -> ChangesPage:
         """The first page with an entry, or the last one that was read in these seconds."""
         until = self._timer() + seconds
-        while True:
-            left = until - self._timer()
-            await self._pause(max(0, min(POLL_SECONDS, left)))
-            await call.work.spend(LOOK_UNITS, "a look for changes")
-            page = await self._page(call, limit)
-            if page.entries or self._timer() >= until:
-                return page
+        with self._wakes.waiter(call.tenant) as waiter:
+            while True:
+                left = until - self._timer()
+                await waiter.pause(max(0, min(POLL_SECONDS, left)))
+                await call.work.spend(LOOK_UNITS, "a look for changes")
+                page = await self._page(call, limit)
+                if page.entries or self._timer() >= until:
+                    return page
 
 
 async def _texts(call: Call, items: Sequence[Json]) -> list[bytes]:

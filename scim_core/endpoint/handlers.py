@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from scim_core.counted_log import CountedLog
 from scim_core.endpoint.error_responses import MEDIA_TYPE, is_bad_request
 from scim_core.endpoint.rendering import Shown, encoded, json_response, list_response, rendered, rendered_page
 from scim_core.endpoint.routes import Target
-from scim_core.messages import Origin, ScimResponse
+from scim_core.messages import NOBODY, Origin, ScimResponse
 from scim_core.model import Json, StoredResource
 from scim_core.protocol.costs import read_units
 from scim_core.protocol.discovery import Discovery
@@ -50,8 +50,9 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Sent:
-    """The body of a request, once it is read as JSON."""
+    """What the log of changes knows of a request: who sent it, and the body, once it is read as JSON."""
 
+    origin: Origin = NOBODY
     value: object = None
 
 
@@ -68,8 +69,12 @@ class Call:
     renderer: Renderer
     work: Work
     group_patch_answer: GroupPatchAnswer
-    origin: Origin
-    sent: Sent = field(default_factory=Sent)
+    sent: Sent
+
+    @property
+    def origin(self) -> Origin:
+        """Who changes something. NOBODY of a request that changes nothing."""
+        return self.sent.origin
 
     @cached_property
     def fields(self) -> dict[str, str]:
@@ -138,6 +143,7 @@ class Handlers:
         storage: Storage,
         *,
         cursors: ListCursors | None,
+        event_uris: Sequence[str],
         version: str,
         counted: CountedLog,
         group_patch_answer: GroupPatchAnswer,
@@ -146,7 +152,9 @@ class Handlers:
         self._provider = provider
         self._listing = Listing(search, cursors)
         self._storage = storage
-        self._discovery = Discovery(catalogue, cursor_seconds=CURSOR_SECONDS if cursors else None)
+        self._discovery = Discovery(
+            catalogue, cursor_seconds=CURSOR_SECONDS if cursors else None, event_uris=event_uris
+        )
         self._version = version
         self._counted = counted
         self._group_patch_answer = group_patch_answer

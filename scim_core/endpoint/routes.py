@@ -62,6 +62,7 @@ ROOT_ROUTES = (
     Route("GET", (".well-known", "oauth-protected-resource"), "protected_resource", NOTHING),
     Route("GET", (".well-known", "oauth-protected-resource", "scim", "v2"), "protected_resource", NOTHING),
     Route("GET", ("feed", "v1", "changes"), "feed_changes", FEED),
+    Route("GET", ("feed", "v1", "jwks"), "feed_keys", NOTHING),
     Route("GET", ("feed", "v1", "snapshot"), "feed_snapshot", FEED),
     Route("GET", ("feed", "v1", "tenants"), "feed_tenants", FEED, of_all_tenants=True),
 )

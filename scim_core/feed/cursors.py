@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 _CURSOR = re.compile(r"c\.(?P<epoch>[0-9a-f]{1,32})\.(?P<number>[0-9]{1,15})")
+_HEAD = re.compile(r"t\.(?P<time>[0-9T:.Z-]{1,40})/(?P<tenant>[!-~]{1,100})")
 _PAGE = re.compile(
     r"p\.(?P<epoch>[0-9a-f]{1,32})\.(?P<number>[0-9]{1,15})\.(?P<part>[0-9A-Za-z]*)\.(?P<after>[0-9a-f-]*)(/(?P<member>[0-9a-f-]+))?"
 )
@@ -39,6 +40,24 @@ class SnapshotPosition:
         """The text that a reader sends back."""
         after = f"{self.after}/{self.member}" if self.member else self.after
         return _opaque(f"p.{self.cursor.epoch}.{self.cursor.number}.{self.part}.{after}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HeadPosition:
+    """Where a tenant is among those that moved: by the time at which it did (UTC text)."""
+
+    time: str
+    tenant: str
+
+    def __str__(self) -> str:
+        """The text that a reader sends back."""
+        return _opaque(f"t.{self.time}/{self.tenant}")
+
+
+def read_head_position(text: str) -> HeadPosition | None:
+    """The position of a text; None for a text that is none of ours."""
+    found = _HEAD.fullmatch(_plain(text))
+    return HeadPosition(found["time"], found["tenant"]) if found else None
 
 
 def read_cursor(text: str) -> Cursor | None:

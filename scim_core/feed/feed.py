@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from scim_core.clock import Clock, instant_text
-from scim_core.feed.cursors import Cursor, SnapshotPosition, read_cursor, read_position
+from scim_core.feed.cursors import (
+    Cursor,
+    HeadPosition,
+    SnapshotPosition,
+    read_cursor,
+    read_head_position,
+    read_position,
+)
 from scim_core.feed.entries import FeedEntries, size_of
 from scim_core.messages import BASE_PATH
 from scim_core.model import Json, Membership, StoredResource
@@ -22,6 +29,9 @@ MAX_IDS = 1_000
 
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 """Bytes of the entries of one page, or of the resources of one page of a snapshot."""
+
+MAX_HEADS = 1_000
+"""Tenants of one page of those that moved."""
 
 MAX_SNAPSHOT = 1_000
 """Resources or memberships of one page of a snapshot: what one answer of Table Storage holds."""
@@ -74,6 +84,14 @@ class TenantHead:
     tenant: str
     number: int
     time: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeadsPage:
+    """Tenants, those that moved last first. `next` is the page after this one, if there is one."""
+
+    heads: list[TenantHead]
+    next: str | None
 
 
 class FeedError(Exception):
@@ -153,10 +171,19 @@ class Feed:
         more = len(found) > limit
         return SnapshotPage([], memberships, str(following) if more else None, str(position.cursor))
 
-    async def heads(self) -> list[TenantHead]:
-        """The tenants whose feeds have ever moved, those that moved last first. Raises StorageBusy."""
-        found = [TenantHead(item.tenant, item.number, item.time) for item in await self._storage.moved_feeds()]
-        return sorted(found, key=lambda head: (head.time, head.tenant), reverse=True)
+    async def heads(self, *, page: str | None, limit: int) -> HeadsPage:
+        """A page of the tenants whose feeds have ever moved, those that moved last first: at most `limit`.
+
+        Who moves while the pages are read is on the first page again. Raises UnknownCursor, StorageBusy.
+        """
+        before = read_head_position(page) if page else None
+        if page and before is None:
+            raise UnknownCursor("This page of tenants is none of ours. Begin again, without `page`.")
+        moved = {HeadPosition(item.time, item.tenant): item.number for item in await self._storage.moved_feeds()}
+        order = sorted((at for at in moved if before is None or at < before), reverse=True)
+        shown = order[: max(1, min(limit, MAX_HEADS))]
+        heads = [TenantHead(at.tenant, moved[at], at.time) for at in shown]
+        return HeadsPage(heads, str(shown[-1]) if len(shown) < len(order) else None)
 
     async def tend(self) -> Tended:
         """Changes that wait are relayed, and what is too old is deleted. A timer calls this. Raises StorageBusy."""

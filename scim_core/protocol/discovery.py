@@ -1,5 +1,7 @@
 """What the service announces: /ServiceProviderConfig, /ResourceTypes and /Schemas (RFC 7644 section 4)."""
 
+from collections.abc import Sequence
+
 from scim2_models import NotFoundException
 
 from scim_core.model import Json
@@ -13,15 +15,18 @@ RESOURCE_TYPE_URN = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
 class Discovery:
     """The discovery documents of a catalogue. `base_url` is that of the SCIM endpoint.
 
-    Cursors can be used for `cursor_seconds`; None if lists are paged by index alone.
+    Cursors can be used for `cursor_seconds`; None if lists are paged by index alone. `event_uris` are the security
+    events that can be sent; empty if none can.
     """
 
-    def __init__(self, catalogue: Catalogue, *, cursor_seconds: int | None) -> None:
+    def __init__(self, catalogue: Catalogue, *, cursor_seconds: int | None, event_uris: Sequence[str]) -> None:
         self._catalogue = catalogue
+        self._event_uris = event_uris
         self._cursor_seconds = cursor_seconds
 
     def service_provider_config(self, base_url: str) -> Json:
-        """The ServiceProviderConfig resource (RFC 7643 section 5)."""
+        """The ServiceProviderConfig resource (RFC 7643 section 5, RFC 9865 section 4, RFC 9967 section 4)."""
+        events = {"asyncRequest": "none", "eventUris": list(self._event_uris)}
         return {
             "schemas": [CONFIG_URN],
             "patch": {"supported": True},
@@ -38,6 +43,7 @@ class Discovery:
                 "maxPageSize": MAX_COUNT,
                 **({"cursorTimeout": self._cursor_seconds} if self._cursor_seconds is not None else {}),
             },
+            **({"securityEvents": events} if self._event_uris else {}),
             "authenticationSchemes": [
                 {
                     "type": "oauthbearertoken",

@@ -4,7 +4,7 @@ In a change, the models of scim2-models validate and apply only here: the caller
 DocumentChange again when another change came first.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from scim_core.protocol.schemas import POLICY, ResourceType
 
 ACTIVE = "active"
 """The attribute that says whether a user may sign in (RFC 7643 section 4.1.1)."""
+
+_OF_EVERY_PART = ("schemas", "id")
 
 CREATION, REPLACEMENT = Context.RESOURCE_CREATION_REQUEST, Context.RESOURCE_REPLACEMENT_REQUEST
 
@@ -100,18 +102,35 @@ def _differing(before: Json, after: Json) -> set[str]:
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
-def stored_form(
-    resource_type: ResourceType, model: Resource[Any], resource_id: str, before: Json | None = None
-) -> Json:
-    """The document of a model, with this id; `before` is the one that a PATCH has changed.
-
-    Raises InvalidValueException, InvalidSyntaxException, RequestTooLarge.
-    """
+def stored_form(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:
+    """The document of a model, with this id. Raises InvalidValueException, InvalidSyntaxException, RequestTooLarge."""
     model.id = resource_id
     document = to_document(resource_type, model)
+    check_stored_form(resource_type, document)
+    return document
+
+
+def check_stored_form(resource_type: ResourceType, document: Json, before: Json | None = None) -> None:
+    """Raises what stored_form raises of a document; `before` is the one that a PATCH has changed."""
     check_required(resource_type, document, before)
     check_text(document)  # escapes within a path or an app role's JSON text are read after the body was checked
-    return document
+
+
+def part_of(document: Json, names: Collection[str]) -> Json:
+    """The part of the document that these attributes and extensions are. Each part also names what it is a part of."""
+    return {name: value for name, value in document.items() if name in names or name in _OF_EVERY_PART}
+
+
+def with_part(resource_type: ResourceType, document: Json, names: Collection[str], part: Json) -> Json:
+    """The document, with these attributes and extensions as the part has them. It is as canonical as the two are.
+
+    A name that no schema declares is left out, as a model leaves it out.
+    """
+    values = {name: value for name, value in document.items() if name not in names} | part
+    order = (*_OF_EVERY_PART, *resource_type.document_names, *resource_type.extensions)
+    whole = {name: values[name] for name in order if name in values}
+    whole["schemas"] = [resource_type.schema, *(urn for urn in resource_type.extensions if urn in whole)]
+    return whole
 
 
 def _validated(resource_type: ResourceType, shaped: Json, context: Context) -> Resource[Any]:

@@ -22,7 +22,8 @@ from scim2_models.path import CompareOperator, Comparison, LogicalExpr, LogicalO
 from scim_core.model import GROUP, Json, Membership, MembershipEdits
 from scim_core.protocol.leniency import UNASSIGNED
 from scim_core.protocol.limits import MAX_MEMBER_COMPARISONS, MAX_MEMBERS, at_most, comparisons
-from scim_core.protocol.patch_operations import AttributeTarget, PatchOperation, PatchRequest
+from scim_core.protocol.patch_operations import PatchOperation, PatchRequest
+from scim_core.protocol.patch_targets import AttributeTarget
 from scim_core.protocol.references import named_id
 from scim_core.protocol.representation import Location, shown_member
 from scim_core.protocol.schemas import COMPARISON, ResourceType

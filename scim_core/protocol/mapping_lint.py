@@ -9,7 +9,8 @@ from enum import StrEnum
 from scim2_models import InvalidPathException
 
 from scim_core.protocol.nearest_name import nearest_name
-from scim_core.protocol.patch_operations import AttributeTarget, UnknownPath, target_of
+from scim_core.protocol.patch_operations import UnknownPath, target_of
+from scim_core.protocol.patch_targets import AttributeTarget
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.protocol.synchronization_schema import AttributeMapping, ObjectMapping
 

@@ -10,17 +10,26 @@ from scim2_models import Context, PatchOp, SCIMException, ScimPolicy
 
 from scim_core.comparison import has_one_form
 from scim_core.model import Json
-from scim_core.protocol.documents import ACTIVE, Changed, DocumentChange, stored_form
+from scim_core.protocol.documents import (
+    ACTIVE,
+    Changed,
+    DocumentChange,
+    check_stored_form,
+    part_of,
+    with_part,
+)
 from scim_core.protocol.elements import as_it_was_said, with_primary, without_emptied
 from scim_core.protocol.names import check_names
 from scim_core.protocol.patch_cost import patch_units
-from scim_core.protocol.patch_operations import AttributeTarget, ExtensionTarget, PatchOperation, PatchRequest
+from scim_core.protocol.patch_operations import PatchOperation, PatchRequest
 from scim_core.protocol.patch_refusals import OperationRefused
-from scim_core.protocol.representation import to_model, with_hidden
+from scim_core.protocol.patch_targets import AttributeTarget, ExtensionTarget
+from scim_core.protocol.representation import to_document, to_model, with_hidden
 from scim_core.protocol.schemas import COMPARISON, POLICY, ResourceType
+from scim_core.protocol.stored_documents import as_declared
 
 
-def modification(resource_type: ResourceType, request: PatchRequest, resource_id: str) -> DocumentChange | None:
+def modification(resource_type: ResourceType, request: PatchRequest) -> DocumentChange | None:
     """The change that the operations of a PATCH make, in order, all or none; None when there are none.
 
     If the result is deactivated, what is refused is skipped (ADR 0036). When applied, the change raises
@@ -30,17 +39,16 @@ def modification(resource_type: ResourceType, request: PatchRequest, resource_id
         raise request.refused[0]
     if not request.operations and not request.refused:
         return None
-    patch = _Patch(resource_type, request, resource_id)
+    patch = _Patch(resource_type, request)
     return DocumentChange(partial(patch_units, request.operations), patch.apply)
 
 
 class _Patch:
     """A PATCH of one resource, which is applied as a whole, or else operation by operation."""
 
-    def __init__(self, resource_type: ResourceType, request: PatchRequest, resource_id: str) -> None:
+    def __init__(self, resource_type: ResourceType, request: PatchRequest) -> None:
         self._resource_type = resource_type
         self._request = request
-        self._resource_id = resource_id
 
     def apply(self, document: Json) -> Changed:
         """The document after the operations. Raises OperationRefused unless the result is deactivated."""
@@ -54,23 +62,35 @@ class _Patch:
     def _after(self, document: Json, operations: Sequence[PatchOperation]) -> Json:
         if not operations:
             return document
+        resource_type = self._resource_type
+        stored, document = document, as_declared(resource_type, document)
+        # Only what the operations write goes through the models: they copy and compare all that they are given.
+        written = {item.target.held_as for item in operations}
+        changed = self._applied(part_of(document, written), operations)
+        changed = with_hidden(resource_type, with_part(resource_type, document, written, changed), stored)
+        check_stored_form(resource_type, changed, stored)
+        check_names(resource_type, changed, stored)
+        return changed
+
+    def _applied(self, part: Json, operations: Sequence[PatchOperation]) -> Json:
+        """What the operations make of this part of the document, which has all that they write."""
+        resource_type = self._resource_type
+        if all(item.assigns_one_value for item in operations):
+            # to_model would leave out a value of another type than is declared; here it is refused.
+            assigned = resource_type.model.model_validate(_assigned(part, operations), scim_policy=POLICY)
+            return to_document(resource_type, assigned)
         not_primary = any(item.selects_not_primary for item in operations)
-        model = to_model(self._resource_type, with_primary(self._resource_type, document) if not_primary else document)
-        message = _message(self._resource_type, operations)
-        message.patch(model, scim_policy=_policy(operations, document))
-        changed = stored_form(self._resource_type, model, self._resource_id, document)
+        model = to_model(resource_type, with_primary(resource_type, part) if not_primary else part)
+        _message(resource_type, operations).patch(model, scim_policy=_policy(operations, part))
+        changed = to_document(resource_type, model)
         if not_primary:
-            changed = as_it_was_said(self._resource_type, changed, document)
+            changed = as_it_was_said(resource_type, changed, part)
         unassigned = {
             item.target.attribute.name
             for item in operations
             if isinstance(item.target, AttributeTarget) and item.unassigns
         }
-        if unassigned:
-            changed = without_emptied(self._resource_type, changed, document, unassigned)
-        changed = with_hidden(self._resource_type, changed, document)
-        check_names(self._resource_type, changed, document)
-        return changed
+        return without_emptied(resource_type, changed, part, unassigned) if unassigned else changed
 
     def _one_by_one(self, document: Json) -> Changed:
         """The document after what can be applied, if it is deactivated. Otherwise raises the first refusal."""
@@ -120,6 +140,16 @@ def _refused(
 ) -> list[OperationRefused]:
     stays = set(map(id, kept))
     return [operation.refused(error) for operation in good if id(operation) not in stays]
+
+
+def _assigned(part: Json, operations: Sequence[PatchOperation]) -> Json:
+    """The part with these values. The model looks at them as at any others: scim2-models has nothing to apply."""
+    assigned = dict(part)
+    for item in operations:
+        if isinstance(item.target, AttributeTarget):
+            value, extension = {item.target.attribute.name: item.value}, item.target.extension
+            assigned |= {extension: assigned.get(extension, {}) | value} if extension else value
+    return assigned
 
 
 def _message(resource_type: ResourceType, operations: Sequence[PatchOperation]) -> Any:

@@ -10,7 +10,8 @@ from typing import Any
 from scim_core.model import Json
 from scim_core.protocol.costs import extent
 from scim_core.protocol.limits import MAX_PATH_BYTES, comparisons
-from scim_core.protocol.patch_operations import AttributeTarget, PatchOperation
+from scim_core.protocol.patch_operations import PatchOperation
+from scim_core.protocol.patch_targets import AttributeTarget
 
 DOCUMENT, ELEMENT, VALUE, CHARACTERS = 25, 1.5, 0.25, 5_000
 """A document that becomes a model and a document again: at least, for each element of an array, for each value, and how

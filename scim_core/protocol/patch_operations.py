@@ -36,6 +36,7 @@ from scim_core.protocol.limits import (
     comparisons,
 )
 from scim_core.protocol.patch_refusals import OperationRefused, names_of
+from scim_core.protocol.patch_targets import AttributeTarget, ExtensionTarget
 from scim_core.protocol.references import id_of_kind
 from scim_core.protocol.schemas import ResourceType
 from scim_core.protocol.strict_json import by_lower_name, parse_json, refuse_repeated_names
@@ -47,43 +48,6 @@ SELECTED_TOGETHER = 20
 """Values of no object that one path selects to remove."""
 
 type Op = Literal["add", "replace", "remove"]
-
-
-@dataclass(frozen=True, slots=True)
-class AttributeTarget:
-    """What a path names: an attribute, the values that a filter selects, or a sub-attribute of these.
-
-    `path` is the full path, with the URN of the extension that declares the attribute.
-    """
-
-    path: str
-    attribute: AttributeDefinition
-    sub_attribute: AttributeDefinition | None
-    value_filter: FilterNode | None
-    of_members: bool
-    """Whether the values of the attribute are memberships, as the `members` of a group are."""
-
-    @property
-    def written(self) -> AttributeDefinition:
-        """The attribute whose shape a value for this target takes."""
-        return self.sub_attribute or self.attribute
-
-    @property
-    def whole(self) -> bool:
-        """Whether a value stands for all of `written`, and not for one element of it."""
-        return self.sub_attribute is not None or self.value_filter is None
-
-    @property
-    def read_only(self) -> bool:
-        """Whether only the service provider writes there."""
-        return self.attribute.read_only or self.written.read_only
-
-
-@dataclass(frozen=True, slots=True)
-class ExtensionTarget:
-    """All attributes of an extension; the path is its URN."""
-
-    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +72,15 @@ class PatchOperation:
         """Whether its target is the attribute of this name, in lower case, as a whole."""
         target = self.target
         return isinstance(target, AttributeTarget) and target.whole and target.written.name.lower() == name
+
+    @property
+    def assigns_one_value(self) -> bool:
+        """Whether it gives an attribute its only value: nothing of a value before is kept, compared, or forbidden."""
+        if self.op == "remove" or self.value is UNASSIGNED or isinstance(self.target, ExtensionTarget):
+            return False
+        written = self.target.written
+        plain = written is self.target.attribute and written.type != "complex" and written.mutability != "immutable"
+        return plain and not written.multi_valued and self.target.value_filter is None
 
     @property
     def unassigns(self) -> bool:
@@ -374,6 +347,7 @@ def target_of(resource_type: ResourceType, text: str) -> AttributeTarget:
         raise UnknownPath(text)
     return AttributeTarget(
         path=str(path) if path.schema or extension is None else f"{extension}:{path}",
+        extension=extension,
         attribute=attribute,
         sub_attribute=sub_attribute,
         value_filter=path.value_filter,

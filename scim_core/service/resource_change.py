@@ -32,7 +32,6 @@ from scim_core.work import Work
 class Requested:
     """What a PUT or PATCH asks for. Without `attributes` the document stays as it is.
 
-    A change that is not `atomic` only adds and removes members: each of its memberships may change at its own moment.
     `memberships` says whether the answer shows them. `origin` is who asks, and `overlooked` what was ignored of it.
     """
 
@@ -41,9 +40,13 @@ class Requested:
     attributes: DocumentChange | None
     conditions: Preconditions
     origin: Origin
-    atomic: bool
     memberships: bool
     overlooked: Overlooked = NOTHING
+
+    @property
+    def atomic(self) -> bool:
+        """Whether all of it happens at one moment. If not, it only adds and removes members, each at its own moment."""
+        return self.attributes is not None or self.members.needs_present_members
 
     @property
     def guarded(self) -> bool:

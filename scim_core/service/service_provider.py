@@ -158,28 +158,18 @@ class ServiceProvider:
         """
         leniency = Leniency(address.resource_type)
 
-        def shaped() -> tuple[MembershipPatch, Json]:
+        def shaped() -> tuple[MembershipPatch, DocumentChange]:
             require_resource(address.resource_type, self._catalogue, body.value)
             attributes = leniency.resource(body.value)
             members = MembershipPatch(renderer.location, address.resource_type.name)
             if address.resource_type.has_members:
                 members.replace(take_members(address.resource_type, attributes))
-            return members, attributes
+            return members, documents.replacement(address.resource_type, attributes, address.id)
 
-        members, attributes = await work.run(body.units, BODY, shaped)
-        change = documents.replacement(address.resource_type, attributes, address.id)
+        members, change = await work.run(body.units, BODY, shaped)
+        overlooked = Overlooked(leniency.ignored, malformed=members.malformed)
         return await self._change(
-            Requested(
-                address,
-                members,
-                change,
-                conditions,
-                origin,
-                atomic=True,
-                memberships=memberships,
-                overlooked=Overlooked(leniency.ignored, malformed=members.malformed),
-            ),
-            work,
+            Requested(address, members, change, conditions, origin, memberships, overlooked), work
         )
 
     async def patch(
@@ -202,22 +192,12 @@ class ServiceProvider:
         def shaped() -> tuple[MembershipPatch, DocumentChange | None]:
             require_patch(body.value)
             members, request = split(address.resource_type, patch_request(leniency, body.value), renderer.location)
-            return members, modification(address.resource_type, request, address.id)
+            return members, modification(address.resource_type, request)
 
         members, change = await work.run(body.units + reading_units(body.value), BODY, shaped)
-        atomic = change is not None or members.needs_present_members
+        overlooked = Overlooked(leniency.ignored, malformed=members.malformed)
         return await self._change(
-            Requested(
-                address,
-                members,
-                change,
-                conditions,
-                origin,
-                atomic=atomic,
-                memberships=memberships,
-                overlooked=Overlooked(leniency.ignored, malformed=members.malformed),
-            ),
-            work,
+            Requested(address, members, change, conditions, origin, memberships, overlooked), work
         )
 
     async def delete(self, address: Address, conditions: Preconditions, origin: Origin) -> Effect:

@@ -14,13 +14,24 @@ ALL_TENANTS = ""
 """The tenant of a hook of the whole deployment."""
 
 
+class HookFormat(StrEnum):
+    """What a hook sends."""
+
+    EVENTS = "events"
+    """Entries of the feed as CloudEvents, in batches."""
+    SET = "set"
+    """Each entry as a security event token (RFC 9967)."""
+    DOORBELL = "doorbell"
+    """The newest number of a feed, into a queue."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hook:
     """Where the events of a tenant, or of all tenants, are sent.
 
-    `base_url` is the service's address, which the events name. `secret` is the number of the secret that signs; the one
-    before it signs as well until `former_until`. Instants are UTC text. `disabled` says why nothing is sent any more.
-    `etag` is the storage's own name for the state that was read.
+    `base_url` is the service's address, which the events name. `secret` is the number of the secret that signs, or of
+    the key; the one before it is good as well until `former_until`. Instants are UTC text. `disabled` says why nothing
+    is sent any more. `etag` is the storage's own name for the state that was read.
     """
 
     id: str
@@ -31,6 +42,7 @@ class Hook:
     secret: int = 1
     former_until: str = ""
     disabled: str = ""
+    format: HookFormat = HookFormat.EVENTS
     etag: str = field(default="", compare=False, repr=False)
 
 

@@ -39,8 +39,8 @@ def compare(monkeypatch: pytest.MonkeyPatch) -> Callable[[AgainstRun | Exception
     """The exit code of the command, when the comparison gives this."""
 
     def compare(outcome: AgainstRun | Exception) -> int:
-        async def run(commit: str, progress: Callable[[Measured], object]) -> AgainstRun:
-            assert commit == "v0.1.0"
+        async def run(commit: str, progress: Callable[[Measured], object], *, still: bool) -> AgainstRun:
+            assert (commit, still) == ("v0.1.0", False)
             if isinstance(outcome, Exception):
                 raise outcome
             progress(outcome.operations[0])

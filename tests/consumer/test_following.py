@@ -312,9 +312,11 @@ def test_a_resource_that_does_not_fit_a_snapshot_is_named_all_the_same() -> None
 
 def test_an_answer_about_customers_is_read_whole_or_not_at_all() -> None:
     head = {"tenant": "contoso", "number": 3, "time": "t"}
-    [found] = heads_in(answer({"tenants": [head]}))
-    assert (found.tenant, found.number, found.time) == ("contoso", 3, "t")
-    for wrong in ({}, {"tenants": [head, head | {"number": None}]}):
+    [found], ask = heads_in(answer({"tenants": [head], "next": None}))
+    assert (found.tenant, found.number, found.time, ask) == ("contoso", 3, "t", None)
+    assert heads_in(answer({"tenants": [head], "next": "p2"})) == ([found], Ask("tenants", {"page": "p2"}))
+    assert heads_in(answer({"tenants": [head]})) == ([found], None)
+    for wrong in ({}, {"tenants": [head, head | {"number": None}]}, {"tenants": [], "next": 2}):
         with pytest.raises(Unusable, match="cannot be read"):
             heads_in(answer(wrong))
     with pytest.raises(Unusable, match="gone"):

@@ -118,3 +118,20 @@ def test_the_credential_is_asked_for_before_each_request_and_goes_into_the_heade
         assert (reader.tenants(), reader.tenants()) == ([], [])
     assert [request.headers["authorization"] for request in seen] == ["Bearer first", "Bearer second"]
     assert {str(request.url) for request in seen} == {f"{URL}/tenants"}
+
+
+def test_customers_are_read_page_by_page() -> None:
+    pages = {"": (["a", "b"], "p2"), "p2": (["c"], None)}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        names, following = pages[request.url.params.get("page", "")]
+        heads = [{"tenant": name, "number": 1, "time": "t"} for name in names]
+        return httpx.Response(200, json={"tenants": heads, "next": following})
+
+    async def by_task() -> list[str]:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+            return [head.tenant for head in await AsyncFeed(URL, "t", http=http).tenants()]
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as http:
+        assert [head.tenant for head in Feed(URL, "t", http=http).tenants()] == ["a", "b", "c"]
+    assert asyncio.run(by_task()) == ["a", "b", "c"]

@@ -28,6 +28,7 @@ VAULT = f"{SCOPE}/providers/Microsoft.KeyVault/vaults/kv-scim-x"
 COMPONENT = f"{SCOPE}/providers/Microsoft.Insights/components/appi-scim-x"
 WORKSPACE = f"{SCOPE}/providers/Microsoft.OperationalInsights/workspaces/log-scim-x"
 PEOPLE = f"{SCOPE}/providers/Microsoft.Insights/actionGroups/ag-scim-x"
+QUEUE = f"{ACCOUNTS}/stscimx/queueServices/default/queues/scim-doorbells"
 TABLE = f"{ACCOUNTS}/stscimx/tableServices/default/tables/scim"
 EXPORTS = f"{ACCOUNTS}/stbackx/blobServices/default/containers/exports"
 KEY = f"{VAULT}/keys/scim-signing-key"
@@ -49,11 +50,14 @@ ROLES: dict[str, list[str]] = {
     "12338af0-0e69-4776-bea7-57ae8d297424": [
         f"Microsoft.KeyVault/vaults/keys/{name}" for name in ("read", "update/action", "sign/action", "verify/action")
     ],
+    "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a": [
+        "Microsoft.Storage/storageAccounts/queueServices/queues/messages/add/action"
+    ],
     "3913510d-42f4-4e42-8a64-420c390055eb": ["Microsoft.Insights/Metrics/Write", "Microsoft.Insights/Telemetry/Write"],
 }
 """Azure's own roles that the deployment gives, with their data actions."""
 
-OWNER, BLOBS, ROWS, SECRETS, CRYPTO, METRICS = ROLES
+OWNER, BLOBS, ROWS, SECRETS, CRYPTO, RINGS, METRICS = ROLES
 
 VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview)?")
 
@@ -103,6 +107,7 @@ class Azure:
     timers: list[list[Any]] = field(default_factory=list)
     refusals: list[list[Any]] = field(default_factory=list)
     gone: list[list[Any]] = field(default_factory=list)
+    hooks: list[list[Any]] = field(default_factory=list)
     subscriptions: list[str] = field(default_factory=lambda: [SUBSCRIPTION])
     denied: dict[str, int] = field(default_factory=dict)
     page: int = 100
@@ -276,6 +281,7 @@ class Azure:
             ("maxif", ("Name", "earliest", "succeeded", "failed"), self.timers),
             ("does not serve", ("Message",), self.refusals),
             ("dcount", ("tenant", "gone"), self.gone),
+            ('"hooks: "', ("Message",), self.hooks),
         ):
             if word in query:
                 columns = [{"name": name, "type": "string"} for name in names]

@@ -11,7 +11,8 @@ from tests.doctor.conftest import Doctor
 from tests.scim import TOKEN
 
 ALL = [
-    *("deployment", "app", "settings", "functions", "roles", "table", "refusals", "timers", "alerts", "links of Entra"),
+    *("deployment", "app", "settings", "functions", "roles", "table", "refusals", "timers", "hooks", "alerts"),
+    "links of Entra",
     *("health", "TLS", "without a credential", "with a made-up token", "clock", "ServiceProviderConfig", "searches"),
 ]
 
@@ -85,7 +86,7 @@ async def test_without_a_login_only_what_is_outside_is_looked_at(
     assert (code, checks(lines)) == (2, ["deployment"])
     assert lines[1].strip().startswith("Sign in: az login")
     code, lines = await doctor.said(before=("--url", doctor.service.url))
-    assert (code, checks(lines, "ok")) == (2, ALL[10:-1])
+    assert (code, checks(lines, "ok")) == (2, ALL[11:-1])
 
 
 async def test_a_group_without_our_app_is_said(doctor: Doctor) -> None:
@@ -112,4 +113,4 @@ async def test_where_nothing_answers_it_is_said_once(doctor: Doctor) -> None:
     doctor.service.altered["/health"] = WrongAnswer("Nothing answers at the host.")
     code, lines = await doctor.said("--credential-from", "MINE", MINE=TOKEN)
     assert (code, checks(lines, "WRONG")) == (1, ["health"])
-    assert checks(lines, "-") == ALL[12:]
+    assert checks(lines, "-") == ALL[13:]

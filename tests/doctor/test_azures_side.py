@@ -12,8 +12,11 @@ from tests.doctor.azure import (
     CRYPTO,
     EXPORTS,
     KEY,
+    QUEUE,
+    RINGS,
     ROLES,
     ROWS,
+    SCOPE,
     TABLE,
     VAULT,
 )
@@ -166,6 +169,27 @@ async def test_a_closed_account_needs_a_network_and_an_approved_endpoint(doctor:
     state = {"privateLinkServiceConnectionState": {"status": "Approved"}}
     account["properties"]["privateEndpointConnections"] = [{"properties": state}]
     assert (await doctor.said())[0] == 0
+
+
+async def test_a_queue_that_the_app_may_not_ring_in(doctor: Doctor) -> None:
+    doctor.azure.settings["SCIM_QUEUE_ACCOUNT_URL"] = "https://stscimx.queue.core.windows.net/"
+    [wrong] = await doctor.wrong("roles")
+    assert f"messages/add/action on every queue of {ACCOUNTS}/stscimx." in wrong
+    assert "Storage Queue Data Message Sender" in wrong
+    for place in (QUEUE, f"{ACCOUNTS}/stscimx", SCOPE):
+        doctor.azure.assignments.append((RINGS, place))
+        assert await doctor.wrong("roles") == []
+        doctor.azure.assignments.pop()
+    doctor.azure.settings["SCIM_QUEUE_ACCOUNT_URL"] = "https://another.queue.core.windows.net/"
+    [wrong] = await doctor.wrong("roles")
+    assert "SCIM_QUEUE_ACCOUNT_URL names no storage account" in wrong
+
+
+async def test_a_hook_that_is_blocked(doctor: Doctor) -> None:
+    doctor.azure.hooks = [['hooks: 3 batches taken, 1 attempts failed, 2 blocked, 0 dead {"operation": "hooks"}']]
+    [wrong] = await doctor.wrong("hooks")
+    assert wrong.startswith("The timer says of hooks: 3 batches taken, 1 attempts failed, 2 blocked, 0 dead. -> ")
+    assert "hooks list" in wrong
 
 
 async def test_a_sweep_that_stands_still(doctor: Doctor) -> None:

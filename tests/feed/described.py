@@ -17,7 +17,8 @@ HOST = "https://scim.example.com"
 @functools.cache
 def description() -> OpenAPI:
     """The file. Reading it also checks that it is OpenAPI."""
-    problems = Config(extra_media_type_deserializers={"application/problem+json": json.loads})
+    kinds = ("application/problem+json", "application/jwk-set+json")
+    problems = Config(extra_media_type_deserializers=dict.fromkeys(kinds, json.loads))
     return OpenAPI.from_file_path(str(FILE), config=problems)
 
 

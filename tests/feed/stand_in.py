@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from scim_core.feed.feed import ChangesPage, FeedError, SnapshotPage, TenantHead
+from scim_core.feed.feed import ChangesPage, FeedError, HeadsPage, SnapshotPage, TenantHead
 
 
 def entry(number: int, **members: Any) -> dict[str, Any]:
@@ -40,10 +40,11 @@ class StandIn:
         self._called("snapshot", tenant=tenant, page=page, limit=limit, base_url=base_url)
         return SnapshotPage([], [{"group": "g", "member": f"m{number}"} for number in range(limit)], None, "0")
 
-    async def heads(self) -> list[TenantHead]:
+    async def heads(self, *, page: str | None, limit: int) -> HeadsPage:
         """See Feed.heads."""
-        self._called("heads")
-        return [TenantHead("b", 7, "2026-11-26T16:00:00.123Z"), TenantHead("a", 3, "2026-11-26T15:00:00.123Z")]
+        self._called("heads", page=page, limit=limit)
+        heads = [TenantHead("b", 7, "2026-11-26T16:00:00.123Z"), TenantHead("a", 3, "2026-11-26T15:00:00.123Z")]
+        return HeadsPage(heads[:limit], "n2" if limit == 1 else None)
 
     def _called(self, name: str, **given: Any) -> None:
         self.calls.append((name, given))

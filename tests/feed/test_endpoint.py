@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -12,8 +12,9 @@ import scim_core
 from scim_core import composition
 from scim_core.access.credential_plans import Wanted
 from scim_core.endpoint import feed_handlers
-from scim_core.endpoint.feed_handlers import MAX_WAIT_SECONDS, POLL_SECONDS
-from scim_core.feed.feed import Importing, Resync, UnknownCursor
+from scim_core.endpoint.feed_handlers import MAX_WAIT_SECONDS, POLL_SECONDS, FeedHandlers, Waiting
+from scim_core.endpoint.wakes import Wakes
+from scim_core.feed.feed import Feed, Importing, Resync, UnknownCursor
 from scim_core.messages import ScimResponse
 from scim_core.protocol.costs import READ_ROW
 from scim_core.registry import Access, CredentialKind
@@ -117,6 +118,18 @@ async def test_an_application_sees_which_tenants_have_moved(service: Service) ->
     token = (await service.applications.create(Wanted(CredentialKind.TOKEN))).secret
     found = document(await get(service, TENANTS, token))["tenants"]
     assert [(item["tenant"], item["number"]) for item in found] == [("b", 7), ("a", 3)]
+
+
+async def test_the_tenants_come_in_pages(service: Service, stand_in: StandIn) -> None:
+    token = (await service.applications.create(Wanted(CredentialKind.TOKEN))).secret
+    first = document(await get(service, f"{TENANTS}?limit=1", token))
+    assert ([item["tenant"] for item in first["tenants"]], first["next"]) == (["b"], "n2")
+    assert document(await get(service, f"{TENANTS}?page=n2&limit=5000", token))["next"] is None
+    assert [given for _, given in stand_in.calls] == [{"page": None, "limit": 1}, {"page": "n2", "limit": 1_000}]
+    await get(service, f"{TENANTS}?limit=x", token, 400)
+    stand_in.failure = UnknownCursor("Say what to do.")
+    problem = document(await get(service, f"{TENANTS}?page=x", token, 400))
+    assert problem["type"] == "/feed/v1/problems/cursor"
 
 
 FAILURES = {
@@ -271,6 +284,45 @@ async def test_a_page_that_has_entries_is_answered_at_once_whatever_the_wait(
     stand_in.entries = [entry(5)]
     await get(service, f"{CHANGES}?after=4&wait=20", reader)
     assert (len(stand_in.calls), patience.pauses) == (1, [])
+
+
+async def test_a_change_that_this_process_relays_ends_the_wait_at_once(service: Service, stand_in: StandIn) -> None:
+    begun, forever = asyncio.Event(), asyncio.Event()
+
+    async def pause(_: float) -> None:
+        begun.set()
+        await forever.wait()
+
+    wakes = Wakes(pause)
+    handlers = FeedHandlers(
+        cast("Feed", stand_in), service.endpoint._hooks, Waiting(concurrency=32), wakes, service.timer
+    )
+    service.endpoint._feed = handlers
+    token = (await service.tenant("Contoso", access=Access.FEED)).secret
+    asking = asyncio.create_task(get(service, f"{CHANGES}?after=4&wait=20", token))
+    await begun.wait()
+    wakes.wake("fabrikam")
+    stand_in.entries = [entry(5)]
+    wakes.wake("contoso")
+    assert [item["number"] for item in document(await asking)["entries"]] == [5]
+    assert len(stand_in.calls) == 2
+    assert wakes._waiting == {}
+
+
+async def test_a_reader_that_hangs_up_leaves_nobody_to_wake() -> None:
+    wakes, begun = Wakes(asyncio.sleep), asyncio.Event()
+
+    async def wait() -> None:
+        with wakes.waiter("contoso") as waiter:
+            begun.set()
+            await waiter.pause(3600)
+
+    waiting = asyncio.create_task(wait())
+    await begun.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert wakes._waiting == {}
 
 
 async def test_a_reader_that_waits_is_answered_as_soon_as_there_is_something(

@@ -1,13 +1,14 @@
 """After an answer its process relays: soon, once for many changes, and without a word in the log."""
 
 import asyncio
+import json
 import logging
 from hashlib import sha256
 
 import pytest
 
 import scim_core
-from scim_core import Settings
+from scim_core import ScimRequest, Settings
 from scim_core.feed.kicks import MAX_RELAYS, PAUSE_SECONDS, Kicks
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage, keys
@@ -100,6 +101,29 @@ async def test_a_change_through_the_endpoint_is_in_the_feed_soon(storage: TableS
     await bulk(client, post("/Users", "1", userName="bob"), post("/Users", "2", userName="cid"))
     await endpoint._kicks.idle()
     assert len(await read_range(storage.rows, TENANT, keys.feed_after(0))) == 4
+
+
+async def test_a_change_through_the_endpoint_wakes_a_reader_that_waits(storage: TableStorage, clock: Clock) -> None:
+    environment = {
+        "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),
+        "SCIM_FEED_TOKEN_SHA256": sha256(b"reader").hexdigest(),
+        "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
+        **UNLIMITED,
+    }
+    pauses, waits = Pauses(), asyncio.Event()
+
+    async def pause(seconds: float) -> None:
+        waits.set()
+        await pauses(seconds)
+
+    endpoint = scim_core.build(Settings.from_environment(environment), storage, clock, pause=pause, relays=True)
+    headers = {"authorization": "Bearer reader"}
+    reading = asyncio.create_task(endpoint.handle(ScimRequest("GET", "/feed/v1/changes", "wait=20", headers)))
+    await waits.wait()
+    user = await Client(endpoint).user("ann")
+    [entry] = json.loads((await reading).body)["entries"]
+    assert (entry["change"], entry["id"]) == ("created", user["id"])
+    assert pauses.seconds == [1]
 
 
 async def test_the_timer_says_what_it_did(

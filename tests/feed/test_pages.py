@@ -8,7 +8,7 @@ import pytest
 from scim_core.feed import feed as feed_module
 from scim_core.feed.cursors import Cursor, SnapshotPosition, read_cursor, read_position
 from scim_core.feed.entries import FeedEntries
-from scim_core.feed.feed import ChangesPage, Feed, Importing, Resync, UnknownCursor
+from scim_core.feed.feed import ChangesPage, Feed, HeadsPage, Importing, Resync, UnknownCursor
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.storage.feed_port import FeedChange, FeedRow
@@ -290,13 +290,37 @@ async def test_a_deletion_of_what_an_import_has_brought_back_is_none(
 
 async def test_the_tenants_that_moved_last_come_first(storage: TableStorage, clock: Clock) -> None:
     feed = Feed(storage, CATALOGUE, clock, KEPT)
-    assert await feed.heads() == []
+    assert await feed.heads(page=None, limit=9) == HeadsPage([], None)
     for tenant in ("contoso", "fabrikam"):
         await TableStorage(storage.rows, clock).create(tenant, a_user(1))
         await storage.relay(tenant)
-    found = await feed.heads()
+    whole = await feed.heads(page=None, limit=9)
+    found = whole.heads
     assert [(head.tenant, head.number) for head in found] == [("fabrikam", 1), ("contoso", 1)]
     assert found[0].time > found[1].time
+    assert whole.next is None
+
+
+async def test_the_tenants_that_moved_come_in_pages(storage: TableStorage, clock: Clock) -> None:
+    feed = Feed(storage, CATALOGUE, clock, KEPT)
+    names = [f"tenant{number}" for number in range(5)]
+    for tenant in names:
+        await TableStorage(storage.rows, clock).create(tenant, a_user(1))
+        await storage.relay(tenant)
+    shown, page = list[str](), None
+    for expected in (2, 2, 1):
+        found = await feed.heads(page=page, limit=2)
+        assert len(found.heads) == expected
+        shown, page = shown + [head.tenant for head in found.heads], found.next
+    assert (shown, page) == (names[::-1], None)
+    second = (await feed.heads(page=None, limit=2)).next
+    await TableStorage(storage.rows, clock).create("tenant0", a_user(2))
+    await storage.relay("tenant0")
+    assert [head.tenant for head in (await feed.heads(page=second, limit=9)).heads] == ["tenant2", "tenant1"]
+    assert (await feed.heads(page=None, limit=1)).heads[0].tenant == "tenant0"
+    for wrong in ("x", str(Cursor("e", 1)), "%"):
+        with pytest.raises(UnknownCursor):
+            await feed.heads(page=wrong, limit=2)
 
 
 def test_cursors_and_positions_are_read_as_they_were_written() -> None:

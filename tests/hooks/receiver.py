@@ -85,6 +85,7 @@ def hooks_over(
     *,
     master: MasterKey | None = MASTER,
     timer: Callable[[], float] = lambda: 0.0,
+    catalogue: Catalogue = CATALOGUE,
 ) -> Hooks:
     """The hooks, whose pauses move the clock and take no time."""
 
@@ -92,7 +93,7 @@ def hooks_over(
         clock.advance(seconds=seconds)
 
     async def catalogue_of(_: str) -> Catalogue:
-        return CATALOGUE
+        return catalogue
 
     return Hooks(
         storage,

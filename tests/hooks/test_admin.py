@@ -1,20 +1,24 @@
 """The operator adds, lists, tries, replays, rotates and removes hooks. No secret is at rest, or an argument."""
 
+import asyncio
 import json
 import re
 from dataclasses import replace
 
+import jwt
 import pytest
 
 from scim_core.feed.hooks import schedule, signatures
 from scim_core.settings import master_key
-from scim_core.storage.hook_port import Hook, Stream
+from scim_core.storage.hook_port import Hook, HookFormat, Stream
 from scim_core.storage.tables import TableStorage, keys
 from scim_core.storage.tables.keys import SWEEP
 from scim_core.storage.tables.reading import read_range
 from tests.commands import Done, run_here
 from tests.contract.builders import TENANT, create, user
 from tests.hooks.receiver import FAILED, HOOK, MASTER, TAKEN, Receiver, add_hook, due, hooks_over
+from tests.hooks.set_receiver import SET_HOOK, SetReceiver
+from tests.hooks.set_rules import violations
 from tests.hooks.test_sending import saying, server
 from tests.scim import Clock
 
@@ -211,6 +215,63 @@ async def test_a_removed_hook_leaves_nothing(storage: TableStorage, clock: Clock
     assert (await hooks(storage, "remove", HOOK.id)).returncode == 0
     assert await storage.hooks() == []
     assert await read_range(storage.rows, TENANT, keys.of_kind("hook")) == []
+
+
+async def test_a_hook_of_tokens_says_what_its_receiver_must_know_and_has_no_secret(storage: TableStorage) -> None:
+    await create(storage, user(1))
+    done = await hooks(storage, "add", URL, "--tenant", TENANT, "--format", "set")
+    assert (done.returncode, done.stderr) == (0, "")
+    [hook] = await storage.hooks()
+    assert hook.format is HookFormat.SET
+    audience = f"https://s.example/feed/v1/hooks/{hook.id}"
+    for told in ("Issuer    https://s.example", f"Audience  {audience}", "Keys      https://s.example/feed/v1/jwks"):
+        assert told in done.stdout
+    assert "whsec_" not in done.stdout
+    assert " set " in (await hooks(storage, "list")).stdout
+    rotated = await hooks(storage, "rotate", hook.id)
+    assert "signs with a new key" in rotated.stdout
+    assert "two keys until" in (await hooks(storage, "list")).stdout
+    assert "has two keys until" in (await hooks(storage, "rotate", hook.id)).stderr
+    as_json = json.loads((await run_here(storage.rows, "--json", "hooks", "list", **MADE)).stdout)
+    assert as_json["hooks"][0]["format"] == "set"
+
+
+async def test_a_hook_of_tokens_is_tried_with_an_event_that_receivers_know(storage: TableStorage) -> None:
+    await create(storage, user(1))
+    bodies: list[bytes] = []
+
+    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        bodies.append(await reader.read(100_000))
+        await saying("202 Accepted")(reader, writer)
+
+    async with server(receive) as (named, _):
+        url = named.replace("localhost", "127.0.0.1")
+        opened = {"SCIM_HOOKS_TO_LOOPBACK": "true"}
+        assert (await hooks(storage, "add", url, "--tenant", TENANT, "--format", "set", **opened)).returncode == 0
+        [hook] = await storage.hooks()
+        tried = await hooks(storage, "test", hook.id, **opened)
+        assert (tried.returncode, tried.stdout.strip()) == (0, "The receiver took the test: answered 202.")
+    whole = jwt.decode_complete(bodies[0], options={"verify_signature": False})
+    assert violations(whole["header"], whole["payload"]) == []
+    assert list(whole["payload"]["events"]) == ["https://schemas.openid.net/secevent/ssf/event-type/verification"]
+    assert whole["header"]["kid"] == f"{hook.id}.1"
+
+
+async def test_a_dead_token_is_replayed(storage: TableStorage, clock: Clock) -> None:
+    await add_hook(storage, SET_HOOK)
+    receiver = SetReceiver(await hooks_over(storage, Receiver(), clock).key_set())
+    receiver.answers = lambda number: FAILED if number < len(schedule.SCHEDULE) + 1 else TAKEN
+    await create(storage, user(1), user(2))
+    delivering = hooks_over(storage, receiver, clock)
+    await delivering.deliver(TENANT)
+    while receiver.processed != [2]:
+        await due(storage, clock)
+        await delivering.deliver(TENANT)
+    assert receiver.resyncs == [1]
+    assert (await hooks(storage, "replay", HOOK.id, "--dead")).returncode == 0
+    await delivering.deliver(TENANT)
+    assert receiver.processed == [2, 1]
+    assert await storage.dead_batches(TENANT, HOOK.id) == []
 
 
 async def test_what_is_done_with_hooks_is_in_the_audit_trail(storage: TableStorage) -> None:

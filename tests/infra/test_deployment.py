@@ -22,6 +22,7 @@ from tests.scim import Clock, endpoint_over
 
 ALL = STAGES
 TESTED = ["everything", "prod", "second"]
+SENDER = "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a"
 TABLES = "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3"
 """Storage Table Data Contributor."""
 
@@ -79,11 +80,31 @@ def test_in_a_network_every_service_that_is_called_has_an_endpoint_and_a_zone() 
 
     assert endpoints == {
         *(("pep-host-blob", "blob"), ("pep-host-queue", "queue"), ("pep-host-table", "table")),
-        *(("pep-data-table", "table"), ("pep-backup-blob", "blob"), ("pep-vault", "vault"), ("pep-site", "sites")),
+        *(("pep-data-table", "table"), ("pep-data-queue", "queue"), ("pep-backup-blob", "blob")),
+        *(("pep-vault", "vault"), ("pep-site", "sites")),
     }
     for part in ("privatelink.blob.", "privatelink.queue.", "privatelink.table.", "vaultcore.", ".azurewebsites.net"):
         assert sum(part in zone for zone in zones) == 1, part
     assert len(zones) == 5
+
+
+# Doorbells
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_queue_of_doorbells_is_there_only_if_it_is_asked_for(name: str) -> None:
+    """A second region that is attached rings in the queue of the first one, and makes none."""
+    queues = [item["name"] for item in foretold(name, "Microsoft.Storage/storageAccounts/queueServices/queues")]
+    senders = [
+        item["id"]
+        for item in foretold(name, "Microsoft.Authorization/roleAssignments")
+        if item["properties"]["roleDefinitionId"].endswith(SENDER)
+    ]
+    rings = name in ("everything", "second")
+    assert [queue.rpartition("/")[2] for queue in queues] == (["scim-doorbells"] if name == "everything" else [])
+    assert len(senders) == int(rings)
+    assert all("queueServices" in sender and "scim-doorbells" in sender for sender in senders)
+    assert bool(SNAPSHOTS[name].settings["SCIM_QUEUE_ACCOUNT_URL"]) is rings
 
 
 # Zones and updates
@@ -302,9 +323,11 @@ def test_a_second_region_gets_only_roles_in_the_first() -> None:
     ]
 
     assert {item["type"] for item in there} == {"Microsoft.Authorization/roleAssignments"}
-    assert {item["properties"]["roleDefinitionId"].rpartition("/")[2] for item in there} == {TABLES}
-    [table] = [item["id"] for item in there if item["properties"]["principalType"] == "ServicePrincipal"]
+    assert {item["properties"]["roleDefinitionId"].rpartition("/")[2] for item in there} == {TABLES, SENDER}
+    places = [item["id"] for item in there if item["properties"]["principalType"] == "ServicePrincipal"]
+    [table, queue] = sorted(places, key=lambda place: "/queueServices/" in place)
     assert "/tableServices/default/tables/scim'" in table
+    assert "/queueServices/default/queues/scim-doorbells'" in queue
     [lock] = foretold("second", "Microsoft.Authorization/locks")
     assert "Microsoft.KeyVault/vaults" in lock["id"]
     assert {item["name"] for item in foretold("second", "Microsoft.Insights/metricAlerts")} == {"scim-availability"}

@@ -78,7 +78,7 @@ def test_what_is_half_private_is_found(name: str, kind: str, path: str, value: o
 
 
 @pytest.mark.parametrize(
-    "part", ["host-blob", "host-queue", "host-table", "data-table", "backup-blob", "vault", "site"]
+    "part", ["host-blob", "host-queue", "host-table", "data-table", "data-queue", "backup-blob", "vault", "site"]
 )
 def test_an_endpoint_or_a_name_that_is_missing_is_found(part: str) -> None:
     endpoint = without("everything", f"Network/privateEndpoints#{part}")

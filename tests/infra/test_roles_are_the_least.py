@@ -13,6 +13,7 @@ APP = {
 }
 BACKUP = "Microsoft.Storage/storageAccounts/stback/blobServices/default/containers/exports"
 OPERATORS = {("operator", "Microsoft.Storage/storageAccounts/stscim"), ("operator", BACKUP)}
+BELLS = "Microsoft.Storage/storageAccounts/stscim/queueServices/default/queues/scim-doorbells"
 KEY = ("app", "Microsoft.KeyVault/vaults/kv-scim-/keys/scim-signing-key")
 
 
@@ -24,7 +25,7 @@ KEY = ("app", "Microsoft.KeyVault/vaults/kv-scim-/keys/scim-signing-key")
         ("choices", APP | {("app", BACKUP), KEY} | OPERATORS),
         ("everything", set(roles.NEEDED)),
         # The directory is another deployment's: there the roles are given.
-        ("second", APP | {("operator", "Microsoft.Storage/storageAccounts/stscim")}),
+        ("second", APP | {("app", BELLS), ("operator", "Microsoft.Storage/storageAccounts/stscim")}),
     ],
 )
 def test_all_that_is_needed_is_given(name: str, given: set[tuple[str, str]]) -> None:

@@ -255,5 +255,5 @@ def test_what_needs_no_credential_is_known() -> None:
     anonymous = {route.handler for route in itertools.chain(ROUTES, ROOT_ROUTES) if route.anonymous}
     assert anonymous == {
         *("service_provider_config", "resource_types", "resource_type", "schemas", "schema"),
-        *("health", "token", "authorization_server", "protected_resource"),
+        *("health", "token", "authorization_server", "protected_resource", "feed_keys"),
     }

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import platform
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -10,10 +11,13 @@ import pytest
 from aiohttp import web
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
+from azure.core.pipeline.policies import UserAgentPolicy
 
 from scim_core.settings import StorageSettings
 from scim_core.storage.port import PagePosition, StorageBusy, TooLarge
 from scim_core.storage.tables import TableStorage, client, table_storage
+from scim_core.storage.tables.wire import own_policies
+from scim_core.version import __version__
 
 type Reply = tuple[int, dict[str, str]]
 """A status, 0 for none, and headers."""
@@ -110,6 +114,15 @@ async def test_with_an_account_url_the_platforms_identity_is_used(monkeypatch: p
         assert connection.table.url == "https://account.table.core.windows.net"
         await connection.close()
     assert kinds == ["ManagedIdentityCredential", "DefaultAzureCredential"]
+
+
+async def test_to_name_itself_the_service_asks_no_process_what_the_platform_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "platform", lambda: pytest.fail("this starts a process"))
+    key = "AccountName=account;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:1/account"
+    connection = client.connect(settings(SCIM_STORAGE_CONNECTION=key))
+    [policy] = [item for item in own_policies(connection.table) if isinstance(item, UserAgentPolicy)]
+    assert policy.user_agent == f"scim/{__version__}"
+    await connection.close()
 
 
 async def test_a_storage_that_was_never_used_can_be_closed() -> None:

@@ -78,6 +78,7 @@ def _azures(deployment: Deployment) -> Iterator[tuple[str, Check]]:
     yield "table", partial(resources.tables, deployment)
     yield "refusals", partial(logs.serves, deployment)
     yield "timers", partial(logs.timers, deployment, utc_now)
+    yield "hooks", partial(logs.hooks, deployment)
     yield "alerts", partial(resources.alerts, deployment)
     yield "links of Entra", partial(logs.links, deployment)
 

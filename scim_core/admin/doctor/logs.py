@@ -34,7 +34,14 @@ GONE = (
 )
 """How many resources each tenant's client wanted to change within a day that do not exist."""
 
-QUERIES = (TIMERS, NOT_SERVING, GONE)
+HOOKS = (
+    'AppTraces | where AppRoleName =~ "{app}" and TimeGenerated > ago(10m) and Message startswith "hooks: " '
+    '| top 1 by TimeGenerated desc | extend blocked = tolong(extract("([0-9]+) blocked", 1, Message)), '
+    'dead = tolong(extract("([0-9]+) dead", 1, Message)) | where blocked + dead > 0 | project Message'
+)
+"""The latest word of the timer about hooks, if something is wrong with one. It says so each minute while it is."""
+
+QUERIES = (TIMERS, NOT_SERVING, GONE, HOOKS)
 
 SWEEP_HOURS = 1
 """Without a run for so long something is wrong: the sweep runs every five minutes. The alert waits as long."""
@@ -80,6 +87,16 @@ async def serves(deployment: Deployment) -> Examined:
     if said:
         return [Trouble(str(said[0]["Message"]), "Correct the setting that it names, and restart the app.")]
     return "the app has refused no settings within 15 minutes"
+
+
+async def hooks(deployment: Deployment) -> Examined:
+    """Whether the timer has said lately that a hook is blocked, or that entries are dead."""
+    said = await _rows(deployment, HOOKS)
+    if said:
+        word = str(said[0]["Message"]).partition(" {")[0]
+        do = "`python -m scim_core.admin hooks list` names the hook, and what its receiver answered."
+        return [Trouble(f"The timer says of hooks: {word.removeprefix('hooks: ')}.", do)]
+    return "no hook was blocked within 10 minutes, if there are hooks"
 
 
 async def links(deployment: Deployment) -> Examined:

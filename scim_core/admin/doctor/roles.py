@@ -14,6 +14,8 @@ AUTHORIZATION = "2022-04-01"
 """The version of the management API for roles, as the Bicep files use it."""
 
 _BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+_QUEUES_SETTING = "SCIM_QUEUE_ACCOUNT_URL"
+_RING = "Microsoft.Storage/storageAccounts/queueServices/queues/messages/add/action"
 _ENTITIES = "Microsoft.Storage/storageAccounts/tableServices/tables/entities"
 
 
@@ -52,6 +54,7 @@ async def roles(deployment: Deployment) -> Examined:
     needs, troubles = await _needs(deployment)
     scopes = {deployment.scope, *(need.resource for need in needs if not _within(need.resource, deployment.scope))}
     grants = [grant for scope in sorted(scopes) for grant in await _grants(deployment, scope)]
+    troubles += await _of_queues(deployment)
     for need in needs:
         lacking = [action for action in need.actions if not any(item.allows(need.resource, action) for item in grants)]
         if lacking:
@@ -104,6 +107,27 @@ async def _needs(deployment: Deployment) -> tuple[list[Need], list[Trouble]]:
     needs.append(Need(str(component["id"]), ("Microsoft.Insights/Telemetry/Write",), "Monitoring Metrics Publisher"))
     more, lacking = await _of_vaults(deployment, settings)
     return [*needs, *more], [*troubles, *lacking]
+
+
+async def _of_queues(deployment: Deployment) -> list[Trouble]:
+    """Whether the app may ring in some queue of the account that the settings name, if they name one."""
+    if not (await deployment.settings()).get(_QUEUES_SETTING):
+        return []
+    account = await deployment.account(_QUEUES_SETTING)
+    if account is None:
+        said = f"{_QUEUES_SETTING} names no storage account of this subscription that you can see."
+        return [Trouble(said, "Deploy the infrastructure again, or choose the subscription of the account.")]
+    whole = str(account["id"])
+    for grant in await _grants(deployment, whole):
+        if grant.allows(grant.scope if _within(grant.scope, whole) else whole, _RING):
+            return []
+    return [
+        Trouble(
+            f"The app's identity lacks {_RING} on every queue of {whole}.",
+            "Give it the role Storage Queue Data Message Sender on the queue: deploy the infrastructure again, with "
+            "doorbellQueueName, as somebody who may assign roles.",
+        )
+    ]
 
 
 async def _of_vaults(deployment: Deployment, settings: dict[str, str]) -> tuple[list[Need], list[Trouble]]:

@@ -1,18 +1,20 @@
-"""What a hook sends: the next entries of a feed as one body, within the bounds of a batch."""
+"""What a hook sends next of a feed, in its format: entries as one batch of CloudEvents, one entry as a security event
+token, or a doorbell.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from scim_core.feed.cursors import Cursor
 from scim_core.feed.entries import FeedEntries
-from scim_core.feed.feed import MAX_IDS, following
-from scim_core.feed.hooks import cloud_events
+from scim_core.feed.feed import MAX_IDS, Importing, Resync, following
+from scim_core.feed.hooks import cloud_events, doorbells, security_events
 from scim_core.messages import BASE_PATH
 from scim_core.model import Json
 from scim_core.protocol.representation import Renderer
 from scim_core.protocol.schemas import Catalogue
 from scim_core.storage.feed_port import FeedRow
-from scim_core.storage.hook_port import Hook, HookCursor, HookStorage, Stream
+from scim_core.storage.hook_port import Hook, HookCursor, HookFormat, HookStorage, Stream
 
 MAX_EVENTS = 100
 """Events of one batch, as many as entries of a page."""
@@ -30,11 +32,10 @@ type CatalogueOf = Callable[[str], Awaitable[Catalogue]]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events up to the entry `last`, as they are sent."""
+    """Events up to the entry `last`. `content` is the body, or what a security event token will claim."""
 
     last: int
-    body: bytes
-    events: int
+    content: bytes | Json
 
 
 class Batches:
@@ -50,8 +51,11 @@ class Batches:
         A resource is as it is now. What no longer fits a batch that is under way is left out of its entry, and marked.
         Raises Resync, Importing, StorageBusy.
         """
+        if hook.format is HookFormat.DOORBELL:
+            return await self._doorbell(tenant, cursor)
+        most = 1 if hook.format is HookFormat.SET else MAX_EVENTS
         up_to = cursor.last or cursor.end
-        limit = min(MAX_EVENTS, up_to - cursor.number) if up_to else MAX_EVENTS
+        limit = min(most, up_to - cursor.number) if up_to else most
         if limit <= 0:
             return None
         reading = await self._storage.feed(tenant, after=cursor.number, limit=limit)
@@ -59,6 +63,8 @@ class Batches:
         if not rows:
             return None
         catalogue = await self._catalogue_of(tenant)
+        if hook.format is HookFormat.SET:
+            return await self._token(tenant, hook, catalogue, cursor, rows[0])
         entries = await self._read(tenant, hook, catalogue, list(rows), whole=bool(cursor.last))
         context = cloud_events.context_of(tenant, cursor.epoch, hook.base_url)
         is_replay = stream is Stream.REPLAY
@@ -66,7 +72,24 @@ class Batches:
             cloud_events.of_entry(entry, context, _endpoint(catalogue, entry["type"]), replay=is_replay)
             for entry in entries
         ]
-        return Batch(entries[-1]["number"], cloud_events.body_of(events), len(events))
+        return Batch(entries[-1]["number"], cloud_events.body_of(events))
+
+    async def _token(self, tenant: str, hook: Hook, catalogue: Catalogue, cursor: HookCursor, row: FeedRow) -> Batch:
+        [note] = await self._storage.notes(tenant, [row])
+        found = catalogue.named(row.resource_type)
+        return Batch(row.number, security_events.claims(hook, row, found, note, tenant=tenant, epoch=cursor.epoch))
+
+    async def _doorbell(self, tenant: str, cursor: HookCursor) -> Batch | None:
+        """The newest number, also of a repetition: whoever gets it reads the feed, so nothing else can be missing."""
+        reading = await self._storage.feed(tenant, after=cursor.number, limit=1)
+        if reading.head.importing:
+            raise Importing("The directory is being imported.")
+        if cursor.epoch != reading.head.epoch:
+            raise Resync("The feed began again since the last doorbell.")
+        newest = max([reading.head.next - 1, *(row.number for row in reading.rows)])
+        if newest <= cursor.number:
+            return None
+        return Batch(newest, doorbells.body(tenant, cursor.epoch, newest))
 
     async def _read(
         self, tenant: str, hook: Hook, catalogue: Catalogue, rows: list[FeedRow], *, whole: bool
@@ -89,9 +112,16 @@ def _endpoint(catalogue: Catalogue, resource_type: str) -> str:
 
 def resync(tenant: str, hook: Hook, stream: Stream, cursor: HookCursor, now: str) -> Batch:
     """The batch that says that entries up to the cursor's `last` may not come."""
-    context = cloud_events.context_of(tenant, cursor.epoch, hook.base_url)
-    event = cloud_events.of_resync(context, cursor.last, now, replay=stream is Stream.REPLAY)
-    return Batch(cursor.last, cloud_events.body_of([event]), 1)
+    match hook.format:
+        case HookFormat.SET:
+            content: bytes | Json = security_events.claims_of_resync(hook, tenant, cursor.epoch, cursor.last)
+        case HookFormat.DOORBELL:
+            content = doorbells.body(tenant, cursor.epoch, cursor.last)
+        case _:
+            context = cloud_events.context_of(tenant, cursor.epoch, hook.base_url)
+            event = cloud_events.of_resync(context, cursor.last, now, replay=stream is Stream.REPLAY)
+            content = cloud_events.body_of([event])
+    return Batch(cursor.last, content)
 
 
 def to_resync(cursor: HookCursor, epoch: str, last: int, webhook_id: str) -> HookCursor:

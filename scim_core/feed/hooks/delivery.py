@@ -15,11 +15,13 @@ from math import inf
 from scim_core.caches import Fresh
 from scim_core.clock import Clock, Timer, instant_text
 from scim_core.feed.feed import Importing, Resync
-from scim_core.feed.hooks import cloud_events, schedule, signatures
+from scim_core.feed.hooks import schedule
 from scim_core.feed.hooks.batches import Batch, Batches, CatalogueOf, resync, to_resync
+from scim_core.feed.hooks.packing import packed
 from scim_core.feed.hooks.sending import SEND_SECONDS, Sender, Tried
 from scim_core.master_key import MasterKey
-from scim_core.storage.hook_port import ALL_TENANTS, DeadBatch, Hook, HookCursor, HookStorage, Stream
+from scim_core.model import Json
+from scim_core.storage.hook_port import ALL_TENANTS, DeadBatch, Hook, HookCursor, HookFormat, HookStorage, Stream
 from scim_core.storage.port import StorageError, VersionConflict
 from scim_core.work import Pause
 
@@ -100,6 +102,7 @@ class Hooks:
         self._pause = pause
         self._all_after = -inf
         self._known: Fresh[str, list[Hook]] = Fresh(1, KNOWN_SECONDS)
+        self._keys: Fresh[str, list[Json]] = Fresh(1, KNOWN_SECONDS)
 
     async def deliver(self, tenant: str) -> Delivered:
         """What is due of this tenant is sent to its hooks. What fails is left to the timer. Raises StorageBusy."""
@@ -138,6 +141,17 @@ class Hooks:
 
         return sum(await asyncio.gather(*map(one, tenants)), Delivered())
 
+    async def key_set(self) -> Json:
+        """The keys that verify the security event tokens of all hooks (RFC 7517 section 5). Raises StorageBusy.
+
+        Anybody may ask. So they are computed once for as long as hooks are believed.
+        """
+        known = self._keys.get("", self._timer())
+        if known is None:
+            known = (await self._public_keys(self._master) if self._master else [],)
+            self._keys.put("", known[0], self._timer())
+        return {"keys": known[0]}
+
     @property
     def can_sign(self) -> bool:
         """Whether there is a master secret."""
@@ -153,6 +167,15 @@ class Hooks:
         if not done.left:
             await self._storage.clear_due(due)
         return done
+
+    async def _public_keys(self, master: MasterKey) -> list[Json]:
+        keys: list[Json] = []
+        for hook in [hook for hook in await self._hooks() if hook.format is HookFormat.SET]:
+            from scim_core.feed.hooks import tokens  # noqa: PLC0415 -- PyJWT is imported only where a hook needs it
+
+            keys += tokens.public_keys(master, hook, self._clock())
+            await asyncio.sleep(0)  # there may be many hooks
+        return keys
 
     async def _hooks(self) -> list[Hook]:
         now = self._timer()
@@ -210,7 +233,8 @@ class Hooks:
             time=instant_text(now),
         )
         claimed = await self._storage.save_hook_cursor(tenant, hook.id, stream, claimed)
-        attempt = await self._sent(hook, claimed, batch, master, now)
+        sent = packed(batch, hook, claimed.webhook_id, master, now)
+        attempt = await self._sender.send(hook.url, sent.headers, sent.body)
         return await self._settled(tenant, hook, stream, claimed, attempt)
 
     async def _cursor(self, tenant: str, hook: Hook, stream: Stream) -> HookCursor | None:
@@ -235,15 +259,10 @@ class Hooks:
             return resync(tenant, hook, stream, cursor, self._now())
         return await self._batches.of(tenant, hook, stream, cursor)
 
-    async def _sent(self, hook: Hook, cursor: HookCursor, batch: Batch, master: MasterKey, now: datetime) -> Tried:
-        secrets = signatures.signing_secrets(master, hook, now)
-        signed = signatures.headers(cursor.webhook_id, now, batch.body, secrets)
-        return await self._sender.send(hook.url, cloud_events.HEADERS | signed, batch.body)
-
     async def _settled(self, tenant: str, hook: Hook, stream: Stream, cursor: HookCursor, attempt: Tried) -> _Step:
         """What the attempt has changed is in the rows."""
         now = self._clock()
-        after, dead = _after(cursor, stream, attempt, now, self._webhook_id)
+        after, dead = _after(hook, cursor, stream, attempt, now, new_webhook_id=self._webhook_id)
         if attempt.gone:
             await self._storage.save_hook(replace(hook, disabled=f"{attempt.outcome} on {instant_text(now)[:10]}"))
             self._known = Fresh(1, KNOWN_SECONDS)
@@ -279,7 +298,7 @@ def _of(hooks: Collection[Hook], tenant: str) -> list[Hook]:
 
 
 def _after(
-    cursor: HookCursor, stream: Stream, attempt: Tried, now: datetime, new_webhook_id: Callable[[], str]
+    hook: Hook, cursor: HookCursor, stream: Stream, attempt: Tried, now: datetime, *, new_webhook_id: Callable[[], str]
 ) -> tuple[HookCursor, DeadBatch | None]:
     """The cursor after an attempt; and the batch, if this was its last one."""
     told = replace(cursor, lease="", outcome=attempt.outcome, time=instant_text(now))
@@ -287,7 +306,7 @@ def _after(
         return replace(told, number=cursor.last, last=0, webhook_id="", attempts=0, due="", resync=False), None
     if attempt.gone:
         return told, None
-    if cursor.resync:
+    if cursor.resync or hook.format is HookFormat.DOORBELL:  # the next doorbell says all that this one would have said
         return replace(told, due=instant_text(schedule.at_last(cursor.webhook_id, cursor.attempts, now))), None
     again = schedule.next_attempt(cursor.webhook_id, cursor.attempts, now)
     if again is not None:

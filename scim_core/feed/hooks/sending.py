@@ -1,6 +1,10 @@
-"""Sends a batch over HTTP, and trusts its receiver little: no redirect is followed, and no answer's body is read."""
+"""Sends a batch over HTTP or into a queue, and trusts its receiver little: no redirect is followed, and of an answer's
+body nothing is read but a short word of what is wrong, if the receiver was asked for that.
+"""
 
 import asyncio
+import json
+import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -10,12 +14,27 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from scim_core.feed.hooks.addresses import HookTarget, RefusedTarget, require_allowed, target_of
+from scim_core.feed.hooks.doorbells import QUEUES_SETTING, SCHEME, queue_of
+from scim_core.storage.port import StorageError
 
 SEND_SECONDS = 15
 """Longest time of an attempt: look-up, connection, and the status of the answer. Later answers count as none."""
 
 GONE = 410
 """The status by which a receiver ends a hook."""
+
+MAX_ERROR_BYTES = 4_096
+"""Bytes of an answer in which a receiver says what is wrong. A longer one counts as saying nothing."""
+
+MAX_ERROR_CHARACTERS = 200
+"""Characters that are kept of it."""
+
+_BAD_REQUEST = 400
+_JSON = "application/json"
+_ERROR_CODE = re.compile(r"[A-Za-z0-9_]{1,40}")
+
+type PutMessage = Callable[[str, bytes], Awaitable[int]]
+"""Puts a text into the queue of this name; the status of the answer. Raises StorageError."""
 
 type Resolve = Callable[[str, int], Awaitable[list[str]]]
 """The addresses of a host, for a port. Raises OSError."""
@@ -58,7 +77,7 @@ class HttpSender:
                 target = target_of(url, to_loopback=self._to_loopback)
                 addresses = await self._resolve(target.host, target.port)
                 require_allowed(target, addresses, to_loopback=self._to_loopback)
-                return _attempt(await _status(target, addresses, headers, body))
+                return await _posted(target, addresses, headers, body)
         except RefusedTarget as error:
             return Tried(taken=False, gone=False, outcome=f"refused: {error}")
         except TimeoutError:
@@ -67,7 +86,33 @@ class HttpSender:
             return Tried(taken=False, gone=False, outcome=f"no answer ({type(error).__name__})")
 
 
-async def _status(target: HookTarget, addresses: list[str], headers: Mapping[str, str], body: bytes) -> int:
+class Senders:
+    """Sends to queues what is for a queue, and everything else over HTTP."""
+
+    def __init__(self, http: Sender, put: PutMessage | None, *, seconds: float = SEND_SECONDS) -> None:
+        self._http = http
+        self._put = put
+        self._seconds = seconds
+
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Tried:
+        """See Sender.send."""
+        if not url.startswith(SCHEME):
+            return await self._http.send(url, headers, body)
+        queue = queue_of(url)
+        if self._put is None or queue is None:
+            reason = "this is the name of no queue" if queue is None else f"{QUEUES_SETTING} is not set"
+            return Tried(taken=False, gone=False, outcome=f"refused: {reason}")
+        try:
+            async with asyncio.timeout(self._seconds):
+                status = await self._put(queue, body)
+        except TimeoutError:
+            return Tried(taken=False, gone=False, outcome=f"no answer in {self._seconds:g} seconds")
+        except StorageError as error:
+            return Tried(taken=False, gone=False, outcome=f"no answer ({error})")
+        return _attempt(status, ends=False)
+
+
+async def _posted(target: HookTarget, addresses: list[str], headers: Mapping[str, str], body: bytes) -> Tried:
     connector = aiohttp.TCPConnector(resolver=_Pinned(addresses), use_dns_cache=False, force_close=True)
     async with (
         aiohttp.ClientSession(
@@ -75,12 +120,41 @@ async def _status(target: HookTarget, addresses: list[str], headers: Mapping[str
         ) as session,
         session.post(target.url, data=body, headers=headers, allow_redirects=False) as response,
     ):
-        return response.status
+        asked = response.status == _BAD_REQUEST and headers.get("Accept") == _JSON
+        said = await _said(response) if asked else ""
+        return _attempt(response.status, said)
 
 
-def _attempt(status: int) -> Tried:
+async def _said(response: aiohttp.ClientResponse) -> str:
+    """What a receiver says is wrong: `err` and `description` (RFC 8935 section 2.3). Empty if it says nothing."""
+    if response.content_type != _JSON:
+        return ""
+    try:
+        found = json.loads(await _short(response.content))
+        code, text = found["err"], found.get("description", "")
+        if not _ERROR_CODE.fullmatch(code):
+            return ""
+        readable = "".join(character if character.isprintable() else " " for character in text)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return ""
+    return f"{code}: {readable}"[:MAX_ERROR_CHARACTERS].rstrip(": ")
+
+
+async def _short(content: aiohttp.StreamReader) -> bytes:
+    """The content. If it is too long, nothing."""
+    read = b""
+    while len(read) <= MAX_ERROR_BYTES:
+        chunk = await content.read(MAX_ERROR_BYTES + 1 - len(read))
+        if not chunk:
+            return read
+        read += chunk
+    return b""
+
+
+def _attempt(status: int, said: str = "", *, ends: bool = True) -> Tried:
     taken = 200 <= status < 300  # noqa: PLR2004 -- what HTTP calls successful
-    return Tried(taken=taken, gone=status == GONE, outcome=f"answered {status}")
+    outcome = f"answered {status} ({said})" if said else f"answered {status}"
+    return Tried(taken=taken, gone=ends and status == GONE, outcome=outcome)
 
 
 class _Pinned(AbstractResolver):

@@ -11,6 +11,7 @@ from azure.data.tables.aio import TableClient
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables.errors import translated
 from scim_core.storage.tables.identity import identity
+from scim_core.version import __version__
 
 CALL_SECONDS = 10
 """Longest time of one call with its repetitions. Three such calls end well before a client gives up, after 60 s."""
@@ -26,6 +27,10 @@ RETRIES = 3
 
 BACKOFF_SECONDS = 0.2
 """The first repetition comes at once. The second one waits 2 times this, the third one 4 times."""
+
+USER_AGENT = f"scim/{__version__}"
+"""How the service names itself to the storage. The SDK's own name has that of the platform in it: to learn that, Python
+starts a process, while the first request waits."""
 
 _STORAGE_SCOPE = "https://storage.azure.com/.default"
 _NAMING = ("upn", "unique_name", "appid", "oid", "tid")
@@ -56,6 +61,7 @@ def connect(settings: StorageSettings) -> Connection:
         "transport": transport,
         "retry_total": RETRIES,
         "retry_backoff_factor": BACKOFF_SECONDS,
+        "base_user_agent": USER_AGENT,
     }
     if settings.storage_connection:
         table = TableClient.from_connection_string(settings.storage_connection, settings.table_name, **options)

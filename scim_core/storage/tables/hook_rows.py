@@ -15,14 +15,14 @@ from dataclasses import fields
 from typing import Any
 
 from scim_core.model import Column
-from scim_core.storage.hook_port import DeadBatch, Hook, HookCursor, Stream
+from scim_core.storage.hook_port import DeadBatch, Hook, HookCursor, HookFormat, Stream
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row
 
 
 def to_hook(row: Row) -> Hook:
-    """The hook of a row."""
+    """The hook of a row. One that says nothing of its format sends events."""
     told = row.properties
     return Hook(
         id=told["id"],
@@ -33,6 +33,7 @@ def to_hook(row: Row) -> Hook:
         secret=int(told["secret"]),
         former_until=told["formerUntil"],
         disabled=told["disabled"],
+        format=HookFormat(told.get("format", HookFormat.EVENTS)),
         etag=row.etag,
     )
 
@@ -48,6 +49,7 @@ def hook_written(hook: Hook) -> RowOperation:
         "secret": str(hook.secret),
         "formerUntil": hook.former_until,
         "disabled": hook.disabled,
+        "format": str(hook.format),
     }
     return _written(keys.hook(hook.id), properties, hook.etag)
 
