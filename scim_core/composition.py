@@ -4,7 +4,8 @@ import asyncio
 import secrets
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from scim_core.access.auth_failures import FailureWatch
@@ -21,6 +22,7 @@ from scim_core.access.open_links import OpenLinks
 from scim_core.access.rate_limits import BURST_SECONDS, RateLimit
 from scim_core.access.setup_sessions import SetupSessions
 from scim_core.access.tenant_cache import TenantCache
+from scim_core.chosen_schemas import AS_BY_DEFAULT
 from scim_core.clock import Clock, Timer, utc_now
 from scim_core.console_settings import serves_console
 from scim_core.counted_log import CountedLog
@@ -30,6 +32,7 @@ from scim_core.endpoint.feed_handlers import FeedHandlers, Waiting
 from scim_core.endpoint.handlers import Handlers
 from scim_core.endpoint.log_handlers import LogHandlers
 from scim_core.endpoint.oauth_endpoint import Issuing, OAuthEndpoint
+from scim_core.endpoint.serving import Serving, Servings
 from scim_core.endpoint.setup.setup_endpoint import SetupEndpoint
 from scim_core.endpoint.unconfigured import Unconfigured
 from scim_core.endpoint.wakes import Wakes
@@ -45,12 +48,14 @@ from scim_core.feed.visitors import Visitors
 from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
 from scim_core.protocol.definition_files import DefinitionError
-from scim_core.protocol.schemas import load_catalogue
+from scim_core.protocol.schemas import Catalogue, load_catalogue
+from scim_core.protocol.sub_catalogues import Catalogues
 from scim_core.registry import DEFAULT_TENANT, Access, SetupSource, TenantSource
 from scim_core.service.ignored_input import IgnoredInput
 from scim_core.service.list_cursors import ListCursors
 from scim_core.service.search import Search
 from scim_core.service.service_provider import ServiceProvider
+from scim_core.service.unique_values import held_values
 from scim_core.settings import Settings, SettingsError
 from scim_core.storage.hook_port import HookStorage
 from scim_core.storage.port import StorageError
@@ -87,28 +92,39 @@ def build(
     def new_id() -> str:
         return uuid7(clock())
 
-    catalogue = load_catalogue(settings.schema_directory)
+    catalogues = Catalogues(load_catalogue(settings.schema_directory), by_tenant=settings.has_registry)
     counted = CountedLog(timer)
-    provider = ServiceProvider(
-        storage,
-        catalogue,
-        clock=clock,
-        new_id=new_id,
-        pause=asyncio.sleep,
-        ignored=IgnoredInput(counted),
-        keeps_deleted=settings.mass_changes.deleted_days > 0,
-    )
-    handlers = Handlers(
-        catalogue,
-        provider,
-        Search(storage, clock),
-        storage,
-        cursors=ListCursors(settings.master_key, clock, secrets.token_bytes) if settings.master_key else None,
-        event_uris=EVENT_URIS if settings.master_key else (),
-        version=__version__,
-        counted=counted,
-        group_patch_answer=settings.group_patch_answer,
-    )
+    search, ignored = Search(storage, clock), IgnoredInput(counted)
+    cursors = ListCursors(settings.master_key, clock, secrets.token_bytes) if settings.master_key else None
+    waiting = Waiting(settings.instance_concurrency)
+    kept = Kept(settings.feed_days, settings.log_days, settings.mass_changes.deleted_days)
+
+    def serving(catalogue: Catalogue) -> Serving:
+        provider = ServiceProvider(
+            storage,
+            catalogue,
+            clock=clock,
+            new_id=new_id,
+            pause=asyncio.sleep,
+            ignored=ignored,
+            keeps_deleted=settings.mass_changes.deleted_days > 0,
+        )
+        handlers = Handlers(
+            catalogue,
+            provider,
+            search,
+            storage,
+            cursors=cursors,
+            event_uris=EVENT_URIS if settings.master_key else (),
+            version=__version__,
+            counted=counted,
+            group_patch_answer=settings.group_patch_answer,
+        )
+        feed = FeedHandlers(Feed(storage, catalogue, clock, kept), hooks, waiting, wakes, timer)
+        bulk = Bulk(catalogue, handlers, partial(held_values, storage), timer)
+        logs = LogHandlers(storage, catalogue, clock)
+        return Serving(catalogue, catalogues.hidden(catalogue), handlers, feed, logs, bulk)
+
     entra = _entra(settings, clock, timer) if settings.has_registry or settings.vendor_identity else None
     tenancy = None
     source = registry or _registry(settings) if settings.has_registry else None
@@ -120,13 +136,11 @@ def build(
         found = await tenancy.tenants.tenant(tenant_id) if tenancy else None
         return bool(found and found.hold) or (settings.mass_changes.hold and tenant_id == DEFAULT_TENANT)
 
-    leaving = [item.name for item in catalogue if item.can_be_inactive]
+    leaving = [item.name for item in catalogues.whole if item.can_be_inactive]
     mass_changes = MassChanges(storage, leaving, settings.mass_changes, holds, clock)
-    kept = Kept(settings.feed_days, settings.log_days, settings.mass_changes.deleted_days)
-    feed = Feed(storage, catalogue, clock, kept)
     hooks = Hooks(
         storage,
-        catalogue,
+        partial(_catalogue_of, catalogues, tenancy),
         Senders(HttpSender(to_loopback=settings.hooks_to_loopback), _put_message(settings, clock)),
         settings.master_key,
         clock=clock,
@@ -138,25 +152,21 @@ def build(
     links = OpenLinks(source, clock, timer) if source else None
     setup = SetupEndpoint(
         SetupSessions(source, clock, timer) if source else None,
-        SetupProgress(storage, catalogue, clock),
-        catalogue,
+        SetupProgress(storage, catalogues.whole, clock),
+        catalogues.whole,
         clock=clock,
         shares=gate.shares,
         counted=counted,
     )
     wakes = Wakes(pause)
     return Endpoint(
-        catalogue,
-        handlers,
-        FeedHandlers(feed, hooks, Waiting(settings.instance_concurrency), wakes, timer),
+        Servings(catalogues, serving),
         gate,
-        _kicks(feed, mass_changes, hooks, wakes) if relays else None,
+        _kicks(storage.relay, mass_changes, hooks, wakes) if relays else None,
         hooks=hooks,
-        logs=LogHandlers(storage, catalogue, clock),
         attempts=attempts,
         visitors=Visitors(links.tenants, attempts) if links and attempts else None,
         setup=setup,
-        bulk=Bulk(catalogue, handlers, timer),
         mass_changes=mass_changes,
         clock=clock,
         timer=timer,
@@ -185,7 +195,13 @@ def build_or_refuse(environment: Mapping[str, str]) -> "tuple[Settings | None, E
         return None, Unconfigured(cause, time.monotonic)
 
 
-def _kicks(feed: Feed, mass_changes: MassChanges, hooks: Hooks, wakes: Wakes) -> Kicks:
+async def _catalogue_of(catalogues: Catalogues, tenancy: Tenancy | None, tenant: str) -> Catalogue:
+    """The resource types and extensions of a tenant that sends no request now. Raises StorageBusy."""
+    found = await tenancy.tenants.tenant(tenant) if tenancy else None
+    return catalogues.of(found.schemas if found else AS_BY_DEFAULT)
+
+
+def _kicks(relaying: Callable[[str], Awaitable[int]], mass_changes: MassChanges, hooks: Hooks, wakes: Wakes) -> Kicks:
     """Relays after a change, wakes who waits, and then delivers: a receiver that is slow holds up no relay.
 
     At the same time as the deliveries it looks for a mass change.
@@ -194,7 +210,7 @@ def _kicks(feed: Feed, mass_changes: MassChanges, hooks: Hooks, wakes: Wakes) ->
 
     async def relay(tenant: str) -> None:
         suspected = mass_changes.suspected(tenant)
-        if await feed.relay(tenant):
+        if await relaying(tenant):
             wakes.wake(tenant)
         delivering.kick(tenant)
         if suspected:

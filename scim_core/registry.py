@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from scim_core.audit_records import AuditEntry, NumberedRecord, Position
+from scim_core.chosen_schemas import ChosenSchemas
 from scim_core.setup_link import NO_LINK, OpenLink, SetupLink
 
 DEFAULT_TENANT = "default"
@@ -155,6 +156,7 @@ class Tenant:
 
     `deleted` is when its deletion ended. Only the tenant that the settings open keeps its row then. With `hold`,
     deactivations and deletions wait for an operator after a mass change. `setup` is the link to its setup page.
+    `allowed_schemas` and `denied_schemas` are the texts of ChosenSchemas.
     """
 
     id: str
@@ -168,6 +170,13 @@ class Tenant:
     group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.USUAL
     hold: bool = False
     setup: SetupLink = NO_LINK
+    allowed_schemas: str = ""
+    denied_schemas: str = ""
+
+    @property
+    def schemas(self) -> ChosenSchemas:
+        """Which resource types and extensions it has."""
+        return ChosenSchemas(self.allowed_schemas, self.denied_schemas)
 
     def credential(self, credential_id: str) -> Credential | None:
         """Its credential of this id."""

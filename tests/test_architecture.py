@@ -90,7 +90,7 @@ AMBIENT = {
     "secrets.token_hex": {"access.token_format", "storage.tables", "admin"},
     "random.uniform": {"service.optimistic_retry"},
     # The host drops what is logged after an answer: the endpoint awaits its tasks, and those of the feed log nothing.
-    "asyncio.create_task": {"endpoint.endpoint", "endpoint.in_order", "feed.kicks", "feed.attempts", "feed.visitors"},
+    "asyncio.create_task": {"endpoint.who_asks", "endpoint.in_order", "feed.kicks", "feed.attempts", "feed.visitors"},
     "asyncio.ensure_future": {
         "service.search",
         "work",

@@ -14,8 +14,9 @@ from scim_core.access import setup_plans
 from scim_core.access.audit_trail import Alteration, AuditTrail, Deed
 from scim_core.access.credential_plans import Issued, Made, Refused, Wanted, line
 from scim_core.access.no_return import Planned, ending, remains, reopened, require_free, require_unused
-from scim_core.access.tenant_plans import altered, doomed, renamed
+from scim_core.access.tenant_plans import altered, choosing, doomed, renamed
 from scim_core.access.token_format import new_setup_secret
+from scim_core.chosen_schemas import ChosenSchemas
 from scim_core.clock import Clock, instant_text
 from scim_core.registry import (
     APPLICATIONS,
@@ -108,6 +109,15 @@ class Administration:
     async def revoke_setup(self, tenant_id: str) -> Tenant:
         """The tenant's setup link, and the session that it was exchanged for, are good no longer. Raises Gone."""
         return await self._change(tenant_id, lambda tenant: setup_plans.unlinked(tenant, self._clock()))
+
+    async def choose_schemas(
+        self, tenant_id: str, method: str, plan: Callable[[ChosenSchemas], ChosenSchemas]
+    ) -> Tenant:
+        """The tenant has what the plan makes of its choice, everywhere within a minute. `method` is the command.
+
+        Raises Gone, Refused, Overtaken.
+        """
+        return await self._change(tenant_id, lambda tenant: choosing(tenant, plan(tenant.schemas), method))
 
     async def suspend(self, tenant_id: str) -> Tenant:
         """The tenant's requests are answered 403, everywhere within a minute. Raises Gone, Refused, Overtaken."""

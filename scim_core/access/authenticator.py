@@ -13,6 +13,7 @@ from scim_core.access.oauth.verification import TokenRefused, Unverified, looks_
 from scim_core.access.principal import ACCESS_TOKEN, TENANT_PARAMETER, Principal, challenge
 from scim_core.access.tenant_cache import TenantCache, refusal
 from scim_core.access.token_format import Form, digest, form
+from scim_core.chosen_schemas import AS_BY_DEFAULT
 from scim_core.clock import Clock, instant_text
 from scim_core.messages import Caller, HttpError
 from scim_core.registry import (
@@ -147,19 +148,25 @@ class Authenticator:
         sentence = refusal(tenant) if tenant else ""
         if sentence:
             raise HttpError(403, sentence)
-        return replace(application, tenant=tenant_id)
+        return replace(application, tenant=tenant_id, schemas=tenant.schemas if tenant else AS_BY_DEFAULT)
 
     async def _of_settings(self, sha256: str, access: Access) -> Principal:
         """The default tenant. It can be registered, but need not be."""
         label = f"token {sha256[:8]}"
-        answer, holds, watched = GroupPatchAnswer.USUAL, self._holds, False
+        answer, holds, watched, schemas = GroupPatchAnswer.USUAL, self._holds, False, AS_BY_DEFAULT
         if self._tenancy is not None:
             tenant = await self._tenancy.tenants.tenant(DEFAULT_TENANT)
             if tenant is not None:
                 _check_state(tenant, STATIC, label)
-                answer, holds = tenant.group_patch_answer, holds or tenant.hold
+                answer, holds, schemas = tenant.group_patch_answer, holds or tenant.hold, tenant.schemas
                 watched = tenant.setup.is_open(instant_text(self._tenancy.clock()))
-        return Principal(DEFAULT_TENANT, STATIC, label, access, group_patch_answer=answer, holds=holds, watched=watched)
+        return Principal(
+            *(DEFAULT_TENANT, STATIC, label, access),
+            group_patch_answer=answer,
+            holds=holds,
+            watched=watched,
+            schemas=schemas,
+        )
 
     async def _of_token(self, tenancy: Tenancy, sha256: str, caller: Caller) -> Principal:
         tenant = await tenancy.tenants.holder(token_pointer(sha256), caller.source)
@@ -253,6 +260,7 @@ def _admitted(
         use,
         credential_id=credential.id,
         group_patch_answer=tenant.group_patch_answer,
+        schemas=tenant.schemas,
         application=application,
         holds=tenant.hold,
         watched=tenant.setup.is_open(instant_text(now)),

@@ -49,6 +49,8 @@ def reopened(tenant: Tenant, wanted: Tenant, *, agreed: bool) -> Planned:
         since=wanted.since,
         deleted="",
         group_patch_answer=wanted.group_patch_answer,
+        allowed_schemas=wanted.allowed_schemas,
+        denied_schemas=wanted.denied_schemas,
     )
     return opened, [Deed("tenant reopened", "tenants create", tenant.id, tenant, opened)]
 

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from scim_core.access.oauth.access_tokens import SCOPES
 from scim_core.access.tenant_cache import Use
+from scim_core.chosen_schemas import AS_BY_DEFAULT, ChosenSchemas
 from scim_core.messages import HttpError
 from scim_core.registry import Access, GroupPatchAnswer
 
@@ -19,9 +20,9 @@ class Principal:
     """Who sends a request: the tenant, its method, the name of its credential (never the secret), what it may do.
 
     `use` is set when it is time to note a use of the credential. `credential_id` is empty for one of the settings.
-    `group_patch_answer` is the tenant's; with `holds`, its deactivations and deletions wait for an operator after a
-    mass change. Without `access` it may do nothing. An `application` reaches every tenant; its tenant is APPLICATIONS
-    until it names one. Of a tenant that is `watched`, a setup link is open.
+    `group_patch_answer` and `schemas` are the tenant's; with `holds`, its deactivations and deletions wait for an
+    operator after a mass change. Without `access` it may do nothing. An `application` reaches every tenant; its tenant
+    is APPLICATIONS until it names one. Of a tenant that is `watched`, a setup link is open.
     """
 
     tenant: str
@@ -31,6 +32,7 @@ class Principal:
     use: Use | None = None
     credential_id: str = ""
     group_patch_answer: GroupPatchAnswer = GroupPatchAnswer.USUAL
+    schemas: ChosenSchemas = AS_BY_DEFAULT
     application: bool = False
     holds: bool = False
     watched: bool = False

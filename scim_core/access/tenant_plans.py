@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 from scim_core.access.audit_trail import Deed
+from scim_core.access.credential_plans import Refused
 from scim_core.access.no_return import Planned
+from scim_core.chosen_schemas import MAX_CHOSEN_CHARACTERS, ChosenSchemas
 from scim_core.registry import GroupPatchAnswer, Tenant, TenantState
 
 
@@ -21,6 +23,14 @@ def altered(tenant: Tenant, answer: GroupPatchAnswer | None, *, hold: bool | Non
         hold=tenant.hold if hold is None else hold,
     )
     return after, [Deed("tenant changed", "tenants change", tenant.id, tenant, after)]
+
+
+def choosing(tenant: Tenant, chosen: ChosenSchemas, method: str) -> Planned:
+    """The tenant, which has these resource types and extensions. Raises Refused for more names than a row can hold."""
+    if max(map(len, chosen)) > MAX_CHOSEN_CHARACTERS:
+        raise Refused(f"The names that are allowed, or denied, have more than {MAX_CHOSEN_CHARACTERS} characters.")
+    after = replace(tenant, allowed_schemas=chosen.allowed, denied_schemas=chosen.denied)
+    return after, [Deed("tenant schemas changed", method, tenant.id, tenant, after)]
 
 
 def doomed(tenant: Tenant, now: str) -> Planned:

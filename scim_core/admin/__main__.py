@@ -42,6 +42,7 @@ from scim_core.admin.commands import Commands
 from scim_core.admin.doctor import command as doctor
 from scim_core.admin.doctor import tenant as tenant_doctor
 from scim_core.admin.probe import Probe
+from scim_core.admin.schemas import SchemaCommands
 from scim_core.admin.smoke_test import GivenCredential, SmokeTest, Step
 from scim_core.admin.user_list import UserListError
 from scim_core.clock import instant_text, utc_now
@@ -161,11 +162,14 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
             return await work(given, settings)
         if given.action in ("list", "show"):  # whatever changes something is refused
             await registry.warn_if_elsewhere(tenants.rows)
-        if given.command == "apps":
-            await _apps(given, Applications(tenants, trail, utc_now), chosen, now).run()
-        else:
-            administration = Administration(tenants, trail, clock=utc_now, pause=asyncio.sleep)
-            await _commands(given, administration, chosen, now).run()
+        administration = Administration(tenants, trail, clock=utc_now, pause=asyncio.sleep)
+        match given.command:
+            case "apps":
+                await _apps(given, Applications(tenants, trail, utc_now), chosen, now).run()
+            case "schemas":
+                await SchemaCommands(administration, given, tell=print).run()
+            case _:
+                await _commands(given, administration, chosen, now).run()
     finally:
         await tenants.close()
     return 0

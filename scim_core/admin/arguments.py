@@ -7,7 +7,7 @@ from scim_core.access.applications import KINDS as APPLICATION_KINDS
 from scim_core.access.credential_plans import DEFAULT_DAYS, MAX_DAYS
 from scim_core.access.networks import ANYWHERE, MAX_NETWORKS
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
-from scim_core.admin import console, setup_arguments
+from scim_core.admin import console, schema_arguments, setup_arguments
 from scim_core.admin.doctor import arguments as doctor_arguments
 from scim_core.admin.mass_change_arguments import hold, undo
 from scim_core.registry import Access, CredentialKind, GroupPatchAnswer
@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _tenants(commands.add_parser("tenants", help="the customers"))
     _credentials(commands.add_parser("credentials", help="the credentials of one customer"))
+    schema_arguments.describe(commands.add_parser("schemas", help="which resource types and extensions a customer has"))
     _apps(commands.add_parser("apps", help="the credentials of your own programs, which reach every customer"))
     _audit(commands.add_parser("audit", help="read the audit trail: who changed what in the registry"))
     _rows(commands)

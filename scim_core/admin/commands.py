@@ -218,6 +218,8 @@ class Commands:
         said = f"{said} A PATCH of a group answers {answer}." if answer else said
         said = f"{said} After a mass change, deactivations and deletions are held." if tenant.hold else said
         said += shown_link(tenant, self._now)
+        if any(tenant.schemas):
+            said = f"{said} It has other resource types or extensions than by default: `schemas list {tenant.id}`."
         text = f"{tenant.id}: {tenant.display_name}, {shown_state(tenant)} since {since}. {said}"
         self._print(tenant_json(tenant, self._now), f"{text}\n\n{credentials}")
 

@@ -94,6 +94,7 @@ def tenant_json(tenant: Tenant, now: str) -> dict[str, Any]:
         "groupPatchAnswer": tenant.group_patch_answer or None,
         "hold": tenant.hold,
         **({"setup": _link_json(tenant)} if tenant.setup.sha256 else {}),
+        "schemas": {name: names.split() for name, names in tenant.schemas._asdict().items()},
         "credentials": [credential_json(item, now) for item in tenant.credentials],
     }
 

@@ -10,7 +10,8 @@ from functools import partial
 from scim2_models import InvalidSyntaxException, InvalidValueException, SCIMException
 
 from scim_core.clock import Timer
-from scim_core.endpoint.bulk_operation import Prepared
+from scim_core.endpoint.bulk_freed import Held, with_freed
+from scim_core.endpoint.bulk_operation import Prepared, place_of
 from scim_core.endpoint.bulk_run import Answered, BulkRun
 from scim_core.endpoint.error_responses import MEDIA_TYPE
 from scim_core.endpoint.handlers import Call, Handlers, Sent
@@ -35,15 +36,16 @@ OPERATIONS = "its operations"
 class Bulk:
     """Answers POST /Bulk with the handlers of single requests."""
 
-    def __init__(self, catalogue: Catalogue, handlers: Handlers, timer: Timer) -> None:
+    def __init__(self, catalogue: Catalogue, handlers: Handlers, held: Held, timer: Timer) -> None:
         self._catalogue = catalogue
+        self._held = held
         self._handlers = handlers
         self._timer = timer
 
     async def run(self, call: Call, began: float, answered: Answered) -> ScimResponse:
         """The BulkResponse. `began` is when its request did, by the timer.
 
-        Nothing was changed if it raises: as reading_bulk, or as Work.spend.
+        Nothing was changed if it raises: as reading_bulk, as Work.spend, or StorageBusy.
         Few bulks of a tenant run at a time: each holds a large body.
         """
         await call.work.expect_much()
@@ -51,6 +53,7 @@ class Bulk:
         operations = [self._prepared(call, item) for item in request.operations]
         ids = {item.named.lower() for item in operations}
         described = [await _described(item, number, ids) for number, item in enumerate(operations)]
+        described = await with_freed(operations, described, self._held)
         run = BulkRun(operations, self._handlers, answered, self._timer, began)
         results = await run.run(plan(described), request.fail_on_errors)
         await call.work.conclude(json_units(results))
@@ -59,20 +62,22 @@ class Bulk:
 
     def _prepared(self, call: Call, operation: BulkOperation) -> Prepared:
         """The operation with its target, or with the reason why it is refused."""
+        path = "/".join(filter(None, operation.path.split("/")))
+        place = place_of(self._catalogue, call.renderer.base_url, path)
         try:
             if operation.refusal is not None:
                 raise operation.refusal
-            target = _target(self._catalogue, operation)
+            target = _target(self._catalogue, operation.method, path)
         except (SCIMException, HttpError) as error:
-            return Prepared(operation, call, error)
+            return Prepared(operation, call, place, error)
         headers = {"if-match": operation.version} if operation.version else {}
         sent = Sent(replace(call.origin, method=operation.method))
         single = replace(call, target=target, headers=headers, query="", body=b"", sent=sent)
-        return Prepared(operation, single)
+        return Prepared(operation, single, place)
 
 
-def _target(catalogue: Catalogue, operation: BulkOperation) -> Target:
-    target = match(catalogue, operation.method, f"{BASE_PATH}/{operation.path}")
+def _target(catalogue: Catalogue, method: str, path: str) -> Target:
+    target = match(catalogue, method, f"{BASE_PATH}/{path}")
     if target.handler == "bulk":
         raise InvalidValueException(detail="A bulk cannot hold another bulk.")
     if target.handler not in CHANGES:
@@ -108,6 +113,7 @@ async def _described(prepared: Prepared, number: int, ids: Collection[str]) -> D
     if body is not None:
         units = 1 + body.nodes // VALUES_OF_A_UNIT
         written = await work.run(units, OPERATIONS, partial(unique_values, resource_type, body.value))
+        prepared.written = written
     return Described(
         creates=creates,
         refers_to=prepared.refers_to,

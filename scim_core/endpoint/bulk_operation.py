@@ -1,32 +1,42 @@
 """One operation of a bulk: what is known of it before it runs, and its result in the BulkResponse."""
 
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from scim_core.endpoint.handlers import Call
 from scim_core.endpoint.routes import CHANGES, Target
 from scim_core.ids import is_id
 from scim_core.messages import ScimResponse
 from scim_core.model import Json
+from scim_core.protocol.bulk_references import in_path
 from scim_core.protocol.bulk_request import BulkOperation
+from scim_core.protocol.schemas import Catalogue
 
 FIRST_ERROR = 400
 """The lowest status that is an error."""
+
+MAX_PLACE_CHARACTERS = 200
+"""Longest path that a result repeats as its location. A path of ours has less than 100."""
 
 
 @dataclass(slots=True)
 class Prepared:
     """An operation, and the call that it is, without its body.
 
-    Of one that is refused before it has a target, it is the call of the bulk. `refers_to` are the bulkIds in its path
-    and its data.
+    Of one that is refused before it has a target, it is the call of the bulk. `place` is the URL that its path names,
+    empty if it names none. `refers_to` are the bulkIds in its path and its data, `written` the
+    unique values in its data.
     """
 
     operation: BulkOperation
     call: Call
+    place: str
     refusal: Exception | None = None
     refers_to: tuple[str, ...] = ()
+    written: frozenset[Hashable] = frozenset()
 
     @property
     def target(self) -> Target | None:
@@ -45,10 +55,13 @@ class Prepared:
         return f'{{"Operations":{data}}}' if self.operation.method == "PATCH" and data.startswith("[") else data
 
     def location(self, resource_id: str) -> str | None:
-        """Where the resource with this id is; None if there is no such place."""
-        if self.target is None or not is_id(resource_id):
-            return None
-        return self.call.renderer.location(self.call.resource_type.name, resource_id)
+        """Where the resource with this id is, or what the path names; None if there is no such place.
+
+        Only a POST that failed has none otherwise (RFC 7644 section 3.7).
+        """
+        if self.target is not None and is_id(resource_id):
+            return self.call.renderer.location(self.call.resource_type.name, resource_id)
+        return self.place if self.operation.method != "POST" and self.place else None
 
     def result(self, response: ScimResponse, resource_id: str) -> Json:
         """The operation's element of the answer (RFC 7644 section 3.7): status and, for an error, its body."""
@@ -62,3 +75,14 @@ class Prepared:
             "response": json.loads(response.body) if failed else None,
         }
         return {name: value for name, value in shown.items() if value}
+
+
+def place_of(catalogue: Catalogue, base_url: str, path: str) -> str:
+    """The URL that the path of an operation names; empty if it is of no resource type, or refers to a bulkId."""
+    first, *others = path.split("/")
+    resource_type = catalogue.resource_types.get(first.lower())
+    if resource_type is None or any(map(in_path, others)) or len(path) > MAX_PLACE_CHARACTERS:
+        return ""
+    return "/".join(
+        [f"{base_url}{resource_type.endpoint}", *(quote(part, safe="", errors="replace") for part in others)]
+    )

@@ -3,9 +3,9 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from scim_core.access.audit import correlation_id
@@ -20,17 +20,19 @@ from scim_core.clock import Clock, Timer
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint import hook_turns, mass_change_alarms, problems
 from scim_core.endpoint.bodies import require_body
-from scim_core.endpoint.bulk import Bulk
 from scim_core.endpoint.bulk_operation import Prepared
 from scim_core.endpoint.bulk_run import Answered, Run
+from scim_core.endpoint.caching import caching
 from scim_core.endpoint.error_responses import response_for
-from scim_core.endpoint.feed_handlers import FEED_HANDLERS, FeedHandlers
-from scim_core.endpoint.handlers import Call, Handlers, Sent
-from scim_core.endpoint.log_handlers import LOG_HANDLERS, LogHandlers
+from scim_core.endpoint.feed_handlers import FEED_HANDLERS
+from scim_core.endpoint.handlers import Call, Sent
+from scim_core.endpoint.log_handlers import LOG_HANDLERS
 from scim_core.endpoint.notes import Notes
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
-from scim_core.endpoint.routes import CHANGES, Target, has_problems, is_setup, match
+from scim_core.endpoint.routes import CHANGES, Target, has_problems, is_setup
+from scim_core.endpoint.serving import Reached, Servings, Sought
 from scim_core.endpoint.setup.setup_endpoint import SETUP_HANDLERS, SetupEndpoint
+from scim_core.endpoint.who_asks import WhoAsks
 from scim_core.feed.attempts import Attempts
 from scim_core.feed.hooks.delivery import Hooks
 from scim_core.feed.kicks import Kicks
@@ -40,21 +42,11 @@ from scim_core.ids import is_id
 from scim_core.messages import BASE_PATH, NOBODY, Caller, HttpError, Origin, Result, ScimRequest, ScimResponse
 from scim_core.protocol.limits import REQUEST_SECONDS
 from scim_core.protocol.representation import Renderer
-from scim_core.protocol.schemas import Catalogue
 from scim_core.protocol.search_parameters import query_fields
 from scim_core.registry import APPLICATIONS, Access, GroupPatchAnswer
 from scim_core.storage.feed_port import Tended
 from scim_core.storage.port import Swept
 from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares
-
-SAME_FOR_EVERYBODY = frozenset(
-    {
-        *("service_provider_config", "resource_types", "resource_type", "schemas", "schema"),
-        *("authorization_server", "protected_resource", "feed_keys", "setup_asset"),
-    }
-)
-"""The handlers whose answers hold no data of a customer: discovery, and the files of pages. Caches may keep these, and
-no others."""
 
 _OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"}) | SETUP_HANDLERS
 
@@ -92,15 +84,11 @@ class Endpoint:
 
     def __init__(
         self,
-        catalogue: Catalogue,
-        handlers: Handlers,
-        feed: FeedHandlers,
+        servings: Servings,
         gate: Gate,
         kicks: Kicks | None,
         *,
         hooks: Hooks,
-        logs: LogHandlers,
-        bulk: Bulk,
         attempts: Attempts | None = None,
         mass_changes: MassChanges,
         visitors: Visitors | None = None,
@@ -110,13 +98,10 @@ class Endpoint:
         new_id: Callable[[], str],
         public_base_url: str | None,
     ) -> None:
-        self._catalogue = catalogue
-        self._endpoints = {item.name: item.endpoint for item in catalogue}
-        self._handlers = handlers
-        self._bulk = bulk
-        self._feed = feed
-        self._logs = logs
+        self._servings = servings
+        self._endpoints = {item.name: item.endpoint for item in servings.whole.catalogue}
         self._gate = gate
+        self._who = WhoAsks(gate.authenticator, gate.tenants)
         self._hooks = hooks
         self._kicks = kicks
         self._attempts = attempts
@@ -134,37 +119,39 @@ class Endpoint:
         At the token endpoint it becomes an error of RFC 6749 section 5.2, in the feed problem details (RFC 9457).
         """
         principal: Principal | None = None
-        target: Target | None = None
         caller: Caller | None = None
         sent = Sent()
-        handler = "unknown"
+        sought = Sought(self._servings, request.method.upper(), request.path)
         request_id = correlation_id(request.headers, self._new_id())
         try:
-            target = match(self._catalogue, request.method.upper(), request.path)
-            handler = target.handler
             caller = self._caller(request, request_id)
             async with asyncio.timeout(REQUEST_SECONDS):
-                if handler in _OUTSIDE_SCIM:
-                    response, principal = await self._outside_scim(target, request, caller)
-                elif target.needs is None:
-                    response = await self._run(request, target, None, caller, sent)
+                found = await sought.find(partial(self._who.choice, caller, request.query))
+                needs = found.target.needs
+                if found.target.handler in _OUTSIDE_SCIM:
+                    response, principal = await self._outside_scim(found.target, request, caller)
+                elif needs is None:
+                    response = await self._run(request, found, None, caller, sent)
                 else:
                     principal = await self._gate.authenticator.authenticate(caller)
-                    sent.origin = _origin(target, request.method.upper(), principal, caller)
-                    async with self._noted(principal):
+                    sent.origin = _origin(found.target, request.method.upper(), principal, caller)
+                    async with self._who.noted(principal):
                         self._require_rate(principal, caller)
-                        require_access(principal, target.needs, caller.base_url)
-                        principal = await self._addressed(principal, request, target)
+                        found = _of_tenant(principal, sought, found)
+                        require_access(principal, needs, caller.base_url)
+                        principal = await self._addressed(principal, request, found.target)
+                        found = _of_tenant(principal, sought, found)
                         try:
-                            response = await self._run(request, target, principal, caller, sent)
+                            response = await self._run(request, found, principal, caller, sent)
                         except BeyondShare:
                             self._gate.watch.beyond_share(principal.account, principal.credential, caller)
                             raise
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer
-            response = self._refusal(error, request, handler, request_id)
+            response = self._refusal(error, request, sought.handler, request_id)
             self._notes.not_let_in(error, caller)
-        if response.status != 200 or handler not in SAME_FOR_EVERYBODY:  # noqa: PLR2004
-            response = replace(response, headers={**response.headers, "Cache-Control": "no-store"})
+        target, handler = sought.target, sought.handler
+        kept = caching(request, handler, response.status, differ=self._servings.differ)
+        response = replace(response, headers={**response.headers, **kept})
         if log.isEnabledFor(logging.INFO):
             self._log(request, principal, handler, response, _of_change(target, request_id, principal, response))
         self._gate.counted.catch_up()
@@ -210,9 +197,10 @@ class Endpoint:
         return principal
 
     async def _run(
-        self, request: ScimRequest, target: Target, principal: Principal | None, caller: Caller, sent: Sent
+        self, request: ScimRequest, found: Reached, principal: Principal | None, caller: Caller, sent: Sent
     ) -> ScimResponse:
         """The handler's answer. What it computes counts against the tenant, or against the route for everybody."""
+        target, serving = found.target, found.serving
         require_body(request, target)
         with self._gate.shares.work(principal.account if principal else f":{target.handler}") as work:
             await work.spend(UNITS_PER_REQUEST, "a request")
@@ -223,16 +211,16 @@ class Endpoint:
                 query=request.query,
                 body=request.body,
                 service_url=caller.base_url,
-                renderer=Renderer(f"{caller.base_url}{BASE_PATH}", self._endpoints),
+                renderer=Renderer(f"{caller.base_url}{BASE_PATH}", self._endpoints, serving.hidden),
                 work=work,
                 group_patch_answer=principal.group_patch_answer if principal else GroupPatchAnswer.USUAL,
                 sent=sent,
             )
             if target.handler == "bulk":
-                return await self._bulk.run(call, caller.began, self._answered(request, principal, caller))
+                return await serving.bulk.run(call, caller.began, self._answered(request, principal, caller))
             if target.handler in FEED_HANDLERS:
-                return await self._feed.run(call)
-            return await (self._logs if target.handler in LOG_HANDLERS else self._handlers).run(call)
+                return await serving.feed.run(call)
+            return await (serving.logs if target.handler in LOG_HANDLERS else serving.handlers).run(call)
 
     def _answered(self, request: ScimRequest, principal: Principal | None, caller: Caller) -> Answered:
         """Answers the operations of this bulk, with Error bodies. Each has a line in the log, as a request has."""
@@ -253,26 +241,6 @@ class Endpoint:
             return response
 
         return answered
-
-    @asynccontextmanager
-    async def _noted(self, principal: Principal) -> AsyncIterator[None]:
-        """While the block runs, the use of the credential is recorded: also of one that the block refuses."""
-        tenants = self._gate.tenants
-        if principal.use is None or tenants is None:
-            yield
-            return
-        noting = asyncio.create_task(tenants.note(principal.use))
-        try:
-            yield
-        except (
-            asyncio.CancelledError
-        ):  # the time of the request is over, and a registry that is slow gets no more of it
-            noting.cancel()
-            await asyncio.wait([noting])
-            raise
-        finally:
-            if not noting.cancelled():
-                await noting
 
     async def _outside_scim(
         self, target: Target, request: ScimRequest, caller: Caller
@@ -300,7 +268,7 @@ class Endpoint:
 
     async def sweep(self) -> Swept:
         """Large changes that were left unfinished are finished, and their number is logged. A timer calls this."""
-        swept = await self._handlers.sweep()
+        swept = await self._servings.whole.handlers.sweep()
         log.log(
             logging.WARNING if swept.left else logging.INFO,
             "sweep: %s finished, %s left",
@@ -316,7 +284,7 @@ class Endpoint:
         A timer calls this.
         """
         marked = await self._hooks.marked()  # first, because a tenant whose changes are relayed counts as calm
-        tended = await self._feed.tend()
+        tended = await self._servings.whole.feed.tend()
         log.log(
             logging.WARNING if tended.left else logging.INFO,
             "feeds: %s relayed, %s rows too old",
@@ -354,6 +322,14 @@ class Endpoint:
             body = json.loads(response.body)
             fields["error"] = body.get("scimType") or body.get("error") or problems.name_of(body)
         log.info("%s %s -> %s", method, handler, response.status, extra=fields)
+
+
+def _of_tenant(principal: Principal, sought: Sought, found: Reached) -> Reached:
+    """What is sought among what the principal's tenant has. Raises HttpError as `match`.
+
+    An application that has named no tenant yet is told nothing else than before.
+    """
+    return found if principal.tenant == APPLICATIONS else sought.of_tenant(principal.schemas)
 
 
 def _may_have_changed(response: ScimResponse) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from scim_core.model import Json, Membership, StoredResource
 from scim_core.protocol.representation import Projection, Renderer, entity_tag
-from scim_core.protocol.schemas import Catalogue
+from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.storage.feed_port import FeedChange, FeedRow, FeedStorage
 
 PORTION = 25
@@ -75,7 +75,7 @@ class FeedEntries:
             entry["change"] = str(FeedChange.UPDATED)  # an import has brought it back
         entry["version"] = entity_tag(stored.version) if stored else None
         if row.change is not FeedChange.MEMBERS:
-            entry["attributes"] = list(row.attributes)
+            entry["attributes"] = names_of(row, self._catalogue.named(row.resource_type))
             entry["resource"] = self.shown(stored, renderer) if stored else None
             if stored and entry["resource"] is None:
                 entry = _omitted(entry)
@@ -109,6 +109,14 @@ class FeedEntries:
         there = await asyncio.gather(*(self._storage.existing(tenant, name, by_type[name]) for name in names))
         exist = {(name, id_) for name, some in zip(names, there, strict=True) for id_ in some}
         return {(edge.group_id, edge.member_id) for edge in edges if (edge.member_type, edge.member_id) in exist}
+
+
+def names_of(row: FeedRow, resource_type: ResourceType | None) -> list[str]:
+    """The names of what was changed; not those of a type or an extension that the tenant has not (any more)."""
+    if resource_type is None:
+        return []
+    hidden = tuple(f"{urn}:" for urn in resource_type.hidden)
+    return [name for name in row.attributes if not name.startswith(hidden)]
 
 
 def size_of(value: Json) -> int:

@@ -186,10 +186,6 @@ class Feed:
         heads = [TenantHead(at.tenant, moved[at], at.time) for at in shown]
         return HeadsPage(heads, str(shown[-1]) if len(shown) < len(order) else None)
 
-    async def relay(self, tenant: str) -> int:
-        """How many changes that had been made were numbered. Raises StorageBusy."""
-        return await self._storage.relay(tenant)
-
     async def tend(self) -> Tended:
         """Changes that wait are relayed, and what is too old is deleted. A timer calls this. Raises StorageBusy."""
         now = self._clock()

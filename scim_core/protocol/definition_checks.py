@@ -7,20 +7,21 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from scim_core.chosen_schemas import always_there
 from scim_core.model import RESERVED_NAMES, Json
 from scim_core.protocol.attribute_checks import UNIQUE_TYPES, attribute_mistakes, repeated, unknown_keys
 from scim_core.protocol.attribute_definitions import COMMON
-from scim_core.protocol.definition_files import Definition
+from scim_core.protocol.definition_files import ON_BY_DEFAULT, Definition
 from scim_core.protocol.references import LONGEST_ENDPOINT
 
 RESERVED_ENDPOINTS = frozenset({"me", "bulk", "schemas", "resourcetypes", "serviceproviderconfig"})
 """Paths that the protocol itself has below the SCIM endpoint, in lower case."""
 
-_SCHEMA_KEYS = frozenset({"schemas", "id", "name", "description", "attributes", "meta"})
+_SCHEMA_KEYS = frozenset({"schemas", "id", "name", "description", "attributes", "meta", ON_BY_DEFAULT})
 _TYPE_KEYS = frozenset(
     {
         *("schemas", "id", "name", "description", "endpoint", "schema", "schemaExtensions", "meta"),
-        *("indexed", "names", "memberships"),
+        *("indexed", "names", "memberships", ON_BY_DEFAULT),
     }
 )
 _RESERVED = frozenset(name.lower() for name in RESERVED_NAMES)
@@ -37,6 +38,7 @@ def definition_mistakes(schemas: Sequence[Definition], types: Sequence[Definitio
     by_urn = {item.document["id"]: item.document for item in schemas if isinstance(item.document.get("id"), str)}
     if not found:  # a type is compared with its schemas, so these have to be right
         found += [f"{item.file}: {said}" for item in types for said in _of_type(item.document, by_urn)]
+    found += [f"{item.file}: {said}" for item in (*schemas, *types) for said in _of_default(item.document, types)]
     return [*found, *_of_all(schemas, types)]
 
 
@@ -188,6 +190,17 @@ def _of_memberships(document: Json, schema: Json) -> Iterator[str]:
         yield f"memberships: {named} cannot be required, and is to be returned by default"
     if attribute.get("mutability", "readWrite") not in ("readWrite", "readOnly"):
         yield f"memberships: {named} is readWrite if it holds members, and readOnly if it shows groups"
+
+
+def _of_default(document: Json, types: Sequence[Definition]) -> Iterator[str]:
+    """What is wrong with whether it is on by default."""
+    is_on = document.get(ON_BY_DEFAULT, True)
+    if not isinstance(is_on, bool):
+        yield f"its {ON_BY_DEFAULT} is to be true or false"
+    core = {item.document.get("schema") for item in types if isinstance(item.document.get("schema"), str)}
+    is_core = document.get("id") in core if isinstance(document.get("id"), str) else False
+    if is_on is False and (is_core or always_there(str(document.get("name")))):
+        yield f"{ON_BY_DEFAULT} can be false of extensions, and of resource types other than User and Group, only"
 
 
 def _of_all(schemas: Sequence[Definition], types: Sequence[Definition]) -> Iterator[str]:

@@ -1,11 +1,15 @@
 """Reads the JSON files that define schemas and resource types."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scim_core.model import Json
+
+ON_BY_DEFAULT = "onByDefault"
+"""The member of a resource type's or an extension's file that says whether tenants have it unless it is denied them. It
+is our own, and no part of RFC 7643."""
 
 MAX_TOLD = 20
 """Mistakes that an error tells. It is one line of a log; whoever mends these finds the others."""
@@ -52,6 +56,14 @@ def definitions(folder: Path, mistakes: list[str]) -> Iterator[Definition]:
                 yield Definition(file.name, document)
             else:
                 mistakes.append(f"{file.name} is no JSON object")
+
+
+def off_by_default(found: Iterable[Definition], key: str) -> frozenset[str]:
+    """What these files have under this key, in lower case, if they say that it is off by default.
+
+    They do not say it any more: nothing that clients see has this member.
+    """
+    return frozenset(item.document[key].lower() for item in found if not item.document.pop(ON_BY_DEFAULT, True))
 
 
 class _Repeated(ValueError):

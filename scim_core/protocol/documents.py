@@ -15,7 +15,7 @@ from scim_core.protocol.json_text import check_text
 from scim_core.protocol.names import check_names
 from scim_core.protocol.patch_cost import document_units
 from scim_core.protocol.patch_refusals import OperationRefused
-from scim_core.protocol.representation import check_required, to_document, to_model
+from scim_core.protocol.representation import check_required, to_document, to_model, with_hidden
 from scim_core.protocol.schemas import POLICY, ResourceType
 
 ACTIVE = "active"
@@ -63,7 +63,7 @@ def replacement(resource_type: ResourceType, shaped: Json, resource_id: str) -> 
         original = to_model(resource_type, document)
         model = _validated(resource_type, _with_active(resource_type, shaped, document), REPLACEMENT)
         model.replace(original)
-        after = stored_form(resource_type, model, resource_id)
+        after = with_hidden(resource_type, stored_form(resource_type, model, resource_id), document)
         check_names(resource_type, after, document)
         return Changed(after)
 
@@ -80,7 +80,8 @@ def _with_active(resource_type: ResourceType, shaped: Json, determined: Json) ->
 
 def deactivated(resource_type: ResourceType, document: Json) -> Json:
     """The document with `active` false, and otherwise as it is."""
-    return to_document(resource_type, to_model(resource_type, document | {ACTIVE: False}))
+    inactive = to_document(resource_type, to_model(resource_type, document | {ACTIVE: False}))
+    return with_hidden(resource_type, inactive, document)
 
 
 def reactivated(resource_type: ResourceType, document: Json, was: Json) -> Json:

@@ -24,7 +24,7 @@ from scim_core.protocol.patch_cost import patch_units
 from scim_core.protocol.patch_operations import PatchOperation, PatchRequest
 from scim_core.protocol.patch_refusals import OperationRefused
 from scim_core.protocol.patch_targets import AttributeTarget, ExtensionTarget
-from scim_core.protocol.representation import to_document, to_model
+from scim_core.protocol.representation import to_document, to_model, with_hidden
 from scim_core.protocol.schemas import COMPARISON, POLICY, ResourceType
 from scim_core.protocol.stored_documents import as_declared
 
@@ -67,7 +67,7 @@ class _Patch:
         # Only what the operations write goes through the models: they copy and compare all that they are given.
         written = {item.target.held_as for item in operations}
         changed = self._applied(part_of(document, written), operations)
-        changed = with_part(resource_type, document, written, changed)
+        changed = with_hidden(resource_type, with_part(resource_type, document, written, changed), stored)
         check_stored_form(resource_type, changed, stored)
         check_names(resource_type, changed, stored)
         return changed

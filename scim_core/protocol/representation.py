@@ -99,6 +99,16 @@ def _without_repetitions(attribute: AttributeDefinition | None, value: Any) -> A
     return merged([element for element in value if element])
 
 
+def with_hidden(resource_type: ResourceType, document: Json, before: Mapping[str, Any]) -> Json:
+    """The document that a change has made, with what was stored before of extensions that the tenant has not."""
+    hidden = {urn: before[urn] for urn in resource_type.hidden & before.keys()}
+    if not hidden:
+        return document
+    whole = document | hidden
+    urns = (urn for urn in resource_type.declared_extensions if urn in whole)
+    return whole | {"schemas": [resource_type.schema, *urns]}
+
+
 def index_entries(resource_type: ResourceType, document: Mapping[str, Any]) -> frozenset[IndexEntry]:
     """The index entries of a document: one for each distinct comparable value of each indexed attribute."""
     return frozenset(
@@ -150,10 +160,14 @@ def shown_member(membership: Membership, location: Location) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Renderer:
-    """Turns stored resources into representations. `base_url` is that of the SCIM endpoint, without trailing slash."""
+    """Turns stored resources into representations. `base_url` is that of the SCIM endpoint, without trailing slash.
+
+    No reference gets the URI of a resource whose type is `hidden` from the tenant.
+    """
 
     base_url: str
     endpoints: Mapping[str, str]
+    hidden: frozenset[str] = frozenset()
 
     def location(self, resource_type: str, resource_id: str) -> str:
         """The absolute URI of a resource: meta.location, the Location header and `$ref` alike."""
@@ -213,7 +227,7 @@ class Renderer:
         """Assigns the `$ref` of each single reference that has a value, such as manager (RFC 7643 section 2.4)."""
         for urn, name, referenced in resource_type.references:
             holder = representation if urn is None else representation.get(urn)
-            if holder is None or name not in holder or referenced not in self.endpoints:
+            if holder is None or name not in holder or referenced not in self.endpoints or referenced in self.hidden:
                 continue
             value = holder[name].get("value")
             if value is None or not is_id(value):
@@ -256,5 +270,8 @@ def _with_offset(attribute: AttributeDefinition | None, value: Any) -> Any:
 
 
 def to_model(resource_type: ResourceType, document: Json) -> Resource[Any]:
-    """The model of a stored or rendered document. What no schema declares any more is left out."""
+    """The model of a stored or rendered document. What no schema declares any more is left out.
+
+    So is what is stored of extensions that the tenant has not.
+    """
     return resource_type.model.model_validate(dict(as_declared(resource_type, document)), scim_policy=POLICY)

@@ -19,7 +19,7 @@ from scim_core import comparison
 from scim_core.model import GROUP, Index, IndexEntry, Json, Membership
 from scim_core.protocol.attribute_definitions import COMMON, AttributeDefinition, attributes_by_name
 from scim_core.protocol.definition_checks import definition_mistakes, extensions_of
-from scim_core.protocol.definition_files import DefinitionError, definitions, is_folder
+from scim_core.protocol.definition_files import DefinitionError, definitions, is_folder, off_by_default
 
 _NO_NAME = re.compile(r"\W")
 
@@ -68,7 +68,11 @@ class IndexedAttribute:
 
 @dataclass(frozen=True)
 class ResourceType:
-    """One resource type (RFC 7643 section 6) with all that the protocol needs to know of its schemas."""
+    """One resource type (RFC 7643 section 6) with all that the protocol needs to know of its schemas.
+
+    `core_model` is the model without extensions. If it is the type of a tenant that has not all of its extensions,
+    `declared_extensions` are the URNs of all, in their order.
+    """
 
     name: str
     endpoint: str
@@ -77,6 +81,7 @@ class ResourceType:
     attributes: Mapping[str, AttributeDefinition]
     extensions: Mapping[str, Mapping[str, AttributeDefinition]]
     model: type[Resource[Any]]
+    core_model: type[Resource[Any]]
     indexed_names: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     extension_urns: Mapping[str, str] = field(default_factory=dict)
@@ -84,6 +89,12 @@ class ResourceType:
     memberships: str | None = None
     endpoints: Mapping[str, str] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
+    declared_extensions: tuple[str, ...] = ()
+
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """The extensions that the tenant has not. What is stored of them is kept, and not shown."""
+        return frozenset(self.declared_extensions) - self.extensions.keys()
 
     @cached_property
     def stored_names(self) -> frozenset[str]:
@@ -269,11 +280,15 @@ class ResourceType:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything served: resource types by lower-case endpoint, and the published schema documents by URN."""
+    """Everything served: resource types by lower-case endpoint, and the published schema documents by URN.
+
+    `off_by_default` are names of resource types, and URNs of extensions, in lower case.
+    """
 
     resource_types: Mapping[str, ResourceType]
     schemas: Mapping[str, Json]
     protocol_schemas: Mapping[str, Json]
+    off_by_default: frozenset[str] = frozenset()
 
     def __iter__(self) -> Iterator[ResourceType]:
         return iter(self.resource_types.values())
@@ -304,6 +319,7 @@ def load_catalogue(additional: FilePath | None = None) -> Catalogue:
     mistakes += definition_mistakes(schemas, types)
     if mistakes:
         raise DefinitionError(*mistakes)
+    off = off_by_default(schemas, "id") | off_by_default(types, "name")
     by_urn = {item.document["id"]: item.document for item in schemas}
     given = frozenset(item.document["id"] for some in of_folders[1:] for item in some)
     endpoints = {item.document["endpoint"][1:].lower(): item.document["name"] for item in types}
@@ -314,6 +330,7 @@ def load_catalogue(additional: FilePath | None = None) -> Catalogue:
         },
         schemas=by_urn,
         protocol_schemas={item.document["id"]: item.document for item in definitions(DEFINITIONS / "protocol", [])},
+        off_by_default=off,
     )
 
 
@@ -322,6 +339,7 @@ def _resource_type(
 ) -> ResourceType:
     """The resource type of a file. `given` are the URNs of the schemas that are a deployment's own."""
     urn, extensions = document["schema"], extensions_of(document, list(schemas))
+    core = Resource.from_schema(_model_schema(schemas[urn], schemas[urn]["name"]))
     return ResourceType(
         name=document["name"],
         endpoint=document["endpoint"],
@@ -329,7 +347,8 @@ def _resource_type(
         schema=urn,
         attributes=attributes_by_name(schemas[urn]["attributes"]),
         extensions={item: attributes_by_name(schemas[item]["attributes"]) for item in extensions},
-        model=_model(schemas[urn], [schemas[item] for item in extensions]),
+        model=extended(core, [_extension_model(schemas[item]) for item in extensions]),
+        core_model=core,
         indexed_names=tuple(document.get("indexed", ())),
         names=tuple(document.get("names", ())),
         extension_urns={item.lower(): item for item in extensions},
@@ -340,11 +359,14 @@ def _resource_type(
     )
 
 
-def _model(core: Mapping[str, Any], extensions: Sequence[Mapping[str, Any]]) -> type[Resource[Any]]:
-    """The model of a resource type. An extension's model is named by its URN: two extensions may have the same name."""
-    model = Resource.from_schema(_model_schema(core, core["name"]))
-    models = [Extension.from_schema(_model_schema(item, _NO_NAME.sub("_", item["id"]))) for item in extensions]
-    return model.__class_getitem__(reduce(or_, models)) if models else model
+def extended(core: type[Resource[Any]], extensions: Sequence[type[Extension]]) -> type[Resource[Any]]:
+    """The model with these extensions."""
+    return core.__class_getitem__(reduce(or_, extensions)) if extensions else core
+
+
+def _extension_model(document: Mapping[str, Any]) -> type[Extension]:
+    """The model of an extension. It is named by its URN: two extensions may have the same name."""
+    return Extension.from_schema(_model_schema(document, _NO_NAME.sub("_", document["id"])))
 
 
 def _model_schema(document: Mapping[str, Any], name: str) -> Schema:

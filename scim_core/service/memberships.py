@@ -56,6 +56,10 @@ class Memberships:
         groups, members = await asyncio.gather(as_member, as_group)
         return [*groups.get(address.id, []), *members]
 
+    def are_served(self, edges: Sequence[Membership]) -> bool:
+        """Whether the tenant has the resource types of all these members."""
+        return all(self._catalogue.named(kind) is not None for kind in {edge.member_type for edge in edges})
+
     async def known(
         self, tenant: str, group_type: ResourceType, group_id: str, edges: Sequence[Membership], work: Work
     ) -> tuple[Membership, ...]:

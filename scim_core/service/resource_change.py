@@ -224,7 +224,7 @@ class ResourceChange:
         edits = await self._work.run(
             members.units(len(present)), THE_MEMBERS, partial(members.edits, address.id, present)
         )
-        if self._member_missing:
+        if self._member_missing or not self._memberships.are_served(edits.add):
             known = await self._memberships.known(
                 address.tenant, address.resource_type, address.id, edits.add, self._work
             )

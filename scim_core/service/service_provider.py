@@ -117,6 +117,8 @@ class ServiceProvider:
         self._ignored.malformed_members(tenant, resource_id, malformed)
         names = documents.changed_attributes(resource_type, {}, document)
         joining = edges
+        if not self._memberships.are_served(edges):
+            joining = await self._memberships.known(tenant, resource_type, resource_id, edges, work)
 
         async def attempt() -> Outcome:
             nonlocal joining

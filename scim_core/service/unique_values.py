@@ -4,7 +4,9 @@ A complete index refuses a second resource with the value by itself. Until then 
 for the value, as far as one request may read.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import batched
 
 from scim_core.model import IndexEntry, Membership, MembershipEdits, StoredResource
 from scim_core.protocol.limits import MAX_SCAN
@@ -15,8 +17,24 @@ from scim_core.storage.port import ChangeNote, Storage, StorageBusy, UniquenessC
 SCAN_PAGE = 1_000
 """Resources read at a time: what one answer of Table Storage holds at most."""
 
+HELD_AT_ONCE = 16
+"""Resources that are read at the same time for their unique values: each may be large, and only the values are kept."""
+
 REINDEX_RETRY_AFTER = 300
 """Seconds after which a client comes back when nobody can tell if a value is unique: `admin reindex` takes minutes."""
+
+
+async def held_values(
+    storage: Storage, tenant: str, resource_type: ResourceType, ids: Sequence[str]
+) -> dict[str, frozenset[tuple[str, str]]]:
+    """The unique values of the resources with these ids, as far as there are some: attributes with keys. By id."""
+    held: dict[str, frozenset[tuple[str, str]]] = {}
+    for some in batched(ids, HELD_AT_ONCE, strict=False):
+        for found in await storage.read(tenant, resource_type.name, some):
+            if found is not None:
+                entries = index_entries(resource_type, found.document)
+                held[found.id] = frozenset(entry.value for entry in entries if entry.unique)
+    return held
 
 
 class UniqueValues:

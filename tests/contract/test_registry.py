@@ -10,6 +10,7 @@ import pytest
 from scim_core.access.administration import DRAIN_SECONDS, Administration
 from scim_core.access.credential_plans import Refused, Wanted
 from scim_core.audit_records import AuditEntry, ChainCheck
+from scim_core.chosen_schemas import AS_BY_DEFAULT, ChosenSchemas
 from scim_core.model import IndexEntry, Membership, StoredResource
 from scim_core.registry import (
     MAX_CREDENTIALS,
@@ -95,9 +96,20 @@ async def test_a_tenants_answer_to_a_group_patch_is_read_back(registry: Registry
     assert (await loaded(registry)).group_patch_answer is GroupPatchAnswer.WHOLE_GROUP
 
 
-def test_the_row_of_a_tenant_that_an_older_version_wrote_has_the_usual_answer() -> None:
+@also_on_azurite
+async def test_a_tenants_resource_types_and_extensions_are_read_back(registry: Registry) -> None:
+    before = await created(registry)
+    assert before.schemas == AS_BY_DEFAULT
+    await altered(registry, before, replace(before, allowed_schemas="Device", denied_schemas="urn:ü urn:y"))
+    assert (await loaded(registry)).schemas == ChosenSchemas("Device", "urn:ü urn:y")
+    await altered(registry, await loaded(registry), replace(await loaded(registry), allowed_schemas=""))
+    assert (await loaded(registry)).schemas == ChosenSchemas("", "urn:ü urn:y")
+
+
+def test_the_row_of_a_tenant_that_an_older_version_wrote_has_the_usual_answer_and_what_is_on_by_default() -> None:
     written = {"id": "contoso", "displayName": "Contoso", "created": NOW, "state": "active", "since": NOW}
     assert to_tenant(Row(written, "etag")).group_patch_answer is GroupPatchAnswer.USUAL
+    assert to_tenant(Row(written, "etag")).schemas == AS_BY_DEFAULT
 
 
 @also_on_azurite

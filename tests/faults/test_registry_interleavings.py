@@ -142,6 +142,9 @@ COMMANDS: dict[str, Command] = {
     "change": lambda place, rows: place.administration(rows).change_credential(
         TENANT, place.token, access=Access.READ, networks=["192.0.2.0/24"]
     ),
+    "deny": lambda place, rows: place.administration(rows).choose_schemas(
+        TENANT, "schemas deny", lambda chosen: chosen.denying(["Device"])
+    ),
     "remove": lambda place, rows: place.administration(rows).remove(TENANT, place.token),
     "remove secret": lambda place, rows: place.administration(rows).remove(TENANT, place.secret),
     "link": lambda place, rows: place.administration(rows).link_setup(TENANT, 3),
@@ -215,6 +218,26 @@ async def test_a_revocation_and_a_suspension_stay_whatever_runs_at_the_same_time
         assert token is not None
         assert bool(token.revoked) == ("revoke" in names)
         assert (found.state is TenantState.SUSPENDED) == ("suspend" in names)
+        await place.left()
+
+
+async def test_choices_of_schemas_that_are_made_at_the_same_time_are_all_kept() -> None:
+    for seed in range(RACES):
+        place, chance = await Place.furnished(), Random(seed)
+        administrations = [place.administration(StumblingRows(place.rows, chance)) for _ in range(6)]
+        await asyncio.gather(
+            *(
+                administration.choose_schemas(
+                    TENANT,
+                    "schemas test",
+                    lambda chosen, n=number: (chosen.denying if n % 2 else chosen.allowing)([f"Type{n}"]),  # type: ignore[misc]
+                )
+                for number, administration in enumerate(administrations)
+            )
+        )
+        found = await TableRegistry(place.rows).load(TENANT)
+        assert found is not None
+        assert found.schemas == ("Type0 Type2 Type4", "Type1 Type3 Type5")
         await place.left()
 
 

@@ -27,7 +27,7 @@ from tests.commands import SIGNING
 from tests.faults.rollout import DEVICE, device_files
 from tests.faults.version_before import Version, all_keys, exported, file_of_commit, running
 from tests.running import ROOT
-from tests.scim import TOKEN, UNLIMITED, Client, Clock, Json, endpoint_over, path, references, replace
+from tests.scim import ENTERPRISE, TOKEN, UNLIMITED, Client, Clock, Json, endpoint_over, path, references, replace
 from tests.tables import new_table
 
 PEOPLE = 100
@@ -380,6 +380,17 @@ def test_what_the_version_before_exports_both_import(written: Written, tmp_path:
     for number in range(2):
         for other in (written.now, written.before):
             assert "Every invariant holds." in other.administered("check", "--tenant", f"copy{number}")
+
+
+def test_what_a_tenant_was_denied_stays_denied_when_the_version_before_changes_the_tenant(written: Written) -> None:
+    """It does not know it, and serves everything until it is replaced. It merges what it changes."""
+    written.now.administered("schemas", "deny", "contoso", ENTERPRISE)
+    for action in ("suspend", "resume"):
+        written.before.administered("tenants", action, "contoso")
+    lists_the_tenant(written)
+    listed = json.loads(written.now.administered("--json", "schemas", "list", "contoso"))
+    assert {row["name"]: row["has"] for row in listed}[ENTERPRISE] is False
+    written.now.administered("schemas", "default", "contoso")
 
 
 async def test_the_version_before_leaves_rows_that_it_does_not_know(written: Written) -> None:

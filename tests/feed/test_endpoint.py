@@ -297,7 +297,7 @@ async def test_a_change_that_this_process_relays_ends_the_wait_at_once(service: 
     handlers = FeedHandlers(
         cast("Feed", stand_in), service.endpoint._hooks, Waiting(concurrency=32), wakes, service.timer
     )
-    service.endpoint._feed = handlers
+    service.endpoint._servings.whole.feed = handlers
     token = (await service.tenant("Contoso", access=Access.FEED)).secret
     asking = asyncio.create_task(get(service, f"{CHANGES}?after=4&wait=20", token))
     await begun.wait()

@@ -7,10 +7,11 @@ import pytest
 
 from scim_core.admin import history
 from scim_core.feed import log as feed_log
-from scim_core.storage.tables import TableStorage
+from scim_core.storage.tables import TableRegistry, TableStorage
 from tests.commands import Done, run_here
 from tests.feed.test_attempts import ABSENT, TENANT, Pairs
-from tests.scim import Clock, add, path, remove, replace
+from tests.scim import ENTERPRISE, Clock, add, path, remove, replace
+from tests.tenancy import Service, settings
 from tests.transcript import RecordedRows, Transcript
 
 MAX_CALLS = 20
@@ -205,3 +206,14 @@ async def test_a_name_of_several_forms_costs_no_more_calls(support: Support, tex
     assert (await support.json("why", TENANT, text, text))["member"]
     await support.client.delete(path(user))
     assert (await support.json("who", TENANT, text))["deleted"]
+
+
+async def test_no_advice_about_a_mapping_names_what_the_tenant_has_not(support: Support) -> None:
+    await support.client.user("ann", departmnt="Sales")
+    [told] = await support.json("refusals", TENANT)
+    assert f"Did you mean {ENTERPRISE}:department?" in told["advice"]
+    administration = Service(settings(), registry=TableRegistry(support.rows)).administration
+    await administration.create_tenant("Default", TENANT)
+    await administration.choose_schemas(TENANT, "schemas deny", lambda chosen: chosen.denying([ENTERPRISE]))
+    [told] = await support.json("refusals", TENANT)
+    assert "Remove this mapping." in told["advice"]

@@ -92,9 +92,12 @@ def hooks_over(
     async def pause(seconds: float) -> None:
         clock.advance(seconds=seconds)
 
+    async def catalogue_of(_: str) -> Catalogue:
+        return catalogue
+
     return Hooks(
         storage,
-        catalogue,
+        catalogue_of,
         receiver,
         master,
         clock=clock,

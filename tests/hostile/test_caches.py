@@ -2,8 +2,9 @@
 
 import pytest
 
-from scim_core.endpoint.endpoint import SAME_FOR_EVERYBODY
+from scim_core.endpoint.caching import SAME_FOR_EVERYBODY
 from scim_core.endpoint.routes import ROOT_ROUTES, ROUTES
+from scim_core.endpoint.serving import DISCOVERY
 from scim_core.messages import ScimRequest
 from tests.memory_rows import memory_storage
 from tests.scim import Client, Clock, endpoint_over, replace
@@ -65,4 +66,5 @@ async def test_discovery_is_the_same_for_everybody_and_may_be_stored(client: Cli
 
 def test_only_what_needs_no_credential_may_be_stored() -> None:
     anonymous = {route.handler for route in (*ROUTES, *ROOT_ROUTES) if route.anonymous}
-    assert anonymous - {"health", "token", "setup_page", "setup_open", "setup_mapping"} == SAME_FOR_EVERYBODY
+    pages = {"setup_page", "setup_open", "setup_mapping"}
+    assert anonymous - {"health", "token", *pages} == SAME_FOR_EVERYBODY | DISCOVERY

@@ -126,28 +126,31 @@ def references_in(operation: Json) -> list[str]:
     return [*found, *([] if operation["method"] == "POST" else [str(about(operation)[1])])]
 
 
+def had(operations: list[Json], index: int, held: dict[str, str]) -> set[tuple[str, str]]:
+    """The unique values that the resource may have which the operation of this number is about."""
+    endpoint, it = about(operations[index])
+    names = {(endpoint, comparable(held[it]))} if it in held else set()
+    others = (other for number, other in enumerate(operations) if number != index and about(other) == (endpoint, it))
+    return names.union(*map(written, others))
+
+
 def frees_what_another_takes(operations: list[Json], held: dict[str, str]) -> bool:
-    """Whether a name may become free that another operation writes, without saying so: their order is anybody's."""
-    for index, operation in enumerate(operations):
-        if operation["method"] == "POST" or not (written(operation) or operation["method"] == "DELETE"):
-            continue
-        endpoint, it = about(operation)
-        names = {(endpoint, comparable(held[it]))} if it in held else set()
-        for other in operations:
-            if about(other) == (endpoint, it) and other is not operation:
-                names |= written(other)
-        rivals = operations[:index] if operation["method"] == "DELETE" else operations
-        if any(written(other) & names and about(other)[1] != it for other in rivals):
-            return True
-    return False
+    """Whether a change may free a name that another operation writes, without saying so: their order is anybody's."""
+    return any(
+        written(other) & had(operations, index, held) and about(other)[1] != about(operation)[1]
+        for index, operation in enumerate(operations)
+        if operation["method"] in ("PUT", "PATCH") and written(operation)
+        for other in operations
+    )
 
 
 class OneByOne:
     """The operations as single requests, in an order in which each comes after those that it depends on."""
 
-    def __init__(self, client: Client, operations: list[Json]) -> None:
+    def __init__(self, client: Client, operations: list[Json], held: dict[str, str]) -> None:
         self.client = client
         self.operations = operations
+        self.held = held
         self.posts = {item["bulkId"]: index for index, item in enumerate(operations) if item["method"] == "POST"}
         self.statuses: dict[int, str] = {}
         self.ids: dict[str, str] = {}
@@ -156,6 +159,12 @@ class OneByOne:
             for index, item in enumerate(operations)
             for name in needs(item) & self.posts.keys()
         }
+
+    def _in_order(self, earlier: int, later: int) -> bool:
+        """Whether the later one has to come after the earlier one: also a deletion after a write of a name it frees."""
+        first, second = self.operations[earlier], self.operations[later]
+        frees = second["method"] == "DELETE" and written(first) & had(self.operations, later, self.held)
+        return in_order(first, second) or bool(frees)
 
     def _closed(self, edges: set[tuple[int, int]]) -> set[tuple[int, int]]:
         found = set(edges)
@@ -172,7 +181,7 @@ class OneByOne:
             (later, earlier)
             for later in size
             for earlier in range(later)
-            if in_order(self.operations[earlier], self.operations[later]) and (earlier, later) not in needed
+            if self._in_order(earlier, later) and (earlier, later) not in needed
         }
         every = self._closed(needed | wished)
         circles = {
@@ -271,7 +280,8 @@ async def test_a_bulk_does_what_its_operations_do_one_by_one(operations: list[Js
     assume(not frees_what_another_takes(mapped(operations, there), held))
     results = await bulk(client, *mapped(operations, there))
     other, there_too = await directory()
-    expected = await OneByOne(other, mapped(operations, there_too)).run()
+    held_too = {there_too[f"{{{name}}}"]: name for name in THERE}
+    expected = await OneByOne(other, mapped(operations, there_too), held_too).run()
     found = [result["status"] for result in results]
     assert all(map(agree, found, expected)), (found, expected)
     assert await content(client, there) == await content(other, there_too)

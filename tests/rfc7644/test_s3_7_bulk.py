@@ -17,7 +17,7 @@ from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage, keys
 from scim_core.storage.tables.reading import read_range
 from tests.bulk import bulk, group, id_of, patch, post, statuses, user
-from tests.memory_rows import memory_storage
+from tests.memory_rows import MemoryRows, memory_storage
 from tests.scim import (
     BASE,
     ENTERPRISE,
@@ -34,6 +34,7 @@ from tests.scim import (
     remove,
     replace,
 )
+from tests.transcript import RecordedRows, Transcript
 
 
 async def named(client: Client, url: str = "/Users") -> dict[str, Json]:
@@ -523,3 +524,100 @@ async def test_each_operation_has_a_line_in_the_log_and_an_entry_in_the_feed(
     notes = [json.loads(row.properties["n0"]) for row in rows]
     assert sorted(note["method"] for note in notes) == ["DELETE", "PATCH", "POST", "POST", "POST"]
     assert len({note["request"] for note in notes}) == 1
+
+
+@pytest.mark.parametrize("before", ["", "/", "//"])
+@pytest.mark.parametrize("after", ["", "/", "//"])
+async def test_slashes_around_a_path_do_not_matter_and_are_not_told(client: Client, before: str, after: str) -> None:
+    there = await client.user("there")
+    [changed, nowhere] = await bulk(
+        client,
+        patch(f"{before}Users//{there['id']}{after}", replace("title", "x")),
+        {"method": "DELETE", "path": f"{before}Shoes{after}"},
+    )
+    assert (changed["status"], changed["location"]) == ("200", f"{BASE}{path(there)}")
+    assert "There is nothing at /scim/v2/Shoes." in nowhere["response"]["detail"]
+
+
+@pytest.mark.parametrize("slashes", ["/", "//"])
+@pytest.mark.parametrize("operation", [{"method": "DELETE"}, {"method": "PUT", "data": {"userName": "x"}}], ids=str)
+@pytest.mark.parametrize(
+    ("below", "status"),
+    [("Users", "405"), ("users/", "405"), ("Users/no-id", "404"), ("Users/a b/", "404"), ("Users/1/2/3", "404")],
+)
+async def test_an_operation_that_is_no_creation_tells_where_it_was_sent_to_also_if_it_fails(
+    client: Client, operation: Json, slashes: str, below: str, status: str
+) -> None:
+    """RFC 7644 section 3.7: location is REQUIRED in a response, except in the event of a POST failure."""
+    [failed] = await bulk(client, {**operation, "path": f"{slashes}{below}"})
+    assert failed["status"] == status
+    assert failed["location"] == f"{BASE}/{below.strip('/').replace('users', 'Users').replace(' ', '%20')}"
+    assert "//" not in failed["response"]["detail"]
+
+
+async def test_an_operation_without_a_place_tells_none(client: Client) -> None:
+    results = await bulk(
+        client,
+        {"method": "DELETE", "path": "/Shoes/1"},
+        {"method": "DELETE", "path": "/Users/bulkId:nobody"},
+        {"method": "DELETE", "path": "https://scim.example.com/scim/v2/Users/1"},
+        post("/Users/1/2", "1", userName="x"),
+        {"method": "DELETE", "path": f"/Users/{'x' * 5_000}"},
+    )
+    assert [result.get("location") for result in results] == [None] * 5
+
+
+async def test_a_deletion_waits_for_an_earlier_write_of_the_name_that_it_frees(client: Client) -> None:
+    """The write waits for something else, and the deletion could begin at once. It would make the write possible."""
+    there, other = await client.user("x"), await client.group("y")
+    manager = {ENTERPRISE: {"manager": {"value": "bulkId:boss"}}}
+    results = await bulk(
+        client,
+        user("boss"),
+        user("taken", "X", **manager),
+        {"method": "DELETE", "path": path(there)},
+        group("taken too", "bulkId:boss", name="y"),
+        {"method": "DELETE", "path": path(other)},
+        user("free", "x"),
+    )
+    assert statuses(results) == ["201", "409", "204", "409", "204", "201"]
+
+
+async def test_a_deletion_waits_for_writes_of_what_the_bulk_itself_has_given_to_the_resource(client: Client) -> None:
+    there = await client.user("x")
+
+    def below(boss: str) -> Json:
+        return {ENTERPRISE: {"manager": {"value": f"bulkId:{boss}"}}}
+
+    results = await bulk(
+        client,
+        user("boss"),
+        user("boss1", **below("boss")),
+        user("boss2", **below("boss1")),
+        patch(path(there), replace("userName", "renamed")),
+        user("made"),
+        user("first", "Renamed", **below("boss2")),
+        user("second", "Made", **below("boss2")),
+        {"method": "DELETE", "path": path(there)},
+        {"method": "DELETE", "path": "/Users/bulkId:made"},
+    )
+    assert statuses(results) == ["201", "201", "201", "200", "201", "409", "409", "204", "204"]
+
+
+async def test_a_resource_is_read_for_its_names_only_where_an_earlier_operation_writes_names_of_its_type(
+    clock: Clock,
+) -> None:
+    recorded = Transcript()
+    client = Client(endpoint_over(TableStorage(RecordedRows(MemoryRows(), recorded), clock), clock))
+
+    async def calls(*operations: Json) -> int:
+        before = len(recorded.calls)
+        assert all(result["status"] < "300" for result in await bulk(client, *operations))
+        return len(recorded.calls) - before
+
+    users = [await client.user(f"there{number}") for number in range(8)]
+    deletions = [{"method": "DELETE", "path": path(item)} for item in users]
+    alone, creation = await calls(*deletions[:2]), await calls(user("a"))
+    assert await calls(*deletions[2:4], user("b")) == alone + creation
+    assert await calls(group("c"), *deletions[4:6]) == alone + await calls(group("d"))
+    assert await calls(user("e"), *deletions[6:8]) > alone + creation

@@ -11,6 +11,7 @@ import pytest
 import scim_core
 from devhost.azurite import Azurite
 from scim_core.audit_records import AuditEntry
+from scim_core.chosen_schemas import ChosenSchemas
 from scim_core.messages import ScimRequest
 from scim_core.model import Column
 from scim_core.registry import Moved, RegistryError
@@ -89,6 +90,14 @@ async def test_the_registry_is_moved_and_every_command_finds_it_there(deployment
     assert (again.returncode, "now the tenant :registry" in again.stdout) == (0, True), "it compares with what is there"
     rows = await administration(deployment.whole).delete("contoso", lambda _: None)
     assert (rows, await tenant_ids(deployment.new)) == (1, [])
+
+
+async def test_what_a_tenant_was_allowed_and_denied_moves_with_it(deployment: Deployment) -> None:
+    await registered(deployment.old)
+    chosen = ChosenSchemas().allowing(["Device"]).denying(["urn:x:extension:User"])
+    await administration(deployment.old).choose_schemas("contoso", "schemas test", lambda _: chosen)
+    assert (await deployment.run("registry", "move")).returncode == 0
+    assert (await administration(deployment.new).tenant("contoso")).schemas == chosen
 
 
 async def test_the_old_place_refuses_every_change_and_says_where_the_registry_is(deployment: Deployment) -> None:

@@ -12,6 +12,7 @@ import pytest
 from scim_core.access.administration import Administration
 from scim_core.access.credential_plans import Issued, Wanted
 from scim_core.audit_records import AuditEntry, ChainCheck
+from scim_core.chosen_schemas import ChosenSchemas
 from scim_core.registry import CredentialKind, Moved
 from scim_core.storage.maintenance.archive import read
 from scim_core.storage.maintenance.exporting import export
@@ -25,7 +26,7 @@ from scim_core.storage.tables.rows import Rows
 from tests.faults.disturbed_rows import Death, Fault, FaultyRows, MortalRows, ProcessDied
 from tests.faults.test_registry_interleavings import IntrudedRows
 from tests.memory_rows import MemoryRows
-from tests.scim import Clock
+from tests.scim import ENTERPRISE, Clock
 from tests.tenancy import administration_of
 from tests.transfer.conftest import Directory, also_over_azurite
 from tests.transfer.test_interruptions import now
@@ -74,6 +75,16 @@ async def test_a_restored_registry_has_its_tenants_and_its_chain_which_goes_on(
     assert [bool(item.revoked) for item in found.credentials] == [True]
     await administration(after.rows).suspend("contoso")
     assert (await audited(after))[-1]["event"] == "tenant suspended"
+
+
+async def test_what_a_tenant_was_allowed_and_denied_is_restored(directory: Callable[[], Directory], file: Path) -> None:
+    source, target = directory(), directory()
+    await registered(source.rows)
+    chosen = ChosenSchemas().allowing(["Device"]).denying([ENTERPRISE])
+    await administration(source.rows).choose_schemas("contoso", "schemas test", lambda _: chosen)
+    assert (await source.run("export", file, "--tenant", REGISTRY)).returncode == 0
+    assert (await target.run("import", file, "--revoked", "as-in-file")).returncode == 0
+    assert (await administration(target.rows).tenant("contoso")).schemas == chosen
 
 
 async def test_a_chain_that_is_there_goes_on_and_the_one_in_the_file_is_left_out(

@@ -2,6 +2,7 @@
 token, or a doorbell.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from scim_core.feed.cursors import Cursor
@@ -25,6 +26,10 @@ ENVELOPE_BYTES = 2_048
 """Bytes of an event around its entry, at most: a base URL of 1,000 characters, a tenant, twice."""
 
 
+type CatalogueOf = Callable[[str], Awaitable[Catalogue]]
+"""The resource types and extensions that a tenant has. It may raise StorageBusy."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Events up to the entry `last`. `content` is the body, or what a security event token will claim."""
@@ -36,10 +41,9 @@ class Batch:
 class Batches:
     """Reads the feed and makes batches of it."""
 
-    def __init__(self, storage: HookStorage, catalogue: Catalogue) -> None:
+    def __init__(self, storage: HookStorage, catalogue_of: CatalogueOf) -> None:
         self._storage = storage
-        self._catalogue = catalogue
-        self._entries = FeedEntries(storage, catalogue)
+        self._catalogue_of = catalogue_of
 
     async def of(self, tenant: str, hook: Hook, stream: Stream, cursor: HookCursor) -> Batch | None:
         """The batch after the cursor; the one under way has the same range again. None: there is nothing to send.
@@ -58,19 +62,21 @@ class Batches:
         rows = following(reading.head, Cursor(cursor.epoch, cursor.number), reading.rows)
         if not rows:
             return None
+        catalogue = await self._catalogue_of(tenant)
         if hook.format is HookFormat.SET:
-            return await self._token(tenant, hook, cursor, rows[0])
-        entries = await self._read(tenant, hook, list(rows), whole=bool(cursor.last))
+            return await self._token(tenant, hook, catalogue, cursor, rows[0])
+        entries = await self._read(tenant, hook, catalogue, list(rows), whole=bool(cursor.last))
         context = cloud_events.context_of(tenant, cursor.epoch, hook.base_url)
         is_replay = stream is Stream.REPLAY
         events = [
-            cloud_events.of_entry(entry, context, self._endpoint(entry["type"]), replay=is_replay) for entry in entries
+            cloud_events.of_entry(entry, context, _endpoint(catalogue, entry["type"]), replay=is_replay)
+            for entry in entries
         ]
         return Batch(entries[-1]["number"], cloud_events.body_of(events))
 
-    async def _token(self, tenant: str, hook: Hook, cursor: HookCursor, row: FeedRow) -> Batch:
+    async def _token(self, tenant: str, hook: Hook, catalogue: Catalogue, cursor: HookCursor, row: FeedRow) -> Batch:
         [note] = await self._storage.notes(tenant, [row])
-        found = self._catalogue.named(row.resource_type)
+        found = catalogue.named(row.resource_type)
         return Batch(row.number, security_events.claims(hook, row, found, note, tenant=tenant, epoch=cursor.epoch))
 
     async def _doorbell(self, tenant: str, cursor: HookCursor) -> Batch | None:
@@ -85,19 +91,23 @@ class Batches:
             return None
         return Batch(newest, doorbells.body(tenant, cursor.epoch, newest))
 
-    async def _read(self, tenant: str, hook: Hook, rows: list[FeedRow], *, whole: bool) -> list[Json]:
+    async def _read(
+        self, tenant: str, hook: Hook, catalogue: Catalogue, rows: list[FeedRow], *, whole: bool
+    ) -> list[Json]:
         """The entries of the rows that fit; of all rows if they are wanted `whole`."""
-        renderer = Renderer(f"{hook.base_url}{BASE_PATH}", {item.name: item.endpoint for item in self._catalogue})
+        renderer = Renderer(f"{hook.base_url}{BASE_PATH}", {item.name: item.endpoint for item in catalogue})
+        shown = FeedEntries(self._storage, catalogue)
         room = MAX_BATCH_BYTES - MAX_EVENTS * ENVELOPE_BYTES
-        entries = await self._entries.page(tenant, rows, renderer, max_ids=MAX_IDS, max_bytes=room)
+        entries = await shown.page(tenant, rows, renderer, max_ids=MAX_IDS, max_bytes=room)
         while whole and len(entries) < len(rows):
             one = rows[len(entries) : len(entries) + 1]
-            entries += await self._entries.page(tenant, one, renderer, max_ids=MAX_IDS, max_bytes=0)
+            entries += await shown.page(tenant, one, renderer, max_ids=MAX_IDS, max_bytes=0)
         return entries
 
-    def _endpoint(self, resource_type: str) -> str:
-        found = self._catalogue.named(resource_type)
-        return found.endpoint.strip("/") if found else resource_type
+
+def _endpoint(catalogue: Catalogue, resource_type: str) -> str:
+    found = catalogue.named(resource_type)
+    return found.endpoint.strip("/") if found else resource_type
 
 
 def resync(tenant: str, hook: Hook, stream: Stream, cursor: HookCursor, now: str) -> Batch:

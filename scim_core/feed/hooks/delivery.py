@@ -16,12 +16,11 @@ from scim_core.caches import Fresh
 from scim_core.clock import Clock, Timer, instant_text
 from scim_core.feed.feed import Importing, Resync
 from scim_core.feed.hooks import schedule
-from scim_core.feed.hooks.batches import Batch, Batches, resync, to_resync
+from scim_core.feed.hooks.batches import Batch, Batches, CatalogueOf, resync, to_resync
 from scim_core.feed.hooks.packing import packed
 from scim_core.feed.hooks.sending import SEND_SECONDS, Sender, Tried
 from scim_core.master_key import MasterKey
 from scim_core.model import Json
-from scim_core.protocol.schemas import Catalogue
 from scim_core.storage.hook_port import ALL_TENANTS, DeadBatch, Hook, HookCursor, HookFormat, HookStorage, Stream
 from scim_core.storage.port import StorageError, VersionConflict
 from scim_core.work import Pause
@@ -84,7 +83,7 @@ class Hooks:
     def __init__(
         self,
         storage: HookStorage,
-        catalogue: Catalogue,
+        catalogue_of: CatalogueOf,
         sender: Sender,
         master: MasterKey | None,
         *,
@@ -94,7 +93,7 @@ class Hooks:
         pause: Pause,
     ) -> None:
         self._storage = storage
-        self._batches = Batches(storage, catalogue)
+        self._batches = Batches(storage, catalogue_of)
         self._sender = sender
         self._master = master
         self._clock = clock

@@ -5,10 +5,11 @@ a repetition claims what the first attempt has claimed.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from scim_core.feed.entries import names_of
 from scim_core.ids import ID_CHARACTERS, given_at
 from scim_core.messages import FEED_PATH
 from scim_core.model import Json
@@ -48,7 +49,7 @@ def claims(hook: Hook, row: FeedRow, resource_type: ResourceType | None, note: s
         "txn": f"{tenant}:{epoch}:{row.number}",
         "toe": int(datetime.fromisoformat(row.time).timestamp()),
         "sub_id": {"format": "scim", "uri": f"{endpoint}/{row.id}"},
-        "events": _events(row, members, json.loads(note) if note else {}),
+        "events": _events(row, names_of(row, resource_type), members, json.loads(note) if note else {}),
     }
 
 
@@ -88,14 +89,14 @@ def issued_at(webhook_id: str) -> int:
     return given_at(webhook_id[-ID_CHARACTERS:]) // 1000
 
 
-def _events(row: FeedRow, members: str, note: Mapping[str, Any]) -> Json:
+def _events(row: FeedRow, attributes: Sequence[str], members: str, note: Mapping[str, Any]) -> Json:
     """The events of one change: several, if it did several things to the resource (RFC 9967 section 2.1).
 
-    `members` is the attribute that shows members who joined or left.
+    `attributes` are those that it tells. `members` is the attribute that shows members who joined or left.
     """
     if row.change is FeedChange.DELETED:
         return {DELETE: {}}
-    names = [*row.attributes, *([members] if row.joined or row.left else [])]
+    names = [*attributes, *([members] if row.joined or row.left else [])]
     if row.change is FeedChange.CREATED:
         return {CREATE: {"attributes": names}}
     return {_modified(row, note): {"attributes": names}} | _activation(note)

@@ -59,6 +59,8 @@ def to_tenant(row: Row) -> Tenant:
         group_patch_answer=GroupPatchAnswer(found.get("group_patch_answer", "")),
         hold=bool(found.get("hold")),
         setup=setup_rows.to_link(found),
+        allowed_schemas=found.get("allowed_schemas", ""),
+        denied_schemas=found.get("denied_schemas", ""),
         etag=row.etag,
     )
 
