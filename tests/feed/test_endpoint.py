@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -297,7 +297,8 @@ async def test_a_change_that_this_process_relays_ends_the_wait_at_once(service: 
     handlers = FeedHandlers(
         cast("Feed", stand_in), service.endpoint._hooks, Waiting(concurrency=32), wakes, service.timer
     )
-    service.endpoint._servings.whole.feed = handlers
+    servings = service.endpoint._servings
+    servings.whole = replace(servings.whole, feed=handlers)
     token = (await service.tenant("Contoso", access=Access.FEED)).secret
     asking = asyncio.create_task(get(service, f"{CHANGES}?after=4&wait=20", token))
     await begun.wait()
