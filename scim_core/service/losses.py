@@ -62,7 +62,7 @@ class History:
         """Whether it was deactivated after it was deleted, if it was: somebody had put it back in between."""
         if self.deactivation is None or self.deletion is None:
             return self.deactivation is not None
-        return place(self.deactivation.entry) > place(self.deletion.entry)
+        return self.deactivation.place < self.deletion.place  # the newest has the least place
 
     def take(self, row: LogRow, note: Json, chosen: Chosen) -> None:
         """The next change of the resource."""
@@ -90,7 +90,7 @@ class History:
 
 @dataclass(slots=True)
 class Told:
-    """What the log tells: the history of each resource by its id, and when members last left a group."""
+    """What the log tells: the history of each resource by its id, and the places where members last left a group."""
 
     histories: dict[str, History] = field(default_factory=dict)
     left: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -98,12 +98,13 @@ class Told:
     @property
     def lost(self) -> list[History]:
         """The resources that were deactivated or deleted by the chosen changes, in the order of these."""
-        found = [(item.loss.entry.split(":")[2], item) for item in self.histories.values() if item.loss]
-        return [item for _, item in sorted(found, key=lambda pair: pair[0])]
+        found = [(item.loss.place, item) for item in self.histories.values() if item.loss]
+        return [item for _, item in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
-    def left_after(self, group_id: str, member_id: str, entry: str) -> bool:
+    def left_after(self, group_id: str, member_id: str, change: LogRow) -> bool:
         """Whether the member was removed from the group by a change of the group after this change."""
-        return self.left.get((group_id, member_id), "") > place(entry)
+        left = self.left.get((group_id, member_id))
+        return left is not None and left < change.place
 
 
 def told(rows: Iterable[LogRow], chosen: Chosen) -> Told:
@@ -113,15 +114,10 @@ def told(rows: Iterable[LogRow], chosen: Chosen) -> Told:
         history = found.histories.setdefault(row.id, History(row.resource_type, row.id))
         history.take(row, note_of(row), chosen)
         if row.change in (FeedChange.MEMBERS, FeedChange.UPDATED):
-            found.left |= {(row.id, member): place(row.entry) for member in row.left}
+            found.left |= {(row.id, member): row.place for member in row.left}
             for member in row.joined:
                 found.left.pop((row.id, member), None)
     return found
-
-
-def place(entry: str) -> str:
-    """The stamp of the change that has this row in the log."""
-    return entry.split(":")[2]
 
 
 def note_of(row: LogRow) -> dict[str, Any]:

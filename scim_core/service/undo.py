@@ -284,7 +284,7 @@ class Undo:
             if case.gone is None or case.fate not in (Fate.UNDONE, Fate.AS_BEFORE):
                 continue
             for edge in case.gone.memberships:
-                if not found.left_after(edge.group_id, edge.member_id, case.gone.entry):
+                if not found.left_after(edge.group_id, edge.member_id, case.loss):
                     wanted.setdefault((edge.group_type, edge.group_id), set()).add(edge)
         return sum([await self._join(tenant, *group, edges) for group, edges in wanted.items()])
 

@@ -292,7 +292,7 @@ class FeedStorage(Storage, Protocol):
         """What deletions since this instant have kept, in the order of their stamps."""
 
     async def seen(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
-        """The newest attempts of SEEN since this instant: at most `limit`, oldest first."""
+        """The attempts of SEEN since this instant, oldest first: at most `limit`."""
 
     async def formerly(
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int

@@ -122,7 +122,7 @@ async def test_one_that_was_good_within_the_hour_needs_no_list(service: Service,
         await forged(service)
     with look_ups(service) as calls:
         assert await status(service, contoso.secret) == 200
-    assert calls == ["find", "load"]
+    assert calls == ["find", "load", "used"]
 
 
 async def test_a_credential_that_is_created_during_an_attack_is_good_within_a_minute(

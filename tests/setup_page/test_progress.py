@@ -20,7 +20,7 @@ from scim_core.protocol.schemas import load_catalogue
 from scim_core.registry import Access, CredentialKind
 from scim_core.storage.feed_port import SEEN, Attempt, AttemptOutcome
 from scim_core.storage.port import StorageBusy
-from scim_core.storage.tables import keys
+from scim_core.storage.tables import log_keys
 from scim_core.storage.tables.reading import read_range
 from tests.scim import PATCH_OP, USER, Clock, Json
 from tests.setup_page.world import SetupService, service
@@ -36,7 +36,7 @@ def it() -> SetupService:
 
 async def rows(it: SetupService, tenant: str = TENANT) -> list[Json]:
     """The rows that only a setup page shows, oldest first, with their texts as `note`."""
-    found = await read_range(it.storage.rows, tenant, keys.attempts_from("", seen=True))  # type: ignore[attr-defined]
+    found = await read_range(it.storage.rows, tenant, log_keys.seen_since())  # type: ignore[attr-defined]
     return [{**row.properties, "note": json.loads(row.properties["n0"])} for row in found]
 
 

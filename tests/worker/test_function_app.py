@@ -24,6 +24,11 @@ ANSWERS = {
     "/feed/v1/tenants": "feed_tenants",
     "/feed/v1/more": "zz_fallback",
     "/health": "health",
+    "/log/v1/entries": "log_entries",
+    "/log/v1/people": "log_people",
+    "/log/v1/refusals": "log_refusals",
+    "/log/v1/timeline": "log_timeline",
+    "/log/v1/why": "log_why",
     "/scim/v2/Bulk": "bulk",
     "/scim/v2/Groups": "groups",
     "/scim/v2/Groups/.search": "groups_search",
@@ -119,7 +124,7 @@ def test_the_host_finds_the_function_meant_for_a_path(functions: list[worker.Fun
 def test_every_function_answers_over_http_in_scim(endpoint: RunningEndpoint, call: Call, path: str, name: str) -> None:
     answer = call(path)
 
-    of_feed = path.lower().startswith("/feed/") and name != "feed_keys"
+    of_feed = path.lower().startswith(("/feed/", "/log/")) and name != "feed_keys"
     assert answer.status in ((403, 404) if of_feed else (200, 404, 405, 501))
     plain = name in ("health", "oauth_protected_resource", "oauth_protected_resource_scim", "oauth_token")
     form = "problem+json" if of_feed else "jwk-set+json" if name == "feed_keys" else "scim+json"

@@ -47,7 +47,7 @@ def _without(*kinds: str) -> tuple[KeyRange, ...]:
     return tuple(map(KeyRange, lows, [*(part.low for part in left), keys.everything().high]))
 
 
-_DIRECTORY = _without("bookmark", "change", "feed", "indexes", "log", "was")
+_DIRECTORY = _without(*sorted({"bookmark", "indexes", *keys.FEED_KINDS}))
 """All rows except page positions, the record of complete indexes and what is left of changes: a tenant without such
 rows is empty."""
 _TENANTS = _without("audit.end", "audit", "bookmark", "indexes")

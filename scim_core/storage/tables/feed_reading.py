@@ -94,10 +94,12 @@ class TableFeed:
         """See FeedStorage.newest."""
         if before is None:
             head = await self.rows.get(tenant, keys.feed_head())
-            before = to_head(head.properties).next if head else 1
-        first = max(0, before - 1 - limit)
+            end = to_head(head.properties).next if head else 1
+            most = limit + PAGE_ROWS  # at the same time a relay may number what waits
+        else:
+            end, most = before, min(limit, before - 1)
         found, waiting = await asyncio.gather(
-            read_range(self.rows, tenant, keys.feed_after(first), limit=min(limit, before - 1)),
+            read_range(self.rows, tenant, keys.feed_after(max(0, end - 1 - limit)), limit=most),
             read_range(self.rows, tenant, keys.of_kind("change"), limit=PAGE_ROWS),
         )
         told = [to_log_row(row, row.properties["id"]) for row in (*found, *waiting)]
@@ -132,8 +134,8 @@ class TableFeed:
 
     async def seen(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
         """See FeedStorage.seen."""
-        found = await read_range(self.rows, tenant, log_keys.attempts(stamp(since, ""), seen=True), limit=limit)
-        return [to_attempt(row) for row in reversed(found)]
+        found = await read_range(self.rows, tenant, log_keys.seen_since(stamp(since, "")), limit=limit)
+        return [to_attempt(row) for row in found]
 
     async def formerly(
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int

@@ -93,7 +93,8 @@ def attempted(attempt: Attempt) -> RowOperation:
         **({"others": str(attempt.others)} if attempt.others else {}),
         **split("n", attempt.text),
     }
-    key = log_keys.attempt(stamp(attempt.at, ""), new_change_id(), seen=attempt.outcome in SEEN)
+    key_of = log_keys.seen if attempt.outcome in SEEN else log_keys.attempt
+    key = key_of(stamp(attempt.at, ""), new_change_id())
     return RowOperation(Verb.UPSERT, Role.FEED, key, properties)
 
 

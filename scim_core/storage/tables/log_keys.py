@@ -2,7 +2,7 @@
 
 log:{id}:{place}       a change among those of a resource
 attempt:{place}        a request that did not do all that it asked for
-attempt:seen-{place}   any other request, while a setup link of the tenant is open
+attempt:seen-{stamp}:{id}  any other request, while a setup link of the tenant is open
 
 A range is read from its least key on, and who asks about a log wants to know what happened last. So a place has, in the
 place of the stamp, how far it is from the end of all stamps: {rest}:{id of the change or of the attempt}.
@@ -37,28 +37,42 @@ def logged_of(resource_id: str, since: str = "", after: str = "") -> KeyRange:
     return _from(of_kind(f"log:{_id(resource_id)}"), since, after)
 
 
-def attempt(stamp: str, attempt_id: str, *, seen: bool = False) -> str:
-    """The row of a request that did not do all that it asked for, or that is only `seen`."""
-    return f"attempt:{_SEEN if seen else ''}{place(stamp, attempt_id)}"
+def attempt(stamp: str, attempt_id: str) -> str:
+    """The row of a request that did not do all that it asked for."""
+    return f"attempt:{place(stamp, attempt_id)}"
 
 
-def attempts(since: str = "", after: str = "", *, seen: bool = False) -> KeyRange:
+def seen(stamp: str, attempt_id: str) -> str:
+    """The row of any other request, which a setup page shows, in the order of the stamps: it tells the first ones."""
+    return f"attempt:{_SEEN}{stamp}:{attempt_id}"
+
+
+def attempts(since: str = "", after: str = "") -> KeyRange:
     """The rows of attempts: since this stamp, and those that follow the place `after`, which are older.
 
-    Those that only a setup page shows are apart from the others.
+    Those that only a setup page shows are not among them.
     """
-    return _from(_attempts(seen=seen), since, after)
+    return _from(_attempts(), since, after)
 
 
-def attempts_before(stamp: str, *, seen: bool = False) -> KeyRange:
+def attempts_before(stamp: str) -> KeyRange:
     """The rows of attempts that are older than this stamp."""
-    return _from(_attempts(seen=seen), "", place(stamp, ABOVE_ALL))
+    return _from(_attempts(), "", place(stamp, ABOVE_ALL))
 
 
-def _attempts(*, seen: bool) -> KeyRange:
+def seen_since(stamp: str = "") -> KeyRange:
+    """The rows for a setup page, from this stamp on."""
     whole = of_kind("attempt")
-    apart = whole.low + _SEEN
-    return KeyRange(apart, whole.high) if seen else KeyRange(whole.low, apart)
+    return KeyRange(f"{whole.low}{_SEEN}{stamp}", whole.high)
+
+
+def seen_before(stamp: str) -> KeyRange:
+    """The rows for a setup page that are older than this stamp."""
+    return KeyRange(seen_since().low, seen_since(stamp).low)
+
+
+def _attempts() -> KeyRange:
+    return KeyRange(of_kind("attempt").low, seen_since().low)
 
 
 def _from(whole: KeyRange, since: str, after: str) -> KeyRange:

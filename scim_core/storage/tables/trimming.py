@@ -50,8 +50,7 @@ async def trim_feed(rows: Rows, tenant: str, kept_from: str) -> int:
 async def trim_attempts(rows: Rows, tenant: str, kept_from: str) -> int:
     """How many attempts were deleted: those that are older than this instant. Raises StorageBusy."""
     before, trimmed = stamp(datetime.fromisoformat(kept_from), ""), 0
-    for seen in (False, True):
-        too_old = log_keys.attempts_before(before, seen=seen)
+    for too_old in (log_keys.attempts_before(before), log_keys.seen_before(before)):
         while old := await read_range(rows, tenant, too_old, limit=TRANSACTION_OPERATIONS, select="RowKey"):
             await delete_rows(rows, tenant, old)
             trimmed += len(old)
