@@ -132,6 +132,12 @@ class Call:
         return shows_memberships(self.resource_type, self.projection)
 
 
+_OF_ONE = frozenset({"create", "get", "replace", "patch"})
+"""The handlers that show one resource. A search counts what its parameters take itself."""
+
+_PROJECTION = {"attributes", "excludedattributes"}
+
+
 class Handlers:
     """Runs the handler of a route. Each name in the route table is a method here."""
 
@@ -161,6 +167,8 @@ class Handlers:
 
     async def run(self, call: Call) -> ScimResponse:
         """The answer to the call. Raises what its handler raises."""
+        if call.target.handler in _OF_ONE and _PROJECTION & call.fields.keys():
+            await call.work.spend(parameter_units(call.fields), "the attributes to show")
         handler: Callable[[Call], Awaitable[ScimResponse]] = getattr(self, call.target.handler)
         return await handler(call)
 

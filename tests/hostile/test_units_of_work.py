@@ -202,6 +202,15 @@ async def spent(client: Client, method: str, url: str, body: Json) -> int:
     return counted.units
 
 
+@pytest.mark.parametrize("name", ["attributes", "excludedAttributes"])
+async def test_what_names_the_attributes_to_show_is_counted_before_it_is_read(client: Client, name: str) -> None:
+    user = await client.user("ann")
+    long = ",".join(["title"] * 50 + ["x" * 10_000])
+    for method, body in (("GET", {}), ("PUT", {"userName": "ann"}), ("PATCH", {"Operations": [replace("title", "x")]})):
+        short = await spent(client, method, path(user), body)
+        assert await spent(client, method, f"{path(user)}?{name}={long}", body) > short + 400
+
+
 def uuid(number: int) -> str:
     return f"{number:08x}-0000-7000-8000-{number:012x}"
 
