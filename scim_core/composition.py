@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from scim_core.access.auth_failures import FailureWatch
 from scim_core.access.authenticator import Authenticator, Tenancy
@@ -44,6 +44,7 @@ from scim_core.service.service_provider import ServiceProvider
 from scim_core.settings import Settings, SettingsError
 from scim_core.storage.hook_port import HookStorage
 from scim_core.storage.port import StorageError
+from scim_core.traces import NO_TRACER, Tracer
 from scim_core.version import __version__
 from scim_core.work import UNITS_OF_A_TENANT, Pause, Shares
 
@@ -58,18 +59,19 @@ def build(
     vault: VaultCall | None = None,
     pause: Pause = asyncio.sleep,
     relays: bool = False,
+    tracer: Tracer = NO_TRACER,
 ) -> Endpoint:
     """The endpoint of these settings. It reads and writes no row before its first request.
 
     The default for `storage` and `registry` is the table that the settings name, for `vault` Azure's, asked with the
     app's identity. Who has to wait waits with `pause`. With `relays`, tasks of this event loop relay changes, deliver
     them to hooks, and log refusals after the answers. Otherwise a reader of the feed relays changes, or the timer does.
-    Raises DefinitionError for unusable schema files, SettingsError for unusable keys.
+    `tracer` records spans. Raises DefinitionError for unusable schema files, SettingsError for unusable keys.
     """
     if storage is None:
         from scim_core.storage.tables import table_storage  # noqa: PLC0415 -- tests without Azure need not import its SDK
 
-        storage = table_storage(settings.storage, clock)
+        storage = table_storage(settings.storage, clock, tracer)
 
     def new_id() -> str:
         return uuid7(clock())
@@ -93,7 +95,7 @@ def build(
     entra = _entra(settings, clock, timer) if settings.has_registry or settings.vendor_identity else None
     tenancy = None
     if entra and settings.has_registry:
-        tenancy = _tenancy(settings, registry, entra, clock=clock, timer=timer, vault=vault)
+        tenancy = _tenancy(settings, registry, entra, clock=clock, timer=timer, vault=vault, tracer=tracer)
     gate = _gate(settings, tenancy, entra, counted, timer=timer, pause=pause)
     feed = Feed(storage, catalogue, clock, Kept(settings.feed_days, settings.log_days))
     hooks = Hooks(
@@ -105,6 +107,7 @@ def build(
         timer=timer,
         new_id=new_id,
         pause=asyncio.sleep,
+        tracer=tracer,
     )
     wakes = Wakes(pause)
     return Endpoint(
@@ -120,17 +123,22 @@ def build(
         timer=timer,
         new_id=new_id,
         public_base_url=settings.public_base_url,
+        tracer=tracer,
     )
 
 
-def build_or_refuse(environment: Mapping[str, str]) -> tuple[Settings | None, Endpoint | Unconfigured]:
+def build_or_refuse(
+    environment: Mapping[str, str], new_tracer: Callable[[], Tracer] | None = None
+) -> tuple[Settings | None, Endpoint | Unconfigured]:
     """The settings of this environment with their endpoint. If they are unusable: none, and what answers 503 instead.
 
+    `new_tracer` is asked for the tracer if the settings want spans to be exported. It must not raise.
     The cause also goes to standard error. Before the first call, the host keeps only lines that hold the word `error`.
     """
     try:
         settings = Settings.from_environment(environment)
-        return settings, build(settings, relays=True)
+        tracer = new_tracer() if settings.exports_spans and new_tracer else NO_TRACER
+        return settings, build(settings, relays=True, tracer=tracer)
     except (SettingsError, DefinitionError) as error:
         cause = " ".join(str(error).split())
         sys.stderr.write(f"error: {cause}\n")
@@ -164,12 +172,13 @@ def _tenancy(
     clock: Clock,
     timer: Timer,
     vault: VaultCall | None,
+    tracer: Tracer,
 ) -> Tenancy:
     """What is needed to authenticate registered credentials."""
     if registry is None:
         from scim_core.storage.tables import table_registry  # noqa: PLC0415 -- as above
 
-        registry = table_registry(settings.storage)
+        registry = table_registry(settings.storage, tracer)
     issuer = settings.public_base_url or ""
     access_tokens = AccessTokens(
         signing_keys(settings.signing_keys, vault or _vault(settings), clock, timer),

@@ -75,7 +75,7 @@ class Caller:
 
     `address` is the exact address, for allowed networks and for records; `source` can be its network.
     `base_url` is the service's address for the caller: the public one if it is set. `began` is when the request did,
-    by the endpoint's timer.
+    by the endpoint's timer. `trace_parent` is as in Origin.
     """
 
     began: float
@@ -84,6 +84,7 @@ class Caller:
     correlation_id: str
     base_url: str
     headers: Mapping[str, str]
+    trace_parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ class Origin:
     """By which request a change is made, for the provisioning log. What is not known is empty.
 
     `credential` is the name of the credential, `correlation` the headers by which the client's own log names the
-    request. They are texts of the client: bounded, and printable.
+    request. They are texts of the client: bounded, and printable. `trace_parent` names the span of the request, ours if
+    one is recorded, otherwise the client's.
     """
 
     method: str = ""
@@ -99,6 +101,7 @@ class Origin:
     credential_id: str = ""
     request_id: str = ""
     correlation: tuple[tuple[str, str], ...] = ()
+    trace_parent: str = ""
 
 
 NOBODY = Origin()

@@ -129,6 +129,7 @@ class Settings:
     log_days: int = DEFAULT_LOG_DAYS
     hooks_to_loopback: bool = False
     queue_account_url: str | None = None
+    exports_spans: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -175,6 +176,7 @@ class Settings:
             log_days=_number(environment, "SCIM_LOG_DAYS", DEFAULT_LOG_DAYS, 1, MAX_LOG_DAYS),
             hooks_to_loopback=hooks_to_loopback(environment),
             queue_account_url=queue_account_url(environment),
+            exports_spans=_exports_spans(environment.get("SCIM_TELEMETRY", "")),
         )
 
 
@@ -331,6 +333,12 @@ def queue_account_url(environment: Mapping[str, str]) -> str | None:
     if text and not re.fullmatch(r"https://[A-Za-z0-9.-]+", text):
         raise SettingsError("SCIM_QUEUE_ACCOUNT_URL must look like https://<account>.queue.core.windows.net.")
     return text or None
+
+
+def _exports_spans(text: str) -> bool:
+    if text not in ("", "azure-monitor"):
+        raise SettingsError("SCIM_TELEMETRY must be azure-monitor (spans go to Application Insights) or empty.")
+    return text == "azure-monitor"
 
 
 def _secret_bytes(environment: Mapping[str, str], name: str) -> bytes | None:

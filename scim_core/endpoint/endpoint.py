@@ -27,6 +27,7 @@ from scim_core.endpoint.error_responses import response_for
 from scim_core.endpoint.feed_handlers import FEED_HANDLERS, FeedHandlers
 from scim_core.endpoint.handlers import Call, Handlers, Sent
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
+from scim_core.endpoint.request_spans import describe, method_of
 from scim_core.endpoint.routes import CHANGES, Target, is_feed, match
 from scim_core.feed.attempts import Attempts
 from scim_core.feed.hooks.delivery import Hooks
@@ -40,6 +41,7 @@ from scim_core.protocol.search_parameters import query_fields
 from scim_core.registry import APPLICATIONS, Access, GroupPatchAnswer
 from scim_core.storage.feed_port import Tended
 from scim_core.storage.port import Swept
+from scim_core.traces import NO_TRACER, Span, SpanKind, Tracer, trace_parent_of
 from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares
 
 SAME_FOR_EVERYBODY = frozenset(
@@ -51,9 +53,6 @@ SAME_FOR_EVERYBODY = frozenset(
 """The handlers whose answers hold no data of a customer: discovery. Caches may keep these, and no others."""
 
 _OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"})
-
-_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-"""The methods that the function app takes. The log names no other."""
 
 CORRELATION = ("traceparent", "client-request-id", "x-request-id")
 """Headers by which clients name a request in their own logs. The provisioning log keeps them with the change."""
@@ -96,6 +95,7 @@ class Endpoint:
         timer: Timer,
         new_id: Callable[[], str],
         public_base_url: str | None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._catalogue = catalogue
         self._endpoints = {item.name: item.endpoint for item in catalogue}
@@ -110,12 +110,18 @@ class Endpoint:
         self._timer = timer
         self._new_id = new_id
         self._public_base_url = public_base_url
+        self._tracer = tracer
 
     async def handle(self, request: ScimRequest) -> ScimResponse:
         """The answer to any request. What goes wrong becomes a SCIM Error body (RFC 7644 section 3.12).
 
         At the token endpoint it becomes an error of RFC 6749 section 5.2, in the feed problem details (RFC 9457).
         """
+        named = trace_parent_of(request.headers)
+        with self._tracer.span("request", SpanKind.SERVER, parent=named) as span:
+            return await self._handled(request, span, span.trace_parent or named)
+
+    async def _handled(self, request: ScimRequest, span: Span, trace_parent: str) -> ScimResponse:
         principal: Principal | None = None
         target: Target | None = None
         caller: Caller | None = None
@@ -125,7 +131,7 @@ class Endpoint:
         try:
             target = match(self._catalogue, request.method.upper(), request.path)
             handler = target.handler
-            caller = self._caller(request, request_id)
+            caller = replace(self._caller(request, request_id), trace_parent=trace_parent)
             async with asyncio.timeout(REQUEST_SECONDS):
                 if handler in _OUTSIDE_SCIM:
                     response, principal = await self._outside_scim(handler, request, caller)
@@ -147,6 +153,7 @@ class Endpoint:
             response = self._refusal(error, request, handler, request_id)
         if response.status != 200 or handler not in SAME_FOR_EVERYBODY:  # noqa: PLR2004
             response = replace(response, headers={**response.headers, "Cache-Control": "no-store"})
+        describe(span, request, principal, target, response)
         if log.isEnabledFor(logging.INFO):
             self._log(request, principal, handler, response, _of_change(target, request_id, principal, response))
         self._gate.counted.catch_up()
@@ -319,7 +326,7 @@ class Endpoint:
         more: Mapping[str, Any],
     ) -> None:
         """One line for each request, without a client's own texts: paths, queries and details hold identities."""
-        method = request.method.upper() if request.method.upper() in _METHODS else "other"
+        method = method_of(request)
         fields = {
             "method": method,
             "operation": handler,
@@ -358,6 +365,7 @@ def _origin(target: Target, method: str, principal: Principal, caller: Caller) -
             for name in CORRELATION
             if (text := caller.headers.get(name, "").strip()[:MAX_CORRELATION]) and text.isprintable()
         ),
+        trace_parent=caller.trace_parent,
     )
 
 

@@ -74,7 +74,7 @@ def change_note(
         fitting = _fitting(kept, values, MAX_NOTE_BYTES - _ROOM - _size(told))
         values = _values(resource_type, change, fitting)
         text = _text(_note(told, values, cut=len(shown) < len(changed) or len(fitting) < len(kept)))
-    return ChangeNote(shown, text)
+    return ChangeNote(shown, text, origin.trace_parent)
 
 
 def _values(resource_type: ResourceType, change: BeforeAndAfter, names: Sequence[str]) -> Json:

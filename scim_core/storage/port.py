@@ -76,11 +76,13 @@ class Swept:
 class ChangeNote:
     """What the log keeps of a change besides what the storage itself knows: names of attributes, and a finished text.
 
-    The storage writes both as they are. Whoever makes them has left out what nobody may read.
+    The storage writes both as they are. Whoever makes them has left out what nobody may read. `trace_parent` names the
+    span of the request (W3C Trace Context); empty: no span is known.
     """
 
     attributes: tuple[str, ...] = ()
     text: str = ""
+    trace_parent: str = ""
 
 
 NO_NOTE = ChangeNote()
