@@ -18,7 +18,7 @@ from typing import Any
 from scim_core.clock import instant_text
 from scim_core.model import Column, Membership, MembershipEdits, StoredResource
 from scim_core.storage.feed_port import FeedChange
-from scim_core.storage.port import TooLarge
+from scim_core.storage.port import ChangeNote, TooLarge
 from scim_core.storage.tables import changes, keys
 from scim_core.storage.tables.entities import joined, pending_property, split, stamp_property
 from scim_core.storage.tables.outbox import OutboxRow, stamp
@@ -70,7 +70,7 @@ class LargeChange:
     """The row of a pending change: whose it is, how many ids each part has, how many of all are done.
 
     `change_id` is a text no other change has. It becomes the version of each resource at the other end. `stamp` is that
-    of the last step, or of the decision; empty if version 0.2 made it.
+    of the last step, or of the decision; empty if version 0.2 made it. `trace_parent` is that of the request, if known.
     """
 
     resource_type: str
@@ -82,6 +82,7 @@ class LargeChange:
     done: int = 0
     stamp: str = ""
     etag: str = ""
+    trace_parent: str = ""
 
     @property
     def next_part(self) -> tuple[int, int] | None:
@@ -105,6 +106,7 @@ class LargeChange:
             "lengths": " ".join(map(str, self.lengths)),
             "done": str(self.done),
             **stamp_property(self.stamp),
+            **({"traceparent": self.trace_parent} if self.trace_parent else {}),
         }
         return self._row(Verb.INSERT, properties)
 
@@ -192,6 +194,7 @@ class LargeChange:
             resource_type=self.resource_type,
             resource_id=self.resource_id,
             part_of=self.change_id,
+            note=ChangeNote(trace_parent=self.trace_parent),
         )
 
     def _row(self, verb: Verb, properties: dict[str, Column]) -> RowOperation:
@@ -213,6 +216,7 @@ def editing(change: changes.Change) -> tuple[LargeChange, list[Part]]:
         group.last_modified,
         lengths,
         stamp=change.said.stamp,
+        trace_parent=change.said.note.trace_parent,
     )
     return large, parts
 
@@ -233,7 +237,14 @@ def deleting(resource: StoredResource, said: OutboxRow, now: str) -> tuple[Large
     The steps find out which memberships these are.
     """
     large = LargeChange(
-        resource.resource_type, resource.id, said.change_id, ChangeKind.DELETE, now, lengths=(0,), stamp=said.stamp
+        resource.resource_type,
+        resource.id,
+        said.change_id,
+        ChangeKind.DELETE,
+        now,
+        lengths=(0,),
+        stamp=said.stamp,
+        trace_parent=said.note.trace_parent,
     )
     return large, [Part(joins=False, member_type="", ids=())]
 
@@ -250,6 +261,7 @@ def to_large_change(entity: Mapping[str, Any], etag: str) -> LargeChange:
         done=int(entity["done"]),
         stamp=entity.get("stamp") or "",
         etag=etag,
+        trace_parent=entity.get("traceparent") or "",
     )
 
 
