@@ -4,16 +4,30 @@ Nothing instruments libraries on its own: the spans of an instrumented HTTP clie
 hold user names. What open_telemetry.py does not record is recorded nowhere.
 """
 
+import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 
 from scim_core.traces import NO_TRACER, Tracer
 
 CONNECTION = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 
+ROLE = "scim-spans"
+"""The role under which Application Insights shows spans. The host records each request under the app's own role, which
+alerts, the workbook and `admin doctor` count. With that role each request would count twice.
+"""
 
-def azure_monitor(environment: Mapping[str, str]) -> Tracer:
-    """Sends spans to the component that the environment names. The exporter itself reads there with which identity.
+QUIET = (
+    "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED",
+    "APPLICATIONINSIGHTS_SDKSTATS_DISABLED",
+    "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL",
+)
+"""By these the exporter sends Microsoft no figures about itself, and lets nobody else switch it."""
+
+
+def azure_monitor(environment: MutableMapping[str, str]) -> Tracer:
+    """Sends spans to the component that the environment names. The exporter itself reads there with which identity, and
+    finds there what QUIET says, unless an operator has said something else.
 
     If it cannot, it records nothing and says why on standard error: the endpoint works all the same. Before the first
     call, the host keeps only lines that hold the word `error`.
@@ -29,11 +43,14 @@ def azure_monitor(environment: Mapping[str, str]) -> Tracer:
         from open_telemetry import OpenTelemetry  # noqa: PLC0415
     except ImportError:
         return _nothing("the package was built without the exporter: make package ARGS=--telemetry")
+    for name in QUIET:
+        environment.setdefault(name, "true")
+    logging.getLogger("azure.monitor").setLevel(logging.WARNING)  # it logs each transmission, from its own thread
     try:
         exporter = AzureMonitorTraceExporter(connection_string=environment[CONNECTION], disable_offline_storage=True)
     except Exception as error:  # noqa: BLE001 -- whatever the exporter cannot do, the endpoint works
         return _nothing(f"the exporter refuses {CONNECTION} ({type(error).__name__})")
-    provider = TracerProvider(resource=Resource({"service.name": "scim"}))
+    provider = TracerProvider(resource=Resource({"service.name": ROLE}))
     provider.add_span_processor(BatchSpanProcessor(exporter))
     return OpenTelemetry(provider.get_tracer("scim"))
 

@@ -55,12 +55,15 @@ def test_spans_go_to_the_component_that_the_environment_names(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     install(monkeypatch, Exporter)
-    with telemetry.azure_monitor(NAMED).span("request", SpanKind.SERVER) as span:
+    environment = dict(NAMED)
+    with telemetry.azure_monitor(environment).span("request", SpanKind.SERVER) as span:
         assert span.trace_parent
 
     made = Exporter.made
     assert (made["connection_string"], made["disable_offline_storage"]) == (CONNECTION, True)
-    assert [span.name for span in made["exporter"].get_finished_spans()] == ["request"]
+    [sent] = made["exporter"].get_finished_spans()
+    assert (sent.name, sent.resource.attributes) == ("request", {"service.name": telemetry.ROLE})
+    assert environment == NAMED | dict.fromkeys(telemetry.QUIET, "true")
     assert capsys.readouterr().err == ""
 
 
@@ -69,7 +72,7 @@ def test_without_the_package_a_sentence_says_so(
 ) -> None:
     monkeypatch.setitem(sys.modules, EXPORTER, None)
 
-    assert telemetry.azure_monitor(NAMED) is NO_TRACER
+    assert telemetry.azure_monitor(dict(NAMED)) is NO_TRACER
     said = capsys.readouterr().err
     assert said.startswith("error: SCIM_TELEMETRY is azure-monitor, but no span is recorded")
     assert "make package ARGS=--telemetry" in said
@@ -85,7 +88,7 @@ def test_what_the_exporter_says_of_the_connection_is_not_repeated(
 ) -> None:
     install(monkeypatch, Refusing)
 
-    assert telemetry.azure_monitor(NAMED) is NO_TRACER
+    assert telemetry.azure_monitor(dict(NAMED)) is NO_TRACER
     said = capsys.readouterr().err
     assert "ValueError" in said
     assert CONNECTION not in said
@@ -94,7 +97,7 @@ def test_what_the_exporter_says_of_the_connection_is_not_repeated(
 async def test_the_endpoint_works_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, EXPORTER, None)
     settings, endpoint = build_or_refuse(
-        {**SETTINGS, "SCIM_TELEMETRY": "azure-monitor"}, lambda: telemetry.azure_monitor(NAMED)
+        {**SETTINGS, "SCIM_TELEMETRY": "azure-monitor"}, lambda: telemetry.azure_monitor(dict(NAMED))
     )
 
     assert settings is not None
