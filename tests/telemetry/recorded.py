@@ -6,7 +6,11 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+import scim_core
 from open_telemetry import OpenTelemetry
+from scim_core import Endpoint
+from scim_core.storage.hook_port import HookStorage
+from tests.scim import Clock, usual_settings
 
 
 class Recorded:
@@ -32,6 +36,11 @@ class Recorded:
     def text(self) -> str:
         """All that the spans say."""
         return "\n".join(span.to_json() for span in self.spans)
+
+
+def recording_endpoint(storage: HookStorage, clock: Clock, recorded: Recorded) -> Endpoint:
+    """An endpoint with the usual settings, whose spans are recorded."""
+    return scim_core.build(usual_settings(), storage, clock, tracer=recorded.tracer)
 
 
 def name_of(span: ReadableSpan) -> str:

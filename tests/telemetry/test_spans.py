@@ -15,7 +15,7 @@ from tests.faults.disturbed_rows import Fault, FaultyRows
 from tests.hooks.receiver import FAILED, HOOK, Receiver, add_hook, hooks_over
 from tests.memory_rows import MemoryRows
 from tests.scim import TOKEN, Client, Clock, add, endpoint_over, path, replace
-from tests.telemetry.recorded import Recorded, children, linked, name_of, trace_of
+from tests.telemetry.recorded import Recorded, children, linked, name_of, recording_endpoint, trace_of
 
 TENANT = "default"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -53,7 +53,7 @@ def traced(rows: MemoryRows, clock: Clock, recorded: Recorded) -> TableStorage:
 @pytest.fixture
 def client(traced: TableStorage, clock: Clock, recorded: Recorded) -> Client:
     """A client of an endpoint that records spans."""
-    return Client(endpoint_over(traced, clock, tracer=recorded.tracer))
+    return Client(recording_endpoint(traced, clock, recorded))
 
 
 async def delivered(storage: TableStorage, clock: Clock, recorded: Recorded | None = None) -> list[dict[str, Any]]:
@@ -96,7 +96,7 @@ async def test_each_call_of_the_storage_is_one_span(clock: Clock, recorded: Reco
         calls.append(kind)
 
     storage = TableStorage(FaultyRows(MemoryRows(), before=counted), clock, recorded.tracer)
-    await Client(endpoint_over(storage, clock, tracer=recorded.tracer)).post("/Users", {"userName": MEMBER})
+    await Client(recording_endpoint(storage, clock, recorded)).post("/Users", {"userName": MEMBER})
 
     assert calls
     assert len(recorded.spans) == 1 + len(calls)
@@ -211,7 +211,7 @@ async def test_a_method_that_nobody_knows_is_not_repeated(client: Client, record
 
 async def test_an_error_is_its_type_and_not_its_text(clock: Clock, recorded: Recorded) -> None:
     storage = TableStorage(FaultyRows(MemoryRows(), lambda *_: Fault.BUSY), clock, recorded.tracer)
-    await Client(endpoint_over(storage, clock, tracer=recorded.tracer)).get(f"/Users/{NOBODY}")
+    await Client(recording_endpoint(storage, clock, recorded)).get(f"/Users/{NOBODY}")
 
     failed = [span for span in recorded.spans if span.status.status_code is StatusCode.ERROR]
     assert {str((span.attributes or {})["error.type"]) for span in failed} == {"StorageBusy", "503"}
