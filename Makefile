@@ -2,8 +2,8 @@ PYTHON := .venv/bin/python
 RUN := requirements.txt devhost/requirements.txt
 TEST := $(RUN) tests/requirements.txt
 
-LOCKED := requirements devhost/requirements devhost/requirements-node devhost/requirements-lock tests/requirements \
-	infra/requirements-release
+LOCKED := requirements devhost/requirements devhost/requirements-node devhost/requirements-lock infra/requirements-telemetry \
+	tests/requirements infra/requirements-release
 COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes
 # A file's tests stay together, so that their shared processes start only once. The files keep their order.
 WORKERS ?= 2

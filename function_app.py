@@ -21,6 +21,7 @@ import azure.functions as func
 from scim_core import Endpoint, ScimRequest, ScimResponse, Settings, back_up, build_or_refuse
 from scim_core.log_fields import FieldsInText
 from scim_core.protocol.limits import MAX_GROUP_BODY_BYTES
+from scim_core.traces import Tracer
 from scim_core.work import SWITCH_SECONDS
 
 # The host tries routes in the order of the functions' names. So the name of a literal route must sort before the name
@@ -72,10 +73,18 @@ for noisy in ("azure.core.pipeline.policies.http_logging_policy", "azure.functio
 
 sys.setswitchinterval(SWITCH_SECONDS)
 
+
+def new_tracer() -> Tracer:
+    """Records spans for Application Insights. Nothing of OpenTelemetry is imported unless a setting asks for it."""
+    import telemetry  # noqa: PLC0415 -- see above
+
+    return telemetry.azure_monitor(os.environ)
+
+
 # Without usable settings there is no route but the fallback, and it answers 503: a missing setting opens nothing. An
 # exception here would end the host, again and again, without a word in the log. An app that is the console (SCIM_APP)
 # has the fallback alone, too: it never answers SCIM, and no other app ever answers the console.
-settings, endpoint = build_or_refuse(os.environ)
+settings, endpoint = build_or_refuse(os.environ, new_tracer)
 # What is there by now stays until the end. Without it a full collection of garbage has a third of its work, and all
 # requests wait for that. At the end of the process connections are collected while their modules are still there.
 gc.freeze()

@@ -107,6 +107,10 @@ param tenantRequestsPerSecond int = 250
 @allowed(['204', '200'])
 param groupPatchAnswer string = '204'
 
+@description('azure-monitor: spans go to Application Insights, too. The package must have the exporter: make package ARGS=--telemetry.')
+@allowed(['', 'azure-monitor'])
+param telemetry string = ''
+
 @description('Days that entries of the change feed are kept. A copy that was away for longer begins with a snapshot.')
 @minValue(1)
 @maxValue(3650)
@@ -606,6 +610,7 @@ module app 'modules/function-app.bicep' = {
     accessTokenMinutes: accessTokenMinutes
     tenantRequestsPerSecond: tenantRequestsPerSecond
     groupPatchAnswer: groupPatchAnswer
+    telemetry: telemetry
     feedDays: feedDays
     logDays: logDays
     deletedDays: deletedDays

@@ -12,11 +12,16 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-CONTENT = ("function_app.py", "http_proxy.py", "host.json", "requirements.txt", "scim_core", "LICENSE", "NOTICE")
+MODULES = ("function_app.py", "http_proxy.py", "open_telemetry.py", "telemetry.py", "scim_core")
+CONTENT = (*MODULES, "host.json", "requirements.txt", "LICENSE", "NOTICE")
 """The parts of this folder that are packed. Where other tools build the package, .funcignore keeps out the rest."""
+
+REQUIRED = (ROOT / "requirements.txt",)
+REQUIRED_WITH_TELEMETRY = (*REQUIRED, ROOT / "infra" / "requirements-telemetry.txt")
 
 REQUIREMENTS = Path(".python_packages", "lib", "site-packages")
 """Where the Python worker looks for the requirements in a package that was built elsewhere."""
@@ -42,9 +47,10 @@ def main() -> int:
     """The exit status. Prints where the package is, its size and its digest."""
     parser = argparse.ArgumentParser(prog="python -m infra.package", description="Builds what is deployed.")
     parser.add_argument("--output", type=Path, default=ROOT / "dist" / "scim.zip", help="default: dist/scim.zip")
+    parser.add_argument("--telemetry", action="store_true", help="with the exporter that SCIM_TELEMETRY needs")
     arguments = parser.parse_args()
     try:
-        build(arguments.output)
+        build(arguments.output, telemetry=arguments.telemetry)
     except PackageError as error:
         print(f"package: {error}", file=sys.stderr)
         return 1
@@ -53,12 +59,12 @@ def main() -> int:
     return 0
 
 
-def build(output: Path) -> None:
-    """The zip is at `output`, whole or not at all. Raises PackageError."""
+def build(output: Path, *, telemetry: bool = False) -> None:
+    """The zip is at `output`, whole or not at all; with `telemetry`, it has the exporter, too. Raises PackageError."""
     with tempfile.TemporaryDirectory() as folder:
         stage = Path(folder, "app")
         _copy(stage)
-        _install(stage / REQUIREMENTS)
+        _install(stage / REQUIREMENTS, REQUIRED_WITH_TELEMETRY if telemetry else REQUIRED)
         _compile(stage)
         fresh = Path(folder, "scim.zip")
         _zip(stage, fresh)
@@ -80,13 +86,13 @@ def _copy(stage: Path) -> None:
             shutil.copy(source, stage)
 
 
-def _install(target: Path) -> None:
-    """Exactly the wheels that requirements.txt pins by hash. No package is built, and no other one is fetched."""
+def _install(target: Path, files: Sequence[Path]) -> None:
+    """Exactly the wheels that these files pin by hash. No package is built, and no other one is fetched."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     command += ["--require-hashes", "--no-deps", "--no-compile"]
     command += ["--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"]
     command += [f"--platform={platform}" for platform in PLATFORMS]
-    command += [f"--target={target}", "--requirement", str(ROOT / "requirements.txt")]
+    command += [f"--target={target}", *(f"--requirement={file}" for file in files)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = next((line for line in done.stderr.splitlines() if line.startswith("ERROR")), "no reason given")
@@ -101,7 +107,7 @@ def _compile(stage: Path) -> None:
         )
     # A few files of libraries are templates that cannot be compiled. Each file of ours must compile.
     _compiled(stage, [REQUIREMENTS])
-    if not _compiled(stage, [Path("function_app.py"), Path("http_proxy.py"), Path("scim_core")]):
+    if not _compiled(stage, list(map(Path, MODULES))):
         raise PackageError("A module of the app does not compile: run make lint.")
 
 

@@ -59,6 +59,7 @@ from scim_core.service.unique_values import held_values
 from scim_core.settings import Settings, SettingsError
 from scim_core.storage.hook_port import HookStorage
 from scim_core.storage.port import StorageError
+from scim_core.traces import NO_TRACER, Tracer
 from scim_core.version import __version__
 from scim_core.work import UNITS_OF_A_TENANT, Pause, Shares
 
@@ -76,18 +77,19 @@ def build(
     vault: VaultCall | None = None,
     pause: Pause = asyncio.sleep,
     relays: bool = False,
+    tracer: Tracer = NO_TRACER,
 ) -> Endpoint:
     """The endpoint of these settings. It reads and writes no row before its first request.
 
     The default for `storage` and `registry` is the table that the settings name, for `vault` Azure's, asked with the
     app's identity. Who has to wait waits with `pause`. With `relays`, tasks of this event loop relay changes, deliver
     them to hooks, and log refusals after the answers. Otherwise a reader of the feed relays changes, or the timer does.
-    Raises DefinitionError for unusable schema files, SettingsError for unusable keys.
+    `tracer` records spans. Raises DefinitionError for unusable schema files, SettingsError for unusable keys.
     """
     if storage is None:
         from scim_core.storage.tables import table_storage  # noqa: PLC0415 -- tests without Azure need not import its SDK
 
-        storage = table_storage(settings.storage, clock)
+        storage = table_storage(settings.storage, clock, tracer)
 
     def new_id() -> str:
         return uuid7(clock())
@@ -127,7 +129,7 @@ def build(
 
     entra = _entra(settings, clock, timer) if settings.has_registry or settings.vendor_identity else None
     tenancy = None
-    source = registry or _registry(settings) if settings.has_registry else None
+    source = registry or _registry(settings, tracer) if settings.has_registry else None
     if entra and source:
         tenancy = _tenancy(settings, source, entra, clock=clock, timer=timer, vault=vault)
     gate = _gate(settings, tenancy, entra, counted, timer=timer, pause=pause)
@@ -147,6 +149,7 @@ def build(
         timer=timer,
         new_id=new_id,
         pause=asyncio.sleep,
+        tracer=tracer,
     )
     attempts = Attempts(storage.attempted, asyncio.sleep, timer) if relays else None
     links = OpenLinks(source, clock, timer) if source else None
@@ -172,14 +175,17 @@ def build(
         timer=timer,
         new_id=new_id,
         public_base_url=settings.public_base_url,
+        tracer=tracer,
     )
 
 
-def build_or_refuse(environment: Mapping[str, str]) -> "tuple[Settings | None, Endpoint | Console | Unconfigured]":
+def build_or_refuse(
+    environment: Mapping[str, str], new_tracer: Callable[[], Tracer] | None = None
+) -> "tuple[Settings | None, Endpoint | Console | Unconfigured]":
     """The settings of this environment with their endpoint. If they are unusable: none, and what answers 503 instead.
 
-    Where they say that this app is the console: none, and the console.
-
+    Where they say that this app is the console: none, and the console. `new_tracer` is asked for the tracer if the
+    settings want spans to be exported. It must not raise.
     The cause also goes to standard error. Before the first call, the host keeps only lines that hold the word `error`.
     """
     try:
@@ -188,7 +194,8 @@ def build_or_refuse(environment: Mapping[str, str]) -> "tuple[Settings | None, E
 
             return None, build_console(environment)
         settings = Settings.from_environment(environment)
-        return settings, build(settings, relays=True)
+        tracer = new_tracer() if settings.exports_spans and new_tracer else NO_TRACER
+        return settings, build(settings, relays=True, tracer=tracer)
     except (SettingsError, DefinitionError) as error:
         cause = " ".join(str(error).split())
         sys.stderr.write(f"error: {cause}\n")
@@ -226,11 +233,11 @@ def _entra(settings: Settings, clock: Clock, timer: Timer) -> EntraTokens:
     return EntraTokens(settings.entra_authority, PublicKeys(fetch_key_set, timer), clock)
 
 
-def _registry(settings: Settings) -> SetupSource:
+def _registry(settings: Settings, tracer: Tracer) -> SetupSource:
     """The registry in the table that the settings name."""
     from scim_core.storage.tables import table_registry  # noqa: PLC0415 -- as above
 
-    return table_registry(settings.storage)
+    return table_registry(settings.storage, tracer)
 
 
 def _tenancy(

@@ -81,7 +81,7 @@ class Caller:
 
     `address` is the exact address, for allowed networks and for records; `source` can be its network.
     `base_url` is the service's address for the caller: the public one if it is set. `began` is when the request did,
-    by the endpoint's timer.
+    by the endpoint's timer. `trace_parent` is as in Origin.
     """
 
     began: float
@@ -90,6 +90,7 @@ class Caller:
     correlation_id: str
     base_url: str
     headers: Mapping[str, str]
+    trace_parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,8 @@ class Origin:
 
     `credential` is the name of the credential, `correlation` the headers by which the client's own log names the
     request. They are texts of the client: bounded, and printable. `holds` says that deactivations and deletions wait
-    for an operator after a mass change.
+    for an operator after a mass change. `trace_parent` names the span of the request, ours if one is
+    recorded, otherwise the client's.
     """
 
     method: str = ""
@@ -107,6 +109,7 @@ class Origin:
     request_id: str = ""
     correlation: tuple[tuple[str, str], ...] = ()
     holds: bool = False
+    trace_parent: str = ""
 
 
 NOBODY = Origin()

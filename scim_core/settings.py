@@ -47,6 +47,7 @@ MIN_BACKUP_KEY_BYTES = 32
 DEFAULT_INSTANCE_CONCURRENCY = 32
 """Requests that the platform gives an instance at a time: the default of the Bicep files."""
 
+_SPANS = "With it, spans go to Application Insights."
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _AUDIENCE = re.compile(r"[!-~]{1,200}")
 _VAULT_KEY = re.compile(r"https://[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d{1,5})?/keys/[A-Za-z0-9-]{1,127}")
@@ -131,6 +132,7 @@ class Settings:
     hooks_to_loopback: bool = False
     mass_changes: MassChangeSettings = USUAL
     queue_account_url: str | None = None
+    exports_spans: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -178,6 +180,7 @@ class Settings:
             hooks_to_loopback=hooks_to_loopback(environment),
             mass_changes=mass_change_settings(environment, _number, _flag),
             queue_account_url=queue_account_url(environment),
+            exports_spans=_flag(environment, "SCIM_TELEMETRY", _SPANS, on="azure-monitor"),
         )
 
 
@@ -323,11 +326,11 @@ def hooks_to_loopback(environment: Mapping[str, str]) -> bool:
     return _flag(environment, "SCIM_HOOKS_TO_LOOPBACK", means)
 
 
-def _flag(environment: Mapping[str, str], name: str, means: str) -> bool:
+def _flag(environment: Mapping[str, str], name: str, means: str, *, on: str = "true") -> bool:
     text = environment.get(name, "")
-    if text not in ("", "true"):
-        raise SettingsError(f"{name} must be true or empty. {means}")
-    return text == "true"
+    if text not in ("", on):
+        raise SettingsError(f"{name} must be {on} or empty. {means}")
+    return text == on
 
 
 def queue_account_url(environment: Mapping[str, str]) -> str | None:

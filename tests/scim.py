@@ -47,14 +47,19 @@ class Clock:
         self.now += timedelta(**amount)
 
 
-def endpoint_over(storage: HookStorage, clock: Clock, **environment: str) -> Endpoint:
-    """An endpoint whose token is TOKEN, with the usual settings and these."""
+def usual_settings(**environment: str) -> Settings:
+    """The settings of an endpoint whose token is TOKEN, with these."""
     usual = {
         "SCIM_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),
         "SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true",
         **UNLIMITED,
     }
-    return scim_core.build(Settings.from_environment(usual | environment), storage, clock)
+    return Settings.from_environment(usual | environment)
+
+
+def endpoint_over(storage: HookStorage, clock: Clock, **environment: str) -> Endpoint:
+    """An endpoint whose token is TOKEN, with the usual settings and these."""
+    return scim_core.build(usual_settings(**environment), storage, clock)
 
 
 class Client:

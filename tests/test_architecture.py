@@ -185,6 +185,15 @@ def test_azure_functions_is_known_to_the_function_app_only() -> None:
     assert "import azure.functions" in (ROOT / "function_app.py").read_text(encoding="utf-8")
 
 
+def test_opentelemetry_is_known_to_two_modules_only() -> None:
+    """scim_core gets a tracer as an argument: test_a_module_imports_only_its_rooms_libraries holds it to that."""
+    outside = [*ROOT.glob("*.py"), *(ROOT / "infra").rglob("*.py"), *(ROOT / "devhost").rglob("*.py")]
+    knowing = {file.name for file in outside if "from opentelemetry" in file.read_text(encoding="utf-8")}
+
+    assert knowing == {"open_telemetry.py", "telemetry.py"}
+    assert "opentelemetry" not in set().union(*(names for names in LIBRARIES.values()))
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_time_chance_and_surroundings_come_in_where_they_are_handed_over(module: str) -> None:
     used = {ast.unparse(node) for node in ast.walk(tree(module)) if isinstance(node, ast.Attribute | ast.Name)}

@@ -46,6 +46,7 @@ param feedEntraAudience string
 param accessTokenMinutes int
 param tenantRequestsPerSecond int
 param groupPatchAnswer string
+param telemetry string
 param feedDays int
 param logDays int
 param deletedDays int
@@ -246,6 +247,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     SCIM_ENTRA_TOKENS: entraTokens
     SCIM_TENANT_REQUESTS_PER_SECOND: string(tenantRequestsPerSecond)
     SCIM_GROUP_PATCH_ANSWER: groupPatchAnswer
+    SCIM_TELEMETRY: telemetry
     SCIM_TRUSTED_PROXIES: string(trustedProxies)
     SCIM_HTTP: http
     SCIM_STORAGE_ACCOUNT_URL: dataTableEndpoint

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 from scim_core.counted_log import CountedLog
+from scim_core.traces import trace_id_of, trace_parent_of
 
 _PLAIN = re.compile(r"[\w.:/-]+", re.ASCII)
 
 log = logging.getLogger(__name__)
-
-_TRACE_PARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +53,7 @@ class AuditEvent:
 
 def correlation_id(headers: Mapping[str, str], otherwise: str) -> str:
     """The id of the request's trace (W3C Trace Context). Application Insights finds the request by it."""
-    found = _TRACE_PARENT.fullmatch(headers.get("traceparent", "").strip().lower())
-    return found["trace"] if found else otherwise
+    return trace_id_of(trace_parent_of(headers)) or otherwise
 
 
 def _printable(text: str) -> str:

@@ -29,6 +29,7 @@ from scim_core.endpoint.handlers import Call, Sent
 from scim_core.endpoint.log_handlers import LOG_HANDLERS
 from scim_core.endpoint.notes import Notes
 from scim_core.endpoint.oauth_endpoint import OAuthEndpoint
+from scim_core.endpoint.request_spans import describe, method_of
 from scim_core.endpoint.routes import CHANGES, Target, has_problems, is_setup
 from scim_core.endpoint.serving import Reached, Servings, Sought
 from scim_core.endpoint.setup.setup_endpoint import SETUP_HANDLERS, SetupEndpoint
@@ -46,12 +47,10 @@ from scim_core.protocol.search_parameters import query_fields
 from scim_core.registry import APPLICATIONS, Access, GroupPatchAnswer
 from scim_core.storage.feed_port import Tended
 from scim_core.storage.port import Swept
+from scim_core.traces import NO_TRACER, Span, SpanKind, Tracer, trace_parent_of
 from scim_core.work import UNITS_PER_REQUEST, BeyondShare, Shares
 
 _OUTSIDE_SCIM = frozenset({"token", "authorization_server", "protected_resource"}) | SETUP_HANDLERS
-
-_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-"""The methods that the function app takes. The log names no other."""
 
 CORRELATION = ("traceparent", "client-request-id", "x-request-id")
 """Headers by which clients name a request in their own logs. The provisioning log keeps them with the change."""
@@ -97,6 +96,7 @@ class Endpoint:
         timer: Timer,
         new_id: Callable[[], str],
         public_base_url: str | None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._servings = servings
         self._endpoints = {item.name: item.endpoint for item in servings.whole.catalogue}
@@ -112,19 +112,25 @@ class Endpoint:
         self._timer = timer
         self._new_id = new_id
         self._public_base_url = public_base_url
+        self._tracer = tracer
 
     async def handle(self, request: ScimRequest) -> ScimResponse:
         """The answer to any request. What goes wrong becomes a SCIM Error body (RFC 7644 section 3.12).
 
         At the token endpoint it becomes an error of RFC 6749 section 5.2, in the feed problem details (RFC 9457).
         """
+        named = trace_parent_of(request.headers)
+        with self._tracer.span("request", SpanKind.SERVER, parent=named) as span:
+            return await self._handled(request, span, span.trace_parent or named)
+
+    async def _handled(self, request: ScimRequest, span: Span, trace_parent: str) -> ScimResponse:
         principal: Principal | None = None
         caller: Caller | None = None
         sent = Sent()
         sought = Sought(self._servings, request.method.upper(), request.path)
         request_id = correlation_id(request.headers, self._new_id())
         try:
-            caller = self._caller(request, request_id)
+            caller = replace(self._caller(request, request_id), trace_parent=trace_parent)
             async with asyncio.timeout(REQUEST_SECONDS):
                 found = await sought.find(partial(self._who.choice, caller, request.query))
                 needs = found.target.needs
@@ -152,6 +158,7 @@ class Endpoint:
         target, handler = sought.target, sought.handler
         kept = caching(request, handler, response.status, differ=self._servings.differ)
         response = replace(response, headers={**response.headers, **kept})
+        describe(span, request, principal, target, response)
         if log.isEnabledFor(logging.INFO):
             self._log(request, principal, handler, response, _of_change(target, request_id, principal, response))
         self._gate.counted.catch_up()
@@ -308,7 +315,7 @@ class Endpoint:
         more: Mapping[str, Any],
     ) -> None:
         """One line for each request, without a client's own texts: paths, queries and details hold identities."""
-        method = request.method.upper() if request.method.upper() in _METHODS else "other"
+        method = method_of(request)
         fields = {
             "method": method,
             "operation": handler,
@@ -356,6 +363,7 @@ def _origin(target: Target, method: str, principal: Principal, caller: Caller) -
             for name in CORRELATION
             if (text := caller.headers.get(name, "").strip()[:MAX_CORRELATION]) and text.isprintable()
         ),
+        trace_parent=caller.trace_parent,
     )
 
 

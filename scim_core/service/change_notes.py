@@ -75,7 +75,7 @@ def change_note(
         fitting = _fitting(kept, values, MAX_NOTE_BYTES - _ROOM - _size(told))
         values = _values(resource_type, change, fitting)
         text = _text(_note(told, values, cut=len(shown) < len(changed) or len(fitting) < len(kept)))
-    return ChangeNote(shown, text, _lost_by(resource_type, origin, change))
+    return ChangeNote(shown, text, _lost_by(resource_type, origin, change), origin.trace_parent)
 
 
 def _lost_by(resource_type: ResourceType, origin: Origin, change: BeforeAndAfter) -> str:

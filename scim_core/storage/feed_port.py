@@ -44,6 +44,7 @@ class FeedRow:
     """One entry: which resource changed, and how. It has no values.
 
     `attributes` are names. `joined` and `left` are ids of members. `entry` is where the log has it: see `notes`.
+    `trace_parent` names the span of the request, as far as it is known.
     """
 
     number: int
@@ -55,6 +56,7 @@ class FeedRow:
     joined: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     entry: str = ""
+    trace_parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

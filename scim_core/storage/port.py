@@ -78,11 +78,13 @@ class ChangeNote:
 
     The storage writes both as they are. Whoever makes them has left out what nobody may read. `lost_by` names the
     credential if the change deactivates or deletes somebody who was active: these are counted (FeedStorage.losses).
+    `trace_parent` names the span of the request (W3C Trace Context); empty: no span is known.
     """
 
     attributes: tuple[str, ...] = ()
     text: str = ""
     lost_by: str = ""
+    trace_parent: str = ""
 
 
 NO_NOTE = ChangeNote()

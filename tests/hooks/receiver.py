@@ -12,6 +12,7 @@ from scim_core.ids import uuid7
 from scim_core.master_key import MasterKey
 from scim_core.protocol.schemas import Catalogue, load_catalogue
 from scim_core.storage.hook_port import Hook, HookCursor, HookStorage, Stream
+from scim_core.traces import NO_TRACER, Tracer
 from tests.scim import Clock
 
 CATALOGUE = load_catalogue()
@@ -86,6 +87,7 @@ def hooks_over(
     master: MasterKey | None = MASTER,
     timer: Callable[[], float] = lambda: 0.0,
     catalogue: Catalogue = CATALOGUE,
+    tracer: Tracer = NO_TRACER,
 ) -> Hooks:
     """The hooks, whose pauses move the clock and take no time."""
 
@@ -104,6 +106,7 @@ def hooks_over(
         timer=timer,
         new_id=lambda: uuid7(clock()),
         pause=pause,
+        tracer=tracer,
     )
 
 

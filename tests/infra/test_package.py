@@ -64,6 +64,43 @@ def ignored(name: str) -> bool:
     return any(fnmatch(name, line) for line in lines if line and not line.startswith("#"))
 
 
+@pytest.fixture(scope="session")
+def with_telemetry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("telemetry") / "scim.zip"
+    package.build(output, telemetry=True)
+    return output
+
+
+RECORDS = """
+import os, sys
+sys.path[:0] = sys.argv[1:]
+import telemetry
+print(type(telemetry.azure_monitor(os.environ)).__name__, flush=True)
+os._exit(0)  # what has not been sent is lost: there is nobody to send it to
+"""
+
+
+def test_the_exporter_is_there_if_it_was_asked_for_and_records(
+    built: Path, with_telemetry: Path, python: Path, tmp_path: Path
+) -> None:
+    exporter = f"{REQUIREMENTS}azure/monitor/opentelemetry/exporter/__init__.py"
+    assert exporter in names(with_telemetry)
+    assert not any(name.startswith((exporter, f"{REQUIREMENTS}opentelemetry")) for name in names(built))
+    assert set(names(built)) <= set(names(with_telemetry))
+
+    with zipfile.ZipFile(with_telemetry) as archive:
+        archive.extractall(tmp_path)
+    component = "InstrumentationKey=00000000-0000-4000-8000-000000000000;IngestionEndpoint=https://127.0.0.1:9/"
+    done = subprocess.run(
+        [str(python), "-c", RECORDS, str(tmp_path), str(tmp_path / REQUIREMENTS)],
+        env={"APPLICATIONINSIGHTS_CONNECTION_STRING": component},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("OpenTelemetry\n", "")
+
+
 def test_it_is_small(built: Path) -> None:
     assert built.stat().st_size < 60 * 1024 * 1024
 

@@ -15,6 +15,7 @@ LOCKED = [
     "devhost/requirements-lock.txt",
     "devhost/requirements-node.txt",
     "infra/requirements-release.txt",
+    "infra/requirements-telemetry.txt",
     "tests/requirements.txt",
 ]
 

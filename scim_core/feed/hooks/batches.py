@@ -32,10 +32,14 @@ type CatalogueOf = Callable[[str], Awaitable[Catalogue]]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events up to the entry `last`. `content` is the body, or what a security event token will claim."""
+    """Events up to the entry `last`. `content` is the body, or what a security event token will claim.
+
+    `trace_parents` name the spans of the requests that it tells of, as far as they are known.
+    """
 
     last: int
     content: bytes | Json
+    trace_parents: tuple[str, ...] = ()
 
 
 class Batches:
@@ -68,16 +72,20 @@ class Batches:
         entries = await self._read(tenant, hook, catalogue, list(rows), whole=bool(cursor.last))
         context = cloud_events.context_of(tenant, cursor.epoch, hook.base_url)
         is_replay = stream is Stream.REPLAY
+        sent = rows[: len(entries)]
         events = [
-            cloud_events.of_entry(entry, context, _endpoint(catalogue, entry["type"]), replay=is_replay)
-            for entry in entries
+            cloud_events.of_entry(
+                entry, context, _endpoint(catalogue, entry["type"]), replay=is_replay, trace_parent=row.trace_parent
+            )
+            for entry, row in zip(entries, sent, strict=True)
         ]
-        return Batch(entries[-1]["number"], cloud_events.body_of(events))
+        return Batch(entries[-1]["number"], cloud_events.body_of(events), tuple(row.trace_parent for row in sent))
 
     async def _token(self, tenant: str, hook: Hook, catalogue: Catalogue, cursor: HookCursor, row: FeedRow) -> Batch:
         [note] = await self._storage.notes(tenant, [row])
         found = catalogue.named(row.resource_type)
-        return Batch(row.number, security_events.claims(hook, row, found, note, tenant=tenant, epoch=cursor.epoch))
+        claims = security_events.claims(hook, row, found, note, tenant=tenant, epoch=cursor.epoch)
+        return Batch(row.number, claims, (row.trace_parent,))
 
     async def _doorbell(self, tenant: str, cursor: HookCursor) -> Batch | None:
         """The newest number, also of a repetition: whoever gets it reads the feed, so nothing else can be missing."""

@@ -18,14 +18,18 @@ TEST = "scim.test"
 """The type of the event that an operator sends to see whether a hook works."""
 
 
-def of_entry(entry: Json, context: Json, endpoint: str, *, replay: bool) -> Json:
-    """The event of an entry. `endpoint` is that of its resource type, such as Users."""
+def of_entry(entry: Json, context: Json, endpoint: str, *, replay: bool, trace_parent: str = "") -> Json:
+    """The event of an entry. `endpoint` is that of its resource type, such as Users.
+
+    `trace_parent` names the span of the request that made the change: CloudEvents' extension for distributed tracing.
+    """
     kind = f"scim.{entry['type'].lower()}.{entry['change']}"
     numbered = _event(context, kind, f"{entry['number']}", entry["time"])
     return {
         **numbered,
         "subject": f"{endpoint}/{entry['id']}",
         **({"replay": True} if replay else {}),
+        **({"traceparent": trace_parent} if trace_parent else {}),
         "data": entry,
     }
 

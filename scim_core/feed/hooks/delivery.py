@@ -17,12 +17,13 @@ from scim_core.clock import Clock, Timer, instant_text
 from scim_core.feed.feed import Importing, Resync
 from scim_core.feed.hooks import schedule
 from scim_core.feed.hooks.batches import Batch, Batches, CatalogueOf, resync, to_resync
-from scim_core.feed.hooks.packing import packed
+from scim_core.feed.hooks.packing import Packed, packed
 from scim_core.feed.hooks.sending import SEND_SECONDS, Sender, Tried
 from scim_core.master_key import MasterKey
 from scim_core.model import Json
 from scim_core.storage.hook_port import ALL_TENANTS, DeadBatch, Hook, HookCursor, HookFormat, HookStorage, Stream
 from scim_core.storage.port import StorageError, VersionConflict
+from scim_core.traces import NO_TRACER, ROOT, SpanKind, Tracer
 from scim_core.work import Pause
 
 LEASE = timedelta(seconds=4 * SEND_SECONDS)
@@ -91,6 +92,7 @@ class Hooks:
         timer: Timer,
         new_id: Callable[[], str],
         pause: Pause,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._storage = storage
         self._batches = Batches(storage, catalogue_of)
@@ -100,6 +102,7 @@ class Hooks:
         self._timer = timer
         self._new_id = new_id
         self._pause = pause
+        self._tracer = tracer
         self._all_after = -inf
         self._known: Fresh[str, list[Hook]] = Fresh(1, KNOWN_SECONDS)
         self._keys: Fresh[str, list[Json]] = Fresh(1, KNOWN_SECONDS)
@@ -161,11 +164,15 @@ class Hooks:
         hooks = _of(await self._hooks(), tenant)
         if not hooks or self._master is None or self._timer() >= until:
             return Delivered(left=len(hooks))
-        due = await self._storage.mark_due(tenant, self._now())
-        streams = (self._stream(tenant, hook, stream, self._master, until) for hook in hooks for stream in Stream)
-        done = sum(await asyncio.gather(*streams), Delivered())
-        if not done.left:
-            await self._storage.clear_due(due)
+        with self._tracer.span("deliver", SpanKind.INTERNAL, parent=ROOT) as span:
+            span.note("scim.tenant", tenant)
+            due = await self._storage.mark_due(tenant, self._now())
+            streams = (self._stream(tenant, hook, stream, self._master, until) for hook in hooks for stream in Stream)
+            done = sum(await asyncio.gather(*streams), Delivered())
+            if not done.left:
+                await self._storage.clear_due(due)
+            span.note("scim.batches.taken", done.taken)
+            span.note("scim.batches.failed", done.failed)
         return done
 
     async def _public_keys(self, master: MasterKey) -> list[Json]:
@@ -234,8 +241,21 @@ class Hooks:
         )
         claimed = await self._storage.save_hook_cursor(tenant, hook.id, stream, claimed)
         sent = packed(batch, hook, claimed.webhook_id, master, now)
-        attempt = await self._sender.send(hook.url, sent.headers, sent.body)
+        attempt = await self._sent(tenant, hook, batch, sent)
         return await self._settled(tenant, hook, stream, claimed, attempt)
+
+    async def _sent(self, tenant: str, hook: Hook, batch: Batch, sent: Packed) -> Tried:
+        """What became of one attempt: a span, linked to those of the requests. The receiver's address is not in it."""
+        with self._tracer.span("send", SpanKind.PRODUCER) as span:
+            span.note("scim.tenant", tenant)
+            span.note("scim.hook.format", str(hook.format))
+            span.note("scim.changes", len(batch.trace_parents))
+            for trace_parent in set(batch.trace_parents):
+                span.link(trace_parent)
+            attempt = await self._sender.send(hook.url, sent.headers, sent.body)
+            if not attempt.taken:
+                span.failed("not taken")
+            return attempt
 
     async def _cursor(self, tenant: str, hook: Hook, stream: Stream) -> HookCursor | None:
         """How far the stream has come. A tenant that is newer than the hook begins with its first entry.

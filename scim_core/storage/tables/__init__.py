@@ -19,6 +19,8 @@ from scim_core.storage.tables.registry import TableRegistry
 from scim_core.storage.tables.registry_apart import RegistryApart
 from scim_core.storage.tables.rows import Rows
 from scim_core.storage.tables.storage import TableStorage
+from scim_core.storage.tables.traced_rows import traced
+from scim_core.traces import NO_TRACER, Tracer
 
 __all__ = [
     "TableRegistry",
@@ -52,11 +54,11 @@ def registry_rows(settings: StorageSettings) -> Rows:
     return AzureRows(partial(connect, replace(settings, table_name=table)))
 
 
-def table_storage(settings: StorageSettings, clock: Clock = utc_now) -> TableStorage:
+def table_storage(settings: StorageSettings, clock: Clock = utc_now, tracer: Tracer = NO_TRACER) -> TableStorage:
     """The storage these settings name, for one process and one event loop: see table_rows."""
-    return TableStorage(table_rows(settings), clock)
+    return TableStorage(table_rows(settings), clock, tracer)
 
 
-def table_registry(settings: StorageSettings) -> TableRegistry:
+def table_registry(settings: StorageSettings, tracer: Tracer = NO_TRACER) -> TableRegistry:
     """The registry of tenants that these settings name, with a connection of its own."""
-    return TableRegistry(table_rows(settings))
+    return TableRegistry(traced(table_rows(settings), tracer))

@@ -33,23 +33,25 @@ from scim_core.storage.tables.relay import READ_ROWS, read_head, relay, waiting_
 from scim_core.storage.tables.rows import Rows
 from scim_core.storage.tables.service_limits import PAGE_ROWS
 from scim_core.storage.tables.tending import tend
+from scim_core.traces import Tracer
 
 
 class TableFeed:
     """The part of the storage port that the feed needs: see TableStorage, which is the whole port."""
 
     rows: Rows
+    tracer: Tracer
 
     async def relay(self, tenant: str) -> int:
         """See FeedStorage.relay."""
-        return await relay(self.rows, tenant)
+        return await relay(self.rows, tenant, self.tracer)
 
     async def feed(self, tenant: str, *, after: int | None, limit: int) -> FeedReading:
         """See FeedStorage.feed."""
         waiting, reading = await asyncio.gather(waiting_keys(self.rows, tenant), self._feed(tenant, after, limit))
         if not waiting or len(reading.rows) == limit:
             return reading
-        await relay(self.rows, tenant)
+        await relay(self.rows, tenant, self.tracer)
         return await self._feed(tenant, after, limit)
 
     async def _feed(self, tenant: str, after: int | None, limit: int) -> FeedReading:
@@ -168,7 +170,7 @@ class TableFeed:
 
     async def tend(self, now: datetime, kept: Retention, *, seconds: float) -> Tended:
         """See FeedStorage.tend."""
-        return await tend(self.rows, now, kept, seconds)
+        return await tend(self.rows, now, kept, seconds, self.tracer)
 
 
 async def new_epoch_of(rows: Rows, tenant: str) -> FeedHead:

@@ -68,6 +68,7 @@ def to_feed_row(row: Row) -> FeedRow:
         joined=lines_of(entity, "joined"),
         left=lines_of(entity, "left"),
         entry=entity["entry"],
+        trace_parent=entity.get("traceparent") or "",
     )
 
 
@@ -138,6 +139,7 @@ def _entry(said: OutboxRow, number: int) -> RowOperation:
         "change": said.change.value,
         "lastModified": said.time,
         "entry": _log_key(said),
+        **({"traceparent": said.note.trace_parent} if said.note.trace_parent else {}),
         **{name: "\n".join(values) for name, values in lines.items() if values},
     }
     return RowOperation(Verb.INSERT, Role.FEED, keys.feed(number), properties)

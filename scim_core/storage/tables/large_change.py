@@ -18,7 +18,7 @@ from typing import Any
 from scim_core.clock import instant_text
 from scim_core.model import Column, Membership, MembershipEdits, StoredResource
 from scim_core.storage.feed_port import FeedChange
-from scim_core.storage.port import TooLarge
+from scim_core.storage.port import ChangeNote, TooLarge
 from scim_core.storage.tables import changes, keys
 from scim_core.storage.tables.entities import joined, pending_property, split, stamp_property
 from scim_core.storage.tables.gone_rows import kept_edges
@@ -73,7 +73,8 @@ class LargeChange:
 
     `change_id` is a text no other change has. It becomes the version of each resource at the other end. `stamp` is that
     of the last step, or of the decision; empty if version 0.2 made it. `kept` is the key of the row that keeps the
-    document of a deleted resource, if one does: its steps keep the memberships.
+    document of a deleted resource, if one does: its steps keep the memberships. `trace_parent` is that of the
+    request, if known.
     """
 
     resource_type: str
@@ -86,6 +87,7 @@ class LargeChange:
     stamp: str = ""
     etag: str = ""
     kept: str = ""
+    trace_parent: str = ""
 
     @property
     def next_part(self) -> tuple[int, int] | None:
@@ -110,6 +112,7 @@ class LargeChange:
             "done": str(self.done),
             **stamp_property(self.stamp),
             **({"kept": self.kept} if self.kept else {}),
+            **({"traceparent": self.trace_parent} if self.trace_parent else {}),
         }
         return self._row(Verb.INSERT, properties)
 
@@ -198,6 +201,7 @@ class LargeChange:
             resource_type=self.resource_type,
             resource_id=self.resource_id,
             part_of=self.change_id,
+            note=ChangeNote(trace_parent=self.trace_parent),
         )
 
     def _row(self, verb: Verb, properties: dict[str, Column]) -> RowOperation:
@@ -219,6 +223,7 @@ def editing(change: changes.Change) -> tuple[LargeChange, list[Part]]:
         group.last_modified,
         lengths,
         stamp=change.said.stamp,
+        trace_parent=change.said.note.trace_parent,
     )
     return large, parts
 
@@ -247,6 +252,7 @@ def deleting(resource: StoredResource, said: OutboxRow, now: str, kept: str = ""
         lengths=(0,),
         stamp=said.stamp,
         kept=kept,
+        trace_parent=said.note.trace_parent,
     )
     return large, [Part(joins=False, member_type="", ids=())]
 
@@ -264,6 +270,7 @@ def to_large_change(entity: Mapping[str, Any], etag: str) -> LargeChange:
         stamp=entity.get("stamp") or "",
         etag=etag,
         kept=entity.get("kept") or "",
+        trace_parent=entity.get("traceparent") or "",
     )
 
 

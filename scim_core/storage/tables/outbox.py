@@ -106,6 +106,7 @@ class OutboxRow:
             "lastModified": self.time,
             **({"partOf": self.part_of} if self.part_of else {}),
             **({"lostBy": self.note.lost_by} if self.note.lost_by else {}),
+            **({"traceparent": self.note.trace_parent} if self.note.trace_parent else {}),
             **{name: "\n".join(values) for name, values in lines.items() if values},
             **split("n", self.note.text),
         }
@@ -125,7 +126,12 @@ def to_outbox_row(entity: Mapping[str, Any]) -> OutboxRow:
         left=lines_of(entity, "left"),
         former=lines_of(entity, "former"),
         part_of=entity.get("partOf") or "",
-        note=ChangeNote(lines_of(entity, "attributes"), "".join(joined("n", entity)), entity.get("lostBy") or ""),
+        note=ChangeNote(
+            lines_of(entity, "attributes"),
+            "".join(joined("n", entity)),
+            entity.get("lostBy") or "",
+            entity.get("traceparent") or "",
+        ),
     )
 
 

@@ -26,6 +26,7 @@ from scim_core.storage.tables.reading import read_range
 from scim_core.storage.tables.row_operations import RowOperation
 from scim_core.storage.tables.rows import Row, Rows
 from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS, json_bytes
+from scim_core.traces import NO_TRACER, ROOT, Span, SpanKind, Tracer
 
 READ_ROWS = 132
 """Changes of one reading: four batches of changes of attributes. At 35 KB each they are 5 MB."""
@@ -72,17 +73,26 @@ async def read_head(rows: Rows, tenant: str) -> Head:
     raise StorageBusy("Others are changing the head of the feed.")
 
 
-async def relay(rows: Rows, tenant: str) -> int:
+async def relay(rows: Rows, tenant: str, tracer: Tracer = NO_TRACER) -> int:
     """How many entries the feed has got. The changes that had been committed before are in it.
 
-    If others were quicker again and again, they have relayed these changes, or go on doing so. Raises StorageBusy.
+    If others were quicker again and again, they have relayed these changes, or go on doing so. The relay is a span,
+    linked to those of the requests. Raises StorageBusy.
     """
+    with tracer.span("relay", SpanKind.INTERNAL, parent=ROOT) as span:
+        numbered = await _relay(rows, tenant, span)
+        span.note("scim.tenant", tenant)
+        span.note("scim.changes", numbered)
+        return numbered
+
+
+async def _relay(rows: Rows, tenant: str, span: Span) -> int:
     numbered, refusals = 0, 0
     while refusals < MAX_REFUSALS:
         waiting = await waiting_keys(rows, tenant)
         if not waiting:
             break
-        moved = await _moved(rows, tenant, waiting)
+        moved = await _moved(rows, tenant, waiting, span)
         numbered += moved.numbered
         refusals = refusals + 1 if moved.refused else 0
         if not moved.refused and len(waiting) < READ_ROWS:
@@ -102,9 +112,11 @@ class _Moved:
     refused: bool
 
 
-async def _moved(rows: Rows, tenant: str, waiting: Sequence[str]) -> _Moved:
+async def _moved(rows: Rows, tenant: str, waiting: Sequence[str], span: Span) -> _Moved:
     """The changes of two readings that agree are moved, batch by batch, until another process comes between."""
     found, current = await asyncio.gather(_agreed(rows, tenant, waiting), read_head(rows, tenant))
+    for trace_parent in {said.note.trace_parent for said in found}:
+        span.link(trace_parent)
     start, refused = current.head.next, False
     try:
         for batch in _batches(found):

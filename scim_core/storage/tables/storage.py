@@ -14,8 +14,10 @@ from scim_core.storage.tables.losses import TableLosses
 from scim_core.storage.tables.reading import ID, read_memberships, read_range, side_by_side
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row, Rows, read_pages
+from scim_core.storage.tables.traced_rows import traced
 from scim_core.storage.tables.turns import in_turns
 from scim_core.storage.tables.writing import TableWriting
+from scim_core.traces import NO_TRACER, Tracer
 
 _PING = "ping"
 
@@ -27,8 +29,9 @@ class TableStorage(TableWriting, TableFeed, TableLosses, TableHooks):
     what hooks ask in hooks.py.
     """
 
-    def __init__(self, rows: Rows, clock: Clock = utc_now) -> None:
-        super().__init__(rows, clock)
+    def __init__(self, rows: Rows, clock: Clock = utc_now, tracer: Tracer = NO_TRACER) -> None:
+        super().__init__(traced(rows, tracer), clock)
+        self.tracer = tracer
 
     async def read(self, tenant: str, resource_type: str, ids: Sequence[str]) -> list[StoredResource | None]:
         """See Storage.read."""

@@ -19,6 +19,7 @@ from scim_core.storage.tables.relay import read_head, relay, tell
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Rows
 from scim_core.storage.tables.trimming import trim_attempts, trim_feed, trim_gone, trim_log
+from scim_core.traces import NO_TRACER, Tracer
 
 ROUND_AFTER = timedelta(hours=1)
 """How long after the beginning of a round the next one begins."""
@@ -51,9 +52,9 @@ class _Round:
         }
 
 
-async def tend(rows: Rows, now: datetime, kept: Retention, seconds: float) -> Tended:
+async def tend(rows: Rows, now: datetime, kept: Retention, seconds: float, tracer: Tracer = NO_TRACER) -> Tended:
     """See FeedStorage.tend. A tenant whose rows cannot be reached now is left to the next time."""
-    tending = _Tending(rows, now, kept)
+    tending = _Tending(rows, now, kept, tracer)
     try:
         async with asyncio.timeout(seconds):
             await tending.relay_waiting()
@@ -66,8 +67,9 @@ async def tend(rows: Rows, now: datetime, kept: Retention, seconds: float) -> Te
 class _Tending:
     """One turn of the timer."""
 
-    def __init__(self, rows: Rows, now: datetime, kept: Retention) -> None:
+    def __init__(self, rows: Rows, now: datetime, kept: Retention, tracer: Tracer) -> None:
         self._rows = rows
+        self._tracer = tracer
         self._now = now
         self._kept = kept
         self.relayed = 0
@@ -88,7 +90,7 @@ class _Tending:
 
     async def _relayed(self, tenant: str) -> bool:
         """Whether the tenant has a feed. Its changes are relayed, and its newest number is known."""
-        self.relayed += await relay(self._rows, tenant)
+        self.relayed += await relay(self._rows, tenant, self._tracer)
         if await self._rows.get(tenant, keys.feed_head(), select="RowKey") is None:
             return False
         head = await read_head(self._rows, tenant)
