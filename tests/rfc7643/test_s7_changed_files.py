@@ -237,7 +237,7 @@ async def test_a_required_extension_whose_attribute_was_renamed_keeps_nobody_act
     before = deploy(active, more=[attribute("colour")], **required)
     there = await thing(before, active=True, **{EXTENSION: {"colour": "red"}})
     after = deploy(active, more=[attribute("hue")], **required)
-    assert (await after.patch(path(there), replace("active", False))).status == 200
+    assert (await after.patch(path(there), replace("active", "False"))).status == 200
     assert (await after.document(there))["active"] is False
 
 
@@ -247,5 +247,5 @@ async def test_one_refused_operation_keeps_nobody_active_whatever_form_a_stored_
     parts = [attribute("value"), attribute("primary", "boolean")]
     after = deploy(acme=[attribute("phones", "complex", multiValued=True, subAttributes=parts)])
     assert (await after.patch(path(user), replace("title", "x"), replace("no.such", "x"))).status == 400
-    assert (await after.patch(path(user), replace("active", False), replace("no.such", "x"))).status == 200
+    assert (await after.patch(path(user), replace("active", "False"), replace("no.such", "x"))).status == 200
     assert (await after.document(user))["active"] is False
