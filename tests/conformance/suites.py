@@ -56,7 +56,7 @@ def scim2_tester_results(base_url: str, token: str) -> list[CheckResult]:
     """It reads the schemas that the endpoint serves, and uses them in every way that they allow.
 
     It takes any text for a value of a decimal and of a dateTime, and then refuses it itself. So it is given values.
-    After each check it deletes all that any check has created so far, most of which is gone. So it forgets what is gone.
+    After each check it deletes all that any check has created so far, most of which is gone. So it forgets that.
     """
     with (
         patch.object(filling, "get_random_example_value", _example),
