@@ -33,7 +33,9 @@ MAX_ATTEMPTS = 20
 """How often one resource is tried again because others change it at the same time."""
 
 APPLY_SECONDS = 60
-"""How long a large change of a group is waited for before members are added to it."""
+"""How long a large change is waited for: one of a group before members are added to it, and a deletion before its
+resource is put back. What it has not removed until then, it would remove from the resource that is there again.
+"""
 
 FEED_PAGE = 1_000
 """Changes that were made during the look, read at a time."""
@@ -116,7 +118,7 @@ class _Case:
 class Undo:
     """Looks at the mass changes of a tenant, and puts back what they took away. `origin` is for the log.
 
-    Every method may raise StorageBusy.
+    Before it reads, deletions that are pending are applied. Every method may raise StorageBusy.
     """
 
     def __init__(
@@ -148,11 +150,11 @@ class Undo:
         await self._storage.relay(tenant)
         head = await self._storage.feed_head(tenant)
         since = datetime.fromisoformat(chosen.since)
-        rows, kept = await asyncio.gather(
-            self._storage.log_since(tenant, since), self._storage.gone_since(tenant, since)
-        )
-        found = told(rows, chosen)
-        by_entry = {item.entry: item for item in kept}
+        found = told(await self._storage.log_since(tenant, since), chosen)
+        deleted = [item.id for item in found.lost if item.deletion]
+        for ids in batched(deleted, AT_ONCE, strict=False):
+            await asyncio.gather(*(self._require_applied(tenant, id_) for id_ in ids))
+        by_entry = {item.entry: item for item in await self._storage.gone_since(tenant, since)}
         stored = await self._present(tenant, found.lost)
         moved = await self._moved_since(tenant, head.next - 1)
         return found, [
@@ -162,6 +164,14 @@ class Undo:
                 *(self._case(tenant, item, stored.get(item.id), by_entry, moved=item.id in moved) for item in some)
             )
         ]
+
+    async def _require_applied(self, tenant: str, resource_id: str) -> None:
+        """Nothing of this resource is pending. Its steps have kept all memberships. Raises StorageBusy."""
+        if not await self._storage.is_pending(tenant, resource_id):
+            return
+        await self._storage.apply_pending(tenant, resource_id, seconds=APPLY_SECONDS)
+        if await self._storage.is_pending(tenant, resource_id):
+            raise StorageBusy("A large deletion is still being applied. Run the command again.")
 
     async def _case(
         self,
@@ -258,6 +268,7 @@ class Undo:
         new = StoredResource(resource_type.name, gone.id, document, gone.created, "", "")
         note = self._note(resource_type, BeforeAndAfter(changed_attributes(resource_type, {}, document), {}, document))
         stored = self._stored(resource_type, new, document)
+        await self._require_applied(tenant, gone.id)  # somebody may have restored and deleted it since
         await self._unique_values.create(tenant, resource_type, stored, (), note)
         return Fate.UNDONE
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import pytest
 
 from scim_core.messages import Origin
+from scim_core.service import undo as undo_module
 from scim_core.service.losses import UNDO, Chosen
 from scim_core.service.undo import Fate, Undo, Undone
 from scim_core.storage.maintenance.checking import check
-from scim_core.storage.tables import TableStorage, changes, large_change, large_change_runner
+from scim_core.storage.port import StorageBusy
+from scim_core.storage.tables import TableStorage, changes, large_change, large_change_runner, writing
 from scim_core.storage.tables.rows import Rows
 from tests.commands import run_here
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
@@ -265,6 +267,39 @@ async def test_a_deletion_in_steps_keeps_every_membership(count: int, monkeypatc
         assert found.memberships == 2 * count
         await it.storage.sweep(before="9999", seconds=60)
         assert await state(it.rows) == before
+
+
+@pytest.mark.parametrize("of_group", [False, True])
+async def test_a_deletion_that_is_still_pending_is_applied_first_and_takes_nothing_away_afterwards(
+    of_group: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "TRANSACTION_OPERATIONS", 14)
+    monkeypatch.setattr(large_change_runner, "STEP", 3)
+    async with Company() as it:
+        users = [await it.user(f"user{number}") for number in range(12)]
+        groups = [await it.group(f"group{number}", users[0]) for number in range(12)]
+        staff = await it.group("staff", *users[1:])
+        before = await state(it.rows)
+        since = it.now()
+        monkeypatch.setattr(writing, "APPLY_SECONDS", 0)
+        await it.delete(it.sync, staff if of_group else users[0], "/Groups" if of_group else "/Users")
+        undo = undo_over(it.rows, it.clock)
+        chosen = Chosen(since, it.now(), "sync")
+        monkeypatch.setattr(undo_module, "APPLY_SECONDS", 0)
+        with pytest.raises(StorageBusy, match="Run the command again"):
+            await undo.run(TENANT, chosen)
+        monkeypatch.setattr(undo_module, "APPLY_SECONDS", 60)
+        monkeypatch.setattr(writing, "APPLY_SECONDS", 20)
+        found = await undo.run(TENANT, chosen)
+        assert (set(fates(found).values()), found.memberships) == ({Fate.UNDONE}, 11 if of_group else 12)
+        assert await state(it.rows) == before
+        newcomer = await it.user("newcomer")
+        group = staff if of_group else groups[0]
+        assert await it.patch(it.honest, group, add("members", references(newcomer)), url="/Groups") == 204
+        after = await state(it.rows)
+        await it.storage.sweep(before="9999", seconds=60)
+        assert await state(it.rows) == after
+        assert (await check(it.rows, TENANT)).findings == []
 
 
 async def test_deletions_of_a_bulk_can_be_undone() -> None:
