@@ -246,7 +246,7 @@ class Undo:
         for _ in range(MAX_ATTEMPTS):
             if there is None or case.stored is None or there.document != case.stored.document:
                 return Fate.CHANGED
-            document = reactivated(resource_type, there.document, case.history.was)
+            document = reactivated(there.document, case.history.was)
             names = changed_attributes(resource_type, there.document, document)
             note = self._note(resource_type, BeforeAndAfter(names, there.document, document))
             after = self._stored(resource_type, there, document)
@@ -264,7 +264,7 @@ class Undo:
         """The resource is there again, with its id. If a chosen change had deactivated it before, it is active."""
         document = gone.document
         if history.deactivation is not None and not history.changed:
-            document = reactivated(resource_type, document, history.was)
+            document = reactivated(document, history.was)
         new = StoredResource(resource_type.name, gone.id, document, gone.created, "", "")
         note = self._note(resource_type, BeforeAndAfter(changed_attributes(resource_type, {}, document), {}, document))
         stored = self._stored(resource_type, new, document)

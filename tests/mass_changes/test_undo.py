@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.commands import run_here
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
 from tests.feed.copying import CATALOGUE, Copy, feed_of, followed
 from tests.mass_changes.incident import TENANT, Company, State, group_key, kept, state
-from tests.scim import Clock, Json, add, references, remove, replace
+from tests.scim import Clock, Json, add, attribute, references, remove, replace, schema_files
 
 
 def undo_over(rows: Rows, clock: Clock) -> Undo:
@@ -300,6 +301,26 @@ async def test_a_deletion_that_is_still_pending_is_applied_first_and_takes_nothi
         await it.storage.sweep(before="9999", seconds=60)
         assert await state(it.rows) == after
         assert (await check(it.rows, TENANT)).findings == []
+
+
+async def test_values_that_no_file_of_the_command_declares_are_put_back_as_they_were(tmp_path: Path) -> None:
+    urn = "urn:example:extension:acme:User"
+    folder = schema_files(tmp_path, acme={"id": urn, "name": "Acme", "attributes": [attribute("badge")]})
+    async with Company(environment={"SCIM_SCHEMA_DIRECTORY": str(folder)}) as it:
+        users = [await it.user(name, **{urn: {"badge": "7"}}) for name in ("inactive", "deleted", "both")]
+        before = await state(it.rows)
+        since = it.now()
+        for user in (users[0], users[2]):
+            await it.deactivate(it.sync, user)
+        for user in users[1:]:
+            await it.delete(it.sync, user)
+        found = await undo_over(it.rows, it.clock).run(TENANT, Chosen(since, it.now(), "sync"))
+        assert set(fates(found).values()) == {Fate.UNDONE}
+        after = await state(it.rows)
+        assert after == before
+        assert [[*document] for _, document in after.resources.values()] == [
+            [*document] for _, document in before.resources.values()
+        ]
 
 
 async def test_deletions_of_a_bulk_can_be_undone() -> None:
