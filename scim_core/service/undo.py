@@ -20,7 +20,7 @@ from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.service.change_notes import BeforeAndAfter, change_note
 from scim_core.service.losses import Chosen, History, Told, note_of, told
 from scim_core.service.unique_values import UniqueValues
-from scim_core.storage.feed_port import FeedChange, FeedStorage, GoneResource, LogRow
+from scim_core.storage.feed_port import Attempt, FeedChange, FeedStorage, GoneResource, LogRow
 from scim_core.storage.port import ChangeNote, NotFound, StorageBusy, UniquenessConflict, VersionConflict
 
 AT_ONCE = 50
@@ -40,6 +40,9 @@ resource is put back. What it has not removed until then, it would remove from t
 FEED_PAGE = 1_000
 """Changes that were made during the look, read at a time."""
 
+ATTEMPTS_PAGE = 1_000
+"""Attempts that are read at a time: one answer of Table Storage."""
+
 
 class Fate(StrEnum):
     """What becomes of one resource."""
@@ -48,12 +51,13 @@ class Fate(StrEnum):
     UNDONE = "put back"
     AS_BEFORE = "is as before already"
     CHANGED = "was changed since"
+    ASKED_AGAIN = "was to be inactive again since"
     TAKEN = "its name is taken"
     NOT_KEPT = "its document is not kept"
     UNDECLARED = "no file declares its resource type"
 
 
-LEFT_ALONE = frozenset({Fate.CHANGED, Fate.TAKEN, Fate.NOT_KEPT, Fate.UNDECLARED})
+LEFT_ALONE = frozenset({Fate.CHANGED, Fate.ASKED_AGAIN, Fate.TAKEN, Fate.NOT_KEPT, Fate.UNDECLARED})
 """What an operator has to look at."""
 
 
@@ -150,7 +154,10 @@ class Undo:
         await self._storage.relay(tenant)
         head = await self._storage.feed_head(tenant)
         since = datetime.fromisoformat(chosen.since)
-        found = told(await self._storage.log_since(tenant, since), chosen)
+        rows, attempts = await asyncio.gather(
+            self._storage.log_since(tenant, since), self._attempts_since(tenant, since)
+        )
+        found = told(rows, attempts, chosen)
         deleted = [item.id for item in found.lost if item.deletion]
         for ids in batched(deleted, AT_ONCE, strict=False):
             await asyncio.gather(*(self._require_applied(tenant, id_) for id_ in ids))
@@ -164,6 +171,15 @@ class Undo:
                 *(self._case(tenant, item, stored.get(item.id), by_entry, moved=item.id in moved) for item in some)
             )
         ]
+
+    async def _attempts_since(self, tenant: str, since: datetime) -> list[Attempt]:
+        found = list[Attempt]()
+        while True:
+            after = found[-1].place if found else ""
+            older = await self._storage.attempts(tenant, since=since, limit=ATTEMPTS_PAGE, after=after)
+            found += reversed(older)
+            if len(older) < ATTEMPTS_PAGE:
+                return found
 
     async def _require_applied(self, tenant: str, resource_id: str) -> None:
         """Nothing of this resource is pending. Its steps have kept all memberships. Raises StorageBusy."""
@@ -263,7 +279,7 @@ class Undo:
     async def _restore(self, tenant: str, resource_type: ResourceType, history: History, gone: GoneResource) -> Fate:
         """The resource is there again, with its id. If a chosen change had deactivated it before, it is active."""
         document = gone.document
-        if history.deactivation is not None and not history.changed:
+        if history.deactivation is not None and not history.stays_inactive:
             document = reactivated(document, history.was)
         new = StoredResource(resource_type.name, gone.id, document, gone.created, "", "")
         note = self._note(resource_type, BeforeAndAfter(changed_attributes(resource_type, {}, document), {}, document))
@@ -339,7 +355,9 @@ class Undo:
 def _fate_of_inactive(case: _Case, *, moved: bool) -> Fate:
     if case.stored is None or case.history.changed or moved:
         return Fate.CHANGED
-    return Fate.TO_UNDO if case.stored.document.get(ACTIVE) is False else Fate.AS_BEFORE
+    if case.stored.document.get(ACTIVE) is not False:
+        return Fate.AS_BEFORE
+    return Fate.ASKED_AGAIN if case.history.asked_again else Fate.TO_UNDO
 
 
 def _name(document: Json) -> str:

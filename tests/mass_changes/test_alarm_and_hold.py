@@ -2,7 +2,6 @@
 
 import logging
 from datetime import timedelta
-from typing import Self
 
 import pytest
 
@@ -19,7 +18,7 @@ from tests.commands import run_here
 from tests.contract.builders import TENANT as PLAIN
 from tests.contract.builders import create, user
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
-from tests.mass_changes.incident import TENANT, Company
+from tests.mass_changes.incident import TENANT, Company, Relaying
 from tests.memory_rows import MemoryRows
 from tests.scim import Client, Clock, Json, endpoint_over, path, replace, sentence
 from tests.tenancy import settings
@@ -27,29 +26,6 @@ from tests.transcript import transcript
 
 FEW = {"SCIM_MASS_CHANGE_USERS": "3", "SCIM_MASS_CHANGE_PERCENT": "10"}
 """More than 3 users, and more than 10 percent."""
-
-
-class Relaying(Company):
-    """The process relays after its answers, as a function app does."""
-
-    async def __aenter__(self) -> Self:
-        await super().__aenter__()
-        self.service.endpoint = scim_core.build(
-            self.service.settings,
-            self.storage,
-            self.clock,
-            registry=self.service.registry,
-            timer=self.service.timer,
-            relays=True,
-        )
-        return self
-
-    async def idle(self) -> None:
-        assert self.service.endpoint._kicks is not None
-        await self.service.endpoint._kicks.idle()
-
-    async def people(self, number: int) -> list[Json]:
-        return [await self.user(f"user{index}@example.com") for index in range(number)]
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:

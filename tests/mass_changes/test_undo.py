@@ -18,7 +18,7 @@ from scim_core.storage.tables.rows import Rows
 from tests.commands import run_here
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
 from tests.feed.copying import CATALOGUE, Copy, feed_of, followed
-from tests.mass_changes.incident import TENANT, Company, State, group_key, kept, state
+from tests.mass_changes.incident import TENANT, Company, Relaying, State, group_key, kept, state
 from tests.scim import Clock, Json, add, attribute, references, remove, replace, schema_files
 
 
@@ -198,6 +198,33 @@ async def test_who_was_changed_since_is_listed_and_left_alone() -> None:
         assert ("User", users["again"]["id"]) not in now.resources
         listed = await run_here(it.rows, "undo", TENANT, "--from", since, "--to", until, "--by", "sync")
         assert (listed.returncode, "its name is taken" in listed.stdout) == (1, True)
+
+
+async def test_who_was_to_be_deactivated_again_by_somebody_else_is_left_alone() -> None:
+    async with Relaying() as it:
+        names = ("patch", "text", "put", "whole", "deleted", "same", "other", "chosen")
+        users = {name: await it.user(f"{name}@example.com") for name in names}
+        since = it.now()
+        for user in users.values():
+            await it.deactivate(it.sync, user)
+        put = {"userName": "put@example.com", "active": False}
+        assert await it.deactivate(it.honest, users["patch"]) == 200
+        assert await it.patch(it.honest, users["text"], replace("active", "False")) == 200
+        assert (await it.asked(it.honest, "PUT", f"/Users/{users['put']['id']}", put))[0] == 200
+        assert await it.patch(it.honest, users["whole"], {"op": "Replace", "value": {"active": False}}) == 200
+        assert await it.deactivate(it.honest, users["deleted"]) == 200
+        assert await it.patch(it.honest, users["other"], replace("userName", "other@example.com")) == 200
+        assert await it.deactivate(it.sync, users["chosen"]) == 200
+        await it.delete(it.sync, users["deleted"])
+        await it.idle()
+        chosen = Chosen(since, it.now(), "sync")
+        found = fates(await undo_over(it.rows, it.clock).run(TENANT, chosen))
+        again = {users[name]["id"] for name in ("patch", "text", "put", "whole")}
+        assert {id_ for id_, fate in found.items() if fate is Fate.ASKED_AGAIN} == again
+        assert {found[users[name]["id"]] for name in ("deleted", "same", "other", "chosen")} == {Fate.UNDONE}
+        now = await state(it.rows)
+        inactive = {id_ for (_, id_), (_, item) in now.resources.items() if item["active"] is False}
+        assert inactive == again | {users["deleted"]["id"]}
 
 
 async def test_a_group_comes_back_with_its_members_and_who_has_left_a_group_since_stays_outside() -> None:
