@@ -1,16 +1,18 @@
 """A mapping that is uploaded is looked at target by target, whatever the file is, and nothing of it is kept."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from scim_core.endpoint.setup import views
 from scim_core.endpoint.setup.setup_endpoint import COOKIE, MAX_TARGETS
 from scim_core.endpoint.setup.upload import MAX_PART_HEADER_BYTES, MAX_UPLOAD_BYTES
 from scim_core.protocol.mapping_lint import Verdict, lint_mappings
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.protocol.synchronization_schema import object_mappings
+from scim_core.protocol.synchronization_schema import MAX_PARTS, MappingFileError, _Schema, object_mappings
 from tests.global_relay import GROUP_TARGETS, USER_TARGETS
 from tests.setup_page.test_progress import text_of
 from tests.setup_page.world import BOUNDARY, SetupService, form_of, good_mapping, mistaken_mapping, service
@@ -125,6 +127,49 @@ async def test_the_most_targets_that_are_looked_at_are_looked_at_in_a_thread(
     file = written(tmp_path / "schema.json", objects(USER, [attribute(name) for name in names]))
     page = await checked(it, cookie, file.read_bytes())
     assert page.count('class="tag bad">ignored') == MAX_TARGETS - 1
+
+
+@pytest.mark.parametrize("entry", [b"1,", b"{},", b'"",', b"[],"], ids=["numbers", "objects", "texts", "lists"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'{"synchronizationRules":[',
+        b'{"synchronizationRules":[{"objectMappings":[',
+        b'{"synchronizationRules":[{"objectMappings":[{"targetObjectName":"User","attributeMappings":[',
+    ],
+    ids=["rules", "objects", "attributes"],
+)
+async def test_a_file_with_many_entries_is_refused_before_any_is_looked_at(
+    it: SetupService, cookie: str, head: bytes, entry: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looked_at(_: object) -> None:
+        raise AssertionError("one error for each of these entries would be made")
+
+    monkeypatch.setattr(_Schema, "model_validate", looked_at)
+    monkeypatch.setattr(_Schema, "model_validate_json", looked_at)
+    last = b"1" + b"]}" * head.count(b"[")
+    content = head + entry * ((MAX_UPLOAD_BYTES - len(form_of(head + last))) // len(entry)) + last
+    tracemalloc.start()
+    try:
+        page = text_of(await checked(it, cookie, content))
+        assert tracemalloc.get_traced_memory()[1] < 50 * MAX_UPLOAD_BYTES
+    finally:
+        tracemalloc.stop()
+    assert f"more than {MAX_TARGETS} targets" in page or f"more than {MAX_PARTS} objects and lists" in page
+
+
+async def test_few_rules_with_many_mappings_are_counted_as_well(it: SetupService, cookie: str) -> None:
+    rules = [{"objectMappings": [{"targetObjectName": "User"}] * 2}] * (MAX_TARGETS // 2 + 1)
+    page = text_of(await checked(it, cookie, json.dumps({"synchronizationRules": rules}).encode()))
+    assert f"more than {MAX_TARGETS} targets" in page
+
+
+def test_of_many_wrong_entries_one_is_told() -> None:
+    with pytest.raises(MappingFileError) as refused:
+        object_mappings(b'{"synchronizationRules":[' + b"1," * 10_000 + b"1]}")
+    cause = refused.value.__context__
+    assert isinstance(cause, ValidationError)
+    assert cause.error_count() == 1
 
 
 @pytest.mark.parametrize(
