@@ -158,6 +158,7 @@ def build(
         SetupProgress(storage, catalogues.whole, clock),
         catalogues.whole,
         clock=clock,
+        timer=timer,
         shares=gate.shares,
         counted=counted,
     )

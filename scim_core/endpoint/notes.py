@@ -12,6 +12,7 @@ from scim_core.endpoint.handlers import Sent
 from scim_core.endpoint.oauth_endpoint import TokenAnswer
 from scim_core.endpoint.routes import CHANGES, Target
 from scim_core.feed.attempts import Attempts
+from scim_core.feed.setup_progress import CREATED, LOGGED
 from scim_core.feed.visitors import Visitors
 from scim_core.messages import Caller, Origin, ScimResponse
 from scim_core.model import Json
@@ -30,15 +31,21 @@ class Notes:
         self._clock = clock
 
     def answered(self, principal: Principal, target: Target | None, response: ScimResponse, sent: Sent) -> None:
-        """The log will have the answer to a change that was refused or ignored in part, a setup page any other."""
+        """The log will have the answer to a change that was refused or ignored in part, a setup page any other.
+
+        A creation that was ignored in part is in both. For a page reads the first rows of its own, and the newest of
+        the log.
+        """
         if self._attempts is None or target is None:
             return
         is_change = target.handler in CHANGES
         attempt = attempt_of(target, sent.origin, response, sent.value, self._clock()) if is_change else None
-        if attempt is None and principal.watched and not principal.application and target.needs is not Access.FEED:
-            attempt = self._seen(target, sent.origin, response)
         if attempt is not None:
             self._attempts.note(principal.tenant, attempt)
+        watched = principal.watched and not principal.application and target.needs is not Access.FEED
+        if watched and (attempt is None or response.status == CREATED):
+            is_logged = attempt is not None
+            self._attempts.note(principal.tenant, self._seen(target, sent.origin, response, is_logged=is_logged))
 
     def not_let_in(self, error: Exception, caller: Caller | None) -> None:
         """A setup page will tell that a credential is not good, if this is why the request was refused."""
@@ -50,11 +57,13 @@ class Notes:
         if answer.failure is not None:
             self._denied(answer.failure, answer.response.status, answer.sentence, caller)
 
-    def _seen(self, target: Target, origin: Origin, response: ScimResponse) -> Attempt:
+    def _seen(self, target: Target, origin: Origin, response: ScimResponse, *, is_logged: bool) -> Attempt:
         """Of the request this keeps who made it, and the names of its route."""
         name = target.resource_type.name if target.resource_type else ""
         note = {**origin_note(origin), "status": response.status, "operation": target.handler}
-        about = f"{origin.method} {name} {response.status // 100}"
+        if is_logged:
+            note[LOGGED] = True
+        about = f"{origin.method} {name} {response.status // 100}{' logged' if is_logged else ''}"
         return Attempt(self._clock(), AttemptOutcome.ANSWERED, name, "", _text(note), about=about)
 
     def _denied(self, failure: Failure, status: int, sentence: str, caller: Caller) -> None:

@@ -5,10 +5,10 @@ It is for the customer's administrator, who may see no directory. So it names at
 
 import asyncio
 import json
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from scim_core.caches import Bounded
 from scim_core.clock import Clock, instant_text
@@ -17,10 +17,11 @@ from scim_core.protocol.schemas import Catalogue
 from scim_core.storage.feed_port import Attempt, AttemptOutcome, FeedStorage, Mistake
 
 ROWS_READ = 1_000
-"""Rows of one kind that a page reads: one answer of Table Storage. The first ones tell what has been reached."""
+"""Rows that a page reads, of the first ones of its own, and of the newest of the log: one answer of Table Storage each.
+The first ones tell what has been reached."""
 
 RECENT = timedelta(hours=1)
-"""If there are more, the page also reads those of so long ago: they tell what happens now."""
+"""If there are more of its own, the page also reads those of so long ago: they tell what happens now."""
 
 NAMES_SHOWN = 50
 """Most ignored attributes that a page names, and most causes of refusals. A mapping has some seventy targets."""
@@ -28,7 +29,11 @@ NAMES_SHOWN = 50
 NAMES_REMEMBERED = 1_000
 """Names whose nearest declared name is remembered: to look for one takes milliseconds."""
 
-_CREATED = 201
+CREATED = 201
+"""The status of a creation."""
+
+LOGGED = "logged"
+"""What is in the note of a row if the log has its request as well: the page counts it once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +83,6 @@ class Progress:
     refused: tuple[RefusedFor, ...]
 
 
-class _Read(Protocol):
-    def __call__(self, tenant: str, *, since: datetime, limit: int) -> Awaitable[list[Attempt]]: ...
-
-
 class SetupProgress:
     """Reads how far tenants have come."""
 
@@ -93,30 +94,29 @@ class SetupProgress:
 
     async def of(self, tenant: str, since: datetime) -> Progress:
         """What the requests since this instant have reached. Raises StorageBusy."""
-        some = await asyncio.gather(*(self._rows(read, tenant, since) for read in self._readings))
+        some = await asyncio.gather(
+            self._seen(tenant, since), self._storage.attempts(tenant, since=since, limit=ROWS_READ)
+        )
         rows = sorted((row for rows in some for row in rows), key=lambda row: row.at)
         told = [(row, _note(row)) for row in rows]
+        counted = [row for row, note in told if row.outcome is not AttemptOutcome.DENIED and not note.get(LOGGED)]
         let_in = [row for row, _ in told if row.outcome is not AttemptOutcome.DENIED]
         denied = [(row, note) for row, note in told if row.outcome is AttemptOutcome.DENIED]
         return Progress(
             arrived=instant_text(let_in[0].at) if let_in else "",
             last=instant_text(let_in[-1].at) if let_in else "",
-            requests=sum(1 + row.others for row in let_in),
+            requests=sum(1 + row.others for row in counted),
             denial=_denial(*denied[-1]) if denied and (not let_in or let_in[-1].at < denied[-1][0].at) else None,
             created=_created(told),
             ignored=self._ignored(told),
             refused=_refused(told),
         )
 
-    @property
-    def _readings(self) -> tuple[_Read, _Read]:
-        return self._storage.seen, self._storage.attempts
-
-    async def _rows(self, read: _Read, tenant: str, since: datetime) -> list[Attempt]:
-        rows = await read(tenant, since=since, limit=ROWS_READ)
+    async def _seen(self, tenant: str, since: datetime) -> list[Attempt]:
+        rows = await self._storage.seen(tenant, since=since, limit=ROWS_READ)
         if len(rows) < ROWS_READ:
             return rows
-        recent = await read(tenant, since=max(since, self._clock() - RECENT), limit=ROWS_READ)
+        recent = await self._storage.seen(tenant, since=max(since, self._clock() - RECENT), limit=ROWS_READ)
         return [*rows, *(row for row in recent if row.at > rows[-1].at)]
 
     def _ignored(self, told: Iterable[tuple[Attempt, dict[str, Any]]]) -> tuple[IgnoredName, ...]:
@@ -139,7 +139,7 @@ class SetupProgress:
 def _created(told: Iterable[tuple[Attempt, dict[str, Any]]]) -> dict[str, str]:
     created: dict[str, str] = {}
     for row, note in told:
-        answered = row.outcome is AttemptOutcome.ANSWERED and note.get("status") == _CREATED
+        answered = row.outcome is AttemptOutcome.ANSWERED and note.get("status") == CREATED
         in_part = row.outcome is AttemptOutcome.IN_PART and note.get("method") == "POST"
         if answered or in_part:
             created.setdefault(row.resource_type, instant_text(row.at))

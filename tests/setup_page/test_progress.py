@@ -276,6 +276,26 @@ async def test_of_many_rows_the_first_and_the_newest_are_read(it: SetupService, 
     assert timedelta(days=1) > setup_progress.RECENT
 
 
+async def test_a_creation_in_part_is_not_forgotten_after_many_refusals_and_is_counted_once(it: SetupService) -> None:
+    cookie = await it.opened(await it.customer())
+    token = it.issued[0].secret
+    await it.scim("POST", "Users", token, {"schemas": [USER], "userName": "ann@contoso.example", "wrkEmail": "x"})
+    page = text_of(await it.page(cookie))
+    assert "First user created" in page
+    assert "1 request" in page
+    assert "2 requests" not in page
+    it.clock.advance(minutes=1)
+    note = json.dumps({"method": "PATCH", "status": 400, "sentence": "no", "request": "x"})
+    for _ in range(ROWS_READ // 100):
+        refused = [Attempt(it.clock(), AttemptOutcome.REFUSED, "User", "", note) for _ in range(100)]
+        await it.storage.attempted(TENANT, refused)
+        it.clock.advance(minutes=1)
+    it.clock.advance(hours=5)
+    page = text_of(await it.page(cookie))
+    assert "First user created" in page
+    assert f"{ROWS_READ} requests" in page.replace(",", "")
+
+
 async def test_strangers_who_cause_look_ups_are_bounded_and_a_busy_registry_stops_nothing() -> None:
     asked: list[str] = []
     noted: list[str] = []

@@ -1,16 +1,20 @@
 """A mapping that is uploaded is looked at target by target, whatever the file is, and nothing of it is kept."""
 
+import asyncio
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from scim_core.endpoint.setup import views
-from scim_core.endpoint.setup.setup_endpoint import COOKIE, MAX_TARGETS
+from scim_core.endpoint.setup.setup_endpoint import COOKIE, MAX_TARGETS, UPLOADS
 from scim_core.endpoint.setup.upload import MAX_PART_HEADER_BYTES, MAX_UPLOAD_BYTES
 from scim_core.protocol.mapping_lint import Verdict, lint_mappings
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.protocol.synchronization_schema import object_mappings
+from scim_core.protocol.synchronization_schema import MAX_PARTS, MappingFileError, _Schema, object_mappings
+from scim_core.work import Work
 from tests.global_relay import GROUP_TARGETS, USER_TARGETS
 from tests.setup_page.test_progress import text_of
 from tests.setup_page.world import BOUNDARY, SetupService, form_of, good_mapping, mistaken_mapping, service
@@ -125,6 +129,100 @@ async def test_the_most_targets_that_are_looked_at_are_looked_at_in_a_thread(
     file = written(tmp_path / "schema.json", objects(USER, [attribute(name) for name in names]))
     page = await checked(it, cookie, file.read_bytes())
     assert page.count('class="tag bad">ignored') == MAX_TARGETS - 1
+
+
+@pytest.mark.parametrize("entry", [b"1,", b"{},", b'"",', b"[],"], ids=["numbers", "objects", "texts", "lists"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'{"synchronizationRules":[',
+        b'{"synchronizationRules":[{"objectMappings":[',
+        b'{"synchronizationRules":[{"objectMappings":[{"targetObjectName":"User","attributeMappings":[',
+    ],
+    ids=["rules", "objects", "attributes"],
+)
+async def test_a_file_with_many_entries_is_refused_before_any_is_looked_at(
+    it: SetupService, cookie: str, head: bytes, entry: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looked_at(_: object) -> None:
+        raise AssertionError("one error for each of these entries would be made")
+
+    monkeypatch.setattr(_Schema, "model_validate", looked_at)
+    monkeypatch.setattr(_Schema, "model_validate_json", looked_at)
+    last = b"1" + b"]}" * head.count(b"[")
+    content = head + entry * ((MAX_UPLOAD_BYTES - len(form_of(head + last))) // len(entry)) + last
+    tracemalloc.start()
+    try:
+        page = text_of(await checked(it, cookie, content))
+        assert tracemalloc.get_traced_memory()[1] < 50 * MAX_UPLOAD_BYTES
+    finally:
+        tracemalloc.stop()
+    assert f"more than {MAX_TARGETS} targets" in page or f"more than {MAX_PARTS} objects and lists" in page
+
+
+async def test_few_rules_with_many_mappings_are_counted_as_well(it: SetupService, cookie: str) -> None:
+    rules = [{"objectMappings": [{"targetObjectName": "User"}] * 2}] * (MAX_TARGETS // 2 + 1)
+    page = text_of(await checked(it, cookie, json.dumps({"synchronizationRules": rules}).encode()))
+    assert f"more than {MAX_TARGETS} targets" in page
+
+
+def test_of_many_wrong_entries_one_is_told() -> None:
+    with pytest.raises(MappingFileError) as refused:
+        object_mappings(b'{"synchronizationRules":[' + b"1," * 10_000 + b"1]}")
+    cause = refused.value.__context__
+    assert isinstance(cause, ValidationError)
+    assert cause.error_count() == 1
+
+
+async def test_what_a_setup_page_computes_is_no_part_of_the_share_of_its_tenant(
+    it: SetupService, cookie: str, tmp_path: Path
+) -> None:
+    token, share = it.issued[0].secret, it.endpoint._gate.shares.work(it.issued[0].tenant.id)._share
+    await it.scim("GET", "Users", token)
+    left = share._left()
+    await it.page(cookie)
+    names = [f"unlikely{number}" for number in range(MAX_TARGETS - 1)]
+    await checked(
+        it, cookie, written(tmp_path / "x.json", objects(USER, [attribute(name) for name in names])).read_bytes()
+    )
+    assert share._left() == left
+    assert (await it.users(token)).status == 200
+
+
+async def test_of_one_page_one_file_is_looked_at_at_a_time(
+    it: SetupService, cookie: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await it.opened(await it.customer("Fabrikam"))
+    content = good_mapping(tmp_path).read_bytes()
+    go_on, looked_at = asyncio.Event(), asyncio.Event()
+    run = Work.run
+
+    async def slow(self: Work, *of: object) -> object:
+        looked_at.set()
+        await go_on.wait()
+        return await run(self, *of)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Work, "run", slow)
+    first = asyncio.create_task(it.upload(cookie, content))
+    await looked_at.wait()
+    second = await it.upload(cookie, content)
+    assert (second.status, int(second.headers["Retry-After"]) > 0) == (429, True)
+    assert "Another file is being checked for this page" in second.body.decode()
+    go_on.set()
+    assert (await it.upload(other, content)).status == 200
+    assert (await first).status == 200
+    assert (await it.upload(cookie, content)).status == 200
+
+
+async def test_files_of_one_page_are_bounded_in_time(it: SetupService, cookie: str, tmp_path: Path) -> None:
+    content, (rate, burst) = good_mapping(tmp_path).read_bytes(), UPLOADS
+    answers = [await it.upload(cookie, content) for _ in range(burst + 1)]
+    assert [answer.status for answer in answers] == [200] * burst + [429]
+    assert answers[-1].headers["Retry-After"] == str(round(1 / rate))
+    assert "Too many files came from this page" in answers[-1].body.decode()
+    assert "Connect Contoso Ltd" in await it.page(cookie)
+    it.pass_time(1 / rate)
+    assert (await it.upload(cookie, content)).status == 200
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ Nothing here changes a directory, and no form needs more protection than its coo
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scim_core.access.audit import AuditEvent
+from scim_core.access.rate_limits import RateLimit
 from scim_core.access.setup_sessions import LinkRefused, Opened, SetupSessions
-from scim_core.clock import Clock, instant_text
+from scim_core.clock import Clock, Timer, instant_text
 from scim_core.counted_log import CountedLog
 from scim_core.endpoint.setup import views
 from scim_core.endpoint.setup.upload import uploaded
@@ -24,7 +26,7 @@ from scim_core.protocol.mapping_lint import MappingFinding, lint_mappings
 from scim_core.protocol.schemas import Catalogue
 from scim_core.protocol.synchronization_schema import MappingFileError, ObjectMapping, object_mappings
 from scim_core.registry import Tenant
-from scim_core.work import Shares
+from scim_core.work import Shares, Work
 
 if TYPE_CHECKING:
     from scim_core.pages.rendering import Pages
@@ -42,7 +44,11 @@ UNITS_PER_TARGET = 2_000
 """What it costs at most to look at one target: to find the nearest declared name of one with MAX_WORDS words."""
 
 UNITS_PER_UPLOADED_KILOBYTE = 8
-"""What it costs to read a file that is full of targets."""
+"""What it costs to read a file: one that is full of objects and lists takes some 40 milliseconds for a megabyte."""
+
+UPLOADS = (0.1, 6)
+"""Mappings of one setup page: how many a second, and how many at once. Each may compute for six seconds, in one of the
+two threads of the instance. A person needs longer than ten seconds to mend one and to download it again."""
 
 SETUP_HANDLERS = frozenset({"setup_page", "setup_open", "setup_mapping", "setup_asset"})
 """The handlers of the setup page. Their answers are for browsers."""
@@ -62,6 +68,7 @@ class SetupEndpoint:
         catalogue: Catalogue,
         *,
         clock: Clock,
+        timer: Timer,
         shares: Shares,
         counted: CountedLog,
     ) -> None:
@@ -71,6 +78,8 @@ class SetupEndpoint:
         self._clock = clock
         self._shares = shares
         self._counted = counted
+        self._uploads = RateLimit(*UPLOADS, timer)
+        self._uploading: set[str] = set()
 
     async def answer(self, handler: str, asset: str, request: ScimRequest, caller: Caller) -> ScimResponse:
         """The answer of a route of the setup page. `asset` is the file that is asked for.
@@ -146,21 +155,37 @@ class SetupEndpoint:
         if handler == "setup_mapping":
             _require_own_form(request, caller)
         tenant = await self._tenant(sessions, request, caller)
-        with self._shares.work(tenant.id) as work:
+        with self._shares.work(f":setup:{tenant.id}") as work:  # what a page computes stops no provisioning
             await work.spend(UNITS_PER_SETUP_PAGE, "a setup page")
             mapping = None
             if handler == "setup_mapping":
-                content = uploaded(request)
-                await work.spend(UNITS_PER_UPLOADED_KILOBYTE * len(content) // 1024, "a mapping")
-                try:
-                    mappings = _bounded(object_mappings(content))
-                    units = UNITS_PER_TARGET * sum(len(item.attribute_mappings) for item in mappings)
-                    found = await work.run(units, "a mapping", lambda: self._linted(mappings))
-                    mapping = views.checked(found)
-                except MappingFileError as error:
-                    mapping = views.CheckedMapping(failure=str(error))
+                with self._upload(tenant.id):
+                    mapping = await self._checked(work, uploaded(request))
             progress = await self._progress.of(tenant.id, datetime.fromisoformat(tenant.setup.created))
             return self._pages.answer("setup.html", **self._values(tenant, progress, mapping, caller))
+
+    @contextmanager
+    def _upload(self, tenant: str) -> Iterator[None]:
+        """The mapping is looked at, and no other one of this tenant. Raises HttpError 429."""
+        if tenant in self._uploading:
+            raise HttpError(429, "Another file is being checked for this page. Wait a few seconds.", Retry_After="10")
+        wait = self._uploads.take(tenant)
+        if wait:
+            raise HttpError(429, "Too many files came from this page. Wait a few seconds.", Retry_After=str(wait))
+        self._uploading.add(tenant)
+        try:
+            yield
+        finally:
+            self._uploading.remove(tenant)
+
+    async def _checked(self, work: Work, content: bytes) -> views.CheckedMapping:
+        units = UNITS_PER_UPLOADED_KILOBYTE * len(content) // 1024
+        try:
+            mappings = await work.run(units, "a mapping", lambda: object_mappings(content, MAX_TARGETS))
+        except MappingFileError as error:
+            return views.CheckedMapping(failure=str(error))
+        units = UNITS_PER_TARGET * sum(len(item.attribute_mappings) for item in mappings)
+        return views.checked(await work.run(units, "a mapping", lambda: self._linted(mappings)))
 
     def _linted(self, mappings: Sequence[ObjectMapping]) -> list[MappingFinding]:
         return lint_mappings(self._catalogue, mappings)
@@ -189,13 +214,6 @@ class SetupEndpoint:
             )
         status = 403 if is_told or request.method.upper() == "POST" else 200
         return self._pages.answer("setup_door.html", status, refused=refused if is_told else None)
-
-
-def _bounded(mappings: Sequence[ObjectMapping]) -> Sequence[ObjectMapping]:
-    """The mappings. Raises MappingFileError for more targets than any mapping has."""
-    if sum(1 + len(item.attribute_mappings) for item in mappings) > MAX_TARGETS:
-        raise MappingFileError(f"The file has more than {MAX_TARGETS} targets, so it is no mapping of one application.")
-    return mappings
 
 
 def _require_own_form(request: ScimRequest, caller: Caller) -> None:
