@@ -170,7 +170,9 @@ class Reading:
         """The newest changes, refusals, and requests of an open setup link, oldest first: at most TAIL_EVENTS."""
         since = self._clock() - TAIL_TIME
         rows, attempts, seen = await asyncio.gather(
-            self._storage.newest(tenant.id, TAIL_EVENTS), self.log.attempts(tenant.id, since), self._seen(tenant, since)
+            self._storage.newest(tenant.id, TAIL_EVENTS),
+            self._storage.attempts(tenant.id, since=since, limit=TAIL_EVENTS),
+            self._seen(tenant, since),
         )
         whole = await asyncio.gather(*(self._whole(tenant, row) for row in rows))
         events = [*map(event_of, rows, whole), *map(event_of_attempt, attempts), *seen]
@@ -180,7 +182,7 @@ class Reading:
         """The requests of an open setup link. A change among them has a line of its own already."""
         if not tenant.setup.is_open(instant_text(self._clock())):
             return []
-        seen = await self._storage.seen(tenant.id, since=since, limit=COUNTED)
+        seen = await self._storage.seen(tenant.id, since=since, limit=TAIL_EVENTS, newest=True)
         return [event for event in map(event_of_attempt, seen) if event.note.get("operation") not in CHANGING]
 
     async def _whole(self, tenant: Tenant, row: LogRow) -> LogRow | None:
