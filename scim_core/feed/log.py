@@ -101,10 +101,7 @@ class Log:
         """Which resources with members a text finds, of all types that have some."""
         types = [item.name for item in self._catalogue if item.has_members]
         found = await asyncio.gather(*(self.find(tenant, text, name) for name in types))
-        by_id = dict[str, FoundResource]()  # an id is one of each type, for the log does not tell them apart
-        for item in (item for some in found for item in some):
-            by_id[item.id] = by_id[item.id] if item.id in by_id and by_id[item.id].stored else item
-        return list(by_id.values())
+        return [item for some in found for item in some]
 
     def days_ago(self, days: int = DAYS) -> datetime:
         """The instant so many days ago."""

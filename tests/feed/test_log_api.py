@@ -329,3 +329,25 @@ async def test_an_id_that_was_not_given_is_told_by_a_sentence(tool: Tool) -> Non
 def test_every_route_is_described() -> None:
     routes = {"/" + "/".join(route.segments) for route in ROOT_ROUTES if route.segments[0] in ("feed", "log")}
     assert set(description().spec["paths"].keys()) == routes
+
+
+async def test_an_id_of_another_type_is_nobody_who_is_gone(tool: Tool) -> None:
+    user, group = await tool.user("ann"), await tool.group("Sales")
+    await tool.patch(f"/Groups/{group}", add("members", [{"value": user}]))
+    assert (await tool.ask("people", text=group))["people"] == []
+    assert (await tool.ask("people", text=user, type="Group"))["people"] == []
+    await tool.ask("timeline", 404, id=group, type="User")
+    await tool.ask("timeline", 404, id=user, type="Group")
+    assert (await tool.ask("why", user=group, group=group))["users"] == []
+    assert (await tool.ask("why", user=user, group=user))["groups"] == []
+    for resource_id, name in ((user, "User"), (group, "Group")):
+        await tool.scim("DELETE", f"/{name}s/{resource_id}")
+    for given in ({}, {"type": "Group"}):
+        told = (await tool.ask("timeline", id=group, **given))["person"]
+        assert (told["type"], told["deleted"]) == ("Group", True)
+    await tool.ask("timeline", 404, id=group, type="User")
+    assert (await tool.ask("people", text=group))["people"] == []
+    [found] = (await tool.ask("people", text=group, type="Group"))["people"]
+    assert (found["type"], found["id"], found["deleted"]) == ("Group", group, True)
+    why = await tool.ask("why", user=user, group=group)
+    assert ([item["deleted"] for item in (*why["users"], *why["groups"])], why["member"]) == ([True, True], False)
