@@ -134,10 +134,9 @@ class Log:
         client that sends a traceparent has ids of its own: then those of the newest CHANGES_OF_REQUEST are told.
         """
         attempts, rows = await asyncio.gather(self.attempts(tenant, since), self._storage.newest(tenant, CHANGES_READ))
-        if is_id(request_id):
-            made = datetime.fromtimestamp(given_at(request_id) / 1000, UTC)
-            moment = instant_text(made - OF_REQUEST), instant_text(made + OF_REQUEST)
-            rows = [row for row in rows if moment[0] <= row.time <= moment[1]]
+        made = _given(request_id)
+        if made:
+            rows = [row for row in rows if abs(datetime.fromisoformat(row.time) - made) <= OF_REQUEST]
             rows.sort(key=lambda row: abs(datetime.fromisoformat(row.time) - made))
         else:
             rows.reverse()
@@ -209,6 +208,14 @@ class Log:
     async def refusals(self, tenant: str, since: datetime | None = None) -> list[Cause]:
         """The causes since then, or of the last DAYS, the most frequent first."""
         return [told(self._catalogue, item) for item in counted(await self.attempts(tenant, since))]
+
+
+def _given(request_id: str) -> datetime | None:
+    """When our id was given; None for one that is not ours. Anybody can make one of a time that there is not."""
+    try:
+        return datetime.fromtimestamp(given_at(request_id) / 1000, UTC) if is_id(request_id) else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def event_of(row: LogRow, whole: LogRow | None = None) -> Event:

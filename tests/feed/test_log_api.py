@@ -1,5 +1,6 @@
 """GET /log/v1: what a support tool is told, page by page, as docs/feed.openapi.yaml says; and what it costs."""
 
+import itertools
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -351,3 +352,27 @@ async def test_an_id_of_another_type_is_nobody_who_is_gone(tool: Tool) -> None:
     assert (found["type"], found["id"], found["deleted"]) == ("Group", group, True)
     why = await tool.ask("why", user=user, group=group)
     assert ([item["deleted"] for item in (*why["users"], *why["groups"])], why["member"]) == ([True, True], False)
+
+
+@pytest.mark.parametrize(
+    "request_id",
+    ["ffffffff-ffff-7fff-bfff-ffffffffffff", "e677d21f-dbff-7000-8000-000000000000", "00000000-" + ABSENT[9:]],
+)
+async def test_a_request_whose_id_was_given_at_no_time_is_one_of_somebody_else(tool: Tool, request_id: str) -> None:
+    await tool.user("ann")
+    assert (await tool.ask("entries", request=request_id))["entries"] == []
+
+
+async def test_a_page_whose_places_are_those_of_another_walk_is_none_of_ours(tool: Tool) -> None:
+    user = await tool.user("ann")
+    await tool.patch(f"/Users/{user}", replace("active", value="perhaps"))
+    place, number = f"{0:016}:{0:024}", "5"
+    asked: list[tuple[str, dict[str, str], str]] = [("entries", {}, "entries"), ("refusals", {}, "refusals")]
+    asked += [("timeline", {"id": user}, "entries"), ("entries", {"resource": user}, "entries")]
+    for question, parameters, walk in asked:
+        name = log_pages._Asked("contoso", user if parameters else "").walk(walk)
+        of_numbers = not parameters
+        for changes, attempts in itertools.product(("", place, number, "0", "9" * 15), ("", place, number)):
+            ours = attempts != number and changes in ("", *((number, "9" * 15) if of_numbers else (place,)))
+            page = log_pages._cursor(name, (changes, attempts))
+            await tool.ask(question, 200 if ours else 400, page=page, **parameters)
