@@ -13,7 +13,7 @@ from scim_core.endpoint.handlers import Call
 from scim_core.endpoint.rendering import encoded
 from scim_core.endpoint.routes import LOG
 from scim_core.feed.causes import told
-from scim_core.feed.finding import FoundResource
+from scim_core.feed.finding import FoundResource, logged_type
 from scim_core.feed.log import DAYS, Event, Log
 from scim_core.feed.log_pages import MAX_EVENTS, LogPage, LogPages
 from scim_core.ids import is_id
@@ -31,6 +31,8 @@ NAME_UNITS = 3_000
 
 LOG_HANDLERS = frozenset(f"log_{name}" for name in LOG)
 """The handlers of this module, as the route table names them."""
+
+_NOBODY = "Nobody of this id is here, and the log knows of none who was."
 
 
 class LogHandlers:
@@ -62,7 +64,7 @@ class LogHandlers:
         found = await self._known(call, resource_id)
         entries = await self._pages.timeline(call.tenant, found, page=page, limit=limit)
         if found.stored is None and not entries.events and page is None:
-            raise HttpError(404, "Nobody of this id is here, and the log knows of none who was.")
+            raise HttpError(404, _NOBODY)
         edges = (await self._storage.groups_of(call.tenant, [found.id])).get(found.id, ()) if found.stored else ()
         person: Json = {**_found(found), "groups": [edge.group_id for edge in edges]}
         return await _answer(call, {"person": person, **_page(entries)})
@@ -99,13 +101,20 @@ class LogHandlers:
         return await _answer(call, _page(entries))
 
     async def _known(self, call: Call, resource_id: str) -> FoundResource:
-        """The resource of this id, of the type that is given, or a user or a group; as gone if there is none."""
+        """The resource of this id; as gone if there is none. Raises HttpError 404 if its type is not the given one."""
         given = self._type(call)
-        for name in (given,) if given else (USER, GROUP):
+        tried, stored = dict.fromkeys(filter(None, (given, USER, GROUP))), None
+        for name in tried:
             [stored] = await self._storage.read(call.tenant, name, [resource_id])
             if stored is not None:
-                return FoundResource(name, resource_id, stored)
-        return FoundResource(given or USER, resource_id, None)
+                break
+        else:
+            name = await logged_type(self._storage, call.tenant, resource_id) or given or USER
+            if name not in tried and not given:
+                [stored] = await self._storage.read(call.tenant, name, [resource_id])
+        if given and name != given:
+            raise HttpError(404, _NOBODY)
+        return FoundResource(name, resource_id, stored)
 
     def _type(self, call: Call) -> str:
         """The resource type that is asked about, or none. Raises HttpError 400 for one that there is not."""

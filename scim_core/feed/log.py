@@ -101,10 +101,7 @@ class Log:
         """Which resources with members a text finds, of all types that have some."""
         types = [item.name for item in self._catalogue if item.has_members]
         found = await asyncio.gather(*(self.find(tenant, text, name) for name in types))
-        by_id = dict[str, FoundResource]()  # an id is one of each type, for the log does not tell them apart
-        for item in (item for some in found for item in some):
-            by_id[item.id] = by_id[item.id] if item.id in by_id and by_id[item.id].stored else item
-        return list(by_id.values())
+        return [item for some in found for item in some]
 
     def days_ago(self, days: int = DAYS) -> datetime:
         """The instant so many days ago."""
@@ -137,10 +134,9 @@ class Log:
         client that sends a traceparent has ids of its own: then those of the newest CHANGES_OF_REQUEST are told.
         """
         attempts, rows = await asyncio.gather(self.attempts(tenant, since), self._storage.newest(tenant, CHANGES_READ))
-        if is_id(request_id):
-            made = datetime.fromtimestamp(given_at(request_id) / 1000, UTC)
-            moment = instant_text(made - OF_REQUEST), instant_text(made + OF_REQUEST)
-            rows = [row for row in rows if moment[0] <= row.time <= moment[1]]
+        made = _given(request_id)
+        if made:
+            rows = [row for row in rows if abs(datetime.fromisoformat(row.time) - made) <= OF_REQUEST]
             rows.sort(key=lambda row: abs(datetime.fromisoformat(row.time) - made))
         else:
             rows.reverse()
@@ -212,6 +208,14 @@ class Log:
     async def refusals(self, tenant: str, since: datetime | None = None) -> list[Cause]:
         """The causes since then, or of the last DAYS, the most frequent first."""
         return [told(self._catalogue, item) for item in counted(await self.attempts(tenant, since))]
+
+
+def _given(request_id: str) -> datetime | None:
+    """When our id was given; None for one that is not ours. Anybody can make one of a time that there is not."""
+    try:
+        return datetime.fromtimestamp(given_at(request_id) / 1000, UTC) if is_id(request_id) else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def event_of(row: LogRow, whole: LogRow | None = None) -> Event:

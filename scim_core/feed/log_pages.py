@@ -22,8 +22,14 @@ from scim_core.storage.feed_port import Attempt, FeedStorage
 MAX_EVENTS = 100
 """Entries of one page of the log."""
 
-_PLACE = r"(?:[0-9]{16}:[0-9a-f]{24}|[0-9]{1,15})?"
-_CURSOR = re.compile(rf"l\.(?P<walk>[0-9a-f]{{16}})\.(?P<changes>{_PLACE})\.(?P<attempts>{_PLACE})")
+_PLACE, _NUMBER = "[0-9]{16}:[0-9a-f]{24}", "[1-9][0-9]{0,14}"
+_CURSOR = r"l\.(?P<walk>[0-9a-f]{{16}})\.(?P<changes>{changes})?\.(?P<attempts>{place})?"
+_BY_NUMBER = re.compile(_CURSOR.format(changes=_NUMBER, place=_PLACE))
+"""Of entries of all resources, whose changes are numbered, and of causes, which are counted."""
+
+_BY_PLACE = re.compile(_CURSOR.format(changes=_PLACE, place=_PLACE))
+"""Of one resource."""
+
 _START = "", ""
 _LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
 
@@ -95,7 +101,7 @@ class LogPages:
         if resource_id:
             return await self._of_resource(asked, page, limit)
         walk = asked.walk("entries")
-        changes_after, attempts_after = _position(page, walk)
+        changes_after, attempts_after = _position(page, walk, _BY_NUMBER)
         rows, attempts = await asyncio.gather(
             self._storage.newest(tenant, limit, int(changes_after) if changes_after else None),
             self._attempts(tenant, since, attempts_after, limit),
@@ -115,7 +121,7 @@ class LogPages:
         Later pages are about the attempts of the first one. What was noted since is left out.
         """
         walk = _Asked(tenant, "", since).walk("refusals")
-        told, newest = _position(page, walk)
+        told, newest = _position(page, walk, _BY_NUMBER)
         attempts = [item for item in await self._log.attempts(tenant, since) if item.place >= newest]
         causes = counted(attempts)
         end = int(told or 0) + limit
@@ -125,7 +131,7 @@ class LogPages:
 
     async def _of_resource(self, asked: "_Asked", page: str | None, limit: int) -> LogPage:
         walk = asked.walk("entries")
-        changes_after, attempts_after = _position(page, walk)
+        changes_after, attempts_after = _position(page, walk, _BY_PLACE)
         rows, attempts = await asyncio.gather(
             self._storage.log_of(asked.tenant, asked.id, since=asked.since, after=changes_after, limit=limit),
             self._attempts(asked.tenant, asked.since, attempts_after, ATTEMPTS_READ),
@@ -175,7 +181,7 @@ def _cursor(walk: str, places: Sequence[str]) -> str:
     return base64.urlsafe_b64encode(f"l.{walk}.{places[0]}.{places[1]}".encode()).decode().rstrip("=")
 
 
-def _position(page: str | None, walk: str) -> tuple[str, str]:
+def _position(page: str | None, walk: str, form: re.Pattern[str]) -> tuple[str, str]:
     """How far each stream has been told. Raises UnknownPage."""
     if page is None:
         return _START
@@ -183,10 +189,10 @@ def _position(page: str | None, walk: str) -> tuple[str, str]:
         text = base64.b64decode(page + "=" * (-len(page) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
         text = ""
-    found = _CURSOR.fullmatch(text)
+    found = form.fullmatch(text)
     if found is None or found["walk"] != walk:
         raise UnknownPage(
             "This page is none of ours, or was given for other parameters. Send the `next` of an answer, with the same "
             "parameters, or leave `page` out."
         )
-    return found["changes"], found["attempts"]
+    return found["changes"] or "", found["attempts"] or ""

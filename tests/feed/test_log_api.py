@@ -1,5 +1,6 @@
 """GET /log/v1: what a support tool is told, page by page, as docs/feed.openapi.yaml says; and what it costs."""
 
+import itertools
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -329,3 +330,49 @@ async def test_an_id_that_was_not_given_is_told_by_a_sentence(tool: Tool) -> Non
 def test_every_route_is_described() -> None:
     routes = {"/" + "/".join(route.segments) for route in ROOT_ROUTES if route.segments[0] in ("feed", "log")}
     assert set(description().spec["paths"].keys()) == routes
+
+
+async def test_an_id_of_another_type_is_nobody_who_is_gone(tool: Tool) -> None:
+    user, group = await tool.user("ann"), await tool.group("Sales")
+    await tool.patch(f"/Groups/{group}", add("members", [{"value": user}]))
+    assert (await tool.ask("people", text=group))["people"] == []
+    assert (await tool.ask("people", text=user, type="Group"))["people"] == []
+    await tool.ask("timeline", 404, id=group, type="User")
+    await tool.ask("timeline", 404, id=user, type="Group")
+    assert (await tool.ask("why", user=group, group=group))["users"] == []
+    assert (await tool.ask("why", user=user, group=user))["groups"] == []
+    for resource_id, name in ((user, "User"), (group, "Group")):
+        await tool.scim("DELETE", f"/{name}s/{resource_id}")
+    for given in ({}, {"type": "Group"}):
+        told = (await tool.ask("timeline", id=group, **given))["person"]
+        assert (told["type"], told["deleted"]) == ("Group", True)
+    await tool.ask("timeline", 404, id=group, type="User")
+    assert (await tool.ask("people", text=group))["people"] == []
+    [found] = (await tool.ask("people", text=group, type="Group"))["people"]
+    assert (found["type"], found["id"], found["deleted"]) == ("Group", group, True)
+    why = await tool.ask("why", user=user, group=group)
+    assert ([item["deleted"] for item in (*why["users"], *why["groups"])], why["member"]) == ([True, True], False)
+
+
+@pytest.mark.parametrize(
+    "request_id",
+    ["ffffffff-ffff-7fff-bfff-ffffffffffff", "e677d21f-dbff-7000-8000-000000000000", "00000000-" + ABSENT[9:]],
+)
+async def test_a_request_whose_id_was_given_at_no_time_is_one_of_somebody_else(tool: Tool, request_id: str) -> None:
+    await tool.user("ann")
+    assert (await tool.ask("entries", request=request_id))["entries"] == []
+
+
+async def test_a_page_whose_places_are_those_of_another_walk_is_none_of_ours(tool: Tool) -> None:
+    user = await tool.user("ann")
+    await tool.patch(f"/Users/{user}", replace("active", value="perhaps"))
+    place, number = f"{0:016}:{0:024}", "5"
+    asked: list[tuple[str, dict[str, str], str]] = [("entries", {}, "entries"), ("refusals", {}, "refusals")]
+    asked += [("timeline", {"id": user}, "entries"), ("entries", {"resource": user}, "entries")]
+    for question, parameters, walk in asked:
+        name = log_pages._Asked("contoso", user if parameters else "").walk(walk)
+        of_numbers = not parameters
+        for changes, attempts in itertools.product(("", place, number, "0", "9" * 15), ("", place, number)):
+            ours = attempts != number and changes in ("", *((number, "9" * 15) if of_numbers else (place,)))
+            page = log_pages._cursor(name, (changes, attempts))
+            await tool.ask(question, 200 if ours else 400, page=page, **parameters)
