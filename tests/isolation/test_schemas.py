@@ -359,6 +359,24 @@ async def test_a_member_of_a_type_that_the_tenant_has_not_is_shown_by_its_id_alo
     assert len(document(await side.send(Sent("GET", group)))["members"]) == 1
 
 
+async def test_the_log_is_the_vendors_and_names_what_the_tenant_has_no_more_but_opens_for_no_customer(
+    tmp_path: Path,
+) -> None:
+    files_of(tmp_path, {*TYPES, *EXTENSIONS}, marked=True)
+    side = await Side.at(tmp_path)
+    await side.choose(ChosenSchemas().allowing(CHANGEABLE))
+    await side.furnish({*TYPES})
+    await side.choose(ChosenSchemas().denying(CHANGEABLE))
+    answer = await side.send(Sent("GET", "/feed/v1/changes"), "feed")
+    assert (answer.status, SECRET.encode() in answer.body) == (200, False)
+    for path in ("/log/v1/entries", "/log/v1/entries?resource=<User>", "/log/v1/timeline?id=<User>"):
+        for sender in side.tokens:
+            answer = await side.send(Sent("GET", path), sender)
+            assert (answer.status == 200, f"{SECRET}:codename".encode() in answer.body) == (
+                (True, True) if sender == "application, read" else (False, False)
+            )
+
+
 async def test_the_feed_and_its_snapshot_show_what_the_tenant_has(sides: Sides) -> None:
     snapshots = []
     for side in (sides.all, sides.few):
