@@ -46,21 +46,21 @@ def with_asked(text: str, sent: object) -> str:
 
 def asks_for_inactive(sent: object) -> bool:
     """Whether the body of a PUT, or an operation of a PATCH, says that `active` is false."""
-    if not isinstance(sent, Mapping):
-        return False
-    body = {str(name).lower(): value for name, value in sent.items()}
+    body = _by_lower_name(sent)
     operations = body.get("operations")
     return _is_false(body.get(ACTIVE)) or any(map(_deactivates, operations if isinstance(operations, list) else ()))
 
 
 def _deactivates(operation: object) -> bool:
-    if not isinstance(operation, Mapping):
-        return False
-    parts = {str(name).lower(): value for name, value in operation.items()}
+    parts = _by_lower_name(operation)
     path, value = str(parts.get("path") or "").rpartition(":")[2].lower(), parts.get("value")
-    if path == ACTIVE:
-        return _is_false(value)
-    return not path and isinstance(value, Mapping) and asks_for_inactive(value)
+    if path:
+        return path == ACTIVE and _is_false(value)
+    return _is_false(_by_lower_name(value).get(ACTIVE))
+
+
+def _by_lower_name(value: object) -> dict[str, Any]:
+    return {str(name).lower(): item for name, item in value.items()} if isinstance(value, Mapping) else {}
 
 
 def _is_false(value: object) -> bool:

@@ -361,6 +361,59 @@ async def test_deletions_and_refusals_are_those_of_what_the_tenant_has(sides: Si
                 assert (await sides.alike(sent, sender)).status in (403, 404)
 
 
+async def test_a_member_of_a_type_that_the_tenant_has_not_is_shown_by_its_id_alone(tmp_path: Path) -> None:
+    files_of(tmp_path, {*TYPES, *EXTENSIONS}, marked=True)
+    side = await Side.at(tmp_path)
+    await side.choose(ChosenSchemas().allowing(CHANGEABLE))
+    await side.furnish({*TYPES})
+    group = "/scim/v2/Groups/<Group>"
+    joining = {"op": "add", "path": "members", "value": [{"value": "<Badge>"}, {"value": "<User>"}]}
+    assert (await side.send(Sent("PATCH", group, {"Operations": [joining]}))).status in {200, 204}
+    await side.choose(ChosenSchemas().denying(CHANGEABLE))
+    badge = side.ids["Badge"]
+    for query in ("", "?attributes=members", "?excludedAttributes=displayName"):
+        members = document(await side.send(Sent("GET", group + query)))["members"]
+        assert [sorted(item) for item in members if item["value"] != badge] == [["$ref", "type", "value"]]
+        assert [item for item in members if item["value"] == badge] == [{"value": badge}]
+    types = document(await side.send(Sent("GET", f"{group}?attributes=members.type")))["members"]
+    assert {"type": "User"} in types
+    assert "Badge" not in json.dumps(types)
+    for text, total in (
+        ('members.type eq "Badge"', 0),
+        ('members.type eq "User"', 1),
+        (f'members.value eq "{badge}"', 1),
+    ):
+        found = document(await side.send(Sent("GET", f"/scim/v2/Groups?filter={quote(text)}")))
+        assert (text, found["totalResults"]) == (text, total)
+    of_type = {"op": "remove", "path": 'members[type eq "Badge"]'}
+    await side.send(Sent("PATCH", group, {"Operations": [of_type]}))
+    shown = document(await side.send(Sent("GET", group)))
+    assert len(shown["members"]) == 2
+    answer = await side.send(Sent("PUT", group, shown))
+    assert (answer.status, document(answer)["members"]) == (200, shown["members"])
+    leaving = {"op": "remove", "path": f'members[value eq "{badge}"]'}
+    assert (await side.send(Sent("PATCH", group, {"Operations": [leaving]}))).status in {200, 204}
+    assert len(document(await side.send(Sent("GET", group)))["members"]) == 1
+
+
+async def test_the_log_is_the_vendors_and_names_what_the_tenant_has_no_more_but_opens_for_no_customer(
+    tmp_path: Path,
+) -> None:
+    files_of(tmp_path, {*TYPES, *EXTENSIONS}, marked=True)
+    side = await Side.at(tmp_path)
+    await side.choose(ChosenSchemas().allowing(CHANGEABLE))
+    await side.furnish({*TYPES})
+    await side.choose(ChosenSchemas().denying(CHANGEABLE))
+    answer = await side.send(Sent("GET", "/feed/v1/changes"), "feed")
+    assert (answer.status, SECRET.encode() in answer.body) == (200, False)
+    for path in ("/log/v1/entries", "/log/v1/entries?resource=<User>", "/log/v1/timeline?id=<User>"):
+        for sender in side.tokens:
+            answer = await side.send(Sent("GET", path), sender)
+            assert (answer.status == 200, f"{SECRET}:codename".encode() in answer.body) == (
+                (True, True) if sender == "application, read" else (False, False)
+            )
+
+
 async def test_the_feed_and_its_snapshot_show_what_the_tenant_has(sides: Sides) -> None:
     snapshots = []
     for side in (sides.all, sides.few):
