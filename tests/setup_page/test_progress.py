@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from scim_core.access.administration import DRAIN_SECONDS
 from scim_core.console.reading import Reading
 from scim_core.console.timeline import lines
 from scim_core.feed import setup_progress
@@ -225,6 +226,21 @@ async def test_rows_go_with_the_tenant_and_after_their_days(it: SetupService) ->
     it.pass_time((ATTEMPT_DAYS + 1) * 86_400)
     await it.endpoint.tend_feeds()
     assert await rows(it) == []
+
+
+async def test_a_wrong_token_of_a_tenant_that_has_been_deleted_leaves_no_row(it: SetupService) -> None:
+    await it.customer()
+    await it.customer("Fabrikam")
+    token, other = (issued.secret for issued in it.issued)
+    await it.administration.suspend(TENANT)
+    it.pass_time(DRAIN_SECONDS)
+    await it.scim("GET", "Users", token[:-1])
+    assert len(await rows(it)) == 1, "the open links have been read, and the deletion waits for nothing"
+    await it.administration.delete(TENANT, lambda _: None)
+    await it.scim("GET", "Users", token[:-1])
+    assert len(await rows(it)) == 1
+    await it.scim("GET", "Users", other[:-1])
+    assert len(await rows(it, "fabrikam")) == 1
 
 
 async def test_the_rows_of_one_kind_are_bounded_and_the_newest_still_shows() -> None:
