@@ -57,6 +57,12 @@ async def test_the_mapping_of_global_relay_has_nothing_to_complain_about(
     assert "All 69 targets are stored as sent. There is nothing to complain about." in page
 
 
+async def test_an_empty_mapping_is_not_praised(it: SetupService, cookie: str) -> None:
+    page = text_of(await checked(it, cookie, b'{"synchronizationRules": []}'))
+    assert "There is nothing to complain about" not in page
+    assert "User missing No mapping of users is switched on" in page
+
+
 def test_the_targets_that_the_page_names_are_declared_and_what_it_warns_of_is_not(tmp_path: Path) -> None:
     catalogue = load_catalogue(None)
 
