@@ -3,6 +3,7 @@
 import asyncio
 import json
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -203,10 +204,11 @@ async def test_of_one_page_one_file_is_looked_at_at_a_time(
     go_on, looked_at = asyncio.Event(), asyncio.Event()
     run = Work.run
 
-    async def slow(self: Work, *of: object) -> object:
-        looked_at.set()
-        await go_on.wait()
-        return await run(self, *of)  # type: ignore[arg-type]
+    async def slow(self: Work, units: int, what: str, function: Callable[[], object]) -> object:
+        if what == "a mapping":
+            looked_at.set()
+            await go_on.wait()
+        return await run(self, units, what, function)
 
     monkeypatch.setattr(Work, "run", slow)
     first = asyncio.create_task(it.upload(cookie, content))
