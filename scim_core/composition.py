@@ -44,7 +44,7 @@ from scim_core.feed.hooks.sending import HttpSender, PutMessage, Senders
 from scim_core.feed.kicks import Kicks
 from scim_core.feed.mass_changes import MassChanges
 from scim_core.feed.setup_progress import SetupProgress
-from scim_core.feed.visitors import Visitors
+from scim_core.feed.visitors import Visitors, written_if_there
 from scim_core.ids import uuid7
 from scim_core.messages import BASE_PATH
 from scim_core.protocol.definition_files import DefinitionError
@@ -151,8 +151,9 @@ def build(
         pause=asyncio.sleep,
         tracer=tracer,
     )
-    attempts = Attempts(storage.attempted, asyncio.sleep, timer) if relays else None
     links = OpenLinks(source, clock, timer) if source else None
+    written = written_if_there(storage.attempted, links.is_there) if links else storage.attempted
+    attempts = Attempts(written, asyncio.sleep, timer) if relays else None
     setup = SetupEndpoint(
         SetupSessions(source, clock, timer) if source else None,
         SetupProgress(storage, catalogues.whole, clock),

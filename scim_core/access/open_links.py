@@ -6,7 +6,7 @@ The request itself named no tenant, because its token is wrong.
 from collections.abc import Sequence
 
 from scim_core.clock import Clock, Timer, instant_text
-from scim_core.registry import SetupSource
+from scim_core.registry import SetupSource, TenantState
 from scim_core.setup_link import OpenLink
 
 LIST_SECONDS = 10
@@ -27,6 +27,11 @@ class OpenLinks:
         now = instant_text(self._clock())
         links = [link for link in await self._links() if now < link.expires]
         return [link.tenant for link in links if link.tenant == named or start in link.starts]
+
+    async def is_there(self, tenant: str) -> bool:
+        """Whether the tenant is there now, and is not being deleted. Raises StorageBusy."""
+        found = await self._source.load(tenant)
+        return found is not None and found.state is not TenantState.DELETING
 
     async def _links(self) -> list[OpenLink]:
         now = self._timer()

@@ -96,17 +96,21 @@ class SetupSessions:
         raise StorageBusy("Others are changing the same tenant.")
 
     async def tenant(self, cookie: str, source: str) -> Tenant:
-        """The tenant of a session. Raises LinkRefused, HttpError 429, StorageBusy."""
+        """The tenant of a session. Raises LinkRefused, HttpError 429, StorageBusy.
+
+        One that has ended opens nothing, so it counts as a failure.
+        """
         tenant_id, session = _parts(cookie)
         self._take(source)
+        wait = self._requests.take(digest(session))  # of the cookie, for nobody knows yet whose it is
+        if wait:
+            self._failures.give_back(source)
+            raise HttpError(429, "This page was asked for too often. Wait a few seconds.", Retry_After=str(wait))
         tenant = await self._source.load(tenant_id)
         if tenant is None or not hmac.compare_digest(tenant.setup.session, digest(session)):
             raise LinkRefused(LinkFault.UNKNOWN)
-        self._failures.give_back(source)
         _require_good(tenant, instant_text(self._clock()))
-        wait = self._requests.take(tenant.id)
-        if wait:
-            raise HttpError(429, "This page was asked for too often. Wait a few seconds.", Retry_After=str(wait))
+        self._failures.give_back(source)
         return tenant
 
     async def _linked(self, tenant_id: str, sha256: str) -> Tenant:

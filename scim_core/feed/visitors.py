@@ -6,11 +6,11 @@ what is logged after an answer, so nothing is logged here.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from scim_core.feed.attempts import Attempts
-from scim_core.storage.feed_port import Attempt
+from scim_core.storage.feed_port import Attempt, AttemptOutcome
 from scim_core.storage.port import StorageError
 
 MAX_STRANGERS = 100
@@ -22,6 +22,23 @@ class Whose(Protocol):
 
     async def __call__(self, *, named: str, start: str) -> Sequence[str]:
         """The one of the id `named`, and those whose tokens start like `start`."""
+
+
+def written_if_there(
+    write: Callable[[str, Sequence[Attempt]], Awaitable[object]], is_there: Callable[[str], Awaitable[bool]]
+) -> Callable[[str, Sequence[Attempt]], Awaitable[None]]:
+    """Writes attempts. Those of strangers it leaves out if their tenant is not there any more.
+
+    What found the tenant may be seconds old, and nobody would delete a row of a tenant that has been deleted.
+    """
+
+    async def written(tenant: str, attempts: Sequence[Attempt]) -> None:
+        known = [item for item in attempts if item.outcome is not AttemptOutcome.DENIED]
+        kept = attempts if len(known) == len(attempts) or await is_there(tenant) else known
+        if kept:
+            await write(tenant, kept)
+
+    return written
 
 
 class Visitors:

@@ -15,6 +15,7 @@ from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.protocol.synchronization_schema import AttributeMapping, ObjectMapping
 
 _ALWAYS = "always"
+_USERS = "User"
 _SELECTION = re.compile(r"\[.*\]")
 
 
@@ -43,12 +44,29 @@ class MappingFinding:
 
 
 def lint_mappings(catalogue: Catalogue, mappings: Sequence[ObjectMapping]) -> list[MappingFinding]:
-    """A finding for each target, in the order of the file, and one for each target that has to be there."""
-    return [finding for mapping in mappings for finding in _of_objects(catalogue, mapping)]
+    """A finding for each target, in the order of the file, and one for each target that has to be there.
+
+    The last one is there if the file sends no users.
+    """
+    found = [finding for mapping in mappings for finding in _of_objects(catalogue, mapping)]
+    return [*found, *_of_users(catalogue, mappings)]
+
+
+def _of_users(catalogue: Catalogue, mappings: Sequence[ObjectMapping]) -> Iterator[MappingFinding]:
+    users = catalogue.named(_USERS)
+    if users is not None and not any(item.enabled and catalogue.named(_type_name(item)) is users for item in mappings):
+        advice = (
+            "No mapping of users is switched on, so nobody is created here. Is this the file of another application?"
+        )
+        yield MappingFinding(users.name, "", Verdict.MISSING, advice)
+
+
+def _type_name(mapping: ObjectMapping) -> str:
+    return mapping.target_object_name.rpartition(":")[2]
 
 
 def _of_objects(catalogue: Catalogue, mapping: ObjectMapping) -> Iterator[MappingFinding]:
-    name = mapping.target_object_name.rpartition(":")[2]
+    name = _type_name(mapping)
     resource_type = catalogue.named(name)
     if resource_type is None:
         kinds = ", ".join(item.name for item in catalogue)

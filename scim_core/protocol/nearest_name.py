@@ -29,6 +29,9 @@ KNOWN = {
 MAX_WORDS = 12
 """Most words of a name that is compared. Declared paths have half as many, and the time grows with both."""
 
+UNITS_PER_NAME = 2_000
+"""What it costs at most to look for the declared name that is nearest to one: it has MAX_WORDS words."""
+
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _OF_THE_FORM = frozenset({"value", "type", "eq"})
 

@@ -169,6 +169,25 @@ async def test_a_page_that_is_asked_for_too_often_is_told_to_wait_and_others_are
     assert INSIDE in await it.page(other)
 
 
+async def test_a_page_that_is_asked_for_too_often_costs_no_look_up_and_no_failure(it: SetupService) -> None:
+    link, cookie = await it.customer("Fabrikam"), await it.opened(await it.customer())
+    with look_ups(it) as seen:
+        statuses = [(await it.send("GET", SETUP_PATH, headers={"cookie": cookie})).status for _ in range(200)]
+    assert statuses.count(200) == SETUP_REQUESTS[1]
+    assert statuses.count(429) == 200 - SETUP_REQUESTS[1]
+    assert len(seen) == SETUP_REQUESTS[1]
+    assert (await it.open(link)).status == 303
+
+
+async def test_a_session_that_has_ended_is_looked_up_as_seldom_as_one_that_never_was(it: SetupService) -> None:
+    cookie = await it.opened(await it.customer())
+    it.pass_time(DEFAULT_LINK_DAYS * DAY)
+    with look_ups(it) as seen:
+        statuses = [(await it.send("GET", SETUP_PATH, headers={"cookie": cookie})).status for _ in range(200)]
+    assert statuses == [403] * SETUP_FAILURES[1] + [429] * (200 - SETUP_FAILURES[1])
+    assert len(seen) == SETUP_FAILURES[1]
+
+
 async def test_a_link_and_its_session_end_and_who_has_them_is_told_why(it: SetupService) -> None:
     link = await it.customer()
     unused = await it.customer("Fabrikam")

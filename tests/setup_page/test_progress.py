@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from scim_core.access.administration import DRAIN_SECONDS
 from scim_core.clock import instant_text
 from scim_core.console.reading import TAIL_EVENTS, Reading
 from scim_core.console.timeline import lines
@@ -15,8 +16,9 @@ from scim_core.feed import setup_progress
 from scim_core.feed.attempts import MAX_SEEN_ROWS, SEEN_SECONDS, WINDOW_SECONDS, Attempts
 from scim_core.feed.feed import ATTEMPT_DAYS
 from scim_core.feed.log import Log
-from scim_core.feed.setup_progress import ROWS_READ, SetupProgress
+from scim_core.feed.setup_progress import NAMES_SHOWN, ROWS_READ, UNITS_PER_SEEN_ROW, SetupProgress
 from scim_core.feed.visitors import MAX_STRANGERS, Visitors
+from scim_core.protocol.nearest_name import UNITS_PER_NAME
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.registry import Access, CredentialKind
 from scim_core.storage.feed_port import SEEN, Attempt, AttemptOutcome
@@ -228,6 +230,21 @@ async def test_rows_go_with_the_tenant_and_after_their_days(it: SetupService) ->
     assert await rows(it) == []
 
 
+async def test_a_wrong_token_of_a_tenant_that_has_been_deleted_leaves_no_row(it: SetupService) -> None:
+    await it.customer()
+    await it.customer("Fabrikam")
+    token, other = (issued.secret for issued in it.issued)
+    await it.administration.suspend(TENANT)
+    it.pass_time(DRAIN_SECONDS)
+    await it.scim("GET", "Users", token[:-1])
+    assert len(await rows(it)) == 1, "the open links have been read, and the deletion waits for nothing"
+    await it.administration.delete(TENANT, lambda _: None)
+    await it.scim("GET", "Users", token[:-1])
+    assert len(await rows(it)) == 1
+    await it.scim("GET", "Users", other[:-1])
+    assert len(await rows(it, "fabrikam")) == 1
+
+
 async def test_the_rows_of_one_kind_are_bounded_and_the_newest_still_shows() -> None:
     written: list[Attempt] = []
     now = [0.0]
@@ -269,7 +286,9 @@ async def test_of_many_rows_the_first_and_the_newest_are_read(it: SetupService, 
     clock.advance(days=2)
     denied = json.dumps({"status": 401, "mistake": "cut", "sentence": "no"})
     await it.storage.attempted(TENANT, [Attempt(clock(), AttemptOutcome.DENIED, "", "", denied)])
-    found = await SetupProgress(it.storage, load_catalogue(None), clock).of(TENANT, since)
+    with it.endpoint._gate.shares.work(TENANT) as work:
+        found = await SetupProgress(it.storage, load_catalogue(None), clock).of(TENANT, since, work)
+        assert work.spent >= UNITS_PER_SEEN_ROW * len(first)
     assert found.requests == ROWS_READ
     assert "User" in found.created
     assert found.denial
@@ -295,6 +314,24 @@ async def test_a_creation_in_part_is_not_forgotten_after_many_refusals_and_is_co
     page = text_of(await it.page(cookie))
     assert "First user created" in page
     assert f"{ROWS_READ} requests" in page.replace(",", "")
+
+
+async def test_what_a_page_reads_is_counted_by_row_and_a_name_is_looked_for_once(it: SetupService) -> None:
+    progress = SetupProgress(it.storage, load_catalogue(None), it.clock)
+    names, since, rows_made = [f"unlikely{number}" for number in range(2 * NAMES_SHOWN)], it.clock(), 100
+    note = json.dumps({"method": "PATCH", "ignored": [*names, "wrkEmail", "wrkEmail"]})
+    await it.storage.attempted(
+        TENANT, [Attempt(it.clock(), AttemptOutcome.IN_PART, "User", "", note) for _ in range(rows_made)]
+    )
+    spent = []
+    for _ in range(2):
+        with it.endpoint._gate.shares.work(TENANT) as work:
+            found = await progress.of(TENANT, since, work)
+            spent.append(work.spent)
+    assert spent == [UNITS_PER_SEEN_ROW * rows_made + UNITS_PER_NAME * NAMES_SHOWN, UNITS_PER_SEEN_ROW * rows_made]
+    assert len(found.ignored) == NAMES_SHOWN
+    assert (found.ignored[0].name, found.ignored[0].meant) == ("wrkEmail", 'emails[type eq "work"].value')
+    assert found.ignored[1].meant is None
 
 
 async def test_strangers_who_cause_look_ups_are_bounded_and_a_busy_registry_stops_nothing() -> None:

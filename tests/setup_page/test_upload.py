@@ -3,6 +3,7 @@
 import asyncio
 import json
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,12 @@ async def test_the_mapping_of_global_relay_has_nothing_to_complain_about(
     file = written(tmp_path / "schema.json", objects(USER, users), objects(GROUP, groups))
     page = text_of(await checked(it, cookie, file.read_bytes()))
     assert "All 69 targets are stored as sent. There is nothing to complain about." in page
+
+
+async def test_an_empty_mapping_is_not_praised(it: SetupService, cookie: str) -> None:
+    page = text_of(await checked(it, cookie, b'{"synchronizationRules": []}'))
+    assert "There is nothing to complain about" not in page
+    assert "User missing No mapping of users is switched on" in page
 
 
 def test_the_targets_that_the_page_names_are_declared_and_what_it_warns_of_is_not(tmp_path: Path) -> None:
@@ -197,10 +204,11 @@ async def test_of_one_page_one_file_is_looked_at_at_a_time(
     go_on, looked_at = asyncio.Event(), asyncio.Event()
     run = Work.run
 
-    async def slow(self: Work, *of: object) -> object:
-        looked_at.set()
-        await go_on.wait()
-        return await run(self, *of)  # type: ignore[arg-type]
+    async def slow(self: Work, units: int, what: str, function: Callable[[], object]) -> object:
+        if what == "a mapping":
+            looked_at.set()
+            await go_on.wait()
+        return await run(self, units, what, function)
 
     monkeypatch.setattr(Work, "run", slow)
     first = asyncio.create_task(it.upload(cookie, content))

@@ -145,6 +145,27 @@ async def test_a_mapping_that_is_switched_off_and_an_unknown_object_are_named(fi
     assert "There is no resource type of this name. There are Group, User." in done.stdout
 
 
+GROUPS = objects(GROUP, [attribute("displayName", matching=1), attribute("members")])
+
+
+@pytest.mark.parametrize(
+    "mappings",
+    [[], [GROUPS], [GROUPS, objects(USER, MINIMUM, enabled=False)], [objects("Widget", [])]],
+    ids=["nothing", "groups", "switched off", "another type"],
+)
+async def test_a_file_that_sends_no_users_is_named(file: Path, mappings: list[Json]) -> None:
+    done = await linted(written(file, *mappings))
+    assert done.returncode == 1
+    assert "User (as a whole): missing" in done.stdout
+    assert "No mapping of users is switched on, so nobody is created here." in done.stdout
+
+
+async def test_one_mapping_of_users_that_is_switched_on_is_enough(file: Path) -> None:
+    done = await linted(written(file, objects(USER, MINIMUM, enabled=False), objects("User", MINIMUM), GROUPS))
+    assert "No mapping of users is switched on" not in done.stdout
+    assert (await linted(_holding(file, '{"synchronizationRules": []}'))).returncode == 1
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"synchronizationRules": 1}', "{", '{"value": []}'])
 async def test_another_file_is_refused_with_the_way_to_the_right_one(file: Path, content: str) -> None:
     done = await linted(_holding(file, content))

@@ -23,6 +23,7 @@ from scim_core.endpoint.setup.upload import uploaded
 from scim_core.feed.setup_progress import Progress, SetupProgress
 from scim_core.messages import BASE_PATH, SETUP_PATH, Caller, HttpError, ScimRequest, ScimResponse
 from scim_core.protocol.mapping_lint import MappingFinding, lint_mappings
+from scim_core.protocol.nearest_name import UNITS_PER_NAME
 from scim_core.protocol.schemas import Catalogue
 from scim_core.protocol.synchronization_schema import MappingFileError, ObjectMapping, object_mappings
 from scim_core.registry import Tenant
@@ -38,10 +39,7 @@ MAX_TARGETS = 300
 """Most targets of a mapping that is looked at. The largest that we know has 69."""
 
 UNITS_PER_SETUP_PAGE = 1_500
-"""What it costs to read what has arrived, and to write a page of it."""
-
-UNITS_PER_TARGET = 2_000
-"""What it costs at most to look at one target: to find the nearest declared name of one with MAX_WORDS words."""
+"""What it costs to write a page. What has arrived is counted by its rows."""
 
 UNITS_PER_UPLOADED_KILOBYTE = 8
 """What it costs to read a file: one that is full of objects and lists takes some 40 milliseconds for a megabyte."""
@@ -157,11 +155,11 @@ class SetupEndpoint:
         tenant = await self._tenant(sessions, request, caller)
         with self._shares.work(f":setup:{tenant.id}") as work:  # what a page computes stops no provisioning
             await work.spend(UNITS_PER_SETUP_PAGE, "a setup page")
+            progress = await self._progress.of(tenant.id, datetime.fromisoformat(tenant.setup.created), work)
             mapping = None
             if handler == "setup_mapping":
                 with self._upload(tenant.id):
                     mapping = await self._checked(work, uploaded(request))
-            progress = await self._progress.of(tenant.id, datetime.fromisoformat(tenant.setup.created))
             return self._pages.answer("setup.html", **self._values(tenant, progress, mapping, caller))
 
     @contextmanager
@@ -184,7 +182,7 @@ class SetupEndpoint:
             mappings = await work.run(units, "a mapping", lambda: object_mappings(content, MAX_TARGETS))
         except MappingFileError as error:
             return views.CheckedMapping(failure=str(error))
-        units = UNITS_PER_TARGET * sum(len(item.attribute_mappings) for item in mappings)
+        units = UNITS_PER_NAME * sum(len(item.attribute_mappings) for item in mappings)
         return views.checked(await work.run(units, "a mapping", lambda: self._linted(mappings)))
 
     def _linted(self, mappings: Sequence[ObjectMapping]) -> list[MappingFinding]:
