@@ -5,7 +5,7 @@ Only reads. Each question costs few calls of the storage, whatever the size of t
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -141,7 +141,8 @@ class Log:
         else:
             rows.reverse()
         found = await asyncio.gather(*(self._storage.log_entry(tenant, row.entry) for row in rows[:CHANGES_OF_REQUEST]))
-        told = [*(event_of(row) for row in found if row), *map(event_of_attempt, attempts)]
+        named = (item for item in attempts if f'"{request_id}"' in item.text)  # the others' notes need no reading
+        told = [*(event_of(row) for row in found if row), *map(event_of_attempt, named)]
         return sorted((item for item in told if item.request == request_id), key=lambda item: item.time)
 
     async def unknown(self, tenant: str, text: str) -> list[Event]:
@@ -160,7 +161,7 @@ class Log:
         shown = await self._groups(tenant, edges.get(found.id, [])[:NAMED_GROUPS])
         names = {item.id: str(item.document.get("displayName", "")) for item in shown if item}
         former = frozenset[str]() if found.stored else former_names(rows)
-        own = [item for item in attempts if item.id == found.id or not former.isdisjoint(asked_names(item))]
+        own = [item for item in attempts if item.id == found.id or asks_for(item, former)]
         events = [*map(event_of, rows), *map(event_of_attempt, own)]
         return Person(found, {id_: names.get(id_, "") for id_ in ids}, sorted(events, key=lambda item: item.time))
 
@@ -293,6 +294,11 @@ def asked_names(attempt: Attempt) -> set[str]:
     """The names under which somebody was to be created, comparable."""
     asked = _note(attempt.text).get("asked", {})
     return {value.casefold() for value in asked.values() if isinstance(value, str)}
+
+
+def asks_for(attempt: Attempt, names: Collection[str]) -> bool:
+    """Whether somebody was to be created under one of these names, which are comparable."""
+    return bool(names) and not asked_names(attempt).isdisjoint(names)
 
 
 def former_names(rows: Iterable[LogRow]) -> frozenset[str]:

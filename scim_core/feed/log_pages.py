@@ -9,14 +9,15 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from scim_core.clock import instant_text
 from scim_core.feed.causes import Counted, counted
 from scim_core.feed.finding import FoundResource
-from scim_core.feed.log import ATTEMPTS_READ, Event, Log, asked_names, event_of, event_of_attempt, former_names
+from scim_core.feed.log import ATTEMPTS_READ, Event, Log, asks_for, event_of, event_of_attempt, former_names
 from scim_core.storage.feed_port import Attempt, FeedStorage
 
 MAX_EVENTS = 100
@@ -51,9 +52,12 @@ class LogPage:
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """What was read, the newest first: places with events, None where it is not asked for; whether there is more."""
+    """What was read, the newest first: places with what makes their events; whether there is more.
 
-    items: Sequence[tuple[str, Event | None]]
+    None is at a place that is not asked for. An event is made when it is told: most of what is read is not.
+    """
+
+    items: Sequence[tuple[str, Callable[[], Event] | None]]
     more: bool
 
 
@@ -73,7 +77,7 @@ class _Asked:
 
     def concerns(self, attempt: Attempt) -> bool:
         """Whether the attempt is one of this resource."""
-        return attempt.id == self.id or not asked_names(attempt).isdisjoint(self.names)
+        return attempt.id == self.id or asks_for(attempt, self.names)
 
 
 class LogPages:
@@ -110,7 +114,7 @@ class LogPages:
         numbered = [row for row in reversed(rows) if row.place]
         kept = [row for row in numbered if row.time >= first]
         more = len(numbered) == limit and len(kept) == limit
-        changes = _Stream([(row.place, event_of(row)) for row in kept], more)
+        changes = _Stream([(row.place, partial(event_of, row)) for row in kept], more)
         return _page(walk, (changes, _shown(attempts, limit, None)), (changes_after, attempts_after), limit)
 
     async def refusals(
@@ -136,7 +140,7 @@ class LogPages:
             self._storage.log_of(asked.tenant, asked.id, since=asked.since, after=changes_after, limit=limit),
             self._attempts(asked.tenant, asked.since, attempts_after, ATTEMPTS_READ),
         )
-        changes = _Stream([(row.place, event_of(row)) for row in reversed(rows)], len(rows) == limit)
+        changes = _Stream([(row.place, partial(event_of, row)) for row in reversed(rows)], len(rows) == limit)
         own = {item.place for item in attempts if asked.concerns(item)}
         streams = changes, _shown(attempts, ATTEMPTS_READ, own)
         return _page(walk, streams, (changes_after, attempts_after), limit)
@@ -149,7 +153,7 @@ def _shown(attempts: Sequence[Attempt], limit: int, places: Collection[str] | No
     """The attempts as a stream. Those at other places than these are not asked for."""
     return _Stream(
         [
-            (item.place, event_of_attempt(item) if places is None or item.place in places else None)
+            (item.place, partial(event_of_attempt, item) if places is None or item.place in places else None)
             for item in reversed(attempts)
         ],
         len(attempts) == limit,
@@ -159,13 +163,13 @@ def _shown(attempts: Sequence[Attempt], limit: int, places: Collection[str] | No
 def _page(walk: str, streams: Sequence[_Stream], after: Sequence[str], limit: int) -> LogPage:
     """The newest events of both streams, as long as it is known which one is the newest."""
     events, places, heads = list[Event](), list(after), [0] * len(streams)
+    upcoming = dict[int, Event]()
     while True:
-        upcoming = dict[int, Event]()
         for number, stream in enumerate(streams):
             while heads[number] < len(stream.items) and number not in upcoming:
-                place, event = stream.items[heads[number]]
-                if event is not None:
-                    upcoming[number] = event
+                place, made = stream.items[heads[number]]
+                if made is not None:
+                    upcoming[number] = made()
                 else:
                     places[number], heads[number] = place, heads[number] + 1
             if number not in upcoming and stream.more:
@@ -173,7 +177,7 @@ def _page(walk: str, streams: Sequence[_Stream], after: Sequence[str], limit: in
         if not upcoming or len(events) == limit:
             return LogPage(events, _cursor(walk, places) if upcoming else None)
         number = max(upcoming, key=lambda some: upcoming[some].time)
-        events.append(upcoming[number])
+        events.append(upcoming.pop(number))
         places[number], heads[number] = streams[number].items[heads[number]][0], heads[number] + 1
 
 

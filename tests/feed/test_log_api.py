@@ -10,7 +10,7 @@ import pytest
 import scim_core
 from scim_core.access.credential_plans import Wanted
 from scim_core.endpoint.routes import ROOT_ROUTES
-from scim_core.feed import log_pages
+from scim_core.feed import log, log_pages
 from scim_core.messages import ScimResponse
 from scim_core.registry import Access, CredentialKind
 from scim_core.storage.feed_port import Attempt, AttemptOutcome
@@ -376,3 +376,37 @@ async def test_a_page_whose_places_are_those_of_another_walk_is_none_of_ours(too
             ours = attempts != number and changes in ("", *((number, "9" * 15) if of_numbers else (place,)))
             page = log_pages._cursor(name, (changes, attempts))
             await tool.ask(question, 200 if ours else 400, page=page, **parameters)
+
+
+async def refusals(tool: Tool, number: int, **note: Any) -> None:
+    """So many requests about nobody were refused."""
+    text = json.dumps({"status": 400, "sentence": "no", "request": ABSENT, "asked": {"userName": "eve"}, **note})
+    some = [Attempt(tool.service.clock(), AttemptOutcome.REFUSED, "User", "", text) for _ in range(number)]
+    for begin in range(0, number, 100):
+        await tool.service.storage.attempted("contoso", some[begin : begin + 100])
+
+
+async def test_of_what_is_read_only_the_notes_that_are_told_are_read_as_json(
+    tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await tool.user("ann")
+    await tool.patch(f"/Users/{user}", replace("active", value="perhaps"))
+    [refused] = [item for item in await tool.walk("timeline", id=user) if item["what"] == "refused"]
+    await refusals(tool, 300)
+    parsed = list[str]()
+    note = log._note
+
+    def counted(text: str) -> dict[str, Any]:
+        parsed.append(text)
+        return note(text)
+
+    monkeypatch.setattr(log, "_note", counted)
+    for most, question, parameters in (
+        (4, "timeline", {"id": user}),
+        (3, "timeline", {"id": user, "limit": 1}),
+        (3, "entries", {"limit": 1}),
+        (4, "entries", {"request": refused["request"]}),
+    ):
+        parsed.clear()
+        assert (await tool.ask(question, **parameters))["entries"]
+        assert len(parsed) <= most, (question, parameters)
