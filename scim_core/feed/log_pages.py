@@ -18,7 +18,7 @@ from scim_core.clock import instant_text
 from scim_core.feed.causes import Counted, counted
 from scim_core.feed.finding import FoundResource
 from scim_core.feed.log import ATTEMPTS_READ, Event, Log, asks_for, event_of, event_of_attempt, former_names
-from scim_core.storage.feed_port import Attempt, FeedStorage
+from scim_core.storage.feed_port import Attempt
 
 MAX_EVENTS = 100
 """Entries of one page of the log."""
@@ -83,15 +83,14 @@ class _Asked:
 class LogPages:
     """The log of each tenant in pages. Every method may raise UnknownPage and StorageBusy."""
 
-    def __init__(self, storage: FeedStorage, log: Log) -> None:
-        self._storage = storage
+    def __init__(self, log: Log) -> None:
         self._log = log
 
     async def timeline(self, tenant: str, found: FoundResource, *, page: str | None, limit: int) -> LogPage:
         """What happened to this resource, with what was refused of it, also by the names of one who is gone."""
         asked = _Asked(tenant, found.id)
         if found.stored is None:
-            asked.names = former_names(await self._storage.log_of(tenant, found.id, limit=MAX_EVENTS))
+            asked.names = former_names(await self._log.changes_of(tenant, found.id, limit=MAX_EVENTS))
         return await self._of_resource(asked, page, limit)
 
     async def entries(
@@ -107,7 +106,7 @@ class LogPages:
         walk = asked.walk("entries")
         changes_after, attempts_after = _position(page, walk, _BY_NUMBER)
         rows, attempts = await asyncio.gather(
-            self._storage.newest(tenant, limit, int(changes_after) if changes_after else None),
+            self._log.newest(tenant, limit, int(changes_after) if changes_after else None),
             self._attempts(tenant, since, attempts_after, limit),
         )
         first = instant_text(since) if since else ""
@@ -137,7 +136,7 @@ class LogPages:
         walk = asked.walk("entries")
         changes_after, attempts_after = _position(page, walk, _BY_PLACE)
         rows, attempts = await asyncio.gather(
-            self._storage.log_of(asked.tenant, asked.id, since=asked.since, after=changes_after, limit=limit),
+            self._log.changes_of(asked.tenant, asked.id, since=asked.since, after=changes_after, limit=limit),
             self._attempts(asked.tenant, asked.since, attempts_after, ATTEMPTS_READ),
         )
         changes = _Stream([(row.place, partial(event_of, row)) for row in reversed(rows)], len(rows) == limit)
@@ -146,7 +145,7 @@ class LogPages:
         return _page(walk, streams, (changes_after, attempts_after), limit)
 
     async def _attempts(self, tenant: str, since: datetime | None, after: str, limit: int) -> list[Attempt]:
-        return await self._storage.attempts(tenant, since=since or _LONG_AGO, limit=limit, after=after)
+        return await self._log.attempts(tenant, since or _LONG_AGO, limit=limit, after=after)
 
 
 def _shown(attempts: Sequence[Attempt], limit: int, places: Collection[str] | None) -> _Stream:

@@ -12,9 +12,11 @@ from scim_core.access.credential_plans import Wanted
 from scim_core.endpoint.routes import ROOT_ROUTES
 from scim_core.feed import log, log_pages
 from scim_core.messages import ScimResponse
+from scim_core.protocol.costs import read_units
 from scim_core.registry import Access, CredentialKind
 from scim_core.storage.feed_port import Attempt, AttemptOutcome
 from scim_core.storage.tables import TableStorage
+from scim_core.work import UNITS_PER_REQUEST, Work
 from tests.feed.described import description, deviations
 from tests.memory_rows import MemoryRows
 from tests.scim import PATCH_OP, UNLIMITED, Clock, add, replace, sentence
@@ -410,3 +412,39 @@ async def test_of_what_is_read_only_the_notes_that_are_told_are_read_as_json(
         parsed.clear()
         assert (await tool.ask(question, **parameters))["entries"]
         assert len(parsed) <= most, (question, parameters)
+
+
+async def test_a_question_is_charged_for_each_row_that_it_reads(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    user, group = await tool.user("ann"), await tool.group("Sales")
+    spent = list[int]()
+    count = Work._count
+
+    async def counted(work: Work, units: int) -> None:
+        spent.append(units)
+        await count(work, units)
+
+    monkeypatch.setattr(Work, "_count", counted)
+    questions: list[tuple[str, dict[str, str]]] = [
+        ("people", {"text": "nobody"}),
+        ("timeline", {"id": user}),
+        ("why", {"user": user, "group": group}),
+        ("refusals", {}),
+        ("entries", {"request": ABSENT}),
+        ("entries", {"resource": user}),
+        ("entries", {}),
+    ]
+
+    async def units() -> list[int]:
+        found = []
+        for question, parameters in questions:
+            spent.clear()
+            await tool.ask(question, **parameters)
+            found.append(sum(spent))
+        return found
+
+    few = await units()
+    await refusals(tool, 300)
+    many = await units()
+    read = [300] * 6 + [100]  # of a page of all entries no more is read than is told
+    assert all(more - less >= read_units(rows) for less, more, rows in zip(few, many, read, strict=True)), (few, many)
+    assert max(few) < 2 * UNITS_PER_REQUEST, "a small log costs little"
