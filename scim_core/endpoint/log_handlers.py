@@ -12,7 +12,7 @@ from scim_core.endpoint.feed_handlers import number_parameter
 from scim_core.endpoint.handlers import Call
 from scim_core.endpoint.rendering import encoded
 from scim_core.endpoint.routes import LOG
-from scim_core.feed.causes import told
+from scim_core.feed.causes import Meant, told
 from scim_core.feed.finding import FoundResource, logged_type
 from scim_core.feed.log import DAYS, Event, Log
 from scim_core.feed.log_pages import MAX_EVENTS, LogPage, LogPages
@@ -42,6 +42,7 @@ class LogHandlers:
         self._storage = storage
         self._catalogue = catalogue
         self._clock = clock
+        self._meant = Meant(catalogue)
 
     async def run(self, call: Call) -> ScimResponse:
         """The answer to the call. Raises what its handler raises."""
@@ -85,8 +86,10 @@ class LogHandlers:
         shown, following, others = await LogPages(self._log(call)).refusals(
             call.tenant, _since(call), page=page, limit=limit
         )
-        units = NAME_UNITS * sum(bool(item.reason.ignored) for item in shown)
-        causes = await call.work.run(units, None, lambda: [told(self._catalogue, item) for item in shown])
+        names = self._meant.unknown(shown)
+        if names:
+            self._meant.remember(await call.work.run(NAME_UNITS * len(names), None, lambda: self._meant.found(names)))
+        causes = [told(self._meant, item) for item in shown]
         answer: Json = {"causes": [asdict(item) for item in causes], "next": following, "unrecorded": others}
         return await _answer(call, answer)
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scim_core.clock import Clock, instant_text
-from scim_core.feed.causes import Cause, counted, told
+from scim_core.feed.causes import Cause, Meant, counted, told
 from scim_core.feed.finding import FoundResource, find
 from scim_core.ids import given_at, is_id
 from scim_core.model import Json, Membership, StoredResource
@@ -99,6 +99,7 @@ class Log:
         self._catalogue = catalogue
         self._clock = clock
         self._counting = counting
+        self._meant = Meant(catalogue)
 
     async def find(self, tenant: str, text: str, type_name: str = USER) -> list[FoundResource]:
         """Whom a text finds: see `find`."""
@@ -239,7 +240,7 @@ class Log:
 
     async def refusals(self, tenant: str, since: datetime | None = None) -> list[Cause]:
         """The causes since then, or of the last DAYS, the most frequent first."""
-        return [told(self._catalogue, item) for item in counted(await self.attempts(tenant, since))]
+        return [told(self._meant, item) for item in counted(await self.attempts(tenant, since))]
 
 
 def _given(request_id: str) -> datetime | None:

@@ -9,10 +9,12 @@ import pytest
 
 import scim_core
 from scim_core.access.credential_plans import Wanted
+from scim_core.endpoint.log_handlers import NAME_UNITS
 from scim_core.endpoint.routes import ROOT_ROUTES
-from scim_core.feed import log, log_pages
+from scim_core.feed import causes, log, log_pages
 from scim_core.messages import ScimResponse
 from scim_core.protocol.costs import read_units
+from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.registry import Access, CredentialKind
 from scim_core.storage.feed_port import Attempt, AttemptOutcome
 from scim_core.storage.tables import TableStorage
@@ -214,11 +216,11 @@ async def test_refusals_are_told_by_cause_page_by_page_and_name_what_was_meant(t
     assert (len(whole["causes"]), whole["next"], whole["unrecorded"]) == (5, None, 0)
     first = await tool.ask("refusals", limit=2)
     await tool.user("later", later=1)
-    causes, page = first["causes"], first["next"]
+    told, page = first["causes"], first["next"]
     while page is not None:
         found = await tool.ask("refusals", limit=2, page=page)
-        causes, page = causes + found["causes"], found["next"]
-    assert causes == whole["causes"], "what was noted since is not on later pages"
+        told, page = told + found["causes"], found["next"]
+    assert told == whole["causes"], "what was noted since is not on later pages"
 
 
 async def test_a_request_is_found_by_its_id_whether_it_was_refused_or_not(tool: Tool) -> None:
@@ -448,3 +450,25 @@ async def test_a_question_is_charged_for_each_row_that_it_reads(tool: Tool, monk
     read = [300] * 6 + [100]  # of a page of all entries no more is read than is told
     assert all(more - less >= read_units(rows) for less, more, rows in zip(few, many, read, strict=True)), (few, many)
     assert max(few) < 2 * UNITS_PER_REQUEST, "a small log costs little"
+
+
+async def test_the_name_that_was_meant_is_looked_for_once(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    await refusals(tool, 1, ignored=[f"wrkEmail{number}" for number in range(30)])
+    sought, spent = list[str](), list[int]()
+    nearest, count = causes.nearest_name, Work._count
+
+    def counted_name(catalogue: Catalogue, resource_type: ResourceType, name: str) -> str | None:
+        sought.append(name)
+        return nearest(catalogue, resource_type, name)
+
+    async def counted(work: Work, units: int) -> None:
+        spent.append(units)
+        await count(work, units)
+
+    monkeypatch.setattr(causes, "nearest_name", counted_name)
+    monkeypatch.setattr(Work, "_count", counted)
+    first = await tool.ask("refusals")
+    assert (len(sought), sum(spent) > 30 * NAME_UNITS) == (30, True)
+    spent.clear()
+    assert await tool.ask("refusals") == first
+    assert (len(sought), sum(spent) < NAME_UNITS) == (30, True)
