@@ -13,9 +13,10 @@ from pathlib import Path
 from threading import Lock
 
 _PROGRAM = """
-import json, os, sys
+import atexit, gc, json, os, sys
 import scim_core.admin.__main__ as program
 import scim_core.storage.tables
+gc.freeze()
 for line in sys.stdin:
     given, environment, *outputs = json.loads(line)
     child = os.fork()
@@ -26,7 +27,13 @@ for line in sys.stdin:
         for number, output in enumerate(outputs, 1):
             os.dup2(os.open(output, os.O_WRONLY), number)
         program.log_to_standard_error()
-        sys.exit(program.main(given, os.environ))
+        try:
+            code = program.main(given, os.environ)
+        except SystemExit as end:
+            code = end.code
+        sys.stdout.flush()
+        atexit._run_exitfuncs()  # coverage writes then; nothing else of the process has to be tidied up
+        os._exit(code)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
