@@ -4,7 +4,6 @@ import asyncio
 import base64
 import io
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
@@ -15,6 +14,7 @@ import pytest
 from scim_core.admin.__main__ import main
 from scim_core.storage import tables
 from scim_core.storage.tables.rows import Rows
+from tests.forked_commands import forked_commands
 from tests.running import ROOT, clean_environment
 
 BACKUP_KEY = b"a key of tests, of 32 bytes, ....."
@@ -38,10 +38,8 @@ async def run_here(rows: Rows | Mapping[str, Rows], *given: object, **settings: 
 
 
 def run_process(environment: Mapping[str, str], *given: object) -> Done:
-    """What the command does as an operator starts it, with these settings."""
-    command = [sys.executable, "-m", "scim_core.admin", *map(str, given)]
-    surroundings = {**clean_environment(), **environment}
-    return subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
+    """What the command does in a process of its own, with these settings."""
+    return forked_commands(ROOT).run(list(map(str, given)), {**clean_environment(), **environment})
 
 
 def _table(rows: Rows | Mapping[str, Rows], connect: partial[Any]) -> Rows:

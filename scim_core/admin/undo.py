@@ -82,5 +82,5 @@ def _as_text(given: Namespace, found: Undone) -> str:
     said = "; ".join(f"{number} {fate}" for fate, number in sorted(counted.items()))
     end = f"{said or 'Nobody was deactivated or deleted in this time'}."
     if given.yes:
-        return f"{table(names, rows)}\n\n{end} {found.memberships} memberships were put back."
+        return f"{table(names, rows)}\n\n{end} Memberships put back: {found.memberships}."
     return f"{table(names, rows)}\n\n{end} Nothing is changed. To do it, run the command again with --yes."

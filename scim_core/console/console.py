@@ -14,12 +14,14 @@ from scim_core.console.reading import Reading
 from scim_core.console.routes import ASSETS, Ask, PageRoute, address, match
 from scim_core.console.views import Views
 from scim_core.console.visitors import CONSOLE_PATH, Door, Visitor, require_operator, require_own_form
+from scim_core.ids import uuid7
 from scim_core.messages import HttpError, ScimRequest, ScimResponse
 from scim_core.pages.answers import asset
 from scim_core.pages.forms import form_fields, query_fields
 from scim_core.pages.rendering import Pages
 from scim_core.registry import Gone, RegistryError
 from scim_core.storage.port import StorageBusy, VersionConflict
+from scim_core.unexpected import Unexpected, naming_request
 
 TIMEOUT_SECONDS = 30
 """Longest time that a page may take. People wait no longer."""
@@ -49,6 +51,7 @@ class Console:
     def __init__(self, reading: Reading, deeds: Deeds, door: Door, clock: Clock, *, acts: bool) -> None:
         self._door = door
         self._acts = acts
+        self._clock = clock
         self._pages = Pages(_TEMPLATES, ASSETS, clock, {"address": address, "home_path": CONSOLE_PATH})
         self._views = Views(reading, self._pages, clock, acts=acts)
         self._actions = Actions(self._views, deeds)
@@ -62,7 +65,7 @@ class Console:
         if request.path == "/health":
             return ScimResponse(200, {"Content-Type": "text/plain"}, b"ok")
         visitor: Visitor | None = None
-        handler = "unknown"
+        handler, request_id = "unknown", uuid7(self._clock())
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 if request.path.startswith(f"{ASSETS}/"):
@@ -75,12 +78,17 @@ class Console:
                 handler = route.handler
                 response = await self._answer(request, visitor, route, segments)
         except Exception as error:  # noqa: BLE001 -- the one place that catches all: a stranger sees no traceback
-            response = self._failure(visitor, error)
+            response = self._failure(visitor, error, request_id)
         log.info(
             "console %s -> %s",
             handler,
             response.status,
-            extra={"operation": f"console {handler}", "status": response.status, "role": visitor and str(visitor.role)},
+            extra={
+                "operation": f"console {handler}",
+                "status": response.status,
+                "role": visitor and str(visitor.role),
+                "correlation_id": request_id,
+            },
         )
         return response
 
@@ -100,7 +108,7 @@ class Console:
         if not self._acts:
             raise HttpError(403, "This console only shows. Use the command line: python -m scim_core.admin")
 
-    def _failure(self, visitor: Visitor | None, error: Exception) -> ScimResponse:
+    def _failure(self, visitor: Visitor | None, error: Exception, request_id: str) -> ScimResponse:
         match error:
             case HttpError():
                 status, said = error.status, error.detail
@@ -115,8 +123,10 @@ class Console:
             case TimeoutError():
                 status, said = 504, "Reload the page, or ask about less."
             case _:
-                log.error("a page of the console failed", exc_info=error)
-                status, said = 500, "The log of the console has the cause."
+                log.error(
+                    "a page of the console failed", exc_info=Unexpected(error), extra={"correlation_id": request_id}
+                )
+                status, said = 500, naming_request("The log of the console has the cause.", request_id)
         title = _TITLES.get(status, "This page could not be made")
         sign_in = self._door.sign_in if status == HTTPStatus.UNAUTHORIZED else ""
         answer = self._pages.answer(

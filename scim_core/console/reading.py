@@ -9,7 +9,7 @@ from itertools import islice
 from scim_core.caches import Bounded
 from scim_core.clock import Clock, instant_text
 from scim_core.console.health import COUNTED, Customer, customer_of
-from scim_core.feed.finding import FoundResource
+from scim_core.feed.finding import FoundResource, type_in
 from scim_core.feed.hooks.states import HookState, is_of, state_of
 from scim_core.feed.log import Event, Log, event_of, event_of_attempt
 from scim_core.messages import HttpError
@@ -99,17 +99,7 @@ class Reading:
     async def find(self, tenant: Tenant, text: str) -> list[FoundResource]:
         """Whom and what a text finds with this customer, of every resource type."""
         found = await asyncio.gather(*(self.log.find(tenant.id, text, item.name) for item in self._catalogue))
-        every = [item for some in found for item in some]
-        present = {item.id for item in every if item.stored}
-        unique = {item.id: item for item in every if item.stored or item.id not in present}
-        return [await self.typed(tenant, item) for item in unique.values()]
-
-    async def typed(self, tenant: Tenant, found: FoundResource) -> FoundResource:
-        """The resource with the type that the log knows, if it is gone: an id alone does not say what it was of."""
-        if found.stored is not None:
-            return found
-        rows = await self._storage.log_of(tenant.id, found.id)
-        return FoundResource(rows[-1].resource_type if rows else found.resource_type, found.id, None)
+        return [item for some in found for item in some]
 
     async def located(self, tenant: Tenant, resource_id: str) -> FoundResource:
         """The resource of this id, also one that is gone. Raises HttpError 404."""
@@ -121,7 +111,7 @@ class Reading:
         rows = await self._storage.log_of(tenant.id, resource_id)
         if not rows:
             raise HttpError(404, "There is nobody of this id here, and the log does not know it.")
-        return FoundResource(rows[-1].resource_type, resource_id, None)
+        return FoundResource(type_in(rows), resource_id, None)
 
     def has_members(self, found: FoundResource) -> bool:
         """Whether others are its members, as they are of a group."""
@@ -170,7 +160,9 @@ class Reading:
         """The newest changes, refusals, and requests of an open setup link, oldest first: at most TAIL_EVENTS."""
         since = self._clock() - TAIL_TIME
         rows, attempts, seen = await asyncio.gather(
-            self._storage.newest(tenant.id, TAIL_EVENTS), self.log.attempts(tenant.id, since), self._seen(tenant, since)
+            self._storage.newest(tenant.id, TAIL_EVENTS),
+            self._storage.attempts(tenant.id, since=since, limit=TAIL_EVENTS),
+            self._seen(tenant, since),
         )
         whole = await asyncio.gather(*(self._whole(tenant, row) for row in rows))
         events = [*map(event_of, rows, whole), *map(event_of_attempt, attempts), *seen]
@@ -180,7 +172,7 @@ class Reading:
         """The requests of an open setup link. A change among them has a line of its own already."""
         if not tenant.setup.is_open(instant_text(self._clock())):
             return []
-        seen = await self._storage.seen(tenant.id, since=since, limit=COUNTED)
+        seen = await self._storage.seen(tenant.id, since=since, limit=TAIL_EVENTS, newest=True)
         return [event for event in map(event_of_attempt, seen) if event.note.get("operation") not in CHANGING]
 
     async def _whole(self, tenant: Tenant, row: LogRow) -> LogRow | None:

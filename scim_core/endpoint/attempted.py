@@ -6,7 +6,7 @@ from datetime import datetime
 from scim_core.endpoint.routes import Target
 from scim_core.ids import is_id
 from scim_core.messages import Origin, Result, ScimResponse
-from scim_core.service.attempt_notes import refusal_note
+from scim_core.service.attempt_notes import refusal_note, with_asked
 from scim_core.storage.feed_port import Attempt, AttemptOutcome
 
 _SENT_AGAIN = frozenset({429, 500, 503})
@@ -23,7 +23,9 @@ def attempt_of(target: Target, origin: Origin, response: ScimResponse, body: obj
         return None
     if effect is not None:
         outcome = AttemptOutcome.UNCHANGED if effect.result is Result.UNCHANGED else AttemptOutcome.IN_PART
-        return Attempt(now, outcome, resource_type.name, effect.resource_id, effect.note) if effect.note else None
+        if not effect.note:
+            return None
+        return Attempt(now, outcome, resource_type.name, effect.resource_id, with_asked(effect.note, body))
     if response.status < 400:  # noqa: PLR2004 -- a change without an effect, such as one that answers 204 again
         return None
     outcome = AttemptOutcome.PUT_OFF if response.status in _SENT_AGAIN else AttemptOutcome.REFUSED

@@ -18,6 +18,7 @@ from scim_core.model import Json
 from scim_core.protocol.limits import RequestTooLarge
 from scim_core.protocol.mistakes import mistake, status_and_type
 from scim_core.storage import port
+from scim_core.unexpected import Unexpected, naming_request
 from scim_core.work import TooMuchWork
 
 MEDIA_TYPE = "application/scim+json"
@@ -51,25 +52,11 @@ def _encoded(body: Json) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
 
 
-def naming_request(detail: str, request_id: str) -> str:
-    """The sentence with the id by which the log names the request: clients keep it, and quote it to the operator."""
-    return f"{detail} (request {request_id})"
-
-
 def is_bad_request(error: Exception) -> bool:
     """Whether this error is answered with 400: the client has to correct its body or its parameters."""
     if isinstance(error, ValidationError):
         return status_and_type(error)[0] == BAD_REQUEST
     return isinstance(error, SCIMException) and error.status == BAD_REQUEST
-
-
-class Unexpected(Exception):
-    """An error that no rule expects, as the log has it: its kind and its place. Its own text may quote a client."""
-
-    def __init__(self, error: BaseException) -> None:
-        name = type(error).__name__
-        super().__init__(f"{name}, caused by {type(error.__cause__).__name__}" if error.__cause__ else name)
-        self.__traceback__ = error.__traceback__
 
 
 def response_for(error: Exception, request_id: str, counted: CountedLog) -> ScimResponse:

@@ -12,8 +12,8 @@ from scim_core.endpoint.feed_handlers import number_parameter
 from scim_core.endpoint.handlers import Call
 from scim_core.endpoint.rendering import encoded
 from scim_core.endpoint.routes import LOG
-from scim_core.feed.causes import told
-from scim_core.feed.finding import FoundResource
+from scim_core.feed.causes import Meant, told
+from scim_core.feed.finding import FoundResource, logged_type
 from scim_core.feed.log import DAYS, Event, Log
 from scim_core.feed.log_pages import MAX_EVENTS, LogPage, LogPages
 from scim_core.ids import is_id
@@ -32,6 +32,8 @@ NAME_UNITS = 3_000
 LOG_HANDLERS = frozenset(f"log_{name}" for name in LOG)
 """The handlers of this module, as the route table names them."""
 
+_NOBODY = "Nobody of this id is here, and the log knows of none who was."
+
 
 class LogHandlers:
     """Runs the handler of a route of the log. Each name in LOG_HANDLERS is a method here."""
@@ -39,8 +41,8 @@ class LogHandlers:
     def __init__(self, storage: FeedStorage, catalogue: Catalogue, clock: Clock) -> None:
         self._storage = storage
         self._catalogue = catalogue
-        self._log = Log(storage, catalogue, clock)
-        self._pages = LogPages(storage, self._log)
+        self._clock = clock
+        self._meant = Meant(catalogue)
 
     async def run(self, call: Call) -> ScimResponse:
         """The answer to the call. Raises what its handler raises."""
@@ -50,8 +52,8 @@ class LogHandlers:
     async def log_people(self, call: Call) -> ScimResponse:
         """GET /log/v1/people: whom a text finds; if nobody, whose creation was refused under this name."""
         text = _text(call, "text")
-        found = await self._log.find(call.tenant, text, self._type(call) or USER)
-        refused = [] if found else await self._log.unknown(call.tenant, text)
+        found = await self._log(call).find(call.tenant, text, self._type(call) or USER)
+        refused = [] if found else await self._log(call).unknown(call.tenant, text)
         newest = list(reversed(refused))[:MAX_EVENTS]
         return await _answer(call, {"people": [_found(item) for item in found], "refused": _entries(newest)})
 
@@ -60,20 +62,20 @@ class LogHandlers:
         resource_id, limit = _id(call, "id"), _limit(call)
         page = call.fields.get("page")
         found = await self._known(call, resource_id)
-        entries = await self._pages.timeline(call.tenant, found, page=page, limit=limit)
+        entries = await LogPages(self._log(call)).timeline(call.tenant, found, page=page, limit=limit)
         if found.stored is None and not entries.events and page is None:
-            raise HttpError(404, "Nobody of this id is here, and the log knows of none who was.")
+            raise HttpError(404, _NOBODY)
         edges = (await self._storage.groups_of(call.tenant, [found.id])).get(found.id, ()) if found.stored else ()
         person: Json = {**_found(found), "groups": [edge.group_id for edge in edges]}
         return await _answer(call, {"person": person, **_page(entries)})
 
     async def log_why(self, call: Call) -> ScimResponse:
         """GET /log/v1/why: whether a user is in a group, and by which request, or why not."""
-        users = await self._log.find(call.tenant, _text(call, "user"))
-        groups = await self._log.find_group(call.tenant, _text(call, "group"))
+        users = await self._log(call).find(call.tenant, _text(call, "user"))
+        groups = await self._log(call).find_group(call.tenant, _text(call, "group"))
         answer: Json = {"users": [_found(item) for item in users], "groups": [_found(item) for item in groups]}
         if len(users) == len(groups) == 1:
-            why = await self._log.why(call.tenant, users[0], groups[0])
+            why = await self._log(call).why(call.tenant, users[0], groups[0])
             entry = entry_json(why.event) if why.event else None
             answer |= {"member": why.member, "verdict": why.verdict, "entry": entry}
         return await _answer(call, answer)
@@ -81,9 +83,13 @@ class LogHandlers:
     async def log_refusals(self, call: Call) -> ScimResponse:
         """GET /log/v1/refusals: what was refused or ignored, by cause, the most frequent first."""
         page, limit = call.fields.get("page"), _limit(call)
-        shown, following, others = await self._pages.refusals(call.tenant, _since(call), page=page, limit=limit)
-        units = NAME_UNITS * sum(bool(item.reason.ignored) for item in shown)
-        causes = await call.work.run(units, None, lambda: [told(self._catalogue, item) for item in shown])
+        shown, following, others = await LogPages(self._log(call)).refusals(
+            call.tenant, _since(call), page=page, limit=limit
+        )
+        names = self._meant.unknown(shown)
+        if names:
+            self._meant.remember(await call.work.run(NAME_UNITS * len(names), None, lambda: self._meant.found(names)))
+        causes = [told(self._meant, item) for item in shown]
         answer: Json = {"causes": [asdict(item) for item in causes], "next": following, "unrecorded": others}
         return await _answer(call, answer)
 
@@ -91,21 +97,36 @@ class LogHandlers:
         """GET /log/v1/entries: what happened to one resource or to all, or what one request did, the newest first."""
         limit, since, request_id = _limit(call), _since(call), call.fields.get("request")
         if request_id is not None:
-            events = await self._log.of_request(call.tenant, _text(call, "request"), since)
+            events = await self._log(call).of_request(call.tenant, _text(call, "request"), since)
             return await _answer(call, _page(LogPage(list(reversed(events))[:MAX_EVENTS], None)))
         resource_id = _id(call, "resource") if "resource" in call.fields else ""
         page = call.fields.get("page")
-        entries = await self._pages.entries(call.tenant, resource_id, since, page=page, limit=limit)
+        entries = await LogPages(self._log(call)).entries(call.tenant, resource_id, since, page=page, limit=limit)
         return await _answer(call, _page(entries))
 
+    def _log(self, call: Call) -> Log:
+        """The log, which charges the call for what it reads."""
+
+        async def counting(rows: int, characters: int) -> None:
+            await call.work.spend(read_units(rows, characters), "reading the log")
+
+        return Log(self._storage, self._catalogue, self._clock, counting)
+
     async def _known(self, call: Call, resource_id: str) -> FoundResource:
-        """The resource of this id, of the type that is given, or a user or a group; as gone if there is none."""
+        """The resource of this id; as gone if there is none. Raises HttpError 404 if its type is not the given one."""
         given = self._type(call)
-        for name in (given,) if given else (USER, GROUP):
+        tried, stored = dict.fromkeys(filter(None, (given, USER, GROUP))), None
+        for name in tried:
             [stored] = await self._storage.read(call.tenant, name, [resource_id])
             if stored is not None:
-                return FoundResource(name, resource_id, stored)
-        return FoundResource(given or USER, resource_id, None)
+                break
+        else:
+            name = await logged_type(self._storage, call.tenant, resource_id) or given or USER
+            if name not in tried and not given:
+                [stored] = await self._storage.read(call.tenant, name, [resource_id])
+        if given and name != given:
+            raise HttpError(404, _NOBODY)
+        return FoundResource(name, resource_id, stored)
 
     def _type(self, call: Call) -> str:
         """The resource type that is asked about, or none. Raises HttpError 400 for one that there is not."""

@@ -23,7 +23,7 @@ def suspect(mass_changes: MassChanges, tenant: str, response: ScimResponse) -> N
 
 
 async def tell(mass_changes: MassChanges, losses: Mapping[str, Losses]) -> None:
-    """Each mass change among these losses is in the log, once for each time that it has grown."""
+    """Each mass change among these losses is in the log, and again when it has grown by a tenth."""
     alarms = await mass_changes.alarms(losses)
     for change in alarms.changes:
         _tell(change)

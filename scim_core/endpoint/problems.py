@@ -9,6 +9,7 @@ from scim_core.feed.feed import Importing, Resync, UnknownCursor
 from scim_core.feed.log_pages import UnknownPage
 from scim_core.messages import FEED_PATH, LOG_PATH, ScimResponse
 from scim_core.model import Json
+from scim_core.unexpected import naming_request
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -27,7 +28,7 @@ IMPORT_SECONDS = 60
 
 def response_for(error: Exception, request_id: str, counted: CountedLog) -> ScimResponse:
     """The answer to the request of this id to the feed or the log, which failed with this error."""
-    said = error_responses.naming_request(str(error), request_id)
+    said = naming_request(str(error), request_id)
     match error:
         case UnknownCursor():
             return _problem(400, said, f"{PROBLEMS}cursor")

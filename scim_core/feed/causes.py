@@ -5,13 +5,17 @@ causes that are told.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from scim_core.caches import Bounded
 from scim_core.clock import instant_text
 from scim_core.protocol.nearest_name import nearest_name
 from scim_core.protocol.schemas import Catalogue
 from scim_core.storage.feed_port import Attempt, AttemptOutcome
+
+NAMES_REMEMBERED = 1_000
+"""Ignored names whose nearest declared name is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +60,48 @@ def counted(attempts: Iterable[Attempt]) -> list[Counted]:
     return sorted((Counted(*pair) for pair in found.items()), key=lambda item: -len(item.attempts))
 
 
-def told(catalogue: Catalogue, item: Counted) -> Cause:
+class Meant:
+    """The declared names that were meant by ignored ones, of one catalogue. It remembers what it has looked for."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._known: Bounded[tuple[str, str], tuple[str | None]] = Bounded(NAMES_REMEMBERED)
+
+    def unknown(self, items: Iterable[Counted]) -> list[tuple[str, str]]:
+        """The ignored names, with their resource types, for which nobody has looked yet."""
+        names = ((item.reason.resource_type, item.reason.ignored) for item in items if item.reason.ignored)
+        return [name for name in dict.fromkeys(names) if self._known.get(name) is None]
+
+    def found(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
+        """What was meant by each. It takes milliseconds a name, and can run in a thread."""
+        return {name: self._nearest(*name) for name in names}
+
+    def remember(self, found: Mapping[tuple[str, str], str | None]) -> None:
+        """What was found is known from now on."""
+        for name, meant in found.items():
+            self._known.put(name, (meant,))
+
+    def by(self, type_name: str, name: str) -> str | None:
+        """The declared name that was meant by this one; None if none is like it."""
+        known = self._known.get((type_name, name))
+        if known is None:
+            known = (self._nearest(type_name, name),)
+            self._known.put((type_name, name), known)
+        return known[0]
+
+    def _nearest(self, type_name: str, name: str) -> str | None:
+        resource_type = self._catalogue.named(type_name)
+        return nearest_name(self._catalogue, resource_type, name) if resource_type else None
+
+
+def told(names: Meant, item: Counted) -> Cause:
     """The cause for people, with the declared name that was meant by one that was ignored."""
     reason, last = item.reason, item.attempts[-1]
     note = json.loads(last.text)
     asked = note.get("asked", {})
     example = asked.get("userName") or asked.get("displayName") or last.id
     times = instant_text(item.attempts[0].at), instant_text(last.at)
-    advice = reason.advice if not reason.ignored else _meant(catalogue, reason.resource_type, reason.ignored)
+    advice = reason.advice if not reason.ignored else _advice(names, reason.resource_type, reason.ignored)
     return Cause(reason.outcome, reason.cause, advice, len(item.attempts), *times, example, note.get("request", ""))
 
 
@@ -93,8 +131,7 @@ def _reasons(attempt: Attempt) -> Iterable[_Reason]:
         yield _Reason(outcome, f"skipped: {path}", advice)
 
 
-def _meant(catalogue: Catalogue, type_name: str, name: str) -> str:
-    resource_type = catalogue.named(type_name)
-    meant = nearest_name(catalogue, resource_type, name) if resource_type else None
+def _advice(names: Meant, type_name: str, name: str) -> str:
+    meant = names.by(type_name, name)
     advice = f"Did you mean {meant}? Change the target of this mapping." if meant else "Remove this mapping."
     return f"{type_name} has no attribute {name}. {advice}"

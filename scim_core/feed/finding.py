@@ -11,10 +11,14 @@ from typing import Any
 from scim_core.ids import is_id
 from scim_core.model import IndexEntry, StoredResource
 from scim_core.protocol.schemas import Catalogue, ResourceType
-from scim_core.storage.feed_port import FeedStorage
+from scim_core.storage.feed_port import FeedStorage, LogRow
 
 MAX_FOUND = 5
 """Resources of one type that a text finds. Whoever finds as many says more of the name."""
+
+NEWEST_ROWS = 10
+"""Rows of a log that are read for the type of its resource. The last row of one that is gone tells that it was deleted,
+and the type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +50,26 @@ async def find(
         return []
     if is_id(text):
         [stored] = await storage.read(tenant, type_name, [text])
-        return [FoundResource(type_name, text, stored)] if stored or await storage.log_of(tenant, text, limit=1) else []
+        known = stored or await logged_type(storage, tenant, text) == type_name
+        return [FoundResource(type_name, text, stored)] if known else []
     ids = await _ids(storage, tenant, resource_type, text, prefix=False)
     if not ids and not _has_several_forms(resource_type, text):
         ids = await _ids(storage, tenant, resource_type, text, prefix=True)
     present = await storage.read(tenant, type_name, ids)
     return [FoundResource(type_name, id_, item) for id_, item in zip(ids, present, strict=True)]
+
+
+async def logged_type(storage: FeedStorage, tenant: str, resource_id: str) -> str:
+    """The type of the resource of this id, as the log has it; empty if it does not know the id. Raises StorageBusy."""
+    rows = await storage.log_of(tenant, resource_id, limit=NEWEST_ROWS)
+    if len(rows) == NEWEST_ROWS and not type_in(rows):
+        rows = await storage.log_of(tenant, resource_id)
+    return type_in(rows)
+
+
+def type_in(rows: Sequence[LogRow]) -> str:
+    """The type of the resource whose log these rows are. A row of a group that it joined or left does not tell."""
+    return next((row.resource_type for row in reversed(rows) if not row.of), "")
 
 
 def _has_several_forms(resource_type: ResourceType, text: str) -> bool:

@@ -5,18 +5,18 @@ Only reads. Each question costs few calls of the storage, whatever the size of t
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scim_core.clock import Clock, instant_text
-from scim_core.feed.causes import Cause, counted, told
+from scim_core.feed.causes import Cause, Meant, counted, told
 from scim_core.feed.finding import FoundResource, find
 from scim_core.ids import given_at, is_id
 from scim_core.model import Json, Membership, StoredResource
 from scim_core.protocol.schemas import USER, Catalogue
-from scim_core.storage.feed_port import SEEN, Attempt, AttemptOutcome, FeedStorage, LogRow
+from scim_core.storage.feed_port import MAX_LOGGED, SEEN, Attempt, AttemptOutcome, FeedStorage, LogRow
 
 ATTEMPTS_READ = 2_000
 """Attempts that one question reads: two answers of Table Storage."""
@@ -85,13 +85,21 @@ class Why:
     event: Event | None
 
 
-class Log:
-    """Answers questions about the tenants of one deployment. Every method may raise StorageBusy."""
+type Counting = Callable[[int, int], Awaitable[None]]
+"""Is told how many rows were read, with notes of how many characters together: it can count them, wait, or raise."""
 
-    def __init__(self, storage: FeedStorage, catalogue: Catalogue, clock: Clock) -> None:
+
+class Log:
+    """Answers questions about the tenants of one deployment. Every method may raise StorageBusy, or as `counting`."""
+
+    def __init__(
+        self, storage: FeedStorage, catalogue: Catalogue, clock: Clock, counting: Counting | None = None
+    ) -> None:
         self._storage = storage
         self._catalogue = catalogue
         self._clock = clock
+        self._counting = counting
+        self._meant = Meant(catalogue)
 
     async def find(self, tenant: str, text: str, type_name: str = USER) -> list[FoundResource]:
         """Whom a text finds: see `find`."""
@@ -101,18 +109,41 @@ class Log:
         """Which resources with members a text finds, of all types that have some."""
         types = [item.name for item in self._catalogue if item.has_members]
         found = await asyncio.gather(*(self.find(tenant, text, name) for name in types))
-        by_id = dict[str, FoundResource]()  # an id is one of each type, for the log does not tell them apart
-        for item in (item for some in found for item in some):
-            by_id[item.id] = by_id[item.id] if item.id in by_id and by_id[item.id].stored else item
-        return list(by_id.values())
+        return [item for some in found for item in some]
 
     def days_ago(self, days: int = DAYS) -> datetime:
         """The instant so many days ago."""
         return self._clock() - timedelta(days=days)
 
-    async def attempts(self, tenant: str, since: datetime | None = None) -> list[Attempt]:
-        """The attempts since then, or of the last DAYS, oldest first: at most ATTEMPTS_READ."""
-        return await self._storage.attempts(tenant, since=since or self.days_ago(), limit=ATTEMPTS_READ)
+    async def attempts(
+        self, tenant: str, since: datetime | None = None, *, limit: int | None = None, after: str = ""
+    ) -> list[Attempt]:
+        """The newest attempts since then, or of the last DAYS, older than the place `after`, oldest first.
+
+        At most `limit`, or ATTEMPTS_READ.
+        """
+        start, most = since or self.days_ago(), limit or ATTEMPTS_READ
+        found = await self._storage.attempts(tenant, since=start, limit=most, after=after)
+        await self._count(len(found), sum(len(item.text) for item in found))
+        return found
+
+    async def changes_of(
+        self, tenant: str, resource_id: str, *, since: datetime | None = None, after: str = "", limit: int = MAX_LOGGED
+    ) -> list[LogRow]:
+        """The changes of a resource: see FeedStorage.log_of."""
+        found = await self._storage.log_of(tenant, resource_id, since=since, after=after, limit=limit)
+        await self._count(len(found), sum(len(row.note) for row in found))
+        return found
+
+    async def newest(self, tenant: str, limit: int, before: int | None = None) -> list[LogRow]:
+        """The newest changes of all resources: see FeedStorage.newest."""
+        found = await self._storage.newest(tenant, limit, before)
+        await self._count(len(found), 0)
+        return found
+
+    async def _count(self, rows: int, characters: int) -> None:
+        if self._counting:
+            await self._counting(rows, characters)
 
     async def events(self, tenant: str, resource_id: str = "", since: datetime | None = None) -> list[Event]:
         """What happened to one resource, or to all, since then or in the last DAYS, oldest first.
@@ -121,9 +152,7 @@ class Log:
         """
         start = since or self.days_ago()
         changes = (
-            self._storage.log_of(tenant, resource_id, since=start)
-            if resource_id
-            else self._storage.newest(tenant, CHANGES_READ)
+            self.changes_of(tenant, resource_id, since=start) if resource_id else self.newest(tenant, CHANGES_READ)
         )
         rows, attempts = await asyncio.gather(changes, self.attempts(tenant, start))
         told = [event_of(row) for row in rows if row.time >= instant_text(start)]
@@ -136,16 +165,16 @@ class Log:
         Its changes are found if they are among the newest CHANGES_READ, and if the id is ours, which tells the time. A
         client that sends a traceparent has ids of its own: then those of the newest CHANGES_OF_REQUEST are told.
         """
-        attempts, rows = await asyncio.gather(self.attempts(tenant, since), self._storage.newest(tenant, CHANGES_READ))
-        if is_id(request_id):
-            made = datetime.fromtimestamp(given_at(request_id) / 1000, UTC)
-            moment = instant_text(made - OF_REQUEST), instant_text(made + OF_REQUEST)
-            rows = [row for row in rows if moment[0] <= row.time <= moment[1]]
+        attempts, rows = await asyncio.gather(self.attempts(tenant, since), self.newest(tenant, CHANGES_READ))
+        made = _given(request_id)
+        if made:
+            rows = [row for row in rows if abs(datetime.fromisoformat(row.time) - made) <= OF_REQUEST]
             rows.sort(key=lambda row: abs(datetime.fromisoformat(row.time) - made))
         else:
             rows.reverse()
         found = await asyncio.gather(*(self._storage.log_entry(tenant, row.entry) for row in rows[:CHANGES_OF_REQUEST]))
-        told = [*(event_of(row) for row in found if row), *map(event_of_attempt, attempts)]
+        named = (item for item in attempts if f'"{request_id}"' in item.text)  # the others' notes need no reading
+        told = [*(event_of(row) for row in found if row), *map(event_of_attempt, named)]
         return sorted((item for item in told if item.request == request_id), key=lambda item: item.time)
 
     async def unknown(self, tenant: str, text: str) -> list[Event]:
@@ -156,7 +185,7 @@ class Log:
     async def person(self, tenant: str, found: FoundResource) -> Person:
         """The timeline of a resource, with its refusals of the last days."""
         rows, attempts, edges = await asyncio.gather(
-            self._storage.log_of(tenant, found.id),
+            self.changes_of(tenant, found.id),
             self.attempts(tenant),
             self._storage.groups_of(tenant, [found.id]),
         )
@@ -164,7 +193,7 @@ class Log:
         shown = await self._groups(tenant, edges.get(found.id, [])[:NAMED_GROUPS])
         names = {item.id: str(item.document.get("displayName", "")) for item in shown if item}
         former = frozenset[str]() if found.stored else former_names(rows)
-        own = [item for item in attempts if item.id == found.id or not former.isdisjoint(asked_names(item))]
+        own = [item for item in attempts if item.id == found.id or asks_for(item, former)]
         events = [*map(event_of, rows), *map(event_of_attempt, own)]
         return Person(found, {id_: names.get(id_, "") for id_ in ids}, sorted(events, key=lambda item: item.time))
 
@@ -180,7 +209,7 @@ class Log:
         """Why this user is in this group, or not."""
         edges, rows, attempts = await asyncio.gather(
             self._storage.present(tenant, group.id, [user.id]),
-            self._storage.log_of(tenant, user.id),
+            self.changes_of(tenant, user.id),
             self.attempts(tenant, self.days_ago(ATTEMPTS_KEPT)),
         )
         event = await self._moved(tenant, [row for row in rows if row.of == group.id])
@@ -211,7 +240,15 @@ class Log:
 
     async def refusals(self, tenant: str, since: datetime | None = None) -> list[Cause]:
         """The causes since then, or of the last DAYS, the most frequent first."""
-        return [told(self._catalogue, item) for item in counted(await self.attempts(tenant, since))]
+        return [told(self._meant, item) for item in counted(await self.attempts(tenant, since))]
+
+
+def _given(request_id: str) -> datetime | None:
+    """When our id was given; None for one that is not ours. Anybody can make one of a time that there is not."""
+    try:
+        return datetime.fromtimestamp(given_at(request_id) / 1000, UTC) if is_id(request_id) else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def event_of(row: LogRow, whole: LogRow | None = None) -> Event:
@@ -289,6 +326,11 @@ def asked_names(attempt: Attempt) -> set[str]:
     """The names under which somebody was to be created, comparable."""
     asked = _note(attempt.text).get("asked", {})
     return {value.casefold() for value in asked.values() if isinstance(value, str)}
+
+
+def asks_for(attempt: Attempt, names: Collection[str]) -> bool:
+    """Whether somebody was to be created under one of these names, which are comparable."""
+    return bool(names) and not asked_names(attempt).isdisjoint(names)
 
 
 def former_names(rows: Iterable[LogRow]) -> frozenset[str]:

@@ -23,6 +23,11 @@ MAX_ATTEMPTS = 5
 REMEMBERED = 10_000
 """Tenants of which a process knows what it has told of them."""
 
+GROWN_PERCENT = 10
+"""By so much a mass change that was told has grown when it is told again. For each time the active users are counted,
+and that can be nearly all of them.
+"""
+
 RELEASED_HOURS = 4
 """For how long nothing is held after a release: several cycles of an identity provider, which come each 40 minutes."""
 
@@ -66,7 +71,7 @@ class MassChanges:
         self._holds = holds
         self._clock = clock
         self._suspected = set[str]()
-        self._told: Bounded[str, tuple[LossCount, ...]] = Bounded(REMEMBERED)
+        self._told: Bounded[str, tuple[tuple[LossCount, ...], bool]] = Bounded(REMEMBERED)
 
     def suspect(self, tenant: str) -> None:
         """This process may have deactivated or deleted somebody of this tenant."""
@@ -79,23 +84,39 @@ class MassChanges:
         return is_suspected
 
     async def look(self, tenant: str) -> None:
-        """What was lost of this tenant is judged, as far as it is relayed. Raises StorageError."""
-        await self.judged(tenant, await self._storage.losses(tenant))
+        """A tenant that asks for it is held if there is a mass change, as far as it is relayed. Raises StorageError.
+
+        Nothing is counted where that could hold nobody: the timer tells of it.
+        """
+        if not await self._holds(tenant):
+            return
+        losses = await self._storage.losses(tenant)
+        if not losses.held and instant_text(self._clock()) >= losses.free_until:
+            await self.judged(tenant, losses)
 
     async def alarms(self, losses: Mapping[str, Losses]) -> Alarms:
-        """The mass changes among these losses that this process has not told yet."""
+        """The mass changes among these losses that this process has not told yet, or that have grown by a tenth."""
         found, unknown = list[MassChange](), dict[str, str]()
         for tenant, item in losses.items():
-            if self._told.get(tenant) == item.counts:
+            if self._is_told(tenant, item):
                 continue
             try:
                 seen = await self.judged(tenant, item)
             except StorageError as error:
                 unknown[tenant] = str(error)
                 continue
-            self._told.put(tenant, item.counts)
+            self._told.put(tenant, (item.counts, seen is not None))
             found += [seen] if seen else []
         return Alarms(found, unknown)
+
+    def _is_told(self, tenant: str, losses: Losses) -> bool:
+        """Whether these losses are those that were judged last, or little more than a mass change that was told."""
+        counts, was_mass = self._told.get(tenant) or ((), False)
+        if counts == losses.counts or not was_mass:
+            return counts == losses.counts
+        now = self._clock()
+        told, lost = (sum(item.within(now).values()) for item in (replace(losses, counts=counts), losses))
+        return lost * 100 < told * (100 + GROWN_PERCENT)
 
     async def judged(self, tenant: str, losses: Losses) -> MassChange | None:
         """The mass change that these losses are, if they are one. Then the tenant is held, if it asks for that.

@@ -84,10 +84,13 @@ def deactivated(resource_type: ResourceType, document: Json) -> Json:
     return with_hidden(resource_type, inactive, document)
 
 
-def reactivated(resource_type: ResourceType, document: Json, was: Json) -> Json:
-    """The document with `active` as `was` has it, or without it, and otherwise as it is."""
+def reactivated(document: Json, was: Json) -> Json:
+    """The document with `active` as `was` has it, or without it, and otherwise as it is.
+
+    No schema is asked: what is stored stays, also what no file declares that is at hand.
+    """
     others = {name: value for name, value in document.items() if name != ACTIVE}
-    return to_document(resource_type, to_model(resource_type, others | was))
+    return document | was if ACTIVE in was else others
 
 
 def changed_attributes(resource_type: ResourceType, before: Json, after: Json) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from scim_core.protocol.limits import MAX_MEMBER_COMPARISONS, MAX_MEMBERS, at_mo
 from scim_core.protocol.patch_operations import PatchOperation, PatchRequest
 from scim_core.protocol.patch_targets import AttributeTarget
 from scim_core.protocol.references import named_id
-from scim_core.protocol.representation import Location, shown_member
+from scim_core.protocol.representation import ShownMember
 from scim_core.protocol.schemas import COMPARISON, ResourceType
 
 MATCHED_TOGETHER = 1_000
@@ -55,12 +55,11 @@ class MembershipPatch:
     """What the operations folded so far do to a group's members.
 
     With `replaces`, present members go if they are not added again. `conditions` select present members that go, with
-    so many `comparisons`. Without both, the edits follow from the ids alone. `location` is the `$ref` that a member of
-    a type and with an id is shown with. The group is a resource of the type `group_type`. `malformed` members are named
-    by no id.
+    so many `comparisons`. Without both, the edits follow from the ids alone. `shown` is how clients see a member. The
+    group is a resource of the type `group_type`. `malformed` members are named by no id.
     """
 
-    location: Location
+    shown: ShownMember
     group_type: str = GROUP
     replaces: bool = False
     added: dict[str, str] = field(default_factory=dict)
@@ -145,7 +144,7 @@ class MembershipPatch:
         for condition in conditions:
             group_type = condition.models[0]
             for some in batched(memberships, MATCHED_TOGETHER, strict=False):
-                members = [shown_member(item, self.location) for item in some]
+                members = [self.shown(item) for item in some]
                 with COMPARISON:
                     found = condition.get(group_type.model_validate({condition.parts[0]: members}), strict=False)
                 selected.update(item.value for item in found or ())
@@ -153,13 +152,13 @@ class MembershipPatch:
 
 
 def split(
-    resource_type: ResourceType, request: PatchRequest, location: Location
+    resource_type: ResourceType, request: PatchRequest, shown: ShownMember
 ) -> tuple[MembershipPatch, PatchRequest]:
     """The operations on members, folded, and the request without them.
 
     Raises OperationRefused, RequestTooLarge.
     """
-    patch = MembershipPatch(location, resource_type.name)
+    patch = MembershipPatch(shown, resource_type.name)
     rest: list[PatchOperation] = []
     for operation in request.operations:
         target = operation.target

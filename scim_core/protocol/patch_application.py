@@ -68,7 +68,7 @@ class _Patch:
         written = {item.target.held_as for item in operations}
         changed = self._applied(part_of(document, written), operations)
         changed = with_hidden(resource_type, with_part(resource_type, document, written, changed), stored)
-        check_stored_form(resource_type, changed, stored)
+        check_stored_form(resource_type, changed, document)
         check_names(resource_type, changed, stored)
         return changed
 
@@ -123,6 +123,7 @@ class _Patch:
         """The operations that can be applied one after the other, and why the others cannot be."""
         good: list[PatchOperation] = []
         refused = list(self._request.refused)
+        document = as_declared(self._resource_type, document)
         model = to_model(self._resource_type, with_primary(self._resource_type, document))
         policy = _policy(self._request.operations, document)
         for operation in self._request.operations:

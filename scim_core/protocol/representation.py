@@ -20,8 +20,8 @@ from scim_core.protocol.limits import MAX_VALUES, at_most
 from scim_core.protocol.schemas import POLICY, ResourceType
 from scim_core.protocol.stored_documents import as_declared
 
-type Location = Callable[[str, str], str]
-"""The absolute URI of a resource, by its resource type and id: Renderer.location."""
+type ShownMember = Callable[[Membership], Json]
+"""A member as clients see it: Renderer.shown_member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +149,11 @@ def check_required(resource_type: ResourceType, document: Mapping[str, Any], bef
             raise InvalidValueException(detail=f"{urn} is required: the schema extension must have attributes.")
 
 
-def shown_member(membership: Membership, location: Location) -> Json:
-    """An element of the members of a group, as clients see it and as filters test it."""
-    return {
-        "value": membership.member_id,
-        "$ref": location(membership.member_type, membership.member_id),
-        "type": membership.member_type,
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class Renderer:
     """Turns stored resources into representations. `base_url` is that of the SCIM endpoint, without trailing slash.
 
-    No reference gets the URI of a resource whose type is `hidden` from the tenant.
+    What refers to a resource whose type is `hidden` from the tenant has its id, and neither its URI nor its type.
     """
 
     base_url: str
@@ -172,6 +163,16 @@ class Renderer:
     def location(self, resource_type: str, resource_id: str) -> str:
         """The absolute URI of a resource: meta.location, the Location header and `$ref` alike."""
         return f"{self.base_url}{self.endpoints[resource_type]}/{resource_id}"
+
+    def shown_member(self, membership: Membership) -> Json:
+        """An element of the members of a group, as clients see it and as filters test it."""
+        return self._edge(membership.member_type, membership.member_id, membership.member_type)
+
+    def _edge(self, resource_type: str, resource_id: str, kind: str) -> Json:
+        """The resource at the other end of a membership: its id, and if its type is not hidden, its URI and `type`."""
+        if resource_type in self.hidden:
+            return {"value": resource_id}
+        return {"value": resource_id, "$ref": self.location(resource_type, resource_id), "type": kind}
 
     def full(self, resource_type: ResourceType, stored: StoredResource, memberships: Sequence[Membership]) -> Json:
         """The whole representation. Memberships are in the attribute that the resource type has for them."""
@@ -201,27 +202,27 @@ class Renderer:
         """The representation that `attributes` and `excludedAttributes` leave; `id` and `schemas` always stay."""
         if projection.parameters is None and resource_type.shown_as_stored:
             return self.full(resource_type, stored, memberships)
-        # All memberships show the same attributes. One of them goes through the model, for a group can have 100,000.
-        first = resource_type.shown_memberships(memberships)[:1]
-        whole = self.full(resource_type, stored, first)
+        # All memberships show the same attributes, as far as they have them. One that has all goes through the model,
+        # for a group can have 100,000.
+        edges = self._edges(resource_type, memberships)
+        whole = self.full(resource_type, stored, ())
+        if edges and resource_type.memberships is not None:
+            whole[resource_type.memberships] = [max(edges, key=len)]
         model = to_model(resource_type, whole)
         shown = model.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=projection.parameters)
         add_what_is_always_returned(resource_type, whole, shown)
         attribute = resource_type.memberships
         if attribute is not None and attribute in shown:
             names = list(shown[attribute][0])
-            edges = self._edges(resource_type, memberships)
-            shown[attribute] = [{name: edge[name] for name in names} for edge in edges]
+            left = [{name: edge[name] for name in names if name in edge} for edge in edges]
+            shown[attribute] = [edge for edge in left if edge]
         return shown
 
     def _edges(self, resource_type: ResourceType, memberships: Sequence[Membership]) -> list[Json]:
         shown = resource_type.shown_memberships(memberships)
         if resource_type.has_members:
-            return [shown_member(item, self.location) for item in shown]
-        return [
-            {"value": item.group_id, "$ref": self.location(item.group_type, item.group_id), "type": "direct"}
-            for item in shown
-        ]
+            return [self.shown_member(item) for item in shown]
+        return [self._edge(item.group_type, item.group_id, "direct") for item in shown]
 
     def _fill_references(self, resource_type: ResourceType, representation: Json) -> None:
         """Assigns the `$ref` of each single reference that has a value, such as manager (RFC 7643 section 2.4)."""

@@ -29,9 +29,42 @@ def refusal_note(
         "status": status,
         "scimType": error.get("scimType"),
         "sentence": without_values(resource_type, str(error.get("detail", ""))),
-        "asked": _kept(sent),
+        "asked": _kept(sent) | ({ACTIVE: False} if asks_for_inactive(sent) else {}),
     }
     return json.dumps({name: value for name, value in note.items() if value}, separators=(",", ":"))
+
+
+def with_asked(text: str, sent: object) -> str:
+    """The text for the log of a change that was not refused, which also says if the body asks for `active` false.
+
+    Who is inactive already stays so, and the log has no change. An undo has to know that somebody wants it.
+    """
+    if not asks_for_inactive(sent):
+        return text
+    return json.dumps({**json.loads(text), "asked": {ACTIVE: False}}, ensure_ascii=False, separators=(",", ":"))
+
+
+def asks_for_inactive(sent: object) -> bool:
+    """Whether the body of a PUT, or an operation of a PATCH, says that `active` is false."""
+    body = _by_lower_name(sent)
+    operations = body.get("operations")
+    return _is_false(body.get(ACTIVE)) or any(map(_deactivates, operations if isinstance(operations, list) else ()))
+
+
+def _deactivates(operation: object) -> bool:
+    parts = _by_lower_name(operation)
+    path, value = str(parts.get("path") or "").rpartition(":")[2].lower(), parts.get("value")
+    if path:
+        return path == ACTIVE and _is_false(value)
+    return _is_false(_by_lower_name(value).get(ACTIVE))
+
+
+def _by_lower_name(value: object) -> dict[str, Any]:
+    return {str(name).lower(): item for name, item in value.items()} if isinstance(value, Mapping) else {}
+
+
+def _is_false(value: object) -> bool:
+    return value is False or (isinstance(value, str) and value.lower() == "false")
 
 
 def without_values(resource_type: ResourceType, detail: str) -> str:

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from scim_core.clock import instant_text
 from scim_core.model import Json
 from scim_core.protocol.documents import ACTIVE
-from scim_core.storage.feed_port import FeedChange, LogRow
+from scim_core.storage.feed_port import Attempt, AttemptOutcome, FeedChange, LogRow
 
 UNDO = "undo"
 """The method that the log names for what an undo has put back."""
@@ -27,9 +28,9 @@ class Chosen:
     until: str
     credential: str = ""
 
-    def includes(self, row: LogRow, note: Json) -> bool:
-        """Whether this change is one of them."""
-        if not self.since <= row.time < self.until or note.get("method") == UNDO:
+    def includes(self, time: str, note: Json) -> bool:
+        """Whether a change of this time is one of them, or a request that has changed nothing."""
+        if not self.since <= time < self.until or note.get("method") == UNDO:
             return False
         return self.credential in ("", note.get("credentialId"), note.get("credential"))
 
@@ -40,7 +41,8 @@ class History:
 
     `deactivation` and `deletion` are the last ones among the chosen changes. `was` has `active` as it was before that
     deactivation, if the document had it. `changed` says that another change of its attributes came after the
-    deactivation, `deleted_since` that another deletion came later.
+    deactivation, `deleted_since` that another deletion came later. `asked_again` says that another request has asked
+    for the deactivation since, and found it done.
     """
 
     resource_type: str
@@ -51,6 +53,12 @@ class History:
     was: Json = field(default_factory=dict)
     changed: bool = False
     deleted_since: bool = False
+    asked_again: bool = False
+
+    @property
+    def stays_inactive(self) -> bool:
+        """Whether somebody else wants it to be inactive, or has changed it since it was deactivated."""
+        return self.changed or self.asked_again
 
     @property
     def loss(self) -> LogRow | None:
@@ -70,7 +78,7 @@ class History:
         self.name = str(_name(after) or _name(before) or self.name)
         match row.change:
             case FeedChange.DELETED:
-                if chosen.includes(row, note):
+                if chosen.includes(row.time, note):
                     self.deletion, self.deleted_since = row, False
                 else:
                     self.deleted_since = True
@@ -81,7 +89,7 @@ class History:
 
     def _updated(self, row: LogRow, note: Json, chosen: Chosen) -> None:
         before, after = note.get("before", {}), note.get("after", {})
-        if not chosen.includes(row, note):
+        if not chosen.includes(row.time, note):
             self.changed = self.changed or (self.deactivation is not None and note.get("method") != UNDO)
         elif after.get(ACTIVE) is False and before.get(ACTIVE) is not False:
             self.deactivation, self.changed = row, False
@@ -107,8 +115,8 @@ class Told:
         return left is not None and left < change.place
 
 
-def told(rows: Iterable[LogRow], chosen: Chosen) -> Told:
-    """What these rows tell, which are in the order of their stamps."""
+def told(rows: Iterable[LogRow], attempts: Iterable[Attempt], chosen: Chosen) -> Told:
+    """What these rows tell, which are in the order of their stamps, and these attempts."""
     found = Told()
     for row in rows:
         history = found.histories.setdefault(row.id, History(row.resource_type, row.id))
@@ -117,7 +125,19 @@ def told(rows: Iterable[LogRow], chosen: Chosen) -> Told:
             found.left |= {(row.id, member): row.place for member in row.left}
             for member in row.joined:
                 found.left.pop((row.id, member), None)
+    for attempt in attempts:
+        _ask(found, attempt, chosen)
     return found
+
+
+def _ask(found: Told, attempt: Attempt, chosen: Chosen) -> None:
+    """The history knows if this attempt has asked for the deactivation again. One that is put off is sent again."""
+    history = found.histories.get(attempt.id)
+    if history is None or history.deactivation is None or attempt.outcome is AttemptOutcome.PUT_OFF:
+        return
+    note, time = json.loads(attempt.text), instant_text(attempt.at)
+    is_again = note.get("asked", {}).get(ACTIVE) is False and time >= history.deactivation.time
+    history.asked_again = history.asked_again or (is_again and not chosen.includes(time, note))
 
 
 def note_of(row: LogRow) -> dict[str, Any]:

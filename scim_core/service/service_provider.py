@@ -165,7 +165,7 @@ class ServiceProvider:
         def shaped() -> tuple[MembershipPatch, DocumentChange]:
             require_resource(address.resource_type, self._catalogue, body.value)
             attributes = leniency.resource(body.value)
-            members = MembershipPatch(renderer.location, address.resource_type.name)
+            members = MembershipPatch(renderer.shown_member, address.resource_type.name)
             if address.resource_type.has_members:
                 members.replace(take_members(address.resource_type, attributes))
             return members, documents.replacement(address.resource_type, attributes, address.id)
@@ -195,7 +195,7 @@ class ServiceProvider:
 
         def shaped() -> tuple[MembershipPatch, DocumentChange | None]:
             require_patch(body.value)
-            members, request = split(address.resource_type, patch_request(leniency, body.value), renderer.location)
+            members, request = split(address.resource_type, patch_request(leniency, body.value), renderer.shown_member)
             return members, modification(address.resource_type, request)
 
         members, change = await work.run(body.units + reading_units(body.value), BODY, shaped)

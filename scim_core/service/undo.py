@@ -20,7 +20,7 @@ from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.service.change_notes import BeforeAndAfter, change_note
 from scim_core.service.losses import Chosen, History, Told, note_of, told
 from scim_core.service.unique_values import UniqueValues
-from scim_core.storage.feed_port import FeedChange, FeedStorage, GoneResource, LogRow
+from scim_core.storage.feed_port import Attempt, FeedChange, FeedStorage, GoneResource, LogRow
 from scim_core.storage.port import ChangeNote, NotFound, StorageBusy, UniquenessConflict, VersionConflict
 
 AT_ONCE = 50
@@ -33,10 +33,15 @@ MAX_ATTEMPTS = 20
 """How often one resource is tried again because others change it at the same time."""
 
 APPLY_SECONDS = 60
-"""How long a large change of a group is waited for before members are added to it."""
+"""How long a large change is waited for: one of a group before members are added to it, and a deletion before its
+resource is put back. What it has not removed until then, it would remove from the resource that is there again.
+"""
 
 FEED_PAGE = 1_000
 """Changes that were made during the look, read at a time."""
+
+ATTEMPTS_PAGE = 1_000
+"""Attempts that are read at a time: one answer of Table Storage."""
 
 
 class Fate(StrEnum):
@@ -46,12 +51,13 @@ class Fate(StrEnum):
     UNDONE = "put back"
     AS_BEFORE = "is as before already"
     CHANGED = "was changed since"
+    ASKED_AGAIN = "was to be inactive again since"
     TAKEN = "its name is taken"
     NOT_KEPT = "its document is not kept"
     UNDECLARED = "no file declares its resource type"
 
 
-LEFT_ALONE = frozenset({Fate.CHANGED, Fate.TAKEN, Fate.NOT_KEPT, Fate.UNDECLARED})
+LEFT_ALONE = frozenset({Fate.CHANGED, Fate.ASKED_AGAIN, Fate.TAKEN, Fate.NOT_KEPT, Fate.UNDECLARED})
 """What an operator has to look at."""
 
 
@@ -116,7 +122,7 @@ class _Case:
 class Undo:
     """Looks at the mass changes of a tenant, and puts back what they took away. `origin` is for the log.
 
-    Every method may raise StorageBusy.
+    Before it reads, deletions that are pending are applied. Every method may raise StorageBusy.
     """
 
     def __init__(
@@ -148,11 +154,14 @@ class Undo:
         await self._storage.relay(tenant)
         head = await self._storage.feed_head(tenant)
         since = datetime.fromisoformat(chosen.since)
-        rows, kept = await asyncio.gather(
-            self._storage.log_since(tenant, since), self._storage.gone_since(tenant, since)
+        rows, attempts = await asyncio.gather(
+            self._storage.log_since(tenant, since), self._attempts_since(tenant, since)
         )
-        found = told(rows, chosen)
-        by_entry = {item.entry: item for item in kept}
+        found = told(rows, attempts, chosen)
+        deleted = [item.id for item in found.lost if item.deletion]
+        for ids in batched(deleted, AT_ONCE, strict=False):
+            await asyncio.gather(*(self._require_applied(tenant, id_) for id_ in ids))
+        by_entry = {item.entry: item for item in await self._storage.gone_since(tenant, since)}
         stored = await self._present(tenant, found.lost)
         moved = await self._moved_since(tenant, head.next - 1)
         return found, [
@@ -162,6 +171,23 @@ class Undo:
                 *(self._case(tenant, item, stored.get(item.id), by_entry, moved=item.id in moved) for item in some)
             )
         ]
+
+    async def _attempts_since(self, tenant: str, since: datetime) -> list[Attempt]:
+        found = list[Attempt]()
+        while True:
+            after = found[-1].place if found else ""
+            older = await self._storage.attempts(tenant, since=since, limit=ATTEMPTS_PAGE, after=after)
+            found += reversed(older)
+            if len(older) < ATTEMPTS_PAGE:
+                return found
+
+    async def _require_applied(self, tenant: str, resource_id: str) -> None:
+        """Nothing of this resource is pending. Its steps have kept all memberships. Raises StorageBusy."""
+        if not await self._storage.is_pending(tenant, resource_id):
+            return
+        await self._storage.apply_pending(tenant, resource_id, seconds=APPLY_SECONDS)
+        if await self._storage.is_pending(tenant, resource_id):
+            raise StorageBusy("A large deletion is still being applied. Run the command again.")
 
     async def _case(
         self,
@@ -236,7 +262,7 @@ class Undo:
         for _ in range(MAX_ATTEMPTS):
             if there is None or case.stored is None or there.document != case.stored.document:
                 return Fate.CHANGED
-            document = reactivated(resource_type, there.document, case.history.was)
+            document = reactivated(there.document, case.history.was)
             names = changed_attributes(resource_type, there.document, document)
             note = self._note(resource_type, BeforeAndAfter(names, there.document, document))
             after = self._stored(resource_type, there, document)
@@ -253,11 +279,12 @@ class Undo:
     async def _restore(self, tenant: str, resource_type: ResourceType, history: History, gone: GoneResource) -> Fate:
         """The resource is there again, with its id. If a chosen change had deactivated it before, it is active."""
         document = gone.document
-        if history.deactivation is not None and not history.changed:
-            document = reactivated(resource_type, document, history.was)
+        if history.deactivation is not None and not history.stays_inactive:
+            document = reactivated(document, history.was)
         new = StoredResource(resource_type.name, gone.id, document, gone.created, "", "")
         note = self._note(resource_type, BeforeAndAfter(changed_attributes(resource_type, {}, document), {}, document))
         stored = self._stored(resource_type, new, document)
+        await self._require_applied(tenant, gone.id)  # somebody may have restored and deleted it since
         await self._unique_values.create(tenant, resource_type, stored, (), note)
         return Fate.UNDONE
 
@@ -328,7 +355,9 @@ class Undo:
 def _fate_of_inactive(case: _Case, *, moved: bool) -> Fate:
     if case.stored is None or case.history.changed or moved:
         return Fate.CHANGED
-    return Fate.TO_UNDO if case.stored.document.get(ACTIVE) is False else Fate.AS_BEFORE
+    if case.stored.document.get(ACTIVE) is not False:
+        return Fate.AS_BEFORE
+    return Fate.ASKED_AGAIN if case.history.asked_again else Fate.TO_UNDO
 
 
 def _name(document: Json) -> str:

@@ -293,8 +293,8 @@ class FeedStorage(Storage, Protocol):
     async def gone_since(self, tenant: str, since: datetime) -> list[GoneResource]:
         """What deletions since this instant have kept, in the order of their stamps."""
 
-    async def seen(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
-        """The attempts of SEEN since this instant, oldest first: at most `limit`."""
+    async def seen(self, tenant: str, *, since: datetime, limit: int, newest: bool = False) -> list[Attempt]:
+        """The attempts of SEEN since this instant, oldest first: the first `limit`, or with `newest` the last ones."""
 
     async def formerly(
         self, tenant: str, resource_type: str, entry: IndexEntry, *, prefix: bool, limit: int

@@ -266,6 +266,9 @@ class Storage(Protocol):
         Returns the edits that are left: none if all is applied, or if it is a deletion. Raises StorageBusy.
         """
 
+    async def is_pending(self, tenant: str, resource_id: str) -> bool:
+        """Whether a large change of this resource is pending, also the deletion of one that is not there any more."""
+
     async def sweep(self, *, before: str, seconds: float) -> Swept:
         """Large changes of all tenants that began before this instant are applied; undecided ones are abandoned."""
 

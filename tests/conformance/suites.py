@@ -16,6 +16,7 @@ import httpx
 from scim2_models import Path
 from scim2_tester import CheckResult, Status, check_server, filling
 from scim2_tester.filling import get_random_example_value
+from scim2_tester.utils import ResourceManager
 from scim_sanity.probe.runner import run_probe_api
 
 from tests.conformance.command_line import commands
@@ -55,8 +56,12 @@ def scim2_tester_results(base_url: str, token: str) -> list[CheckResult]:
     """It reads the schemas that the endpoint serves, and uses them in every way that they allow.
 
     It takes any text for a value of a decimal and of a dateTime, and then refuses it itself. So it is given values.
+    After each check it deletes all that any check has created so far, most of which is gone. So it forgets that.
     """
-    with patch.object(filling, "get_random_example_value", _example):
+    with (
+        patch.object(filling, "get_random_example_value", _example),
+        patch.object(ResourceManager, "cleanup", _deleted_once),
+    ):
         return _scim2_tester_results(base_url, token)
 
 
@@ -64,6 +69,14 @@ def _example(path: Path[Any]) -> Any:
     binding = path.resolve()
     kind = binding.target_type if binding is not None else None
     return VALUES[kind] if kind in VALUES else get_random_example_value(path)
+
+
+_cleanup = ResourceManager.cleanup
+
+
+def _deleted_once(manager: ResourceManager) -> None:
+    _cleanup(manager)
+    manager.resources.clear()
 
 
 def _scim2_tester_results(base_url: str, token: str) -> list[CheckResult]:

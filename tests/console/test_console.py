@@ -271,12 +271,20 @@ async def test_a_failure_is_a_page_without_its_cause(
 
     world, _ = await one_customer("plain")
     monkeypatch.setattr(TableStorage, "moved_feeds", fails)
+    caplog.clear()
     with caplog.at_level(logging.INFO, "scim_core.console"):
         answer = await shown(world, "/console")
     assert answer.status == status
     assert str(error).encode() not in answer.body
-    assert [record.getMessage() for record in caplog.records][-1] == f"console home -> {status}"
-    assert any(record.exc_info for record in caplog.records) == (status == 500)
+    assert str(error) not in caplog.text, "an error may quote somebody's values"
+    *failures, line = caplog.records
+    assert line.getMessage() == f"console home -> {status}"
+    assert [bool(record.exc_info) for record in failures] == [True] * (status == 500)
+    for record in failures:
+        assert type(error).__name__ in caplog.text
+        assert "in fails" in caplog.text, "the place of the error is told"
+        assert vars(record)["correlation_id"] == vars(line)["correlation_id"]
+        assert f"(request {vars(record)['correlation_id']})" in answer.body.decode()
 
 
 def rows_of(rows: MemoryRows) -> dict[str, object]:

@@ -1,8 +1,6 @@
 """Two versions side by side: this one, and the version before it, from the commit that version_before.txt names."""
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from bench.commits import CommitError, export
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.reading import read_range
 from scim_core.storage.tables.rows import Rows
+from tests.forked_commands import forked_commands
 from tests.running import ROOT, RunningApp, clean_environment, running_app
 
 COMMIT = Path(__file__).with_name("version_before.txt").read_text().strip()
@@ -78,8 +77,7 @@ class Version:
     def administered(self, *given: str) -> str:
         """What a command of this version prints; it must succeed."""
         surroundings = {**clean_environment(self.root), **self.settings}
-        command = [sys.executable, "-m", "scim_core.admin", *given]
-        done = subprocess.run(command, cwd=self.root, env=surroundings, capture_output=True, text=True, check=False)
+        done = forked_commands(self.root).run(list(given), surroundings)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

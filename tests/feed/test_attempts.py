@@ -14,12 +14,12 @@ from scim_core.clock import instant_text
 from scim_core.feed.attempts import MAX_PUT_OFF, MAX_ROWS, MAX_WAITING, MAX_WRITERS, WINDOW_SECONDS, Attempts
 from scim_core.feed.feed import ATTEMPT_DAYS, Feed, Kept
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.service.attempt_notes import without_values
+from scim_core.service.attempt_notes import asks_for_inactive, without_values
 from scim_core.storage.feed_port import Attempt, AttemptOutcome
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage, keys
 from scim_core.storage.tables.reading import read_range
-from tests.scim import TOKEN, UNLIMITED, Client, Clock, Json, add, endpoint_over, path, replace
+from tests.scim import TOKEN, UNLIMITED, USER, Client, Clock, Json, add, endpoint_over, path, replace
 from tests.transcript import transcript
 
 TENANT = "default"
@@ -110,6 +110,25 @@ async def test_each_operation_of_a_bulk_is_there_as_a_request_would_be(it: Pairs
     assert sorted(row["note"]["asked"]["userName"] for row in rows) == ["ann", "cyd"]
     assert all(detail.endswith(f"(request {rows[0]['note']['request']})") for detail in details)
     assert len(details) == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "body"),
+    [
+        (True, {"active": False}),
+        (True, {"Active": "FALSE"}),
+        (True, {"operations": [7, {"op": "replace", "path": f"{USER}:active", "value": False}]}),
+        (True, {"Operations": [{"OP": "add", "Value": {"ACTIVE": "false"}}]}),
+        (False, {"Operations": [{"op": "replace", "path": "title", "value": {"active": False}}]}),
+        (False, {"Operations": [{"op": "remove", "path": "active"}]}),
+        (False, {"Operations": {"op": "replace"}, "active": True}),
+        (False, {"Operations": [{"value": {"Operations": [{"path": "active", "value": False}]}}]}),
+        (False, [{"active": False}]),
+        (False, None),
+    ],
+)
+def test_a_body_asks_for_inactive_only_if_it_says_so(body: object, asked: bool) -> None:
+    assert asks_for_inactive(body) is asked
 
 
 async def test_reads_and_requests_of_nobody_leave_no_row(it: Pairs) -> None:

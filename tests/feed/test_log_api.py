@@ -1,5 +1,6 @@
 """GET /log/v1: what a support tool is told, page by page, as docs/feed.openapi.yaml says; and what it costs."""
 
+import itertools
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -8,12 +9,17 @@ import pytest
 
 import scim_core
 from scim_core.access.credential_plans import Wanted
+from scim_core.endpoint.log_handlers import NAME_UNITS
 from scim_core.endpoint.routes import ROOT_ROUTES
-from scim_core.feed import log_pages
+from scim_core.feed import causes, log, log_pages
 from scim_core.messages import ScimResponse
+from scim_core.protocol.costs import read_units
+from scim_core.protocol.nearest_name import nearest_name
+from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.registry import Access, CredentialKind
 from scim_core.storage.feed_port import Attempt, AttemptOutcome
 from scim_core.storage.tables import TableStorage
+from scim_core.work import UNITS_PER_REQUEST, Work
 from tests.feed.described import description, deviations
 from tests.memory_rows import MemoryRows
 from tests.scim import PATCH_OP, UNLIMITED, Clock, add, replace, sentence
@@ -211,11 +217,11 @@ async def test_refusals_are_told_by_cause_page_by_page_and_name_what_was_meant(t
     assert (len(whole["causes"]), whole["next"], whole["unrecorded"]) == (5, None, 0)
     first = await tool.ask("refusals", limit=2)
     await tool.user("later", later=1)
-    causes, page = first["causes"], first["next"]
+    told, page = first["causes"], first["next"]
     while page is not None:
         found = await tool.ask("refusals", limit=2, page=page)
-        causes, page = causes + found["causes"], found["next"]
-    assert causes == whole["causes"], "what was noted since is not on later pages"
+        told, page = told + found["causes"], found["next"]
+    assert told == whole["causes"], "what was noted since is not on later pages"
 
 
 async def test_a_request_is_found_by_its_id_whether_it_was_refused_or_not(tool: Tool) -> None:
@@ -329,3 +335,141 @@ async def test_an_id_that_was_not_given_is_told_by_a_sentence(tool: Tool) -> Non
 def test_every_route_is_described() -> None:
     routes = {"/" + "/".join(route.segments) for route in ROOT_ROUTES if route.segments[0] in ("feed", "log")}
     assert set(description().spec["paths"].keys()) == routes
+
+
+async def test_an_id_of_another_type_is_nobody_who_is_gone(tool: Tool) -> None:
+    user, group = await tool.user("ann"), await tool.group("Sales")
+    await tool.patch(f"/Groups/{group}", add("members", [{"value": user}]))
+    assert (await tool.ask("people", text=group))["people"] == []
+    assert (await tool.ask("people", text=user, type="Group"))["people"] == []
+    await tool.ask("timeline", 404, id=group, type="User")
+    await tool.ask("timeline", 404, id=user, type="Group")
+    assert (await tool.ask("why", user=group, group=group))["users"] == []
+    assert (await tool.ask("why", user=user, group=user))["groups"] == []
+    for resource_id, name in ((user, "User"), (group, "Group")):
+        await tool.scim("DELETE", f"/{name}s/{resource_id}")
+    for given in ({}, {"type": "Group"}):
+        told = (await tool.ask("timeline", id=group, **given))["person"]
+        assert (told["type"], told["deleted"]) == ("Group", True)
+    await tool.ask("timeline", 404, id=group, type="User")
+    assert (await tool.ask("people", text=group))["people"] == []
+    [found] = (await tool.ask("people", text=group, type="Group"))["people"]
+    assert (found["type"], found["id"], found["deleted"]) == ("Group", group, True)
+    why = await tool.ask("why", user=user, group=group)
+    assert ([item["deleted"] for item in (*why["users"], *why["groups"])], why["member"]) == ([True, True], False)
+
+
+@pytest.mark.parametrize(
+    "request_id",
+    ["ffffffff-ffff-7fff-bfff-ffffffffffff", "e677d21f-dbff-7000-8000-000000000000", "00000000-" + ABSENT[9:]],
+)
+async def test_a_request_whose_id_was_given_at_no_time_is_one_of_somebody_else(tool: Tool, request_id: str) -> None:
+    await tool.user("ann")
+    assert (await tool.ask("entries", request=request_id))["entries"] == []
+
+
+async def test_a_page_whose_places_are_those_of_another_walk_is_none_of_ours(tool: Tool) -> None:
+    user = await tool.user("ann")
+    await tool.patch(f"/Users/{user}", replace("active", value="perhaps"))
+    place, number = f"{0:016}:{0:024}", "5"
+    asked: list[tuple[str, dict[str, str], str]] = [("entries", {}, "entries"), ("refusals", {}, "refusals")]
+    asked += [("timeline", {"id": user}, "entries"), ("entries", {"resource": user}, "entries")]
+    for question, parameters, walk in asked:
+        name = log_pages._Asked("contoso", user if parameters else "").walk(walk)
+        of_numbers = not parameters
+        for changes, attempts in itertools.product(("", place, number, "0", "9" * 15), ("", place, number)):
+            ours = attempts != number and changes in ("", *((number, "9" * 15) if of_numbers else (place,)))
+            page = log_pages._cursor(name, (changes, attempts))
+            await tool.ask(question, 200 if ours else 400, page=page, **parameters)
+
+
+async def refusals(tool: Tool, number: int, **note: Any) -> None:
+    """So many requests about nobody were refused."""
+    text = json.dumps({"status": 400, "sentence": "no", "request": ABSENT, "asked": {"userName": "eve"}, **note})
+    some = [Attempt(tool.service.clock(), AttemptOutcome.REFUSED, "User", "", text) for _ in range(number)]
+    for begin in range(0, number, 100):
+        await tool.service.storage.attempted("contoso", some[begin : begin + 100])
+
+
+async def test_of_what_is_read_only_the_notes_that_are_told_are_read_as_json(
+    tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await tool.user("ann")
+    await tool.patch(f"/Users/{user}", replace("active", value="perhaps"))
+    [refused] = [item for item in await tool.walk("timeline", id=user) if item["what"] == "refused"]
+    await refusals(tool, 300)
+    parsed = list[str]()
+    note = log._note
+
+    def counted(text: str) -> dict[str, Any]:
+        parsed.append(text)
+        return note(text)
+
+    monkeypatch.setattr(log, "_note", counted)
+    for most, question, parameters in (
+        (4, "timeline", {"id": user}),
+        (3, "timeline", {"id": user, "limit": 1}),
+        (3, "entries", {"limit": 1}),
+        (4, "entries", {"request": refused["request"]}),
+    ):
+        parsed.clear()
+        assert (await tool.ask(question, **parameters))["entries"]
+        assert len(parsed) <= most, (question, parameters)
+
+
+async def test_a_question_is_charged_for_each_row_that_it_reads(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    user, group = await tool.user("ann"), await tool.group("Sales")
+    spent = list[int]()
+    count = Work._count
+
+    async def counted(work: Work, units: int) -> None:
+        spent.append(units)
+        await count(work, units)
+
+    monkeypatch.setattr(Work, "_count", counted)
+    questions: list[tuple[str, dict[str, str]]] = [
+        ("people", {"text": "nobody"}),
+        ("timeline", {"id": user}),
+        ("why", {"user": user, "group": group}),
+        ("refusals", {}),
+        ("entries", {"request": ABSENT}),
+        ("entries", {"resource": user}),
+        ("entries", {}),
+    ]
+
+    async def units() -> list[int]:
+        found = []
+        for question, parameters in questions:
+            spent.clear()
+            await tool.ask(question, **parameters)
+            found.append(sum(spent))
+        return found
+
+    few = await units()
+    await refusals(tool, 300)
+    many = await units()
+    read = [300] * 6 + [100]  # of a page of all entries no more is read than is told
+    assert all(more - less >= read_units(rows) for less, more, rows in zip(few, many, read, strict=True)), (few, many)
+    assert max(few) < 2 * UNITS_PER_REQUEST, "a small log costs little"
+
+
+async def test_the_name_that_was_meant_is_looked_for_once(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    await refusals(tool, 1, ignored=[f"wrkEmail{number}" for number in range(30)])
+    sought, spent = list[str](), list[int]()
+    nearest, count = nearest_name, Work._count
+
+    def counted_name(catalogue: Catalogue, resource_type: ResourceType, name: str) -> str | None:
+        sought.append(name)
+        return nearest(catalogue, resource_type, name)
+
+    async def counted(work: Work, units: int) -> None:
+        spent.append(units)
+        await count(work, units)
+
+    monkeypatch.setattr(causes, "nearest_name", counted_name)
+    monkeypatch.setattr(Work, "_count", counted)
+    first = await tool.ask("refusals")
+    assert (len(sought), sum(spent) > 30 * NAME_UNITS) == (30, True)
+    spent.clear()
+    assert await tool.ask("refusals") == first
+    assert (len(sought), sum(spent) < NAME_UNITS) == (30, True)

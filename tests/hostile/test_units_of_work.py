@@ -92,7 +92,7 @@ class CountingWork(Work):
 
 @contextmanager
 def counting() -> Iterator[Counted]:
-    """What is computed in the block is counted. What would run in a thread runs at once, so that it is counted, too."""
+    """The units of the block are counted. What would run in a thread runs at once, so that it is counted, too."""
     counted = Counted()
 
     def made(shares: Shares, tenant: str) -> Work:
@@ -104,27 +104,34 @@ def counting() -> Iterator[Counted]:
     async def at_once[T](_: Any, function: Callable[[], T]) -> T:
         return function()
 
+    original = Shares.work
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Shares, "work", made)
+        patch.setattr(work._Share, "in_thread", at_once)
+        yield counted
+
+
+@contextmanager
+def stepping(counted: Counted) -> Iterator[None]:
+    """The interpreter's steps in the block are counted, too, which takes several times as long."""
+
     def step(code: CodeType, *_: Any) -> Any:
         if "tests" in code.co_filename or "asyncio" in code.co_filename or "storage/tables" in code.co_filename:
             return sys.monitoring.DISABLE
         counted.steps += 1
         return None
 
-    original = Shares.work
     events = sys.monitoring.events
     watched = events.PY_START | events.PY_RESUME | events.JUMP
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Shares, "work", made)
-        patch.setattr(work._Share, "in_thread", at_once)
-        sys.monitoring.use_tool_id(_TOOL, "steps")
-        for event in (events.PY_START, events.PY_RESUME, events.JUMP):
-            sys.monitoring.register_callback(_TOOL, event, step)
-        sys.monitoring.set_events(_TOOL, watched)
-        try:
-            yield counted
-        finally:
-            sys.monitoring.set_events(_TOOL, 0)
-            sys.monitoring.free_tool_id(_TOOL)
+    sys.monitoring.use_tool_id(_TOOL, "steps")
+    for event in (events.PY_START, events.PY_RESUME, events.JUMP):
+        sys.monitoring.register_callback(_TOOL, event, step)
+    sys.monitoring.set_events(_TOOL, watched)
+    try:
+        yield
+    finally:
+        sys.monitoring.set_events(_TOOL, 0)
+        sys.monitoring.free_tool_id(_TOOL)
 
 
 @dataclass
@@ -181,7 +188,7 @@ async def test_a_request_costs_what_it_counts_and_no_more_than_its_budget(
     url, body = request.url, request.body
     for name, resource_id in directory.ids.items():
         url, body = url.replace(f"{{{name}}}", resource_id), body.replace(b"{%s}" % name.encode(), resource_id.encode())
-    with counting() as counted:
+    with counting() as counted, stepping(counted):
         answer = await client.send(request.method, f"{url}?{request.query}", body)
     assert answer.status < 500, request.shown
     if answer.status >= 400:

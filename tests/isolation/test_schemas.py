@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import pytest
 
@@ -239,27 +239,41 @@ def operations_of_a_bulk() -> Iterator[dict[str, Any]]:
         yield {"method": "DELETE", "path": f"/{name}s/bulkId:new{name}"}
 
 
-@pytest.fixture(params=CHOICES)
-async def sides(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Sides":
-    """The deployment that has everything, whose tenant had everything first; and the one that has the tenant's only."""
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the deployment that has all files."""
+    folder = tmp_path_factory.mktemp("all")
+    files_of(folder, {*TYPES, *EXTENSIONS}, marked=True)
+    return folder
+
+
+@pytest.fixture(scope="module", params=CHOICES)
+def choice(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Choice":
+    """What a tenant chose, and the files of a deployment that has nothing else."""
     chosen = CHOICES[request.param]
-    names = had(chosen)
-    files_of(tmp_path / "all", {*TYPES, *EXTENSIONS}, marked=True)
-    all_side = await Side.at(tmp_path / "all")
-    await all_side.choose(ChosenSchemas().allowing(CHANGEABLE))
-    await all_side.furnish({*TYPES})
-    await all_side.choose(chosen)
-    files_of(tmp_path / "few", names, marked=False)
-    shutil.copytree(schemas_module.DEFINITIONS, tmp_path / "built in")
-    for file in (tmp_path / "built in" / "schemas").iterdir():
+    names, folder = had(chosen), tmp_path_factory.mktemp("few")
+    files_of(folder, names, marked=False)
+    built_in = folder / "built in"
+    shutil.copytree(schemas_module.DEFINITIONS, built_in)
+    for file in (built_in / "schemas").iterdir():
         urn = json.loads(file.read_text())["id"]
         if urn in EXTENSIONS and urn not in names:
             file.unlink()
-    monkeypatch.setattr(schemas_module, "DEFINITIONS", tmp_path / "built in")
-    few_side = await Side.at(tmp_path / "few")
+    return Choice(chosen, names, folder, built_in, one_is_hidden=request.param.startswith("all but"))
+
+
+@pytest.fixture
+async def sides(everything: Path, choice: "Choice", monkeypatch: pytest.MonkeyPatch) -> "Sides":
+    """The deployment that has everything, whose tenant had everything first; and the one that has the tenant's only."""
+    all_side = await Side.at(everything)
+    await all_side.choose(ChosenSchemas().allowing(CHANGEABLE))
+    await all_side.furnish({*TYPES})
+    await all_side.choose(choice.chosen)
+    monkeypatch.setattr(schemas_module, "DEFINITIONS", choice.built_in)
+    few_side = await Side.at(choice.folder)
     few_side.service.pass_time(122)
-    await few_side.furnish(names)
-    return Sides(all_side, few_side, names)
+    await few_side.furnish(choice.names)
+    return Sides(all_side, few_side, choice)
 
 
 _CURSOR = re.compile(r'(?<="nextCursor":)"[^"]+"')
@@ -271,11 +285,34 @@ def likeness(answer: ScimResponse) -> tuple[int, dict[str, str], str]:
     return status, headers, _CURSOR.sub("CURSOR", text)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What a tenant chose, the names of what it has then, and the files of those alone."""
+
+    chosen: ChosenSchemas
+    names: set[str]
+    folder: Path
+    built_in: Path
+    one_is_hidden: bool
+
+    def concerns(self, sent: Sent) -> bool:
+        """Whether this choice sends it. Where one is hidden, what names another one alone is for other choices."""
+        hidden = {*TYPES, *EXTENSIONS} - self.names
+        text = unquote(sent.path) + json.dumps(sent.body)
+        named = {urn for urn in EXTENSIONS if urn in text}
+        to_hidden = any(f"/{name}s" in sent.path for name in hidden)
+        return not self.one_is_hidden or len(named) != 1 or bool(named & hidden) or to_hidden
+
+
 @dataclass
 class Sides:
     all: Side
     few: Side
-    names: set[str]
+    choice: Choice
+
+    @property
+    def names(self) -> set[str]:
+        return self.choice.names
 
     async def alike(self, sent: Sent, sender: str = "writes") -> ScimResponse:
         """The answer, which is that of the deployment that has only what the tenant has."""
@@ -294,7 +331,7 @@ def test_the_requests_go_to_every_route_below_the_base() -> None:
 
 
 async def test_reading_shows_what_the_tenant_has(sides: Sides) -> None:
-    for sent in (*reading(), *discovering()):
+    for sent in filter(sides.choice.concerns, (*reading(), *discovering())):
         await sides.alike(sent)
     for sender in ("read", "feed", "application, read"):
         for sent in (*discovering(), *(Sent("GET", f"/scim/v2/{name}s/<{name}>") for name in TYPES)):
@@ -302,7 +339,7 @@ async def test_reading_shows_what_the_tenant_has(sides: Sides) -> None:
 
 
 async def test_changes_see_what_the_tenant_has_and_lose_nothing_of_the_rest(sides: Sides) -> None:
-    for sent in changing():
+    for sent in filter(sides.choice.concerns, changing()):
         if sent.method != "DELETE":
             await sides.alike(sent)
     await sides.alike(Sent("POST", "/scim/v2/.search", {"schemas": [SEARCH_REQUEST]}))
@@ -322,6 +359,59 @@ async def test_deletions_and_refusals_are_those_of_what_the_tenant_has(sides: Si
             await sides.alike(sent)
             for sender in ("read", "feed"):
                 assert (await sides.alike(sent, sender)).status in (403, 404)
+
+
+async def test_a_member_of_a_type_that_the_tenant_has_not_is_shown_by_its_id_alone(tmp_path: Path) -> None:
+    files_of(tmp_path, {*TYPES, *EXTENSIONS}, marked=True)
+    side = await Side.at(tmp_path)
+    await side.choose(ChosenSchemas().allowing(CHANGEABLE))
+    await side.furnish({*TYPES})
+    group = "/scim/v2/Groups/<Group>"
+    joining = {"op": "add", "path": "members", "value": [{"value": "<Badge>"}, {"value": "<User>"}]}
+    assert (await side.send(Sent("PATCH", group, {"Operations": [joining]}))).status in {200, 204}
+    await side.choose(ChosenSchemas().denying(CHANGEABLE))
+    badge = side.ids["Badge"]
+    for query in ("", "?attributes=members", "?excludedAttributes=displayName"):
+        members = document(await side.send(Sent("GET", group + query)))["members"]
+        assert [sorted(item) for item in members if item["value"] != badge] == [["$ref", "type", "value"]]
+        assert [item for item in members if item["value"] == badge] == [{"value": badge}]
+    types = document(await side.send(Sent("GET", f"{group}?attributes=members.type")))["members"]
+    assert {"type": "User"} in types
+    assert "Badge" not in json.dumps(types)
+    for text, total in (
+        ('members.type eq "Badge"', 0),
+        ('members.type eq "User"', 1),
+        (f'members.value eq "{badge}"', 1),
+    ):
+        found = document(await side.send(Sent("GET", f"/scim/v2/Groups?filter={quote(text)}")))
+        assert (text, found["totalResults"]) == (text, total)
+    of_type = {"op": "remove", "path": 'members[type eq "Badge"]'}
+    await side.send(Sent("PATCH", group, {"Operations": [of_type]}))
+    shown = document(await side.send(Sent("GET", group)))
+    assert len(shown["members"]) == 2
+    answer = await side.send(Sent("PUT", group, shown))
+    assert (answer.status, document(answer)["members"]) == (200, shown["members"])
+    leaving = {"op": "remove", "path": f'members[value eq "{badge}"]'}
+    assert (await side.send(Sent("PATCH", group, {"Operations": [leaving]}))).status in {200, 204}
+    assert len(document(await side.send(Sent("GET", group)))["members"]) == 1
+
+
+async def test_the_log_is_the_vendors_and_names_what_the_tenant_has_no_more_but_opens_for_no_customer(
+    tmp_path: Path,
+) -> None:
+    files_of(tmp_path, {*TYPES, *EXTENSIONS}, marked=True)
+    side = await Side.at(tmp_path)
+    await side.choose(ChosenSchemas().allowing(CHANGEABLE))
+    await side.furnish({*TYPES})
+    await side.choose(ChosenSchemas().denying(CHANGEABLE))
+    answer = await side.send(Sent("GET", "/feed/v1/changes"), "feed")
+    assert (answer.status, SECRET.encode() in answer.body) == (200, False)
+    for path in ("/log/v1/entries", "/log/v1/entries?resource=<User>", "/log/v1/timeline?id=<User>"):
+        for sender in side.tokens:
+            answer = await side.send(Sent("GET", path), sender)
+            assert (answer.status == 200, f"{SECRET}:codename".encode() in answer.body) == (
+                (True, True) if sender == "application, read" else (False, False)
+            )
 
 
 async def test_the_feed_and_its_snapshot_show_what_the_tenant_has(sides: Sides) -> None:
@@ -346,9 +436,8 @@ def without_numbers(entry: dict[str, Any]) -> Any:
     return likeness_of_text(ScimResponse(200, {}, json.dumps(new).encode()))
 
 
-async def test_without_a_credential_discovery_shows_what_is_on_by_default(tmp_path: Path) -> None:
-    files_of(tmp_path / "all", {*TYPES, *EXTENSIONS}, marked=True)
-    side = await Side.at(tmp_path / "all")
+async def test_without_a_credential_discovery_shows_what_is_on_by_default(everything: Path) -> None:
+    side = await Side.at(everything)
     await side.choose(ChosenSchemas().allowing(CHANGEABLE).denying([DESK]))
     for sender in ("nobody", "application, read", "application, feed"):
         token = side.tokens.get(sender)

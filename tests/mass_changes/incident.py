@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import scim_core
 from scim_core.access.credential_plans import Issued
 from scim_core.clock import instant_text
 from scim_core.model import GROUP
@@ -74,6 +75,32 @@ class Company:
         now = instant_text(self.clock())
         self.clock.advance(seconds=1)
         return now
+
+
+class Relaying(Company):
+    """The process relays after its answers, as a function app does."""
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        self.service.endpoint = scim_core.build(
+            self.service.settings,
+            self.storage,
+            self.clock,
+            registry=self.service.registry,
+            timer=self.service.timer,
+            relays=True,
+        )
+        return self
+
+    async def idle(self) -> None:
+        """What follows the answers is done: attempts are written, and changes are relayed."""
+        assert self.service.endpoint._attempts is not None
+        assert self.service.endpoint._kicks is not None
+        await self.service.endpoint._attempts.idle()
+        await self.service.endpoint._kicks.idle()
+
+    async def people(self, number: int) -> list[Json]:
+        return [await self.user(f"user{index}@example.com") for index in range(number)]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """A mass change is told once for each time that it grows, and held where the customer's operator wants that."""
 
+import dataclasses
 import logging
 from datetime import timedelta
-from typing import Self
 
 import pytest
 
@@ -19,7 +19,7 @@ from tests.commands import run_here
 from tests.contract.builders import TENANT as PLAIN
 from tests.contract.builders import create, user
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
-from tests.mass_changes.incident import TENANT, Company
+from tests.mass_changes.incident import TENANT, Company, Relaying
 from tests.memory_rows import MemoryRows
 from tests.scim import Client, Clock, Json, endpoint_over, path, replace, sentence
 from tests.tenancy import settings
@@ -27,29 +27,6 @@ from tests.transcript import transcript
 
 FEW = {"SCIM_MASS_CHANGE_USERS": "3", "SCIM_MASS_CHANGE_PERCENT": "10"}
 """More than 3 users, and more than 10 percent."""
-
-
-class Relaying(Company):
-    """The process relays after its answers, as a function app does."""
-
-    async def __aenter__(self) -> Self:
-        await super().__aenter__()
-        self.service.endpoint = scim_core.build(
-            self.service.settings,
-            self.storage,
-            self.clock,
-            registry=self.service.registry,
-            timer=self.service.timer,
-            relays=True,
-        )
-        return self
-
-    async def idle(self) -> None:
-        assert self.service.endpoint._kicks is not None
-        await self.service.endpoint._kicks.idle()
-
-    async def people(self, number: int) -> list[Json]:
-        return [await self.user(f"user{index}@example.com") for index in range(number)]
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
@@ -134,6 +111,12 @@ async def test_a_change_and_its_relay_cost_what_they_did_and_the_look_reads_few_
                 await it.storage.relay(TENANT)
             kinds.append((request.kinds, relay.kinds))
         assert kinds[0] == kinds[1]
+        with transcript(it.storage) as unheld:
+            await look(TENANT)
+        assert unheld.kinds == []
+        await it.service.administration.change_tenant(TENANT, hold=True)
+        it.service.pass_time(61)
+        await it.patch(it.sync, users[0], replace("title", "newer"))
         with transcript(it.storage) as few:
             await look(TENANT)
         assert few.kinds == ["get"]
@@ -149,6 +132,47 @@ async def test_a_change_and_its_relay_cost_what_they_did_and_the_look_reads_few_
         with transcript(it.storage) as again:
             await look(TENANT)
         assert again.kinds == ["get"]
+
+
+class Counting(TableStorage):
+    """Has counted the active users so many times."""
+
+    counts = 0
+
+    async def active(self, tenant: str, resource_type: str, limit: int) -> int:
+        self.counts += 1
+        return await super().active(tenant, resource_type, limit)
+
+
+@pytest.mark.parametrize("hold", [False, True])
+async def test_a_mass_change_that_goes_on_counts_the_active_users_once_for_each_tenth(hold: bool) -> None:
+    clock = Clock()
+    storage = Counting(MemoryRows(), clock)
+
+    async def holds(_: str) -> bool:
+        return hold
+
+    seen = MassChanges(storage, ["User"], MassChangeSettings(users=3), holds, clock)
+    for number in range(1, 101):
+        await storage.create(PLAIN, user(number), note=ChangeNote(lost_by="sync"))
+        await storage.relay(PLAIN)
+        await seen.look(PLAIN)
+    assert storage.counts == hold  # it is held with the first look
+    told = 0
+    for number in range(101, 201):
+        await storage.create(PLAIN, user(number), note=ChangeNote(lost_by="sync"))
+        await storage.relay(PLAIN)
+        told += len((await seen.alarms({PLAIN: await storage.losses(PLAIN)})).changes)
+    assert (storage.counts, told) == (7 + hold, 7)
+    clock.advance(hours=3)
+    for number in range(201, 331):
+        await storage.create(PLAIN, user(number), note=ChangeNote(lost_by="sync"))
+    await storage.relay(PLAIN)
+    assert len((await seen.alarms({PLAIN: await storage.losses(PLAIN)})).changes) == 1
+    await storage.judge(PLAIN, dataclasses.replace(await storage.losses(PLAIN), held="", free_until="9999"))
+    counted = storage.counts
+    await seen.look(PLAIN)
+    assert storage.counts == counted
 
 
 async def held_company(**environment: str) -> tuple[Relaying, list[Json]]:

@@ -3,20 +3,23 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from scim_core.messages import Origin
+from scim_core.service import undo as undo_module
 from scim_core.service.losses import UNDO, Chosen
 from scim_core.service.undo import Fate, Undo, Undone
 from scim_core.storage.maintenance.checking import check
-from scim_core.storage.tables import TableStorage, changes, large_change, large_change_runner
+from scim_core.storage.port import StorageBusy
+from scim_core.storage.tables import TableStorage, changes, large_change, large_change_runner, writing
 from scim_core.storage.tables.rows import Rows
 from tests.commands import run_here
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
 from tests.feed.copying import CATALOGUE, Copy, feed_of, followed
-from tests.mass_changes.incident import TENANT, Company, State, group_key, kept, state
-from tests.scim import Clock, Json, add, references, remove, replace
+from tests.mass_changes.incident import TENANT, Company, Relaying, State, group_key, kept, state
+from tests.scim import Clock, Json, add, attribute, references, remove, replace, schema_files
 
 
 def undo_over(rows: Rows, clock: Clock) -> Undo:
@@ -197,6 +200,33 @@ async def test_who_was_changed_since_is_listed_and_left_alone() -> None:
         assert (listed.returncode, "its name is taken" in listed.stdout) == (1, True)
 
 
+async def test_who_was_to_be_deactivated_again_by_somebody_else_is_left_alone() -> None:
+    async with Relaying() as it:
+        names = ("patch", "text", "put", "whole", "deleted", "same", "other", "chosen")
+        users = {name: await it.user(f"{name}@example.com") for name in names}
+        since = it.now()
+        for user in users.values():
+            await it.deactivate(it.sync, user)
+        put = {"userName": "put@example.com", "active": False}
+        assert await it.deactivate(it.honest, users["patch"]) == 200
+        assert await it.patch(it.honest, users["text"], replace("active", "False")) == 200
+        assert (await it.asked(it.honest, "PUT", f"/Users/{users['put']['id']}", put))[0] == 200
+        assert await it.patch(it.honest, users["whole"], {"op": "Replace", "value": {"active": False}}) == 200
+        assert await it.deactivate(it.honest, users["deleted"]) == 200
+        assert await it.patch(it.honest, users["other"], replace("userName", "other@example.com")) == 200
+        assert await it.deactivate(it.sync, users["chosen"]) == 200
+        await it.delete(it.sync, users["deleted"])
+        await it.idle()
+        chosen = Chosen(since, it.now(), "sync")
+        found = fates(await undo_over(it.rows, it.clock).run(TENANT, chosen))
+        again = {users[name]["id"] for name in ("patch", "text", "put", "whole")}
+        assert {id_ for id_, fate in found.items() if fate is Fate.ASKED_AGAIN} == again
+        assert {found[users[name]["id"]] for name in ("deleted", "same", "other", "chosen")} == {Fate.UNDONE}
+        now = await state(it.rows)
+        inactive = {id_ for (_, id_), (_, item) in now.resources.items() if item["active"] is False}
+        assert inactive == again | {users["deleted"]["id"]}
+
+
 async def test_a_group_comes_back_with_its_members_and_who_has_left_a_group_since_stays_outside() -> None:
     async with Company() as it:
         ann, bob, eve = [await it.user(f"{name}@example.com") for name in ("ann", "bob", "eve")]
@@ -265,6 +295,59 @@ async def test_a_deletion_in_steps_keeps_every_membership(count: int, monkeypatc
         assert found.memberships == 2 * count
         await it.storage.sweep(before="9999", seconds=60)
         assert await state(it.rows) == before
+
+
+@pytest.mark.parametrize("of_group", [False, True])
+async def test_a_deletion_that_is_still_pending_is_applied_first_and_takes_nothing_away_afterwards(
+    of_group: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "TRANSACTION_OPERATIONS", 14)
+    monkeypatch.setattr(large_change_runner, "STEP", 3)
+    async with Company() as it:
+        users = [await it.user(f"user{number}") for number in range(12)]
+        groups = [await it.group(f"group{number}", users[0]) for number in range(12)]
+        staff = await it.group("staff", *users[1:])
+        before = await state(it.rows)
+        since = it.now()
+        monkeypatch.setattr(writing, "APPLY_SECONDS", 0)
+        await it.delete(it.sync, staff if of_group else users[0], "/Groups" if of_group else "/Users")
+        undo = undo_over(it.rows, it.clock)
+        chosen = Chosen(since, it.now(), "sync")
+        monkeypatch.setattr(undo_module, "APPLY_SECONDS", 0)
+        with pytest.raises(StorageBusy, match="Run the command again"):
+            await undo.run(TENANT, chosen)
+        monkeypatch.setattr(undo_module, "APPLY_SECONDS", 60)
+        monkeypatch.setattr(writing, "APPLY_SECONDS", 20)
+        found = await undo.run(TENANT, chosen)
+        assert (set(fates(found).values()), found.memberships) == ({Fate.UNDONE}, 11 if of_group else 12)
+        assert await state(it.rows) == before
+        newcomer = await it.user("newcomer")
+        group = staff if of_group else groups[0]
+        assert await it.patch(it.honest, group, add("members", references(newcomer)), url="/Groups") == 204
+        after = await state(it.rows)
+        await it.storage.sweep(before="9999", seconds=60)
+        assert await state(it.rows) == after
+        assert (await check(it.rows, TENANT)).findings == []
+
+
+async def test_values_that_no_file_of_the_command_declares_are_put_back_as_they_were(tmp_path: Path) -> None:
+    urn = "urn:example:extension:acme:User"
+    folder = schema_files(tmp_path, acme={"id": urn, "name": "Acme", "attributes": [attribute("badge")]})
+    async with Company(environment={"SCIM_SCHEMA_DIRECTORY": str(folder)}) as it:
+        users = [await it.user(name, **{urn: {"badge": "7"}}) for name in ("inactive", "deleted", "both")]
+        before = await state(it.rows)
+        since = it.now()
+        for user in (users[0], users[2]):
+            await it.deactivate(it.sync, user)
+        for user in users[1:]:
+            await it.delete(it.sync, user)
+        found = await undo_over(it.rows, it.clock).run(TENANT, Chosen(since, it.now(), "sync"))
+        assert set(fates(found).values()) == {Fate.UNDONE}
+        after = await state(it.rows)
+        assert after == before
+        assert [[*document] for _, document in after.resources.values()] == [
+            [*document] for _, document in before.resources.values()
+        ]
 
 
 async def test_deletions_of_a_bulk_can_be_undone() -> None:

@@ -229,3 +229,23 @@ async def test_memberships_of_a_type_that_has_none_any_more_go_with_the_resource
     assert (await after.delete(path(resource))).status == 204
     assert (await after.delete(path(user))).status == 204
     assert (await check(storage.rows, TENANT)).findings == []
+
+
+async def test_a_required_extension_whose_attribute_was_renamed_keeps_nobody_active(deploy: Deploy) -> None:
+    required = {"schemaExtensions": [{"schema": EXTENSION, "required": True}]}
+    active = attribute("active", "boolean")
+    before = deploy(active, more=[attribute("colour")], **required)
+    there = await thing(before, active=True, **{EXTENSION: {"colour": "red"}})
+    after = deploy(active, more=[attribute("hue")], **required)
+    assert (await after.patch(path(there), replace("active", "False"))).status == 200
+    assert (await after.document(there))["active"] is False
+
+
+async def test_one_refused_operation_keeps_nobody_active_whatever_form_a_stored_value_has(deploy: Deploy) -> None:
+    before = deploy(acme=[attribute("phones", multiValued=True)])
+    user = await before.user("ann", **{OF_USER: {"phones": ["1", "2"]}})
+    parts = [attribute("value"), attribute("primary", "boolean")]
+    after = deploy(acme=[attribute("phones", "complex", multiValued=True, subAttributes=parts)])
+    assert (await after.patch(path(user), replace("title", "x"), replace("no.such", "x"))).status == 400
+    assert (await after.patch(path(user), replace("active", "False"), replace("no.such", "x"))).status == 200
+    assert (await after.document(user))["active"] is False

@@ -4,12 +4,13 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from scim_core.access.administration import DRAIN_SECONDS
-from scim_core.console.reading import Reading
+from scim_core.clock import instant_text
+from scim_core.console.reading import TAIL_EVENTS, Reading
 from scim_core.console.timeline import lines
 from scim_core.feed import setup_progress
 from scim_core.feed.attempts import MAX_SEEN_ROWS, SEEN_SECONDS, WINDOW_SECONDS, Attempts
@@ -416,3 +417,49 @@ async def test_the_live_tail_of_the_console_has_the_requests_of_an_open_link(it:
     closed = await it.registry.load(TENANT)
     assert closed
     assert [line.word for line in lines(await reading.tail(closed))] == ["Created"]
+
+
+async def test_the_live_tail_goes_on_while_a_link_is_open_and_reads_only_what_it_shows(it: SetupService) -> None:
+    """It has the newest requests, whether many came in the last minutes, or many came long ago and few since."""
+    await it.customer()
+    reading = Reading(it.storage, it.registry, load_catalogue(None), it.clock)
+    tenant = await it.registry.load(TENANT)
+    assert tenant
+    for _ in range(7):
+        minutes = [seen("x", clock=Clock(it.clock.now + timedelta(minutes=minute))) for minute in range(100)]
+        await it.storage.attempted(TENANT, minutes)
+        it.clock.advance(minutes=100)
+        tail = await reading.tail(tenant)
+        assert [event.time for event in tail] == [instant_text(item.at) for item in minutes[-TAIL_EVENTS:]]
+    refusals = [Attempt(item.at, AttemptOutcome.REFUSED, "User", "", '{"status": 400}') for item in minutes]
+    await it.storage.attempted(TENANT, refusals)
+    limits = list[int]()
+    read = it.storage.attempts
+
+    async def attempts(tenant: str, *, since: datetime, limit: int, after: str = "") -> list[Attempt]:
+        limits.append(limit)
+        return await read(tenant, since=since, limit=limit, after=after)
+
+    it.storage.attempts = attempts  # type: ignore[method-assign]
+    it.clock.advance(hours=3)
+    await it.storage.attempted(TENANT, [seen("x", clock=it.clock)])
+    last = instant_text(it.clock.now)
+    it.clock.advance(minutes=20)
+    with transcript(it.storage) as asked:  # type: ignore[arg-type]
+        assert (await reading.tail(tenant))[-1].time == last
+    assert limits == [TAIL_EVENTS]
+    assert len(asked.kinds) <= 10, asked.kinds
+
+
+async def test_the_newest_requests_are_read_whatever_their_age(it: SetupService) -> None:
+    since = it.clock.now
+    every = [seen("x", clock=Clock(since + timedelta(minutes=minute**2 / 10))) for minute in range(100)]
+    await it.storage.attempted(TENANT, every)
+    for passed in (0, 1, 10, 90, 200, 1_000, 5_000):
+        it.clock.now = since + timedelta(minutes=passed)
+        for limit in (1, 7, 99, 100, 101):
+            found = await it.storage.seen(TENANT, since=since, limit=limit, newest=True)
+            assert [item.at for item in found] == [item.at for item in every[-limit:]]
+    later = every[50].at
+    found = await it.storage.seen(TENANT, since=later, limit=100, newest=True)
+    assert [item.at for item in found] == [item.at for item in every[50:]]

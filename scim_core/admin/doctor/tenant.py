@@ -15,7 +15,7 @@ from scim_core.admin.doctor.report import exit_code, print_json, tell
 from scim_core.admin.history import ago
 from scim_core.admin.known_tenant import require_known
 from scim_core.clock import instant_text, utc_now
-from scim_core.feed.causes import Counted, counted, told
+from scim_core.feed.causes import Counted, Meant, counted, told
 from scim_core.feed.hooks.delivery import BLOCKED_ATTEMPTS
 from scim_core.feed.hooks.states import HookState, is_of, states_of
 from scim_core.feed.log import ATTEMPTS_READ, DAYS
@@ -169,7 +169,8 @@ def _refusals(catalogue: Catalogue, it: Evidence) -> Examined:
 
 
 def _causes(catalogue: Catalogue, causes: list[Counted]) -> list[Trouble]:
-    found = [told(catalogue, item) for item in causes[:SHOWN_CAUSES]]
+    names = Meant(catalogue)
+    found = [told(names, item) for item in causes[:SHOWN_CAUSES]]
     troubles = [
         Trouble(f"{item.cause}: {_times(item.count)}, last {ago(item.last)}, such as {item.example}", item.advice)
         for item in found

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from scim_core.clock import instant_text
+from scim_core.clock import Clock, instant_text
 from scim_core.model import IndexEntry, Membership
 from scim_core.storage.feed_port import (
     MAX_LOGGED,
@@ -26,6 +26,7 @@ from scim_core.storage.tables.feed_rows import attempted, head_change, new_epoch
 from scim_core.storage.tables.gone_keys import gone_from
 from scim_core.storage.tables.gone_rows import to_gone
 from scim_core.storage.tables.keys import KeyRange
+from scim_core.storage.tables.latest import newest_seen
 from scim_core.storage.tables.log_rows import concerned, to_attempt, to_log_row
 from scim_core.storage.tables.outbox import stamp
 from scim_core.storage.tables.reading import EDGE, read_range, side_by_side
@@ -41,6 +42,7 @@ class TableFeed:
 
     rows: Rows
     tracer: Tracer
+    _clock: Clock
 
     async def relay(self, tenant: str) -> int:
         """See FeedStorage.relay."""
@@ -134,9 +136,12 @@ class TableFeed:
         """See FeedStorage.gone_since."""
         return to_gone(await read_range(self.rows, tenant, gone_from(stamp(since, ""))))
 
-    async def seen(self, tenant: str, *, since: datetime, limit: int) -> list[Attempt]:
+    async def seen(self, tenant: str, *, since: datetime, limit: int, newest: bool = False) -> list[Attempt]:
         """See FeedStorage.seen."""
-        found = await read_range(self.rows, tenant, log_keys.seen_since(stamp(since, "")), limit=limit)
+        if newest:
+            found = await newest_seen(self.rows, tenant, since, self._clock(), limit)
+        else:
+            found = await read_range(self.rows, tenant, log_keys.seen_since(stamp(since, "")), limit=limit)
         return [to_attempt(row) for row in found]
 
     async def formerly(

@@ -60,10 +60,10 @@ def attempts_before(stamp: str) -> KeyRange:
     return _from(_attempts(), "", place(stamp, ABOVE_ALL))
 
 
-def seen_since(stamp: str = "") -> KeyRange:
-    """The rows for a setup page, from this stamp on."""
+def seen_since(stamp: str = "", before: str = "") -> KeyRange:
+    """The rows for a setup page, from this stamp on; older than the stamp `before`, if one is given."""
     whole = of_kind("attempt")
-    return KeyRange(f"{whole.low}{_SEEN}{stamp}", whole.high)
+    return KeyRange(f"{whole.low}{_SEEN}{stamp}", f"{whole.low}{_SEEN}{before}" if before else whole.high)
 
 
 def seen_before(stamp: str) -> KeyRange:

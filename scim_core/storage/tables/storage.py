@@ -120,6 +120,10 @@ class TableStorage(TableWriting, TableFeed, TableLosses, TableHooks):
             return NO_EDITS
         return await large_change_runner.left_to_apply(self.rows, tenant, resource_id)
 
+    async def is_pending(self, tenant: str, resource_id: str) -> bool:
+        """See Storage.is_pending."""
+        return await large_change_runner.load(self.rows, tenant, resource_id) is not None
+
     async def sweep(self, *, before: str, seconds: float) -> Swept:
         """See Storage.sweep."""
         return await large_change_runner.sweep(self.rows, before, seconds, self._clock)
