@@ -6,9 +6,8 @@ Only what decides about what is sent to us is read. Graph's documentation names 
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import from_json
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 """Largest file. Entra's exports have some 300 KB, most of them its list of source attributes."""
@@ -19,6 +18,9 @@ one call: 100,000 of them take some 40 milliseconds, and a file of 1 MiB that is
 
 type Several[Part] = Annotated[tuple[Part, ...], FailFast()]
 """Parts of which the first wrong one is told. To say what is wrong with each of 500,000 takes seconds, and 600 MB."""
+
+
+_ANY_JSON = TypeAdapter[Any](Any)
 
 
 class MappingFileError(ValueError):
@@ -70,22 +72,23 @@ def object_mappings(content: bytes, most: int | None = None) -> Sequence[ObjectM
     if content.count(b"{") + content.count(b"[") > MAX_PARTS:
         raise MappingFileError(f"The file has more than {MAX_PARTS} objects and lists, so it is no such export.")
     content = content.removeprefix(b"\xef\xbb\xbf")
-    if most is not None:
-        _require_few(content, most)
     try:
+        if most is not None:
+            _require_few(_ANY_JSON.validate_json(content), most)
         schema = _Schema.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise _no_schema(".".join(map(str, first["loc"])) or "the file", first["msg"]) from None
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise MappingFileError(
+            f"This is no synchronization schema of Entra ({place}: {first['msg']}). In the Entra admin center open the "
+            "application, Provisioning, Edit attribute mappings, Show advanced options, Review your schema here, and "
+            "download it."
+        ) from None
     return [mapping for rule in schema.synchronization_rules for mapping in rule.object_mappings]
 
 
-def _require_few(content: bytes, most: int) -> None:
-    """Raises MappingFileError for what is no JSON, and for more rules, or more targets, than any mapping has."""
-    try:
-        found = from_json(content)
-    except ValueError as error:
-        raise _no_schema("the file", f"Invalid JSON: {error}") from None
+def _require_few(found: Any, most: int) -> None:
+    """Raises MappingFileError for more rules, or more targets, than any mapping has."""
     rules = _parts(found, "synchronizationRules")
     mappings = [mapping for rule in rules[:most] for mapping in _parts(rule, "objectMappings")]
     targets = sum(1 + len(_parts(mapping, "attributeMappings")) for mapping in mappings)
@@ -97,11 +100,3 @@ def _parts(whole: Any, name: str) -> Sequence[Any]:
     """The list of this name. What has another shape is told by the model."""
     found = whole.get(name) if isinstance(whole, dict) else None
     return found if isinstance(found, list) else ()
-
-
-def _no_schema(place: str, fault: str) -> MappingFileError:
-    return MappingFileError(
-        f"This is no synchronization schema of Entra ({place}: {fault}). In the Entra admin center open the "
-        "application, Provisioning, Edit attribute mappings, Show advanced options, Review your schema here, and "
-        "download it."
-    )
