@@ -388,7 +388,7 @@ async def test_the_live_tail_goes_on_while_a_link_is_open_and_reads_only_what_it
     await it.storage.attempted(TENANT, [seen("x", clock=it.clock)])
     last = instant_text(it.clock.now)
     it.clock.advance(minutes=20)
-    with transcript(it.storage) as asked:
+    with transcript(it.storage) as asked:  # type: ignore[arg-type]
         assert (await reading.tail(tenant))[-1].time == last
     assert limits == [TAIL_EVENTS]
     assert len(asked.kinds) <= 10, asked.kinds
