@@ -13,6 +13,7 @@ from scim_core.endpoint.log_handlers import NAME_UNITS
 from scim_core.endpoint.routes import ROOT_ROUTES
 from scim_core.feed import causes, log, log_pages
 from scim_core.messages import ScimResponse
+from scim_core.protocol import nearest_name
 from scim_core.protocol.costs import read_units
 from scim_core.protocol.nearest_name import nearest_name
 from scim_core.protocol.schemas import Catalogue, ResourceType
@@ -456,7 +457,11 @@ async def test_a_question_is_charged_for_each_row_that_it_reads(tool: Tool, monk
 async def test_the_name_that_was_meant_is_looked_for_once(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
     await refusals(tool, 1, ignored=[f"wrkEmail{number}" for number in range(30)])
     sought, spent = list[str](), list[int]()
+<<<<<<< HEAD
     nearest, count = nearest_name, Work._count
+=======
+    nearest, count = nearest_name.nearest_name, Work._count
+>>>>>>> fixlog
 
     def counted_name(catalogue: Catalogue, resource_type: ResourceType, name: str) -> str | None:
         sought.append(name)
