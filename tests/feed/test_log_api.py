@@ -15,7 +15,6 @@ from scim_core.feed import causes, log, log_pages
 from scim_core.messages import ScimResponse
 from scim_core.protocol import nearest_name
 from scim_core.protocol.costs import read_units
-from scim_core.protocol.nearest_name import nearest_name
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.registry import Access, CredentialKind
 from scim_core.storage.feed_port import Attempt, AttemptOutcome
@@ -457,11 +456,7 @@ async def test_a_question_is_charged_for_each_row_that_it_reads(tool: Tool, monk
 async def test_the_name_that_was_meant_is_looked_for_once(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
     await refusals(tool, 1, ignored=[f"wrkEmail{number}" for number in range(30)])
     sought, spent = list[str](), list[int]()
-<<<<<<< HEAD
-    nearest, count = nearest_name, Work._count
-=======
     nearest, count = nearest_name.nearest_name, Work._count
->>>>>>> fixlog
 
     def counted_name(catalogue: Catalogue, resource_type: ResourceType, name: str) -> str | None:
         sought.append(name)
