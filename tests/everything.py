@@ -112,7 +112,7 @@ def is_for_suites(declared: Json, *, core: bool) -> bool:
 
 def _shown(declared: Json) -> Json:
     """The attribute without the sub-attributes that are not shown. What is always returned always has a value there."""
-    declared |= {"required": declared["required"] or declared["returned"] == "always"}
+    declared = declared | {"required": declared["required"] or declared["returned"] == "always"}
     parts = [item for item in declared.get("subAttributes", ()) if item["returned"] in ("always", "default")]
     return declared | {"subAttributes": parts} if parts else declared
 
