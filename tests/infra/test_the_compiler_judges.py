@@ -132,8 +132,10 @@ def test_a_file_that_the_formatter_would_change_is_found(tmp_path: Path) -> None
 
 def test_a_snapshot_that_is_not_what_would_be_deployed_is_found(tmp_path: Path) -> None:
     """The stand-in compares as the real one does, with what it finds next to the file of parameters."""
-    new = json.dumps({"predictedResources": [], "outputs": {"B": "foretold", "A": ""}})
-    script = 'file="${2%.bicepparam}.snapshot.json"\n[ "$4" = overwrite ] && echo \'NEW\' > "$file"\ngrep -q foretold "$file"'
+    new = json.dumps({"predictedResources": [], "outputs": {"B": "told", "A": ""}})
+    script = (
+        'file="${2%.bicepparam}.snapshot.json"\n[ "$4" = overwrite ] && echo \'NEW\' > "$file"\ngrep -q told "$file"'
+    )
     bicep, folder = stand_in(tmp_path, script.replace("NEW", new)), copied(tmp_path)
     findings = compiler.foretold(bicep, folder, write=False)
     assert len(findings) == len(SNAPSHOTS)
