@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from scim_core.access.ending import ENDS_WITHIN
 from scim_core.clock import instant_text
 from scim_core.registry import Credential, Tenant, TenantState
 from scim_core.storage.feed_port import Attempt, AttemptOutcome, MovedFeed
-
-ENDS_SOON = timedelta(days=30)
-"""A credential that ends within this time is named: whoever renews it has to plan."""
 
 SILENT_DAYS = 2
 """Days without a sign after which a customer counts as silent. Entra calls every 40 minutes, Okta on a change only."""
@@ -60,9 +58,9 @@ def customer_of(tenant: Tenant, moved: MovedFeed | None, attempts: Sequence[Atte
 
 
 def ends_soon(credential: Credential, now: datetime) -> bool:
-    """Whether a good credential ends within ENDS_SOON."""
+    """Whether a good credential ends within ENDS_WITHIN."""
     is_good = not credential.fault(instant_text(now))
-    return is_good and "" < credential.expires < instant_text(now + ENDS_SOON)
+    return is_good and "" < credential.expires < instant_text(now + ENDS_WITHIN)
 
 
 def waits_too_long(waiting: Sequence[str], now: datetime) -> bool:
