@@ -86,7 +86,9 @@ class LogHandlers:
         shown, following, others = await LogPages(self._log(call)).refusals(
             call.tenant, _since(call), page=page, limit=limit
         )
-        names = self._meant.unknown(shown)
+        names = self._meant.unknown(
+            (item.reason.resource_type, item.reason.ignored) for item in shown if item.reason.ignored
+        )
         if names:
             self._meant.remember(await call.work.run(NAME_UNITS * len(names), None, lambda: self._meant.found(names)))
         causes = [told(self._meant, item) for item in shown]

@@ -67,9 +67,8 @@ class Meant:
         self._catalogue = catalogue
         self._known: Bounded[tuple[str, str], tuple[str | None]] = Bounded(NAMES_REMEMBERED)
 
-    def unknown(self, items: Iterable[Counted]) -> list[tuple[str, str]]:
-        """The ignored names, with their resource types, for which nobody has looked yet."""
-        names = ((item.reason.resource_type, item.reason.ignored) for item in items if item.reason.ignored)
+    def unknown(self, names: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those of these names, each after its resource type, for which nobody has looked yet."""
         return [name for name in dict.fromkeys(names) if self._known.get(name) is None]
 
     def found(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str | None]:

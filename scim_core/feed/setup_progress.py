@@ -5,14 +5,14 @@ It is for the customer's administrator, who may see no directory. So it names at
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from scim_core.caches import Bounded
 from scim_core.clock import Clock, instant_text
-from scim_core.protocol.nearest_name import UNITS_PER_NAME, nearest_name
+from scim_core.feed.causes import Meant
+from scim_core.protocol.nearest_name import UNITS_PER_NAME
 from scim_core.protocol.schemas import Catalogue
 from scim_core.storage.feed_port import Attempt, AttemptOutcome, FeedStorage, Mistake
 from scim_core.work import Work
@@ -26,9 +26,6 @@ RECENT = timedelta(hours=1)
 
 NAMES_SHOWN = 50
 """Most ignored attributes that a page names, and most causes of refusals. A mapping has some seventy targets."""
-
-NAMES_REMEMBERED = 1_000
-"""Names whose nearest declared name is remembered: to look for one takes milliseconds."""
 
 UNITS_PER_SEEN_ROW = 10
 """What it costs to read a row, and to count what it tells: 40 microseconds, and twice that with 60 ignored names."""
@@ -94,9 +91,8 @@ class SetupProgress:
 
     def __init__(self, storage: FeedStorage, catalogue: Catalogue, clock: Clock) -> None:
         self._storage = storage
-        self._catalogue = catalogue
         self._clock = clock
-        self._nearest: Bounded[tuple[str, str], tuple[str | None]] = Bounded(NAMES_REMEMBERED)
+        self._meant = Meant(catalogue)
 
     async def of(self, tenant: str, since: datetime, work: Work) -> Progress:
         """What the requests since this instant have reached. Raises StorageBusy, and what `work` raises."""
@@ -105,13 +101,9 @@ class SetupProgress:
         )
         rows = [row for rows in some for row in rows]
         found = await work.run(UNITS_PER_SEEN_ROW * len(rows), _PAGE, lambda: _progress(rows))
-        keys = [_key(item) for item in found.ignored]
-        known = {key: meant for key in keys if (meant := self._nearest.get(key)) is not None}
-        unknown = [key for key in keys if key not in known]
-        known |= await work.run(UNITS_PER_NAME * len(unknown), _PAGE, lambda: self._meant(unknown))
-        for key, meant in known.items():
-            self._nearest.put(key, meant)
-        return replace(found, ignored=tuple(replace(item, meant=known[_key(item)][0]) for item in found.ignored))
+        unknown = self._meant.unknown(map(_key, found.ignored))
+        self._meant.remember(await work.run(UNITS_PER_NAME * len(unknown), _PAGE, lambda: self._meant.found(unknown)))
+        return replace(found, ignored=tuple(replace(item, meant=self._meant.by(*_key(item))) for item in found.ignored))
 
     async def _seen(self, tenant: str, since: datetime) -> list[Attempt]:
         rows = await self._storage.seen(tenant, since=since, limit=ROWS_READ)
@@ -119,13 +111,6 @@ class SetupProgress:
             return rows
         recent = await self._storage.seen(tenant, since=max(since, self._clock() - RECENT), limit=ROWS_READ)
         return [*rows, *(row for row in recent if row.at > rows[-1].at)]
-
-    def _meant(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[str | None]]:
-        types = {name: self._catalogue.named(name) for name, _ in keys}
-        return {
-            (type_name, name): (nearest_name(self._catalogue, found, name) if (found := types[type_name]) else None,)
-            for type_name, name in keys
-        }
 
 
 def _progress(rows: Iterable[Attempt]) -> Progress:
