@@ -138,7 +138,8 @@ class Attempt:
 class LogRow:
     """A change in the log of a resource. If it is one of a group, `of` is the id of the group, and `change` is joined
     or left. `entry` is the row that is whole; `note` is the text of its ChangeNote. `place`: older ones follow it. A
-    change of all resources that waits for the relay has none.
+    change of all resources that waits for the relay has none. No other change has the `change_id`. A step of a large
+    change has no note; it is `part_of` the change that decided it.
     """
 
     time: str
@@ -152,6 +153,8 @@ class LogRow:
     of: str = ""
     entry: str = ""
     place: str = ""
+    change_id: str = ""
+    part_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import pytest
 
 from scim_core.messages import Origin
 from scim_core.service import undo as undo_module
-from scim_core.service.losses import UNDO, Chosen
-from scim_core.service.undo import Fate, Undo, Undone
+from scim_core.service.losses import UNDO, Chosen, Fate
+from scim_core.service.undo import Undo, Undone
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage, changes, large_change, large_change_runner, writing
@@ -147,7 +147,10 @@ async def test_the_command_lists_first_and_does_it_with_yes(incident: Incident) 
 async def test_without_a_credential_everybody_of_that_time_is_put_back(incident: Incident) -> None:
     rows = incident.company.rows.copy()
     found = await undo_over(rows, incident.company.clock).look(TENANT, Chosen(incident.since, incident.until))
-    assert set(fates(found)) == incident.lost | {incident.users[900]["id"], incident.users[901]["id"]}
+    people = {loss.id for loss in found.losses if loss.resource_type == "User"}
+    assert people == incident.lost | {incident.users[900]["id"], incident.users[901]["id"]}
+    [group] = [loss for loss in found.losses if loss.what == "lost members"]
+    assert (group.name, group.members, group.credential) == ("group0", (incident.users[0]["id"],), "honest")
 
 
 async def test_a_time_that_is_none_or_runs_backwards_and_a_tenant_that_is_not_there_are_refused(
