@@ -275,8 +275,12 @@ class Undo:
         new = StoredResource(resource_type.name, gone.id, document, gone.created, "", "")
         note = self._note(resource_type, BeforeAndAfter(changed_attributes(resource_type, {}, document), {}, document))
         stored = self._stored(resource_type, new, document)
-        await self._require_applied(tenant, gone.id)  # somebody may have restored and deleted it since
-        await self._unique_values.create(tenant, resource_type, stored, (), note)
+        try:
+            await self._unique_values.create(tenant, resource_type, stored, (), note, kept=gone.state)
+        except VersionConflict:
+            return Fate.CHANGED  # another undo has put it back, and it was deleted again
+        except NotFound:
+            return Fate.NOT_KEPT
         return Fate.UNDONE
 
     def _stored(self, resource_type: ResourceType, before: StoredResource, document: Json) -> StoredResource:

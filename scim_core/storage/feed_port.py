@@ -161,7 +161,8 @@ class LogRow:
 class GoneResource:
     """What a deletion has kept: the document as it was at rest, and the memberships that the resource took part in.
 
-    `entry` is the row of the deletion in the log, as LogRow has it.
+    `entry` is the row of the deletion in the log, as LogRow has it. `state` is the storage's own name for the state in
+    which this was read: see Storage.create.
     """
 
     entry: str
@@ -171,6 +172,7 @@ class GoneResource:
     created: str
     document: Json
     memberships: Sequence[Membership]
+    state: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
