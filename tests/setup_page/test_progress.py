@@ -16,7 +16,7 @@ from scim_core.feed import setup_progress
 from scim_core.feed.attempts import MAX_SEEN_ROWS, SEEN_SECONDS, WINDOW_SECONDS, Attempts
 from scim_core.feed.feed import ATTEMPT_DAYS
 from scim_core.feed.log import Log
-from scim_core.feed.setup_progress import NAMES_SHOWN, ROWS_READ, UNITS_PER_SEEN_ROW, SetupProgress
+from scim_core.feed.setup_progress import NAMES_SHOWN, ROWS_READ, UNITS_PER_SEEN_ROW, Progress, SetupProgress
 from scim_core.feed.visitors import MAX_STRANGERS, Visitors
 from scim_core.protocol.nearest_name import UNITS_PER_NAME
 from scim_core.protocol.schemas import load_catalogue
@@ -314,6 +314,34 @@ async def test_a_creation_in_part_is_not_forgotten_after_many_refusals_and_is_co
     page = text_of(await it.page(cookie))
     assert "First user created" in page
     assert f"{ROWS_READ} requests" in page.replace(",", "")
+
+
+async def test_a_first_creation_behind_all_rows_that_are_read_is_not_forgotten(it: SetupService) -> None:
+    await it.customer()
+    token = it.issued[0].secret
+    await it.scim("POST", "Users", token, {"schemas": [USER], "userName": "before the link"})
+    it.clock.advance(minutes=1)
+    since = it.clock()
+    cookie = await it.opened(await it.link(TENANT))
+    for _ in range(ROWS_READ // 100):
+        await it.storage.attempted(TENANT, [seen("x", clock=it.clock) for _ in range(100)])
+    page = text_of(await it.page(cookie))
+    assert "First user created" not in page
+    it.clock.advance(minutes=1)
+    await it.scim("POST", "Users", token, {"schemas": [USER], "userName": "ann@contoso.example"})
+    await it.scim("POST", "Groups", token, {"displayName": "Sales"})
+    first = await progress_of(it, since)
+    it.clock.advance(hours=5)
+    await it.scim("POST", "Users", token, {"schemas": [USER], "userName": "bob@contoso.example"})
+    it.clock.advance(hours=5)
+    found = await progress_of(it, since)
+    assert found.created == first.created
+    assert set(found.created) == {"User", "Group"}
+
+
+async def progress_of(it: SetupService, since: datetime) -> Progress:
+    with it.endpoint._gate.shares.work(TENANT) as work:
+        return await SetupProgress(it.storage, load_catalogue(None), it.clock).of(TENANT, since, work)
 
 
 async def test_what_a_page_reads_is_counted_by_row_and_a_name_is_looked_for_once(it: SetupService) -> None:
