@@ -128,6 +128,9 @@ def _lint_mapping(lint_mapping: argparse.ArgumentParser) -> None:
         "Exits with 1 if there is something to look at."
     )
     lint_mapping.add_argument("file", type=Path, help="the exported JSON file")
+    lint_mapping.add_argument(
+        "--tenant", default="", help="judge by what this customer has (`admin schemas`), and not by all files"
+    )
 
 
 def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -7,16 +7,25 @@ from pathlib import Path
 
 from scim_core.admin.presentation import table
 from scim_core.protocol.mapping_lint import MappingFinding, Verdict, lint_mappings
-from scim_core.protocol.schemas import load_catalogue
+from scim_core.protocol.schemas import Catalogue, load_catalogue
+from scim_core.protocol.sub_catalogues import Catalogues
 from scim_core.protocol.synchronization_schema import object_mappings
+from scim_core.registry import Gone
+from scim_core.settings import StorageSettings
+from scim_core.storage.tables import table_registry
 
 NOTHING, SOMETHING = 0, 1
 """Exit codes: there is nothing to complain about, or there is something."""
 
 
-def run(given: Namespace, schemas: str) -> int:
-    """The exit code. What is found is printed. Raises DefinitionError, MappingFileError, OSError."""
-    catalogue = load_catalogue(Path(schemas) if schemas else None)
+async def run(given: Namespace, settings: StorageSettings | None) -> int:
+    """The exit code. What is found is printed. With `settings`, what the tenant has counts, and otherwise all files.
+
+    Raises DefinitionError, MappingFileError, OSError, Gone, StorageError.
+    """
+    catalogue = load_catalogue(Path(given.schemas) if given.schemas else None)
+    if settings is not None:
+        catalogue = await _of_tenant(given.tenant, catalogue, settings)
     found = lint_mappings(catalogue, object_mappings(given.file.read_bytes()))
     wrong = [item for item in found if item.advice]
     if given.json:
@@ -24,6 +33,17 @@ def run(given: Namespace, schemas: str) -> int:
     else:
         _tell(found, wrong)
     return SOMETHING if wrong else NOTHING
+
+
+async def _of_tenant(tenant_id: str, whole: Catalogue, settings: StorageSettings) -> Catalogue:
+    registry = table_registry(settings)
+    try:
+        tenant = await registry.load(tenant_id)
+    finally:
+        await registry.close()
+    if tenant is None:
+        raise Gone(f"There is no tenant {tenant_id!r}; `tenants list` shows all of them.")
+    return Catalogues(whole, by_tenant=True).of(tenant.schemas)
 
 
 def _tell(found: Sequence[MappingFinding], wrong: Sequence[MappingFinding]) -> None:

@@ -20,6 +20,7 @@ from scim_core.feed.setup_progress import NAMES_SHOWN, ROWS_READ, UNITS_PER_SEEN
 from scim_core.feed.visitors import MAX_STRANGERS, Visitors
 from scim_core.protocol.nearest_name import UNITS_PER_NAME
 from scim_core.protocol.schemas import load_catalogue
+from scim_core.protocol.sub_catalogues import Catalogues
 from scim_core.registry import Access, CredentialKind
 from scim_core.storage.feed_port import SEEN, Attempt, AttemptOutcome
 from scim_core.storage.port import StorageBusy
@@ -30,6 +31,7 @@ from tests.setup_page.world import SetupService, service
 from tests.transcript import transcript
 
 TENANT = "contoso-ltd"
+CATALOGUES = Catalogues(load_catalogue(None), by_tenant=True)
 
 
 @pytest.fixture
@@ -206,7 +208,7 @@ async def test_what_a_page_shows_is_no_part_of_the_log(it: SetupService) -> None
     await it.scim("GET", "Users", token)
     await it.scim("GET", "Users", token[:-1])
     await it.scim("POST", "Users", token, {"userName": "ann", "active": "maybe"})
-    log = Log(it.storage, load_catalogue(None), it.clock)
+    log = Log(it.storage, CATALOGUES.whole, it.clock)
     assert [item.outcome for item in await log.attempts(TENANT)] == [AttemptOutcome.REFUSED]
     seen = await it.storage.seen(TENANT, since=log.days_ago(), limit=10)
     assert [item.outcome for item in seen] == [AttemptOutcome.ANSWERED, AttemptOutcome.DENIED]
@@ -287,7 +289,7 @@ async def test_of_many_rows_the_first_and_the_newest_are_read(it: SetupService, 
     denied = json.dumps({"status": 401, "mistake": "cut", "sentence": "no"})
     await it.storage.attempted(TENANT, [Attempt(clock(), AttemptOutcome.DENIED, "", "", denied)])
     with it.endpoint._gate.shares.work(TENANT) as work:
-        found = await SetupProgress(it.storage, load_catalogue(None), clock).of(TENANT, since, work)
+        found = await SetupProgress(it.storage, CATALOGUES, clock).of(TENANT, since, work)
         assert work.spent >= UNITS_PER_SEEN_ROW * len(first)
     assert found.requests == ROWS_READ
     assert "User" in found.created
@@ -341,11 +343,11 @@ async def test_a_first_creation_behind_all_rows_that_are_read_is_not_forgotten(i
 
 async def progress_of(it: SetupService, since: datetime) -> Progress:
     with it.endpoint._gate.shares.work(TENANT) as work:
-        return await SetupProgress(it.storage, load_catalogue(None), it.clock).of(TENANT, since, work)
+        return await SetupProgress(it.storage, CATALOGUES, it.clock).of(TENANT, since, work)
 
 
 async def test_what_a_page_reads_is_counted_by_row_and_a_name_is_looked_for_once(it: SetupService) -> None:
-    progress = SetupProgress(it.storage, load_catalogue(None), it.clock)
+    progress = SetupProgress(it.storage, CATALOGUES, it.clock)
     names, since, rows_made = [f"unlikely{number}" for number in range(2 * NAMES_SHOWN)], it.clock(), 100
     note = json.dumps({"method": "PATCH", "ignored": [*names, "wrkEmail", "wrkEmail"]})
     await it.storage.attempted(
@@ -432,7 +434,7 @@ async def test_the_live_tail_of_the_console_has_the_requests_of_an_open_link(it:
     await it.scim("GET", "Users", token)
     await it.scim("GET", "Users", token[:-1])
     await it.scim("POST", "Users", token, {"userName": "ann"})
-    reading = Reading(it.storage, it.registry, load_catalogue(None), it.clock)
+    reading = Reading(it.storage, it.registry, CATALOGUES.whole, it.clock)
     tenant = await it.registry.load(TENANT)
     assert tenant
     shown = [(line.word, line.sentence, line.kind) for line in lines(await reading.tail(tenant))]
@@ -450,7 +452,7 @@ async def test_the_live_tail_of_the_console_has_the_requests_of_an_open_link(it:
 async def test_the_live_tail_goes_on_while_a_link_is_open_and_reads_only_what_it_shows(it: SetupService) -> None:
     """It has the newest requests, whether many came in the last minutes, or many came long ago and few since."""
     await it.customer()
-    reading = Reading(it.storage, it.registry, load_catalogue(None), it.clock)
+    reading = Reading(it.storage, it.registry, CATALOGUES.whole, it.clock)
     tenant = await it.registry.load(TENANT)
     assert tenant
     for _ in range(7):

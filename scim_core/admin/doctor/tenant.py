@@ -20,6 +20,7 @@ from scim_core.feed.hooks.delivery import BLOCKED_ATTEMPTS
 from scim_core.feed.hooks.states import HookState, is_of, states_of
 from scim_core.feed.log import ATTEMPTS_READ, DAYS
 from scim_core.protocol.schemas import Catalogue, load_catalogue
+from scim_core.protocol.sub_catalogues import Catalogues
 from scim_core.registry import Access, Tenant
 from scim_core.settings import StorageSettings
 from scim_core.storage.feed_port import Attempt, AttemptOutcome, MovedFeed
@@ -59,6 +60,8 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
         evidence = await _read(storage, given.tenant)
     finally:
         await storage.close()
+    if evidence.tenant:
+        catalogue = Catalogues(catalogue, by_tenant=True).of(evidence.tenant.schemas)
     found: list[Observation] = []
     for name, check in _checks(evidence, catalogue):
         tell(given, found, await made(name, check))
