@@ -3,14 +3,12 @@
 import json
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
+from scim_core.admin.known_tenant import catalogue_of
 from scim_core.admin.presentation import table
 from scim_core.protocol.mapping_lint import MappingFinding, Verdict, lint_mappings
-from scim_core.protocol.schemas import Catalogue, load_catalogue
-from scim_core.protocol.sub_catalogues import Catalogues
 from scim_core.protocol.synchronization_schema import object_mappings
-from scim_core.registry import Gone
+from scim_core.registry import Gone, Tenant
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import table_registry
 
@@ -23,9 +21,8 @@ async def run(given: Namespace, settings: StorageSettings | None) -> int:
 
     Raises DefinitionError, MappingFileError, OSError, Gone, StorageError.
     """
-    catalogue = load_catalogue(Path(given.schemas) if given.schemas else None)
-    if settings is not None:
-        catalogue = await _of_tenant(given.tenant, catalogue, settings)
+    tenant = await _tenant(given.tenant, settings) if settings is not None else None
+    catalogue = catalogue_of(tenant, given.schemas)
     found = lint_mappings(catalogue, object_mappings(given.file.read_bytes()))
     wrong = [item for item in found if item.advice]
     if given.json:
@@ -35,7 +32,7 @@ async def run(given: Namespace, settings: StorageSettings | None) -> int:
     return SOMETHING if wrong else NOTHING
 
 
-async def _of_tenant(tenant_id: str, whole: Catalogue, settings: StorageSettings) -> Catalogue:
+async def _tenant(tenant_id: str, settings: StorageSettings) -> Tenant:
     registry = table_registry(settings)
     try:
         tenant = await registry.load(tenant_id)
@@ -43,7 +40,7 @@ async def _of_tenant(tenant_id: str, whole: Catalogue, settings: StorageSettings
         await registry.close()
     if tenant is None:
         raise Gone(f"There is no tenant {tenant_id!r}; `tenants list` shows all of them.")
-    return Catalogues(whole, by_tenant=True).of(tenant.schemas)
+    return tenant
 
 
 def _tell(found: Sequence[MappingFinding], wrong: Sequence[MappingFinding]) -> None:

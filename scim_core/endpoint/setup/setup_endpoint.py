@@ -46,7 +46,7 @@ UNITS_PER_UPLOADED_KILOBYTE = 8
 """What it costs to read a file: one that is full of objects and lists takes some 40 milliseconds for a megabyte."""
 
 UPLOADS = (0.1, 6)
-"""Mappings of one setup page: how many a second, and how many at once. Each may compute for six seconds, in one of the
+"""Mappings of one setup page: how many a second, and how many at once. Each may compute for two seconds, in one of the
 two threads of the instance. A person needs longer than ten seconds to mend one and to download it again."""
 
 SETUP_HANDLERS = frozenset({"setup_page", "setup_open", "setup_mapping", "setup_asset"})
