@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from scim_core.access.administration import DRAIN_SECONDS
+from scim_core.access.open_links import OpenLinks
 from scim_core.clock import instant_text
 from scim_core.console.reading import TAIL_EVENTS, Reading
 from scim_core.console.timeline import lines
@@ -21,7 +22,7 @@ from scim_core.feed.visitors import MAX_STRANGERS, Visitors
 from scim_core.protocol.nearest_name import UNITS_PER_NAME
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.protocol.sub_catalogues import Catalogues
-from scim_core.registry import Access, CredentialKind
+from scim_core.registry import Access, CredentialKind, TenantState
 from scim_core.storage.feed_port import SEEN, Attempt, AttemptOutcome
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import log_keys
@@ -245,6 +246,33 @@ async def test_a_wrong_token_of_a_tenant_that_has_been_deleted_leaves_no_row(it:
     assert len(await rows(it)) == 1
     await it.scim("GET", "Users", other[:-1])
     assert len(await rows(it, "fabrikam")) == 1
+
+
+async def test_a_tenant_that_is_being_deleted_is_no_open_link(it: SetupService) -> None:
+    await it.customer()
+    await it.customer("Fabrikam")
+    source = it.registry
+
+    async def listed() -> list[str]:
+        links = OpenLinks(source, it.clock, it.timer)
+        return [tenant for name in (TENANT, "fabrikam") for tenant in await links.tenants(named=name, start="-")]
+
+    await it.scim("POST", "Users", it.issued[0].secret, {"schemas": [USER], "userName": "ann@contoso.example"})
+    assert await listed() == [TENANT, "fabrikam"]
+    await it.administration.suspend(TENANT)
+    it.pass_time(DRAIN_SECONDS)
+    with pytest.raises(StorageBusy):
+        await it.administration.delete(TENANT, interrupted)
+    found = await source.load(TENANT)
+    assert found is not None
+    assert found.state is TenantState.DELETING
+    assert await listed() == ["fabrikam"]
+    await it.administration.delete(TENANT, lambda _: None)
+    assert await source.load(TENANT) is None
+
+
+def interrupted(_: object) -> None:
+    raise StorageBusy("interrupted")
 
 
 async def test_the_rows_of_one_kind_are_bounded_and_the_newest_still_shows() -> None:
