@@ -15,7 +15,7 @@ from scim_core.clock import Clock, instant_text
 from scim_core.messages import Origin
 from scim_core.model import NO_EDITS, Json, Membership, MembershipEdits, StoredResource
 from scim_core.protocol.documents import ACTIVE, changed_attributes, reactivated
-from scim_core.protocol.representation import columns, index_entries
+from scim_core.protocol.representation import index_entries, with_document
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.service.change_notes import BeforeAndAfter, change_note
 from scim_core.service.losses import Chosen, Fate, History, Told, note_of, told
@@ -284,17 +284,8 @@ class Undo:
         return Fate.UNDONE
 
     def _stored(self, resource_type: ResourceType, before: StoredResource, document: Json) -> StoredResource:
-        return replace(
-            before,
-            document=document,
-            last_modified=instant_text(self._clock()),
-            version=self._new_id(),
-            index=index_entries(resource_type, document),
-            columns=columns(document),
-            indexes=resource_type.indexes,
-            size=0,
-            values=0,
-        )
+        touched = replace(before, last_modified=instant_text(self._clock()), version=self._new_id())
+        return with_document(resource_type, touched, document)
 
     async def _rejoin(self, tenant: str, found: Told, cases: Sequence[_Case]) -> int:
         """How many memberships were put back: those of resources that are there again, group by group.
