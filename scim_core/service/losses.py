@@ -182,6 +182,7 @@ def _move(found: Told, row: LogRow, decided: tuple[LogRow, Json] | None, chosen:
     places = found.places.setdefault(row.id, {}) if row.joined or row.left else found.places.get(row.id, {})
     if note.get("method") == "PUT" and not is_chosen:  # it names the members that there are to be
         for place in places.values():
+            place.wanted = not place.left
             place.changed = place.changed or bool(place.left)
     for ids, joined in ((row.left, False), (row.joined, True)):
         for member in ids:

@@ -1,6 +1,7 @@
 """Who was removed from a group by mistake is a member again, and what others have said of the group since stands."""
 
 import json
+import random
 
 import pytest
 
@@ -141,6 +142,37 @@ async def test_the_steps_of_a_large_removal_are_of_the_request_that_decided_it(
                 await undo_over(MortalRows(rows, Death(number)), it.clock).run(TENANT, chosen)
             await undo_over(rows, it.clock).run(TENANT, chosen)
             assert await state(rows) == (before if by == "sync" else removed)
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_whatever_the_order_the_last_word_of_the_others_holds_for_whom_the_chosen_changes_removed(
+    seed: int,
+) -> None:
+    chance = random.Random(seed)
+    async with Company() as it:
+        users = [await it.user(f"user{number}") for number in range(6)]
+        groups = [await it.group(f"group{number}", *chance.sample(users, 3)) for number in range(2)]
+        wanted = members = (await state(it.rows)).memberships
+        since = it.now()
+        for _ in range(30):
+            by, group = chance.choice((it.sync, it.honest)), chance.choice(groups)
+            some = chance.sample(users, chance.randint(0, 3))
+            kind = chance.choice(("add", "remove", "PUT"))
+            if kind == "PUT":
+                body = {"displayName": group["displayName"], "members": references(*some)}
+                await it.asked(by, "PUT", f"/Groups/{group['id']}", body | {"externalId": it.now()})
+            elif some:
+                operation = add("members", references(*some)) if kind == "add" else remove_all(*some)
+                await it.patch(by, group, operation, url="/Groups")
+            now = (await state(it.rows)).memberships
+            if by is it.honest:
+                wanted = (wanted | (now - members)) - (members - now)
+                if kind == "PUT":
+                    others = {pair for pair in wanted if pair[0] != group["id"]}
+                    wanted = others | {pair for pair in now if pair[0] == group["id"]}
+            members = now
+        await undo_over(it.rows, it.clock).run(TENANT, Chosen(since, it.now(), "sync"))
+        assert (await state(it.rows)).memberships == members | wanted
 
 
 async def test_the_command_says_which_group_has_lost_how_many() -> None:
