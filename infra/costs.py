@@ -252,7 +252,7 @@ def _executions(total: float, timers: float, activity: Activity, prices: Prices,
 
 
 def table(activity: Activity, prices: Prices, deployment: Deployment) -> str:
-    """The costs for USERS, as the Markdown table in docs/operate.md."""
+    """The costs for USERS, as the Markdown table in docs/operate/limits-and-costs.md."""
     columns = {users: costs(users, activity, prices, deployment) for users in USERS}
     lines = ["| US$ a month | " + " | ".join(f"{users:,} users" for users in USERS) + " |"]
     lines += ["|---|" + "---:|" * len(USERS)]

@@ -80,7 +80,7 @@ def following(
 
 
 def table(activity: Activity, prices: Prices, deployment: Deployment) -> str:
-    """The costs for USERS, as the second Markdown table in docs/operate.md."""
+    """The costs for USERS, as the second Markdown table in docs/operate/limits-and-costs.md."""
     columns = [following(users, activity, prices, deployment) for users in USERS]
     lines = ["| US$ a month, on top | " + " | ".join(f"{users:,} users" for users in USERS) + " |"]
     lines += ["|---|" + "---:|" * len(USERS)]

@@ -1,7 +1,7 @@
 """`python -m infra.way_in`: a way in for an operator where private networking has closed storage and vault.
 
 It lets one address through, runs a command, and closes again, also when the command fails or is interrupted. Then Azure
-is as the deployment made it. The next deployment closes as well. docs/operate.md has examples.
+is as the deployment made it. The next deployment closes as well. docs/operate/keys.md has examples.
 """
 
 import argparse

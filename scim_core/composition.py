@@ -156,8 +156,8 @@ def build(
     attempts = Attempts(written, asyncio.sleep, timer) if relays else None
     setup = SetupEndpoint(
         SetupSessions(source, clock, timer) if source else None,
-        SetupProgress(storage, catalogues.whole, clock),
-        catalogues.whole,
+        SetupProgress(storage, catalogues, clock),
+        catalogues,
         clock=clock,
         timer=timer,
         shares=gate.shares,

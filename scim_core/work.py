@@ -279,3 +279,11 @@ def _ended(places: ExitStack, thread: asyncio.Future[object]) -> None:
     places.close()
     if not thread.cancelled():
         thread.exception()  # perhaps nobody waits for it any more
+
+
+async def computed_for_nobody[T](units: int, function: Callable[[], T]) -> T:
+    """What the pure function returns, where no tenant is charged: in a thread, if it takes more than UNITS_AT_ONCE.
+
+    It must not log.
+    """
+    return function() if units <= UNITS_AT_ONCE else await asyncio.to_thread(function)

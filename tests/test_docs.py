@@ -66,6 +66,17 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert fragment in map(anchor, headings), target
 
 
+def test_each_question_of_operators_is_found_on_their_first_page() -> None:
+    linked = set(links(ROOT / "docs" / "operate.md"))
+    headings = {
+        f"operate/{page.name}#{anchor(heading)}"
+        for page in (ROOT / "docs" / "operate").glob("*.md")
+        for heading in re.findall(r"^##+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert len(headings) > 30
+    assert headings - linked == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_every_path_is_there(page: Path) -> None:
     missing = [

@@ -1,4 +1,4 @@
-"""Every alert reaches somebody, and docs/operate.md says what it means and what to do."""
+"""Every alert reaches somebody, and docs/operate/watching.md says what it means and what to do."""
 
 import re
 from collections.abc import Iterator
@@ -9,13 +9,14 @@ _LOGS, _METRICS = "Microsoft.Insights/scheduledQueryRules", "Microsoft.Insights/
 
 
 def name(alert: Resource) -> str:
-    """Its name in docs/operate.md."""
+    """Its name in docs/operate/watching.md."""
     return str(alert["name"]).removeprefix("scim-")
 
 
 def explained() -> dict[str, str]:
-    """What docs/operate.md says that an alert means, by its name."""
-    table = (PAGES / "operate.md").read_text(encoding="utf-8").partition("\n## Alerts\n")[2].partition("\n## ")[0]
+    """What docs/operate/watching.md says that an alert means, by its name."""
+    table = (PAGES / "operate" / "watching.md").read_text(encoding="utf-8")
+    table = table.partition("\n## Alerts\n")[2].partition("\n## ")[0]
     return dict(re.findall(r"^\| `([\w-]+)` \| (.+?) \| ", table, re.MULTILINE))
 
 
@@ -36,15 +37,15 @@ def reach(deployed: Deployed) -> Iterator[str]:
 
 
 def thresholds(deployed: Deployed) -> Iterator[str]:
-    """docs/operate.md explains each alert, with the threshold that it has by default."""
+    """docs/operate/watching.md explains each alert, with the threshold that it has by default."""
     page = explained()
     for alert in deployed.of(_LOGS, _METRICS):
         if name(alert) not in page:
-            yield f"docs/operate.md does not explain {name(alert)}"
+            yield f"docs/operate/watching.md does not explain {name(alert)}"
             continue
         numbers = re.findall(r"\d[\d.,]*", page[name(alert)].replace(",", ""))
         # An availability test has no such condition.
         for condition in at(alert, "properties.criteria.allOf") or []:
             threshold = float(condition["threshold"])
             if threshold and not {threshold, threshold / 1000} & {float(number.rstrip(".")) for number in numbers}:
-                yield f"docs/operate.md does not say that {name(alert)} is raised above or below {threshold:g}"
+                yield f"docs/operate/watching.md does not say that {name(alert)} is raised above or below {threshold:g}"

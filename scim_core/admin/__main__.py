@@ -178,7 +178,9 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
 async def _on_no_table(given: Namespace, environment: Mapping[str, str]) -> int:
     match given.command:
         case "lint-mapping":
-            return lint_mapping.run(given, given.schemas or environment.get("SCIM_SCHEMA_DIRECTORY", ""))
+            chosen = _chosen(given, environment)
+            given.schemas = chosen.get("SCIM_SCHEMA_DIRECTORY", "")
+            return await lint_mapping.run(given, StorageSettings.from_environment(chosen) if given.tenant else None)
         case "smoke-test":
             return await _smoke_test(given, environment)
         case "doctor" if bool(given.tenant) == bool(given.deployment):

@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     _history(commands)
     console.arguments(commands.add_parser("console", help="what happened, on pages for your browser, on this machine"))
     _users(commands.add_parser("users", help="erase a person who was deleted"))
-    undo(commands.add_parser("undo", help="put back who was deactivated or deleted in a time"))
+    undo(commands.add_parser("undo", help="put back who was deactivated, deleted or removed from a group in a time"))
     _lint_mapping(commands.add_parser("lint-mapping", help="what becomes of each target of an Entra attribute mapping"))
     commands.add_parser("signing-key", help="make a key for SCIM_SIGNING_KEY")
     commands.add_parser("backup-key", help="make a key for SCIM_BACKUP_KEY")
@@ -128,6 +128,9 @@ def _lint_mapping(lint_mapping: argparse.ArgumentParser) -> None:
         "Exits with 1 if there is something to look at."
     )
     lint_mapping.add_argument("file", type=Path, help="the exported JSON file")
+    lint_mapping.add_argument(
+        "--tenant", default="", help="judge by what this customer has (`admin schemas`), and not by all files"
+    )
 
 
 def _rows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

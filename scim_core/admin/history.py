@@ -6,17 +6,14 @@ from argparse import Namespace
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from scim_core.admin.audit import instant
-from scim_core.admin.known_tenant import require_known
+from scim_core.admin.known_tenant import catalogue_of, require_known
 from scim_core.admin.presentation import printable, table
 from scim_core.clock import utc_now
 from scim_core.feed.finding import MAX_FOUND, FoundResource
 from scim_core.feed.log import DAYS, Event, Log, Person
-from scim_core.protocol.schemas import Catalogue, load_catalogue
-from scim_core.protocol.sub_catalogues import Catalogues
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import TableRegistry, table_storage
 
@@ -35,17 +32,11 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     storage = table_storage(settings)
     try:
         await require_known(storage.rows, given.tenant)
-        log = Log(storage, await _catalogue(TableRegistry(storage.rows), given), utc_now)
+        tenant = await TableRegistry(storage.rows).load(given.tenant)
+        log = Log(storage, catalogue_of(tenant, given.schemas), utc_now)
         return await COMMANDS[given.command](log, given)
     finally:
         await storage.close()
-
-
-async def _catalogue(registry: TableRegistry, given: Namespace) -> Catalogue:
-    """The resource types and extensions of the tenant: no advice names what it has not."""
-    whole = load_catalogue(Path(given.schemas) if given.schemas else None)
-    tenant = await registry.load(given.tenant)
-    return Catalogues(whole, by_tenant=True).of(tenant.schemas) if tenant else whole
 
 
 async def who(log: Log, given: Namespace) -> int:

@@ -3,20 +3,26 @@
 import json
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
+from scim_core.admin.known_tenant import catalogue_of
 from scim_core.admin.presentation import table
 from scim_core.protocol.mapping_lint import MappingFinding, Verdict, lint_mappings
-from scim_core.protocol.schemas import load_catalogue
 from scim_core.protocol.synchronization_schema import object_mappings
+from scim_core.registry import Gone, Tenant
+from scim_core.settings import StorageSettings
+from scim_core.storage.tables import table_registry
 
 NOTHING, SOMETHING = 0, 1
 """Exit codes: there is nothing to complain about, or there is something."""
 
 
-def run(given: Namespace, schemas: str) -> int:
-    """The exit code. What is found is printed. Raises DefinitionError, MappingFileError, OSError."""
-    catalogue = load_catalogue(Path(schemas) if schemas else None)
+async def run(given: Namespace, settings: StorageSettings | None) -> int:
+    """The exit code. What is found is printed. With `settings`, what the tenant has counts, and otherwise all files.
+
+    Raises DefinitionError, MappingFileError, OSError, Gone, StorageError.
+    """
+    tenant = await _tenant(given.tenant, settings) if settings is not None else None
+    catalogue = catalogue_of(tenant, given.schemas)
     found = lint_mappings(catalogue, object_mappings(given.file.read_bytes()))
     wrong = [item for item in found if item.advice]
     if given.json:
@@ -24,6 +30,17 @@ def run(given: Namespace, schemas: str) -> int:
     else:
         _tell(found, wrong)
     return SOMETHING if wrong else NOTHING
+
+
+async def _tenant(tenant_id: str, settings: StorageSettings) -> Tenant:
+    registry = table_registry(settings)
+    try:
+        tenant = await registry.load(tenant_id)
+    finally:
+        await registry.close()
+    if tenant is None:
+        raise Gone(f"There is no tenant {tenant_id!r}; `tenants list` shows all of them.")
+    return tenant
 
 
 def _tell(found: Sequence[MappingFinding], wrong: Sequence[MappingFinding]) -> None:

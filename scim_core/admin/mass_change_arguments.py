@@ -6,10 +6,11 @@ import argparse
 def undo(command: argparse.ArgumentParser) -> None:
     """What the command takes."""
     command.description = (
-        "Finds who was deactivated or deleted in a time: by a wrong scope in the identity provider, for example. "
-        "Without --yes it only lists them. With --yes, who was deactivated is active again, and who was deleted is "
-        "there again, with id and memberships. Who was changed since is listed and left alone. Run it again if it was "
-        "interrupted. Exits with 1 if somebody is left alone."
+        "Finds who was deactivated, deleted or removed from a group in a time: by a wrong scope in the identity "
+        "provider, for example. Without --yes it only lists them. With --yes, who was deactivated is active again, who "
+        "was deleted is there again with id and memberships, and who was removed from a group is a member again. Who "
+        "was changed since is listed and left alone. Run it again if it was interrupted. Exits with 1 if somebody is "
+        "left alone."
     )
     command.add_argument("tenant", help="the tenant's id")
     command.add_argument(

@@ -1,4 +1,4 @@
-"""`admin undo`: lists who was deactivated or deleted in a time, and puts them back."""
+"""`admin undo`: lists who was deactivated, deleted or removed from a group in a time, and puts them back."""
 
 import json
 import sys
@@ -18,8 +18,8 @@ from scim_core.clock import utc_now
 from scim_core.ids import uuid7
 from scim_core.messages import Origin
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.service.losses import UNDO, Chosen
-from scim_core.service.undo import LEFT_ALONE, Undo, Undone
+from scim_core.service.losses import LEFT_ALONE, UNDO, Chosen
+from scim_core.service.undo import Undo, Undone
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import table_storage
 
@@ -80,7 +80,7 @@ def _as_text(given: Namespace, found: Undone) -> str:
     names = ("WHEN", "WHAT", "WHO", "FATE", "BY", "REQUEST", "ALSO CHANGED", "MEMBERSHIPS", "ID")
     counted = Counter(str(loss.fate) for loss in found.losses)
     said = "; ".join(f"{number} {fate}" for fate, number in sorted(counted.items()))
-    end = f"{said or 'Nobody was deactivated or deleted in this time'}."
+    end = f"{said or 'Nobody was deactivated, deleted or removed in this time'}."
     if given.yes:
         return f"{table(names, rows)}\n\n{end} Memberships put back: {found.memberships}."
     return f"{table(names, rows)}\n\n{end} Nothing is changed. To do it, run the command again with --yes."

@@ -12,7 +12,7 @@ from scim_core.endpoint.feed_handlers import number_parameter
 from scim_core.endpoint.handlers import Call
 from scim_core.endpoint.rendering import encoded
 from scim_core.endpoint.routes import LOG
-from scim_core.feed.causes import Meant, told
+from scim_core.feed.causes import Meant
 from scim_core.feed.finding import FoundResource, logged_type
 from scim_core.feed.log import DAYS, Event, Log
 from scim_core.feed.log_pages import MAX_EVENTS, LogPage, LogPages
@@ -25,9 +25,6 @@ from scim_core.storage.feed_port import FeedStorage
 
 MAX_TEXT_CHARACTERS = 200
 """Longest text that is looked for. Names have fewer, and an attempt keeps no more of one."""
-
-NAME_UNITS = 3_000
-"""Computing of finding the declared name that somebody meant. Measured: 10 to 25 milliseconds."""
 
 LOG_HANDLERS = frozenset(f"log_{name}" for name in LOG)
 """The handlers of this module, as the route table names them."""
@@ -83,15 +80,9 @@ class LogHandlers:
     async def log_refusals(self, call: Call) -> ScimResponse:
         """GET /log/v1/refusals: what was refused or ignored, by cause, the most frequent first."""
         page, limit = call.fields.get("page"), _limit(call)
-        shown, following, others = await LogPages(self._log(call)).refusals(
-            call.tenant, _since(call), page=page, limit=limit
-        )
-        names = self._meant.unknown(
-            (item.reason.resource_type, item.reason.ignored) for item in shown if item.reason.ignored
-        )
-        if names:
-            self._meant.remember(await call.work.run(NAME_UNITS * len(names), None, lambda: self._meant.found(names)))
-        causes = [told(self._meant, item) for item in shown]
+        log = self._log(call)
+        shown, following, others = await LogPages(log).refusals(call.tenant, _since(call), page=page, limit=limit)
+        causes = await log.told(shown)
         answer: Json = {"causes": [asdict(item) for item in causes], "next": following, "unrecorded": others}
         return await _answer(call, answer)
 
@@ -107,12 +98,15 @@ class LogHandlers:
         return await _answer(call, _page(entries))
 
     def _log(self, call: Call) -> Log:
-        """The log, which charges the call for what it reads."""
+        """The log, which charges the call for what it reads and computes."""
 
         async def counting(rows: int, characters: int) -> None:
             await call.work.spend(read_units(rows, characters), "reading the log")
 
-        return Log(self._storage, self._catalogue, self._clock, counting)
+        async def computing[T](units: int, function: Callable[[], T]) -> T:
+            return await call.work.run(units, None, function)
+
+        return Log(self._storage, self._catalogue, self._clock, counting, computing=computing, meant=self._meant)
 
     async def _known(self, call: Call, resource_id: str) -> FoundResource:
         """The resource of this id; as gone if there is none. Raises HttpError 404 if its type is not the given one."""

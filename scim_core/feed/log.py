@@ -8,15 +8,17 @@ import json
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from scim_core.clock import Clock, instant_text
-from scim_core.feed.causes import Cause, Meant, counted, told
+from scim_core.feed.causes import Cause, Counted, Meant, counted, counting_units, ignored_names, told
 from scim_core.feed.finding import FoundResource, find
 from scim_core.ids import given_at, is_id
 from scim_core.model import Json, Membership, StoredResource
+from scim_core.protocol.nearest_name import UNITS_PER_NAME
 from scim_core.protocol.schemas import USER, Catalogue
 from scim_core.storage.feed_port import MAX_LOGGED, SEEN, Attempt, AttemptOutcome, FeedStorage, LogRow
+from scim_core.work import computed_for_nobody
 
 ATTEMPTS_READ = 2_000
 """Attempts that one question reads: two answers of Table Storage."""
@@ -89,17 +91,34 @@ type Counting = Callable[[int, int], Awaitable[None]]
 """Is told how many rows were read, with notes of how many characters together: it can count them, wait, or raise."""
 
 
+class Computing(Protocol):
+    """Computes what takes so many units, without holding up others."""
+
+    async def __call__[T](self, units: int, function: Callable[[], T]) -> T:
+        """What the pure function returns. It can run in a thread."""
+
+
 class Log:
-    """Answers questions about the tenants of one deployment. Every method may raise StorageBusy, or as `counting`."""
+    """Answers questions about the tenants of one deployment. Every method may raise StorageBusy, or as `counting` and
+    `computing`.
+    """
 
     def __init__(
-        self, storage: FeedStorage, catalogue: Catalogue, clock: Clock, counting: Counting | None = None
+        self,
+        storage: FeedStorage,
+        catalogue: Catalogue,
+        clock: Clock,
+        counting: Counting | None = None,
+        *,
+        computing: Computing = computed_for_nobody,
+        meant: Meant | None = None,
     ) -> None:
         self._storage = storage
         self._catalogue = catalogue
         self._clock = clock
         self._counting = counting
-        self._meant = Meant(catalogue)
+        self._computing = computing
+        self._meant = meant or Meant(catalogue)
 
     async def find(self, tenant: str, text: str, type_name: str = USER) -> list[FoundResource]:
         """Whom a text finds: see `find`."""
@@ -240,7 +259,21 @@ class Log:
 
     async def refusals(self, tenant: str, since: datetime | None = None) -> list[Cause]:
         """The causes since then, or of the last DAYS, the most frequent first."""
-        return [told(self._meant, item) for item in counted(await self.attempts(tenant, since))]
+        return await self.told(await self.counted(await self.attempts(tenant, since)))
+
+    async def told(self, causes: Sequence[Counted]) -> list[Cause]:
+        """The causes for people. Names that were meant are looked for where nobody has looked yet."""
+        ignored = ignored_names(causes)
+        unknown = self._meant.unknown(ignored)
+        known = {name: self._meant.by(*name) for name in set(ignored).difference(unknown)}
+        found = await self._computing(UNITS_PER_NAME * len(unknown), lambda: self._meant.found(unknown))
+        self._meant.remember(found)
+        names = known | found
+        return [told(names, item) for item in causes]
+
+    async def counted(self, attempts: Sequence[Attempt]) -> list[Counted]:
+        """The reasons of these attempts, as `counted` has them."""
+        return await self._computing(counting_units(attempts), lambda: counted(attempts))
 
 
 def _given(request_id: str) -> datetime | None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from scim_core.clock import instant_text
-from scim_core.feed.causes import Counted, counted
+from scim_core.feed.causes import Counted
 from scim_core.feed.finding import FoundResource
 from scim_core.feed.log import ATTEMPTS_READ, Event, Log, asks_for, event_of, event_of_attempt, former_names
 from scim_core.storage.feed_port import Attempt
@@ -126,7 +126,7 @@ class LogPages:
         walk = _Asked(tenant, "", since).walk("refusals")
         told, newest = _position(page, walk, _BY_NUMBER)
         attempts = [item for item in await self._log.attempts(tenant, since) if item.place >= newest]
-        causes = counted(attempts)
+        causes = await self._log.counted(attempts)
         end = int(told or 0) + limit
         newest = newest or (attempts[-1].place if attempts else "")
         following = _cursor(walk, (str(end), newest)) if end < len(causes) else None

@@ -10,16 +10,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from scim_core.caches import Bounded
+from scim_core.chosen_schemas import AS_BY_DEFAULT, ChosenSchemas
 from scim_core.clock import Clock, instant_text
 from scim_core.feed.causes import Meant
+from scim_core.ids import first_id
 from scim_core.protocol.nearest_name import UNITS_PER_NAME
-from scim_core.protocol.schemas import Catalogue
+from scim_core.protocol.sub_catalogues import MAX_SETS, Catalogues
 from scim_core.storage.feed_port import Attempt, AttemptOutcome, FeedStorage, Mistake
 from scim_core.work import Work
 
 ROWS_READ = 1_000
 """Rows that a page reads, of the first ones of its own, and of the newest of the log: one answer of Table Storage each.
-The first ones tell what has been reached."""
+The first ones tell what has been reached. A creation that comes after them is found in the directory."""
 
 RECENT = timedelta(hours=1)
 """If there are more of its own, the page also reads those of so long ago: they tell what happens now."""
@@ -89,21 +92,35 @@ class Progress:
 class SetupProgress:
     """Reads how far tenants have come."""
 
-    def __init__(self, storage: FeedStorage, catalogue: Catalogue, clock: Clock) -> None:
+    def __init__(self, storage: FeedStorage, catalogues: Catalogues, clock: Clock) -> None:
         self._storage = storage
+        self._catalogues = catalogues
         self._clock = clock
-        self._meant = Meant(catalogue)
+        self._meant: Bounded[ChosenSchemas, Meant] = Bounded(MAX_SETS)
 
-    async def of(self, tenant: str, since: datetime, work: Work) -> Progress:
-        """What the requests since this instant have reached. Raises StorageBusy, and what `work` raises."""
-        some = await asyncio.gather(
+    async def of(self, tenant: str, since: datetime, work: Work, chosen: ChosenSchemas = AS_BY_DEFAULT) -> Progress:
+        """What the requests since this instant have reached, of a tenant with this choice.
+
+        Raises StorageBusy, and what `work` raises.
+        """
+        names = self._names(chosen)
+        seen, logged = await asyncio.gather(
             self._seen(tenant, since), self._storage.attempts(tenant, since=since, limit=ROWS_READ)
         )
-        rows = [row for rows in some for row in rows]
+        rows = [*seen, *logged]
         found = await work.run(UNITS_PER_SEEN_ROW * len(rows), _PAGE, lambda: _progress(rows))
-        unknown = self._meant.unknown(map(_key, found.ignored))
-        self._meant.remember(await work.run(UNITS_PER_NAME * len(unknown), _PAGE, lambda: self._meant.found(unknown)))
-        return replace(found, ignored=tuple(replace(item, meant=self._meant.by(*_key(item))) for item in found.ignored))
+        if len(seen) >= ROWS_READ:
+            found = replace(found, created=_earliest(found.created, await self._first_created(tenant, since, chosen)))
+        unknown = names.unknown(map(_key, found.ignored))
+        names.remember(await work.run(UNITS_PER_NAME * len(unknown), _PAGE, lambda: names.found(unknown)))
+        return replace(found, ignored=tuple(replace(item, meant=names.by(*_key(item))) for item in found.ignored))
+
+    def _names(self, chosen: ChosenSchemas) -> Meant:
+        known = self._meant.get(chosen)
+        if known is None:
+            known = Meant(self._catalogues.of(chosen))
+            self._meant.put(chosen, known)
+        return known
 
     async def _seen(self, tenant: str, since: datetime) -> list[Attempt]:
         rows = await self._storage.seen(tenant, since=since, limit=ROWS_READ)
@@ -111,6 +128,18 @@ class SetupProgress:
             return rows
         recent = await self._storage.seen(tenant, since=max(since, self._clock() - RECENT), limit=ROWS_READ)
         return [*rows, *(row for row in recent if row.at > rows[-1].at)]
+
+    async def _first_created(self, tenant: str, since: datetime, chosen: ChosenSchemas) -> dict[str, str]:
+        """When the first resource of each type was created since then, of those that are still there."""
+        first = first_id(since)
+        types = [item.name for item in self._catalogues.of(chosen)]
+        pages = await asyncio.gather(*(self._storage.page(tenant, name, after=first, limit=1) for name in types))
+        return {item.resource_type: item.created for page in pages for item in page.resources}
+
+
+def _earliest(*some: dict[str, str]) -> dict[str, str]:
+    """The earliest instant of each resource type."""
+    return {name: min(held[name] for held in some if name in held) for given in some for name in given}
 
 
 def _progress(rows: Iterable[Attempt]) -> Progress:

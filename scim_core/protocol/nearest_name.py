@@ -1,6 +1,7 @@
 """The declared attribute that somebody meant by a name that no schema declares."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
@@ -26,11 +27,13 @@ KNOWN = {
     "telephonenumber": 'phoneNumbers[type eq "work"].value',
 }
 """Names that Entra gives to attributes of its own users, in lower case. Somebody has taken one for the target, too."""
+
 MAX_WORDS = 12
 """Most words of a name that is compared. Declared paths have half as many, and the time grows with both."""
 
-UNITS_PER_NAME = 2_000
-"""What it costs at most to look for the declared name that is nearest to one: it has MAX_WORDS words."""
+UNITS_PER_NAME = 500
+"""What it costs at most to look for the declared name that is nearest to one. Measured: 1 to 4 milliseconds, with the
+files that there are; most for a name of MAX_WORDS words."""
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _OF_THE_FORM = frozenset({"value", "type", "eq"})
@@ -45,8 +48,9 @@ def nearest_name(catalogue: Catalogue, resource_type: ResourceType, name: str) -
     known = KNOWN.get(name.rpartition(":")[2].lower())
     if known in paths:
         return known
-    likeness, length, path = max((_likeness(words, _words(path)), -len(path), path) for path in paths)
-    return path if likeness >= MIN_LIKENESS and length else None
+    alike = _Alike()
+    likeness, _, path = max((alike.names(words, _words(path)), -len(path), path) for path in paths)
+    return path if likeness >= MIN_LIKENESS else None
 
 
 def declared_paths(catalogue: Catalogue, resource_type: ResourceType) -> Iterator[str]:
@@ -83,12 +87,51 @@ def _words(name: str) -> list[str]:
     return [word.removesuffix("s") for word in found if word not in _OF_THE_FORM] or found
 
 
-def _likeness(sought: list[str], declared: list[str]) -> float:
-    """How alike the words are, and the names as a whole, whichever is more. Words that have no partner count as 0."""
-    longer, shorter = sorted((sought, declared), key=len, reverse=True)
-    pairs = sum(max(_ratio(word, other) for other in shorter) for word in longer)
-    return max(pairs / len(longer), _ratio("".join(sought), "".join(declared)))
+class _Alike:
+    """How alike one name is to others. Each pair of words is compared once: declared names share most of theirs.
 
+    Nearly all names are far from it. So it is asked first whether they have the letters to be near.
+    """
 
-def _ratio(one: str, other: str) -> float:
-    return SequenceMatcher(None, one, other, autojunk=False).ratio()
+    def __init__(self) -> None:
+        self._ratios: dict[tuple[str, str], float] = {}
+        self._letters: dict[str, Counter[str]] = {}
+
+    def names(self, sought: list[str], declared: list[str]) -> float:
+        """How alike the words are, and the names as a whole, whichever is more. Words that have no partner count as 0.
+
+        Less than MIN_LIKENESS counts as 0.
+        """
+        longer, shorter = sorted((sought, declared), key=len, reverse=True)
+        return max(self._words(longer, shorter), self._ratio("".join(sought), "".join(declared), MIN_LIKENESS))
+
+    def _words(self, longer: list[str], shorter: list[str]) -> float:
+        pairs = 0.0
+        for number, word in enumerate(longer):
+            best = 0.0
+            for other in shorter:
+                best = max(best, self._ratio(word, other, best))
+            pairs += best
+            others = len(longer) - number - 1
+            if (pairs + others) / len(longer) < MIN_LIKENESS:
+                return 0.0
+        return pairs / len(longer)
+
+    def _ratio(self, one: str, other: str, least: float) -> float:
+        """How alike two texts are: 1 is the same. 0 if that is less than `least`."""
+        known = self._ratios.get((one, other))
+        if known is None:
+            half = (len(one) + len(other)) / 2
+            if min(len(one), len(other)) / half < least or self._common(one, other) / half < least:
+                return 0.0
+            known = self._ratios[one, other] = SequenceMatcher(None, one, other, autojunk=False).ratio()
+        return known
+
+    def _common(self, one: str, other: str) -> int:
+        """How many letters two texts have in common, in any order: no more can match."""
+        return (self._counted(one) & self._counted(other)).total()
+
+    def _counted(self, text: str) -> Counter[str]:
+        if text not in self._letters:
+            self._letters[text] = Counter(text)
+        return self._letters[text]

@@ -5,7 +5,7 @@ The document at rest is the canonical JSON representation without `meta` and mem
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scim2_models import Context, InvalidValueException, Path, Resource, ResponseParameters
@@ -128,6 +128,19 @@ def values_at(document: Mapping[str, Any], path: Sequence[str]) -> Iterator[str]
 def columns(document: Mapping[str, Any]) -> dict[str, Column]:
     """Copies of values that the storage can test without returning the document."""
     return {"active": document["active"]} if isinstance(document.get("active"), bool) else {}
+
+
+def with_document(resource_type: ResourceType, stored: StoredResource, document: Json) -> StoredResource:
+    """The resource with this document, and with the index entries and copies of values that follow from it."""
+    return replace(
+        stored,
+        document=document,
+        index=index_entries(resource_type, document),
+        columns=columns(document),
+        indexes=resource_type.indexes,
+        size=0,
+        values=0,
+    )
 
 
 def check_required(resource_type: ResourceType, document: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:

@@ -1,4 +1,4 @@
-"""Who was deactivated or deleted in a time, as the provisioning log tells it: what an undo can put back.
+"""Who was deactivated, deleted or removed from a group in a time, as the log tells it: what an undo can put back.
 
 Pure: rows of the log in, the history of each resource out. What came after decides whether it may be put back: whoever
 was changed since by somebody else is left alone.
@@ -7,6 +7,7 @@ was changed since by somebody else is left alone.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from scim_core.clock import instant_text
@@ -16,6 +17,23 @@ from scim_core.storage.feed_port import Attempt, AttemptOutcome, FeedChange, Log
 
 UNDO = "undo"
 """The method that the log names for what an undo has put back."""
+
+
+class Fate(StrEnum):
+    """What becomes of one resource, or of memberships of one group."""
+
+    TO_UNDO = "will be put back"
+    UNDONE = "put back"
+    AS_BEFORE = "is as before already"
+    CHANGED = "was changed since"
+    ASKED_AGAIN = "was to be inactive again since"
+    TAKEN = "its name is taken"
+    NOT_KEPT = "its document is not kept"
+    UNDECLARED = "no file declares its resource type"
+
+
+LEFT_ALONE = frozenset({Fate.CHANGED, Fate.ASKED_AGAIN, Fate.TAKEN, Fate.NOT_KEPT, Fate.UNDECLARED})
+"""What an operator has to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +115,37 @@ class History:
 
 
 @dataclass(slots=True)
+class MemberHistory:
+    """What the log says of one member's place in one group.
+
+    `removal` is the last chosen change that removed a member whom the others wanted there, and `note` says by whose
+    request. `wanted` is what the others have said last, or what was so before. `left` is where the member last left,
+    and empty while it is one. `changed` says that somebody else has said since that it is no member.
+    """
+
+    wanted: bool | None = None
+    left: str = ""
+    removal: LogRow | None = None
+    note: Json = field(default_factory=dict)
+    changed: bool = False
+
+    def take(self, row: LogRow, note: Json, *, joined: bool, chosen: bool) -> None:
+        """The next change of the group: by this request the member has joined or left."""
+        if not chosen:
+            self.wanted, self.changed = joined, not joined
+            return
+        if self.wanted is None:
+            self.wanted = not joined
+        if self.wanted and not joined:
+            self.removal, self.note, self.changed = row, note, False
+
+
+@dataclass(slots=True)
 class Told:
-    """What the log tells: the history of each resource by its id, and the places where members last left a group."""
+    """What the log tells: the history of each resource by its id, and the places in each group by the member's id."""
 
     histories: dict[str, History] = field(default_factory=dict)
-    left: dict[tuple[str, str], str] = field(default_factory=dict)
+    places: dict[str, dict[str, MemberHistory]] = field(default_factory=dict)
 
     @property
     def lost(self) -> list[History]:
@@ -111,23 +155,40 @@ class Told:
 
     def left_after(self, group_id: str, member_id: str, change: LogRow) -> bool:
         """Whether the member was removed from the group by a change of the group after this change."""
-        left = self.left.get((group_id, member_id))
-        return left is not None and left < change.place
+        place = self.places.get(group_id, {}).get(member_id)
+        return place is not None and bool(place.left) and place.left < change.place
 
 
 def told(rows: Iterable[LogRow], attempts: Iterable[Attempt], chosen: Chosen) -> Told:
     """What these rows tell, which are in the order of their stamps, and these attempts."""
     found = Told()
+    decided: dict[str, tuple[LogRow, Json]] = {}
     for row in rows:
+        note = note_of(row)
         history = found.histories.setdefault(row.id, History(row.resource_type, row.id))
-        history.take(row, note_of(row), chosen)
+        history.take(row, note, chosen)
         if row.change in (FeedChange.MEMBERS, FeedChange.UPDATED):
-            found.left |= {(row.id, member): row.place for member in row.left}
-            for member in row.joined:
-                found.left.pop((row.id, member), None)
+            decided[row.change_id] = row, note
+            _move(found, row, decided.get(row.part_of or row.change_id), chosen)
     for attempt in attempts:
         _ask(found, attempt, chosen)
     return found
+
+
+def _move(found: Told, row: LogRow, decided: tuple[LogRow, Json] | None, chosen: Chosen) -> None:
+    """The members have joined and left. A step of a large change is of the time and the request that decided it."""
+    decision, note = decided or (row, {})
+    is_chosen = decided is not None and chosen.includes(decision.time, note)
+    places = found.places.setdefault(row.id, {}) if row.joined or row.left else found.places.get(row.id, {})
+    if note.get("method") == "PUT" and not is_chosen:  # it names the members that there are to be
+        for place in places.values():
+            place.wanted = not place.left
+            place.changed = place.changed or bool(place.left)
+    for ids, joined in ((row.left, False), (row.joined, True)):
+        for member in ids:
+            place = places.setdefault(member, MemberHistory())
+            place.left = "" if joined else row.place
+            place.take(decision, note, joined=joined, chosen=is_chosen)
 
 
 def _ask(found: Told, attempt: Attempt, chosen: Chosen) -> None:

@@ -1,7 +1,7 @@
 """The memberships that an operation reads: only those that it shows or depends on."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -68,13 +68,21 @@ class Memberships:
         """
         units = 1 + len(edges) // EDGES_OF_A_UNIT
         unknown = await work.run(units, THE_MEMBERS, lambda: {edge.member_id for edge in edges})
-        kinds: dict[str, str] = {}
-        for resource_type in filter(group_type.takes, self._catalogue):
-            found = await self._storage.existing(tenant, resource_type.name, unknown)
-            kinds |= dict.fromkeys(found, resource_type.name)
-            unknown -= found
-        self._ignored.absent_members(tenant, group_id, list(unknown))
+        kinds = await kinds_of(self._storage, self._catalogue, tenant, group_type, unknown)
+        self._ignored.absent_members(tenant, group_id, [id_ for id_ in unknown if id_ not in kinds])
         return await work.run(units, THE_MEMBERS, partial(_of_kinds, edges, kinds))
+
+
+async def kinds_of(
+    storage: Storage, catalogue: Catalogue, tenant: str, group_type: ResourceType, ids: Collection[str]
+) -> dict[str, str]:
+    """The resource types, by id, of those ids that exist and are of a type that groups of this type take."""
+    unknown, kinds = set(ids), dict[str, str]()
+    for resource_type in filter(group_type.takes, catalogue):
+        found = await storage.existing(tenant, resource_type.name, unknown)
+        kinds |= dict.fromkeys(found, resource_type.name)
+        unknown -= found
+    return kinds
 
 
 def _of_kinds(edges: Sequence[Membership], kinds: Mapping[str, str]) -> tuple[Membership, ...]:

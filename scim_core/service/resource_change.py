@@ -17,7 +17,7 @@ from scim_core.model import NO_EDITS, Json, Membership, MembershipEdits, StoredR
 from scim_core.protocol.documents import ACTIVE, DocumentChange, changed_attributes, deactivated
 from scim_core.protocol.group_patch import MembershipPatch
 from scim_core.protocol.preconditions import Preconditions
-from scim_core.protocol.representation import columns, index_entries
+from scim_core.protocol.representation import with_document
 from scim_core.service.address import Address, Outcome
 from scim_core.service.change_notes import NOTHING, BeforeAndAfter, Overlooked, change_note
 from scim_core.service.effects import changed, unchanged, with_note
@@ -174,9 +174,7 @@ class ResourceChange:
         if same:
             await self._storage.edit_members(address.tenant, after, edits, guarded=self._requested.guarded, note=note)
             return after
-        index = index_entries(address.resource_type, document)
-        indexes = address.resource_type.indexes
-        after = replace(after, index=index, columns=columns(document), indexes=indexes, size=0, values=0)
+        after = with_document(address.resource_type, after, document)
         await self._unique_values.update(address.tenant, address.resource_type, before, after, edits, note=note)
         return after
 

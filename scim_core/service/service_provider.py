@@ -21,7 +21,7 @@ from scim_core.protocol.patch_application import modification
 from scim_core.protocol.patch_cost import reading_units
 from scim_core.protocol.patch_operations import patch_request
 from scim_core.protocol.preconditions import Preconditions
-from scim_core.protocol.representation import Renderer, columns, index_entries
+from scim_core.protocol.representation import Renderer, with_document
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.protocol.stated_schemas import require_patch, require_resource
 from scim_core.protocol.strict_json import Body
@@ -102,17 +102,8 @@ class ServiceProvider:
             )
 
         document, edges, malformed = await work.run(body.units, BODY, shaped)
-        stored = StoredResource(
-            resource_type=resource_type.name,
-            id=resource_id,
-            document=document,
-            created=now,
-            last_modified=now,
-            version=self._new_id(),
-            index=index_entries(resource_type, document),
-            columns=columns(document),
-            indexes=resource_type.indexes,
-        )
+        new = StoredResource(resource_type.name, resource_id, {}, now, now, self._new_id())
+        stored = with_document(resource_type, new, document)
         self._ignored.attributes(tenant, resource_type.name, leniency.ignored)
         self._ignored.malformed_members(tenant, resource_id, malformed)
         names = documents.changed_attributes(resource_type, {}, document)

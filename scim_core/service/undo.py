@@ -1,4 +1,5 @@
-"""Puts back what a mass change took away: who was deactivated is active again, who was deleted is there again.
+"""Puts back what a mass change took away: who was deactivated is active again, who was deleted is there again, and
+who was removed from a group is a member again.
 
 Everything goes through the transactions of any change. So the feed, the log and the hooks see it. An undo that was
 interrupted is run again: what is done already is found to be as before.
@@ -8,17 +9,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from itertools import batched
 
 from scim_core.clock import Clock, instant_text
 from scim_core.messages import Origin
 from scim_core.model import NO_EDITS, Json, Membership, MembershipEdits, StoredResource
 from scim_core.protocol.documents import ACTIVE, changed_attributes, reactivated
-from scim_core.protocol.representation import columns, index_entries
+from scim_core.protocol.representation import index_entries, with_document
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.service.change_notes import BeforeAndAfter, change_note
-from scim_core.service.losses import Chosen, History, Told, note_of, told
+from scim_core.service.losses import Chosen, Fate, History, Told, note_of, told
+from scim_core.service.removals import Removal, Removals
 from scim_core.service.unique_values import UniqueValues
 from scim_core.storage.feed_port import Attempt, FeedChange, FeedStorage, GoneResource, LogRow
 from scim_core.storage.port import ChangeNote, NotFound, StorageBusy, UniquenessConflict, VersionConflict
@@ -44,29 +45,13 @@ ATTEMPTS_PAGE = 1_000
 """Attempts that are read at a time: one answer of Table Storage."""
 
 
-class Fate(StrEnum):
-    """What becomes of one resource."""
-
-    TO_UNDO = "will be put back"
-    UNDONE = "put back"
-    AS_BEFORE = "is as before already"
-    CHANGED = "was changed since"
-    ASKED_AGAIN = "was to be inactive again since"
-    TAKEN = "its name is taken"
-    NOT_KEPT = "its document is not kept"
-    UNDECLARED = "no file declares its resource type"
-
-
-LEFT_ALONE = frozenset({Fate.CHANGED, Fate.ASKED_AGAIN, Fate.TAKEN, Fate.NOT_KEPT, Fate.UNDECLARED})
-"""What an operator has to look at."""
-
-
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """One resource that was deactivated or deleted, by which request, and what becomes of it.
+    """One resource that was deactivated or deleted, or a group that has lost members, by which request, and what
+    becomes of it.
 
     `others` are attributes that the deactivating request changed besides; they stay as they are. `memberships` are
-    those that were kept of a deleted resource.
+    those that were kept of a deleted resource, or lost by the group; `members` are the ids of the group's.
     """
 
     resource_type: str
@@ -79,6 +64,7 @@ class Loss:
     fate: Fate
     others: tuple[str, ...] = ()
     memberships: int = 0
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +116,7 @@ class Undo:
     ) -> None:
         self._storage = storage
         self._catalogue = catalogue
+        self._removals = Removals(storage, catalogue)
         self._unique_values = UniqueValues(storage)
         self._origin = origin
         self._clock = clock
@@ -137,8 +124,9 @@ class Undo:
 
     async def look(self, tenant: str, chosen: Chosen) -> Undone:
         """What the chosen changes took away, and what would become of it. Nothing is changed."""
-        _, cases = await self._cases(tenant, chosen)
-        return Undone([case.shown for case in cases])
+        found, cases = await self._cases(tenant, chosen)
+        removed = await self._removals.look(tenant, found, _fates(cases))
+        return Undone([*(case.shown for case in cases), *map(_lost_members, removed)])
 
     async def run(self, tenant: str, chosen: Chosen, progress: Callable[[int], object] = lambda _: None) -> Undone:
         """What can be put back is. `progress` is told how many resources are done, each time."""
@@ -148,7 +136,10 @@ class Undo:
             fates = await asyncio.gather(*(self._put_back(tenant, case) for case in some))
             done += [replace(case, fate=fate) for case, fate in zip(some, fates, strict=True)]
             progress(len(some))
-        return Undone([case.shown for case in done], await self._rejoin(tenant, found, done))
+        memberships = await self._rejoin(tenant, found, done)
+        returned = [await self._return(tenant, item) for item in await self._removals.look(tenant, found, _fates(done))]
+        memberships += sum(len(item.edges) for item in returned if item.fate is Fate.UNDONE)
+        return Undone([*(case.shown for case in done), *map(_lost_members, returned)], memberships)
 
     async def _cases(self, tenant: str, chosen: Chosen) -> tuple[Told, list[_Case]]:
         await self._storage.relay(tenant)
@@ -284,22 +275,17 @@ class Undo:
         new = StoredResource(resource_type.name, gone.id, document, gone.created, "", "")
         note = self._note(resource_type, BeforeAndAfter(changed_attributes(resource_type, {}, document), {}, document))
         stored = self._stored(resource_type, new, document)
-        await self._require_applied(tenant, gone.id)  # somebody may have restored and deleted it since
-        await self._unique_values.create(tenant, resource_type, stored, (), note)
+        try:
+            await self._unique_values.create(tenant, resource_type, stored, (), note, kept=gone.state)
+        except VersionConflict:
+            return Fate.CHANGED  # another undo has put it back, and it was deleted again
+        except NotFound:
+            return Fate.NOT_KEPT
         return Fate.UNDONE
 
     def _stored(self, resource_type: ResourceType, before: StoredResource, document: Json) -> StoredResource:
-        return replace(
-            before,
-            document=document,
-            last_modified=instant_text(self._clock()),
-            version=self._new_id(),
-            index=index_entries(resource_type, document),
-            columns=columns(document),
-            indexes=resource_type.indexes,
-            size=0,
-            values=0,
-        )
+        touched = replace(before, last_modified=instant_text(self._clock()), version=self._new_id())
+        return with_document(resource_type, touched, document)
 
     async def _rejoin(self, tenant: str, found: Told, cases: Sequence[_Case]) -> int:
         """How many memberships were put back: those of resources that are there again, group by group.
@@ -314,6 +300,13 @@ class Undo:
                 if not found.left_after(edge.group_id, edge.member_id, case.loss):
                     wanted.setdefault((edge.group_type, edge.group_id), set()).add(edge)
         return sum([await self._join(tenant, *group, edges) for group, edges in wanted.items()])
+
+    async def _return(self, tenant: str, removal: Removal) -> Removal:
+        """The members are in the group again. If there is nothing to do any more, somebody else was quicker."""
+        if removal.fate is not Fate.TO_UNDO:
+            return removal
+        joined = await self._join(tenant, removal.group_type, removal.group_id, set(removal.edges))
+        return replace(removal, fate=Fate.UNDONE if joined else Fate.CHANGED)
 
     async def _join(self, tenant: str, type_name: str, group_id: str, edges: set[Membership]) -> int:
         """How many of these memberships were missing, and are there now. Both ends must exist."""
@@ -358,6 +351,25 @@ def _fate_of_inactive(case: _Case, *, moved: bool) -> Fate:
     if case.stored.document.get(ACTIVE) is not False:
         return Fate.AS_BEFORE
     return Fate.ASKED_AGAIN if case.history.asked_again else Fate.TO_UNDO
+
+
+def _fates(cases: Sequence[_Case]) -> dict[str, Fate]:
+    return {case.history.id: case.fate for case in cases}
+
+
+def _lost_members(removal: Removal) -> Loss:
+    return Loss(
+        removal.group_type,
+        removal.group_id,
+        removal.name,
+        "lost members",
+        removal.row.time,
+        removal.note.get("credential", ""),
+        removal.note.get("request", ""),
+        removal.fate,
+        memberships=len(removal.edges),
+        members=tuple(edge.member_id for edge in removal.edges),
+    )
 
 
 def _name(document: Json) -> str:

@@ -50,11 +50,16 @@ class UniqueValues:
         stored: StoredResource,
         members: tuple[Membership, ...],
         note: ChangeNote,
+        *,
+        kept: str = "",
     ) -> None:
-        """The resource is stored. No other has its unique values. Raises StorageBusy when nobody can tell that."""
+        """The resource is stored. No other has its unique values. Raises StorageBusy when nobody can tell that.
+
+        See Storage.create for `kept`.
+        """
         entries = await self._unguarded(tenant, resource_type, stored)
         await self._require_unique(tenant, resource_type, stored, entries)
-        await self._storage.create(tenant, stored, members, note=note)
+        await self._storage.create(tenant, stored, members, note=note, kept=kept)
 
     async def update(
         self,

@@ -138,7 +138,8 @@ class Attempt:
 class LogRow:
     """A change in the log of a resource. If it is one of a group, `of` is the id of the group, and `change` is joined
     or left. `entry` is the row that is whole; `note` is the text of its ChangeNote. `place`: older ones follow it. A
-    change of all resources that waits for the relay has none.
+    change of all resources that waits for the relay has none. No other change has the `change_id`. A step of a large
+    change has no note; it is `part_of` the change that decided it.
     """
 
     time: str
@@ -152,13 +153,16 @@ class LogRow:
     of: str = ""
     entry: str = ""
     place: str = ""
+    change_id: str = ""
+    part_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class GoneResource:
     """What a deletion has kept: the document as it was at rest, and the memberships that the resource took part in.
 
-    `entry` is the row of the deletion in the log, as LogRow has it.
+    `entry` is the row of the deletion in the log, as LogRow has it. `state` is the storage's own name for the state in
+    which this was read: see Storage.create.
     """
 
     entry: str
@@ -168,6 +172,7 @@ class GoneResource:
     created: str
     document: Json
     memberships: Sequence[Membership]
+    state: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

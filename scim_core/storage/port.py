@@ -141,11 +141,14 @@ class Storage(Protocol):
         members: Sequence[Membership] = (),
         *,
         note: ChangeNote = NO_NOTE,
+        kept: str = "",
     ) -> None:
         """The resource, its index entries and its first members are stored.
 
         A create that has happened succeeds again with the same id. If others use an index that this writer does not
         keep, a create or update first makes the index incomplete. It raises StorageBusy until the others know.
+        `kept`, the state of a GoneResource, says that this resource is put back. Then it raises VersionConflict if it
+        has been put back since that was read and is gone again, and NotFound if nothing is kept any more.
         Raises UniquenessConflict, NotFound (a member does not exist), TooLarge, StorageBusy.
         """
 

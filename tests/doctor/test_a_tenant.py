@@ -19,7 +19,7 @@ from scim_core.storage.hook_port import DeadBatch, Hook, HookCursor, Stream
 from scim_core.storage.tables import TableRegistry, TableStorage
 from tests.commands import Done, run_here
 from tests.memory_rows import MemoryRows
-from tests.scim import UNLIMITED, Clock
+from tests.scim import ENTERPRISE, UNLIMITED, Clock
 from tests.tenancy import Service, document, settings
 from tests.transcript import RecordedRows, Transcript
 
@@ -158,6 +158,15 @@ async def test_a_mapping_that_fails_is_told_with_the_declared_name(customer: Cus
     assert (await customer.findings(1))["mapping"][-1][1] == "3 more causes"
     clock.advance(days=DAYS)
     assert (await customer.findings(2))["mapping"][0][0] == "good"
+
+
+async def test_no_name_is_offered_that_the_customer_has_not(customer: Customer) -> None:
+    await customer.user("ann", departmnt="Sales")
+    meant = f"Did you mean {ENTERPRISE}:department?"
+    assert meant in (await customer.findings(1))["mapping"][0][2]
+    administration = customer.service.administration
+    await administration.choose_schemas("contoso", "schemas deny", lambda chosen: chosen.denying([ENTERPRISE]))
+    assert "Did you mean" not in (await customer.findings(1))["mapping"][0][2]
 
 
 async def test_what_was_refused_lately_is_told(customer: Customer, clock: Clock) -> None:

@@ -59,11 +59,17 @@ class FirstStorage(TableStorage):
         return indexes
 
     async def create(
-        self, tenant: str, resource: StoredResource, members: Sequence[Membership] = (), *, note: ChangeNote = NO_NOTE
+        self,
+        tenant: str,
+        resource: StoredResource,
+        members: Sequence[Membership] = (),
+        *,
+        note: ChangeNote = NO_NOTE,
+        kept: str = "",
     ) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(self._completeness, "permit_write", _permitted)
-            await super().create(tenant, replace(resource, indexes=frozenset()), members, note=note)
+            await super().create(tenant, replace(resource, indexes=frozenset()), members, note=note, kept=kept)
 
     async def update(
         self, tenant: str, resource: StoredResource, edits: MembershipEdits = NO_EDITS, *, note: ChangeNote = NO_NOTE

@@ -52,6 +52,11 @@ async def all_join(directory: Directory) -> None:
     assert answer.status == 204
 
 
+async def require_all_joined(directory: Directory) -> None:
+    assert await is_clean(directory)
+    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
+
+
 async def is_clean(directory: Directory) -> bool:
     await directory.swept()
     checked = await check(directory.storage.rows, TENANT)
@@ -138,8 +143,7 @@ async def test_a_decision_that_is_sent_again_after_its_change_was_applied_is_no_
     MeddledRows(directory, meddle)
     await all_join(directory)
     assert repeated
-    assert await is_clean(directory)
-    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
+    await require_all_joined(directory)
 
 
 DECISIONS = 2
@@ -163,8 +167,7 @@ async def test_a_decision_that_comes_after_its_change_was_given_up_is_none(direc
     MeddledRows(directory, meddle)
     await all_join(directory)
     assert len(late) == DECISIONS
-    assert await is_clean(directory)
-    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
+    await require_all_joined(directory)
 
 
 @pytest.mark.parametrize("which", range(DECISIONS))
@@ -185,8 +188,7 @@ async def test_a_change_is_not_given_up_once_its_decision_has_come_after_all(dir
     MeddledRows(directory, meddle)
     await all_join(directory)
     assert came
-    assert await is_clean(directory)
-    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
+    await require_all_joined(directory)
 
 
 async def test_a_decision_that_comes_before_the_one_without_its_step_is_the_only_one(directory: Directory) -> None:
@@ -206,8 +208,7 @@ async def test_a_decision_that_comes_before_the_one_without_its_step_is_the_only
     MeddledRows(directory, meddle)
     await all_join(directory)
     assert len(late) == DECISIONS
-    assert await is_clean(directory)
-    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
+    await require_all_joined(directory)
 
 
 async def test_a_decision_whose_answer_was_lost_does_not_touch_the_change_that_came_after_it(
@@ -293,8 +294,7 @@ async def test_others_may_make_any_of_the_steps_of_a_change_that_is_being_applie
     MeddledRows(directory, meddle)
     await all_join(directory)
     assert transactions >= applied_by_others
-    assert await is_clean(directory)
-    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
+    await require_all_joined(directory)
 
 
 @pytest.mark.parametrize("group_too", [False, True])
@@ -337,10 +337,7 @@ async def test_a_last_step_whose_answer_was_lost_has_ended_the_change(directory:
     some = add("members", references(*directory.users[2:12]))
     assert (await directory.client.patch(path(directory.group), some)).status == 204
     assert lost == 1
-    assert await is_clean(directory)
-    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
-    assert await is_clean(directory)
-    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
+    await require_all_joined(directory)
 
 
 async def test_a_repair_leaves_a_change_alone_that_is_decided_meanwhile(
@@ -364,8 +361,7 @@ async def test_a_repair_leaves_a_change_alone_that_is_decided_meanwhile(
         patch.setattr(writing, "APPLY_SECONDS", 0)
         await all_join(directory)
     assert found
-    assert await is_clean(directory)
-    assert member_ids(await directory.client.document(directory.group)) == ids(directory.users)
+    await require_all_joined(directory)
 
 
 @pytest.mark.parametrize("joins", [True, False])

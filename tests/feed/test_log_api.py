@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import threading
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,17 +11,20 @@ import pytest
 
 import scim_core
 from scim_core.access.credential_plans import Wanted
-from scim_core.endpoint.log_handlers import NAME_UNITS
 from scim_core.endpoint.routes import ROOT_ROUTES
 from scim_core.feed import causes, log, log_pages
+from scim_core.feed.causes import REASONS_OF_A_UNIT, Counted
+from scim_core.feed.log import Log
 from scim_core.messages import ScimResponse
 from scim_core.protocol import nearest_name
 from scim_core.protocol.costs import read_units
+from scim_core.protocol.nearest_name import UNITS_PER_NAME
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.registry import Access, CredentialKind
 from scim_core.storage.feed_port import Attempt, AttemptOutcome
 from scim_core.storage.tables import TableStorage
 from scim_core.work import UNITS_PER_REQUEST, Work
+from tests.feed.copying import CATALOGUE
 from tests.feed.described import description, deviations
 from tests.memory_rows import MemoryRows
 from tests.scim import PATCH_OP, UNLIMITED, Clock, add, replace, sentence
@@ -453,6 +458,35 @@ async def test_a_question_is_charged_for_each_row_that_it_reads(tool: Tool, monk
     assert max(few) < 2 * UNITS_PER_REQUEST, "a small log costs little"
 
 
+@pytest.mark.parametrize("number", [10, 400])
+async def test_many_reasons_are_counted_in_a_thread_and_charged(
+    tool: Tool, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads, spent = list[bool](), list[int]()
+    count, charge = causes.counted, Work._count
+
+    def noted(attempts: Sequence[Attempt]) -> list[Counted]:
+        threads.append(threading.current_thread() is not threading.main_thread())
+        return count(attempts)
+
+    async def charged(work: Work, units: int) -> None:
+        spent.append(units)
+        await charge(work, units)
+
+    monkeypatch.setattr(log, "counted", noted)
+    monkeypatch.setattr(Work, "_count", charged)
+    await refusals(tool, number, ignored=[f"attr{index}" for index in range(50)])
+    first = await tool.ask("refusals")
+    assert first["causes"][0]["count"] == number
+    spent.clear()
+    await tool.ask("refusals")
+    assert threads == [number == 400] * 2
+    assert sum(spent) >= number * 50 / REASONS_OF_A_UNIT
+    ours = Log(tool.service.storage, CATALOGUE, tool.service.clock)
+    assert [item.count for item in await ours.refusals("contoso")] == [number] * 51
+    assert threads[2:] == [number == 400]
+
+
 async def test_the_name_that_was_meant_is_looked_for_once(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
     await refusals(tool, 1, ignored=[f"wrkEmail{number}" for number in range(30)])
     sought, spent = list[str](), list[int]()
@@ -469,7 +503,7 @@ async def test_the_name_that_was_meant_is_looked_for_once(tool: Tool, monkeypatc
     monkeypatch.setattr(causes, "nearest_name", counted_name)
     monkeypatch.setattr(Work, "_count", counted)
     first = await tool.ask("refusals")
-    assert (len(sought), sum(spent) > 30 * NAME_UNITS) == (30, True)
+    assert (len(sought), 30 * UNITS_PER_NAME < sum(spent) < 40 * UNITS_PER_NAME) == (30, True)
     spent.clear()
     assert await tool.ask("refusals") == first
-    assert (len(sought), sum(spent) < NAME_UNITS) == (30, True)
+    assert (len(sought), sum(spent) < UNITS_PER_NAME) == (30, True)

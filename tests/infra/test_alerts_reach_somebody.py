@@ -1,4 +1,4 @@
-"""Every alert tells somebody, and docs/operate.md says what it means and what to do."""
+"""Every alert tells somebody, and docs/operate/watching.md says what it means and what to do."""
 
 import pytest
 

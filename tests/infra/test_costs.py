@@ -231,6 +231,6 @@ def test_prices_are_parameters(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_documentation_shows_this_table() -> None:
     """`make costs` prints it: paste it again when this fails."""
-    page = (ROOT / "docs" / "operate.md").read_text()
+    page = (ROOT / "docs" / "operate" / "limits-and-costs.md").read_text()
     assert costs.table(Activity(), Prices(), Deployment()) in page
     assert following_costs.table(Activity(), Prices(), Deployment()) in page

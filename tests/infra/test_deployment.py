@@ -26,7 +26,8 @@ SENDER = "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a"
 TABLES = "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3"
 """Storage Table Data Contributor."""
 
-PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("deploy", "operate", "settings")}
+OPERATE = {f"operate/{page.stem}" for page in (ROOT / "docs" / "operate").glob("*.md")}
+PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("deploy", "settings", *sorted(OPERATE))}
 
 
 def account(name: str, begins: str) -> dict[str, Any]:

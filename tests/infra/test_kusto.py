@@ -45,7 +45,7 @@ def of_pages() -> dict[str, str]:
         content = page.read_text()
         blocks = re.findall(rf"^ {{4,}}((?:{names})\n(?: {{4,}}\|.*\n(?: {{4,}}.*\n)*)+)", content, re.MULTILINE)
         spans = [span.replace("\\|", "|") for span in re.findall(rf"`((?:{names})\s+\\?\|[^`]+)`", content)]
-        found |= {f"{page.name} {number}": text for number, text in enumerate([*blocks, *spans])}
+        found |= {f"{page.relative_to(ROOT)} {number}": text for number, text in enumerate([*blocks, *spans])}
     return found
 
 
@@ -94,8 +94,8 @@ def test_all_are_found() -> None:
     assert len(of_alerts()) >= 7
     assert len(of_workbook()) == 10
     assert len(of_pages()) >= 6
-    said = (ROOT / "docs" / "operate.md").read_text()
-    assert sum(name.startswith("operate.md") for name in of_pages()) == len(
+    said = "".join(page.read_text() for page in (ROOT / "docs" / "operate").iterdir())
+    assert sum(name.startswith("docs/operate/") for name in of_pages()) == len(
         re.findall(r"\b(?<!\()(?:AppTraces|AppRequests|Usage)\s+\\?\|", said)
     )
 

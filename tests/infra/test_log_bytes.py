@@ -1,7 +1,7 @@
 """What a request writes into the logs: the host's record of it and our line, and nothing that nobody reads.
 
 Our lines are those of real requests. The columns around them are those of a row that Azure Monitor exported, with the
-lengths that they have here. Azure's own count (_BilledSize) needs Azure: docs/operate.md has the query.
+lengths that they have here. Azure's own count (_BilledSize) needs Azure: docs/operate/limits-and-costs.md asks.
 """
 
 import json
@@ -213,7 +213,7 @@ def test_a_first_cycle_of_a_large_directory_fits_into_a_day() -> None:
     gigabytes = requests * costs.LOG_BYTES_OF_A_REQUEST / 1e9
 
     assert gigabytes < cap < requests * (costs.LOG_BYTES_OF_A_REQUEST + costs.LOG_BYTES_SPARED) / 1e9
-    page = (ROOT / "docs" / "operate.md").read_text()
+    page = (ROOT / "docs/operate/limits-and-costs.md").read_text()
     assert f"{requests / 1e6:.1f} million requests" in page
     assert f"{gigabytes:.1f} GB" in page
 
@@ -225,7 +225,7 @@ def test_what_is_not_read_in_plain_text_is_told_to_browsers() -> None:
 def test_a_backup_may_run_for_hours() -> None:
     """The host's own limit on Flex Consumption is half an hour."""
     assert HOST["functionTimeout"] == "04:00:00"
-    assert "four hours" in (ROOT / "docs" / "operate.md").read_text()
+    assert "four hours" in (ROOT / "docs/operate/backup.md").read_text()
 
 
 async def test_a_search_that_reads_everything_says_so(storage: TableStorage, clock: Clock) -> None:

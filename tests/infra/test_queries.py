@@ -103,7 +103,7 @@ async def test_the_text_of_a_request_is_what_the_workbook_parses(
 async def test_the_fields_that_the_operators_page_asks_for_are_in_the_line_of_a_change(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    page = (ROOT / "docs" / "operate.md").read_text()
+    page = "".join(item.read_text() for item in (ROOT / "docs" / "operate").iterdir())
     service = Service(settings())
     issued = await service.tenant("Contoso")
     before = logging.getLogRecordFactory()

@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,21 +128,27 @@ def test_what_is_not_closed_is_left_alone(operator: Operator, to: str) -> None:
     assert operator.changes == []
 
 
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGHUP, 128 + signal.SIGHUP)],
-)
-def test_an_interruption_closes(operator: Operator, number: signal.Signals, code: int) -> None:
-    """As at a terminal, Ctrl-C reaches the command, too."""
-    command = operator.command("--run", "sh", "-c", 'echo begun >>"$LOG"; exec sleep 60')
+@contextmanager
+def began(operator: Operator) -> Iterator[subprocess.Popen[bytes]]:
+    """The way is open, and what it was opened for runs."""
     with subprocess.Popen(
-        command,
+        operator.command("--run", "sh", "-c", 'echo begun >>"$LOG"; exec sleep 60'),
         cwd=operator.folder,
         env=operator.environment(),
         stderr=subprocess.PIPE,
         start_new_session=True,
     ) as process:
         assert until(lambda: "begun" in operator.changes)
+        yield process
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGHUP, 128 + signal.SIGHUP)],
+)
+def test_an_interruption_closes(operator: Operator, number: signal.Signals, code: int) -> None:
+    """As at a terminal, Ctrl-C reaches the command, too."""
+    with began(operator) as process:
         os.killpg(process.pid, number)
         assert process.stderr is not None
         said = process.stderr.read()
@@ -155,14 +162,7 @@ def test_an_interruption_closes(operator: Operator, number: signal.Signals, code
 def test_a_second_interruption_does_not_stop_the_closing(operator: Operator, number: signal.Signals) -> None:
     hold = operator.folder / "hold"
     hold.touch()
-    with subprocess.Popen(
-        operator.command("--run", "sh", "-c", 'echo begun >>"$LOG"; exec sleep 60'),
-        cwd=operator.folder,
-        env=operator.environment(),
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
-        assert until(lambda: "begun" in operator.changes)
+    with began(operator) as process:
         os.killpg(process.pid, number)
         assert until(lambda: operator.changes[-1].endswith("Disabled"))
         os.killpg(process.pid, number)

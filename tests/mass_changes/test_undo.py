@@ -4,14 +4,16 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scim_core.messages import Origin
 from scim_core.service import undo as undo_module
-from scim_core.service.losses import UNDO, Chosen
-from scim_core.service.undo import Fate, Undo, Undone
+from scim_core.service.losses import UNDO, Chosen, Fate
+from scim_core.service.undo import Undo, Undone
 from scim_core.storage.maintenance.checking import check
+from scim_core.storage.maintenance.forgetting import forget
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage, changes, large_change, large_change_runner, writing
 from scim_core.storage.tables.rows import Rows
@@ -147,7 +149,10 @@ async def test_the_command_lists_first_and_does_it_with_yes(incident: Incident) 
 async def test_without_a_credential_everybody_of_that_time_is_put_back(incident: Incident) -> None:
     rows = incident.company.rows.copy()
     found = await undo_over(rows, incident.company.clock).look(TENANT, Chosen(incident.since, incident.until))
-    assert set(fates(found)) == incident.lost | {incident.users[900]["id"], incident.users[901]["id"]}
+    people = {loss.id for loss in found.losses if loss.resource_type == "User"}
+    assert people == incident.lost | {incident.users[900]["id"], incident.users[901]["id"]}
+    [group] = [loss for loss in found.losses if loss.what == "lost members"]
+    assert (group.name, group.members, group.credential) == ("group0", (incident.users[0]["id"],), "honest")
 
 
 async def test_a_time_that_is_none_or_runs_backwards_and_a_tenant_that_is_not_there_are_refused(
@@ -372,6 +377,60 @@ async def test_with_zero_days_nothing_is_kept_and_the_list_says_so() -> None:
         assert await kept(it.rows) == []
         [loss] = (await undo_over(it.rows, it.clock).run(TENANT, Chosen(since, it.now()))).losses
         assert (loss.fate, loss.name) == (Fate.NOT_KEPT, "ann")
+
+
+async def test_of_two_undos_with_a_large_deletion_between_only_one_puts_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "TRANSACTION_OPERATIONS", 14)
+    monkeypatch.setattr(large_change_runner, "STEP", 3)
+    async with Company() as it:
+        ann = await it.user("ann")
+        groups = [await it.group(f"group{number}", ann) for number in range(12)]
+        since = it.now()
+        await it.delete(it.sync, ann)
+        chosen = Chosen(since, it.now(), "sync")
+        late = undo_over(it.rows, it.clock)
+        create = late._storage.create
+
+        async def overtaken(*given: Any, **named: Any) -> None:
+            """Just before this undo creates: another one has done all, and the person is deleted, not yet applied."""
+            assert set(fates(await undo_over(it.rows, it.clock).run(TENANT, chosen)).values()) == {Fate.UNDONE}
+            with monkeypatch.context() as patch:
+                patch.setattr(writing, "APPLY_SECONDS", 0)
+                assert await it.delete(it.honest, ann) == 204
+            assert await it.storage.is_pending(TENANT, ann["id"])
+            await create(*given, **named)
+
+        monkeypatch.setattr(late._storage, "create", overtaken)
+        found = await late.run(TENANT, chosen)
+        assert (fates(found), found.memberships) == ({ann["id"]: Fate.CHANGED}, 0)
+        await it.storage.sweep(before="9999", seconds=60)
+        now = await state(it.rows)
+        assert (now.memberships, set(now.resources)) == (set(), {group_key(group) for group in groups})
+        assert (await check(it.rows, TENANT)).findings == []
+
+
+async def test_who_is_forgotten_between_look_and_change_is_not_put_back() -> None:
+    async with Company() as it:
+        ann = await it.user("ann")
+        since = it.now()
+        await it.delete(it.sync, ann)
+        undo = undo_over(it.rows, it.clock)
+        _, [case] = await undo._cases(TENANT, Chosen(since, it.now()))
+        await forget(it.rows, TENANT, ann["id"])
+        assert await undo._put_back(TENANT, case) is Fate.NOT_KEPT
+        assert (await state(it.rows)).resources == {}
+
+
+async def test_an_undo_whose_answer_was_lost_has_put_back() -> None:
+    async with Company() as it:
+        ann = await it.user("ann")
+        before = await state(it.rows)
+        since = it.now()
+        await it.delete(it.sync, ann)
+        undo = undo_over(it.rows, it.clock)
+        _, [case] = await undo._cases(TENANT, Chosen(since, it.now()))
+        assert [await undo._put_back(TENANT, case) for _ in range(2)] == [Fate.UNDONE] * 2
+        assert await state(it.rows) == before
 
 
 async def test_a_change_that_comes_between_look_and_change_wins() -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from scim_core.access.administration import DRAIN_SECONDS
+from scim_core.access.open_links import OpenLinks
 from scim_core.clock import instant_text
 from scim_core.console.reading import TAIL_EVENTS, Reading
 from scim_core.console.timeline import lines
@@ -16,11 +17,12 @@ from scim_core.feed import setup_progress
 from scim_core.feed.attempts import MAX_SEEN_ROWS, SEEN_SECONDS, WINDOW_SECONDS, Attempts
 from scim_core.feed.feed import ATTEMPT_DAYS
 from scim_core.feed.log import Log
-from scim_core.feed.setup_progress import NAMES_SHOWN, ROWS_READ, UNITS_PER_SEEN_ROW, SetupProgress
+from scim_core.feed.setup_progress import NAMES_SHOWN, ROWS_READ, UNITS_PER_SEEN_ROW, Progress, SetupProgress
 from scim_core.feed.visitors import MAX_STRANGERS, Visitors
 from scim_core.protocol.nearest_name import UNITS_PER_NAME
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.registry import Access, CredentialKind
+from scim_core.protocol.sub_catalogues import Catalogues
+from scim_core.registry import Access, CredentialKind, TenantState
 from scim_core.storage.feed_port import SEEN, Attempt, AttemptOutcome
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import log_keys
@@ -30,6 +32,7 @@ from tests.setup_page.world import SetupService, service
 from tests.transcript import transcript
 
 TENANT = "contoso-ltd"
+CATALOGUES = Catalogues(load_catalogue(None), by_tenant=True)
 
 
 @pytest.fixture
@@ -206,7 +209,7 @@ async def test_what_a_page_shows_is_no_part_of_the_log(it: SetupService) -> None
     await it.scim("GET", "Users", token)
     await it.scim("GET", "Users", token[:-1])
     await it.scim("POST", "Users", token, {"userName": "ann", "active": "maybe"})
-    log = Log(it.storage, load_catalogue(None), it.clock)
+    log = Log(it.storage, CATALOGUES.whole, it.clock)
     assert [item.outcome for item in await log.attempts(TENANT)] == [AttemptOutcome.REFUSED]
     seen = await it.storage.seen(TENANT, since=log.days_ago(), limit=10)
     assert [item.outcome for item in seen] == [AttemptOutcome.ANSWERED, AttemptOutcome.DENIED]
@@ -243,6 +246,36 @@ async def test_a_wrong_token_of_a_tenant_that_has_been_deleted_leaves_no_row(it:
     assert len(await rows(it)) == 1
     await it.scim("GET", "Users", other[:-1])
     assert len(await rows(it, "fabrikam")) == 1
+
+
+async def test_a_tenant_that_is_being_deleted_is_no_open_link(
+    it: SetupService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await it.customer()
+    await it.customer("Fabrikam")
+    source = it.registry
+
+    async def listed() -> list[str]:
+        links = OpenLinks(source, it.clock, it.timer)
+        return [tenant for name in (TENANT, "fabrikam") for tenant in await links.tenants(named=name, start="-")]
+
+    assert await listed() == [TENANT, "fabrikam"]
+    await it.administration.suspend(TENANT)
+    it.pass_time(DRAIN_SECONDS)
+    with monkeypatch.context() as patch:
+        patch.setattr(source, "erase", interrupted)
+        with pytest.raises(StorageBusy):
+            await it.administration.delete(TENANT, lambda _: None)
+    found = await source.load(TENANT)
+    assert found is not None
+    assert found.state is TenantState.DELETING
+    assert await listed() == ["fabrikam"]
+    await it.administration.delete(TENANT, lambda _: None)
+    assert await source.load(TENANT) is None
+
+
+def interrupted(_: object) -> None:
+    raise StorageBusy("interrupted")
 
 
 async def test_the_rows_of_one_kind_are_bounded_and_the_newest_still_shows() -> None:
@@ -287,7 +320,7 @@ async def test_of_many_rows_the_first_and_the_newest_are_read(it: SetupService, 
     denied = json.dumps({"status": 401, "mistake": "cut", "sentence": "no"})
     await it.storage.attempted(TENANT, [Attempt(clock(), AttemptOutcome.DENIED, "", "", denied)])
     with it.endpoint._gate.shares.work(TENANT) as work:
-        found = await SetupProgress(it.storage, load_catalogue(None), clock).of(TENANT, since, work)
+        found = await SetupProgress(it.storage, CATALOGUES, clock).of(TENANT, since, work)
         assert work.spent >= UNITS_PER_SEEN_ROW * len(first)
     assert found.requests == ROWS_READ
     assert "User" in found.created
@@ -316,8 +349,36 @@ async def test_a_creation_in_part_is_not_forgotten_after_many_refusals_and_is_co
     assert f"{ROWS_READ} requests" in page.replace(",", "")
 
 
+async def test_a_first_creation_behind_all_rows_that_are_read_is_not_forgotten(it: SetupService) -> None:
+    await it.customer()
+    token = it.issued[0].secret
+    await it.scim("POST", "Users", token, {"schemas": [USER], "userName": "before the link"})
+    it.clock.advance(minutes=1)
+    since = it.clock()
+    cookie = await it.opened(await it.link(TENANT))
+    for _ in range(ROWS_READ // 100):
+        await it.storage.attempted(TENANT, [seen("x", clock=it.clock) for _ in range(100)])
+    page = text_of(await it.page(cookie))
+    assert "First user created" not in page
+    it.clock.advance(minutes=1)
+    await it.scim("POST", "Users", token, {"schemas": [USER], "userName": "ann@contoso.example"})
+    await it.scim("POST", "Groups", token, {"displayName": "Sales"})
+    first = await progress_of(it, since)
+    it.clock.advance(hours=5)
+    await it.scim("POST", "Users", token, {"schemas": [USER], "userName": "bob@contoso.example"})
+    it.clock.advance(hours=5)
+    found = await progress_of(it, since)
+    assert found.created == first.created
+    assert set(found.created) == {"User", "Group"}
+
+
+async def progress_of(it: SetupService, since: datetime) -> Progress:
+    with it.endpoint._gate.shares.work(TENANT) as work:
+        return await SetupProgress(it.storage, CATALOGUES, it.clock).of(TENANT, since, work)
+
+
 async def test_what_a_page_reads_is_counted_by_row_and_a_name_is_looked_for_once(it: SetupService) -> None:
-    progress = SetupProgress(it.storage, load_catalogue(None), it.clock)
+    progress = SetupProgress(it.storage, CATALOGUES, it.clock)
     names, since, rows_made = [f"unlikely{number}" for number in range(2 * NAMES_SHOWN)], it.clock(), 100
     note = json.dumps({"method": "PATCH", "ignored": [*names, "wrkEmail", "wrkEmail"]})
     await it.storage.attempted(
@@ -404,7 +465,7 @@ async def test_the_live_tail_of_the_console_has_the_requests_of_an_open_link(it:
     await it.scim("GET", "Users", token)
     await it.scim("GET", "Users", token[:-1])
     await it.scim("POST", "Users", token, {"userName": "ann"})
-    reading = Reading(it.storage, it.registry, load_catalogue(None), it.clock)
+    reading = Reading(it.storage, it.registry, CATALOGUES.whole, it.clock)
     tenant = await it.registry.load(TENANT)
     assert tenant
     shown = [(line.word, line.sentence, line.kind) for line in lines(await reading.tail(tenant))]
@@ -422,7 +483,7 @@ async def test_the_live_tail_of_the_console_has_the_requests_of_an_open_link(it:
 async def test_the_live_tail_goes_on_while_a_link_is_open_and_reads_only_what_it_shows(it: SetupService) -> None:
     """It has the newest requests, whether many came in the last minutes, or many came long ago and few since."""
     await it.customer()
-    reading = Reading(it.storage, it.registry, load_catalogue(None), it.clock)
+    reading = Reading(it.storage, it.registry, CATALOGUES.whole, it.clock)
     tenant = await it.registry.load(TENANT)
     assert tenant
     for _ in range(7):

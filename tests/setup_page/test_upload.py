@@ -17,7 +17,9 @@ from scim_core.protocol.schemas import load_catalogue
 from scim_core.protocol.synchronization_schema import MAX_PARTS, MappingFileError, _Schema, object_mappings
 from scim_core.work import Work
 from tests.global_relay import GROUP_TARGETS, USER_TARGETS
-from tests.setup_page.test_progress import text_of
+from tests.scim import ENTERPRISE
+from tests.scim import USER as SCIM_USER
+from tests.setup_page.test_progress import TENANT, text_of
 from tests.setup_page.world import BOUNDARY, SetupService, form_of, good_mapping, mistaken_mapping, service
 from tests.synchronization_schema import GROUP, USER, attribute, objects, written
 
@@ -46,6 +48,25 @@ async def test_each_target_is_told_with_what_to_do(it: SetupService, cookie: str
     assert "groups read-only" in page
     assert "User not always sent The action Delete is not chosen." in page
     assert "Connect Contoso Ltd" in page
+
+
+async def test_a_mapping_is_judged_by_what_the_tenant_has(it: SetupService, cookie: str, tmp_path: Path) -> None:
+    target = f"{ENTERPRISE}:department"
+    users = [attribute("userName", matching=1), attribute("active"), attribute(target)]
+    content = written(tmp_path / "schema.json", objects(USER, users)).read_bytes()
+    assert "All 3 targets are stored as sent." in text_of(await checked(it, cookie, content))
+    await it.administration.choose_schemas(TENANT, "schemas deny", lambda chosen: chosen.denying([ENTERPRISE]))
+    it.pass_time(61)
+    page = text_of(await checked(it, cookie, content))
+    assert f"{target} ignored" in page
+    sent = {"schemas": [SCIM_USER], "userName": "ann", "departmnt": "Sales", "wrkEmail": "a@contoso.example"}
+    await it.scim("POST", "Users", it.issued[0].secret, sent)
+    page = text_of(await it.page(cookie))
+    assert "departmnt Nothing here is like it. Remove this mapping." in page
+    assert "wrkEmail Did you mean" in page
+    await it.administration.choose_schemas(TENANT, "schemas default", lambda chosen: chosen.without([ENTERPRISE]))
+    it.pass_time(61)
+    assert f"departmnt Did you mean {target} ?" in text_of(await it.page(cookie))
 
 
 async def test_the_mapping_of_global_relay_has_nothing_to_complain_about(

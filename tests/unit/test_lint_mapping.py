@@ -9,7 +9,7 @@ import pytest
 from tests.commands import Done, run_here
 from tests.global_relay import GROUP_TARGETS, USER_TARGETS
 from tests.memory_rows import MemoryRows
-from tests.scim import Json
+from tests.scim import ENTERPRISE, Json
 from tests.synchronization_schema import GROUP, USER, attribute, objects, written
 
 MINIMUM = (attribute("userName", matching=1), attribute("active"))
@@ -38,6 +38,22 @@ async def test_the_global_relay_mapping_has_nothing_to_complain_about(file: Path
     done = await linted(written(file, objects(USER, users), objects(GROUP, groups)))
     assert done.returncode == 0, done.stdout
     assert f"{len(users) + len(groups)} targets are stored as sent. There is nothing to complain about." in done.stdout
+
+
+async def test_with_a_tenant_its_own_resource_types_and_extensions_count(file: Path) -> None:
+    rows = MemoryRows()
+    assert (await run_here(rows, "--url", "https://scim.example.com", "tenants", "create", "Contoso")).returncode == 0
+    target = f"{ENTERPRISE}:department"
+    written(file, objects(USER, [*MINIMUM, attribute(target)]))
+    of_tenant = ("--json", "lint-mapping", file, "--tenant", "contoso")
+    assert (await run_here(rows, *of_tenant)).returncode == 0
+    assert (await run_here(rows, "schemas", "deny", "contoso", ENTERPRISE)).returncode == 0
+    done = await run_here(rows, *of_tenant)
+    verdicts = {item["target"]: item["verdict"] for item in json.loads(done.stdout)["targets"]}
+    assert (done.returncode, verdicts[target]) == (1, "ignored")
+    assert (await linted(file)).returncode == 0
+    nobody = await run_here(rows, "lint-mapping", file, "--tenant", "fabrikam")
+    assert (nobody.returncode, "There is no tenant 'fabrikam'" in nobody.stderr) == (2, True)
 
 
 async def test_a_mistyped_target_is_ignored_and_the_nearest_declared_name_is_offered(file: Path) -> None:

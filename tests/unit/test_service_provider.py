@@ -29,10 +29,16 @@ class Contended(TableStorage):
             await self.rivals.pop(0)
 
     async def create(
-        self, tenant: str, resource: StoredResource, members: Sequence[Membership] = (), *, note: ChangeNote = NO_NOTE
+        self,
+        tenant: str,
+        resource: StoredResource,
+        members: Sequence[Membership] = (),
+        *,
+        note: ChangeNote = NO_NOTE,
+        kept: str = "",
     ) -> None:
         await self._rival("create")
-        await super().create(tenant, resource, members, note=note)
+        await super().create(tenant, resource, members, note=note, kept=kept)
 
     async def update(
         self, tenant: str, resource: StoredResource, edits: MembershipEdits = NONE, *, note: ChangeNote = NO_NOTE

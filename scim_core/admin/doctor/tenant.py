@@ -6,20 +6,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 from scim_core.access.ending import ending
 from scim_core.access.tenant_cache import NOTE_AFTER, refusal
 from scim_core.admin.doctor.findings import CannotTell, Check, Examined, NotNeeded, Observation, Trouble, made
 from scim_core.admin.doctor.report import exit_code, print_json, tell
 from scim_core.admin.history import ago
-from scim_core.admin.known_tenant import require_known
+from scim_core.admin.known_tenant import catalogue_of, require_known
 from scim_core.clock import instant_text, utc_now
-from scim_core.feed.causes import Counted, Meant, counted, told
+from scim_core.feed.causes import Counted, Meant, counted, ignored_names, told
 from scim_core.feed.hooks.delivery import BLOCKED_ATTEMPTS
 from scim_core.feed.hooks.states import HookState, is_of, states_of
 from scim_core.feed.log import ATTEMPTS_READ, DAYS
-from scim_core.protocol.schemas import Catalogue, load_catalogue
+from scim_core.protocol.schemas import Catalogue
 from scim_core.registry import Access, Tenant
 from scim_core.settings import StorageSettings
 from scim_core.storage.feed_port import Attempt, AttemptOutcome, MovedFeed
@@ -55,10 +54,10 @@ async def run(given: Namespace, settings: StorageSettings) -> int:
     """The exit code. The findings are printed. Raises Gone, DefinitionError, StorageError."""
     storage = table_storage(settings)
     try:
-        catalogue = load_catalogue(Path(given.schemas) if given.schemas else None)
         evidence = await _read(storage, given.tenant)
     finally:
         await storage.close()
+    catalogue = catalogue_of(evidence.tenant, given.schemas)
     found: list[Observation] = []
     for name, check in _checks(evidence, catalogue):
         tell(given, found, await made(name, check))
@@ -169,8 +168,9 @@ def _refusals(catalogue: Catalogue, it: Evidence) -> Examined:
 
 
 def _causes(catalogue: Catalogue, causes: list[Counted]) -> list[Trouble]:
-    names = Meant(catalogue)
-    found = [told(names, item) for item in causes[:SHOWN_CAUSES]]
+    shown = causes[:SHOWN_CAUSES]
+    names = Meant(catalogue).found(ignored_names(shown))
+    found = [told(names, item) for item in shown]
     troubles = [
         Trouble(f"{item.cause}: {_times(item.count)}, last {ago(item.last)}, such as {item.example}", item.advice)
         for item in found

@@ -5,7 +5,7 @@ Nothing here changes a directory, and no form needs more protection than its coo
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -22,10 +22,11 @@ from scim_core.endpoint.setup import views
 from scim_core.endpoint.setup.upload import uploaded
 from scim_core.feed.setup_progress import Progress, SetupProgress
 from scim_core.messages import BASE_PATH, SETUP_PATH, Caller, HttpError, ScimRequest, ScimResponse
-from scim_core.protocol.mapping_lint import MappingFinding, lint_mappings
+from scim_core.protocol.mapping_lint import lint_mappings
 from scim_core.protocol.nearest_name import UNITS_PER_NAME
 from scim_core.protocol.schemas import Catalogue
-from scim_core.protocol.synchronization_schema import MappingFileError, ObjectMapping, object_mappings
+from scim_core.protocol.sub_catalogues import Catalogues
+from scim_core.protocol.synchronization_schema import MappingFileError, object_mappings
 from scim_core.registry import Tenant
 from scim_core.work import Shares, Work
 
@@ -45,7 +46,7 @@ UNITS_PER_UPLOADED_KILOBYTE = 8
 """What it costs to read a file: one that is full of objects and lists takes some 40 milliseconds for a megabyte."""
 
 UPLOADS = (0.1, 6)
-"""Mappings of one setup page: how many a second, and how many at once. Each may compute for six seconds, in one of the
+"""Mappings of one setup page: how many a second, and how many at once. Each may compute for two seconds, in one of the
 two threads of the instance. A person needs longer than ten seconds to mend one and to download it again."""
 
 SETUP_HANDLERS = frozenset({"setup_page", "setup_open", "setup_mapping", "setup_asset"})
@@ -63,7 +64,7 @@ class SetupEndpoint:
         self,
         sessions: SetupSessions | None,
         progress: SetupProgress,
-        catalogue: Catalogue,
+        catalogues: Catalogues,
         *,
         clock: Clock,
         timer: Timer,
@@ -72,7 +73,7 @@ class SetupEndpoint:
     ) -> None:
         self._sessions = sessions
         self._progress = progress
-        self._catalogue = catalogue
+        self._catalogues = catalogues
         self._clock = clock
         self._shares = shares
         self._counted = counted
@@ -155,11 +156,12 @@ class SetupEndpoint:
         tenant = await self._tenant(sessions, request, caller)
         with self._shares.work(f":setup:{tenant.id}") as work:  # what a page computes stops no provisioning
             await work.spend(UNITS_PER_SETUP_PAGE, "a setup page")
-            progress = await self._progress.of(tenant.id, datetime.fromisoformat(tenant.setup.created), work)
+            since = datetime.fromisoformat(tenant.setup.created)
+            progress = await self._progress.of(tenant.id, since, work, tenant.schemas)
             mapping = None
             if handler == "setup_mapping":
                 with self._upload(tenant.id):
-                    mapping = await self._checked(work, uploaded(request))
+                    mapping = await self._checked(work, uploaded(request), self._catalogues.of(tenant.schemas))
             return self._pages.answer("setup.html", **self._values(tenant, progress, mapping, caller))
 
     @contextmanager
@@ -176,17 +178,14 @@ class SetupEndpoint:
         finally:
             self._uploading.remove(tenant)
 
-    async def _checked(self, work: Work, content: bytes) -> views.CheckedMapping:
+    async def _checked(self, work: Work, content: bytes, catalogue: Catalogue) -> views.CheckedMapping:
         units = UNITS_PER_UPLOADED_KILOBYTE * len(content) // 1024
         try:
             mappings = await work.run(units, "a mapping", lambda: object_mappings(content, MAX_TARGETS))
         except MappingFileError as error:
             return views.CheckedMapping(failure=str(error))
         units = UNITS_PER_NAME * sum(len(item.attribute_mappings) for item in mappings)
-        return views.checked(await work.run(units, "a mapping", lambda: self._linted(mappings)))
-
-    def _linted(self, mappings: Sequence[ObjectMapping]) -> list[MappingFinding]:
-        return lint_mappings(self._catalogue, mappings)
+        return views.checked(await work.run(units, "a mapping", lambda: lint_mappings(catalogue, mappings)))
 
     def _values(
         self, tenant: Tenant, progress: Progress, mapping: "views.CheckedMapping | None", caller: Caller

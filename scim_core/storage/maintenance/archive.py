@@ -8,8 +8,8 @@
 
 The digest and the signature (signing.py) are of all bytes before the trailer. An export without a key has the empty
 text as `signedWith`, and no `hmac`. Files of version 0.2 and before have neither. A line with `again` is of a row that
-changed while the export ran: it replaces an earlier line of the same key. Pure: bytes in, bytes out. docs/operate.md
-describes the format for people.
+changed while the export ran: it replaces an earlier line of the same key. Pure: bytes in, bytes out.
+docs/operate/backup.md describes the format for people.
 """
 
 import hashlib

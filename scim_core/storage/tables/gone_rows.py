@@ -42,6 +42,12 @@ def kept_edges(
     return [RowOperation(Verb.UPSERT, Role.FEED, gone_edges(gone_key, done), properties)]
 
 
+def restoration(state: str, time: str) -> RowOperation:
+    """What was kept has been put back, if it is still as it was read: a GoneResource has its `state`."""
+    key, etag = state.split(" ", 1)
+    return RowOperation(Verb.MERGE, Role.FEED, key, {"restored": time}, etag)
+
+
 def to_gone(rows: Sequence[Row]) -> list[GoneResource]:
     """The deleted resources of these rows, which are in the order of their keys."""
     found: dict[str, GoneResource] = {}
@@ -58,6 +64,7 @@ def to_gone(rows: Sequence[Row]) -> list[GoneResource]:
                 created=properties["created"],
                 document=json.loads("".join(joined("d", properties))),
                 memberships=edges.setdefault(deletion, []),
+                state=f"{key} {row.etag}",
             )
         else:
             lines = "".join(joined("m", properties)).splitlines()

@@ -37,6 +37,8 @@ def to_log_row(row: Row, resource_id: str) -> LogRow:
         of=other,
         entry=entry,
         place=_place(entity["RowKey"]),
+        change_id=entry.rpartition(":")[2],
+        part_of=entity.get("partOf") or "",
     )
 
 

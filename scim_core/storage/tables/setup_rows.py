@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from scim_core.model import Column
-from scim_core.registry import Tenant
+from scim_core.registry import Tenant, TenantState
 from scim_core.setup_link import PREFIX, OpenLink, SetupLink
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.keys import KeyRange
@@ -59,8 +59,8 @@ def alteration(before: Tenant | None, after: Tenant | None) -> Iterator[RowOpera
 
 
 def _row(tenant: Tenant | None) -> dict[str, dict[str, Column]]:
-    """The row by its key. A link that is revoked has none."""
-    if tenant is None or not tenant.setup.sha256 or tenant.setup.revoked:
+    """The row by its key. A link that is revoked has none, nor has that of a tenant that is being deleted."""
+    if tenant is None or not tenant.setup.sha256 or tenant.setup.revoked or tenant.state is TenantState.DELETING:
         return {}
     starts = sorted({item.token_start for item in tenant.credentials if item.token_start and not item.revoked})
     properties: dict[str, Column] = {

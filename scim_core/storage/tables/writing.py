@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 from scim_core.clock import Clock
@@ -22,7 +23,7 @@ from scim_core.storage.tables.changes import Change
 from scim_core.storage.tables.doorbell import Doorbell
 from scim_core.storage.tables.entities import ReadState
 from scim_core.storage.tables.errors import RowChanged, RowExists, RowMissing, Unanswered
-from scim_core.storage.tables.gone_rows import kept_document, kept_edges
+from scim_core.storage.tables.gone_rows import kept_document, kept_edges, restoration
 from scim_core.storage.tables.index_completeness import Completeness
 from scim_core.storage.tables.large_change import DECISION_OPERATIONS, LargeChange, deleting, editing, first_step
 from scim_core.storage.tables.large_change_runner import Known, Opening
@@ -61,6 +62,7 @@ class TableWriting:
         members: Sequence[Membership] = (),
         *,
         note: ChangeNote = NO_NOTE,
+        kept: str = "",
     ) -> None:
         """See Storage.create."""
         resource = await self._names.resolved(self.rows, tenant, resource)
@@ -69,6 +71,8 @@ class TableWriting:
         change = changes.creation(
             resource, members, self._said(FeedChange.CREATED, resource, note, MembershipEdits(add=tuple(members)))
         )
+        if kept:
+            change = replace(change, own=(*change.own, restoration(kept, change.said.time)))
         await self._rung(tenant, self._create(tenant, change, members))
 
     async def update(
@@ -160,6 +164,9 @@ class TableWriting:
         except RowExists as conflict:
             if not await self._is_repetition(tenant, change.resource, conflict.operation):
                 raise UniquenessConflict(conflict.operation.about) from None
+        except RowChanged:  # what was kept has been put back: by this very creation, or another one
+            if not await self._is_there(tenant, change.resource):
+                raise VersionConflict from None
         except RowMissing:
             raise NotFound(await self._missing_members(tenant, members)) from None
 
@@ -284,6 +291,9 @@ class TableWriting:
         if existing.role in (Role.RESOURCE, Role.PENDING, Role.OUTBOX):
             return True
         # The resource's row comes first. But of two failures, Table Storage may report the second one.
+        return await self._is_there(tenant, resource)
+
+    async def _is_there(self, tenant: str, resource: StoredResource) -> bool:
         return bool(await reading.existing(self.rows, tenant, resource.resource_type, [resource.id]))
 
     async def _require_all(self, tenant: str, resource: StoredResource, memberships: Sequence[Membership]) -> None:
