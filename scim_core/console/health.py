@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from scim_core.access.ending import ENDS_WITHIN
+from scim_core.access.ending import ending
 from scim_core.clock import instant_text
-from scim_core.registry import Credential, Tenant, TenantState
+from scim_core.registry import Tenant, TenantState
 from scim_core.storage.feed_port import Attempt, AttemptOutcome, MovedFeed
 
 SILENT_DAYS = 2
@@ -57,12 +57,6 @@ def customer_of(tenant: Tenant, moved: MovedFeed | None, attempts: Sequence[Atte
     return Customer(tenant, number, last, refused, ignored, tuple(_concerns(tenant, last, refused, now)))
 
 
-def ends_soon(credential: Credential, now: datetime) -> bool:
-    """Whether a good credential ends within ENDS_WITHIN."""
-    is_good = not credential.fault(instant_text(now))
-    return is_good and "" < credential.expires < instant_text(now + ENDS_WITHIN)
-
-
 def waits_too_long(waiting: Sequence[str], now: datetime) -> bool:
     """Whether the oldest change that waits for the relay is older than it should be."""
     return bool(waiting) and min(waiting) < instant_text(now - WAITS)
@@ -80,9 +74,9 @@ def _concerns(tenant: Tenant, last: str, refused: int, now: datetime) -> list[Co
     good = [item for item in tenant.credentials if not item.fault(instant_text(now))]
     if tenant.credentials and not good:
         found.append(Concern("bad", "no credential is good"))
-    soon = sorted(item.expires for item in good if ends_soon(item, now))
+    soon = ending(tenant, now)
     if soon:
-        found.append(Concern("warn", f"a credential ends on {soon[0][:10]}"))
+        found.append(Concern("warn", f"a credential ends on {soon[0].expires[:10]}"))
     if refused:
         found.append(Concern("warn", f"{counted(refused)} refused today"))
     silent = (now.date() - datetime.fromisoformat(last[:10]).date()).days if last else 0

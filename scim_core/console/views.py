@@ -3,8 +3,9 @@
 import asyncio
 from typing import Any
 
+from scim_core.access.ending import ending
 from scim_core.clock import Clock, instant_text
-from scim_core.console.health import counted, ends_soon, waits_too_long
+from scim_core.console.health import counted, waits_too_long
 from scim_core.console.reading import CUSTOMERS_SHOWN, SEARCHED_CUSTOMERS, Reading, former_name
 from scim_core.console.routes import Ask, address
 from scim_core.console.timeline import lines, readable
@@ -154,7 +155,8 @@ class Views:
     async def credentials(self, ask: Ask) -> ScimResponse:
         """The ways in: until when, last used when, and from where."""
         tenant, now = await self._tenant(ask), self._clock()
-        shown = [(item, item.fault(instant_text(now)), ends_soon(item, now)) for item in tenant.credentials]
+        soon = ending(tenant, now)
+        shown = [(item, item.fault(instant_text(now)), item in soon) for item in tenant.credentials]
         return self.answer(
             ask, "credentials.html", tenant=tenant, credentials=sorted(shown, key=lambda item: bool(item[1]))
         )

@@ -133,6 +133,24 @@ async def test_feed_hooks_and_credentials_are_shown_with_their_lag_and_their_end
         assert said in credentials
 
 
+async def test_a_credential_whose_successor_is_used_does_not_end_soon() -> None:
+    """As the alert and the doctor see it: nobody has to do anything any more."""
+    world = World()
+    tenant = await world.customer("Contoso Ltd", "old", days=20)
+    old = world.tokens[tenant]
+    await world.token(tenant, "new", days=200)
+    new, world.tokens[tenant] = world.tokens[tenant], old
+    await world.user(tenant, "ann@contoso.example")
+    page = "/console/customers/contoso-ltd/credentials"
+    assert "ends soon" in await text(world, page)
+    assert "a credential ends on" in await text(world, "/console")
+    world.clock.advance(hours=2)
+    world.tokens[tenant] = new
+    await world.user(tenant, "bob@contoso.example")
+    assert "ends soon" not in await text(world, page)
+    assert "a credential ends on" not in await text(world, "/console")
+
+
 async def test_changes_that_wait_too_long_are_told() -> None:
     world, tenant = await one_customer("plain")
     world.endpoint._kicks = None
