@@ -5,10 +5,9 @@ interrupted is run again: what is done already is found to be as before.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from itertools import batched
 
 from scim_core.clock import Clock, instant_text
@@ -19,6 +18,7 @@ from scim_core.protocol.representation import columns, index_entries
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.service.change_notes import BeforeAndAfter, change_note
 from scim_core.service.losses import Chosen, History, Told, note_of, told
+from scim_core.service.undo_results import WHOLE, Fate, Loss, Portion, Undone
 from scim_core.service.unique_values import UniqueValues
 from scim_core.storage.feed_port import Attempt, FeedChange, FeedStorage, GoneResource, LogRow
 from scim_core.storage.port import ChangeNote, NotFound, StorageBusy, UniquenessConflict, VersionConflict
@@ -42,51 +42,6 @@ FEED_PAGE = 1_000
 
 ATTEMPTS_PAGE = 1_000
 """Attempts that are read at a time: one answer of Table Storage."""
-
-
-class Fate(StrEnum):
-    """What becomes of one resource."""
-
-    TO_UNDO = "will be put back"
-    UNDONE = "put back"
-    AS_BEFORE = "is as before already"
-    CHANGED = "was changed since"
-    ASKED_AGAIN = "was to be inactive again since"
-    TAKEN = "its name is taken"
-    NOT_KEPT = "its document is not kept"
-    UNDECLARED = "no file declares its resource type"
-
-
-LEFT_ALONE = frozenset({Fate.CHANGED, Fate.ASKED_AGAIN, Fate.TAKEN, Fate.NOT_KEPT, Fate.UNDECLARED})
-"""What an operator has to look at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """One resource that was deactivated or deleted, by which request, and what becomes of it.
-
-    `others` are attributes that the deactivating request changed besides; they stay as they are. `memberships` are
-    those that were kept of a deleted resource.
-    """
-
-    resource_type: str
-    id: str
-    name: str
-    what: str
-    time: str
-    credential: str
-    request: str
-    fate: Fate
-    others: tuple[str, ...] = ()
-    memberships: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Undone:
-    """What was found or done: each resource, and how many memberships were put back."""
-
-    losses: list[Loss]
-    memberships: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +95,32 @@ class Undo:
         _, cases = await self._cases(tenant, chosen)
         return Undone([case.shown for case in cases])
 
-    async def run(self, tenant: str, chosen: Chosen, progress: Callable[[int], object] = lambda _: None) -> Undone:
-        """What can be put back is. `progress` is told how many resources are done, each time."""
+    async def run(
+        self,
+        tenant: str,
+        chosen: Chosen,
+        progress: Callable[[int], object] = lambda _: None,
+        portion: Portion = WHOLE,
+    ) -> Undone:
+        """What can be put back is. `progress` is told how many resources are done, each time.
+
+        With a portion, run it again until nothing is `left`, and no `after` is told.
+        """
         found, cases = await self._cases(tenant, chosen)
-        done = list[_Case]()
-        for some in batched(cases, SIDE_BY_SIDE, strict=False):
-            fates = await asyncio.gather(*(self._put_back(tenant, case) for case in some))
-            done += [replace(case, fate=fate) for case, fate in zip(some, fates, strict=True)]
+        due = [case.history.id for case in cases if case.fate is Fate.TO_UNDO]
+        later = frozenset(due[portion.resources :])
+        fates = dict[str, Fate]()
+        for some in batched((case for case in cases if case.history.id not in later), SIDE_BY_SIDE, strict=False):
+            reached = await asyncio.gather(*(self._put_back(tenant, case) for case in some))
+            fates |= {case.history.id: fate for case, fate in zip(some, reached, strict=True)}
             progress(len(some))
-        return Undone([case.shown for case in done], await self._rejoin(tenant, found, done))
+        done = [replace(case, fate=fates.get(case.history.id, case.fate)) for case in cases]
+        after = "" if due else portion.after  # the groups of who is there only now were not looked at
+        wanted = {key: edges for key, edges in _memberships(found, done, later).items() if key[1] > after}
+        groups = sorted(wanted, key=lambda key: key[1])[: portion.groups]
+        joined = [await self._join(tenant, *group, wanted[group]) for group in groups]
+        more = groups[-1][1] if len(groups) < len(wanted) and not later else ""
+        return Undone([case.shown for case in done], sum(joined), more)
 
     async def _cases(self, tenant: str, chosen: Chosen) -> tuple[Told, list[_Case]]:
         await self._storage.relay(tenant)
@@ -301,20 +273,6 @@ class Undo:
             values=0,
         )
 
-    async def _rejoin(self, tenant: str, found: Told, cases: Sequence[_Case]) -> int:
-        """How many memberships were put back: those of resources that are there again, group by group.
-
-        Who was removed from a group since, by a change of the group, stays outside.
-        """
-        wanted: dict[tuple[str, str], set[Membership]] = {}
-        for case in cases:
-            if case.gone is None or case.fate not in (Fate.UNDONE, Fate.AS_BEFORE):
-                continue
-            for edge in case.gone.memberships:
-                if not found.left_after(edge.group_id, edge.member_id, case.loss):
-                    wanted.setdefault((edge.group_type, edge.group_id), set()).add(edge)
-        return sum([await self._join(tenant, *group, edges) for group, edges in wanted.items()])
-
     async def _join(self, tenant: str, type_name: str, group_id: str, edges: set[Membership]) -> int:
         """How many of these memberships were missing, and are there now. Both ends must exist."""
         group_type = self._catalogue.named(type_name)
@@ -350,6 +308,21 @@ class Undo:
 
     def _note(self, resource_type: ResourceType, change: BeforeAndAfter) -> ChangeNote:
         return change_note(resource_type, self._origin, change)
+
+
+def _memberships(found: Told, cases: Sequence[_Case], later: Collection[str]) -> dict[tuple[str, str], set[Membership]]:
+    """The memberships to put back, by group: those of resources that are there again.
+
+    While some are put back later, that is who was put back now; then it is everybody. Who was removed from a group
+    since, by a change of the group, stays outside.
+    """
+    there = (Fate.UNDONE,) if later else (Fate.UNDONE, Fate.AS_BEFORE)
+    wanted: dict[tuple[str, str], set[Membership]] = {}
+    for case in cases:
+        for edge in case.gone.memberships if case.gone and case.fate in there else ():
+            if not found.left_after(edge.group_id, edge.member_id, case.loss):
+                wanted.setdefault((edge.group_type, edge.group_id), set()).add(edge)
+    return wanted
 
 
 def _fate_of_inactive(case: _Case, *, moved: bool) -> Fate:

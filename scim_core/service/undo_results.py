@@ -1,0 +1,75 @@
+"""What an undo finds and does: what becomes of each resource, and how much of it one run does."""
+
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Fate(StrEnum):
+    """What becomes of one resource."""
+
+    TO_UNDO = "will be put back"
+    UNDONE = "put back"
+    AS_BEFORE = "is as before already"
+    CHANGED = "was changed since"
+    ASKED_AGAIN = "was to be inactive again since"
+    TAKEN = "its name is taken"
+    NOT_KEPT = "its document is not kept"
+    UNDECLARED = "no file declares its resource type"
+
+
+LEFT_ALONE = frozenset({Fate.CHANGED, Fate.ASKED_AGAIN, Fate.TAKEN, Fate.NOT_KEPT, Fate.UNDECLARED})
+"""What an operator has to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One resource that was deactivated or deleted, by which request, and what becomes of it.
+
+    `others` are attributes that the deactivating request changed besides; they stay as they are. `memberships` are
+    those that were kept of a deleted resource.
+    """
+
+    resource_type: str
+    id: str
+    name: str
+    what: str
+    time: str
+    credential: str
+    request: str
+    fate: Fate
+    others: tuple[str, ...] = ()
+    memberships: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What was found or done: each resource, and how many memberships were put back.
+
+    `after` is the last group that was looked at, if a run in portions has more: the next one begins after it.
+    """
+
+    losses: list[Loss]
+    memberships: int = 0
+    after: str = ""
+
+    @property
+    def left(self) -> int:
+        """How many resources are still to be put back."""
+        return sum(loss.fate is Fate.TO_UNDO for loss in self.losses)
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """What one run does at most: it puts back so many resources, and looks at the memberships of so many groups.
+
+    The last runs look at the groups of all, in the order of their ids. `after` is where the run before has ended.
+    """
+
+    resources: int
+    groups: int
+    after: str = ""
+
+
+WHOLE = Portion(sys.maxsize, sys.maxsize)
+"""Everything in one run."""
