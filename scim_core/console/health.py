@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 from scim_core.access.ending import ending
 from scim_core.clock import instant_text
+from scim_core.feed.mass_changes import MassChange
 from scim_core.registry import Tenant, TenantState
-from scim_core.storage.feed_port import Attempt, AttemptOutcome, MovedFeed
+from scim_core.storage.feed_port import Attempt, AttemptOutcome, Losses, MovedFeed
 
 SILENT_DAYS = 2
 """Days without a sign after which a customer counts as silent. Entra calls every 40 minutes, Okta on a change only."""
@@ -28,10 +29,23 @@ class Concern:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldState:
+    """The people whom a customer has lost within an hour, whether that is a mass change, and what is held for it.
+
+    `since` is when further deactivations and deletions began to be held (UTC text); empty if they are not.
+    """
+
+    losses: Losses
+    mass: MassChange | None
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
 class Customer:
     """A tenant with what is known of its last days. `refused` and `ignored` are counts of the last day.
 
     `last` is the newest sign of it: an instant, or a day if only a credential was used. `number` is the feed's newest.
+    `hold` is what is known of the people whom it has lost.
     """
 
     tenant: Tenant
@@ -40,6 +54,7 @@ class Customer:
     refused: int
     ignored: int
     concerns: Sequence[Concern]
+    hold: HoldState
 
     @property
     def state(self) -> str:
@@ -47,14 +62,17 @@ class Customer:
         return "deleted" if self.tenant.deleted else str(self.tenant.state)
 
 
-def customer_of(tenant: Tenant, moved: MovedFeed | None, attempts: Sequence[Attempt], now: datetime) -> Customer:
+def customer_of(
+    tenant: Tenant, moved: MovedFeed | None, attempts: Sequence[Attempt], hold: HoldState, now: datetime
+) -> Customer:
     """The customer; `attempts` are those of the last day."""
     refused = sum(item.outcome is AttemptOutcome.REFUSED for item in attempts)
     ignored = sum(item.outcome is AttemptOutcome.IN_PART for item in attempts)
     signs = [moved.time if moved else "", *(instant_text(item.at) for item in attempts[-1:])]
     last = max([*signs, *(item.last_used for item in tenant.credentials)])
     number = moved.number if moved else 0
-    return Customer(tenant, number, last, refused, ignored, tuple(_concerns(tenant, last, refused, now)))
+    concerns = (*_of_hold(hold), *_concerns(tenant, last, refused, now))
+    return Customer(tenant, number, last, refused, ignored, concerns, hold)
 
 
 def waits_too_long(waiting: Sequence[str], now: datetime) -> bool:
@@ -65,6 +83,13 @@ def waits_too_long(waiting: Sequence[str], now: datetime) -> bool:
 def counted(number: int) -> str:
     """A count of attempts, which ends at COUNTED."""
     return f"{number}+" if number >= COUNTED else str(number)
+
+
+def _of_hold(hold: HoldState) -> list[Concern]:
+    found = [Concern("bad", "deactivations are held")] if hold.since else []
+    if hold.mass:
+        found.append(Concern("bad", f"{hold.mass.count} active users left within an hour"))
+    return found
 
 
 def _concerns(tenant: Tenant, last: str, refused: int, now: datetime) -> list[Concern]:

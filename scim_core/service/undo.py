@@ -18,7 +18,7 @@ from scim_core.protocol.representation import columns, index_entries
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.service.change_notes import BeforeAndAfter, change_note
 from scim_core.service.losses import Chosen, History, Told, note_of, told
-from scim_core.service.undo_results import WHOLE, Fate, Loss, Portion, Undone
+from scim_core.service.undo_results import DEACTIVATED, DELETED, WHOLE, Fate, Loss, Portion, Undone
 from scim_core.service.unique_values import UniqueValues
 from scim_core.storage.feed_port import Attempt, FeedChange, FeedStorage, GoneResource, LogRow
 from scim_core.storage.port import ChangeNote, NotFound, StorageBusy, UniquenessConflict, VersionConflict
@@ -64,7 +64,7 @@ class _Case:
             self.history.id,
             _name(self.stored.document if self.stored else self.gone.document if self.gone else {})
             or self.history.name,
-            "deleted" if deleted else "deactivated",
+            DELETED if deleted else DEACTIVATED,
             self.loss.time,
             note.get("credential", ""),
             note.get("request", ""),

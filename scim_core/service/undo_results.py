@@ -4,6 +4,9 @@ import sys
 from dataclasses import dataclass
 from enum import StrEnum
 
+DEACTIVATED, DELETED = "deactivated", "deleted"
+"""What a resource was lost by."""
+
 
 class Fate(StrEnum):
     """What becomes of one resource."""
@@ -40,6 +43,11 @@ class Loss:
     fate: Fate
     others: tuple[str, ...] = ()
     memberships: int = 0
+
+    @property
+    def was_deleted(self) -> bool:
+        """Whether it is to be created again."""
+        return self.what == DELETED
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Every page of the console, by its handler, with a path that shows something."""
 
+from urllib.parse import urlencode
+
 from scim_core import ScimResponse
 from scim_core.clock import instant_text
 from scim_core.console.routes import ROUTES
@@ -9,6 +11,18 @@ from scim_core.storage.hook_port import DeadBatch, Hook, HookCursor, Stream
 from tests.console.world import BEGIN, NOW, OPERATOR, OpenDoor, World
 
 LOOKED_AT = [route.handler for route in ROUTES if route.method == "GET"]
+ABOUT_NOBODY = {"confirm_customer"}
+"""Pages that show no customer."""
+
+EVER = {"from": "2026-11-01T00:00", "to": "2026-12-31T00:00", "by": ""}
+FIELDS = {
+    "undo": EVER,
+    "switch_hold": {"hold": "on"},
+    "link_setup": {"days": "7"},
+    "create_customer": {"name": "Fourth Coffee", "id": ""},
+}
+"""What a person fills into the form of a page, beside its token."""
+
 CHANGING = [route.handler for route in ROUTES if route.method == "POST"]
 
 
@@ -29,6 +43,13 @@ def path_of(world: World, handler: str, tenant: str, text: str) -> tuple[str, st
         "revoke": (f"{base}/credentials/{credential}/revoke", ""),
         "confirm_replay": (f"{base}/hooks/{hook}/replay", ""),
         "replay": (f"{base}/hooks/{hook}/replay", ""),
+        "mass_changes": (f"{base}/mass-changes", ""),
+        **dict.fromkeys(("confirm_release", "release"), (f"{base}/release", "")),
+        **dict.fromkeys(("confirm_hold", "switch_hold"), (f"{base}/hold", "")),
+        **dict.fromkeys(("confirm_undo", "undo"), (f"{base}/undo", urlencode(EVER))),
+        **dict.fromkeys(("confirm_setup_link", "link_setup"), (f"{base}/setup-link", "")),
+        **dict.fromkeys(("confirm_setup_end", "end_setup"), (f"{base}/end-setup-link", "")),
+        **dict.fromkeys(("confirm_customer", "create_customer"), ("/console/new-customer", "")),
     }
     return found[handler]
 

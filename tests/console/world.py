@@ -126,7 +126,7 @@ class World:
     def console(self, door: Door, *, acts: bool = True) -> Console:
         """The console over these rows."""
         reading = Reading(self.storage, self.registry, self.catalogue, self.clock)
-        deeds = Deeds(self.storage, self.registry, self.clock, no_pause)
+        deeds = Deeds(self.storage, self.registry, self.catalogue, self.clock, no_pause, base_url=HOST)
         return Console(reading, deeds, door, self.clock, acts=acts)
 
     def served(self, visitor: Visitor) -> ConsoleServer:
