@@ -23,12 +23,11 @@ _HOLD = {"on": True, "off": False}
 
 @dataclass(frozen=True, slots=True)
 class ShownFate:
-    """People with one fate: what the page says of them, how many they are, and the first LISTED of them."""
+    """People with one fate, and what the page says of them. It lists the first LISTED of them."""
 
     title: str
-    tag: str
-    count: int
     losses: Sequence[Loss]
+    with_reason: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +128,24 @@ def _chosen(given: Mapping[str, str]) -> Chosen:
 
 def _told(found: Undone, *, done: bool) -> ShownUndo:
     """What the page tells of it."""
-    here, are = (Fate.UNDONE, "are") if done else (Fate.TO_UNDO, "will be")
+    here = Fate.UNDONE if done else Fate.TO_UNDO
     kinds = (
-        (f"{are} active again", "good", [loss for loss in found.losses if loss.fate is here and not loss.was_deleted]),
-        (f"{are} there again", "good", [loss for loss in found.losses if loss.fate is here and loss.was_deleted]),
-        ("are left alone", "warn", [loss for loss in found.losses if loss.fate in LEFT_ALONE]),
+        ("active again", [loss for loss in found.losses if loss.fate is here and not loss.was_deleted]),
+        ("there again", [loss for loss in found.losses if loss.fate is here and loss.was_deleted]),
     )
+    alone = [loss for loss in found.losses if loss.fate in LEFT_ALONE]
+    shown = [ShownFate(f"{len(some)} {_are(some) if done else 'will be'} {what}", some) for what, some in kinds if some]
+    shown += [ShownFate(f"{len(alone)} {_are(alone)} left alone", alone, with_reason=True)] if alone else []
     back = [loss for loss in found.losses if loss.fate is Fate.AS_BEFORE]
     return ShownUndo(
-        kinds=[ShownFate(title, tag, len(some), some[:LISTED]) for title, tag, some in kinds if some],
+        kinds=shown,
         as_before=len(back),
         left=found.left,
         memberships=found.memberships,
         after=found.after,
         goes_on=bool(found.left or found.after or (not done and any(loss.memberships for loss in back))),
     )
+
+
+def _are(some: Sequence[Loss]) -> str:
+    return "is" if len(some) == 1 else "are"

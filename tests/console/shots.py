@@ -24,7 +24,7 @@ MADE = "link-made"
 """The answer of a form: what is shown once."""
 
 WINDOW = urlencode({"from": "2026-11-27T11:35", "to": "2026-11-27T12:00", "by": ""})
-"""The time of the mass change."""
+"""The time of the mass change. The id of the credential comes after it."""
 
 
 def shown(world: World) -> dict[str, str]:
@@ -43,7 +43,7 @@ def shown(world: World) -> dict[str, str]:
         "credentials": f"{fabrikam}/credentials",
         "live": f"{contoso}/live",
         "mass-changes": f"{tailspin}/mass-changes",
-        "undo": f"{tailspin}/undo?{WINDOW}",
+        "undo": f"{tailspin}/undo?{WINDOW}{world.ids["Tailspin's Entra ID"]}",
         "new-customer": "new-customer",
     }
 

@@ -93,7 +93,7 @@ async def test_a_newer_link_takes_its_place_and_one_that_is_ended_opens_nothing(
 
 async def test_there_is_nothing_to_end_without_a_link_and_days_are_chosen_from_the_page() -> None:
     world = await with_customer()
-    assert "there is none" in await text(world, f"{PAGE}/end-setup-link")
+    assert "So nothing is to end" in await text(world, f"{PAGE}/end-setup-link")
     assert (await post(world, f"{PAGE}/end-setup-link", OPERATOR)).status == 404
     for days in ("", "0", "2", "-1", "31", "x"):
         assert (await post(world, f"{PAGE}/setup-link", OPERATOR, {"days": days})).status == 400

@@ -249,6 +249,12 @@ async def _mass_change(world: World) -> None:
     """Tailspin has hold, and its identity provider has a wrong scope since twenty minutes."""
     world.until(days=2)
     tenant = await world.customer("Tailspin Toys", "Entra ID", days=300)
+    [credential] = (await world.administration.tenant(tenant)).credentials
+    world.ids["Tailspin's Entra ID"] = str(credential.id)
+    entra = world.tokens[tenant]
+    await world.token(tenant, "HR import", days=300)
+    hr = world.tokens[tenant]
+    world.tokens[tenant] = entra
     await world.administration.change_tenant(tenant, hold=True)
     names = [
         f"{first}.{last}@tailspin.example" for first in FIRST_NAMES for last in ("berg", "costa", "dubois", "evans")
@@ -264,6 +270,7 @@ async def _mass_change(world: World) -> None:
         await world.settle()
     for person in people[22:26]:
         await world.patch(tenant, f"Users/{person}", replace("active", value=False))
+    world.tokens[tenant] = hr
     await world.patch(tenant, f"Users/{people[6]}", replace("title", "Foreman"))
     await world.settle()
 
