@@ -12,11 +12,14 @@ from scim_core.feed.mass_changes import RELEASED_HOURS
 from scim_core.messages import HttpError, ScimResponse
 from scim_core.pages.answers import see_other
 from scim_core.registry import Tenant
-from scim_core.service.losses import Chosen
-from scim_core.service.undo_results import LEFT_ALONE, Fate, Loss, Undone
+from scim_core.service.losses import LEFT_ALONE, Chosen, Fate
+from scim_core.service.undo_results import DEACTIVATED, DELETED, Loss, Undone
 
 LISTED = 100
 """People of one kind that a page of an undo lists. Of more, the number is told: nobody reads thousands of lines."""
+
+_AGAIN = {DEACTIVATED: "active again", DELETED: "there again"}
+"""What becomes of who was lost so."""
 
 _HOLD = {"on": True, "off": False}
 
@@ -128,15 +131,14 @@ def _chosen(given: Mapping[str, str]) -> Chosen:
 
 def _told(found: Undone, *, done: bool) -> ShownUndo:
     """What the page tells of it."""
-    here = Fate.UNDONE if done else Fate.TO_UNDO
-    kinds = (
-        ("active again", [loss for loss in found.losses if loss.fate is here and not loss.was_deleted]),
-        ("there again", [loss for loss in found.losses if loss.fate is here and loss.was_deleted]),
-    )
+    reached = [loss for loss in found.losses if loss.fate is (Fate.UNDONE if done else Fate.TO_UNDO)]
     alone = [loss for loss in found.losses if loss.fate in LEFT_ALONE]
-    shown = [ShownFate(f"{len(some)} {_are(some) if done else 'will be'} {what}", some) for what, some in kinds if some]
-    shown += [ShownFate(f"{len(alone)} {_are(alone)} left alone", alone, with_reason=True)] if alone else []
     back = [loss for loss in found.losses if loss.fate is Fate.AS_BEFORE]
+    kinds = [(again, [loss for loss in reached if loss.what == what]) for what, again in _AGAIN.items()]
+    shown = [
+        ShownFate(f"{len(some)} {_are(some) if done else 'will be'} {again}", some) for again, some in kinds if some
+    ]
+    shown += [ShownFate(f"{len(alone)} {_are(alone)} left alone", alone, with_reason=True)] if alone else []
     return ShownUndo(
         kinds=shown,
         as_before=len(back),

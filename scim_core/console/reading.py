@@ -28,6 +28,11 @@ CUSTOMERS_SHOWN = 50
 LIMITS = USUAL
 """From when on losses are shown as a mass change. The console does not read the settings of the SCIM app."""
 
+COUNTED_ACTIVE = 2_000
+"""Active users of a customer that one page counts: two answers of Table Storage. So beyond some 220 losses the share
+does not matter, until the timer of the SCIM app has counted, and noted that they are few.
+"""
+
 SEARCHED_CUSTOMERS = 20
 """Customers that are searched at once, when nobody says which. Each costs some ten reads."""
 
@@ -179,7 +184,7 @@ class Reading:
         """Whom the customer has lost within an hour, and whether further losses are held."""
         now, losses = self._clock(), await self._storage.losses(tenant.id)
         types = [item.name for item in self._catalogue if item.can_be_inactive]
-        before = await active_before(self._storage, types, LIMITS, tenant.id, losses, now=now)
+        before = await active_before(self._storage, types, LIMITS, tenant.id, losses, now=now, most=COUNTED_ACTIVE)
         mass = None if before is None else mass_change(tenant.id, losses, LIMITS, before, now)
         holds = tenant.hold or not tenant.created  # of the tenant of the settings, a setting of the app says it
         return HoldState(losses, mass, losses.held if holds else "")

@@ -4,6 +4,7 @@ The relay counts them. This compares the count with the number of active users, 
 asked for that. It runs after a relay, when the answer has been sent, so it logs nothing; the timer tells.
 """
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -149,16 +150,17 @@ async def active_before(
     losses: Losses,
     *,
     now: datetime,
+    most: int = sys.maxsize,
 ) -> int | None:
     """How many users were active before these losses, as far as it matters. None: they are few, and none is counted.
 
-    Those are counted who are active still: some more than make these losses few.
+    Those are counted who are active still: some more than make these losses few, and at most so many.
     """
     count, percent = sum(losses.within(now).values()), limits.percent
     is_safe = count <= losses.safe and instant_text(now) < losses.safe_until
     if count <= limits.users or is_safe:
         return None
-    enough = COUNTED_AHEAD * (count * (100 - percent) // percent + 1)
+    enough = min(most, COUNTED_AHEAD * (count * (100 - percent) // percent + 1))
     found = 0
     for name in types:
         found += await storage.active(tenant, name, enough - found) if found < enough else 0

@@ -7,6 +7,7 @@ was changed since by somebody else is left alone.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from scim_core.clock import instant_text
@@ -16,6 +17,23 @@ from scim_core.storage.feed_port import Attempt, AttemptOutcome, FeedChange, Log
 
 UNDO = "undo"
 """The method that the log names for what an undo has put back."""
+
+
+class Fate(StrEnum):
+    """What becomes of one resource."""
+
+    TO_UNDO = "will be put back"
+    UNDONE = "put back"
+    AS_BEFORE = "is as before already"
+    CHANGED = "was changed since"
+    ASKED_AGAIN = "was to be inactive again since"
+    TAKEN = "its name is taken"
+    NOT_KEPT = "its document is not kept"
+    UNDECLARED = "no file declares its resource type"
+
+
+LEFT_ALONE = frozenset({Fate.CHANGED, Fate.ASKED_AGAIN, Fate.TAKEN, Fate.NOT_KEPT, Fate.UNDECLARED})
+"""What an operator has to look at."""
 
 
 @dataclass(frozen=True, slots=True)

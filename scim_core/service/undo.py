@@ -17,8 +17,8 @@ from scim_core.protocol.documents import ACTIVE, changed_attributes, reactivated
 from scim_core.protocol.representation import columns, index_entries
 from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.service.change_notes import BeforeAndAfter, change_note
-from scim_core.service.losses import Chosen, History, Told, note_of, told
-from scim_core.service.undo_results import DEACTIVATED, DELETED, WHOLE, Fate, Loss, Portion, Undone
+from scim_core.service.losses import Chosen, Fate, History, Told, note_of, told
+from scim_core.service.undo_results import DEACTIVATED, DELETED, WHOLE, Loss, Portion, Undone
 from scim_core.service.unique_values import UniqueValues
 from scim_core.storage.feed_port import Attempt, FeedChange, FeedStorage, GoneResource, LogRow
 from scim_core.storage.port import ChangeNote, NotFound, StorageBusy, UniquenessConflict, VersionConflict

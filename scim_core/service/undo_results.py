@@ -2,27 +2,11 @@
 
 import sys
 from dataclasses import dataclass
-from enum import StrEnum
+
+from scim_core.service.losses import Fate
 
 DEACTIVATED, DELETED = "deactivated", "deleted"
 """What a resource was lost by."""
-
-
-class Fate(StrEnum):
-    """What becomes of one resource."""
-
-    TO_UNDO = "will be put back"
-    UNDONE = "put back"
-    AS_BEFORE = "is as before already"
-    CHANGED = "was changed since"
-    ASKED_AGAIN = "was to be inactive again since"
-    TAKEN = "its name is taken"
-    NOT_KEPT = "its document is not kept"
-    UNDECLARED = "no file declares its resource type"
-
-
-LEFT_ALONE = frozenset({Fate.CHANGED, Fate.ASKED_AGAIN, Fate.TAKEN, Fate.NOT_KEPT, Fate.UNDECLARED})
-"""What an operator has to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +27,6 @@ class Loss:
     fate: Fate
     others: tuple[str, ...] = ()
     memberships: int = 0
-
-    @property
-    def was_deleted(self) -> bool:
-        """Whether it is to be created again."""
-        return self.what == DELETED
 
 
 @dataclass(frozen=True, slots=True)

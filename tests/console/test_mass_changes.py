@@ -4,15 +4,17 @@ import json
 import re
 from dataclasses import dataclass
 from dataclasses import replace as replace_fields
+from datetime import timedelta
 from html import unescape
 from urllib.parse import urlencode
 
 import pytest
 
 from scim_core.clock import instant_text
-from scim_core.console import deeds, mass_change_actions, routes
+from scim_core.console import deeds, mass_change_actions, reading, routes
 from scim_core.feed.mass_changes import RELEASED_HOURS
 from scim_core.registry import TenantState
+from scim_core.storage.feed_port import LossCount, Losses
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage
@@ -244,6 +246,30 @@ async def test_a_mass_change_is_told_and_its_link_asks_for_its_time_and_its_cred
     world.clock.advance(hours=2)
     assert "left within an hour" not in await text(world, "/console")
     assert "no mass change" in await text(world, f"{PAGE}/mass-changes")
+
+
+async def test_a_page_counts_few_active_users_however_many_were_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timer of the SCIM app counts all that matter, and notes it; a page that is looked at does not."""
+    world = World()
+    await world.customer("Contoso Ltd")
+    counted = list[int]()
+    found = Losses(counts=(LossCount(instant_text(world.clock()), "sync 4ca2", 10_000),))
+
+    async def losses(*_: object) -> Losses:
+        return found
+
+    async def active(_: object, tenant: str, resource_type: str, limit: int) -> int:  # noqa: ARG001
+        counted.append(limit)
+        return limit
+
+    monkeypatch.setattr(TableStorage, "losses", losses)
+    monkeypatch.setattr(TableStorage, "active", active)
+    assert "10000 active users left within an hour" in await text(world, "/console")
+    assert sum(counted) <= reading.COUNTED_ACTIVE
+    found = replace_fields(found, safe=10_000, safe_until=instant_text(world.clock.now + timedelta(hours=1)))
+    counted.clear()
+    assert "left within an hour" not in await text(world, "/console")
+    assert counted == []
 
 
 async def test_few_losses_are_no_mass_change() -> None:

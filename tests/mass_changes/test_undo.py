@@ -10,9 +10,9 @@ import pytest
 
 from scim_core.messages import Origin
 from scim_core.service import undo as undo_module
-from scim_core.service.losses import UNDO, Chosen
+from scim_core.service.losses import UNDO, Chosen, Fate
 from scim_core.service.undo import Undo
-from scim_core.service.undo_results import Fate, Portion, Undone
+from scim_core.service.undo_results import Portion, Undone
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage, changes, large_change, large_change_runner, writing
