@@ -32,8 +32,8 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         )
         return 1
     chosen = {
-        "SCIM_PUBLIC_BASE_URL": f"http://localhost:{options.port}",
         **environment,
+        "SCIM_PUBLIC_BASE_URL": environment.get("SCIM_PUBLIC_BASE_URL") or f"http://localhost:{options.port}",
         "SCIM_STORAGE_CONNECTION": connection_string(port),
         "SCIM_STORAGE_ACCOUNT_URL": "",
     }
