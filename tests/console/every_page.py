@@ -24,7 +24,7 @@ FIELDS = {
     "link_setup": {"days": "7"},
     "create_customer": {"name": "Fourth Coffee", "id": ""},
 }
-"""What a person fills into the form of a page, beside its token."""
+"""What a person fills into the form of a page."""
 
 CHANGING = [route.handler for route in ROUTES if route.method == "POST"]
 

@@ -170,11 +170,12 @@ async def test_a_viewer_can_change_nothing_and_is_offered_nothing(handler: str) 
     assert (await shown(world, path, visitor=VIEWER)).status == 403
     assert (await post(world, path, VIEWER)).status == 403
     assert rows_of(world.rows) == rows_of(before)
-    for looked_at in ("credentials", "feed"):
+    for looked_at in ("credentials", "feed", "mass_changes"):
         page = await text(world, *path_of(world, looked_at, tenant, "u"), visitor=VIEWER)
         assert "<form" not in page
         assert "Revoke" not in page
         assert "Send again" not in page
+        assert not [item for item in ("/release", "/hold", "/undo") if item in page]
 
 
 @pytest.mark.parametrize("handler", CHANGING)
