@@ -181,7 +181,7 @@ class Views:
         tenant = await self._tenant(ask)
         hold = await self.reading.hold(tenant)
         put_off = await self.reading.put_off(tenant, hold.since) if hold.since else []
-        people = list(dict.fromkeys(item.id for item in reversed(put_off)))
+        people = list(dict.fromkeys(item.id for item in reversed(put_off) if item.id))
         names = await self.reading.names(tenant, people[:PEOPLE_SHOWN])
         return self.answer(
             ask,

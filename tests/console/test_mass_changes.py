@@ -14,7 +14,8 @@ from scim_core.clock import instant_text
 from scim_core.console import deeds, mass_change_actions, reading, routes
 from scim_core.feed.mass_changes import RELEASED_HOURS
 from scim_core.registry import TenantState
-from scim_core.storage.feed_port import LossCount, Losses
+from scim_core.service.hold import HELD
+from scim_core.storage.feed_port import Attempt, AttemptOutcome, LossCount, Losses
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage
@@ -307,6 +308,13 @@ async def test_hold_is_switched_on_and_what_is_held_is_released() -> None:
     assert "2 requests, as far as the log has them" in page
     for name in ("user25", "user26"):
         assert f">{name}</a>" in page
+    new = Attempt(
+        world.clock(), AttemptOutcome.PUT_OFF, "User", "", json.dumps({"sentence": HELD}, separators=(",", ":")), 4
+    )
+    await world.storage.attempted(tenant, [new])
+    page = await text(world, f"{PAGE}/mass-changes")
+    assert "7 requests, as far as the log has them" in page
+    assert f'href="{PAGE}/resources/"' not in page, "of whom is not known"
     assert f"For {RELEASED_HOURS} hours nothing is held" in await text(world, f"{PAGE}/release")
     answer = await post(world, f"{PAGE}/release", OPERATOR)
     assert (answer.status, answer.headers["Location"]) == (303, f"{PAGE}/mass-changes")
