@@ -17,7 +17,8 @@ LOOK_SECONDS = 1
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """The exit code of `admin console`, or 1 with a sentence if there is no Azurite."""
     try:
-        port = Options.from_environment(environment).azurite_port or DEFAULT_AZURITE_PORT
+        options = Options.from_environment(environment)
+        port = options.azurite_port or DEFAULT_AZURITE_PORT
     except DevhostError as error:
         print(f"devhost: {error}", file=sys.stderr)
         return 1
@@ -30,7 +31,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
             file=sys.stderr,
         )
         return 1
-    chosen = {**environment, "SCIM_STORAGE_CONNECTION": connection_string(port), "SCIM_STORAGE_ACCOUNT_URL": ""}
+    chosen = {
+        **environment,
+        "SCIM_PUBLIC_BASE_URL": environment.get("SCIM_PUBLIC_BASE_URL") or f"http://localhost:{options.port}",
+        "SCIM_STORAGE_CONNECTION": connection_string(port),
+        "SCIM_STORAGE_ACCOUNT_URL": "",
+    }
     return admin(["console", *arguments], chosen)
 
 

@@ -36,9 +36,12 @@ param applicationInsightsName string
 @description('The workspace of Log Analytics that main.bicep has made.')
 param workspaceName string
 
-@description('allow: operators can revoke credentials and send events again, and the console\'s identity may write to the tables. Empty: the console only shows, and its identity only reads.')
+@description('allow: operators can change what the console can change, and the console\'s identity may write to the tables. Empty: the console only shows, and its identity only reads.')
 @allowed(['', 'allow'])
 param changes string = ''
+
+@description('The address of the SCIM endpoint, such as https://scim.example.com: setup links begin with it. Empty: the console makes none, and no customer.')
+param publicBaseUrl string = ''
 
 @description('Addresses that may reach the console, such as 203.0.113.0/24. Empty: everybody reaches the sign-in.')
 param callerAddressRanges string[] = []
@@ -114,6 +117,7 @@ module app 'modules/console-app.bicep' = {
     clientId: clientId
     entraTenant: entraTenant
     changes: changes
+    publicBaseUrl: publicBaseUrl
     callerAddressRanges: callerAddressRanges
   }
   // The app needs its roles at its first start.

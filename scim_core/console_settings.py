@@ -10,6 +10,7 @@ from scim_core.settings import (
     SettingsError,
     StorageSettings,
     authority,
+    base_url,
     refuse_unresolved,
 )
 
@@ -29,7 +30,10 @@ def serves_console(environment: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleSettings:
-    """What the hosted console needs. People of `entra_tenant` sign in to the application `client_id`."""
+    """What the hosted console needs. People of `entra_tenant` sign in to the application `client_id`.
+
+    `base_url` is the address of the service, not of the console: setup links begin with it.
+    """
 
     storage: StorageSettings
     entra_authority: str
@@ -37,6 +41,7 @@ class ConsoleSettings:
     client_id: str
     allows_changes: bool
     schema_directory: Path | None
+    base_url: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "ConsoleSettings":
@@ -50,6 +55,7 @@ class ConsoleSettings:
             client_id=_guid(environment, "SCIM_CONSOLE_CLIENT_ID", "the application that people sign in to"),
             allows_changes=_allows_changes(environment.get("SCIM_CONSOLE_CHANGES", "")),
             schema_directory=Path(directory) if directory else None,
+            base_url=base_url(environment.get("SCIM_PUBLIC_BASE_URL", ""), required=False),
         )
 
 
@@ -63,7 +69,8 @@ def _guid(environment: Mapping[str, str], name: str, what: str) -> str:
 def _allows_changes(text: str) -> bool:
     if text not in ("", "allow"):
         raise SettingsError(
-            "SCIM_CONSOLE_CHANGES must be allow or empty. allow lets operators revoke credentials and send events "
-            "again on the console; the app's identity must then be able to write. Empty: the console only shows."
+            "SCIM_CONSOLE_CHANGES must be allow or empty. allow lets operators change what the console can change, "
+            "such as to revoke a credential; the app's identity must then be able to write. Empty: the console only "
+            "shows."
         )
     return text == "allow"

@@ -33,7 +33,7 @@ MAY_USE: dict[str, set[str]] = {
     "feed": {GROUND, PORT, "protocol"},
     "endpoint": {GROUND, PORT, "protocol", "service", "access", "feed", "pages"},
     "pages": {GROUND},
-    "console": {GROUND, PORT, "protocol", "access", "feed", "pages"},
+    "console": {GROUND, PORT, "protocol", "service", "access", "feed", "pages"},
     TOP: {GROUND, PORT, *ROOMS} - {"admin", "pages"},
     "admin": {GROUND, PORT, "protocol", "storage", "service", "access", "feed", "console", "pages"},
 }
@@ -46,7 +46,7 @@ NEVER = (
     ("access", {"service", "endpoint", "feed"}),
     ("feed", {"storage", "service", "access", "endpoint"}),
     ("pages", {"protocol", "storage", PORT, "service", "access", "feed", "endpoint"}),
-    ("console", {"storage", "service", "endpoint"}),
+    ("console", {"storage", "endpoint"}),
     *((room, {"console"}) for room in (GROUND, PORT, *ROOMS) if room not in ("console", "admin")),  # the top does
     *((room, {"admin"}) for room in (GROUND, TOP, PORT, *ROOMS) if room != "admin"),
 )

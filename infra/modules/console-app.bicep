@@ -17,6 +17,8 @@ param clientId string
 param entraTenant string
 @description('allow: operators can change something.')
 param changes string
+@description('The address of the SCIM endpoint. Empty: no setup link can be made.')
+param publicBaseUrl string
 param callerAddressRanges string[]
 
 var signIn = environment().authentication.loginEndpoint
@@ -123,6 +125,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     SCIM_CONSOLE_ENTRA_TENANT: entraTenant
     SCIM_CONSOLE_CLIENT_ID: clientId
     SCIM_CONSOLE_CHANGES: changes
+    SCIM_PUBLIC_BASE_URL: publicBaseUrl
   }
 }
 

@@ -9,4 +9,5 @@ param dataAccountName = 'stscimabcdefghijklm'
 param registryTableName = 'scimregistry'
 param applicationInsightsName = 'appi-scim-abcdefghijklm'
 param workspaceName = 'log-scim-abcdefghijklm'
+param publicBaseUrl = 'https://scim.example.com'
 param callerAddressRanges = ['203.0.113.0/24']

@@ -148,6 +148,7 @@ async def _run(given: Namespace, environment: Mapping[str, str]) -> int:
     settings = StorageSettings.from_environment(chosen)
     given.schemas = chosen.get("SCIM_SCHEMA_DIRECTORY", "")
     if given.command in READING:
+        given.environment = chosen
         return await READING[given.command](given, settings)
     tenants = table_registry(settings)
     now = utc_now()

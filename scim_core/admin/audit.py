@@ -3,13 +3,12 @@
 import json
 from argparse import Namespace
 from dataclasses import fields
-from datetime import UTC, datetime
 from typing import Any
 
 from scim_core.access.credential_plans import Refused
 from scim_core.admin.registry import warn_if_elsewhere
 from scim_core.audit_records import HASH, AuditEntry, ChainCheck, NumberedRecord
-from scim_core.clock import instant_text
+from scim_core.clock import instant_in
 from scim_core.registry import Registry
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import table_registry
@@ -90,8 +89,6 @@ def as_line(record: NumberedRecord) -> str:
 def instant(text: str, argument: str = "--since") -> str:
     """The instant as the records have it: UTC, unless the text says another offset. Raises Refused."""
     try:
-        found = datetime.fromisoformat(text)
-        moment = found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return instant_in(text)
+    except ValueError:
         raise Refused(f"{argument} must be a day or an instant, such as 2026-11-26 or 2026-11-26T09:00:00Z.") from None
-    return instant_text(moment)

@@ -19,7 +19,7 @@ from scim_core.console.local_door import LocalDoor
 from scim_core.console.reading import Reading
 from scim_core.console.visitors import Visitor, VisitorRole, actor_of
 from scim_core.protocol.schemas import load_catalogue
-from scim_core.settings import StorageSettings
+from scim_core.settings import StorageSettings, base_url
 from scim_core.storage.tables import table_registry, table_storage
 
 
@@ -37,14 +37,15 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:
-    """Serves until Ctrl-C. Raises DefinitionError, StorageError."""
+    """Serves until Ctrl-C. Raises SettingsError, DefinitionError, StorageError."""
+    address = base_url(given.environment.get("SCIM_PUBLIC_BASE_URL", ""), required=False)
     actor = await operator(settings)
     named = replace(actor_of(actor.identity, actor.user), host=actor.host)
     visitor = Visitor(actor.user, VisitorRole(given.role), named, random_text().encode())
     storage, registry = table_storage(settings), table_registry(settings)
     catalogue = load_catalogue(Path(given.schemas) if given.schemas else None)
     reading = Reading(storage, registry, catalogue, utc_now)
-    deeds = Deeds(storage, registry, utc_now, asyncio.sleep)
+    deeds = Deeds(storage, registry, catalogue, utc_now, asyncio.sleep, base_url=address)
     try:
         async with ConsoleServer(visitor, partial(_console, reading, deeds)) as server:
             print(f"\nThe console answers on this machine. Open this link, which works once:\n\n  {server.link}\n")

@@ -19,7 +19,8 @@ from scim_core.ids import uuid7
 from scim_core.messages import Origin
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.service.losses import LEFT_ALONE, UNDO, Chosen
-from scim_core.service.undo import Undo, Undone
+from scim_core.service.undo import Undo
+from scim_core.service.undo_results import Undone
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import table_storage
 

@@ -11,7 +11,7 @@ from scim_core.clock import Clock
 from scim_core.console.actions import Actions
 from scim_core.console.deeds import Deeds
 from scim_core.console.reading import Reading
-from scim_core.console.routes import ASSETS, Ask, PageRoute, address, match
+from scim_core.console.routes import ASSETS, PAGE_SECONDS, Ask, PageRoute, address, match
 from scim_core.console.views import Views
 from scim_core.console.visitors import CONSOLE_PATH, Door, Visitor, require_operator, require_own_form
 from scim_core.ids import uuid7
@@ -22,9 +22,6 @@ from scim_core.pages.rendering import Pages
 from scim_core.registry import Gone, RegistryError
 from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.unexpected import Unexpected, naming_request
-
-TIMEOUT_SECONDS = 30
-"""Longest time that a page may take. People wait no longer."""
 
 type Handler = Callable[[Ask], Awaitable[ScimResponse]]
 """Makes one page."""
@@ -67,7 +64,7 @@ class Console:
         visitor: Visitor | None = None
         handler, request_id = "unknown", uuid7(self._clock())
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
+            async with asyncio.timeout(PAGE_SECONDS) as limit:
                 if request.path.startswith(f"{ASSETS}/"):
                     return asset(request.path.removeprefix(f"{ASSETS}/"))
                 admitted = await self._door.admit(request)
@@ -76,6 +73,7 @@ class Console:
                 visitor = admitted
                 route, segments = match(request.method, request.path)
                 handler = route.handler
+                limit.reschedule(asyncio.get_running_loop().time() + route.seconds)
                 response = await self._answer(request, visitor, route, segments)
         except Exception as error:  # noqa: BLE001 -- the one place that catches all: a stranger sees no traceback
             response = self._failure(visitor, error, request_id)
@@ -97,11 +95,12 @@ class Console:
     ) -> ScimResponse:
         if route.acts:
             self._require_acting(visitor)
+        fields = form_fields(request) if route.method == "POST" else {}
         if route.method == "POST":
-            require_own_form(visitor, request, form_fields(request))
+            require_own_form(visitor, request, fields)
         handlers = self._actions if route.acts else self._views
         handler: Handler = getattr(handlers, route.handler)
-        return await handler(Ask(request, visitor, route.handler, segments, query_fields(request)))
+        return await handler(Ask(request, visitor, route.handler, segments, query_fields(request), fields))
 
     def _require_acting(self, visitor: Visitor) -> None:
         require_operator(visitor)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from scim_core.access.ending import ENDS_WITHIN
+from scim_core.access.ending import ending
 from scim_core.clock import instant_text
-from scim_core.registry import Credential, Tenant, TenantState
-from scim_core.storage.feed_port import Attempt, AttemptOutcome, MovedFeed
+from scim_core.feed.mass_changes import MassChange
+from scim_core.registry import Tenant, TenantState
+from scim_core.storage.feed_port import Attempt, AttemptOutcome, Losses, MovedFeed
 
 SILENT_DAYS = 2
 """Days without a sign after which a customer counts as silent. Entra calls every 40 minutes, Okta on a change only."""
@@ -28,10 +29,23 @@ class Concern:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldState:
+    """The people whom a customer has lost within an hour, whether that is a mass change, and what is held for it.
+
+    `since` is when further deactivations and deletions began to be held (UTC text); empty if they are not.
+    """
+
+    losses: Losses
+    mass: MassChange | None
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
 class Customer:
     """A tenant with what is known of its last days. `refused` and `ignored` are counts of the last day.
 
     `last` is the newest sign of it: an instant, or a day if only a credential was used. `number` is the feed's newest.
+    `hold` is what is known of the people whom it has lost.
     """
 
     tenant: Tenant
@@ -40,6 +54,7 @@ class Customer:
     refused: int
     ignored: int
     concerns: Sequence[Concern]
+    hold: HoldState
 
     @property
     def state(self) -> str:
@@ -47,20 +62,17 @@ class Customer:
         return "deleted" if self.tenant.deleted else str(self.tenant.state)
 
 
-def customer_of(tenant: Tenant, moved: MovedFeed | None, attempts: Sequence[Attempt], now: datetime) -> Customer:
+def customer_of(
+    tenant: Tenant, moved: MovedFeed | None, attempts: Sequence[Attempt], hold: HoldState, now: datetime
+) -> Customer:
     """The customer; `attempts` are those of the last day."""
     refused = sum(item.outcome is AttemptOutcome.REFUSED for item in attempts)
     ignored = sum(item.outcome is AttemptOutcome.IN_PART for item in attempts)
     signs = [moved.time if moved else "", *(instant_text(item.at) for item in attempts[-1:])]
     last = max([*signs, *(item.last_used for item in tenant.credentials)])
     number = moved.number if moved else 0
-    return Customer(tenant, number, last, refused, ignored, tuple(_concerns(tenant, last, refused, now)))
-
-
-def ends_soon(credential: Credential, now: datetime) -> bool:
-    """Whether a good credential ends within ENDS_WITHIN."""
-    is_good = not credential.fault(instant_text(now))
-    return is_good and "" < credential.expires < instant_text(now + ENDS_WITHIN)
+    concerns = (*_of_hold(hold), *_concerns(tenant, last, refused, now))
+    return Customer(tenant, number, last, refused, ignored, concerns, hold)
 
 
 def waits_too_long(waiting: Sequence[str], now: datetime) -> bool:
@@ -73,6 +85,13 @@ def counted(number: int) -> str:
     return f"{number}+" if number >= COUNTED else str(number)
 
 
+def _of_hold(hold: HoldState) -> list[Concern]:
+    found = [Concern("bad", "deactivations are held")] if hold.since else []
+    if hold.mass:
+        found.append(Concern("bad", f"{hold.mass.count} active users left within an hour"))
+    return found
+
+
 def _concerns(tenant: Tenant, last: str, refused: int, now: datetime) -> list[Concern]:
     found = []
     if tenant.deleted or tenant.state is not TenantState.ACTIVE:
@@ -80,9 +99,9 @@ def _concerns(tenant: Tenant, last: str, refused: int, now: datetime) -> list[Co
     good = [item for item in tenant.credentials if not item.fault(instant_text(now))]
     if tenant.credentials and not good:
         found.append(Concern("bad", "no credential is good"))
-    soon = sorted(item.expires for item in good if ends_soon(item, now))
+    soon = ending(tenant, now)
     if soon:
-        found.append(Concern("warn", f"a credential ends on {soon[0][:10]}"))
+        found.append(Concern("warn", f"a credential ends on {soon[0].expires[:10]}"))
     if refused:
         found.append(Concern("warn", f"{counted(refused)} refused today"))
     silent = (now.date() - datetime.fromisoformat(last[:10]).date()).days if last else 0

@@ -1,6 +1,7 @@
 """What the pages ask of storage and registry. Only reads: an identity that can write nothing sees every page."""
 
 import asyncio
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,18 +9,29 @@ from itertools import islice
 
 from scim_core.caches import Bounded
 from scim_core.clock import Clock, instant_text
-from scim_core.console.health import COUNTED, Customer, customer_of
+from scim_core.console.health import COUNTED, Customer, HoldState, customer_of
 from scim_core.feed.finding import FoundResource, type_in
 from scim_core.feed.hooks.states import HookState, is_of, state_of
 from scim_core.feed.log import Event, Log, event_of, event_of_attempt
+from scim_core.feed.mass_changes import active_before, mass_change
+from scim_core.mass_change_settings import USUAL
 from scim_core.messages import HttpError
 from scim_core.protocol.schemas import Catalogue
 from scim_core.registry import APPLICATIONS, DEFAULT_TENANT, Registry, Tenant
-from scim_core.storage.feed_port import LogRow, MovedFeed
+from scim_core.service.hold import HELD
+from scim_core.storage.feed_port import Attempt, AttemptOutcome, LogRow, MovedFeed
 from scim_core.storage.hook_port import Hook, HookStorage
 
 CUSTOMERS_SHOWN = 50
-"""Customers on one page. Each costs a read of its last day."""
+"""Customers on one page. Each costs two reads: its last day, and whom it has lost."""
+
+LIMITS = USUAL
+"""From when on losses are shown as a mass change. The console does not read the settings of the SCIM app."""
+
+COUNTED_ACTIVE = 2_000
+"""Active users of a customer that one page counts: two answers of Table Storage. So beyond some 220 losses the share
+does not matter, until the timer of the SCIM app has counted, and noted that they are few.
+"""
 
 SEARCHED_CUSTOMERS = 20
 """Customers that are searched at once, when nobody says which. Each costs some ten reads."""
@@ -168,6 +180,21 @@ class Reading:
         events = [*map(event_of, rows, whole), *map(event_of_attempt, attempts), *seen]
         return sorted(events, key=lambda item: item.time)[-TAIL_EVENTS:]
 
+    async def hold(self, tenant: Tenant) -> HoldState:
+        """Whom the customer has lost within an hour, and whether further losses are held."""
+        now, losses = self._clock(), await self._storage.losses(tenant.id)
+        types = [item.name for item in self._catalogue if item.can_be_inactive]
+        before = await active_before(self._storage, types, LIMITS, tenant.id, losses, now=now, most=COUNTED_ACTIVE)
+        mass = None if before is None else mass_change(tenant.id, losses, LIMITS, before, now)
+        holds = tenant.hold or not tenant.created  # of the tenant of the settings, a setting of the app says it
+        return HoldState(losses, mass, losses.held if holds else "")
+
+    async def put_off(self, tenant: Tenant, since: str) -> list[Attempt]:
+        """The deactivations and deletions that were held since then, as far as the log has them, oldest first."""
+        found = await self.log.attempts(tenant.id, datetime.fromisoformat(since))
+        said = f'"sentence":{json.dumps(HELD, ensure_ascii=False)}'
+        return [item for item in found if item.outcome is AttemptOutcome.PUT_OFF and said in item.text]
+
     async def _seen(self, tenant: Tenant, since: datetime) -> list[Event]:
         """The requests of an open setup link. A change among them has a line of its own already."""
         if not tenant.setup.is_open(instant_text(self._clock())):
@@ -187,8 +214,10 @@ class Reading:
 
     async def _customer(self, tenant: Tenant, moved: MovedFeed | None) -> Customer:
         now = self._clock()
-        attempts = await self._storage.attempts(tenant.id, since=now - timedelta(days=1), limit=COUNTED)
-        return customer_of(tenant, moved, attempts, now)
+        attempts, hold = await asyncio.gather(
+            self._storage.attempts(tenant.id, since=now - timedelta(days=1), limit=COUNTED), self.hold(tenant)
+        )
+        return customer_of(tenant, moved, attempts, hold, now)
 
     async def _moved(self) -> dict[str, MovedFeed]:
         return {item.tenant: item for item in await self._storage.moved_feeds()}

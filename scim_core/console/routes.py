@@ -7,29 +7,37 @@ from urllib.parse import quote
 from scim_core.console.visitors import CONSOLE_PATH, Visitor
 from scim_core.messages import HttpError, ScimRequest
 
+PAGE_SECONDS = 30
+"""Longest time that a page may take. People wait no longer."""
+
+UNDO_PAGE_SECONDS = 210
+"""Longest time of a page of an undo, which reads the log of all since then. After 230 s App Service has no answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class PageRoute:
     """One page: its method, its path below the console, and its handler. What changes something is a POST.
 
-    `acts`: only an operator may see it, because it changes something, or asks whether to.
+    `acts`: only an operator may see it, because it changes something, or asks whether to. It may take `seconds`.
     """
 
     method: str
     path: str
     handler: str
     acts: bool = False
+    seconds: int = PAGE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request for a page, from a visitor. `query` are the values after the `?`."""
+    """A request for a page, from a visitor. `query` are the values after the `?`, `fields` those of its form."""
 
     request: ScimRequest
     visitor: Visitor
     handler: str
     segments: Mapping[str, str]
     query: Mapping[str, str]
+    fields: Mapping[str, str]
 
 
 ROUTES = (
@@ -45,6 +53,19 @@ ROUTES = (
     PageRoute("POST", "customers/{tenant}/credentials/{id}/revoke", "revoke", acts=True),
     PageRoute("GET", "customers/{tenant}/hooks/{id}/replay", "confirm_replay", acts=True),
     PageRoute("POST", "customers/{tenant}/hooks/{id}/replay", "replay", acts=True),
+    PageRoute("GET", "customers/{tenant}/mass-changes", "mass_changes"),
+    PageRoute("GET", "customers/{tenant}/release", "confirm_release", acts=True),
+    PageRoute("POST", "customers/{tenant}/release", "release", acts=True),
+    PageRoute("GET", "customers/{tenant}/hold", "confirm_hold", acts=True),
+    PageRoute("POST", "customers/{tenant}/hold", "switch_hold", acts=True),
+    PageRoute("GET", "customers/{tenant}/undo", "confirm_undo", acts=True, seconds=UNDO_PAGE_SECONDS),
+    PageRoute("POST", "customers/{tenant}/undo", "undo", acts=True, seconds=UNDO_PAGE_SECONDS),
+    PageRoute("GET", "customers/{tenant}/setup-link", "confirm_setup_link", acts=True),
+    PageRoute("POST", "customers/{tenant}/setup-link", "link_setup", acts=True),
+    PageRoute("GET", "customers/{tenant}/end-setup-link", "confirm_setup_end", acts=True),
+    PageRoute("POST", "customers/{tenant}/end-setup-link", "end_setup", acts=True),
+    PageRoute("GET", "new-customer", "confirm_customer", acts=True),
+    PageRoute("POST", "new-customer", "create_customer", acts=True),
 )
 """Every page. The files that pages use are below `assets`; they need no visitor."""
 

@@ -1,11 +1,13 @@
 """The pages that are looked at: each handler asks, and says which template shows the answer with which values."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
+from scim_core.access.ending import ending
 from scim_core.clock import Clock, instant_text
-from scim_core.console.health import counted, ends_soon, waits_too_long
-from scim_core.console.reading import CUSTOMERS_SHOWN, SEARCHED_CUSTOMERS, Reading, former_name
+from scim_core.console.health import HoldState, counted, waits_too_long
+from scim_core.console.reading import CUSTOMERS_SHOWN, LIMITS, SEARCHED_CUSTOMERS, Reading, former_name
 from scim_core.console.routes import Ask, address
 from scim_core.console.timeline import lines, readable
 from scim_core.feed.finding import MAX_FOUND, FoundResource
@@ -15,12 +17,16 @@ from scim_core.messages import HttpError, ScimResponse
 from scim_core.pages.answers import see_other
 from scim_core.pages.rendering import Pages
 from scim_core.registry import Access, Tenant
+from scim_core.storage.feed_port import LOSS_PART
 
 LINES_SHOWN = 200
 """Lines of a timeline on one page: the newest."""
 
 MAX_TEXT = 200
 """Longest text that is looked for."""
+
+PEOPLE_SHOWN = 50
+"""People whose deactivation was put off that a page names: as many as it reads names of."""
 
 STATE = ("displayName", "externalId", "emails")
 """What is shown of a resource, after its name. No other value of a document gets into a page."""
@@ -103,6 +109,7 @@ class Views:
             feed=feed,
             late=waits_too_long(feed.waiting, self._clock()),
             counted=counted,
+            link=_link_state(tenant, instant_text(self._clock())),
         )
 
     async def resource(self, ask: Ask) -> ScimResponse:
@@ -154,7 +161,8 @@ class Views:
     async def credentials(self, ask: Ask) -> ScimResponse:
         """The ways in: until when, last used when, and from where."""
         tenant, now = await self._tenant(ask), self._clock()
-        shown = [(item, item.fault(instant_text(now)), ends_soon(item, now)) for item in tenant.credentials]
+        soon = ending(tenant, now)
+        shown = [(item, item.fault(instant_text(now)), item in soon) for item in tenant.credentials]
         return self.answer(
             ask, "credentials.html", tenant=tenant, credentials=sorted(shown, key=lambda item: bool(item[1]))
         )
@@ -167,6 +175,28 @@ class Views:
             tenant, [item for line in shown for item in (line.event.resource, line.event.group)]
         )
         return self.answer(ask, "live.html", tenant=tenant, lines=shown, names=names)
+
+    async def mass_changes(self, ask: Ask) -> ScimResponse:
+        """Whom the customer has lost within an hour, whether deactivations are held, and whose were put off."""
+        tenant = await self._tenant(ask)
+        hold = await self.reading.hold(tenant)
+        put_off = await self.reading.put_off(tenant, hold.since) if hold.since else []
+        people = list(dict.fromkeys(item.id for item in reversed(put_off) if item.id))
+        names = await self.reading.names(tenant, people[:PEOPLE_SHOWN])
+        return self.answer(
+            ask,
+            "mass_changes.html",
+            tenant=tenant,
+            hold=hold,
+            put_off=sum(1 + item.others for item in put_off),
+            people=people,
+            shown=PEOPLE_SHOWN,
+            names=names,
+            limits=LIMITS,
+            lost=hold.losses.within(self._clock()),
+            window=_window(tenant, hold),
+            free=hold.losses.free_until > instant_text(self._clock()),
+        )
 
     def answer(self, ask: Ask, template: str, status: int = 200, **values: Any) -> ScimResponse:
         """The page, with what every page of the console has."""
@@ -190,6 +220,26 @@ class Views:
             verdict = await self.reading.log.why(tenant.id, user, group)
             line = lines([verdict.event])[0] if verdict.event else None
         return {"asked": asked, "holds": holds, "candidates": candidates, "verdict": verdict, "verdict_line": line}
+
+
+def _link_state(tenant: Tenant, now: str) -> str:
+    """What became of the customer's setup link, in one word: none, revoked, ended, opened, waits."""
+    link = tenant.setup
+    if not link.sha256:
+        return "none"
+    if not link.is_open(now):
+        return "revoked" if link.revoked else "ended"
+    return "opened" if link.opened else "waits"
+
+
+def _window(tenant: Tenant, hold: HoldState) -> dict[str, str]:
+    """What to ask an undo for: the time of the losses, and the credential that most of them are by, if it is known."""
+    counts = hold.losses.counts
+    if not counts:
+        return {}
+    until = datetime.fromisoformat(max(item.part for item in counts)) + LOSS_PART
+    by = [item.id for item in tenant.credentials if hold.mass and hold.mass.credential.endswith(f" {item.id}")]
+    return {"from": min(item.part for item in counts), "to": instant_text(until), "by": "".join(by)}
 
 
 def _text(ask: Ask, name: str) -> str:

@@ -4,9 +4,10 @@ The relay counts them. This compares the count with the number of active users, 
 asked for that. It runs after a relay, when the answer has been sent, so it logs nothing; the timer tells.
 """
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from scim_core.caches import Bounded
 from scim_core.clock import Clock, instant_text
@@ -125,34 +126,57 @@ class MassChanges:
         """
         for _ in range(MAX_ATTEMPTS):
             now = self._clock()
-            lost = losses.within(now)
-            count, time = sum(lost.values()), instant_text(now)
-            is_safe = count <= losses.safe and time < losses.safe_until
-            if count <= self._limits.users or is_safe:
+            before = await active_before(self._storage, self._types, self._limits, tenant, losses, now=now)
+            if before is None:
                 return None
-            before = count + await self._active(tenant, count)
-            is_mass = count * 100 > self._limits.percent * before
-            if is_mass:
-                credential, number = next(iter(lost.items()))
+            seen, time = mass_change(tenant, losses, self._limits, before, now), instant_text(now)
+            if seen:
                 held = losses.held or (time if time >= losses.free_until and await self._holds(tenant) else "")
-                after = replace(losses, held=held)
-                seen = MassChange(tenant, count, credential, number, held)
+                after, seen = replace(losses, held=held), replace(seen, held=held)
             else:
                 until = instant_text(now + LOSS_WINDOW)
                 after = replace(losses, safe=self._limits.percent * before // 100, safe_until=until)
             if after == losses or await self._storage.judge(tenant, after):
-                return seen if is_mass else None
+                return seen
             losses = await self._storage.losses(tenant)
-        return seen if is_mass else None
+        return seen
 
-    async def _active(self, tenant: str, count: int) -> int:
-        """The active users, as far as they matter: some more than make these losses few."""
-        percent = self._limits.percent
-        enough = COUNTED_AHEAD * (count * (100 - percent) // percent + 1)
-        found = 0
-        for name in self._types:
-            found += await self._storage.active(tenant, name, enough - found) if found < enough else 0
-        return found
+
+async def active_before(
+    storage: FeedStorage,
+    types: Sequence[str],
+    limits: MassChangeSettings,
+    tenant: str,
+    losses: Losses,
+    *,
+    now: datetime,
+    most: int = sys.maxsize,
+) -> int | None:
+    """How many users were active before these losses, as far as it matters. None: they are few, and none is counted.
+
+    Those are counted who are active still: some more than make these losses few, and at most so many.
+    """
+    count, percent = sum(losses.within(now).values()), limits.percent
+    is_safe = count <= losses.safe and instant_text(now) < losses.safe_until
+    if count <= limits.users or is_safe:
+        return None
+    enough = min(most, COUNTED_AHEAD * (count * (100 - percent) // percent + 1))
+    found = 0
+    for name in types:
+        found += await storage.active(tenant, name, enough - found) if found < enough else 0
+    return count + found
+
+
+def mass_change(
+    tenant: str, losses: Losses, limits: MassChangeSettings, before: int, now: datetime
+) -> MassChange | None:
+    """The mass change that these losses are, of so many active users before. None if the share is small."""
+    lost = losses.within(now)
+    count = sum(lost.values())
+    if count * 100 <= limits.percent * before:
+        return None
+    credential, number = next(iter(lost.items()))
+    return MassChange(tenant, count, credential, number, losses.held)
 
 
 def free_until(clock: Clock) -> str:

@@ -6,11 +6,12 @@ from scim_core.storage.port import Storage
 HELD_RETRY_AFTER = 600
 """Seconds after which a client may ask again: an operator has to look first, and Entra comes back in 40 minutes."""
 
-_HELD = (
+HELD = (
     "Many users of this customer were deactivated or deleted within an hour. So further deactivations and deletions "
     "are held, and nothing was changed. Check the scope and the assignments of the provisioning job, then ask the "
     "operator of this service to release them."
 )
+"""What a client is told, and what the log keeps of its request."""
 
 
 async def is_held(storage: Storage, tenant: str, origin: Origin) -> bool:
@@ -26,4 +27,4 @@ async def require_not_held(storage: Storage, tenant: str, origin: Origin) -> Non
 
 def held() -> HttpError:
     """What a client is told whose deactivation or deletion is held."""
-    return HttpError(429, _HELD, Retry_After=str(HELD_RETRY_AFTER))
+    return HttpError(429, HELD, Retry_After=str(HELD_RETRY_AFTER))

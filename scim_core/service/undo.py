@@ -6,7 +6,7 @@ interrupted is run again: what is done already is found to be as before.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import batched
@@ -20,6 +20,7 @@ from scim_core.protocol.schemas import Catalogue, ResourceType
 from scim_core.service.change_notes import BeforeAndAfter, change_note
 from scim_core.service.losses import Chosen, Fate, History, Told, note_of, told
 from scim_core.service.removals import Removal, Removals
+from scim_core.service.undo_results import DEACTIVATED, DELETED, WHOLE, Loss, Portion, Undone, loss_of_members
 from scim_core.service.unique_values import UniqueValues
 from scim_core.storage.feed_port import Attempt, FeedChange, FeedStorage, GoneResource, LogRow
 from scim_core.storage.port import ChangeNote, NotFound, StorageBusy, UniquenessConflict, VersionConflict
@@ -46,36 +47,6 @@ ATTEMPTS_PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
-    """One resource that was deactivated or deleted, or a group that has lost members, by which request, and what
-    becomes of it.
-
-    `others` are attributes that the deactivating request changed besides; they stay as they are. `memberships` are
-    those that were kept of a deleted resource, or lost by the group; `members` are the ids of the group's.
-    """
-
-    resource_type: str
-    id: str
-    name: str
-    what: str
-    time: str
-    credential: str
-    request: str
-    fate: Fate
-    others: tuple[str, ...] = ()
-    memberships: int = 0
-    members: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Undone:
-    """What was found or done: each resource, and how many memberships were put back."""
-
-    losses: list[Loss]
-    memberships: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class _Case:
     """A lost resource with its history, its type if it is declared, what is there now, and what was kept."""
 
@@ -95,7 +66,7 @@ class _Case:
             self.history.id,
             _name(self.stored.document if self.stored else self.gone.document if self.gone else {})
             or self.history.name,
-            "deleted" if deleted else "deactivated",
+            DELETED if deleted else DEACTIVATED,
             self.loss.time,
             note.get("credential", ""),
             note.get("request", ""),
@@ -126,20 +97,41 @@ class Undo:
         """What the chosen changes took away, and what would become of it. Nothing is changed."""
         found, cases = await self._cases(tenant, chosen)
         removed = await self._removals.look(tenant, found, _fates(cases))
-        return Undone([*(case.shown for case in cases), *map(_lost_members, removed)])
+        return Undone([*(case.shown for case in cases), *map(loss_of_members, removed)])
 
-    async def run(self, tenant: str, chosen: Chosen, progress: Callable[[int], object] = lambda _: None) -> Undone:
-        """What can be put back is. `progress` is told how many resources are done, each time."""
+    async def run(
+        self,
+        tenant: str,
+        chosen: Chosen,
+        progress: Callable[[int], object] = lambda _: None,
+        portion: Portion = WHOLE,
+    ) -> Undone:
+        """What can be put back is. `progress` is told how many resources are done, each time.
+
+        With a portion, run it again until nothing is `left`, and no `after` is told.
+        """
         found, cases = await self._cases(tenant, chosen)
-        done = list[_Case]()
-        for some in batched(cases, SIDE_BY_SIDE, strict=False):
-            fates = await asyncio.gather(*(self._put_back(tenant, case) for case in some))
-            done += [replace(case, fate=fate) for case, fate in zip(some, fates, strict=True)]
+        due = [case.history.id for case in cases if case.fate is Fate.TO_UNDO]
+        later = frozenset(due[portion.resources :])
+        fates = dict[str, Fate]()
+        for some in batched((case for case in cases if case.history.id not in later), SIDE_BY_SIDE, strict=False):
+            reached = await asyncio.gather(*(self._put_back(tenant, case) for case in some))
+            fates |= {case.history.id: fate for case, fate in zip(some, reached, strict=True)}
             progress(len(some))
-        memberships = await self._rejoin(tenant, found, done)
-        returned = [await self._return(tenant, item) for item in await self._removals.look(tenant, found, _fates(done))]
-        memberships += sum(len(item.edges) for item in returned if item.fate is Fate.UNDONE)
-        return Undone([*(case.shown for case in done), *map(_lost_members, returned)], memberships)
+        done = [replace(case, fate=fates.get(case.history.id, case.fate)) for case in cases]
+        after = "" if due else portion.after  # the groups of who is there only now were not looked at
+        wanted = {key: edges for key, edges in _memberships(found, done, later).items() if key[1] > after}
+        groups = sorted(wanted, key=lambda key: key[1])[: portion.groups]
+        joined = [await self._join(tenant, *group, wanted[group]) for group in groups]
+        last = groups[-1][1] if groups else after
+        more = last if len(groups) < len(wanted) and not later else ""
+        returned = await self._return_members(
+            tenant, found, done, limit=0 if later or more else portion.groups - len(groups)
+        )
+        if not later and any(item.fate is Fate.TO_UNDO for item in returned):
+            more = last
+        memberships = sum(joined) + sum(len(item.edges) for item in returned if item.fate is Fate.UNDONE)
+        return Undone([*(case.shown for case in done), *map(loss_of_members, returned)], memberships, more)
 
     async def _cases(self, tenant: str, chosen: Chosen) -> tuple[Told, list[_Case]]:
         await self._storage.relay(tenant)
@@ -287,19 +279,11 @@ class Undo:
         touched = replace(before, last_modified=instant_text(self._clock()), version=self._new_id())
         return with_document(resource_type, touched, document)
 
-    async def _rejoin(self, tenant: str, found: Told, cases: Sequence[_Case]) -> int:
-        """How many memberships were put back: those of resources that are there again, group by group.
-
-        Who was removed from a group since, by a change of the group, stays outside.
-        """
-        wanted: dict[tuple[str, str], set[Membership]] = {}
-        for case in cases:
-            if case.gone is None or case.fate not in (Fate.UNDONE, Fate.AS_BEFORE):
-                continue
-            for edge in case.gone.memberships:
-                if not found.left_after(edge.group_id, edge.member_id, case.loss):
-                    wanted.setdefault((edge.group_type, edge.group_id), set()).add(edge)
-        return sum([await self._join(tenant, *group, edges) for group, edges in wanted.items()])
+    async def _return_members(self, tenant: str, found: Told, done: Sequence[_Case], *, limit: int) -> list[Removal]:
+        """The members whom chosen changes removed from groups: those of so many groups are members again."""
+        removed = await self._removals.look(tenant, found, _fates(done))
+        due = {item.group_id for item in [item for item in removed if item.fate is Fate.TO_UNDO][:limit]}
+        return [await self._return(tenant, item) if item.group_id in due else item for item in removed]
 
     async def _return(self, tenant: str, removal: Removal) -> Removal:
         """The members are in the group again. If there is nothing to do any more, somebody else was quicker."""
@@ -345,6 +329,21 @@ class Undo:
         return change_note(resource_type, self._origin, change)
 
 
+def _memberships(found: Told, cases: Sequence[_Case], later: Collection[str]) -> dict[tuple[str, str], set[Membership]]:
+    """The memberships to put back, by group: those of resources that are there again.
+
+    While some are put back later, that is who was put back now; then it is everybody. Who was removed from a group
+    since, by a change of the group, stays outside.
+    """
+    there = (Fate.UNDONE,) if later else (Fate.UNDONE, Fate.AS_BEFORE)
+    wanted: dict[tuple[str, str], set[Membership]] = {}
+    for case in cases:
+        for edge in case.gone.memberships if case.gone and case.fate in there else ():
+            if not found.left_after(edge.group_id, edge.member_id, case.loss):
+                wanted.setdefault((edge.group_type, edge.group_id), set()).add(edge)
+    return wanted
+
+
 def _fate_of_inactive(case: _Case, *, moved: bool) -> Fate:
     if case.stored is None or case.history.changed or moved:
         return Fate.CHANGED
@@ -355,21 +354,6 @@ def _fate_of_inactive(case: _Case, *, moved: bool) -> Fate:
 
 def _fates(cases: Sequence[_Case]) -> dict[str, Fate]:
     return {case.history.id: case.fate for case in cases}
-
-
-def _lost_members(removal: Removal) -> Loss:
-    return Loss(
-        removal.group_type,
-        removal.group_id,
-        removal.name,
-        "lost members",
-        removal.row.time,
-        removal.note.get("credential", ""),
-        removal.note.get("request", ""),
-        removal.fate,
-        memberships=len(removal.edges),
-        members=tuple(edge.member_id for edge in removal.edges),
-    )
 
 
 def _name(document: Json) -> str:

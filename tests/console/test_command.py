@@ -75,7 +75,10 @@ async def test_the_command_prints_a_link_and_serves_until_it_is_interrupted(azur
 
 async def test_make_console_finds_the_azurite_of_make_run(azurite: Azurite) -> None:
     with started("devhost.console", AZURITE_PORT=str(azurite.port)) as process:
-        assert await asyncio.to_thread(link_of, process)
+        link = await asyncio.to_thread(link_of, process)
+        _, cookie, _ = await asyncio.to_thread(asked, link, link.partition(urlsplit(link).netloc)[2])
+        status, _, page = await asyncio.to_thread(asked, link, "/console/new-customer", cookie.partition(";")[0])
+        assert (status, "A new customer" in page) == (200, True), "it knows the address of `make run`"
 
 
 def test_make_console_says_that_nothing_runs(capsys: pytest.CaptureFixture[str]) -> None:

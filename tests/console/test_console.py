@@ -5,42 +5,22 @@ from urllib.parse import urlencode
 
 import pytest
 
-from scim_core import ScimResponse
 from scim_core.console.deeds import Deeds
 from scim_core.console.reading import CUSTOMERS_SHOWN
 from scim_core.console.routes import ROUTES
-from scim_core.console.visitors import CSRF_FIELD, Visitor
+from scim_core.console.visitors import Visitor
 from scim_core.messages import ScimRequest
 from scim_core.pages.answers import SECURITY_HEADERS
-from scim_core.pages.forms import FORM
 from scim_core.registry import Gone, Overtaken
 from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.storage.tables import TableStorage
-from tests.console.every_page import CHANGING, LOOKED_AT, one_customer, path_of, shown
+from tests.console.every_page import CHANGING, LOOKED_AT, one_customer, path_of, post, rows_of, shown, text
 from tests.console.world import OPERATOR, VIEWER, OpenDoor, World, some_customers
-from tests.memory_rows import MemoryRows
 from tests.running import ROOT
 from tests.scim import Client, endpoint_over
 from tests.transcript import RecordedRows, Transcript
 
 CONTOSO = "/console/customers/contoso-ltd"
-
-
-async def text(world: World, path: str, query: str = "", visitor: Visitor = OPERATOR) -> str:
-    """The page, with one space between two words."""
-    answer = await shown(world, path, query, visitor)
-    assert answer.status == 200, answer
-    return " ".join(answer.body.decode().split())
-
-
-async def post(
-    world: World, path: str, visitor: Visitor, *, acts: bool = True, token: str | None = None, site: str = "same-origin"
-) -> ScimResponse:
-    """What becomes of the form of this page. It has the visitor's own token, unless another is given."""
-    fields = {CSRF_FIELD: visitor.csrf(path) if token is None else token}
-    headers = {"content-type": FORM, "sec-fetch-site": site}
-    request = ScimRequest("POST", path, headers=headers, body=urlencode(fields).encode())
-    return await world.console(OpenDoor(visitor), acts=acts).handle(request)
 
 
 async def test_it_opens_with_a_question_and_names_what_to_look_at() -> None:
@@ -133,6 +113,24 @@ async def test_feed_hooks_and_credentials_are_shown_with_their_lag_and_their_end
         assert said in credentials
 
 
+async def test_a_credential_whose_successor_is_used_does_not_end_soon() -> None:
+    """As the alert and the doctor see it: nobody has to do anything any more."""
+    world = World()
+    tenant = await world.customer("Contoso Ltd", "old", days=20)
+    old = world.tokens[tenant]
+    await world.token(tenant, "new", days=200)
+    new, world.tokens[tenant] = world.tokens[tenant], old
+    await world.user(tenant, "ann@contoso.example")
+    page = "/console/customers/contoso-ltd/credentials"
+    assert "ends soon" in await text(world, page)
+    assert "a credential ends on" in await text(world, "/console")
+    world.clock.advance(hours=2)
+    world.tokens[tenant] = new
+    await world.user(tenant, "bob@contoso.example")
+    assert "ends soon" not in await text(world, page)
+    assert "a credential ends on" not in await text(world, "/console")
+
+
 async def test_changes_that_wait_too_long_are_told() -> None:
     world, tenant = await one_customer("plain")
     world.endpoint._kicks = None
@@ -172,11 +170,12 @@ async def test_a_viewer_can_change_nothing_and_is_offered_nothing(handler: str) 
     assert (await shown(world, path, visitor=VIEWER)).status == 403
     assert (await post(world, path, VIEWER)).status == 403
     assert rows_of(world.rows) == rows_of(before)
-    for looked_at in ("credentials", "feed"):
+    for looked_at in ("credentials", "feed", "mass_changes"):
         page = await text(world, *path_of(world, looked_at, tenant, "u"), visitor=VIEWER)
         assert "<form" not in page
         assert "Revoke" not in page
         assert "Send again" not in page
+        assert not [item for item in ("/release", "/hold", "/undo") if item in page]
 
 
 @pytest.mark.parametrize("handler", CHANGING)
@@ -285,11 +284,6 @@ async def test_a_failure_is_a_page_without_its_cause(
         assert "in fails" in caplog.text, "the place of the error is told"
         assert vars(record)["correlation_id"] == vars(line)["correlation_id"]
         assert f"(request {vars(record)['correlation_id']})" in answer.body.decode()
-
-
-def rows_of(rows: MemoryRows) -> dict[str, object]:
-    """All rows as they are."""
-    return {name: dict(held.rows) for name, held in rows._partitions.items() if held.rows}
 
 
 async def test_a_customer_whom_nobody_can_reach_is_told() -> None:

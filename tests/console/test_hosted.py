@@ -186,6 +186,25 @@ async def test_a_viewer_changes_nothing_and_the_trail_names_the_operator(
     assert record.text("identity") == f"oid=9f8b5f0e-0000-4000-8000-00000000a001 tid={ENTRA_TENANT}"
 
 
+@pytest.mark.parametrize("address", ["", "https://scim.example.com"])
+async def test_a_setup_link_begins_with_the_address_of_the_service(
+    authority: Authority, world: World, signed: Signed, address: str
+) -> None:
+    """The console has a host of its own, and its requests do not say where the service is."""
+    environment = {**SETTINGS, "SCIM_ENTRA_AUTHORITY": authority.url, "SCIM_PUBLIC_BASE_URL": address}
+    console = build_console(environment, world.storage, world.registry, world.clock, fetch=fetch_key_set)
+    operator, path = signed(roles=["operator"]), "/console/customers/northwind-traders/setup-link"
+    page = await ask(console, operator, path, host="console.example.com")
+    assert page.status == (200 if address else 409)
+    form = page.body.decode().partition(f'name="{CSRF_FIELD}" value="')[2].partition('"')[0]
+    request = ScimRequest(
+        "POST", path, headers={ID_TOKEN: operator, "content-type": FORM}, body=f"{CSRF_FIELD}={form}&days=7".encode()
+    )
+    made = await console.handle(request)
+    assert made.status == (200 if address else 403)
+    assert (b"https://scim.example.com/setup#northwind-traders." in made.body) == bool(address)
+
+
 async def test_the_console_serves_no_scim_and_the_scim_app_no_console(
     console: Console, signed: Signed, world: World
 ) -> None:
@@ -206,6 +225,7 @@ async def test_the_console_serves_no_scim_and_the_scim_app_no_console(
         ({"SCIM_STORAGE_CONNECTION": ""}, "SCIM_STORAGE_ACCOUNT_URL"),
         ({"SCIM_APP": "Console"}, "SCIM_APP"),
         ({"SCIM_ENTRA_AUTHORITY": "http://evil.example"}, "SCIM_ENTRA_AUTHORITY"),
+        ({"SCIM_PUBLIC_BASE_URL": "scim.example.com"}, "SCIM_PUBLIC_BASE_URL"),
     ],
 )
 async def test_a_setting_that_is_missing_opens_nothing(

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.console.every_page import LOOKED_AT, one_customer, path_of, shown
-from tests.console.world import some_customers
+from tests.console.every_page import ABOUT_NOBODY, FIELDS, LOOKED_AT, one_customer, path_of, post, shown
+from tests.console.world import OPERATOR, World, some_customers
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -58,11 +58,35 @@ async def test_a_name_changes_no_page_but_its_text(name: str) -> None:
         assert b"8641969" not in found.body, handler
 
 
-@pytest.mark.parametrize("handler", LOOKED_AT)
+@pytest.mark.parametrize("handler", sorted(set(LOOKED_AT) - ABOUT_NOBODY))
 async def test_each_page_shows_a_name(handler: str) -> None:
     """What the test above looks at is there at all."""
     world, tenant = await one_customer("<x>")
     assert "&lt;x&gt;" in (await shown(world, *path_of(world, handler, tenant, "u"))).body.decode()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("handler", ["undo", "link_setup"])
+async def test_a_name_changes_no_answer_of_a_form_but_its_text(handler: str, name: str) -> None:
+    found = []
+    for text in (PLAIN, name):
+        world, tenant = await one_customer(text)
+        answer = await post(world, path_of(world, handler, tenant, "u")[0], OPERATOR, FIELDS[handler])
+        assert answer.status == 200
+        found.append(structure(answer.body))
+    plain, hostile = found
+    assert hostile.tags == plain.tags
+    assert not {"\u202e", "\u2066"} & set("".join(hostile.text))
+    assert "8641969" not in "".join(hostile.text)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_a_new_customer_may_have_any_name_that_is_a_line(name: str) -> None:
+    answer = await post(World(), "/console/new-customer", OPERATOR, {"name": name, "id": "hostile"})
+    assert answer.status == (201 if name.isprintable() else 409)
+    found = structure(answer.body)
+    assert not [tag for tag, _ in found.tags if tag in ("script", "svg", "b", "i", "img")][1:]
+    assert not [name for _, names in found.tags for name in names if name.startswith("on")]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -73,6 +97,8 @@ async def test_what_is_looked_for_is_text_too(text: str) -> None:
         ("/console", f"customers={quote(text)}&after={quote(text)}"),
         (f"/console/customers/{tenant}/resources/{world.ids['group']}", f"why={quote(text)}"),
         (f"/console/customers/{quote(text)}", ""),
+        (f"/console/customers/{tenant}/undo", f"from=2026-11-01&to=2026-12-01&by={quote(text)}"),
+        (f"/console/customers/{tenant}/undo", f"from={quote(text)}&to={quote(text)}"),
     ):
         found = structure((await shown(world, path, query)).body)
         assert not [tag for tag, _ in found.tags if tag in ("script", "svg", "b", "i")]

@@ -1,8 +1,11 @@
 """The console in a real browser: by keyboard, in the dark, on a phone, without a script, and without a complaint."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from scim_core.console import deeds
 from scim_core.console.visitors import CSRF_FIELD
 from tests.browser import PHONE, opened, overflow
 from tests.console.every_page import LOOKED_AT, one_customer, path_of
@@ -80,6 +83,79 @@ async def test_an_operator_sends_again_what_a_hook_missed(browser: Browser) -> N
         await page.get_by_role("link", name="Send again what was not taken").click()
         await page.get_by_role("button", name="Send again").click()
         await expect(page.get_by_text("1 of 4")).to_be_visible()
+        assert complaints.said == []
+
+
+async def test_an_operator_undoes_a_mass_change_from_the_page_that_tells_of_it(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a script, and with several presses."""
+    monkeypatch.setattr(deeds, "UNDONE_AT_ONCE", 15)
+    world = await some_customers()
+    async with world.served(OPERATOR) as server, opened(browser, script=False) as (page, complaints):
+        await page.goto(server.link)
+        await page.get_by_role("link", name="Tailspin Toys").click()
+        await page.get_by_role("link", name="Look at the mass changes").click()
+        await page.get_by_role("link", name="Look whom an undo would put back").click()
+        await expect(page.get_by_label("By which credential")).to_have_value(world.ids["Tailspin's Entra ID"])
+        await expect(page.get_by_role("heading", name="5 will be there again")).to_be_visible()
+        await page.get_by_role("button", name="Put them back").click()
+        await expect(page.get_by_text("5 people and groups are still to be put back")).to_be_visible()
+        await page.get_by_role("button", name="Go on").click()
+        await expect(page.get_by_text("Nothing is left to put back.")).to_be_visible()
+        await expect(page.get_by_role("heading", name="1 is left alone")).to_be_visible()
+        assert await overflow(page) == 0
+        assert complaints.said == []
+    active = [item async for item in active_names(world, "tailspin-toys")]
+    assert len(active) == 31
+
+
+async def test_an_operator_writes_the_times_of_an_undo_with_the_keyboard(browser: Browser) -> None:
+    world = await some_customers()
+    async with world.served(OPERATOR) as server, opened(browser) as (page, complaints):
+        await page.goto(server.link)
+        await page.goto(f"{server.url}/console/customers/tailspin-toys/undo")
+        await page.get_by_label("From (UTC)").fill("2026-11-27T11:35:00")
+        await page.get_by_label("Until before (UTC)").fill("2026-11-27T11:40:20")
+        await page.get_by_label("By which credential").select_option(label="Every credential")
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name="1 will be active again")).to_be_visible()
+        await expect(page.get_by_role("heading", name="5 will be there again")).to_be_visible()
+        assert complaints.said == []
+
+
+async def test_an_operator_releases_what_is_held(browser: Browser) -> None:
+    world = await some_customers()
+    async with world.served(OPERATOR) as server, opened(browser) as (page, complaints):
+        await page.goto(server.link)
+        await page.goto(f"{server.url}/console/customers/tailspin-toys/mass-changes")
+        await page.get_by_role("link", name="Release").click()
+        await page.get_by_role("button", name="Release").click()
+        await expect(page.get_by_text("Somebody has released")).to_be_visible()
+        await page.get_by_role("link", name="Switch hold off").click()
+        await page.get_by_role("button", name="Switch hold off").click()
+        await expect(page.get_by_role("link", name="Switch hold on")).to_be_visible()
+        assert complaints.said == []
+
+
+async def test_an_operator_creates_a_customer_and_goes_back_to_no_secret(browser: Browser) -> None:
+    world = await some_customers()
+    async with world.served(OPERATOR) as server, opened(browser, PHONE) as (page, complaints):
+        await page.goto(server.link)
+        await page.get_by_role("link", name="New customer").click()
+        await page.get_by_label("Name", exact=True).fill("Fourth Coffee")
+        await page.get_by_role("button", name="Create").click()
+        shown_once = page.locator(".paste-value", has_text="scim_")
+        await expect(shown_once).to_have_count(2)
+        assert await overflow(page) == 0
+        assert "scim_" not in page.url
+        await page.get_by_role("link", name="To the customer").click()
+        await expect(page.get_by_text("The setup link was not opened yet")).to_be_visible()
+        assert "scim_" not in await page.content()
+        await page.get_by_role("link", name="End it").click()
+        await page.get_by_role("button", name="End it").click()
+        await expect(page.get_by_text("The setup link was ended")).to_be_visible()
         assert complaints.said == []
 
 
@@ -189,6 +265,13 @@ async def disabled(world: World) -> None:
         "contoso-ltd", f"Users/{world.ids['eva.lindqvist@contoso.example']}", replace("active", value=False)
     )
     await world.settle()
+
+
+async def active_names(world: World, tenant: str) -> AsyncIterator[str]:
+    """The user names of who is active."""
+    for resource in (await world.storage.page(tenant, "User", after=None, limit=999)).resources:
+        if resource.document.get("active") is not False:
+            yield str(resource.document["userName"])
 
 
 async def focus_is_seen(page: Page) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from scim_core.console.routes import ROUTES
 from tests.browser import DESK, PHONE
 from tests.console import small_png
-from tests.console.shots import shown
+from tests.console.shots import pictures, shown
 from tests.console.world import some_customers
 from tests.running import ROOT
 from tests.screenshots import FOLDER
@@ -19,9 +19,10 @@ MAX_BYTES = 120_000
 
 
 async def test_each_page_is_shown() -> None:
-    pages = shown(await some_customers())
+    world = await some_customers()
+    pages = shown(world)
     files = {file.stem for file in FOLDER.glob("*.png") if not file.stem.startswith("setup-")}
-    assert files == {*pages, *(f"{name}-{kind}" for name in ("home", "person") for kind in ("dark", "phone"))}
+    assert files == pictures(world)
     assert [name for name in files if f"(screenshots/{name}.png)" not in PAGE] == []
     looked_at = {route.handler for route in ROUTES if not route.acts}
     assert len(looked_at) <= len(pages)

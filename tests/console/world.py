@@ -27,6 +27,8 @@ CATALOGUE = load_catalogue()
 ABSENT = "0199aaaa-0000-7000-8000-0000000000ff"
 BEGIN = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
+FIRST_NAMES = ("amara", "bruno", "chen", "dana", "emil", "farah", "goran", "hana")
+LAST_NAMES = ("berg", "costa", "dubois", "evans")
 PASSWORD = "correct-horse-battery-staple"  # a value that no page may show
 OPERATOR = Visitor(
     "ann@vendor.example", VisitorRole.OPERATOR, actor_of("oid=1 tid=2", "ann@vendor.example"), b"of the operator"
@@ -58,6 +60,10 @@ class World:
         self.storage = TableStorage(self.rows, self.clock)
         self.registry = TableRegistry(self.rows)
         self.catalogue = load_catalogue(self.schemas) if self.schemas else CATALOGUE
+        self.restart()
+
+    def restart(self) -> None:
+        """The process of the SCIM endpoint is another one, which remembers nothing."""
         self.endpoint = scim_core.build(
             settings(SCIM_TENANT_REQUESTS_PER_SECOND="1000000", SCIM_SCHEMA_DIRECTORY=str(self.schemas or "")),
             self.storage,
@@ -126,7 +132,7 @@ class World:
     def console(self, door: Door, *, acts: bool = True) -> Console:
         """The console over these rows."""
         reading = Reading(self.storage, self.registry, self.catalogue, self.clock)
-        deeds = Deeds(self.storage, self.registry, self.clock, no_pause)
+        deeds = Deeds(self.storage, self.registry, self.catalogue, self.clock, no_pause, base_url=HOST)
         return Console(reading, deeds, door, self.clock, acts=acts)
 
     def served(self, visitor: Visitor) -> ConsoleServer:
@@ -170,6 +176,7 @@ async def made_customers() -> World:
     await _past_of_fabrikam(world, fabrikam)
     await world.settle()
     await _hooks(world, contoso, fabrikam)
+    await _mass_change(world)
     world.clock.now = NOW
     return world
 
@@ -236,6 +243,36 @@ async def _past_of_fabrikam(world: World, tenant: str) -> None:
     world.until(days=4)
     for number in range(4):
         await world.send(tenant, "POST", "Users", {"userName": f"user{number + 1}@fabrikam.example"})
+
+
+async def _mass_change(world: World) -> None:
+    """Tailspin has hold, and its identity provider has a wrong scope since twenty minutes."""
+    world.until(days=2)
+    tenant = await world.customer("Tailspin Toys", "Entra ID", days=300)
+    [credential] = (await world.administration.tenant(tenant)).credentials
+    world.ids["Tailspin's Entra ID"] = str(credential.id)
+    entra = world.tokens[tenant]
+    await world.token(tenant, "HR import", days=300)
+    hr = world.tokens[tenant]
+    world.tokens[tenant] = entra
+    await world.administration.change_tenant(tenant, hold=True)
+    names = [
+        f"{first}.{last}@tailspin.example" for first in FIRST_NAMES for last in ("berg", "costa", "dubois", "evans")
+    ]
+    people = [await world.user(tenant, name, displayName=name.partition("@")[0]) for name in names]
+    await world.group(tenant, "Warehouse", *people[:9])
+    await world.group(tenant, "Assembly", *people[4:20])
+    world.until(minutes=20)
+    for person in people[:5]:
+        await world.send(tenant, "DELETE", f"Users/{person}")
+    for person in people[5:22]:
+        await world.patch(tenant, f"Users/{person}", replace("active", value=False))
+        await world.settle()
+    for person in people[22:26]:
+        await world.patch(tenant, f"Users/{person}", replace("active", value=False))
+    world.tokens[tenant] = hr
+    await world.patch(tenant, f"Users/{people[6]}", replace("title", "Foreman"))
+    await world.settle()
 
 
 async def _hooks(world: World, contoso: str, fabrikam: str) -> None:

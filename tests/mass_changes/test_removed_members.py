@@ -6,7 +6,7 @@ import random
 import pytest
 
 from scim_core.service.losses import Chosen, Fate
-from scim_core.service.undo import Undone
+from scim_core.service.undo_results import LOST_MEMBERS, Portion, Undone
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.tables import changes, large_change, large_change_runner
 from tests.commands import run_here
@@ -26,7 +26,7 @@ def remove_all(*users: Json) -> Json:
 
 def told(found: Undone) -> set[tuple[str, Fate, frozenset[str]]]:
     """What is said of groups: name, fate, and whom it is about."""
-    return {(loss.name, loss.fate, frozenset(loss.members)) for loss in found.losses if loss.what == "lost members"}
+    return {(loss.name, loss.fate, frozenset(loss.members)) for loss in found.losses if loss.what == LOST_MEMBERS}
 
 
 def ids(*users: Json) -> frozenset[str]:
@@ -64,6 +64,26 @@ async def test_members_that_a_wrong_scope_has_removed_are_listed_and_put_back_by
         assert (await check(it.rows, TENANT)).findings == []
         again = await undo_over(it.rows, it.clock).run(TENANT, chosen)
         assert ({fate for _, fate, _ in told(again)}, again.memberships) == ({Fate.AS_BEFORE}, 0)
+
+
+async def test_in_portions_each_run_looks_at_so_many_groups_and_the_last_one_leaves_nothing() -> None:
+    async with Company() as it:
+        users = [await it.user(f"user{number}@example.com") for number in range(3)]
+        groups = [await it.group(f"group{number}", *users) for number in range(4)]
+        before, since = await state(it.rows), it.now()
+        for group in groups[:3]:
+            await it.patch(it.sync, group, remove_all(*users[:2]), url="/Groups")
+        await it.delete(it.sync, users[2])
+        chosen, portion = Chosen(since, it.now(), "sync"), Portion(1, 2)
+        runs = [await undo_over(it.rows, it.clock).run(TENANT, chosen, portion=portion)]
+        while runs[-1].left or runs[-1].after:
+            next_one = Portion(1, 2, runs[-1].after)
+            runs.append(await undo_over(it.rows, it.clock).run(TENANT, chosen, portion=next_one))
+            assert len(runs) < 10
+        # the user is back, and its four groups come first, two in each run; then the three that have lost members
+        assert [(run.left, run.memberships) for run in runs] == [(3, 2), (3, 2), (1, 4), (0, 2)]
+        assert await state(it.rows) == before
+        assert (await check(it.rows, TENANT)).findings == []
 
 
 async def test_what_others_have_said_of_a_member_since_stands() -> None:

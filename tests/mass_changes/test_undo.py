@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from scim_core.messages import Origin
 from scim_core.service import undo as undo_module
 from scim_core.service.losses import UNDO, Chosen, Fate
-from scim_core.service.undo import Undo, Undone
+from scim_core.service.undo import Undo
+from scim_core.service.undo_results import Portion, Undone
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.maintenance.forgetting import forget
 from scim_core.storage.port import StorageBusy
@@ -115,6 +117,58 @@ async def test_one_that_was_killed_in_the_middle_goes_on_with_the_next_run(incid
         assert await state(rows) != incident.expected or number == len(life.calls) - 2
         await undo_over(rows, clock).run(TENANT, incident.chosen)
         assert await state(rows) == incident.expected
+
+
+async def in_portions(rows: Rows, incident: Incident, portion: Portion) -> list[Undone]:
+    """What each run did until nothing was left."""
+    runs = [await undo_over(rows, incident.company.clock).run(TENANT, incident.chosen, portion=portion)]
+    while runs[-1].left or runs[-1].after:
+        portion = replace_fields(portion, after=runs[-1].after)
+        runs.append(await undo_over(rows, incident.company.clock).run(TENANT, incident.chosen, portion=portion))
+        assert len(runs) < 20
+    return runs
+
+
+async def test_in_portions_each_run_does_so_much_and_the_last_one_leaves_nothing(incident: Incident) -> None:
+    rows = incident.company.rows.copy()
+    runs = await in_portions(rows, incident, Portion(100, 1))
+    assert [(run.left, run.after) for run in runs] == [(130, ""), (30, ""), (0, "")]
+    assert sum(run.memberships for run in runs) == 20
+    assert await state(rows) == incident.expected
+    assert (await check(rows, TENANT)).findings == []
+
+
+async def test_the_last_portions_go_from_group_to_group() -> None:
+    async with Company() as it:
+        users = [await it.user(f"user{number}@example.com") for number in range(4)]
+        groups = sorted([(await it.group(f"group{number}", *users))["id"] for number in range(3)])
+        before, since = await state(it.rows), it.now()
+        for user in users:
+            await it.delete(it.sync, user)
+        chosen, after, told = Chosen(since, it.now(), "sync"), "", []
+        for _ in range(4):
+            found = await undo_over(it.rows, it.clock).run(TENANT, chosen, portion=Portion(2, 1, after))
+            told.append((found.left, found.memberships, found.after))
+            after = found.after
+        # while some are left, one group gets who is there; then each group gets everybody
+        assert told == [(2, 2, ""), (0, 2, groups[0]), (0, 4, groups[1]), (0, 4, "")]
+        assert await state(it.rows) == before
+        beyond = await undo_over(it.rows, it.clock).run(TENANT, chosen, portion=Portion(2, 1, groups[2]))
+        assert (beyond.left, beyond.memberships, beyond.after) == (0, 0, "")
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.95])
+async def test_in_portions_one_that_was_killed_goes_on_too(incident: Incident, share: float) -> None:
+    life, clock = Death(), incident.company.clock
+    portion = Portion(120, 1)
+    await undo_over(MortalRows(incident.company.rows.copy(), life), clock).run(TENANT, incident.chosen, portion=portion)
+    rows = incident.company.rows.copy()
+    with pytest.raises(ProcessDied):
+        await undo_over(MortalRows(rows, Death(int(len(life.calls) * share))), clock).run(
+            TENANT, incident.chosen, portion=portion
+        )
+    await in_portions(rows, incident, portion)
+    assert await state(rows) == incident.expected
 
 
 async def test_the_command_lists_first_and_does_it_with_yes(incident: Incident) -> None:
