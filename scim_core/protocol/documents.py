@@ -114,8 +114,7 @@ def _differing(before: Json, after: Json) -> set[str]:
 
 def stored_form(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:
     """The document of a model, with this id. Raises InvalidValueException, InvalidSyntaxException, RequestTooLarge."""
-    model.id = resource_id
-    document = to_document(resource_type, model)
+    document = to_document(resource_type, model, resource_id)
     check_stored_form(resource_type, document)
     return document
 
