@@ -16,7 +16,7 @@ from scim_core.model import Membership, MembershipEdits, StoredResource
 from scim_core.protocol.representation import index_entries
 from scim_core.storage.port import PagePosition
 from scim_core.storage.tables import changes, keys
-from scim_core.storage.tables.entities import from_entity, page_position_properties, to_properties
+from scim_core.storage.tables.entities import from_entity, index_keys, page_position_properties, to_properties
 from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
 from scim_core.storage.tables.rows import Row
@@ -216,7 +216,7 @@ def _user_name_key(name: str) -> str:
 
 def _as_read(resource: StoredResource) -> StoredResource:
     """The resource with the parts that a read adds: an ETag and the keys of its index rows."""
-    read = from_entity(resource.resource_type, to_properties(resource, "", ""), 'W/"etag"')
+    read = from_entity(resource.resource_type, to_properties(resource, index_keys(resource), "", ""), 'W/"etag"')
     return replace(resource, etag=read.etag)
 
 

@@ -130,7 +130,7 @@ class Endpoint:
         sought = Sought(self._servings, request.method.upper(), request.path)
         request_id = correlation_id(request.headers, self._new_id())
         try:
-            caller = replace(self._caller(request, request_id), trace_parent=trace_parent)
+            caller = self._caller(request, request_id, trace_parent)
             async with asyncio.timeout(REQUEST_SECONDS):
                 found = await sought.find(partial(self._who.choice, caller, request.query))
                 needs = found.target.needs
@@ -263,7 +263,7 @@ class Endpoint:
                 return self._gate.oauth.authorization_server(), None
         return self._gate.oauth.protected_resource(caller), None
 
-    def _caller(self, request: ScimRequest, request_id: str) -> Caller:
+    def _caller(self, request: ScimRequest, request_id: str, trace_parent: str) -> Caller:
         return Caller(
             began=self._timer(),
             source=source_of(request.headers, self._gate.trusted_proxies),
@@ -271,6 +271,7 @@ class Endpoint:
             correlation_id=request_id,
             base_url=self._public_base_url or request.base_url,
             headers=request.headers,
+            trace_parent=trace_parent,
         )
 
     async def sweep(self) -> Swept:

@@ -143,31 +143,42 @@ def match(catalogue: Catalogue, method: str, path: str) -> Target:
         raise HttpError(
             404, f"There is nothing at {quote(path, errors='replace')[:200]}. The SCIM endpoint is {BASE_PATH}."
         )
-    for route, target in fitting:
+    for route, resource_type, resource_id in fitting:
         if route.method in ("GET" if method == "HEAD" else method, ANY):
-            return target
-    methods = {route.method for route, _ in fitting}
+            return Target(
+                route.handler,
+                route.needs,
+                resource_type,
+                resource_id,
+                of_all_tenants=route.of_all_tenants,
+                of_applications=route.of_applications,
+            )
+    methods = {route.method for route, _, _ in fitting}
     allowed = ", ".join(sorted({*methods, "OPTIONS", *({"HEAD"} if "GET" in methods else ())}))
     if method == "OPTIONS":
         return Target("options", NOTHING, allowed=allowed)
     raise HttpError(405, f"{quote(path, errors='replace')[:200]} allows {allowed}.", Allow=allowed)
 
 
-def _fitting(catalogue: Catalogue, table: _Table, segments: list[str]) -> list[tuple[Route, Target]]:
-    """The rows of the most specific pattern that fits these segments. A fixed segment wins over `{id}`."""
+def _fitting(catalogue: Catalogue, table: _Table, segments: list[str]) -> list[tuple[Route, ResourceType | None, str]]:
+    """The rows of the most specific pattern that fits these segments, with the resource type and the id in these.
+
+    A fixed segment wins over `{id}`.
+    """
     lower = [segment.lower() for segment in segments]
     found = [
-        (route, target)
+        (route, *named)
         for route, pattern in table.get(len(segments), ())
-        if (target := _fit(catalogue, route, pattern, lower, segments)) is not None
+        if (named := _named(catalogue, pattern, lower, segments)) is not None
     ]
     fixed = [item for item in found if "{id}" not in item[0].segments]
     return fixed or found
 
 
-def _fit(
-    catalogue: Catalogue, route: Route, pattern: tuple[str, ...], lower: list[str], segments: list[str]
-) -> Target | None:
+def _named(
+    catalogue: Catalogue, pattern: tuple[str, ...], lower: list[str], segments: list[str]
+) -> tuple[ResourceType | None, str] | None:
+    """The resource type and the id that the segments name by this pattern. None if they do not fit it."""
     resource_type, resource_id = None, ""
     for number, (fixed, segment) in enumerate(zip(pattern, lower, strict=True)):
         if fixed == "{type}":
@@ -178,11 +189,4 @@ def _fit(
             resource_id = segments[number]
         elif fixed != segment:
             return None
-    return Target(
-        route.handler,
-        route.needs,
-        resource_type,
-        resource_id,
-        of_all_tenants=route.of_all_tenants,
-        of_applications=route.of_applications,
-    )
+    return resource_type, resource_id

@@ -16,6 +16,7 @@ from scim_core.protocol.names import check_names
 from scim_core.protocol.patch_cost import document_units
 from scim_core.protocol.patch_refusals import OperationRefused
 from scim_core.protocol.representation import check_required, to_document, to_model, with_hidden
+from scim_core.protocol.request_rules import may_be_broken
 from scim_core.protocol.schemas import POLICY, ResourceType
 
 ACTIVE = "active"
@@ -113,8 +114,7 @@ def _differing(before: Json, after: Json) -> set[str]:
 
 def stored_form(resource_type: ResourceType, model: Resource[Any], resource_id: str) -> Json:
     """The document of a model, with this id. Raises InvalidValueException, InvalidSyntaxException, RequestTooLarge."""
-    model.id = resource_id
-    document = to_document(resource_type, model)
+    document = to_document(resource_type, model, resource_id)
     check_stored_form(resource_type, document)
     return document
 
@@ -143,4 +143,5 @@ def with_part(resource_type: ResourceType, document: Json, names: Collection[str
 
 
 def _validated(resource_type: ResourceType, shaped: Json, context: Context) -> Resource[Any]:
-    return resource_type.model.model_validate(shaped, scim_ctx=context, scim_policy=POLICY)
+    asked = context if may_be_broken(resource_type, shaped) else Context.DEFAULT
+    return resource_type.model.model_validate(shaped, scim_ctx=asked, scim_policy=POLICY)

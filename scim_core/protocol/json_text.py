@@ -12,6 +12,8 @@ from scim_core.model import Json
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+
 _AT_THE_CUT = 16
 """Characters before the end of a part in which an error may come from the cut: no escape or literal is longer."""
 
@@ -67,7 +69,7 @@ class JsonText:
 def check_text(value: Any) -> None:
     """Raises InvalidSyntaxException for half of a surrogate pair: it can be neither stored nor sent back."""
     try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        _encode(value).encode("utf-8")
     except UnicodeEncodeError as error:
         raise InvalidSyntaxException(detail="A string holds half of a surrogate pair.") from error
 

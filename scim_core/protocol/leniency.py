@@ -157,6 +157,8 @@ class Leniency:
 
     def _written(self, attribute: AttributeDefinition, value: Any) -> Any:
         """The value in a body of POST or PUT, or in an object. None: there is none. Elements have more than labels."""
+        if value and isinstance(value, str) and attribute.type == "string" and not attribute.multi_valued:
+            return value  # most values are such texts
         shaped = self.value(attribute, value)
         if isinstance(shaped, Absent) or (isinstance(shaped, dict) and not any(_assigned(shaped))):
             return None

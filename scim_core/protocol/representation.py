@@ -59,13 +59,14 @@ def shows_memberships(resource_type: ResourceType, projection: Projection) -> bo
     return attribute is not None and projection.shows(attribute)
 
 
-def to_document(resource_type: ResourceType, resource: Resource[Any]) -> Json:
+def to_document(resource_type: ResourceType, resource: Resource[Any], resource_id: str | None = None) -> Json:
     """The canonical document of a model: declared order, no nulls, no empty elements, equal values once.
 
+    The id is this one, or that of the model.
     `schemas` lists exactly the core schema and the extensions that have data (RFC 7643 section 3).
     """
     dumped = resource.model_dump(exclude={"meta", resource_type.memberships or "meta"})
-    document: Json = {"schemas": [resource_type.schema], "id": dumped.get("id")}
+    document: Json = {"schemas": [resource_type.schema], "id": resource_id or dumped.get("id")}
     for name, value in dumped.items():
         extension = resource_type.extensions.get(name)
         if extension is not None and (assigned := dict(_assigned(extension, value))):

@@ -28,7 +28,7 @@ MAX_NAMES = 100
 _ROOM = 1024
 """What is always in a note: credential, request, and the marks of what was cut."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ they do.
 import asyncio
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
@@ -14,13 +15,15 @@ from azure.core.pipeline import AsyncPipeline
 from azure.core.pipeline import policies as azure_policies
 from azure.data.tables import AccountSasPermissions, ResourceTypes, generate_account_sas
 from azure.data.tables.aio import TableClient
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devhost.azurite import ACCOUNT, Azurite
 from scim_core.storage.tables import wire_text
 from scim_core.storage.tables.azure_rows import AzureRows
 from scim_core.storage.tables.client import Connection
 from scim_core.storage.tables.row_operations import Verb
-from scim_core.storage.tables.wire import LEFT_OUT, Wire, own_policies
+from scim_core.storage.tables.wire import Wire, kept_policies, own_policies
 from tests.contract.sides import TENANT, Identity, PauselessTransport, operation
 from tests.tables import new_table
 
@@ -57,8 +60,8 @@ def test_the_policies_of_the_sdks_client_are_those_that_we_know(kind: str) -> No
 
 @pytest.mark.parametrize("kind", CREDENTIALS)
 def test_headers_credential_and_repetitions_are_kept_and_repetitions_come_last(kind: str) -> None:
-    kept = [policy for policy in own_policies(table_with(kind)) if not isinstance(policy, LEFT_OUT)]
-    names = ["StorageHeadersPolicy", "UserAgentPolicy", CREDENTIALS[kind][1], "StorageHosts", "AsyncTablesRetryPolicy"]
+    kept = kept_policies(table_with(kind))
+    names = ["StorageHeadersPolicy", CREDENTIALS[kind][1], "AsyncTablesRetryPolicy"]
     assert [type(policy).__name__ for policy in kept] == names
     assert isinstance(kept[-1], azure_policies.AsyncRetryPolicy)
 
@@ -155,3 +158,27 @@ async def test_rows_are_found_however_the_json_is_laid_out(between: str) -> None
     assert [(row.etag, row.properties) for row in await wire_text.rows(text)] == [
         (row["odata.etag"], {"x": row["x"]}) for row in rows
     ]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_text_is_quoted_in_a_url_as_python_quotes_it(text: str) -> None:
+    assert wire_text.quoted(text) == quote(text, safe="")
+
+
+@pytest.mark.parametrize("number", range(128))
+def test_each_ascii_character_is_quoted_as_python_quotes_it(number: int) -> None:
+    assert wire_text.quoted(f"a{chr(number)}") == quote(f"a{chr(number)}", safe="")
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "HTTP/1.1 204 No", "HTTP/1.1 20", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 409 No\r\nA: b\r\n"]
+)
+def test_what_is_cut_off_says_nothing_of_its_operation(answer: str) -> None:
+    done = 'a\r\nHTTP/1.1 204 No Content\r\nA: b\r\nETag: W/"1"\r\n\r\n'
+    assert wire_text.transaction_answer(f"{done}\r\n--a\r\n{answer}".encode()).etags == ['W/"1"']
+
+
+def test_a_refused_operation_is_told_with_its_body() -> None:
+    body = b'--a\r\nX: y\r\n\r\nHTTP/1.1 412 No\r\nEtag: x\r\n\r\n{"odata.error":1}\r\n\r\n--a--\r\n'
+    answered = wire_text.transaction_answer(body)
+    assert (answered.etags, answered.status, answered.refused.strip()) == ([], 412, b'{"odata.error":1}')

@@ -10,10 +10,17 @@ from scim_core.model import Column, IndexEntry, StoredResource
 from scim_core.storage.feed_port import FeedChange
 from scim_core.storage.port import TooLarge, VersionConflict
 from scim_core.storage.tables.changes import creation
-from scim_core.storage.tables.entities import ReadState, column_property, from_entity, to_properties
+from scim_core.storage.tables.entities import ReadState, column_property, from_entity, index_keys, to_properties
 from scim_core.storage.tables.outbox import outbox_row
 from scim_core.storage.tables.row_operations import Role, RowOperation, Verb
-from scim_core.storage.tables.service_limits import MAX_PROPERTY_UNITS, require_entity, require_transaction, units
+from scim_core.storage.tables.service_limits import (
+    MAX_PROPERTY_UNITS,
+    json_bytes,
+    most_json_bytes,
+    require_entity,
+    require_transaction,
+    units,
+)
 
 
 def resource(**changes: Any) -> StoredResource:
@@ -28,12 +35,16 @@ def resource(**changes: Any) -> StoredResource:
     return StoredResource(**(values | changes))
 
 
+def row_of(some: StoredResource, change_id: str, stamp: str) -> dict[str, Column]:
+    return to_properties(some, index_keys(some), change_id, stamp)
+
+
 SAID = outbox_row(FeedChange.CREATED, "User", "1", change_id="change", now=datetime(2026, 11, 26, tzinfo=UTC), after="")
 
 
 def test_the_properties_of_a_row_are_those_of_the_layout() -> None:
     entries = frozenset({IndexEntry("userName", "ann", unique=True), IndexEntry("externalId", "7")})
-    assert to_properties(resource(index=entries, columns={"active": True}), "change", "0001") == {
+    assert row_of(resource(index=entries, columns={"active": True}), "change", "0001") == {
         "id": "1",
         "created": "then",
         "lastModified": "then",
@@ -51,7 +62,7 @@ def test_the_properties_of_a_row_are_those_of_the_layout() -> None:
     [("x" * 63_980, 2), ("é" * 63_980, 2), ("😀" * 20_000, 2), ("x" * 20_000 + "😀", 2), ("\ud800" * 6_000, 2)],
 )
 def test_a_document_is_split_into_parts_that_fit_a_property_and_joined_again(text: str, parts: int) -> None:
-    properties = to_properties(resource(document={"note": text}), "", "0001")
+    properties = row_of(resource(document={"note": text}), "", "0001")
     documents = [value for name, value in properties.items() if name.startswith("d")]
     assert len(documents) == parts
     assert all(isinstance(part, str) and units(part) <= MAX_PROPERTY_UNITS for part in documents)
@@ -60,7 +71,7 @@ def test_a_document_is_split_into_parts_that_fit_a_property_and_joined_again(tex
 
 def test_a_resource_remembers_the_state_in_which_it_was_read() -> None:
     entries = frozenset(IndexEntry("emails.value", f"{number:04d}" * 99) for number in range(90))
-    properties = to_properties(resource(index=entries), "change", "0001")
+    properties = row_of(resource(index=entries), "change", "0001")
     assert {"i0", "i1"} <= properties.keys()
     state = ReadState.of(from_entity("User", properties, "etag"))
     assert (state.etag, state.change_id, state.stamp, len(state.index_keys)) == ("etag", "change", "0001", 90)
@@ -75,7 +86,7 @@ def test_a_resource_that_was_never_read_cannot_be_changed() -> None:
 def test_a_column_of_any_name_is_a_property_and_back(name: str) -> None:
     assert column_property(name).isidentifier()
     assert column_property(name).isascii()
-    assert from_entity("User", to_properties(resource(columns={name: "x"}), "", ""), "etag").columns == {name: "x"}
+    assert from_entity("User", row_of(resource(columns={name: "x"}), "", ""), "etag").columns == {name: "x"}
 
 
 def test_columns_of_different_names_are_different_properties() -> None:
@@ -141,3 +152,12 @@ def test_a_new_resource_is_the_first_operation_so_that_a_repetition_is_known() -
         (Verb.UPSERT, Role.INDEX, "externalId"),
         (Verb.INSERT, Role.INDEX, "userName"),
     ]
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"\A[A-Za-z_]\w*\Z", alphabet=st.characters(codec="ascii")), st.one_of(st.text(), st.booleans())
+    )
+)
+def test_an_entity_has_no_more_bytes_than_the_most_that_it_can_have(properties: dict[str, Column]) -> None:
+    assert json_bytes(properties) <= most_json_bytes(properties)

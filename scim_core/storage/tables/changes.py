@@ -6,7 +6,7 @@ changes the row's ETag, so a delete of that resource notices it. No two changes 
 `accounts_for`. Every change inserts a row that says what it did (outbox.py).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scim_core.model import MEMBERLESS, NO_EDITS, Column, Membership, MembershipEdits, StoredResource
@@ -85,22 +85,23 @@ def room(operations: int) -> int:
 
 def creation(resource: StoredResource, members: Sequence[Membership], said: OutboxRow) -> Change:
     """The resource's row, its index rows, its first members. The first failure tells a repetition from a conflict."""
-    properties = to_properties(resource, said.change_id if members else "", said.stamp)
+    index = index_keys(resource)
+    properties = to_properties(resource, index, said.change_id if members else "", said.stamp)
     row = RowOperation(Verb.INSERT, Role.RESOURCE, key_of(resource), properties)
-    own = (row, *_index_insertions(resource, frozenset()))
+    own = (row, *_index_insertions(resource.id, index, frozenset()))
     return Change(resource, said, own, MembershipEdits(add=tuple(members)))
 
 
 def update(resource: StoredResource, edits: MembershipEdits, said: OutboxRow) -> Change:
     """The resource's row, the difference to its index rows as it was read, and the edits."""
     read = ReadState.of(resource)
-    properties = to_properties(resource, said.change_id if edits else read.change_id, said.stamp)
-    there = read.index_keys
-    given_up = there - index_keys(resource).keys()
+    there, index = read.index_keys, index_keys(resource)
+    properties = to_properties(resource, index, said.change_id if edits else read.change_id, said.stamp)
+    given_up = there - index.keys()
     own = (
         RowOperation(Verb.REPLACE, Role.RESOURCE, key_of(resource), properties, read.etag),
         *_index_deletions(given_up),
-        *_index_insertions(resource, there),
+        *_index_insertions(resource.id, index, there),
     )
     return Change(resource, said.giving_up(given_up), own, edits)
 
@@ -206,12 +207,11 @@ def _touch(resource_type: str, resource_id: str, properties: dict[str, Column]) 
     )
 
 
-def _index_insertions(resource: StoredResource, there: frozenset[str]) -> Iterator[RowOperation]:
-    unique = {keys.unique_index(resource.resource_type, entry) for entry in resource.index if entry.unique}
-    for key, attribute in index_keys(resource).items():
+def _index_insertions(resource_id: str, index: Mapping[str, str], there: frozenset[str]) -> Iterator[RowOperation]:
+    for key, attribute in index.items():
         if key not in there:
-            verb = Verb.INSERT if key in unique else Verb.UPSERT
-            yield RowOperation(verb, Role.INDEX, key, {"id": resource.id}, about=attribute)
+            verb = Verb.INSERT if keys.is_unique_index(key) else Verb.UPSERT
+            yield RowOperation(verb, Role.INDEX, key, {"id": resource_id}, about=attribute)
 
 
 def _index_deletions(gone: Iterable[str]) -> Iterator[RowOperation]:

@@ -29,6 +29,7 @@ OWN_COLUMNS = frozenset({"created", "lastModified"})
 _COLUMN_PREFIX = "c_"
 _ESCAPED = re.compile(r"_([0-9a-f]{4})")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9]*")
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,10 @@ def listed_index_keys(entity: Mapping[str, Any]) -> list[str]:
     return "".join(joined("i", entity)).splitlines()
 
 
-def to_properties(resource: StoredResource, change_id: str, stamp: str) -> dict[str, Column]:
-    """The whole row of a resource; `change_id` is that of the last change of its memberships, empty for none."""
+def to_properties(resource: StoredResource, index_rows: Iterable[str], change_id: str, stamp: str) -> dict[str, Column]:
+    """The whole row of a resource, and of these index rows; `change_id` is that of the last change of its memberships,
+    empty for none.
+    """
     properties: dict[str, Column] = {
         "id": resource.id,
         "created": resource.created,
@@ -94,7 +97,7 @@ def to_properties(resource: StoredResource, change_id: str, stamp: str) -> dict[
         properties["edges"] = change_id
     properties |= indexed_property(index.name for index in resource.indexes - FIRST_INDEXES)
     properties |= {column_property(name): value for name, value in resource.columns.items()}
-    properties |= split("i", "\n".join(index_keys(resource)))
+    properties |= split("i", "\n".join(index_rows))
     return properties | document_properties(resource.document)
 
 
@@ -196,7 +199,7 @@ def _column_name(name: str) -> str:
 
 
 def _to_json(document: dict[str, Any]) -> str:
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    text = _encode(document)
     try:
         text.encode()
     except UnicodeEncodeError:  # half a surrogate pair: JSON can hold it, UTF-8 cannot

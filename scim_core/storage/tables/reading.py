@@ -44,9 +44,10 @@ EDGE = "group,groupType,member,type,edges"
 
 async def side_by_side[T](reads: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """The answers, in the order of the reads. SIDE_BY_SIDE of them run at the same time."""
-    permits, all_reads = asyncio.Semaphore(SIDE_BY_SIDE), list(reads)
+    all_reads = list(reads)
     if len(all_reads) <= 1:  # the usual case: a task of its own would cost more than the rest of the call
         return [await read for read in all_reads]
+    permits = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def with_permit(read: Coroutine[Any, Any, T]) -> T:
         async with permits:

@@ -10,7 +10,7 @@ the same time, and one that dies leaves nothing half done.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from scim_core.storage.feed_port import FeedHead, Losses, MovedFeed
@@ -25,7 +25,7 @@ from scim_core.storage.tables.outbox import OutboxRow, to_outbox_row
 from scim_core.storage.tables.reading import read_range
 from scim_core.storage.tables.row_operations import RowOperation
 from scim_core.storage.tables.rows import Row, Rows
-from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS, json_bytes
+from scim_core.storage.tables.service_limits import TRANSACTION_OPERATIONS, json_bytes, most_json_bytes
 from scim_core.traces import NO_TRACER, ROOT, Span, SpanKind, Tracer
 
 READ_ROWS = 132
@@ -36,6 +36,9 @@ BATCH_OPERATIONS = TRANSACTION_OPERATIONS - 1
 
 BATCH_BYTES = 3 * 1024 * 1024
 """Bytes of rows in one batch. A transaction holds 4 MiB, which includes what stands around the rows."""
+
+SMALL_BYTES = BATCH_BYTES * 3 // BATCH_OPERATIONS
+"""Bytes of a change that need no counting: so many changes as one batch holds are not too many with them."""
 
 MAX_REFUSALS = 10
 """How often in a row others may be quicker. They relay the same changes, so this process may stop."""
@@ -119,7 +122,7 @@ async def _moved(rows: Rows, tenant: str, waiting: Sequence[str], span: Span) ->
         span.link(trace_parent)
     start, refused = current.head.next, False
     try:
-        for batch in _batches(found):
+        for batch in _batches(found, start):
             current = await _move(rows, tenant, current, batch)
     except (RowFailure, VersionConflict):
         refused = True
@@ -146,31 +149,43 @@ async def _agreed(rows: Rows, tenant: str, waiting: Sequence[str]) -> list[Outbo
     return [to_outbox_row(row.properties) for row in found]
 
 
-def _batches(found: Sequence[OutboxRow]) -> Iterator[list[OutboxRow]]:
-    """As many changes at a time as one transaction holds."""
-    batch, operations, size = list[OutboxRow](), 0, 0
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Changes that are moved together, how, and the number of the first entry after them."""
+
+    changes: list[OutboxRow]
+    operations: list[RowOperation]
+    following: int
+
+
+def _batches(found: Sequence[OutboxRow], following: int) -> Iterator[_Batch]:
+    """As many changes at a time as one transaction holds. Their entries are numbered from `following` on."""
+    changes, operations, size = list[OutboxRow](), dict[str, RowOperation](), 0
     for said in found:
-        rows = relayed(said, 0).values()
-        more = sum(json_bytes(item.properties) for item in rows)
-        if batch and (operations + len(rows) > BATCH_OPERATIONS or size + more > BATCH_BYTES):
-            yield batch
-            batch, operations, size = [], 0, 0
-        batch.append(said)
-        operations, size = operations + len(rows), size + more
-    if batch:
-        yield batch
-
-
-async def _move(rows: Rows, tenant: str, current: Head, batch: Sequence[OutboxRow]) -> Head:
-    """The changes of the batch are in the feed and in the log. Raises RowFailure, VersionConflict."""
-    following = current.head.next
-    operations = dict[str, RowOperation]()
-    for said in batch:
-        operations |= relayed(said, following if said.in_feed else None)
+        moving = relayed(said, following if said.in_feed else None)
+        more = _bytes(moving.values())
+        if changes and (len(operations) + len(moving) > BATCH_OPERATIONS or size + more > BATCH_BYTES):
+            yield _Batch(changes, list(operations.values()), following)
+            changes, operations, size = [], {}, 0
+        changes.append(said)
+        operations |= moving
+        size += more
         following += said.in_feed
-    time = batch[-1].time
-    losses = counted(current.losses, batch)
+    if changes:
+        yield _Batch(changes, list(operations.values()), following)
+
+
+def _bytes(operations: Collection[RowOperation]) -> int:
+    """The bytes of their rows; of a change that is small, the most that it can have."""
+    most = sum(most_json_bytes(item.properties) for item in operations)
+    return most if most <= SMALL_BYTES else sum(json_bytes(item.properties) for item in operations)
+
+
+async def _move(rows: Rows, tenant: str, current: Head, batch: _Batch) -> Head:
+    """The changes of the batch are in the feed and in the log. Raises RowFailure, VersionConflict."""
+    time = batch.changes[-1].time
+    losses = counted(current.losses, batch.changes)
     changed = count_property(losses) if losses is not current.losses else {}
-    head = head_change(current.etag, next=str(following), lastModified=time, **changed)
-    [etag, *_] = await rows.transact(tenant, [head, *operations.values()])
-    return Head(replace(current.head, next=following), time, etag, replace(losses, etag=etag))
+    head = head_change(current.etag, next=str(batch.following), lastModified=time, **changed)
+    [etag, *_] = await rows.transact(tenant, [head, *batch.operations])
+    return Head(replace(current.head, next=batch.following), time, etag, replace(losses, etag=etag))

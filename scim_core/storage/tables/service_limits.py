@@ -5,7 +5,7 @@ character that is not ASCII takes six. The stricter limit holds, so what works w
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from scim_core.model import Column
 from scim_core.storage.port import TooLarge
@@ -104,6 +104,13 @@ def units(text: str) -> int:
 def json_bytes(properties: dict[str, Column]) -> int:
     """The bytes of this entity as JSON, with its types."""
     return len(json.dumps(properties)) + sum(_TYPE_BYTES + len(name) for name in properties)
+
+
+def most_json_bytes(properties: Mapping[str, Column]) -> int:
+    """The most bytes that this entity takes as JSON, with its types: found without writing it, and far too many."""
+    text = sum(len(value) for value in properties.values() if isinstance(value, str))
+    names = sum(map(len, properties))
+    return len("{}") + 2 * names + len(properties) * _JSON_PROPERTY_BYTES + 2 * _JSON_UNIT_BYTES * text
 
 
 def _utf16_bytes(properties: dict[str, Column]) -> int:

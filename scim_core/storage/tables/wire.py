@@ -29,6 +29,7 @@ SENT_ONCE: dict[str, Any] = {"retry_total": 0}
 
 LEFT_OUT = (
     azure_policies.RequestIdPolicy,
+    azure_policies.UserAgentPolicy,
     azure_policies.ProxyPolicy,
     azure_policies.ContentDecodePolicy,
     azure_policies.AsyncRedirectPolicy,
@@ -37,7 +38,12 @@ LEFT_OUT = (
     azure_policies.DistributedTracingPolicy,
     azure_policies.HttpLoggingPolicy,
 )
-"""Policies of the SDK's client that these calls do without: they log, trace, follow redirections, and decode."""
+"""Policies of the SDK's client that these calls do without: they log, trace, follow redirections, and decode. The name
+of the service is always the same, so it is a header like the others."""
+
+CHOOSES_A_HOST = "StorageHosts"
+"""The policy that reads the URL of each request again, to choose between the two hosts of an account. We have one, and
+the retry policy is told of no other. It has no public name (ADR 0044)."""
 
 _NO_ROW = frozenset({"ResourceNotFound", "EntityNotFound"})
 _ACCEPTED = 202
@@ -49,13 +55,13 @@ class Wire:
 
     def __init__(self, table: TableClient, transport: AioHttpTransport) -> None:
         # A pipeline links its policies to each other, so those of the table's own pipeline stay as they are.
-        policies = [copy(policy) for policy in own_policies(table) if not isinstance(policy, LEFT_OUT)]
+        policies = [copy(policy) for policy in kept_policies(table)]
         self._pipeline: AsyncPipeline[Any, Any] = AsyncPipeline(transport, policies)
         self._account = table.url
         self._rows = f"{table.url}/{table.table_name}"
-        version = {"x-ms-version": table.api_version, "DataServiceVersion": "3.0"}
-        self._reading = {**version, "Accept": "application/json;odata=minimalmetadata"}
-        self._writing = {**version, "MaxDataServiceVersion": "3.0;NetFx", "Accept": "application/json"}
+        always = {"x-ms-version": table.api_version, "DataServiceVersion": "3.0", "User-Agent": _user_agent(table)}
+        self._reading = {**always, "Accept": "application/json;odata=minimalmetadata"}
+        self._writing = {**always, "MaxDataServiceVersion": "3.0;NetFx", "Accept": "application/json"}
 
     async def row(self, partition: str, key: str, select: str | None) -> Row | None:
         """The row, or None. Raises AzureError."""
@@ -108,6 +114,21 @@ class Wire:
 def own_policies(table: TableClient) -> list[Any]:
     """The policies of the table's own pipeline, in the order in which a request passes them."""
     return table._policies  # noqa: SLF001  the one private name: ADR 0044
+
+
+def kept_policies(table: TableClient) -> list[Any]:
+    """Those of them that these calls pass."""
+    return [
+        policy
+        for policy in own_policies(table)
+        if not isinstance(policy, LEFT_OUT) and type(policy).__name__ != CHOOSES_A_HOST
+    ]
+
+
+def _user_agent(table: TableClient) -> str:
+    """How the table's own pipeline names the service."""
+    [name] = [item.user_agent for item in own_policies(table) if isinstance(item, azure_policies.UserAgentPolicy)]
+    return name
 
 
 def _succeeded(response: Any) -> bool:
