@@ -83,6 +83,8 @@ async def test_a_hook_can_begin_with_an_older_number_and_can_have_all_tenants(
         (("add", URL), {}, "--tenant ID, or --all"),
         (("add", URL, "--tenant", "nobody"), {}, "There is no tenant 'nobody'"),
         (("add", "http://example.com/", "--tenant", TENANT), {}, "https only"),
+        (("add", "https://product..example/", "--tenant", TENANT), {}, "A hook's URL looks like"),
+        (("add", f"https://{'a' * 64}.example/", "--tenant", TENANT), {}, "A hook's URL looks like"),
         (("add", "https://169.254.169.254/latest", "--tenant", TENANT), {}, "not public"),
         (("add", "https://127.0.0.1/", "--tenant", TENANT), {}, "not public"),
         (("add", "https://[::ffff:10.0.0.4]/", "--tenant", TENANT), {}, "not public"),

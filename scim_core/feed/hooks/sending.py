@@ -7,7 +7,9 @@ import json
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import aiohttp
@@ -28,6 +30,11 @@ MAX_ERROR_BYTES = 4_096
 
 MAX_ERROR_CHARACTERS = 200
 """Characters that are kept of it."""
+
+LOOK_UPS = 32
+"""Names that one process looks up at the same time: as many as the timer and changes deliver to tenants at once. They
+have threads of their own. So a name server that hangs holds up no thread that requests or the storage need.
+"""
 
 _BAD_REQUEST = 400
 _JSON = "application/json"
@@ -56,9 +63,13 @@ class Sender(Protocol):
         """One attempt, of at most SEND_SECONDS. Every failure is an Tried."""
 
 
+_look_ups = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="hook-names")
+
+
 async def resolved(host: str, port: int) -> list[str]:
-    """The addresses that the system gives for a host."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    """The addresses that the system gives for a host. Raises OSError."""
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_look_ups, look_up)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
