@@ -44,6 +44,11 @@ TENANTS_AT_ONCE = 16
 KNOWN_SECONDS = 30
 """How long a process believes what hooks there are."""
 
+YOUNG = timedelta(minutes=3)
+"""How long the timer looks at all tenants of a new hook: a process that does not know of it sends nothing to it. This
+is longer than KNOWN_SECONDS and the minute of the timer together, also if clocks differ.
+"""
+
 BLOCKED_ATTEMPTS = 4
 """After so many failures, some 35 minutes, a hook counts as blocked."""
 
@@ -52,7 +57,8 @@ BLOCKED_ATTEMPTS = 4
 class Delivered:
     """What was done: batches that were taken, attempts that failed, batches that died.
 
-    `blocked` streams have failed BLOCKED_ATTEMPTS times, or must tell of missing entries. `left` have something to do.
+    `blocked` streams have failed BLOCKED_ATTEMPTS times, or must tell of missing entries, or met an error that nobody
+    expected: `broken` names the hook, the tenant and the kind of the error. `left` have something to do.
     """
 
     taken: int = 0
@@ -60,6 +66,7 @@ class Delivered:
     dead: int = 0
     blocked: int = 0
     left: int = 0
+    broken: tuple[str, ...] = ()
 
     def __add__(self, other: "Delivered") -> "Delivered":
         """Both."""
@@ -104,6 +111,7 @@ class Hooks:
         self._pause = pause
         self._tracer = tracer
         self._all_after = -inf
+        self._put_off = frozenset[str]()
         self._known: Fresh[str, list[Hook]] = Fresh(1, KNOWN_SECONDS)
         self._keys: Fresh[str, list[Json]] = Fresh(1, KNOWN_SECONDS)
 
@@ -114,7 +122,8 @@ class Hooks:
     async def marked(self) -> list[str]:
         """The tenants with something to deliver. Rows say so from now on, until it is delivered.
 
-        At first and then once an hour these are all tenants, for what a death left unnamed. Raises StorageBusy.
+        At first and then once an hour these are all tenants, for what a death left unnamed. All tenants of a new hook
+        are among them, for what is changed by processes that do not know of it yet. Raises StorageBusy.
         """
         self._known = Fresh(1, KNOWN_SECONDS)
         hooks = await self._hooks()
@@ -122,8 +131,10 @@ class Hooks:
             return []
         tenants = await self._storage.tenants_to_deliver()
         are_all = self._timer() >= self._all_after
-        if are_all:
-            tenants += [moved.tenant for moved in await self._storage.moved_feeds()]
+        grown_up = instant_text(self._clock() - YOUNG)
+        looked_at = hooks if are_all else [hook for hook in hooks if hook.since > grown_up]
+        if looked_at:
+            tenants += [moved.tenant for moved in await self._storage.moved_feeds() if _of(looked_at, moved.tenant)]
         found = [tenant for tenant in dict.fromkeys(tenants) if _of(hooks, tenant)]
         for tenant in found:
             await self._storage.mark_due(tenant, self._now())
@@ -132,17 +143,25 @@ class Hooks:
         return found
 
     async def turn(self, tenants: Collection[str]) -> Delivered:
-        """What is due of these tenants is sent. A timer asks for this each minute."""
-        until, permits = self._timer() + TURN_SECONDS, asyncio.Semaphore(TENANTS_AT_ONCE)
+        """What is due of these tenants is sent. A timer asks for this each minute.
+
+        Those that one turn does not reach are the first of the next.
+        """
+        until, permits, put_off = self._timer() + TURN_SECONDS, asyncio.Semaphore(TENANTS_AT_ONCE), set[str]()
 
         async def one(tenant: str) -> Delivered:
             async with permits:
+                if self._timer() >= until:
+                    put_off.add(tenant)
                 try:
                     return await self._deliver(tenant, until)
                 except StorageError:
                     return Delivered(left=1)
 
-        return sum(await asyncio.gather(*map(one, tenants)), Delivered())
+        in_order = sorted(tenants, key=lambda tenant: tenant not in self._put_off)
+        done = sum(await asyncio.gather(*map(one, in_order)), Delivered())
+        self._put_off = frozenset(put_off)
+        return done
 
     async def key_set(self) -> Json:
         """The keys that verify the security event tokens of all hooks (RFC 7517 section 5). Raises StorageBusy.
@@ -203,6 +222,9 @@ class Hooks:
                 step = _LEFT
             except StorageError:
                 step = _LEFT
+            except Exception as error:  # noqa: BLE001 -- one tenant's rows keep nothing from others; the timer logs it
+                broken = f"hook {hook.id} of {tenant}: {type(error).__name__}"
+                step = _Step(Delivered(blocked=1, left=1, broken=(broken,)))
             if step.again is None:
                 return done + step.done
             if self._timer() + step.again >= until:
