@@ -13,7 +13,7 @@ from scim_core.admin.known_tenant import require_known
 from scim_core.admin.presentation import table
 from scim_core.clock import instant_text, utc_now
 from scim_core.feed.hooks import security_events, signatures
-from scim_core.feed.hooks.addresses import RefusedTarget, require_allowed, target_of
+from scim_core.feed.hooks.addresses import RefusedTarget, require_allowed, shown_url, target_of
 from scim_core.feed.hooks.doorbells import SCHEME, queue_of
 from scim_core.feed.hooks.packing import about_nothing, packed
 from scim_core.feed.hooks.sending import HttpSender, PutMessage, Senders, resolved
@@ -127,7 +127,7 @@ class _Commands:
             print(json.dumps({"hooks": shown, "tenants": states}, indent=2))
             return
         rows = [
-            (hook.id, hook.tenant or "(all)", str(hook.format), hook.url, hook.since[:10], self._word(hook))
+            (hook.id, hook.tenant or "(all)", str(hook.format), shown_url(hook.url), hook.since[:10], self._word(hook))
             for hook in hooks
         ]
         print(table(("ID", "TENANT", "FORMAT", "URL", "SINCE", "STATE"), rows))

@@ -107,6 +107,13 @@ async def test_what_cannot_be_is_refused_with_a_sentence(
     assert await storage.hooks() == [HOOK]
 
 
+async def test_a_list_for_people_keeps_the_query_of_a_url_to_itself(storage: TableStorage) -> None:
+    await add_hook(storage, replace(HOOK, url="https://product.example/hook?code=s3cret"))
+    listed = (await hooks(storage, "list")).stdout
+    assert "https://product.example/hook?…" in listed
+    assert "s3cret" not in listed
+
+
 async def test_a_loopback_hook_needs_the_setting_and_can_be_tried(storage: TableStorage) -> None:
     await create(storage, user(1))
     async with server(saying("204 No Content")) as (named, seen):

@@ -65,6 +65,12 @@ def target_of(url: str, *, to_loopback: bool) -> HookTarget:
     return HookTarget(url, scheme, found["host"].strip("[]"), int(found["port"] or _PORTS[scheme]))
 
 
+def shown_url(url: str) -> str:
+    """The URL as people see it: without its query, which can hold a secret of the receiver."""
+    before, mark, _ = url.partition("?")
+    return f"{before}?…" if mark else before
+
+
 def require_allowed(target: HookTarget, addresses: Sequence[str], *, to_loopback: bool) -> None:
     """Raises RefusedTarget unless a hook may send to each of the addresses that the target's host has."""
     if not addresses:
