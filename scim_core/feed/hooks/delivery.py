@@ -17,7 +17,7 @@ from scim_core.clock import Clock, Timer, instant_text
 from scim_core.feed.feed import Importing, Resync
 from scim_core.feed.hooks import schedule
 from scim_core.feed.hooks.batches import Batch, Batches, CatalogueOf, resync, to_resync
-from scim_core.feed.hooks.packing import Packed, packed
+from scim_core.feed.hooks.runs import Runs, SentBatch
 from scim_core.feed.hooks.sending import SEND_SECONDS, Sender, Tried
 from scim_core.master_key import MasterKey
 from scim_core.model import Json
@@ -55,7 +55,7 @@ BLOCKED_ATTEMPTS = 4
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What was done: batches that were taken, attempts that failed, batches that died.
+    """What was done: batches, or tokens, that were taken, attempts that failed, batches that died.
 
     `blocked` streams have failed BLOCKED_ATTEMPTS times, or must tell of missing entries, or met an error that nobody
     expected: `broken` names the hook, the tenant and the kind of the error. `left` have something to do.
@@ -103,7 +103,7 @@ class Hooks:
     ) -> None:
         self._storage = storage
         self._batches = Batches(storage, catalogue_of)
-        self._sender = sender
+        self._runs = Runs(sender, master, clock, timer, tracer) if master else None
         self._master = master
         self._clock = clock
         self._timer = timer
@@ -181,12 +181,12 @@ class Hooks:
 
     async def _deliver(self, tenant: str, until: float) -> Delivered:
         hooks = _of(await self._hooks(), tenant)
-        if not hooks or self._master is None or self._timer() >= until:
+        if not hooks or self._runs is None or self._timer() >= until:
             return Delivered(left=len(hooks))
         with self._tracer.span("deliver", SpanKind.INTERNAL, parent=ROOT) as span:
             span.note("scim.tenant", tenant)
             due = await self._storage.mark_due(tenant, self._now())
-            streams = (self._stream(tenant, hook, stream, self._master, until) for hook in hooks for stream in Stream)
+            streams = (self._stream(tenant, hook, stream, self._runs, until) for hook in hooks for stream in Stream)
             done = sum(await asyncio.gather(*streams), Delivered())
             if not done.left:
                 await self._storage.clear_due(due)
@@ -212,12 +212,12 @@ class Hooks:
         self._known.put("", found, now)
         return found
 
-    async def _stream(self, tenant: str, hook: Hook, stream: Stream, master: MasterKey, until: float) -> Delivered:
+    async def _stream(self, tenant: str, hook: Hook, stream: Stream, runs: Runs, until: float) -> Delivered:
         """Batch after batch, until nothing is left, or an attempt has to wait, or the time is over."""
         done = Delivered()
         while True:
             try:
-                step = await self._step(tenant, hook, stream, master)
+                step = await self._step(tenant, hook, stream, runs, until)
             except VersionConflict:  # another process sends this one
                 step = _LEFT
             except StorageError:
@@ -233,7 +233,7 @@ class Hooks:
             if step.again:
                 await self._pause(step.again)
 
-    async def _step(self, tenant: str, hook: Hook, stream: Stream, master: MasterKey) -> _Step:
+    async def _step(self, tenant: str, hook: Hook, stream: Stream, runs: Runs, until: float) -> _Step:
         cursor = await self._cursor(tenant, hook, stream)
         if cursor is None or cursor.stopped:
             return _AT_REST
@@ -262,22 +262,8 @@ class Hooks:
             time=instant_text(now),
         )
         claimed = await self._storage.save_hook_cursor(tenant, hook.id, stream, claimed)
-        sent = packed(batch, hook, claimed.webhook_id, master, now)
-        attempt = await self._sent(tenant, hook, batch, sent)
-        return await self._settled(tenant, hook, stream, claimed, attempt)
-
-    async def _sent(self, tenant: str, hook: Hook, batch: Batch, sent: Packed) -> Tried:
-        """What became of one attempt: a span, linked to those of the requests. The receiver's address is not in it."""
-        with self._tracer.span("send", SpanKind.PRODUCER) as span:
-            span.note("scim.tenant", tenant)
-            span.note("scim.hook.format", str(hook.format))
-            span.note("scim.changes", len(batch.trace_parents))
-            for trace_parent in set(batch.trace_parents):
-                span.link(trace_parent)
-            attempt = await self._sender.send(hook.url, sent.headers, sent.body)
-            if not attempt.taken:
-                span.failed("not taken")
-            return attempt
+        run = await runs.run(tenant, hook, batch, claimed, until)
+        return await self._settled(tenant, hook, stream, run)
 
     async def _cursor(self, tenant: str, hook: Hook, stream: Stream) -> HookCursor | None:
         """How far the stream has come. A tenant that is newer than the hook begins with its first entry.
@@ -301,15 +287,15 @@ class Hooks:
             return resync(tenant, hook, stream, cursor, self._now())
         return await self._batches.of(tenant, hook, stream, cursor)
 
-    async def _settled(self, tenant: str, hook: Hook, stream: Stream, cursor: HookCursor, attempt: Tried) -> _Step:
-        """What the attempt has changed is in the rows."""
-        now = self._clock()
+    async def _settled(self, tenant: str, hook: Hook, stream: Stream, run: SentBatch) -> _Step:
+        """What the run has changed is in the rows."""
+        now, cursor, attempt = self._clock(), run.cursor, run.attempt
         after, dead = _after(hook, cursor, stream, attempt, now, new_webhook_id=self._webhook_id)
         if attempt.gone:
             await self._storage.save_hook(replace(hook, disabled=f"{attempt.outcome} on {instant_text(now)[:10]}"))
             self._known = Fresh(1, KNOWN_SECONDS)
         after = await self._storage.save_hook_cursor(tenant, hook.id, stream, after, dead)
-        done = Delivered(taken=int(attempt.taken), failed=int(not attempt.taken), dead=int(dead is not None))
+        done = Delivered(taken=run.taken, failed=int(not attempt.taken), dead=int(dead is not None))
         if attempt.taken and cursor.resync and stream is Stream.REPLAY:
             await self._storage.end_replay(tenant, hook.id, after)
             return _Step(done)
