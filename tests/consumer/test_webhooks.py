@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scim_core.feed.hooks.sending import Tried
+from scim_core.feed.hooks.sending import Sender, Tried
 from scim_core.feed.hooks.signatures import secret as hook_secret
 from scim_core.feed.hooks.signatures import shown
 from scim_core.storage.tables import TableStorage
@@ -72,7 +72,7 @@ async def test_what_the_service_sends_names_its_epoch_and_its_number() -> None:
     await create(storage, user(1), user(2))
     sent: list[tuple[dict[str, str], bytes]] = []
 
-    class Keeping:
+    class Keeping(Sender):
         async def send(self, _: str, given: Mapping[str, str], body: bytes) -> Tried:
             sent.append((dict(given), body))
             return TAKEN

@@ -28,7 +28,7 @@ type Answers = Callable[[int], Tried | BaseException]
 
 
 @dataclass
-class Receiver:
+class Receiver(Sender):
     """Takes batches. `processed` are the numbers of entries in the order in which it has acted on them.
 
     `answers` says of each attempt what the sender sees. Whether the receiver has processed it, `processes` says.

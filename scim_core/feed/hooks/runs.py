@@ -1,5 +1,6 @@
 """Sends a batch that was claimed: one request, or a token after the other."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from scim_core.clock import Clock, Timer
@@ -40,16 +41,18 @@ class Runs:
         """Message after message is sent, until one is not taken, or the time is over. One is sent at least."""
         until = min(until, self._timer() + RUN_SECONDS)
         cursor, taken = replace(claimed, last=batch.messages[0].last), 0
-        for message in batch.messages:
-            if taken:  # the ones before are done, and this one is under way for the first time
-                cursor = replace(cursor, number=cursor.last, last=message.last, attempts=1)
-            attempt = await self._sent(tenant, hook, message, claimed.webhook_id)
-            taken += attempt.taken
-            if not attempt.taken or self._timer() >= until:
-                break
+        has_several = len(batch.messages) > 1
+        async with self._sender.in_a_row() if has_several else nullcontext(self._sender) as sender:
+            for message in batch.messages:
+                if taken:  # the ones before are done, and this one is under way for the first time
+                    cursor = replace(cursor, number=cursor.last, last=message.last, attempts=1)
+                attempt = await self._sent(sender, tenant, hook, message, claimed.webhook_id)
+                taken += attempt.taken
+                if not attempt.taken or self._timer() >= until:
+                    break
         return SentBatch(cursor, taken, attempt)
 
-    async def _sent(self, tenant: str, hook: Hook, message: Message, webhook_id: str) -> Tried:
+    async def _sent(self, sender: Sender, tenant: str, hook: Hook, message: Message, webhook_id: str) -> Tried:
         """What became of one attempt: a span, linked to those of the requests. The receiver's address is not in it."""
         with self._tracer.span("send", SpanKind.PRODUCER) as span:
             span.note("scim.tenant", tenant)
@@ -58,7 +61,7 @@ class Runs:
             for trace_parent in set(message.trace_parents):
                 span.link(trace_parent)
             sent = packed(message, hook, webhook_id, self._master, self._clock())
-            attempt = await self._sender.send(hook.url, sent.headers, sent.body)
+            attempt = await sender.send(hook.url, sent.headers, sent.body)
             if not attempt.taken:
                 span.failed("not taken")
             return attempt
