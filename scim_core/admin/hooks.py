@@ -214,6 +214,18 @@ class _Commands:
             said = f"Hook {hook.id} has a new secret. The old one signs, too, until {until[:16]}Z."
         self._print_added(rotated, master, said)
 
+    async def resume(self) -> None:
+        """A hook that has ended goes on where it was: with each tenant's next entry."""
+        hook = await self._hook()
+        if not hook.disabled:
+            raise Refused(f"The hook {hook.id} has not ended.")
+        async with self._given.trail.recorded("hooks resume", "hooks resume", hook.tenant):
+            now = instant_text(self._now)
+            await self._storage.save_hook(replace(hook, disabled="", since=now))
+            for tenant in [moved.tenant for moved in await self._storage.moved_feeds() if is_of(hook, moved.tenant)]:
+                await self._storage.mark_due(tenant, now)
+        self._print({"id": hook.id, "resumed": True}, f"Hook {hook.id} goes on where it ended, within minutes.")
+
     async def remove(self) -> None:
         """Nothing is sent there any more, and what it has missed is forgotten."""
         hook = await self._hook()
