@@ -16,6 +16,7 @@ from scim_core.storage.tables.keys import SWEEP
 from scim_core.storage.tables.reading import read_range
 from tests.commands import Done, run_here
 from tests.contract.builders import TENANT, create, user
+from tests.faults.disturbed_rows import FaultyRows
 from tests.hooks.receiver import FAILED, GONE, HOOK, MASTER, TAKEN, Receiver, add_hook, due, hooks_over
 from tests.hooks.set_receiver import SET_HOOK, SetReceiver
 from tests.hooks.set_rules import violations
@@ -105,6 +106,21 @@ async def test_what_cannot_be_is_refused_with_a_sentence(
     assert done.returncode == 2
     assert said in done.stderr
     assert await storage.hooks() == [HOOK]
+
+
+async def test_a_list_of_many_hooks_reads_each_tenant_once(storage: TableStorage) -> None:
+    tenants = [f"t{number}" for number in range(5)]
+    for tenant in tenants:
+        await storage.create(tenant, user(1))
+        await storage.relay(tenant)
+    calls = list[int]()
+    for number in range(1, 4):
+        await storage.save_hook(replace(HOOK, id=f"h{number}", tenant=""))
+        counting = FaultyRows(storage.rows)
+        listed = json.loads((await run_here(counting, "--json", "hooks", "list", **MADE)).stdout)
+        assert len(listed["tenants"]) == number * len(tenants)
+        calls.append(counting.calls)
+    assert calls[0] == calls[-1] <= 2 + len(tenants)
 
 
 async def test_a_list_for_people_keeps_the_query_of_a_url_to_itself(storage: TableStorage) -> None:
