@@ -90,6 +90,54 @@ async def test_a_process_that_dies_in_a_row_repeats_the_same_tokens_and_no_more_
     assert len(receiver.tokens) - last == sent + 1 <= MAX_TOKENS
 
 
+@pytest.mark.parametrize("trouble", ["fails", "is slow"])
+async def test_what_a_dead_process_may_have_sent_keeps_its_id_whatever_happens_to_those_before(
+    storage: TableStorage, clock: Clock, trouble: str
+) -> None:
+    receiver = await set_receiver(storage, clock)
+    receiver.processes = lambda _: True
+    receiver.answers = lambda number: ProcessDied() if number == 7 else TAKEN
+    await create(storage, *(user(number) for number in range(1, 11)))
+    with pytest.raises(ProcessDied):
+        await hooks_over(storage, receiver, clock).deliver(TENANT)
+    clock.advance(seconds=LEASE.total_seconds())
+    timer = Timer()
+
+    def answers(number: int) -> Tried:
+        timer.now += RUN_SECONDS if trouble == "is slow" else 0
+        return FAILED if trouble == "fails" and number in (10, 11, 14) else TAKEN
+
+    receiver.answers = answers
+    hooks = hooks_over(storage, receiver, clock, timer=timer)
+    while (await hooks.deliver(TENANT)).left:
+        await due(storage, clock)
+    assert receiver.processed == list(range(1, 11))
+    by_id = {claims["jti"]: claims for claims in receiver.tokens}
+    assert len(by_id) == 10, "a token that may have been sent before is the same token"
+    assert all(claims == by_id[claims["jti"]] for claims in receiver.tokens)
+    await create(storage, user(11))
+    await hooks.deliver(TENANT)
+    assert receiver.tokens[-1]["iat"] > receiver.tokens[-2]["iat"]
+
+
+async def test_after_a_death_too_only_the_token_that_is_never_taken_is_dead(
+    storage: TableStorage, clock: Clock
+) -> None:
+    receiver = await set_receiver(storage, clock)
+    receiver.answers = lambda number: ProcessDied() if number == 2 else TAKEN
+    await create(storage, *(user(number) for number in range(1, 5)))
+    with pytest.raises(ProcessDied):
+        await hooks_over(storage, receiver, clock).deliver(TENANT)
+    clock.advance(seconds=LEASE.total_seconds())
+    receiver.answers = lambda number: FAILED if receiver.tokens[number]["txn"].endswith(":2") else TAKEN
+    hooks = hooks_over(storage, receiver, clock)
+    while (await hooks.deliver(TENANT)).left:
+        await due(storage, clock)
+    [dead] = await storage.dead_batches(TENANT, HOOK.id)
+    assert (dead.first, dead.last, receiver.resyncs) == (2, 2, [2])
+    assert receiver.processed == [1, 2, 3, 4], "the dead process has sent the second one"
+
+
 async def test_a_slow_receiver_is_sent_nothing_when_the_lease_could_be_over(
     storage: TableStorage, clock: Clock
 ) -> None:

@@ -18,7 +18,7 @@ from scim_core.feed.feed import Importing, Resync
 from scim_core.feed.hooks import schedule
 from scim_core.feed.hooks.batches import Batch, Batches, CatalogueOf, resync, to_resync
 from scim_core.feed.hooks.runs import Runs, SentBatch
-from scim_core.feed.hooks.sending import SEND_SECONDS, Sender, Tried
+from scim_core.feed.hooks.sending import SEND_SECONDS, Sender
 from scim_core.master_key import MasterKey
 from scim_core.model import Json
 from scim_core.storage.hook_port import ALL_TENANTS, DeadBatch, Hook, HookCursor, HookFormat, HookStorage, Stream
@@ -290,7 +290,7 @@ class Hooks:
     async def _settled(self, tenant: str, hook: Hook, stream: Stream, run: SentBatch) -> _Step:
         """What the run has changed is in the rows."""
         now, cursor, attempt = self._clock(), run.cursor, run.attempt
-        after, dead = _after(hook, cursor, stream, attempt, now, new_webhook_id=self._webhook_id)
+        after, dead = _after(hook, stream, run, now, new_webhook_id=self._webhook_id)
         if attempt.gone:
             await self._storage.save_hook(replace(hook, disabled=f"{attempt.outcome} on {instant_text(now)[:10]}"))
             self._known = Fresh(1, KNOWN_SECONDS)
@@ -326,20 +326,28 @@ def _of(hooks: Collection[Hook], tenant: str) -> list[Hook]:
 
 
 def _after(
-    hook: Hook, cursor: HookCursor, stream: Stream, attempt: Tried, now: datetime, *, new_webhook_id: Callable[[], str]
+    hook: Hook, stream: Stream, run: SentBatch, now: datetime, *, new_webhook_id: Callable[[], str]
 ) -> tuple[HookCursor, DeadBatch | None]:
     """The cursor after an attempt; and the batch, if this was its last one."""
+    cursor, attempt = run.cursor, run.attempt
     told = replace(cursor, lease="", outcome=attempt.outcome, time=instant_text(now))
     if attempt.taken:
-        return replace(told, number=cursor.last, last=0, webhook_id="", attempts=0, due="", resync=False), None
+        return _taken(told, run.known), None
     if attempt.gone:
-        return told, None
+        return replace(told, last=run.known), None
     if cursor.resync or hook.format is HookFormat.DOORBELL:  # the next doorbell says all that this one would have said
         return replace(told, due=instant_text(schedule.at_last(cursor.webhook_id, cursor.attempts, now))), None
     again = schedule.next_attempt(cursor.webhook_id, cursor.attempts, now)
     if again is not None:
-        return replace(told, due=instant_text(again)), None
+        return replace(told, last=run.known, due=instant_text(again)), None
     if stream is Stream.REPLAY:
         return replace(told, stopped=True), None
     dead = DeadBatch(cursor.epoch, cursor.number + 1, cursor.last, told.time, attempt.outcome)
     return to_resync(told, cursor.epoch, cursor.last, new_webhook_id()), dead
+
+
+def _taken(told: HookCursor, known: int) -> HookCursor:
+    """The cursor after what was taken. What is behind it up to the entry `known` keeps its id."""
+    if told.last < known:
+        return replace(told, number=told.last, last=known, attempts=1, due="")
+    return replace(told, number=told.last, last=0, webhook_id="", attempts=0, due="", resync=False)

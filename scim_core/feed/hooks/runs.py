@@ -19,12 +19,14 @@ RUN_SECONDS = 30
 class SentBatch:
     """What became of a batch: how many of its messages were taken, and the last attempt.
 
-    The cursor is where it would be if the message of this attempt had been claimed alone.
+    The cursor is where it would be if the message of this attempt had been claimed alone. What is behind it, up to the
+    entry `known`, may have been sent by a process that has died. So it keeps the id under which it was claimed.
     """
 
     cursor: HookCursor
     taken: int
     attempt: Tried
+    known: int
 
 
 class Runs:
@@ -50,7 +52,8 @@ class Runs:
                 taken += attempt.taken
                 if not attempt.taken or self._timer() >= until:
                     break
-        return SentBatch(cursor, taken, attempt)
+        known = claimed.last if claimed.attempts > 1 else cursor.last
+        return SentBatch(cursor, taken, attempt, known)
 
     async def _sent(self, sender: Sender, tenant: str, hook: Hook, message: Message, webhook_id: str) -> Tried:
         """What became of one attempt: a span, linked to those of the requests. The receiver's address is not in it."""
