@@ -20,6 +20,7 @@ from tests.contract.builders import TENANT, create, user
 from tests.hooks.receiver import HOOK, Receiver, add_hook, hooks_over
 from tests.scim import Clock, endpoint_over
 from tests.tenancy import Timer
+from tests.transcript import transcript
 
 
 @pytest.mark.parametrize("tenant", [TENANT, ALL_TENANTS])
@@ -101,6 +102,16 @@ async def test_tenants_that_a_turn_did_not_reach_are_the_first_of_the_next(stora
     for _ in range(len(tenants)):
         await hooks.turn(await hooks.marked())
     assert sorted(receiver.processed) == tenants
+
+
+async def test_many_tenants_are_marked_side_by_side(storage: TableStorage, clock: Clock) -> None:
+    await storage.save_hook(replace(HOOK, tenant=ALL_TENANTS))
+    for number in range(3 * TENANTS_AT_ONCE):
+        await storage.create(f"t{number:02}", user(1))
+        await storage.relay(f"t{number:02}")
+    with transcript(storage) as recorded:
+        assert len(await hooks_over(storage, Receiver(), clock).marked()) == 3 * TENANTS_AT_ONCE
+    assert recorded.round_trips <= 4 + 3
 
 
 async def test_look_ups_of_names_that_hang_hold_up_no_thread_of_requests(monkeypatch: pytest.MonkeyPatch) -> None:

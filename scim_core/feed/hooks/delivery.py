@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
+from itertools import batched
 from math import inf
 
 from scim_core.caches import Fresh
@@ -136,8 +137,8 @@ class Hooks:
         if looked_at:
             tenants += [moved.tenant for moved in await self._storage.moved_feeds() if _of(looked_at, moved.tenant)]
         found = [tenant for tenant in dict.fromkeys(tenants) if _of(hooks, tenant)]
-        for tenant in found:
-            await self._storage.mark_due(tenant, self._now())
+        for some in batched(found, TENANTS_AT_ONCE, strict=False):
+            await asyncio.gather(*(self._storage.mark_due(tenant, self._now()) for tenant in some))
         if are_all:
             self._all_after = self._timer() + ALL_SECONDS
         return found
