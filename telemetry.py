@@ -24,6 +24,12 @@ QUIET = (
 )
 """By these the exporter sends Microsoft no figures about itself, and lets nobody else switch it."""
 
+SAMPLER = "OTEL_TRACES_SAMPLER"
+"""OpenTelemetry's own setting of which spans are recorded. Its usual value leaves that to the client: a `traceparent`
+that ends in 00 says that the client records nothing. Clients written in .NET send that unless they are told otherwise.
+So here all spans are recorded, unless an operator says something else.
+"""
+
 
 def azure_monitor(environment: MutableMapping[str, str]) -> Tracer:
     """Sends spans to the component that the environment names. The exporter itself reads there with which identity, and
@@ -39,6 +45,7 @@ def azure_monitor(environment: MutableMapping[str, str]) -> Tracer:
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+        from opentelemetry.sdk.trace.sampling import ALWAYS_ON  # noqa: PLC0415
 
         from open_telemetry import OpenTelemetry  # noqa: PLC0415
     except ImportError:
@@ -50,7 +57,8 @@ def azure_monitor(environment: MutableMapping[str, str]) -> Tracer:
         exporter = AzureMonitorTraceExporter(connection_string=environment[CONNECTION], disable_offline_storage=True)
     except Exception as error:  # noqa: BLE001 -- whatever the exporter cannot do, the endpoint works
         return _nothing(f"the exporter refuses {CONNECTION} ({type(error).__name__})")
-    provider = TracerProvider(resource=Resource({"service.name": ROLE}))
+    sampler = None if environment.get(SAMPLER) else ALWAYS_ON
+    provider = TracerProvider(sampler=sampler, resource=Resource({"service.name": ROLE}))
     provider.add_span_processor(BatchSpanProcessor(exporter))
     return OpenTelemetry(provider.get_tracer("scim"))
 

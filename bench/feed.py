@@ -1,4 +1,4 @@
-"""The feed run: how soon a change is delivered, how fast changes are relayed, and what a snapshot takes."""
+"""The feed run: how soon a change is delivered, how fast what waits is sent and relayed, and what a snapshot takes."""
 
 import asyncio
 import base64
@@ -13,6 +13,7 @@ from hashlib import sha256
 from aiohttp import web
 
 from bench.apps import Endpoint, environment, serving
+from bench.backlog import Sent, backlogs
 from bench.directory import TENANT, store_users, stored_user, user_id
 from bench.http_client import HttpClient, Request, Response
 from bench.load import Sample
@@ -77,20 +78,23 @@ class FeedRun:
     """All that the feed run measured."""
 
     delivered: tuple[Delivered, ...]
+    sent: tuple[Sent, ...]
     relayed: Relayed
     snapshot: Snapshot
 
 
 async def run(users: int, progress: Callable[[str], object]) -> FeedRun:
-    """The three measurements, each over its own table of one Azurite that seeks."""
+    """The four measurements, each over its own table of one Azurite that seeks."""
     with ExitStack() as stack:
         azurite = stack.enter_context(Azurite.start(seeks=True))
         progress("deliveries")
         delivered = await _deliveries(azurite)
+        progress("what waits for hooks")
+        sent = await backlogs(azurite)
         progress(f"a relay of {CHANGES:,} changes")
         relayed = await _relay(azurite)
         progress(f"a snapshot of {users:,} users")
-        return FeedRun(delivered, relayed, await _snapshot(azurite, users))
+        return FeedRun(delivered, sent, relayed, await _snapshot(azurite, users))
 
 
 @dataclass

@@ -19,6 +19,11 @@ def feed_report(run: FeedRun) -> str:
         for item in run.delivered
     ]
     relayed, snapshot = run.relayed, run.snapshot
+    sent = "\n".join(
+        f"{item.entries:,} entries that waited, as {item.format}: {item.seconds:.1f} s, "
+        f"{item.entries / item.seconds:,.0f} a second, {item.requests:,} requests, {item.calls:,} calls of the storage."
+        for item in run.sent
+    )
     relay = (
         f"A relay of {relayed.changes:,} changes: {relayed.seconds:.1f} s, "
         f"{relayed.changes / relayed.seconds:,.0f} a second, {relayed.calls:,} calls of the storage."
@@ -28,7 +33,7 @@ def feed_report(run: FeedRun) -> str:
         f"{snapshot.size / 2**20:,.0f} MB; the process had {snapshot.before_mb:.0f} MB before, and "
         f"{snapshot.peak_mb:.0f} MB at most."
     )
-    return "\n\n".join([_LEGEND, table(("delivery", "p50 s", "p95 s", "target"), rows), f"{relay}\n{read}"])
+    return "\n\n".join([_LEGEND, table(("delivery", "p50 s", "p95 s", "target"), rows), f"{sent}\n{relay}\n{read}"])
 
 
 _LEGEND = f"""\

@@ -25,7 +25,7 @@ LOOK = Calls(3, 0)
 
 DELIVERIES: Mapping[str, Calls] = {
     "a hook with CloudEvents": Calls(12, 4),
-    "a hook with security event tokens": Calls(10, 4),
+    "a hook with security event tokens": Calls(9, 4),
     "a hook to a queue": Calls(9, 5),
 }
 """Storage calls by which one change of one member is delivered alone: the most that it takes. A queue is one, too."""

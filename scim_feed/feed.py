@@ -157,7 +157,7 @@ class Feed(_Reader):
         """The customers whose directories have changed, for an application's credential. Raises Refused, Unusable."""
         found, ask = heads_in(self._ask(Ask("tenants")))
         while ask:
-            more, ask = heads_in(self._ask(ask))
+            more, ask = heads_in(self._ask(ask), ask)
             found += more
         return found
 
@@ -250,7 +250,7 @@ class AsyncFeed(_Reader):
         """The customers whose directories have changed, for an application's credential. Raises Refused, Unusable."""
         found, ask = heads_in(await self._ask(Ask("tenants")))
         while ask:
-            more, ask = heads_in(await self._ask(ask))
+            more, ask = heads_in(await self._ask(ask), ask)
             found += more
         return found
 

@@ -157,13 +157,15 @@ def following(pace: Pace, around: Surroundings, *, forever: bool) -> Steps:
             yield Pause(max(0.0, pause - (now - asked)) if wait else pause, can_be_rung=True)
 
 
-def heads_in(outcome: Answer | Unusable) -> tuple[list[TenantHead], Ask | None]:
+def heads_in(outcome: Answer | Unusable, asked: Ask | None = None) -> tuple[list[TenantHead], Ask | None]:
     """The customers in the outcome of Ask("tenants"), and what asks for the next page. Raises Refused, Unusable."""
     try:
         heads, page = heads_of(document_of(_given(outcome)))
-        return heads, Ask("tenants", {"page": page}) if page else None
     except Malformed as error:
         raise Unusable(f"The answer cannot be read: {error}") from error
+    if asked and page and page == asked.query.get("page"):
+        raise Unusable("The list of customers does not move.")
+    return heads, Ask("tenants", {"page": page}) if page else None
 
 
 def _given(outcome: Answer | Unusable) -> Answer:

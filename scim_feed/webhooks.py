@@ -27,14 +27,17 @@ class InvalidSignature(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A CloudEvent. `data` is an entry of the feed: `changes_of` says what it asks for; empty for `scim.resync`.
+    """A CloudEvent. `data` is an entry of the feed: `changes_of` says what it asks for.
 
-    `source` is the customer's address, `type` such as `scim.user.updated`. Skip an event whose number is not above the
-    last one that you processed of its source, unless it `is_replay`.
+    `source` is the customer's address, `type` such as `scim.user.updated`. Skip an event whose `number` is not above
+    the last one that you processed of its source and `epoch`, unless it `is_replay`. Of `scim.resync` the number says
+    up to which one entries may be missing; `scim.test` has 0.
     """
 
     id: str
     source: str
+    epoch: str
+    number: int
     type: str
     subject: str
     time: str
@@ -92,12 +95,16 @@ def _events(body: bytes) -> list[Event]:
 
 def _event(item: Any) -> Event:
     given = item if isinstance(item, dict) else {}
+    data = member(item, "data", dict) if "data" in given else {}
+    id_ = text(item, "id")
     return Event(
-        text(item, "id"),
+        id_,
         text(item, "source"),
+        id_.split(":")[1] if id_.count(":") > 1 else "",
+        member(data, "number", int) if "number" in data else 0,
         text(item, "type"),
         str(given.get("subject", "")),
         str(given.get("time", "")),
-        member(item, "data", dict) if "data" in given else {},
+        data,
         given.get("replay") is True,
     )

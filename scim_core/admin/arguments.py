@@ -200,6 +200,7 @@ def _hooks(hooks: argparse.ArgumentParser) -> None:
     rotate.add_argument(
         "--keep-hours", type=int, default=24, help="how long the old secret signs, too (default: %(default)s)"
     )
+    _hook(actions.add_parser("resume", help="go on with one whose receiver has answered 410, where it ended"))
     _hook(actions.add_parser("remove", help="send nothing there any more"))
 
 

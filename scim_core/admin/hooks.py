@@ -13,11 +13,19 @@ from scim_core.admin.known_tenant import require_known
 from scim_core.admin.presentation import table
 from scim_core.clock import instant_text, utc_now
 from scim_core.feed.hooks import security_events, signatures
-from scim_core.feed.hooks.addresses import RefusedTarget, require_allowed, target_of
+from scim_core.feed.hooks.addresses import RefusedTarget, require_allowed, shown_url, target_of
 from scim_core.feed.hooks.doorbells import SCHEME, queue_of
 from scim_core.feed.hooks.packing import about_nothing, packed
 from scim_core.feed.hooks.sending import HttpSender, PutMessage, Senders, resolved
-from scim_core.feed.hooks.states import NoReplay, begin_replay, is_of, replay_of_dead, require_idle, state_of
+from scim_core.feed.hooks.states import (
+    HookState,
+    NoReplay,
+    begin_replay,
+    is_of,
+    replay_of_dead,
+    require_idle,
+    states_of,
+)
 from scim_core.ids import uuid7
 from scim_core.master_key import MasterKey
 from scim_core.messages import FEED_PATH
@@ -116,41 +124,25 @@ class _Commands:
         """All hooks, and how far each has come."""
         hooks = await self._storage.hooks()
         heads = {item.tenant: item.number for item in await self._storage.moved_feeds()}
-        states = [
-            await self._state(hook, tenant, number)
-            for hook in hooks
-            for tenant, number in heads.items()
-            if is_of(hook, tenant)
-        ]
+        found = list[HookState]()
+        for tenant, number in heads.items():
+            own = [hook for hook in hooks if is_of(hook, tenant)]
+            found += await states_of(self._storage, own, tenant, number) if own else []
+        states = [_shown(state) for hook in hooks for state in found if state.hook is hook]
         if self._given.json:
             shown = [{name: value for name, value in asdict(hook).items() if name != "etag"} for hook in hooks]
             print(json.dumps({"hooks": shown, "tenants": states}, indent=2))
             return
         rows = [
-            (hook.id, hook.tenant or "(all)", str(hook.format), hook.url, hook.since[:10], self._word(hook))
+            (hook.id, hook.tenant or "(all)", str(hook.format), shown_url(hook.url), hook.since[:10], self._word(hook))
             for hook in hooks
         ]
         print(table(("ID", "TENANT", "FORMAT", "URL", "SINCE", "STATE"), rows))
         unusual = [state for state in states if state["behind"] or state["dead"] or state["replay"]]
         if unusual:
             names = ("hook", "tenant", "behind", "dead", "replay", "attempts", "due", "outcome")
-            found = [[str(state[name]) for name in names] for state in unusual]
-            print(f"\n{table([name.upper() for name in names], found)}")
-
-    async def _state(self, hook: Hook, tenant: str, number: int) -> dict[str, Any]:
-        state = await state_of(self._storage, hook, tenant, number)
-        replay = state.replay
-        return {
-            "hook": hook.id,
-            "tenant": tenant,
-            "number": state.events.number,
-            "behind": state.behind,
-            "dead": ", ".join(f"{item.first}-{item.last}" for item in state.dead),
-            "replay": "" if replay is None else "given up" if replay.stopped else f"{replay.number}-{replay.end}",
-            "attempts": state.events.attempts,
-            "due": state.events.due[:16],
-            "outcome": state.events.outcome,
-        }
+            of_tenants = [[str(state[name]) for name in names] for state in unusual]
+            print(f"\n{table([name.upper() for name in names], of_tenants)}")
 
     def _word(self, hook: Hook) -> str:
         if hook.disabled:
@@ -214,6 +206,18 @@ class _Commands:
             said = f"Hook {hook.id} has a new secret. The old one signs, too, until {until[:16]}Z."
         self._print_added(rotated, master, said)
 
+    async def resume(self) -> None:
+        """A hook that has ended goes on where it was: with each tenant's next entry."""
+        hook = await self._hook()
+        if not hook.disabled:
+            raise Refused(f"The hook {hook.id} has not ended.")
+        async with self._given.trail.recorded("hooks resume", "hooks resume", hook.tenant):
+            now = instant_text(self._now)
+            await self._storage.save_hook(replace(hook, disabled="", since=now))
+            for tenant in [moved.tenant for moved in await self._storage.moved_feeds() if is_of(hook, moved.tenant)]:
+                await self._storage.mark_due(tenant, now)
+        self._print({"id": hook.id, "resumed": True}, f"Hook {hook.id} goes on where it ended, within minutes.")
+
     async def remove(self) -> None:
         """Nothing is sent there any more, and what it has missed is forgotten."""
         hook = await self._hook()
@@ -267,3 +271,18 @@ class _Commands:
 
     def _print(self, as_json: Any, text: str) -> None:
         print(json.dumps(as_json, indent=2) if self._given.json else text)
+
+
+def _shown(state: HookState) -> dict[str, Any]:
+    replay = state.replay
+    return {
+        "hook": state.hook.id,
+        "tenant": state.tenant,
+        "number": state.events.number,
+        "behind": state.behind,
+        "dead": ", ".join(f"{item.first}-{item.last}" for item in state.dead),
+        "replay": "" if replay is None else "given up" if replay.stopped else f"{replay.number}-{replay.end}",
+        "attempts": state.events.attempts,
+        "due": state.events.due[:16],
+        "outcome": state.events.outcome,
+    }

@@ -4,7 +4,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from scim_core.feed.hooks.delivery import Hooks
+from scim_core.feed.hooks.delivery import Delivered, Hooks
+
+MAX_BROKEN = 20
+"""Errors that one line of the log names. The next turn meets those again that are left."""
 
 NO_MASTER_KEY = "SCIM_MASTER_KEY is not set, so nothing can be signed, and nothing is sent."
 """Why hooks get nothing, though there are some."""
@@ -19,12 +22,20 @@ async def deliver(hooks: Hooks, tenants: Sequence[str]) -> None:
         log.error("hooks: %s blocked: %s", len(tenants), NO_MASTER_KEY, extra=extra)
         return
     done = await hooks.turn(tenants)
+    told = f". An error of this service: {', '.join(done.broken[:MAX_BROKEN])}" if done.broken else ""
     log.log(
-        logging.WARNING if done.blocked or done.dead else logging.INFO,
-        "hooks: %s batches taken, %s attempts failed, %s blocked, %s dead",
+        _level(done),
+        "hooks: %s batches taken, %s attempts failed, %s blocked, %s dead%s",
         done.taken,
         done.failed,
         done.blocked,
         done.dead,
-        extra={"operation": "hooks", **asdict(done)},
+        told,
+        extra={"operation": "hooks", **asdict(done), "broken": len(done.broken)},
     )
+
+
+def _level(done: Delivered) -> int:
+    if done.broken:
+        return logging.ERROR
+    return logging.WARNING if done.blocked or done.dead else logging.INFO

@@ -14,7 +14,7 @@ from scim_core.model import Json
 from scim_core.protocol.documents import ACTIVE
 from scim_core.protocol.schemas import ResourceType
 from scim_core.service.ignored_input import shown_ids, shown_names
-from scim_core.storage.port import ChangeNote
+from scim_core.storage.port import ChangeNote, Mark
 
 KEPT_VALUES = ("active", "userName", "externalId", "displayName", "emails")
 """The attributes whose values are kept: by them people are found and told apart, and let in or kept out."""
@@ -75,7 +75,19 @@ def change_note(
         fitting = _fitting(kept, values, MAX_NOTE_BYTES - _ROOM - _size(told))
         values = _values(resource_type, change, fitting)
         text = _text(_note(told, values, cut=len(shown) < len(changed) or len(fitting) < len(kept)))
-    return ChangeNote(shown, text, _lost_by(resource_type, origin, change), origin.trace_parent)
+    lost_by, marks = _lost_by(resource_type, origin, change), _marks(resource_type, origin, change)
+    return ChangeNote(shown, text, lost_by, origin.trace_parent, marks)
+
+
+def _marks(resource_type: ResourceType, origin: Origin, change: BeforeAndAfter) -> tuple[str, ...]:
+    """How it was made, and whether it has let somebody in or kept them out. A creation does neither."""
+    method = Mark.PATCH if origin.method == "PATCH" else Mark.PUT
+    if not (resource_type.can_be_inactive and change.before and change.after and ACTIVE in change.names):
+        return (method,)
+    was, is_active = change.before.get(ACTIVE), change.after.get(ACTIVE)
+    if is_active is True:
+        return (method,) if was is True else (method, Mark.ACTIVATED)
+    return (method, Mark.DEACTIVATED) if was is True or (is_active is False and was is None) else (method,)
 
 
 def _lost_by(resource_type: ResourceType, origin: Origin, change: BeforeAndAfter) -> str:

@@ -44,7 +44,7 @@ class FeedRow:
     """One entry: which resource changed, and how. It has no values.
 
     `attributes` are names. `joined` and `left` are ids of members. `entry` is where the log has it: see `notes`.
-    `trace_parent` names the span of the request, as far as it is known.
+    `trace_parent` names the span of the request, as far as it is known. `marks`: see Mark.
     """
 
     number: int
@@ -57,6 +57,7 @@ class FeedRow:
     left: tuple[str, ...] = ()
     entry: str = ""
     trace_parent: str = ""
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

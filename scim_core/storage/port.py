@@ -6,6 +6,7 @@ must do. A tenant is a string; nothing ever crosses from one tenant to another.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from scim_core.model import NO_EDITS, Column, Index, IndexEntry, Membership, MembershipEdits, StoredResource
@@ -72,19 +73,31 @@ class Swept:
     left: int = 0
 
 
+class Mark(StrEnum):
+    """How a change was made, and what it did to `active`, for readers of the feed that tell changes by their kind."""
+
+    PATCH = "patch"
+    PUT = "put"
+    """Whatever is no PATCH."""
+    ACTIVATED = "activated"
+    DEACTIVATED = "deactivated"
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeNote:
     """What the log keeps of a change besides what the storage itself knows: names of attributes, and a finished text.
 
     The storage writes both as they are. Whoever makes them has left out what nobody may read. `lost_by` names the
     credential if the change deactivates or deletes somebody who was active: these are counted (FeedStorage.losses).
-    `trace_parent` names the span of the request (W3C Trace Context); empty: no span is known.
+    `trace_parent` names the span of the request (W3C Trace Context); empty: no span is known. `marks` go with the entry
+    of the feed: see Mark.
     """
 
     attributes: tuple[str, ...] = ()
     text: str = ""
     lost_by: str = ""
     trace_parent: str = ""
+    marks: tuple[str, ...] = ()
 
 
 NO_NOTE = ChangeNote()

@@ -108,6 +108,8 @@ async def test_feed_hooks_and_credentials_are_shown_with_their_lag_and_their_end
         "up to date",
     ):
         assert said in feed
+    assert "fabrikam.vendor.example/in?…" in feed
+    assert "s3cret" not in feed
     credentials = await text(world, "/console/customers/fabrikam-inc/credentials")
     for said in ("ends soon", "was revoked on 2026-11-03", "in 4 days", "20.190.160.17"):
         assert said in credentials

@@ -277,7 +277,7 @@ async def _mass_change(world: World) -> None:
 
 async def _hooks(world: World, contoso: str, fabrikam: str) -> None:
     good = Hook("5f2c9a70b1d3", "https://hr.vendor.example/scim-events", ALL_TENANTS, HOST, instant_text(BEGIN))
-    bad = Hook("a81e07c64f22", "https://fabrikam-sync.vendor.example/in", fabrikam, HOST, instant_text(BEGIN))
+    bad = Hook("a81e07c64f22", "https://fabrikam.vendor.example/in?code=s3cret", fabrikam, HOST, instant_text(BEGIN))
     for hook in (good, bad):
         await world.storage.save_hook(hook)
     world.until(minutes=1)

@@ -1,18 +1,20 @@
 """The programs of docs/consume.md are right as they stand there."""
 
 import asyncio
+import json
 import re
 import sqlite3
 import textwrap
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from random import Random
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
 
 import scim_feed
-from scim_feed import Feed, Overtaken, Page, Store
+from scim_feed import Feed, Overtaken, Page, Refused, Store
 from tests.consumer.directories import FEED_TOKEN, TENANT, URL, Directory, Provider
 from tests.consumer.test_webhooks import BODY, headers
 from tests.running import ROOT
@@ -26,12 +28,12 @@ INSERT INTO feed VALUES (NULL);
 """
 
 
-def program(beginning: str) -> dict[str, Any]:
-    """What the indented program defines that begins with this line."""
-    lines = TEXT.partition(f"\n    {beginning}")[2].splitlines()
+def program(beginning: str, **given: Any) -> dict[str, Any]:
+    """What the indented program defines that begins with this line, where these names are given."""
+    first, *lines = TEXT.partition(f"\n    {beginning}")[2].splitlines()
     end = next(number for number, line in enumerate(lines) if line and not line.startswith("    "))
-    defined: dict[str, Any] = {}
-    exec(f"{beginning}{lines[0]}\n{textwrap.dedent('\n'.join(lines[1:end]))}", defined)
+    defined: dict[str, Any] = {**given}
+    exec(textwrap.dedent("\n".join([f"    {beginning}{first}", *lines[:end]])), defined)
     return defined
 
 
@@ -61,6 +63,29 @@ async def test_the_store_is_a_copy_also_after_a_snapshot(database: sqlite3.Conne
     with pytest.raises(Overtaken):
         store.apply(Page((), "after:x", "after:another"))
     assert store.load() != "after:x"
+
+
+@pytest.mark.parametrize("status", [0, 404, 403])
+def test_a_message_of_the_queue_is_gone_once_it_is_done_or_its_customer_is_gone(status: int) -> None:
+    messages = [SimpleNamespace(content=json.dumps({"tenant": "contoso", "epoch": "e", "number": n})) for n in (0, 7)]
+    caught_up: list[Any] = []
+
+    class Following(nullcontext[Any]):
+        def __init__(self, *_: Any, tenant: str) -> None:
+            super().__init__(self)
+            caught_up.append(tenant)
+
+        def catch_up(self, _: Any) -> None:
+            if status:
+                raise Refused(status, "no")
+
+    left = list(messages)
+    queue = SimpleNamespace(receive_messages=lambda **_: list(left), delete_message=left.remove)
+    given = {"queue": queue, "json": json, "Feed": Following, "Refused": Refused, "url": "", "token": "", "store": None}
+    with pytest.raises(Refused) if status == 403 else nullcontext():
+        program("for found in queue", **given)
+    assert caught_up == ["contoso"]
+    assert left == (messages[1:] if status == 403 else [])
 
 
 def test_the_receiver_believes_what_was_signed_and_rings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -316,6 +316,8 @@ def test_an_answer_about_customers_is_read_whole_or_not_at_all() -> None:
     assert (found.tenant, found.number, found.time, ask) == ("contoso", 3, "t", None)
     assert heads_in(answer({"tenants": [head], "next": "p2"})) == ([found], Ask("tenants", {"page": "p2"}))
     assert heads_in(answer({"tenants": [head]})) == ([found], None)
+    with pytest.raises(Unusable, match="does not move"):
+        heads_in(answer({"tenants": [head], "next": "p2"}), Ask("tenants", {"page": "p2"}))
     for wrong in ({}, {"tenants": [head, head | {"number": None}]}, {"tenants": [], "next": 2}):
         with pytest.raises(Unusable, match="cannot be read"):
             heads_in(answer(wrong))

@@ -4,11 +4,20 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from scim_core.feed.hooks.sending import Sender, Tried
+from scim_core.feed.hooks.signatures import secret as hook_secret
+from scim_core.feed.hooks.signatures import shown
+from scim_core.storage.tables import TableStorage
 from scim_feed import InvalidSignature, Put, changes_of, verify
+from tests.contract.builders import create, user
+from tests.hooks.receiver import MASTER, TAKEN, add_hook, hooks_over
+from tests.memory_rows import MemoryRows
+from tests.scim import Clock
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NEXT_SECRET = "whsec_" + base64.b64encode(b"the one after it, 32 bytes long.").decode()
@@ -44,7 +53,8 @@ BODY = body_of(EVENT)
 
 
 def test_a_call_is_its_events_and_an_event_asks_for_the_same_as_an_entry_of_the_feed() -> None:
-    body = body_of(EVENT, EVENT | {"replay": True}, {"id": "1", "source": "s", "type": "scim.resync"})
+    missing = {"id": "contoso:e2:7:resync", "source": "s", "type": "scim.resync", "data": {"number": 7}}
+    body = body_of(EVENT, EVENT | {"replay": True}, missing)
     delivery = verify(headers(body), body, SECRET, now=NOW)
     first, replayed, resync = delivery.events
     assert delivery.id == "msg_1"
@@ -52,7 +62,42 @@ def test_a_call_is_its_events_and_an_event_asks_for_the_same_as_an_entry_of_the_
     assert (first.subject, first.time) == (EVENT["subject"], EVENT["time"])
     assert list(changes_of(first.data)) == [Put("User", "u", {"id": "u"})]
     assert (first.is_replay, replayed.is_replay) == (False, True)
-    assert (resync.type, resync.data) == ("scim.resync", {})
+    assert (first.epoch, first.number) == ("e1", 41)
+    assert (resync.type, resync.epoch, resync.number) == ("scim.resync", "e2", 7)
+
+
+async def test_what_the_service_sends_names_its_epoch_and_its_number() -> None:
+    storage, clock = TableStorage(MemoryRows()), Clock()
+    await add_hook(storage)
+    await create(storage, user(1), user(2))
+    sent: list[tuple[dict[str, str], bytes]] = []
+
+    class Keeping(Sender):
+        async def send(self, _: str, given: Mapping[str, str], body: bytes) -> Tried:
+            sent.append((dict(given), body))
+            return TAKEN
+
+    hooks = hooks_over(storage, Keeping(), clock)
+    await hooks.deliver("contoso")
+    first = (await storage.feed_head("contoso")).epoch
+    epoch = (await storage.new_epoch("contoso")).epoch
+    await hooks.deliver("contoso")
+    secret = shown(hook_secret(MASTER, "h1", 1))
+    events = [event for given, body in sent for event in verify(given, body, secret, now=clock.now.timestamp()).events]
+    assert [(event.type, event.epoch, event.number) for event in events] == [
+        ("scim.user.created", first, 1),
+        ("scim.user.created", first, 2),
+        ("scim.resync", epoch, 2),
+    ]
+
+
+def test_a_test_of_a_hook_has_no_number_and_a_number_that_is_none_is_refused() -> None:
+    body = body_of({"id": "contoso::test:1", "source": "s", "type": "scim.test", "data": {}})
+    [event] = verify(headers(body), body, SECRET, now=NOW).events
+    assert (event.epoch, event.number) == ("", 0)
+    body = body_of(EVENT | {"data": ENTRY | {"number": "41"}})
+    with pytest.raises(ValueError, match="number"):
+        verify(headers(body), body, SECRET, now=NOW)
 
 
 def test_a_single_event_is_a_call_too() -> None:

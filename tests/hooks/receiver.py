@@ -17,7 +17,7 @@ from tests.scim import Clock
 
 CATALOGUE = load_catalogue()
 MASTER = MasterKey(bytes(range(32)))
-HOOK = Hook("h1", "https://product.example/hook", "contoso", "https://scim.example.com", "2026-11-23T09:05:00.000000Z")
+HOOK = Hook("h1", "https://product.example/hook", "contoso", "https://scim.example.com", "2026-11-22T09:05:00.000000Z")
 
 TAKEN = Tried(taken=True, gone=False, outcome="answered 204")
 FAILED = Tried(taken=False, gone=False, outcome="answered 500")
@@ -28,7 +28,7 @@ type Answers = Callable[[int], Tried | BaseException]
 
 
 @dataclass
-class Receiver:
+class Receiver(Sender):
     """Takes batches. `processed` are the numbers of entries in the order in which it has acted on them.
 
     `answers` says of each attempt what the sender sees. Whether the receiver has processed it, `processes` says.

@@ -7,7 +7,7 @@ from typing import Any
 
 import jwt
 
-from scim_core.feed.hooks.sending import Tried
+from scim_core.feed.hooks.sending import Sender, Tried
 from scim_core.storage.hook_port import HookFormat
 from tests.hooks.receiver import HOOK, TAKEN, Answers
 from tests.hooks.set_rules import PREFIX, violations
@@ -20,7 +20,7 @@ type Json = dict[str, Any]
 
 
 @dataclass
-class SetReceiver:
+class SetReceiver(Sender):
     """Takes tokens. `processed` are the numbers of entries in the order in which it has acted on them.
 
     `keys` is the JWKS as it was fetched; `answers` says of each attempt what the sender sees. Whether the receiver has

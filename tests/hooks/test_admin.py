@@ -16,7 +16,8 @@ from scim_core.storage.tables.keys import SWEEP
 from scim_core.storage.tables.reading import read_range
 from tests.commands import Done, run_here
 from tests.contract.builders import TENANT, create, user
-from tests.hooks.receiver import FAILED, HOOK, MASTER, TAKEN, Receiver, add_hook, due, hooks_over
+from tests.faults.disturbed_rows import FaultyRows
+from tests.hooks.receiver import FAILED, GONE, HOOK, MASTER, TAKEN, Receiver, add_hook, due, hooks_over
 from tests.hooks.set_receiver import SET_HOOK, SetReceiver
 from tests.hooks.set_rules import violations
 from tests.hooks.test_sending import saying, server
@@ -83,6 +84,8 @@ async def test_a_hook_can_begin_with_an_older_number_and_can_have_all_tenants(
         (("add", URL), {}, "--tenant ID, or --all"),
         (("add", URL, "--tenant", "nobody"), {}, "There is no tenant 'nobody'"),
         (("add", "http://example.com/", "--tenant", TENANT), {}, "https only"),
+        (("add", "https://product..example/", "--tenant", TENANT), {}, "A hook's URL looks like"),
+        (("add", f"https://{'a' * 64}.example/", "--tenant", TENANT), {}, "A hook's URL looks like"),
         (("add", "https://169.254.169.254/latest", "--tenant", TENANT), {}, "not public"),
         (("add", "https://127.0.0.1/", "--tenant", TENANT), {}, "not public"),
         (("add", "https://[::ffff:10.0.0.4]/", "--tenant", TENANT), {}, "not public"),
@@ -103,6 +106,28 @@ async def test_what_cannot_be_is_refused_with_a_sentence(
     assert done.returncode == 2
     assert said in done.stderr
     assert await storage.hooks() == [HOOK]
+
+
+async def test_a_list_of_many_hooks_reads_each_tenant_once(storage: TableStorage) -> None:
+    tenants = [f"t{number}" for number in range(5)]
+    for tenant in tenants:
+        await storage.create(tenant, user(1))
+        await storage.relay(tenant)
+    calls = list[int]()
+    for number in range(1, 4):
+        await storage.save_hook(replace(HOOK, id=f"h{number}", tenant=""))
+        counting = FaultyRows(storage.rows)
+        listed = json.loads((await run_here(counting, "--json", "hooks", "list", **MADE)).stdout)
+        assert len(listed["tenants"]) == number * len(tenants)
+        calls.append(counting.calls)
+    assert calls[0] == calls[-1] <= 2 + len(tenants)
+
+
+async def test_a_list_for_people_keeps_the_query_of_a_url_to_itself(storage: TableStorage) -> None:
+    await add_hook(storage, replace(HOOK, url="https://product.example/hook?code=s3cret"))
+    listed = (await hooks(storage, "list")).stdout
+    assert "https://product.example/hook?…" in listed
+    assert "s3cret" not in listed
 
 
 async def test_a_loopback_hook_needs_the_setting_and_can_be_tried(storage: TableStorage) -> None:
@@ -207,6 +232,29 @@ async def test_a_rotation_shows_the_new_secret_and_keeps_the_old_one_for_a_while
     assert "has two secrets" in (await hooks(storage, "rotate", hook.id)).stderr
 
 
+@pytest.mark.parametrize("tenant", [TENANT, ""])
+async def test_a_hook_that_its_receiver_has_ended_by_mistake_goes_on_and_has_lost_nothing(
+    storage: TableStorage, clock: Clock, tenant: str
+) -> None:
+    receiver = Receiver(lambda number: GONE if number == 1 else TAKEN)
+    await add_hook(storage, replace(HOOK, tenant=tenant))
+    delivering = hooks_over(storage, receiver, clock)
+    await create(storage, user(1))
+    await delivering.deliver(TENANT)
+    await create(storage, user(2))
+    await delivering.deliver(TENANT)
+    await create(storage, user(3))
+    await storage.create("newcomer", user(1))
+    assert "ended: answered 410" in (await hooks(storage, "list")).stdout
+    done = await hooks(storage, "resume", HOOK.id)
+    assert (done.returncode, done.stderr) == (0, "")
+    timer = hooks_over(storage, receiver, clock)
+    await timer.turn(await timer.marked())
+    others = {} if tenant else {"newcomer": [1]}
+    assert receiver.processed == {TENANT: [1, 2, 3], **others}
+    assert "has not ended" in (await hooks(storage, "resume", HOOK.id)).stderr
+
+
 async def test_a_removed_hook_leaves_nothing(storage: TableStorage, clock: Clock) -> None:
     receiver = Receiver(lambda number: FAILED if number < len(schedule.SCHEDULE) + 1 else TAKEN)
     await dead_hook(storage, clock, receiver)
@@ -278,9 +326,12 @@ async def test_what_is_done_with_hooks_is_in_the_audit_trail(storage: TableStora
     await create(storage, user(1))
     hook, _ = await added(storage, "--tenant", TENANT)
     await hooks(storage, "rotate", hook.id)
+    [hook] = await storage.hooks()
+    await storage.save_hook(replace(hook, disabled="answered 410"))
+    await hooks(storage, "resume", hook.id)
     await hooks(storage, "remove", hook.id)
     trail = (await run_here(storage.rows, "audit")).stdout
-    for event in ("hooks add ended", "hooks rotate ended", "hooks remove ended"):
+    for event in ("hooks add ended", "hooks rotate ended", "hooks resume ended", "hooks remove ended"):
         assert event in trail
     assert "whsec_" not in trail
 

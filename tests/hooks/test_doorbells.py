@@ -15,7 +15,7 @@ from scim_core import Settings
 from scim_core.clock import utc_now
 from scim_core.feed.hooks import schedule
 from scim_core.feed.hooks.doorbells import queue_of
-from scim_core.feed.hooks.sending import HttpSender, Senders, Tried
+from scim_core.feed.hooks.sending import HttpSender, Sender, Senders, Tried
 from scim_core.settings import SettingsError, StorageSettings
 from scim_core.storage.hook_port import ALL_TENANTS, HookFormat, Stream
 from scim_core.storage.port import StorageError
@@ -34,7 +34,7 @@ BELL = replace(HOOK, url=f"queue:{QUEUE}", format=HookFormat.DOORBELL)
 MADE = {"SCIM_MASTER_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "SCIM_PUBLIC_BASE_URL": "https://s.example"}
 
 
-class Bell:
+class Bell(Sender):
     """What has rung: the messages, in their order."""
 
     def __init__(self, answers: Answers = lambda _: TAKEN) -> None:

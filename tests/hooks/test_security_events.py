@@ -14,7 +14,7 @@ from scim_core import ScimRequest, ScimResponse
 from scim_core.clock import instant_text
 from scim_core.feed.hooks import schedule, tokens
 from scim_core.feed.hooks.delivery import KNOWN_SECONDS, LEASE
-from scim_core.feed.hooks.sending import HttpSender
+from scim_core.feed.hooks.sending import HttpSender, Sender
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.storage.hook_port import Hook, HookCursor, Stream
 from scim_core.storage.tables import TableStorage
@@ -482,7 +482,7 @@ async def test_whatever_a_receiver_does_the_same_token_comes_again_and_then_the_
         await create(storage, user(1), user(2), user(3))
         outcomes: list[str] = []
 
-        class Noting:
+        class Noting(Sender):
             async def send(self, *given: Any) -> Any:
                 is_short = len(outcomes) == 1 and failing in (_silent, _late)
                 attempt = await sender(SECONDS if is_short else 30).send(*given)

@@ -125,6 +125,90 @@ async def test_a_name_is_resolved_once_and_the_connection_goes_there() -> None:
     assert (asked, reached) == (["rebinding.example"] * 2, [])
 
 
+@asynccontextmanager
+async def keeping(*answers: bytes) -> AsyncIterator[tuple[str, list[list[bytes]]]]:
+    """The URL of a server that keeps connections, and the bodies that came over each of them.
+
+    `answers` are to one request after another, whatever its connection. The empty one closes the connection.
+    """
+    seen: list[list[bytes]] = []
+    left = list(answers)
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append([])
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                seen[-1].append(await reader.readexactly(length))
+                answer = left.pop(0)
+                if not answer:
+                    break
+                writer.write(answer)
+                await writer.drain()
+        except asyncio.IncompleteReadError:
+            pass  # the sender has closed it
+        finally:
+            writer.close()
+
+    running = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield f"http://localhost:{running.sockets[0].getsockname()[1]}/hook", seen
+    finally:
+        running.close()
+
+
+ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
+
+
+async def test_what_is_sent_in_a_row_has_one_connection_and_one_look_up() -> None:
+    asked: list[str] = []
+
+    async def counting(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    async with keeping(*[ACCEPTED] * 4) as (url, seen):
+        sending = HttpSender(to_loopback=True, resolve=counting)
+        async with sending.in_a_row() as row:
+            outcomes = [(await row.send(url, {}, body)).outcome for body in (b"1", b"2", b"3")]
+        await sending.send(url, {}, b"4")
+    assert outcomes == ["answered 202"] * 3
+    assert seen == [[b"1", b"2", b"3"], [b"4"]]
+    assert asked == ["localhost"] * 2
+
+
+async def test_a_connection_that_the_receiver_has_closed_is_made_again_and_nothing_fails() -> None:
+    async with keeping(ACCEPTED, b"", ACCEPTED, ACCEPTED) as (url, seen), sender().in_a_row() as row:
+        outcomes = [(await row.send(url, {}, body)).outcome for body in (b"1", b"2", b"3")]
+    assert outcomes == ["answered 202"] * 3
+    assert seen == [[b"1", b"2"], [b"2", b"3"]]
+
+
+async def test_a_receiver_that_closes_every_connection_is_tried_once_again_and_no_more() -> None:
+    async with keeping(ACCEPTED, b"", b"") as (url, seen), sender().in_a_row() as row:
+        outcomes = [(await row.send(url, {}, body)).outcome for body in (b"1", b"2")]
+    assert outcomes == ["answered 202", "no answer (ServerDisconnectedError)"]
+    assert seen == [[b"1", b"2"], [b"2"]]
+
+
+async def test_an_answer_with_a_body_costs_its_connection_and_nothing_of_it_is_read() -> None:
+    wordy = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nHello"
+    async with keeping(wordy, ACCEPTED) as (url, seen), sender().in_a_row() as row:
+        outcomes = [(await row.send(url, {}, body)).outcome for body in (b"1", b"2")]
+    assert outcomes == ["answered 200", "answered 202"]
+    assert seen == [[b"1"], [b"2"]]
+
+
+async def test_in_a_row_too_nothing_is_sent_to_what_is_not_public() -> None:
+    async def inside(_host: str, _port: int) -> list[str]:
+        return ["169.254.169.254"]
+
+    async with HttpSender(to_loopback=False, resolve=inside).in_a_row() as row:
+        for _ in range(2):
+            attempt = await row.send("https://product.example/", {}, b"x")
+            assert attempt.outcome == "refused: The host of the hook's URL has an address that is not public."
+
+
 async def test_a_name_that_resolves_to_something_inside_is_refused_whatever_else_it_has() -> None:
     async def both(_host: str, _port: int) -> list[str]:
         return ["93.184.216.34", "10.0.0.4"]

@@ -14,7 +14,7 @@ from infra import costs, following_costs
 from infra.costs import Activity, Calls, Deployment, Prices
 from scim_core import ScimRequest
 from scim_core.endpoint.feed_handlers import MAX_WAIT_SECONDS, POLL_SECONDS
-from scim_core.feed.hooks.sending import Tried
+from scim_core.feed.hooks.sending import Sender, Tried
 from scim_core.settings import StorageSettings
 from scim_core.storage.hook_port import Hook
 from scim_core.storage.tables import TableStorage, keys, table_storage
@@ -70,7 +70,7 @@ async def test_the_storage_calls_of_a_cycle_are_those_that_are_reckoned_with(tab
     assert counted["a change that is relayed alone"] == costs.RELAY
 
 
-class Taking:
+class Taking(Sender):
     """A receiver that takes everything, and a queue."""
 
     async def send(self, _url: str, _headers: Mapping[str, str], _body: bytes) -> Tried:

@@ -67,6 +67,22 @@ def test_spans_go_to_the_component_that_the_environment_names(
     assert capsys.readouterr().err == ""
 
 
+def test_a_client_does_not_decide_which_of_our_spans_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, Exporter)
+    unrecorded = f"00-{'a' * 32}-{'b' * 16}-00"
+    with telemetry.azure_monitor(dict(NAMED)).span("request", SpanKind.SERVER, parent=unrecorded) as span:
+        assert span.trace_parent.endswith("-01")
+    assert [span.name for span in Exporter.made["exporter"].get_finished_spans()] == ["request"]
+
+
+def test_an_operator_decides_it_by_opentelemetrys_own_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, Exporter)
+    monkeypatch.setenv(telemetry.SAMPLER, "always_off")
+    with telemetry.azure_monitor(NAMED | {telemetry.SAMPLER: "always_off"}).span("request", SpanKind.SERVER):
+        pass
+    assert Exporter.made["exporter"].get_finished_spans() == ()
+
+
 def test_without_the_package_a_sentence_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -207,7 +207,10 @@ def _hooks(it: Evidence) -> Examined:
 def _of_hook(state: HookState) -> Iterator[Trouble]:
     name, tenant = state.hook.id, state.tenant
     if state.hook.disabled:
-        yield Trouble(f"{name} has ended: {state.hook.disabled}", f"hooks remove {name}, then add it again with --from")
+        yield Trouble(
+            f"{name} has ended: {state.hook.disabled}",
+            f"hooks resume {name}, if its receiver works again; or hooks remove {name}",
+        )
         return
     if state.dead:
         ranges = ", ".join(f"{item.first} to {item.last}" for item in state.dead)

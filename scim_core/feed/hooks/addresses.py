@@ -25,8 +25,9 @@ _PLATFORM = frozenset({ipaddress.ip_address("168.63.129.16")})
 """Azure's own address inside each virtual network. It lies in a public range, and answers only from inside."""
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_NAME = r"(?=.{1,253}\.?(?:[:/?]|\Z))[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?"
 _URL = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?([/?][!\"$-\[\]-~]*)?",
+    rf"(?P<scheme>https?)://(?P<host>{_NAME}|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{{1,5}}))?([/?][!\"$-\[\]-~]*)?",
     re.IGNORECASE,
 )
 """Narrower than RFC 3986, so that whoever reads the URL finds the same host in it."""
@@ -62,6 +63,12 @@ def target_of(url: str, *, to_loopback: bool) -> HookTarget:
             f"A hook sends to https only. (http to this machine itself needs {LOOPBACK_SETTING}=true, for trying.)"
         )
     return HookTarget(url, scheme, found["host"].strip("[]"), int(found["port"] or _PORTS[scheme]))
+
+
+def shown_url(url: str) -> str:
+    """The URL as people see it: without its query, which can hold a secret of the receiver."""
+    before, mark, _ = url.partition("?")
+    return f"{before}?…" if mark else before
 
 
 def require_allowed(target: HookTarget, addresses: Sequence[str], *, to_loopback: bool) -> None:

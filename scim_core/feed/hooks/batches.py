@@ -1,5 +1,5 @@
-"""What a hook sends next of a feed, in its format: entries as one batch of CloudEvents, one entry as a security event
-token, or a doorbell.
+"""What a hook sends next of a feed, in its format: entries as one batch of CloudEvents, each as a security event token,
+or a doorbell.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,6 +19,11 @@ from scim_core.storage.hook_port import Hook, HookCursor, HookFormat, HookStorag
 MAX_EVENTS = 100
 """Events of one batch, as many as entries of a page."""
 
+MAX_TOKENS = 100
+"""Security event tokens of one batch. Each is a request of its own. What was taken is written once for all of them. If
+a process dies, so many come again at most, each with the same `jti`.
+"""
+
 MAX_BATCH_BYTES = 1024 * 1024
 """Bytes of one batch: what receivers, and the gateways before them, take as a body."""
 
@@ -31,15 +36,29 @@ type CatalogueOf = Callable[[str], Awaitable[Catalogue]]
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Events up to the entry `last`. `content` is the body, or what a security event token will claim.
+class Message:
+    """One request: events up to the entry `last`. `content` is the body, or what a security event token will claim.
 
-    `trace_parents` name the spans of the requests that it tells of, as far as they are known.
+    `suffix` is what its id has after that of the batch. `trace_parents` name the spans of the requests that it tells
+    of, as far as they are known.
     """
 
     last: int
     content: bytes | Json
     trace_parents: tuple[str, ...] = ()
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is sent under one webhook-id: message after message, and at least one. Only tokens have several."""
+
+    messages: tuple[Message, ...]
+
+    @property
+    def last(self) -> int:
+        """The entry with which it ends."""
+        return self.messages[-1].last
 
 
 class Batches:
@@ -57,7 +76,7 @@ class Batches:
         """
         if hook.format is HookFormat.DOORBELL:
             return await self._doorbell(tenant, cursor)
-        most = 1 if hook.format is HookFormat.SET else MAX_EVENTS
+        most = MAX_TOKENS if hook.format is HookFormat.SET else MAX_EVENTS
         up_to = cursor.last or cursor.end
         limit = min(most, up_to - cursor.number) if up_to else most
         if limit <= 0:
@@ -68,7 +87,7 @@ class Batches:
             return None
         catalogue = await self._catalogue_of(tenant)
         if hook.format is HookFormat.SET:
-            return await self._token(tenant, hook, catalogue, cursor, rows[0])
+            return Batch(tuple(_token(tenant, hook, catalogue, cursor, row) for row in rows))
         entries = await self._read(tenant, hook, catalogue, list(rows), whole=bool(cursor.last))
         context = cloud_events.context_of(tenant, cursor.epoch, hook.base_url)
         is_replay = stream is Stream.REPLAY
@@ -79,13 +98,8 @@ class Batches:
             )
             for entry, row in zip(entries, sent, strict=True)
         ]
-        return Batch(entries[-1]["number"], cloud_events.body_of(events), tuple(row.trace_parent for row in sent))
-
-    async def _token(self, tenant: str, hook: Hook, catalogue: Catalogue, cursor: HookCursor, row: FeedRow) -> Batch:
-        [note] = await self._storage.notes(tenant, [row])
-        found = catalogue.named(row.resource_type)
-        claims = security_events.claims(hook, row, found, note, tenant=tenant, epoch=cursor.epoch)
-        return Batch(row.number, claims, (row.trace_parent,))
+        trace_parents = tuple(row.trace_parent for row in sent)
+        return Batch((Message(entries[-1]["number"], cloud_events.body_of(events), trace_parents),))
 
     async def _doorbell(self, tenant: str, cursor: HookCursor) -> Batch | None:
         """The newest number, also of a repetition: whoever gets it reads the feed, so nothing else can be missing."""
@@ -97,7 +111,7 @@ class Batches:
         newest = max([reading.head.next - 1, *(row.number for row in reading.rows)])
         if newest <= cursor.number:
             return None
-        return Batch(newest, doorbells.body(tenant, cursor.epoch, newest))
+        return Batch((Message(newest, doorbells.body(tenant, cursor.epoch, newest)),))
 
     async def _read(
         self, tenant: str, hook: Hook, catalogue: Catalogue, rows: list[FeedRow], *, whole: bool
@@ -111,6 +125,12 @@ class Batches:
             one = rows[len(entries) : len(entries) + 1]
             entries += await shown.page(tenant, one, renderer, max_ids=MAX_IDS, max_bytes=0)
         return entries
+
+
+def _token(tenant: str, hook: Hook, catalogue: Catalogue, cursor: HookCursor, row: FeedRow) -> Message:
+    found = catalogue.named(row.resource_type)
+    claims = security_events.claims(hook, row, found, tenant=tenant, epoch=cursor.epoch)
+    return Message(row.number, claims, (row.trace_parent,), suffix=f".{row.number}")
 
 
 def _endpoint(catalogue: Catalogue, resource_type: str) -> str:
@@ -129,7 +149,7 @@ def resync(tenant: str, hook: Hook, stream: Stream, cursor: HookCursor, now: str
             context = cloud_events.context_of(tenant, cursor.epoch, hook.base_url)
             event = cloud_events.of_resync(context, cursor.last, now, replay=stream is Stream.REPLAY)
             content = cloud_events.body_of([event])
-    return Batch(cursor.last, content)
+    return Batch((Message(cursor.last, content),))
 
 
 def to_resync(cursor: HookCursor, epoch: str, last: int, webhook_id: str) -> HookCursor:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
+from itertools import batched
 from math import inf
 
 from scim_core.caches import Fresh
@@ -17,8 +18,8 @@ from scim_core.clock import Clock, Timer, instant_text
 from scim_core.feed.feed import Importing, Resync
 from scim_core.feed.hooks import schedule
 from scim_core.feed.hooks.batches import Batch, Batches, CatalogueOf, resync, to_resync
-from scim_core.feed.hooks.packing import Packed, packed
-from scim_core.feed.hooks.sending import SEND_SECONDS, Sender, Tried
+from scim_core.feed.hooks.runs import Runs, SentBatch
+from scim_core.feed.hooks.sending import SEND_SECONDS, Sender
 from scim_core.master_key import MasterKey
 from scim_core.model import Json
 from scim_core.storage.hook_port import ALL_TENANTS, DeadBatch, Hook, HookCursor, HookFormat, HookStorage, Stream
@@ -44,15 +45,21 @@ TENANTS_AT_ONCE = 16
 KNOWN_SECONDS = 30
 """How long a process believes what hooks there are."""
 
+YOUNG = timedelta(minutes=3)
+"""How long the timer looks at all tenants of a new hook: a process that does not know of it sends nothing to it. This
+is longer than KNOWN_SECONDS and the minute of the timer together, also if clocks differ.
+"""
+
 BLOCKED_ATTEMPTS = 4
 """After so many failures, some 35 minutes, a hook counts as blocked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What was done: batches that were taken, attempts that failed, batches that died.
+    """What was done: batches, or tokens, that were taken, attempts that failed, batches that died.
 
-    `blocked` streams have failed BLOCKED_ATTEMPTS times, or must tell of missing entries. `left` have something to do.
+    `blocked` streams have failed BLOCKED_ATTEMPTS times, or must tell of missing entries, or met an error that nobody
+    expected: `broken` names the hook, the tenant and the kind of the error. `left` have something to do.
     """
 
     taken: int = 0
@@ -60,6 +67,7 @@ class Delivered:
     dead: int = 0
     blocked: int = 0
     left: int = 0
+    broken: tuple[str, ...] = ()
 
     def __add__(self, other: "Delivered") -> "Delivered":
         """Both."""
@@ -96,7 +104,7 @@ class Hooks:
     ) -> None:
         self._storage = storage
         self._batches = Batches(storage, catalogue_of)
-        self._sender = sender
+        self._runs = Runs(sender, master, clock, timer, tracer) if master else None
         self._master = master
         self._clock = clock
         self._timer = timer
@@ -104,6 +112,7 @@ class Hooks:
         self._pause = pause
         self._tracer = tracer
         self._all_after = -inf
+        self._put_off = frozenset[str]()
         self._known: Fresh[str, list[Hook]] = Fresh(1, KNOWN_SECONDS)
         self._keys: Fresh[str, list[Json]] = Fresh(1, KNOWN_SECONDS)
 
@@ -114,7 +123,8 @@ class Hooks:
     async def marked(self) -> list[str]:
         """The tenants with something to deliver. Rows say so from now on, until it is delivered.
 
-        At first and then once an hour these are all tenants, for what a death left unnamed. Raises StorageBusy.
+        At first and then once an hour these are all tenants, for what a death left unnamed. All tenants of a new hook
+        are among them, for what is changed by processes that do not know of it yet. Raises StorageBusy.
         """
         self._known = Fresh(1, KNOWN_SECONDS)
         hooks = await self._hooks()
@@ -122,27 +132,37 @@ class Hooks:
             return []
         tenants = await self._storage.tenants_to_deliver()
         are_all = self._timer() >= self._all_after
-        if are_all:
-            tenants += [moved.tenant for moved in await self._storage.moved_feeds()]
+        grown_up = instant_text(self._clock() - YOUNG)
+        looked_at = hooks if are_all else [hook for hook in hooks if hook.since > grown_up]
+        if looked_at:
+            tenants += [moved.tenant for moved in await self._storage.moved_feeds() if _of(looked_at, moved.tenant)]
         found = [tenant for tenant in dict.fromkeys(tenants) if _of(hooks, tenant)]
-        for tenant in found:
-            await self._storage.mark_due(tenant, self._now())
+        for some in batched(found, TENANTS_AT_ONCE, strict=False):
+            await asyncio.gather(*(self._storage.mark_due(tenant, self._now()) for tenant in some))
         if are_all:
             self._all_after = self._timer() + ALL_SECONDS
         return found
 
     async def turn(self, tenants: Collection[str]) -> Delivered:
-        """What is due of these tenants is sent. A timer asks for this each minute."""
-        until, permits = self._timer() + TURN_SECONDS, asyncio.Semaphore(TENANTS_AT_ONCE)
+        """What is due of these tenants is sent. A timer asks for this each minute.
+
+        Those that one turn does not reach are the first of the next.
+        """
+        until, permits, put_off = self._timer() + TURN_SECONDS, asyncio.Semaphore(TENANTS_AT_ONCE), set[str]()
 
         async def one(tenant: str) -> Delivered:
             async with permits:
+                if self._timer() >= until:
+                    put_off.add(tenant)
                 try:
                     return await self._deliver(tenant, until)
                 except StorageError:
                     return Delivered(left=1)
 
-        return sum(await asyncio.gather(*map(one, tenants)), Delivered())
+        in_order = sorted(tenants, key=lambda tenant: tenant not in self._put_off)
+        done = sum(await asyncio.gather(*map(one, in_order)), Delivered())
+        self._put_off = frozenset(put_off)
+        return done
 
     async def key_set(self) -> Json:
         """The keys that verify the security event tokens of all hooks (RFC 7517 section 5). Raises StorageBusy.
@@ -162,12 +182,12 @@ class Hooks:
 
     async def _deliver(self, tenant: str, until: float) -> Delivered:
         hooks = _of(await self._hooks(), tenant)
-        if not hooks or self._master is None or self._timer() >= until:
+        if not hooks or self._runs is None or self._timer() >= until:
             return Delivered(left=len(hooks))
         with self._tracer.span("deliver", SpanKind.INTERNAL, parent=ROOT) as span:
             span.note("scim.tenant", tenant)
             due = await self._storage.mark_due(tenant, self._now())
-            streams = (self._stream(tenant, hook, stream, self._master, until) for hook in hooks for stream in Stream)
+            streams = (self._stream(tenant, hook, stream, self._runs, until) for hook in hooks for stream in Stream)
             done = sum(await asyncio.gather(*streams), Delivered())
             if not done.left:
                 await self._storage.clear_due(due)
@@ -193,16 +213,19 @@ class Hooks:
         self._known.put("", found, now)
         return found
 
-    async def _stream(self, tenant: str, hook: Hook, stream: Stream, master: MasterKey, until: float) -> Delivered:
+    async def _stream(self, tenant: str, hook: Hook, stream: Stream, runs: Runs, until: float) -> Delivered:
         """Batch after batch, until nothing is left, or an attempt has to wait, or the time is over."""
         done = Delivered()
         while True:
             try:
-                step = await self._step(tenant, hook, stream, master)
+                step = await self._step(tenant, hook, stream, runs, until)
             except VersionConflict:  # another process sends this one
                 step = _LEFT
             except StorageError:
                 step = _LEFT
+            except Exception as error:  # noqa: BLE001 -- one tenant's rows keep nothing from others; the timer logs it
+                broken = f"hook {hook.id} of {tenant}: {type(error).__name__}"
+                step = _Step(Delivered(blocked=1, left=1, broken=(broken,)))
             if step.again is None:
                 return done + step.done
             if self._timer() + step.again >= until:
@@ -211,7 +234,7 @@ class Hooks:
             if step.again:
                 await self._pause(step.again)
 
-    async def _step(self, tenant: str, hook: Hook, stream: Stream, master: MasterKey) -> _Step:
+    async def _step(self, tenant: str, hook: Hook, stream: Stream, runs: Runs, until: float) -> _Step:
         cursor = await self._cursor(tenant, hook, stream)
         if cursor is None or cursor.stopped:
             return _AT_REST
@@ -240,22 +263,8 @@ class Hooks:
             time=instant_text(now),
         )
         claimed = await self._storage.save_hook_cursor(tenant, hook.id, stream, claimed)
-        sent = packed(batch, hook, claimed.webhook_id, master, now)
-        attempt = await self._sent(tenant, hook, batch, sent)
-        return await self._settled(tenant, hook, stream, claimed, attempt)
-
-    async def _sent(self, tenant: str, hook: Hook, batch: Batch, sent: Packed) -> Tried:
-        """What became of one attempt: a span, linked to those of the requests. The receiver's address is not in it."""
-        with self._tracer.span("send", SpanKind.PRODUCER) as span:
-            span.note("scim.tenant", tenant)
-            span.note("scim.hook.format", str(hook.format))
-            span.note("scim.changes", len(batch.trace_parents))
-            for trace_parent in set(batch.trace_parents):
-                span.link(trace_parent)
-            attempt = await self._sender.send(hook.url, sent.headers, sent.body)
-            if not attempt.taken:
-                span.failed("not taken")
-            return attempt
+        run = await runs.run(tenant, hook, batch, claimed, until)
+        return await self._settled(tenant, hook, stream, run)
 
     async def _cursor(self, tenant: str, hook: Hook, stream: Stream) -> HookCursor | None:
         """How far the stream has come. A tenant that is newer than the hook begins with its first entry.
@@ -279,15 +288,15 @@ class Hooks:
             return resync(tenant, hook, stream, cursor, self._now())
         return await self._batches.of(tenant, hook, stream, cursor)
 
-    async def _settled(self, tenant: str, hook: Hook, stream: Stream, cursor: HookCursor, attempt: Tried) -> _Step:
-        """What the attempt has changed is in the rows."""
-        now = self._clock()
-        after, dead = _after(hook, cursor, stream, attempt, now, new_webhook_id=self._webhook_id)
+    async def _settled(self, tenant: str, hook: Hook, stream: Stream, run: SentBatch) -> _Step:
+        """What the run has changed is in the rows."""
+        now, cursor, attempt = self._clock(), run.cursor, run.attempt
+        after, dead = _after(hook, stream, run, now, new_webhook_id=self._webhook_id)
         if attempt.gone:
             await self._storage.save_hook(replace(hook, disabled=f"{attempt.outcome} on {instant_text(now)[:10]}"))
             self._known = Fresh(1, KNOWN_SECONDS)
         after = await self._storage.save_hook_cursor(tenant, hook.id, stream, after, dead)
-        done = Delivered(taken=int(attempt.taken), failed=int(not attempt.taken), dead=int(dead is not None))
+        done = Delivered(taken=run.taken, failed=int(not attempt.taken), dead=int(dead is not None))
         if attempt.taken and cursor.resync and stream is Stream.REPLAY:
             await self._storage.end_replay(tenant, hook.id, after)
             return _Step(done)
@@ -318,20 +327,28 @@ def _of(hooks: Collection[Hook], tenant: str) -> list[Hook]:
 
 
 def _after(
-    hook: Hook, cursor: HookCursor, stream: Stream, attempt: Tried, now: datetime, *, new_webhook_id: Callable[[], str]
+    hook: Hook, stream: Stream, run: SentBatch, now: datetime, *, new_webhook_id: Callable[[], str]
 ) -> tuple[HookCursor, DeadBatch | None]:
     """The cursor after an attempt; and the batch, if this was its last one."""
+    cursor, attempt = run.cursor, run.attempt
     told = replace(cursor, lease="", outcome=attempt.outcome, time=instant_text(now))
     if attempt.taken:
-        return replace(told, number=cursor.last, last=0, webhook_id="", attempts=0, due="", resync=False), None
+        return _taken(told, run.known), None
     if attempt.gone:
-        return told, None
+        return replace(told, last=run.known), None
     if cursor.resync or hook.format is HookFormat.DOORBELL:  # the next doorbell says all that this one would have said
         return replace(told, due=instant_text(schedule.at_last(cursor.webhook_id, cursor.attempts, now))), None
     again = schedule.next_attempt(cursor.webhook_id, cursor.attempts, now)
     if again is not None:
-        return replace(told, due=instant_text(again)), None
+        return replace(told, last=run.known, due=instant_text(again)), None
     if stream is Stream.REPLAY:
         return replace(told, stopped=True), None
     dead = DeadBatch(cursor.epoch, cursor.number + 1, cursor.last, told.time, attempt.outcome)
     return to_resync(told, cursor.epoch, cursor.last, new_webhook_id()), dead
+
+
+def _taken(told: HookCursor, known: int) -> HookCursor:
+    """The cursor after what was taken. What is behind it up to the entry `known` keeps its id."""
+    if told.last < known:
+        return replace(told, number=told.last, last=known, attempts=1, due="")
+    return replace(told, number=told.last, last=0, webhook_id="", attempts=0, due="", resync=False)

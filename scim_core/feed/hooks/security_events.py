@@ -1,13 +1,11 @@
 """Entries of the feed as SCIM events (RFC 9967): what a security event token claims of them, before it is signed.
 
-They are notices: the names of attributes and no values. All of it follows from the entry's rows, which never change. So
+They are notices: the names of attributes and no values. All of it follows from the entry's row, which never changes. So
 a repetition claims what the first attempt has claimed.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from scim_core.feed.entries import names_of
 from scim_core.ids import ID_CHARACTERS, given_at
@@ -16,6 +14,7 @@ from scim_core.model import Json
 from scim_core.protocol.schemas import ResourceType
 from scim_core.storage.feed_port import FeedChange, FeedRow
 from scim_core.storage.hook_port import Hook
+from scim_core.storage.port import Mark
 
 PREFIX = "urn:ietf:params:scim:event:prov:"
 
@@ -36,10 +35,10 @@ _MEMBERS = "members"
 """The attribute that shows the members of a group (RFC 7643 section 4.2)."""
 
 
-def claims(hook: Hook, row: FeedRow, resource_type: ResourceType | None, note: str, *, tenant: str, epoch: str) -> Json:
+def claims(hook: Hook, row: FeedRow, resource_type: ResourceType | None, *, tenant: str, epoch: str) -> Json:
     """What the token of an entry claims (RFC 8417 section 2.2), without `jti` and `iat`.
 
-    The resource type is None if it is not served any more. `note` is what the log kept of the change; empty: nothing.
+    The resource type is None if it is not served any more.
     """
     endpoint = resource_type.endpoint if resource_type else f"/{row.resource_type}"
     members = (resource_type.memberships if resource_type else None) or _MEMBERS
@@ -49,7 +48,7 @@ def claims(hook: Hook, row: FeedRow, resource_type: ResourceType | None, note: s
         "txn": f"{tenant}:{epoch}:{row.number}",
         "toe": int(datetime.fromisoformat(row.time).timestamp()),
         "sub_id": {"format": "scim", "uri": f"{endpoint}/{row.id}"},
-        "events": _events(row, names_of(row, resource_type), members, json.loads(note) if note else {}),
+        "events": _events(row, names_of(row, resource_type), members),
     }
 
 
@@ -89,7 +88,7 @@ def issued_at(webhook_id: str) -> int:
     return given_at(webhook_id[-ID_CHARACTERS:]) // 1000
 
 
-def _events(row: FeedRow, attributes: Sequence[str], members: str, note: Mapping[str, Any]) -> Json:
+def _events(row: FeedRow, attributes: Sequence[str], members: str) -> Json:
     """The events of one change: several, if it did several things to the resource (RFC 9967 section 2.1).
 
     `attributes` are those that it tells. `members` is the attribute that shows members who joined or left.
@@ -99,16 +98,14 @@ def _events(row: FeedRow, attributes: Sequence[str], members: str, note: Mapping
     names = [*attributes, *([members] if row.joined or row.left else [])]
     if row.change is FeedChange.CREATED:
         return {CREATE: {"attributes": names}}
-    return {_modified(row, note): {"attributes": names}} | _activation(note)
+    activation: Json = {uri: {} for mark, uri in _OF_ACTIVE.items() if mark in row.marks}
+    return {_modified(row): {"attributes": names}} | activation
 
 
-def _modified(row: FeedRow, note: Mapping[str, Any]) -> str:
-    """Where the log says no method (any more): PUT, which the RFC defines as an update; of members alone PATCH."""
-    usual = "PATCH" if row.change is FeedChange.MEMBERS else "PUT"
-    return PATCH if note.get("method", usual) == "PATCH" else PUT
+def _modified(row: FeedRow) -> str:
+    """Where the entry says no method: PUT, which the RFC defines as an update; of members alone PATCH."""
+    usual = Mark.PATCH if row.change is FeedChange.MEMBERS else Mark.PUT
+    return PATCH if Mark.PATCH in (row.marks or (usual,)) else PUT
 
 
-def _activation(note: Mapping[str, Any]) -> Json:
-    """Whether the change has let the user in, or kept them out, as far as the log knows it."""
-    was, is_active = (note.get(moment, {}).get("active") is True for moment in ("before", "after"))
-    return {} if was == is_active else {ACTIVATE if is_active else DEACTIVATE: {}}
+_OF_ACTIVE = {Mark.ACTIVATED: ACTIVATE, Mark.DEACTIVATED: DEACTIVATE}

@@ -6,14 +6,17 @@ import asyncio
 import json
 import re
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from scim_core.feed.hooks.addresses import HookTarget, RefusedTarget, require_allowed, target_of
+from scim_core.feed.hooks.addresses import RefusedTarget, require_allowed, target_of
 from scim_core.feed.hooks.doorbells import QUEUES_SETTING, SCHEME, queue_of
 from scim_core.storage.port import StorageError
 
@@ -28,6 +31,11 @@ MAX_ERROR_BYTES = 4_096
 
 MAX_ERROR_CHARACTERS = 200
 """Characters that are kept of it."""
+
+LOOK_UPS = 32
+"""Names that one process looks up at the same time: as many as the timer and changes deliver to tenants at once. They
+have threads of their own. So a name server that hangs holds up no thread that requests or the storage need.
+"""
 
 _BAD_REQUEST = 400
 _JSON = "application/json"
@@ -53,17 +61,25 @@ class Sender(Protocol):
     """What delivery needs of HTTP."""
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Tried:
-        """One attempt, of at most SEND_SECONDS. Every failure is an Tried."""
+        """One attempt, of at most SEND_SECONDS. Every failure is a Tried."""
+
+    def in_a_row(self) -> AbstractAsyncContextManager["Sender"]:
+        """A sender for several attempts, one after the other, at one URL. It may keep its connection."""
+        return nullcontext(self)
+
+
+_look_ups = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="hook-names")
 
 
 async def resolved(host: str, port: int) -> list[str]:
-    """The addresses that the system gives for a host."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    """The addresses that the system gives for a host. Raises OSError."""
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_look_ups, look_up)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-class HttpSender:
-    """Sends with aiohttp."""
+class HttpSender(Sender):
+    """Sends with aiohttp. An attempt has a connection of its own; those in a row have one as long as it lasts."""
 
     def __init__(self, *, to_loopback: bool, resolve: Resolve = resolved, seconds: float = SEND_SECONDS) -> None:
         self._to_loopback = to_loopback
@@ -72,12 +88,59 @@ class HttpSender:
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Tried:
         """See Sender.send."""
+        async with self._connecting(keeps=False) as once:
+            return await once.send(url, headers, body)
+
+    def in_a_row(self) -> AbstractAsyncContextManager[Sender]:
+        """See Sender.in_a_row."""
+        return self._connecting(keeps=True)
+
+    @asynccontextmanager
+    async def _connecting(self, *, keeps: bool) -> AsyncIterator[Sender]:
+        connected = _Connected(self._connect(keeps=keeps), self._seconds)
+        try:
+            yield connected
+        finally:
+            await connected.close()
+
+    def _connect(self, *, keeps: bool) -> "_Connect":
+        async def connect(url: str) -> aiohttp.ClientSession:
+            target = target_of(url, to_loopback=self._to_loopback)
+            addresses = await self._resolve(target.host, target.port)
+            require_allowed(target, addresses, to_loopback=self._to_loopback)
+            connector = aiohttp.TCPConnector(
+                resolver=_Pinned(addresses), use_dns_cache=False, force_close=not keeps, limit=1
+            )
+            return aiohttp.ClientSession(
+                connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+            )
+
+        return connect
+
+
+type _Connect = Callable[[str], Awaitable[aiohttp.ClientSession]]
+"""A session for a URL. Its connections go to the addresses that were looked at. Raises RefusedTarget, OSError."""
+
+
+class _Connected(Sender):
+    """Sends over one session, once it is there."""
+
+    def __init__(self, connect: _Connect, seconds: float) -> None:
+        self._connect = connect
+        self._seconds = seconds
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """The connection is closed."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Tried:
+        """See Sender.send."""
         try:
             async with asyncio.timeout(self._seconds):
-                target = target_of(url, to_loopback=self._to_loopback)
-                addresses = await self._resolve(target.host, target.port)
-                require_allowed(target, addresses, to_loopback=self._to_loopback)
-                return await _posted(target, addresses, headers, body)
+                return await self._posted(url, headers, body)
         except RefusedTarget as error:
             return Tried(taken=False, gone=False, outcome=f"refused: {error}")
         except TimeoutError:
@@ -85,14 +148,29 @@ class HttpSender:
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             return Tried(taken=False, gone=False, outcome=f"no answer ({type(error).__name__})")
 
+    async def _posted(self, url: str, headers: Mapping[str, str], body: bytes) -> Tried:
+        """The answer. A receiver may close a connection that waits for the next request: then there is another one."""
+        if self._session is not None:
+            with suppress(aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                return await _answered(self._session, url, headers, body)
+            await self.close()
+        self._session = await self._connect(url)
+        return await _answered(self._session, url, headers, body)
 
-class Senders:
+
+class Senders(Sender):
     """Sends to queues what is for a queue, and everything else over HTTP."""
 
     def __init__(self, http: Sender, put: PutMessage | None, *, seconds: float = SEND_SECONDS) -> None:
         self._http = http
         self._put = put
         self._seconds = seconds
+
+    @asynccontextmanager
+    async def in_a_row(self) -> AsyncIterator[Sender]:
+        """See Sender.in_a_row."""
+        async with self._http.in_a_row() as http:
+            yield Senders(http, self._put, seconds=self._seconds)
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Tried:
         """See Sender.send."""
@@ -112,14 +190,8 @@ class Senders:
         return _attempt(status, ends=False)
 
 
-async def _posted(target: HookTarget, addresses: list[str], headers: Mapping[str, str], body: bytes) -> Tried:
-    connector = aiohttp.TCPConnector(resolver=_Pinned(addresses), use_dns_cache=False, force_close=True)
-    async with (
-        aiohttp.ClientSession(
-            connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
-        ) as session,
-        session.post(target.url, data=body, headers=headers, allow_redirects=False) as response,
-    ):
+async def _answered(session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], body: bytes) -> Tried:
+    async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
         asked = response.status == _BAD_REQUEST and headers.get("Accept") == _JSON
         said = await _said(response) if asked else ""
         return _attempt(response.status, said)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from scim_core.feed.hooks.addresses import shown_url
 from scim_core.storage.hook_port import ALL_TENANTS, DeadBatch, Hook, HookCursor, HookFormat, HookStorage, Stream
 
 
@@ -20,6 +21,11 @@ class HookState:
     behind: int
     dead: Sequence[DeadBatch]
     replay: HookCursor | None
+
+    @property
+    def target(self) -> str:
+        """Where the hook sends, for people."""
+        return shown_url(self.hook.url)
 
 
 def is_of(hook: Hook, tenant: str) -> bool:

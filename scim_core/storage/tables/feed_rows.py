@@ -69,6 +69,7 @@ def to_feed_row(row: Row) -> FeedRow:
         left=lines_of(entity, "left"),
         entry=entity["entry"],
         trace_parent=entity.get("traceparent") or "",
+        marks=lines_of(entity, "marks"),
     )
 
 
@@ -132,7 +133,7 @@ def _former(said: OutboxRow) -> list[RowOperation]:
 def _entry(said: OutboxRow, number: int) -> RowOperation:
     """An entry of the feed. That a resource is gone says of its memberships that they are gone."""
     edges = {} if said.change is FeedChange.DELETED else {"joined": said.joined, "left": said.left}
-    lines = {"attributes": said.note.attributes, **edges}
+    lines = {"attributes": said.note.attributes, "marks": said.note.marks, **edges}
     properties: dict[str, Column] = {
         "id": said.resource_id,
         "type": said.resource_type,

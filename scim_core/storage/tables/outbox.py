@@ -98,6 +98,7 @@ class OutboxRow:
             "left": self.left,
             "former": self.former,
             "attributes": self.note.attributes,
+            "marks": self.note.marks,
         }
         return {
             "id": self.resource_id,
@@ -131,6 +132,7 @@ def to_outbox_row(entity: Mapping[str, Any]) -> OutboxRow:
             "".join(joined("n", entity)),
             entity.get("lostBy") or "",
             entity.get("traceparent") or "",
+            lines_of(entity, "marks"),
         ),
     )
 
