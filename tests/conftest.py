@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 
 from devhost.azurite import Azurite
+from scim_core.feed import attempts, kicks
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import TableStorage, table_storage
 from tests.built_models import built_once
@@ -34,6 +35,15 @@ hypothesis.settings.load_profile("ours")
 @pytest.fixture(scope="session", autouse=True)
 def _one_catalogue() -> Iterator[None]:
     with built_once():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_comes_soon_comes_at_once() -> Iterator[None]:
+    """A relay, and the notes of attempts, wait a tenth of a second for more. Here each test would wait for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (attempts, kicks):
+            patch.setattr(module, "PAUSE_SECONDS", 0.001)
         yield
 
 
