@@ -1,6 +1,5 @@
 """The endpoint on storage in memory, with a clock of its own, and a client of it. New for every test."""
 
-import functools
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,10 +8,10 @@ import hypothesis
 import pytest
 
 from devhost.azurite import Azurite
-from scim_core import composition
-from scim_core.protocol.schemas import load_catalogue
+from scim_core.feed import attempts, kicks
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import TableStorage, table_storage
+from tests.built_models import built_once
 from tests.lost_records import lost_records
 from tests.memory_rows import memory_storage
 from tests.running import RunningEndpoint, running_endpoint
@@ -21,12 +20,12 @@ from tests.tables import new_table
 
 pytest_plugins = ["tests.starting", "tests.browser"]
 
-# HYPOTHESIS_EXAMPLES=5000 searches longer than every run can.
+# They are other ones each time. CI draws more of them, and HYPOTHESIS_EXAMPLES=5000 searches longer than every run can.
 hypothesis.settings.register_profile(
     "ours",
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],  # a busy machine is no fault
-    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "40")),
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "40" if "CI" in os.environ else "12")),
     derandomize="CI" in os.environ,
     database=None,
 )
@@ -35,9 +34,16 @@ hypothesis.settings.load_profile("ours")
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_catalogue() -> Iterator[None]:
-    """Building the models takes 20 ms, always with the same result: so it is done once for all tests."""
+    with built_once():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_comes_soon_comes_at_once() -> Iterator[None]:
+    """A relay, and the notes of attempts, wait a tenth of a second for more. Here each test would wait for them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(composition, "load_catalogue", functools.cache(load_catalogue))
+        for module in (attempts, kicks):
+            patch.setattr(module, "PAUSE_SECONDS", 0.001)
         yield
 
 

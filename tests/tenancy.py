@@ -125,7 +125,11 @@ def administration_of(
     return Administration(registry, trail, clock=clock, pause=pause)
 
 
-def settings(authority: str = "https://login.microsoftonline.com", **environment: str) -> Settings:
+NO_ENTRA = "http://127.0.0.1:1"
+"""Nobody listens there. A test that names no authority asks none, and never the real one."""
+
+
+def settings(authority: str = NO_ENTRA, **environment: str) -> Settings:
     usual = {
         "SCIM_TENANTS": "registry",
         "SCIM_PUBLIC_BASE_URL": HOST,

@@ -53,9 +53,9 @@ async def one_of_many(request: pytest.FixtureRequest, entra: Misbehaving) -> InP
     return await target_of(request.node.callspec.params["target"], entra)
 
 
-@pytest.fixture(params=["core", "http", *KINDS])
+@pytest.fixture
 def target(request: pytest.FixtureRequest) -> Target:
-    """The single tenant in this process and over HTTP; and one of many, by each kind of credential."""
+    """The single tenant in this process (`core`) or over HTTP; or one of many, by a kind of credential: parts.py."""
     if request.param == "core":
         return in_process()
     there: Target = request.getfixturevalue("one_of_many" if request.param in KINDS else "over_http")

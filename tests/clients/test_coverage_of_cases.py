@@ -5,6 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 from tests.clients.cases import plays
+from tests.clients.parts import forms, parts
+from tests.credentials import KINDS
 
 WIRE_CASES = {
     *range(1, 11),  # connection, authorization, transport
@@ -36,3 +38,20 @@ def test_every_case_of_credentials_has_its_tests() -> None:
 
 def test_no_two_plays_have_the_same_name() -> None:
     assert [name for name, times in Counter(play.id for play in plays()).items() if times > 1] == []
+
+
+def test_every_play_is_played_in_one_tenant_and_in_one_of_many() -> None:
+    targets = {play.id: set[str]() for play in plays()}
+    for play, target in parts(plays()):
+        targets[play.id].add(target)
+    assert [name for name, used in targets.items() if "core" not in used or not used & set(KINDS)] == []
+
+
+def test_every_client_uses_every_kind_of_credential() -> None:
+    used = {(play.client, target) for play, target in parts(plays())}
+    assert used >= {(play.client, kind) for play in plays() for kind in KINDS}
+
+
+def test_every_form_of_request_is_sent_over_http() -> None:
+    sent = {form for play, target in parts(plays()) if target == "http" for form in forms(play)}
+    assert sent == {form for play in plays() for form in forms(play)}

@@ -14,10 +14,13 @@ ${n} within repeat, and {"@each": list, "@make": element}. protocol.py checks ev
 import pytest
 
 from tests.clients.cases import Play, plays
+from tests.clients.parts import parts
 from tests.clients.playing import run
 from tests.clients.targets import Target
 
+PARTS = [pytest.param(play, target, id=f"{target}-{play.id}") for play, target in parts(plays())]
 
-@pytest.mark.parametrize("play", [pytest.param(play, id=play.id) for play in plays()])
+
+@pytest.mark.parametrize(("play", "target"), PARTS, indirect=["target"])
 async def test_client_gets_the_recorded_answers(play: Play, target: Target) -> None:
     await run(play, target)

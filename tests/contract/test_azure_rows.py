@@ -49,7 +49,8 @@ async def test_a_wrong_key_is_reported_without_the_key(azurite: Azurite) -> None
     await storage.close()
 
 
-async def test_a_storage_that_is_not_there_is_busy() -> None:
+async def test_a_storage_that_is_not_there_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scim_core.storage.tables.client.BACKOFF_SECONDS", 0.001)
     connection = f"AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:{free_port()}/a"
     storage = table_storage(settings(connection, "nowhere"))
     for call in (storage.ping(), storage.create(TENANT, user(1)), storage.count(TENANT, "User")):

@@ -162,7 +162,7 @@ async def test_a_transaction_that_may_have_happened_is_unanswered(fault: Answer)
 
 @pytest.mark.parametrize("call", CALLS)
 async def test_silence_is_met_alike(call: str) -> None:
-    sdk, _ = await both(CALLS[call], [SILENCE] * 4, read_timeout=0.2)
+    sdk, _ = await both(CALLS[call], [SILENCE] * 4, read_timeout=0.1)
     assert len(sdk.sent) == (1 if "may not" in call else 4)
 
 
@@ -245,9 +245,11 @@ STATUSES = [400, 401, 403, 404, 409, 412, 413, 416, 500, 503]
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("call", CALLS)
 async def test_refusals_are_told_alike_whether_body_or_head_say_the_code(call: str, status: int) -> None:
-    for code in CODES:
+    """What an answer's head and body say does not depend on the call: two of the calls meet every second code."""
+    every = call in ("a point read", "a transaction that may be repeated")
+    for code in CODES if every else CODES[STATUSES.index(status) % 2 :: 2]:
         await both(CALLS[call], [Answer(status, (JSON,), error(code)) if code else Answer(status)] * 8)
-    for code in ("TableBeingDeleted", "ResourceNotFound", "SomethingNew"):
+    for code in ("TableBeingDeleted", "ResourceNotFound", "SomethingNew") if every else ("ResourceNotFound",):
         xml = f'<?xml version="1.0"?><m:error xmlns:m="x"><m:code>{code}</m:code><m:message>No</m:message></m:error>'
         head = ("x-ms-error-code", code)
         forms = [

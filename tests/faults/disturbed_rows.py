@@ -19,7 +19,7 @@ from scim_core.storage.tables.keys import KeyRange
 from scim_core.storage.tables.rows import RowPage, Rows
 from tests.wrapped_rows import Call, WrappedRows
 
-SLOW_SECONDS = 0.05
+SLOW_SECONDS = 0.005
 MOST_TURNS = 6
 """Turns of the event loop that a call on StumblingRows takes at most, before it is made and after."""
 

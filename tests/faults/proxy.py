@@ -13,9 +13,6 @@ from yarl import URL
 from devhost.azurite import Azurite
 from tests.faults.disturbed_rows import SLOW_SECONDS, Fault
 
-SILENCE_SECONDS = 3
-"""Longer than the tests here have the storage wait for an answer."""
-
 REFUSALS = {
     Fault.BUSY: (503, "ServerBusy"),
     Fault.FAILED: (500, "InternalError"),
@@ -39,6 +36,8 @@ class Proxy:
     calls: int = 0
     seen: list[str] = field(default_factory=list)
     repetitions: Counter[int] = field(default_factory=Counter)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Until then, a call to which no answer comes is open."""
 
 
 @asynccontextmanager
@@ -56,7 +55,7 @@ async def proxy(azurite: Azurite) -> AsyncIterator[Proxy]:
             fault = between.fault(number, between.repetitions[like_it])
             between.repetitions[like_it] += 1
             between.seen.append(f"{request.method} {fault or 'made'}")
-            return await _answer(session, azurite, request, body, fault)
+            return await _answer(session, azurite, request, fault, between.ended)
 
         application = web.Application(client_max_size=2**24)
         application.router.add_route("*", "/{path:.*}", answer)
@@ -68,11 +67,16 @@ async def proxy(azurite: Azurite) -> AsyncIterator[Proxy]:
         try:
             yield between
         finally:
+            between.ended.set()
             await runner.cleanup()
 
 
 async def _answer(
-    session: ClientSession, azurite: Azurite, request: web.Request, body: bytes, fault: Fault | None
+    session: ClientSession,
+    azurite: Azurite,
+    request: web.Request,
+    fault: Fault | None,
+    ended: asyncio.Event,
 ) -> web.StreamResponse:
     if fault is Fault.REFUSED:
         return _hung_up(request)
@@ -81,11 +85,11 @@ async def _answer(
     if fault is Fault.EMPTY_PAGE and "$filter" in request.query and request.query.get("NextRowKey") != _RESUMED:
         resume = {"x-ms-continuation-NextPartitionKey": _RESUMED, "x-ms-continuation-NextRowKey": _RESUMED}
         return web.json_response({"value": []}, headers=resume)
-    answer = await _made(session, azurite, request, body)
+    answer = await _made(session, azurite, request)
     if fault is Fault.SLOW:
         await asyncio.sleep(SLOW_SECONDS)
     elif fault is Fault.SILENT:
-        await asyncio.sleep(SILENCE_SECONDS)
+        await ended.wait()
     elif fault is Fault.RESET:
         return _hung_up(request)
     elif fault is Fault.TIMED_OUT:
@@ -93,11 +97,12 @@ async def _answer(
     return answer
 
 
-async def _made(session: ClientSession, azurite: Azurite, request: web.Request, body: bytes) -> web.Response:
+async def _made(session: ClientSession, azurite: Azurite, request: web.Request) -> web.Response:
     # Untouched as it came, for the client has signed it; of the query only names are signed, if anything.
     target = re.sub(rf"[&?]Next(PartitionKey|RowKey)={_RESUMED}", "", request.raw_path)
     url = URL(f"http://127.0.0.1:{azurite.port}{target}", encoded=True)
     headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+    body = await request.read()  # it is kept, so this reads the same again
     async with session.request(
         request.method, url, headers=headers, data=body or None, skip_auto_headers=("Content-Type",)
     ) as answer:

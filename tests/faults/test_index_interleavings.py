@@ -5,13 +5,13 @@ a step, another operation begins, time passes. Between the steps a search by the
 """
 
 import asyncio
-import os
 import random
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from scim_core.storage.tables import keys
 from scim_core.storage.tables.entities import from_entity
@@ -183,7 +183,7 @@ class Run:
 @pytest.mark.parametrize("part", range(4))
 def test_no_order_of_events_hides_a_resource(tmp_path: Path, part: int) -> None:
     """HYPOTHESIS_EXAMPLES draws more of them. Most have an index complete for a part of the time."""
-    orders = int(os.environ.get("HYPOTHESIS_EXAMPLES", "40")) // 4
+    orders = max(3, settings().max_examples // 4)
     drawn_here = [asyncio.run(drawn(tmp_path, seed)) for seed in range(part * orders, (part + 1) * orders)]
     assert sum(built for built, _ in drawn_here) > 0
     assert sum(used for _, used in drawn_here) > 0

@@ -46,7 +46,7 @@ class QueueEmulator:
         text = "\n".join([method, *[""] * 11, *of_storage, f"/{ACCOUNT}{parts.path}{query}"])
         signature = hmac.digest(base64.b64decode(KEY), text.encode(), sha256)
         headers["Authorization"] = f"SharedKey {ACCOUNT}:{base64.b64encode(signature).decode()}"
-        return httpx.request(method, f"{self.url}{path}", headers=headers, trust_env=False)
+        return httpx.request(method, f"{self.url}{path}", headers=headers, trust_env=False, verify=False)  # it is http
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +20,9 @@ from scim_core.endpoint.routes import ANY, ROOT_ROUTES, ROUTES, Route
 from scim_core.ids import uuid7
 from scim_core.messages import ScimResponse
 from scim_core.registry import Access, CredentialKind
+from scim_core.storage.tables import TableRegistry, TableStorage
 from tests.isolation.test_cross_tenant import ENDPOINTS, Named, Sent, likeness, sent_to
+from tests.memory_rows import MemoryRows
 from tests.scim import GROUP, UNLIMITED, USER, sentence
 from tests.tenancy import APPLICATION, ENTRA_TENANT, KEYS, SUBJECT, Service, document, settings
 
@@ -102,22 +105,46 @@ async def bearer(service: Service, sender: Sender, entra: Authority) -> str | No
     return await service.access_token(issued) if sender.by_token else issued.secret
 
 
-@pytest.fixture
+@dataclass(frozen=True)
+class Template:
+    """What each test starts from. It is made once: its rows, and what each tenant holds."""
+
+    service: Service
+    rows: MemoryRows
+    registry: MemoryRows
+    bearers: dict[str, str | None]
+    of_a: Named
+    held: dict[str, Any]
+
+    def world(self) -> World:
+        """A process that has just started, over rows of its own."""
+        service = Service(
+            self.service.settings,
+            TableStorage(self.rows.copy()),
+            TableRegistry(self.registry.copy()),
+            copy(self.service.clock),
+            copy(self.service.timer),
+        )
+        return World(service, self.bearers, self.of_a)
+
+
+@pytest.fixture(scope="module")
 async def entra() -> AsyncIterator[Authority]:
     authority = await Authority(KEYS[0]).start()
     yield authority
     await authority.stop()
 
 
-@pytest.fixture
-async def world(entra: Authority) -> World:
+@pytest.fixture(scope="module")
+async def template(entra: Authority) -> Template:
     ours = {
         "SCIM_TOKEN_SHA256": hashlib.sha256(SETTINGS_TOKEN.encode()).hexdigest(),
         "SCIM_FEED_TOKEN_SHA256": hashlib.sha256(SETTINGS_FEED_TOKEN.encode()).hexdigest(),
         "SCIM_FEED_ENTRA_TENANT": ENTRA_TENANT,
         "SCIM_FEED_ENTRA_AUDIENCE": APPLICATION,
     }
-    service = Service(settings(entra.url, **ours, **UNLIMITED))
+    rows, registry = MemoryRows(), MemoryRows()
+    service = Service(settings(entra.url, **ours, **UNLIMITED), TableStorage(rows), TableRegistry(registry))
     for name in ("A", "B"):
         await service.administration.create_tenant(name)
     bearers = {name: await bearer(service, sender, entra) for name, sender in SENDERS.items()}
@@ -129,7 +156,13 @@ async def world(entra: Authority) -> World:
         group = {"schemas": [GROUP], "displayName": f"group of {tenant}", "members": [{"value": user_id}]}
         group_id = document(await service.send("POST", "/scim/v2/Groups", token, group))["id"]
         made[tenant] = Named(user_id, group_id, f"user of {tenant}")
-    return World(service, bearers, made["A"])
+    held = await World(service, bearers, made["A"]).directories()
+    return Template(service, rows, registry, bearers, made["A"], held)
+
+
+@pytest.fixture
+def world(template: Template) -> World:
+    return template.world()
 
 
 def asked_of_the_log(route: Route, it: Named) -> str:
@@ -171,9 +204,9 @@ def told(answer: ScimResponse) -> bytes | str:
 
 @pytest.mark.parametrize(("route", "endpoint", "name"), CASES)
 async def test_a_route_answers_whom_it_says_and_changes_nothing_of_others(
-    world: World, route: Route, endpoint: str, name: str
+    world: World, template: Template, route: Route, endpoint: str, name: str
 ) -> None:
-    sender, before = SENDERS[name], await world.directories()
+    sender, before = SENDERS[name], template.held
     for sent in requests_to(route, endpoint, world.of_a):
         path = about("a", sent.path) if sender.of_deployment else sent.path
         answer = await world.service.send(sent.method, path, world.bearers[name], sent.body)

@@ -61,7 +61,7 @@ class Directory:
 
 
 @pytest.mark.parametrize(("url", "query"), LISTS.values(), ids=LISTS)
-@settings(max_examples=15)
+@settings(max_examples=settings().max_examples // 2)
 @given(
     matching=st.lists(st.booleans(), min_size=1, max_size=10),
     batches=st.lists(st.lists(CHANGES, max_size=4), max_size=6),

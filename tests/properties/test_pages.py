@@ -95,7 +95,7 @@ async def walk(client: Client, url: str, query: Json, count: int) -> tuple[list[
 
 
 @pytest.mark.parametrize(("url", "query"), WALKS.values(), ids=WALKS)
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 2)
 @given(
     lengths=st.lists(st.integers(0, 2_000), min_size=1, max_size=9),
     members=st.lists(st.integers(0, 9), min_size=1, max_size=4),
