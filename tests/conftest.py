@@ -11,6 +11,7 @@ import pytest
 
 from devhost.azurite import Azurite
 from scim_core import composition
+from scim_core.feed import attempts, kicks
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import TableStorage, table_storage
@@ -50,6 +51,15 @@ def _one_catalogue() -> Iterator[None]:
     """Building the models takes 20 ms, always with the same result: so it is done once for all tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(composition, "load_catalogue", functools.cache(load_catalogue))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_pause_before_writing() -> Iterator[None]:
+    """What is written after an answer is written at once: a test that looks at it would wait a tenth of a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attempts, "PAUSE_SECONDS", 0)
+        patch.setattr(kicks, "PAUSE_SECONDS", 0)
         yield
 
 
