@@ -12,7 +12,8 @@ import pytest
 from devhost.azurite import Azurite
 from scim_core import composition
 from scim_core.feed import attempts, kicks
-from scim_core.protocol.schemas import load_catalogue
+from scim_core.protocol import schemas
+from scim_core.protocol.schemas import Catalogue
 from scim_core.settings import StorageSettings
 from scim_core.storage.tables import TableStorage, table_storage
 from tests.lost_records import lost_records
@@ -20,6 +21,19 @@ from tests.memory_rows import memory_storage
 from tests.running import RunningEndpoint, running_endpoint
 from tests.scim import Client, Clock, endpoint_over
 from tests.tables import new_table
+
+_load_catalogue, _load_built_in = schemas.load_catalogue, functools.cache(schemas.load_catalogue)
+
+
+def _one_catalogue(additional: Path | None = None) -> Catalogue:
+    return _load_catalogue(additional) if additional else _load_built_in()
+
+
+# Building the models of the built-in files takes 20 ms, always with the same result: so it is done once for all tests.
+# Whatever is imported from now on takes the function from its own module. An endpoint keeps a folder's result, too.
+_patch = pytest.MonkeyPatch()
+_patch.setattr(schemas, "load_catalogue", _one_catalogue)
+_patch.setattr(composition, "load_catalogue", functools.cache(_one_catalogue))
 
 pytest_plugins = ["tests.starting", "tests.browser"]
 
@@ -44,14 +58,6 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_catalogue() -> Iterator[None]:
-    """Building the models takes 20 ms, always with the same result: so it is done once for all tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(composition, "load_catalogue", functools.cache(load_catalogue))
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
