@@ -50,7 +50,17 @@ class Asked:
         return sorted(self.seconds)[len(self.seconds) // 2]
 
 
-async def run(users: int, tell: Callable[[str], None]) -> list[Asked]:
+type Ask = Callable[[tuple[str, ...], dict[str, str]], str]
+"""Runs a command of the administration in an environment. Returns what it says to standard error."""
+
+
+def in_a_process(command: tuple[str, ...], environment: dict[str, str]) -> str:
+    """See Ask: as somebody at a terminal runs it."""
+    asking = [sys.executable, "-m", "scim_core.admin", *command]
+    return subprocess.run(asking, cwd=ROOT, env=environment, capture_output=True, text=True, check=False).stderr
+
+
+async def run(users: int, tell: Callable[[str], None], ask: Ask = in_a_process) -> list[Asked]:
     """The commands against a customer of so many users, on an Azurite that seeks as Table Storage does.
 
     The first one is the start of a process that asks nothing.
@@ -68,7 +78,7 @@ async def run(users: int, tell: Callable[[str], None]) -> list[Asked]:
             "SCIM_STORAGE_CONNECTION": settings.storage_connection or "",
             "SCIM_TABLE_NAME": settings.table_name,
         }
-        return [_asked(command, environment, tell) for command in _commands(users)]
+        return [_asked(command, environment, tell, ask) for command in _commands(users)]
 
 
 def _commands(users: int) -> Iterator[tuple[str, ...]]:
@@ -112,15 +122,14 @@ def _ignored(number: int) -> str:
     return json.dumps({"method": "PATCH", "credential": "Entra", "request": f"{number}", "ignored": names})
 
 
-def _asked(command: tuple[str, ...], environment: dict[str, str], tell: Callable[[str], None]) -> Asked:
+def _asked(command: tuple[str, ...], environment: dict[str, str], tell: Callable[[str], None], ask: Ask) -> Asked:
     seconds = []
     for _ in range(ROUNDS):
         started = time.perf_counter()
-        asking = [sys.executable, "-m", "scim_core.admin", *command]
-        done = subprocess.run(asking, cwd=ROOT, env=environment, capture_output=True, check=False)
+        said = ask(command, environment)
         seconds.append(time.perf_counter() - started)
-        if done.stderr:
-            raise RuntimeError(f"{' '.join(command)}: {done.stderr.decode()}")
+        if said:
+            raise RuntimeError(f"{' '.join(command)}: {said}")
     asked = Asked(" ".join(command), tuple(seconds))
     tell(f"{asked.command}: {asked.median:.2f} s")
     return asked

@@ -6,9 +6,11 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 from devhost import server
+from devhost.bodies import GRACE_SECONDS
 from devhost.errors import DevhostError
 
 
@@ -19,6 +21,12 @@ def main() -> int:
     parser.add_argument("--directory", type=Path, default=Path.cwd(), help="where function_app.py is (default: here)")
     parser.add_argument("--quiet", action="store_true", help="log warnings and errors only")
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input closes")
+    parser.add_argument(
+        "--grace-seconds",
+        type=float,
+        default=GRACE_SECONDS,
+        help="how long a client may send its body slowly (default: %(default)s, as on Azure)",
+    )
     arguments = parser.parse_args()
     server.configure_logging(logging.WARNING if arguments.quiet else logging.INFO)
     if arguments.stop_with_stdin:
@@ -26,7 +34,8 @@ def main() -> int:
     try:
         with server.listen(arguments.port) as listener:
             address = f"http://localhost:{listener.getsockname()[1]}"
-            server.run(arguments.directory.resolve(), listener, lambda: print(f"Serving {address}", flush=True))
+            tell = partial(print, f"Serving {address}", flush=True)
+            server.run(arguments.directory.resolve(), listener, tell, arguments.grace_seconds)
     except DevhostError as error:
         print(f"devhost: {error}", file=sys.stderr)
         return 1

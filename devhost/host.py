@@ -8,7 +8,7 @@ from typing import Self
 
 from devhost import requests, routes, timers, worker
 from devhost.answers import framed
-from devhost.bodies import DEFAULT_LIMIT, Message, Receive, UnreadError
+from devhost.bodies import Limits, Message, Receive, UnreadError
 from devhost.configuration import HostConfiguration, read_host_json
 from devhost.requests import RefusedError
 from devhost.transports import transport_to
@@ -22,17 +22,17 @@ Send = Callable[[Message], Awaitable[None]]
 class FunctionsHost:
     """Answers HTTP requests with the functions of one app, by the rules of the host in Azure."""
 
-    def __init__(self, app: App, configuration: HostConfiguration, body_limit: int = DEFAULT_LIMIT) -> None:
+    def __init__(self, app: App, configuration: HostConfiguration, limits: Limits) -> None:
         self.timers = timers.usable(app.timers)
         self.routes = routes.arrange(app.functions, configuration.route_prefix)
         self.custom_headers = configuration.custom_headers
-        self.transport = transport_to(app.proxy_url, body_limit)
+        self.transport = transport_to(app.proxy_url, limits)
 
     @classmethod
-    async def start(cls, directory: Path, body_limit: int = DEFAULT_LIMIT) -> Self:
+    async def start(cls, directory: Path, limits: Limits) -> Self:
         """The app in this directory, imported and indexed. Raises DevhostError for an app that the host refuses."""
         configuration = read_host_json(directory)
-        return cls(await worker.start(directory), configuration, body_limit)
+        return cls(await worker.start(directory), configuration, limits)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answers one request: refuses it or calls its function, then checks the answer as Kestrel does."""

@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.loops.auto import auto_loop_factory
 
 from devhost import timers, worker
-from devhost.bodies import DEFAULT_LIMIT
+from devhost.bodies import DEFAULT_LIMIT, GRACE_SECONDS, Limits
 from devhost.configuration import apply_local_settings
 from devhost.errors import DevhostError, PortInUseError
 from devhost.host import FunctionsHost
@@ -44,14 +44,16 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-def run(directory: Path, listener: socket.socket, started: Callable[[], None]) -> None:
+def run(directory: Path, listener: socket.socket, started: Callable[[], None], grace: float = GRACE_SECONDS) -> None:
     """The app of this directory answers on the listener until SIGINT, SIGTERM or SIGHUP. It first calls `started`.
+
+    `grace` are the seconds after which a body that comes too slowly is given up.
 
     Raises DevhostError when the app does not start.
     """
     handle_signals()
     try:
-        asyncio.run(_serve(directory, listener, started), loop_factory=auto_loop_factory())
+        asyncio.run(_serve(directory, listener, started, grace), loop_factory=auto_loop_factory())
     except KeyboardInterrupt:
         return  # uvicorn has finished its requests, and has raised the signal again
 
@@ -69,10 +71,10 @@ def handle_signals() -> None:
     signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
-async def _serve(directory: Path, listener: socket.socket, started: Callable[[], None]) -> None:
+async def _serve(directory: Path, listener: socket.socket, started: Callable[[], None], grace: float) -> None:
     apply_local_settings(directory, os.environ)
-    limit = int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", DEFAULT_LIMIT))
-    host = await FunctionsHost.start(directory, limit)
+    size = int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", DEFAULT_LIMIT))
+    host = await FunctionsHost.start(directory, Limits(size, grace))
     config = uvicorn.Config(
         host,
         http=KestrelProtocol,

@@ -12,7 +12,7 @@ from yarl import URL
 
 from devhost import worker
 from devhost.answers import framed, sendable
-from devhost.bodies import Message, Receive, UnreadError, pieces, read_body, require_length
+from devhost.bodies import Limits, Message, Receive, UnreadError, pieces, read_body, require_length
 from devhost.requests import RefusedError
 from devhost.worker import Function, FunctionRequest, FunctionResponse, InvocationError
 
@@ -38,22 +38,22 @@ class Transport(Protocol):
         """No connection is left open."""
 
 
-def transport_to(proxy_url: str | None, body_limit: int) -> Transport:
+def transport_to(proxy_url: str | None, limits: Limits) -> Transport:
     """The way that the app has asked for."""
-    return Proxy(proxy_url, body_limit) if proxy_url else Messages(body_limit)
+    return Proxy(proxy_url, limits) if proxy_url else Messages(limits)
 
 
 class Messages:
     """The body is a part of the message. So it is read first, and a body in chunks is left out."""
 
-    def __init__(self, body_limit: int) -> None:
-        self._limit = body_limit
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
 
     async def call(
         self, function: Function, request: FunctionRequest, scope: Message, receive: Receive
     ) -> FunctionResponse:
         """See Transport."""
-        body = await read_body(request.headers, receive, self._limit)
+        body = await read_body(request.headers, receive, self._limits)
         response = sendable(function.name, await worker.invoke(function, replace(request, body=body)))
         return framed(scope["method"], response)
 
@@ -64,9 +64,9 @@ class Messages:
 class Proxy:
     """The request is sent on to a port of the app as it comes in. The message to the worker has no more than its id."""
 
-    def __init__(self, url: str, body_limit: int) -> None:
+    def __init__(self, url: str, limits: Limits) -> None:
         self._url = url
-        self._limit = body_limit
+        self._limits = limits
         self._session = ClientSession(
             connector=TCPConnector(limit=0),
             cookie_jar=DummyCookieJar(),
@@ -78,10 +78,10 @@ class Proxy:
         self, function: Function, request: FunctionRequest, scope: Message, receive: Receive
     ) -> FunctionResponse:
         """See Transport."""
-        require_length(request.headers, self._limit)
+        require_length(request.headers, self._limits)
         invocation_id = str(uuid.uuid4())
         invocation = asyncio.create_task(worker.invoke_proxied(function, request, invocation_id))
-        body = _Body(receive, self._limit)
+        body = _Body(receive, self._limits)
         response = await self._sent(request, scope, invocation_id, body)
         if body.failure:
             await asyncio.wait([invocation], timeout=BROKEN_SECONDS)
@@ -137,13 +137,13 @@ class Proxy:
 class _Body:
     """A body that is sent on while it comes in. `failure` is why it broke off."""
 
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive, self._limit = receive, limit
+    def __init__(self, receive: Receive, limits: Limits) -> None:
+        self._receive, self._limits = receive, limits
         self.failure: UnreadError | RefusedError | None = None
 
     async def pieces(self) -> AsyncIterator[bytes]:
         try:
-            async for piece in pieces(self._receive, self._limit):
+            async for piece in pieces(self._receive, self._limits):
                 yield piece
         except (UnreadError, RefusedError) as error:
             self.failure = error

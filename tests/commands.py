@@ -6,12 +6,13 @@ import io
 import subprocess
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import pytest
 
-from scim_core.admin.__main__ import main
+from scim_core.admin import __main__ as program
+from scim_core.admin.arguments import parser
 from scim_core.storage import tables
 from scim_core.storage.tables.rows import Rows
 from tests.forked_commands import forked_commands
@@ -26,6 +27,9 @@ NOWHERE = {"SCIM_STORAGE_CONNECTION": "UseDevelopmentStorage=true", **SIGNING}
 
 Done = subprocess.CompletedProcess[str]
 
+one_parser = cache(parser)
+"""The arguments of all commands. To describe them takes longer than many a command does."""
+
 
 async def run_here(rows: Rows | Mapping[str, Rows], *given: object, **settings: str) -> Done:
     """What the command does with these rows and these further settings, on an event loop of its own.
@@ -34,6 +38,7 @@ async def run_here(rows: Rows | Mapping[str, Rows], *given: object, **settings: 
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "AzureRows", lambda connect: _table(rows, connect))
+        patch.setattr(program, "parser", one_parser)
         return await asyncio.to_thread(_run, list(map(str, given)), NOWHERE | settings)
 
 
@@ -48,5 +53,5 @@ def _table(rows: Rows | Mapping[str, Rows], connect: partial[Any]) -> Rows:
 
 def _run(given: list[str], settings: dict[str, str]) -> Done:
     with redirect_stdout(io.StringIO()) as output, redirect_stderr(io.StringIO()) as errors:
-        code = main(given, settings)
+        code = program.main(given, settings)
     return Done(given, code, output.getvalue(), errors.getvalue())

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from infra.azd.kept import Minted, digest, forget
 from infra.tools import ToolError, run
-from scim_core.access.oauth.local_key import new_signing_key
 
 TOKEN_BYTES = 32
 """256 random bits: nobody finds a token by guessing, so its plain SHA-256 may be stored."""
@@ -103,13 +102,20 @@ def _has_secret(environment: Mapping[str, str], wanted: Wanted) -> bool:
 
 def _pass_on(wanted: Wanted, folder: Path) -> None:
     token = secrets.token_urlsafe(TOKEN_BYTES) if wanted is TOKEN else ""
-    value = digest(token) if token else new_signing_key()
+    value = digest(token) if token else _new_signing_key()
     Minted(wanted.setting, digest(value), token).keep(folder)
     try:
         _set(wanted.setting, value)
     except ToolError:
         forget(folder)
         raise
+
+
+def _new_signing_key() -> str:
+    # Whoever deploys for one tenant does not wait a second until the whole service is imported, for nothing.
+    from scim_core.access.oauth.local_key import new_signing_key  # noqa: PLC0415
+
+    return new_signing_key()
 
 
 def _set(setting: str, value: str) -> None:

@@ -5,13 +5,21 @@ import pytest
 from bench import questions
 from bench.questions import Asked
 from bench.questions_report import questions_report
+from tests.commands import run_process
+
+
+def forked(command: tuple[str, ...], environment: dict[str, str]) -> str:
+    """Each command but the first in a process that is forked: a start takes a second."""
+    if command == ("--help",):
+        return questions.in_a_process(command, environment)
+    return run_process(environment, *command).stderr
 
 
 async def test_each_question_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("ATTEMPTS", 100), ("CHANGES", 2), ("ROUNDS", 1)):
         monkeypatch.setattr(questions, name, value)
     told: list[str] = []
-    asked = await questions.run(10, told.append)
+    asked = await questions.run(10, told.append, forked)
     assert [item.command.split()[0] for item in asked] == [
         *("--help", "who", "who", "who", "why", "why", "refusals", "log", "log", "doctor")
     ]

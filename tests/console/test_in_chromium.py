@@ -1,6 +1,7 @@
 """The console in a real browser: by keyboard, in the dark, on a phone, without a script, and without a complaint."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -170,17 +171,50 @@ async def test_another_browser_does_not_come_in(browser: Browser) -> None:
             assert answer.status == 401
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-async def test_no_page_is_complained_about_and_dark_is_dark(browser: Browser, *, dark: bool) -> None:
-    """The policy refuses nothing that a page needs: a refusal would be said on the browser's console."""
-    world = await some_customers()
-    async with world.served(OPERATOR) as server, opened(browser, dark=dark) as (page, complaints):
+@dataclass(frozen=True)
+class Visited:
+    """What a browser found on a page. `grounds` is the colour of the page, in the light and in the dark."""
+
+    grounds: tuple[str, str]
+    title: str
+    main_parts: int
+    first_headings: int
+    nameless: list[str]
+
+
+@pytest.fixture(scope="module")
+async def visits(browser: Browser) -> tuple[dict[str, Visited], list[str]]:
+    """Each page, visited once, and what the browser complained about."""
+    world, found = await some_customers(), dict[str, Visited]()
+    async with world.served(OPERATOR) as server, opened(browser) as (page, complaints):
         await page.goto(server.link)
         for path in shown(world).values():
+            await page.emulate_media(color_scheme="light")
             await page.goto(f"{server.url}/console/{path}".rstrip("/"))
-            ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
-            assert ground == ("rgb(17, 19, 22)" if dark else "rgb(246, 246, 243)"), path
-        assert complaints.said == []
+            light = await page.evaluate(GROUND)
+            await page.emulate_media(color_scheme="dark")
+            found[path] = Visited(
+                (light, await page.evaluate(GROUND)),
+                await page.title(),
+                await page.get_by_role("main").count(),
+                await page.get_by_role("heading", level=1).count(),
+                await page.evaluate(NAMELESS),
+            )
+    return found, complaints.said
+
+
+def test_no_page_is_complained_about_and_dark_is_dark(visits: tuple[dict[str, Visited], list[str]]) -> None:
+    """The policy refuses nothing that a page needs: a refusal would be said on the browser's console."""
+    found, complaints = visits
+    assert {page.grounds for page in found.values()} == {("rgb(246, 246, 243)", "rgb(17, 19, 22)")}
+    assert complaints == []
+
+
+def test_a_screen_reader_finds_its_way(visits: tuple[dict[str, Visited], list[str]]) -> None:
+    """Each page has one main part, one heading of the first rank, a title, and a name for each field and button."""
+    for path, page in visits[0].items():
+        assert (page.main_parts, page.first_headings, page.nameless) == (1, 1, []), path
+        assert page.title, path
 
 
 async def test_a_policy_that_is_broken_is_complained_about(browser: Browser) -> None:
@@ -238,18 +272,7 @@ async def test_without_a_script_a_link_looks_again(browser: Browser) -> None:
         await expect(page.get_by_role("button", name="Pause")).to_have_count(0)
 
 
-async def test_a_screen_reader_finds_its_way(browser: Browser) -> None:
-    """Each page has one main part, one heading of the first rank, a title, and a name for each field and button."""
-    world = await some_customers()
-    async with world.served(OPERATOR) as server, opened(browser) as (page, _):
-        await page.goto(server.link)
-        for path in shown(world).values():
-            await page.goto(f"{server.url}/console/{path}".rstrip("/"))
-            await expect(page.get_by_role("main")).to_have_count(1)
-            await expect(page.get_by_role("heading", level=1)).to_have_count(1)
-            assert await page.title(), path
-            assert await page.evaluate(NAMELESS) == [], path
-
+GROUND = "getComputedStyle(document.body).backgroundColor"
 
 NAMELESS = """
 Array.from(document.querySelectorAll('input:not([type=hidden]), select, button, a[href]')).filter(item =>

@@ -13,13 +13,13 @@ from urllib.parse import unquote
 import pytest
 
 from scim_core import ScimRequest
-from scim_core.admin.arguments import parser
 from scim_core.admin.doctor import command
 from scim_core.admin.doctor.outside import Outside, entra_context
 from scim_core.admin.probe import Answer, Probe
 from scim_core.clock import instant_text
 from scim_core.storage.tables.identity import Tokens
 from tests.certificates import certificate_in
+from tests.commands import one_parser
 from tests.doctor.azure import GROUP, Azure
 from tests.memory_rows import memory_storage
 from tests.scim import Clock, endpoint_over
@@ -118,7 +118,7 @@ async def doctor(
         monkeypatch.setattr(command, "utc_now", clock)
 
         async def run(*options: str, before: tuple[str, ...] = (), **environment: str) -> int:
-            asked = parser().parse_args([*before, "doctor", "--deployment", GROUP, *options])
+            asked = one_parser().parse_args([*before, "doctor", "--deployment", GROUP, *options])
             return await command.run(asked, environment)
 
         yield Doctor(azure, service, run, capsys)

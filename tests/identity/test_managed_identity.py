@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.commands import run_process
 from tests.identity.conftest import CLIENT_ID, Platform
 from tests.running import ROOT, clean_environment, running_app
 from tests.worker.processes import PATIENCE_SECONDS
@@ -15,6 +16,7 @@ TOKEN = "a-token-of-this-test"
 
 
 def run(environment: dict[str, str], command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in a new process: SSL_CERT_FILE is read when the program is loaded."""
     return subprocess.run(
         [sys.executable, "-m", "scim_core.admin", command, *arguments],
         cwd=ROOT,
@@ -62,14 +64,14 @@ def test_a_token_for_something_else_is_refused_with_a_sentence(environment: dict
 
 def test_a_certificate_that_nobody_vouches_for_ends_the_call(environment: dict[str, str]) -> None:
     del environment["SSL_CERT_FILE"]
-    done = run(environment, "check")
+    done = run_process(environment, "check")
 
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert "did not answer" in done.stderr
 
 
 def test_without_the_platforms_header_there_is_no_token(environment: dict[str, str], platform: Platform) -> None:
-    done = run(environment | {"IDENTITY_HEADER": "wrong"}, "check")
+    done = run_process(environment | {"IDENTITY_HEADER": "wrong"}, "check")
 
     assert (done.returncode, platform.asked, "Traceback" in done.stderr) == (2, [], False)
     assert "wrong" not in done.stderr

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from infra.package import REQUIREMENTS
 from scim_core.version import __version__
 from tests.requirement_files import direct
 from tests.running import ROOT
+
+LIBRARIES = {"aiohttp": "1.2.3", "nobody_asked_for_it": "4.5"}
 
 
 @pytest.fixture(scope="module")
@@ -31,29 +34,32 @@ def package_with(file: Path, libraries: dict[str, str]) -> Path:
     return file
 
 
-@pytest.mark.usefixtures("_tool")
-def test_it_lists_what_lies_in_the_package_and_what_it_is_of(tmp_path: Path) -> None:
-    libraries = {"aiohttp": "1.2.3", "nobody_asked_for_it": "4.5"}
-    output = tmp_path / "scim.cdx.json"
-    sbom.write(package_with(tmp_path / "scim.zip", libraries), output)
+@pytest.fixture(scope="module")
+def written(_tool: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two bills of materials of one package, in a folder of their own."""
+    folder = tmp_path_factory.mktemp("sbom")
+    package = package_with(folder / "scim.zip", LIBRARIES)
+    one, two = folder / "one", folder / "two"
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(sbom.write, (package, package), (one, two)))
+    return one, two
 
+
+def test_it_lists_what_lies_in_the_package_and_what_it_is_of(written: tuple[Path, Path]) -> None:
+    output = written[0]
     found = json.loads(output.read_text())
     assert found["bomFormat"] == "CycloneDX"
-    assert {item["name"]: item["version"] for item in found["components"]} == libraries
+    assert {item["name"]: item["version"] for item in found["components"]} == LIBRARIES
     assert all(
         item["purl"] == f"pkg:pypi/{item['name'].replace('_', '-')}@{item['version']}" for item in found["components"]
     )
     assert found["metadata"]["component"]["version"] == __version__
-    assert str(tmp_path) not in output.read_text()
+    assert str(output.parent) not in output.read_text()
 
 
-@pytest.mark.usefixtures("_tool")
-def test_the_same_package_gives_the_same_bytes(tmp_path: Path) -> None:
-    package = package_with(tmp_path / "scim.zip", {"aiohttp": "1.2.3"})
-    for name in ("one", "two"):
-        sbom.write(package, tmp_path / name)
-
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+def test_the_same_package_gives_the_same_bytes(written: tuple[Path, Path]) -> None:
+    one, two = written
+    assert one.read_bytes() == two.read_bytes()
 
 
 def test_without_a_package_a_sentence_says_what_to_run(tmp_path: Path) -> None:

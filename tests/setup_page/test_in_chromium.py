@@ -14,6 +14,8 @@ from tests.setup_page.world import mistaken_mapping, served
 pytestmark = pytest.mark.processes
 
 OPEN = "Open the setup page"
+LOOKS_AGAIN_MS = 2_500
+"""After this time the page has asked for the progress again."""
 
 
 async def test_a_link_opens_the_page_and_the_progress_moves_while_a_client_provisions(
@@ -32,12 +34,16 @@ async def test_a_link_opens_the_page_and_the_progress_moves_while_a_client_provi
         [kept] = await page.context.cookies()
         assert (kept["name"], kept["path"]) == (COOKIE, "/setup")
         assert (kept["httpOnly"], kept["secure"], kept["sameSite"]) == (True, True, "Strict")
+        await page.clock.install()
+        await page.reload()
         live = page.locator(".live")
         await expect(live).to_contain_text("Press Test Connection")
         token = it.issued[0].secret
         await cut(it, token)
+        await page.clock.run_for(LOOKS_AGAIN_MS)
         await expect(live).to_contain_text("401: the token is cut")
         await provisioned(it, token)
+        await page.clock.run_for(LOOKS_AGAIN_MS)
         await expect(live).to_contain_text("Test Connection arrived")
         await expect(live).to_contain_text("First user created")
         await expect(live).to_contain_text("wrkEmail")

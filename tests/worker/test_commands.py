@@ -106,19 +106,6 @@ def fleeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         yield started
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_both(tmp_path: Path, number: signal.Signals) -> None:
-    with running(tmp_path, PORT=str(free_port()), AZURITE="memory") as both:
-        assert both.users().status == 200
-        assert both.azurite_answers()
-        both.process.send_signal(number)
-        assert both.process.wait(PATIENCE_SECONDS) == 0
-
-    assert not both.azurite_answers()
-    assert "Traceback" not in both.output.read_text()
-    assert "Unclosed" not in both.output.read_text()
-
-
 def test_when_it_is_killed_azurite_ends_too(tmp_path: Path) -> None:
     with running(tmp_path, PORT=str(free_port()), AZURITE="memory") as both:
         both.process.kill()
@@ -216,3 +203,25 @@ def test_the_plain_host_names_a_port_in_use(tmp_path: Path) -> None:
 
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert "is in use" in done.stderr
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("number", "one"), [(signal.SIGINT, "fleeting"), (signal.SIGTERM, "kept")])
+def test_a_signal_stops_both(request: pytest.FixtureRequest, number: signal.Signals, one: str) -> None:
+    """The last one of this file: it ends what the others use."""
+    require_that_it_stops_both(request.getfixturevalue(one), number)
+
+
+def test_the_end_of_its_terminal_stops_both(tmp_path: Path) -> None:
+    with running(tmp_path, PORT=str(free_port()), AZURITE="memory") as both:
+        require_that_it_stops_both(both, signal.SIGHUP)
+
+
+def require_that_it_stops_both(both: Run, number: signal.Signals) -> None:
+    assert both.users().status == 200
+    assert both.azurite_answers()
+    both.process.send_signal(number)
+    assert both.process.wait(PATIENCE_SECONDS) == 0
+    assert not both.azurite_answers()
+    assert "Traceback" not in both.output.read_text()
+    assert "Unclosed" not in both.output.read_text()

@@ -20,10 +20,13 @@ NOWHERE = {"PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_RETRIES": "0", "PIP_CONFI
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This Python, save that it copies a virtual environment where it would make one: that takes seconds."""
+    """This Python, save that it copies a virtual environment where it would make one: that takes seconds.
+
+    The times of the files are copied, too. Otherwise no bytecode of pip would count, and each pip would compile it.
+    """
     folder = tmp_path_factory.mktemp("python")
     subprocess.run([PYTHON, "-m", "venv", str(folder / "venv")], check=True)
-    copying = f'[ "$1 $2" = "-m venv" ] && exec {shutil.which("cp")} -R {folder}/venv "$3"'
+    copying = f'[ "$1 $2" = "-m venv" ] && exec {shutil.which("cp")} -Rp {folder}/venv "$3"'
     (folder / "python3.13").write_text(f'#!/bin/sh\n{copying}\nexec {PYTHON} "$@"\n')
     (folder / "python3.13").chmod(0o755)
     return folder / "python3.13"

@@ -27,6 +27,7 @@ from devhost.azurite import Azurite, free_port
 from devhost.play_entra import KINDS, Entra, onboarded, play
 from scim_core.access.token_format import digest
 from scim_core.admin.__main__ import main
+from tests.commands import run_process
 from tests.running import ROOT, RunningEndpoint, clean_environment, running_authority, running_tenants
 from tests.worker.processes import PATIENCE_SECONDS
 from tests.worker.raw_http import send
@@ -42,7 +43,7 @@ class Done:
     stderr: str
 
 
-def outside(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def as_an_operator(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command as an operator runs it, in an environment without settings except these."""
     command = [sys.executable, "-m", "scim_core.admin", *arguments]
     settings = clean_environment() | environment
@@ -170,19 +171,38 @@ def test_the_script_runs_from_the_command_line(tenants: Tenants) -> None:
     assert "All went as Entra expects" in done.stdout
 
 
-def test_the_script_says_what_is_wrong(tenants: Tenants) -> None:
+@dataclass(frozen=True)
+class Script:
+    """`python -m devhost.play_entra`, in this process."""
+
+    patch: pytest.MonkeyPatch
+    output: pytest.CaptureFixture[str]
+
+    async def run(self, *arguments: str) -> Done:
+        self.patch.setattr(sys, "argv", ["play_entra", "--authority-port", "0", *arguments])
+        self.patch.setenv("SCIM_STORAGE_CONNECTION", "which the script does not replace")
+        code = await asyncio.to_thread(play_entra.main)
+        return Done(code, *self.output.readouterr())
+
+
+@pytest.fixture
+def script(_as_operator: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Script:
+    return Script(monkeypatch, capsys)
+
+
+async def test_the_script_says_what_is_wrong(script: Script) -> None:
     url = f"http://localhost:{free_port()}"
-    command = [sys.executable, "-m", "devhost.play_entra", "--url", url, "--authority-port", "0", "token"]
-    done = subprocess.run(command, cwd=ROOT, env=tenants.environment, capture_output=True, text=True, check=False)
+    done = await script.run("--url", url, "token")
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert f"nothing answers at {url} " in done.stderr
 
 
-def test_the_script_follows_the_port_of_make_run(tenants: Tenants) -> None:
+async def test_the_script_follows_the_port_of_make_run(
+    tenants: Tenants, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = urlsplit(tenants.url).port
-    command = [sys.executable, "-m", "devhost.play_entra", "--authority-port", "0", "token"]
-    environment = tenants.environment | {"PORT": str(port)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    monkeypatch.setenv("PORT", str(port))
+    done = await script.run("token")
     assert done.returncode == 0, done.stderr
     assert f"http://localhost:{port}/scim/v2" in done.stdout
 
@@ -213,7 +233,7 @@ def test_metadata_is_reachable_and_tokens_are_not_logged(tenants: Tenants) -> No
 
 def test_the_life_of_a_tenant_in_words(tenants: Tenants) -> None:
     arguments = ("--url", tenants.url, "tenants", "create", "Wingtip Toys", "--label", "for Entra")
-    created = outside(*arguments, **tenants.endpoint.storage)
+    created = as_an_operator(*arguments, **tenants.endpoint.storage)
     assert created.returncode == 0, created.stderr
     assert f"Tenant URL             {tenants.endpoint.base_url}\n" in created.stdout
     token = re.search(r"Secret Token +(scim_\S+)\n", created.stdout)
@@ -290,21 +310,21 @@ def test_what_cannot_be_done_is_one_sentence(tenants: Tenants, arguments: tuple[
 
 
 def test_without_a_public_url_nothing_is_created_that_could_not_be_shown(tenants: Tenants) -> None:
-    done = outside("tenants", "create", "No URL", **tenants.endpoint.storage)
+    done = run_process(tenants.endpoint.storage, "tenants", "create", "No URL")
     assert done.returncode == 1
     assert "SCIM_PUBLIC_BASE_URL" in done.stderr
     assert "no-url" not in tenants.run("tenants", "list").stdout
 
 
 def test_without_a_storage_a_sentence_names_the_settings() -> None:
-    done = outside("tenants", "list")
+    done = run_process({}, "tenants", "list")
     assert done.returncode == 1
     assert "SCIM_STORAGE_ACCOUNT_URL" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_signing_key_is_one_line_and_starts_a_service() -> None:
-    done = outside("signing-key")
+    done = run_process({}, "signing-key")
     assert json.loads(base64url_decode(done.stdout.strip()))["crv"] == "P-256"
     assert len(done.stdout.splitlines()) == 1
 
@@ -440,7 +460,8 @@ def test_make_run_serves_many_tenants(tmp_path: Path) -> None:
     with running(tmp_path, PORT=port, TENANTS="registry") as run:
         url = f"http://localhost:{port}"
         connection = run.said(r"SCIM_STORAGE_CONNECTION='(\S+)'")
-        done = outside("--json", "--url", url, "tenants", "create", "Contoso", SCIM_STORAGE_CONNECTION=connection)
+        settings = {"SCIM_STORAGE_CONNECTION": connection}
+        done = run_process(settings, "--json", "--url", url, "tenants", "create", "Contoso")
         token = json.loads(done.stdout)["secret"]
         assert send(url, "/scim/v2/Users", headers={"Authorization": f"Bearer {token}"}).status == 200
         assert run.users().status == 200, "the token that was printed is the default tenant's"
