@@ -91,7 +91,8 @@ class Place:
         expected = {keys.pointer(item.pointer) for item in (found.credentials if found else ())}
         assert {row.properties["RowKey"] for row in pointers.rows} == expected
         links = await self.rows.page(REGISTRY, keys.of_kind("setup"))
-        is_listed = found and found.setup.sha256 and not found.setup.revoked
+        is_deleted = found is None or found.state is TenantState.DELETING
+        is_listed = found and found.setup.sha256 and not found.setup.revoked and not is_deleted
         listed = [setup_link(found.setup.expires, TENANT)] if found and is_listed else []
         assert [row.properties["RowKey"] for row in links.rows] == listed
         for row in links.rows:
