@@ -6,7 +6,9 @@ LOCKED := requirements devhost/requirements devhost/requirements-node devhost/re
 	tests/requirements infra/requirements-release
 COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes
 # A file's tests stay together, so that their shared processes start only once. The files keep their order.
-WORKERS ?= 2
+# One for each core: no fewer than two, as they wait at times; no more than four, as each first collects all the tests.
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+WORKERS ?= $(or $(filter 2 3,$(CORES)),$(if $(filter 1,$(CORES)),2,4))
 EXAMPLES ?= 2000
 PYTEST := -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
@@ -31,7 +33,8 @@ help:
 	@echo "make screenshots  each page as a picture in docs/screenshots; needs Chromium"
 	@echo "make azurite  Azurite with blobs, queues and tables, on the usual ports: for func start of Core Tools"
 	@echo "make test   all tests; ARGS='-k name' goes to pytest"
-	@echo "            WORKERS=2         test processes that run at the same time; 0: only this one, as ARGS=--pdb needs"
+	@echo "            WORKERS=          test processes that run at the same time (default: one for each core, two to four)."
+	@echo "                              0: only this one, as ARGS=--pdb needs"
 	@echo "make test-quick  ruff, and the tests that start no process"
 	@echo "make conformance  other projects' suites against the endpoint: how many checks each makes, and which do not pass"
 	@echo "make coverage    all tests, and the share of branches in scim_core and devhost that they reach; fails below the limit"
