@@ -44,7 +44,10 @@ def database() -> Iterator[sqlite3.Connection]:
         yield database
 
 
-async def test_the_store_is_a_copy_also_after_a_snapshot(database: sqlite3.Connection) -> None:
+async def test_the_store_is_a_copy_also_after_a_snapshot(
+    database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Feed, "_pause", lambda *_: None)  # before a snapshot is asked for again
     store: Store = program("import sqlite3")["Accounts"](database)
     directory = Directory()
     provider = Provider(directory, Random(7))

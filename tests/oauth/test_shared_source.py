@@ -42,24 +42,27 @@ async def attacked(service: Service, forge: Callable[[Service], Awaitable[None]]
     return statuses
 
 
-@pytest.fixture(params=["token", "access token", "entra", "secret", "federation"])
-async def ask(request: pytest.FixtureRequest, service: Service, entra: Misbehaving) -> Ask:
+KINDS = ("token", "access token", "entra", "secret", "federation")
+
+
+async def asking(kind: str, service: Service, entra: Misbehaving) -> Ask:
     """Sends a request with a good credential of this kind; the answer's status."""
-    if request.param == "token":
-        token = (await service.tenant("Contoso")).secret
-    elif request.param == "entra":
-        await service.tenant("Contoso", CredentialKind.ENTRA)
+    name = f"Customer with {kind}"
+    if kind == "token":
+        token = (await service.tenant(name)).secret
+    elif kind == "entra":
+        await service.tenant(name, CredentialKind.ENTRA)
         token = ""
-    elif request.param == "federation":
-        federation = await service.tenant("Contoso", CredentialKind.FEDERATION)
+    elif kind == "federation":
+        federation = await service.tenant(name, CredentialKind.FEDERATION)
         subject, audience = federation.credential.subject, federation.credential.audience
     else:
-        client = await service.tenant("Contoso", CredentialKind.SECRET)
+        client = await service.tenant(name, CredentialKind.SECRET)
         pair = (client.credential.client_id, client.secret)
         token = await service.access_token(client)
 
     async def asked(service: Service) -> int:
-        match request.param:
+        match kind:
             case "secret":
                 return (await service.ask_for_token(basic=pair)).status
             case "federation":
@@ -74,16 +77,24 @@ async def ask(request: pytest.FixtureRequest, service: Service, entra: Misbehavi
 
 @pytest.mark.parametrize("forge", [forged, forged_client])
 async def test_a_known_credential_passes_while_its_address_is_attacked(
-    service: Service, ask: Ask, forge: Callable[[Service], Awaitable[None]]
+    service: Service, entra: Misbehaving, forge: Callable[[Service], Awaitable[None]]
 ) -> None:
-    assert await ask(service) == 200
-    assert await attacked(service, forge, ask) == {200}
+    """One of each kind, as customers share the address."""
+    asks = [await asking(kind, service, entra) for kind in KINDS]
+
+    async def ask_each(service: Service) -> int:
+        return max([await ask(service) for ask in asks])
+
+    assert await ask_each(service) == 200
+    assert await attacked(service, forge, ask_each) == {200}
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("forge", [forged, forged_client])
 async def test_a_credential_that_the_instance_has_never_seen_passes_as_well(
-    service: Service, ask: Ask, forge: Callable[[Service], Awaitable[None]]
+    service: Service, entra: Misbehaving, kind: str, forge: Callable[[Service], Awaitable[None]]
 ) -> None:
+    ask = await asking(kind, service, entra)
     service.restart()
     for _ in range(A_SECOND * SECONDS):
         await forge(service)
