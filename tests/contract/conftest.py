@@ -9,8 +9,9 @@ from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
 from devhost.azurite import Azurite
 from scim_core.storage.tables.client import Connection
+from tests.certificates import Certificate
 from tests.contract.sides import PauselessTransport, Sides, side, with_key, with_token
-from tests.identity.conftest import Certificate, account_url, certificate
+from tests.identity.conftest import account_url, certificate
 from tests.tables import new_table
 
 __all__ = ["account_url", "certificate"]
