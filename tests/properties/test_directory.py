@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
@@ -238,6 +237,5 @@ class Directory(RuleBasedStateMachine):
         self.model.inactive.discard(resource_id)
 
 
-@pytest.mark.usefixtures("_one_catalogue")
 class TestDirectory(Directory.TestCase):  # type: ignore[misc, valid-type]
     settings = settings(max_examples=settings().max_examples // 2, stateful_step_count=25)
