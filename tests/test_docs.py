@@ -1,5 +1,6 @@
 """What README.md and docs/ say of the code is true: paths, rooms, names and numbers are as written."""
 
+import argparse
 import ast
 import re
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from scim_core.admin.arguments import parser
 from tests.running import ROOT
 from tests.test_architecture import MAY_USE, MODULES, tree
 
@@ -26,6 +28,13 @@ MADE = ("dist/", ".azurite/", "local.settings.json")
 FOLDERS = ("scim_core", "tests", "docs", "infra", "devhost", "bench", "scim_feed", "examples", ".github")
 BARE_NAMES = {file.name for folder in FOLDERS for file in (ROOT / folder).rglob("*.*")}
 """A file may be named without its folder where the sentence before names the folder."""
+
+
+COMMAND = re.compile(
+    r"(?:^ {4,}|`|\$ |-m )(?:admin|scim_core\.admin)(?: --json| --(?:storage-account|table|schemas|url) \S+)*"
+    r" ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?"
+)
+"""A command of operators, in backticks or in an example: options before it, its name, and perhaps that below it."""
 
 
 def page_id(page: Path) -> str:
@@ -85,6 +94,29 @@ def test_every_path_is_there(page: Path) -> None:
         if text not in BARE_NAMES and not any(folder.joinpath(text).exists() for folder in (ROOT, page.parent))
     ]
     assert missing == []
+
+
+def test_every_command_that_a_page_names_is_there() -> None:
+    commands = {name: set(names_of(command)) for name, command in names_of(parser()).items()}
+    named = [
+        (page_id(page), line, found[1], found[2] or "")
+        for page in PAGES
+        for line in page.read_text(encoding="utf-8").splitlines()
+        for found in COMMAND.finditer(line)
+    ]
+    assert len(named) > 100
+    wrong = [
+        (page, line)
+        for page, line, first, second in named
+        if first not in commands or (commands[first] and second and second not in commands[first])
+    ]
+    assert wrong == []
+
+
+def names_of(command: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The commands below this one, by name."""
+    below = [action for action in command._actions if isinstance(action, argparse._SubParsersAction)]
+    return below[0].choices if below else {}
 
 
 def test_every_mitigation_of_the_threat_model_names_tests_that_exist() -> None:
