@@ -26,7 +26,7 @@ class Fate(StrEnum):
     UNDONE = "put back"
     AS_BEFORE = "is as before already"
     CHANGED = "was changed since"
-    ASKED_AGAIN = "was to be inactive again since"
+    ASKED_AGAIN = "was to be inactive or gone again since"
     TAKEN = "its name is taken"
     NOT_KEPT = "its document is not kept"
     UNDECLARED = "no file declares its resource type"
@@ -59,8 +59,8 @@ class History:
 
     `deactivation` and `deletion` are the last ones among the chosen changes. `was` has `active` as it was before that
     deactivation, if the document had it. `changed` says that another change of its attributes came after the
-    deactivation, `deleted_since` that another deletion came later. `asked_again` says that another request has asked
-    for the deactivation since, and found it done.
+    deactivation, `deleted_since` that another deletion came later. `asked` is when another request has asked last that
+    it be inactive or deleted, and has changed nothing: UTC text, empty if none has.
     """
 
     resource_type: str
@@ -71,12 +71,19 @@ class History:
     was: Json = field(default_factory=dict)
     changed: bool = False
     deleted_since: bool = False
-    asked_again: bool = False
+    asked: str = ""
+
+    @property
+    def asked_again(self) -> bool:
+        """Whether somebody else wants it to be inactive or deleted, and has said so since it was lost."""
+        last = self.deactivation if self.inactive_at_last else self.deletion
+        return last is not None and self.asked >= last.time
 
     @property
     def stays_inactive(self) -> bool:
         """Whether somebody else wants it to be inactive, or has changed it since it was deactivated."""
-        return self.changed or self.asked_again
+        asked = self.deactivation is not None and self.asked >= self.deactivation.time
+        return self.changed or asked
 
     @property
     def loss(self) -> LogRow | None:
@@ -192,13 +199,14 @@ def _move(found: Told, row: LogRow, decided: tuple[LogRow, Json] | None, chosen:
 
 
 def _ask(found: Told, attempt: Attempt, chosen: Chosen) -> None:
-    """The history knows if this attempt has asked for the deactivation again. One that is put off is sent again."""
+    """The history knows if this attempt has asked for a loss, and changed nothing. One put off is sent again."""
     history = found.histories.get(attempt.id)
-    if history is None or history.deactivation is None or attempt.outcome is AttemptOutcome.PUT_OFF:
+    if history is None or attempt.outcome is AttemptOutcome.PUT_OFF:
         return
     note, time = json.loads(attempt.text), instant_text(attempt.at)
-    is_again = note.get("asked", {}).get(ACTIVE) is False and time >= history.deactivation.time
-    history.asked_again = history.asked_again or (is_again and not chosen.includes(time, note))
+    asks = note.get("method") == "DELETE" or note.get("asked", {}).get(ACTIVE) is False
+    if asks and not chosen.includes(time, note):
+        history.asked = max(history.asked, time)
 
 
 def note_of(row: LogRow) -> dict[str, Any]:

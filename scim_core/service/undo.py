@@ -197,8 +197,8 @@ class Undo:
             return Fate.AS_BEFORE
         if case.history.deleted_since or moved:
             return Fate.CHANGED
-        if case.gone is None:
-            return Fate.NOT_KEPT
+        if case.gone is None or case.history.asked_again:
+            return Fate.ASKED_AGAIN if case.gone else Fate.NOT_KEPT
         return Fate.TAKEN if await self._is_taken(tenant, case.resource_type, case.gone) else Fate.TO_UNDO
 
     async def _is_taken(self, tenant: str, resource_type: ResourceType, gone: GoneResource) -> bool:
