@@ -60,7 +60,8 @@ class History:
     `deactivation` and `deletion` are the last ones among the chosen changes. `was` has `active` as it was before that
     deactivation, if the document had it. `changed` says that another change of its attributes came after the
     deactivation, `deleted_since` that another deletion came later. `asked` is when another request has asked last that
-    it be inactive or deleted, and has changed nothing: UTC text, empty if none has.
+    it be inactive or deleted, and has changed nothing: UTC text, empty if none has. `inactive` says how its last change
+    has left it, and `others_deactivated` where others have done that last, unless it was active again later.
     """
 
     resource_type: str
@@ -72,6 +73,8 @@ class History:
     changed: bool = False
     deleted_since: bool = False
     asked: str = ""
+    inactive: bool = False
+    others_deactivated: str = ""
 
     @property
     def asked_again(self) -> bool:
@@ -114,6 +117,12 @@ class History:
 
     def _updated(self, row: LogRow, note: Json, chosen: Chosen) -> None:
         before, after = note.get("before", {}), note.get("after", {})
+        if ACTIVE in before or ACTIVE in after:
+            self.inactive = after.get(ACTIVE) is False
+            if not self.inactive:
+                self.others_deactivated = ""
+            elif not chosen.includes(row.time, note):
+                self.others_deactivated = row.place
         if not chosen.includes(row.time, note):
             self.changed = self.changed or (self.deactivation is not None and note.get("method") != UNDO)
         elif after.get(ACTIVE) is False and before.get(ACTIVE) is not False:
@@ -164,6 +173,15 @@ class Told:
         """Whether the member was removed from the group by a change of the group after this change."""
         place = self.places.get(group_id, {}).get(member_id)
         return place is not None and bool(place.left) and place.left < change.place
+
+    def inactive_after(self, member_id: str, change: LogRow) -> bool:
+        """Whether the others have deactivated the member after this change, and it is inactive still."""
+        history = self.histories.get(member_id)
+        return history is not None and "" < history.others_deactivated < change.place
+
+    def is_inactive(self, member_id: str) -> bool:
+        """Whether its last change in this time has deactivated it."""
+        return member_id in self.histories and self.histories[member_id].inactive
 
 
 def told(rows: Iterable[LogRow], attempts: Iterable[Attempt], chosen: Chosen) -> Told:
