@@ -2,10 +2,12 @@
 
 import json
 import random
+from typing import Any
 
 import pytest
 
 from scim_core.service.losses import Chosen, Fate
+from scim_core.service.removals import Removal
 from scim_core.service.undo_results import LOST_MEMBERS, Portion, Undone
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.tables import changes, large_change, large_change_runner
@@ -153,6 +155,34 @@ async def test_who_was_deactivated_by_others_since_does_not_return_to_a_group() 
         assert {id_ for _, id_ in (await state(it.rows)).memberships} == back
         again = told(await undo_over(it.rows, it.clock).run(TENANT, chosen))
         assert again == left_alone | {("staff", Fate.AS_BEFORE, back)}
+
+
+@pytest.mark.parametrize("quicker", ["undo", "deletion"])
+async def test_members_whom_another_undo_has_put_back_just_before_are_as_before(
+    quicker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Company() as it:
+        users = [await it.user(f"user{number}@example.com") for number in range(3)]
+        staff = await it.group("staff", *users)
+        since = it.now()
+        await it.patch(it.sync, staff, remove_all(*users[:2]), url="/Groups")
+        chosen = Chosen(since, it.now(), "sync")
+        late = undo_over(it.rows, it.clock)
+        look = late._removals.look
+
+        async def overtaken(*given: Any) -> list[Removal]:
+            """This undo has looked, and before it changes anything somebody else is quicker."""
+            found = await look(*given)
+            if quicker == "undo":
+                await undo_over(it.rows, it.clock).run(TENANT, chosen)
+            else:
+                await it.delete(it.honest, staff, "/Groups")
+            return found
+
+        monkeypatch.setattr(late._removals, "look", overtaken)
+        found = await late.run(TENANT, chosen)
+        expected = Fate.AS_BEFORE if quicker == "undo" else Fate.CHANGED
+        assert (told(found), found.memberships) == ({("staff", expected, ids(*users[:2]))}, 0)
 
 
 async def test_the_next_cycle_of_the_same_mistake_is_left_alone_unless_the_time_has_it() -> None:

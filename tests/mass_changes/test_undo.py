@@ -1,5 +1,6 @@
 """Who was deactivated or deleted by mistake is back as before, and what others have done since stands."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -514,6 +515,40 @@ async def test_of_two_undos_with_a_large_deletion_between_only_one_puts_back(mon
         now = await state(it.rows)
         assert (now.memberships, set(now.resources)) == (set(), {group_key(group) for group in groups})
         assert (await check(it.rows, TENANT)).findings == []
+
+
+@pytest.mark.parametrize("method", ["create", "update", "edit_members"])
+async def test_of_two_undos_at_the_same_time_neither_says_that_somebody_is_left_alone_who_was_put_back(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Company() as it:
+        users = [await it.user(f"user{number}@example.com") for number in range(6)]
+        staff = await it.group("staff", *users)
+        before, since = await state(it.rows), it.now()
+        await it.patch(it.sync, staff, remove(f'members[value eq "{users[0]["id"]}"]'), url="/Groups")
+        for user in users[1:3]:
+            await it.deactivate(it.sync, user)
+        for user in users[3:]:
+            await it.delete(it.sync, user)
+        chosen = Chosen(since, it.now(), "sync")
+        late, overtaken = undo_over(it.rows, it.clock), list[asyncio.Task[Undone]]()
+        change = getattr(late._storage, method)
+
+        async def after_another_one(*given: Any, **named: Any) -> Any:
+            """Just before this undo makes its first change of this kind, another one does all."""
+            if not overtaken:
+                overtaken.append(asyncio.create_task(quick.run(TENANT, chosen)))
+            await overtaken[0]
+            return await change(*given, **named)
+
+        quick = undo_over(it.rows, it.clock)
+        versions = (f"quick-{number}" for number in range(10**9))
+        monkeypatch.setattr(quick, "_new_id", lambda: next(versions))
+        monkeypatch.setattr(late._storage, method, after_another_one)
+        found = await late.run(TENANT, chosen)
+        for undone in (found, overtaken[0].result()):
+            assert {loss.fate for loss in undone.losses} <= {Fate.UNDONE, Fate.AS_BEFORE}
+        assert await state(it.rows) == before
 
 
 async def test_who_is_forgotten_between_look_and_change_is_not_put_back() -> None:
