@@ -26,7 +26,7 @@ class Fate(StrEnum):
     UNDONE = "put back"
     AS_BEFORE = "is as before already"
     CHANGED = "was changed since"
-    ASKED_AGAIN = "was to be inactive again since"
+    ASKED_AGAIN = "was to be inactive or gone again since"
     TAKEN = "its name is taken"
     NOT_KEPT = "its document is not kept"
     UNDECLARED = "no file declares its resource type"
@@ -59,8 +59,9 @@ class History:
 
     `deactivation` and `deletion` are the last ones among the chosen changes. `was` has `active` as it was before that
     deactivation, if the document had it. `changed` says that another change of its attributes came after the
-    deactivation, `deleted_since` that another deletion came later. `asked_again` says that another request has asked
-    for the deactivation since, and found it done.
+    deactivation, `deleted_since` that another deletion came later. `asked` is when another request has asked last that
+    it be inactive or deleted, and has changed nothing: UTC text, empty if none has. `inactive` says how its last change
+    has left it, and `others_deactivated` where others have done that last, unless it was active again later.
     """
 
     resource_type: str
@@ -71,12 +72,21 @@ class History:
     was: Json = field(default_factory=dict)
     changed: bool = False
     deleted_since: bool = False
-    asked_again: bool = False
+    asked: str = ""
+    inactive: bool = False
+    others_deactivated: str = ""
+
+    @property
+    def asked_again(self) -> bool:
+        """Whether somebody else wants it to be inactive or deleted, and has said so since it was lost."""
+        last = self.deactivation if self.inactive_at_last else self.deletion
+        return last is not None and self.asked >= last.time
 
     @property
     def stays_inactive(self) -> bool:
         """Whether somebody else wants it to be inactive, or has changed it since it was deactivated."""
-        return self.changed or self.asked_again
+        asked = self.deactivation is not None and self.asked >= self.deactivation.time
+        return self.changed or asked
 
     @property
     def loss(self) -> LogRow | None:
@@ -107,6 +117,12 @@ class History:
 
     def _updated(self, row: LogRow, note: Json, chosen: Chosen) -> None:
         before, after = note.get("before", {}), note.get("after", {})
+        if ACTIVE in before or ACTIVE in after:
+            self.inactive = after.get(ACTIVE) is False
+            if not self.inactive:
+                self.others_deactivated = ""
+            elif not chosen.includes(row.time, note):
+                self.others_deactivated = row.place
         if not chosen.includes(row.time, note):
             self.changed = self.changed or (self.deactivation is not None and note.get("method") != UNDO)
         elif after.get(ACTIVE) is False and before.get(ACTIVE) is not False:
@@ -158,6 +174,15 @@ class Told:
         place = self.places.get(group_id, {}).get(member_id)
         return place is not None and bool(place.left) and place.left < change.place
 
+    def inactive_after(self, member_id: str, change: LogRow) -> bool:
+        """Whether the others have deactivated the member after this change, and it is inactive still."""
+        history = self.histories.get(member_id)
+        return history is not None and "" < history.others_deactivated < change.place
+
+    def is_inactive(self, member_id: str) -> bool:
+        """Whether its last change in this time has deactivated it."""
+        return member_id in self.histories and self.histories[member_id].inactive
+
 
 def told(rows: Iterable[LogRow], attempts: Iterable[Attempt], chosen: Chosen) -> Told:
     """What these rows tell, which are in the order of their stamps, and these attempts."""
@@ -192,13 +217,14 @@ def _move(found: Told, row: LogRow, decided: tuple[LogRow, Json] | None, chosen:
 
 
 def _ask(found: Told, attempt: Attempt, chosen: Chosen) -> None:
-    """The history knows if this attempt has asked for the deactivation again. One that is put off is sent again."""
+    """The history knows if this attempt has asked for a loss, and changed nothing. One put off is sent again."""
     history = found.histories.get(attempt.id)
-    if history is None or history.deactivation is None or attempt.outcome is AttemptOutcome.PUT_OFF:
+    if history is None or attempt.outcome is AttemptOutcome.PUT_OFF:
         return
     note, time = json.loads(attempt.text), instant_text(attempt.at)
-    is_again = note.get("asked", {}).get(ACTIVE) is False and time >= history.deactivation.time
-    history.asked_again = history.asked_again or (is_again and not chosen.includes(time, note))
+    asks = note.get("method") == "DELETE" or note.get("asked", {}).get(ACTIVE) is False
+    if asks and not chosen.includes(time, note):
+        history.asked = max(history.asked, time)
 
 
 def note_of(row: LogRow) -> dict[str, Any]:

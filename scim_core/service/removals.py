@@ -36,7 +36,8 @@ class Removal:
 class _There:
     """What there is now: the group, its members by id, and the types of all that could be members, by id.
 
-    `fates` are those of the resources that were lost. `declared` says whether a file declares the group's type.
+    `fates` are those of the resources that were lost. `declared` says whether a file declares the group's type, and
+    `found` what the log tells.
     """
 
     group: StoredResource | None
@@ -44,6 +45,11 @@ class _There:
     kinds: Mapping[str, str]
     fates: Mapping[str, Fate]
     declared: bool
+    found: Told
+
+    def is_left_inactive(self, member: str, place: MemberHistory) -> bool:
+        """Whether the others have deactivated the member after it was removed, and it is inactive still."""
+        return place.removal is not None and bool(place.left) and self.found.inactive_after(member, place.removal)
 
 
 class Removals:
@@ -80,7 +86,7 @@ class Removals:
             edges = await asyncio.gather(*(self._storage.present(tenant, id_, list(removed[id_])) for id_ in some))
             for id_, group, present in zip(some, groups, edges, strict=True):
                 ids_present = frozenset(edge.member_id for edge in present) if group else frozenset[str]()
-                there = _There(group, ids_present, kinds, fates, declared=group_type is not None)
+                there = _There(group, ids_present, kinds, fates, group_type is not None, found)
                 removals += _by_fate(found.histories[id_], removed[id_], there)
         return removals
 
@@ -105,7 +111,7 @@ def _fate(group_id: str, member: str, place: MemberHistory, there: _There) -> Fa
         return Fate.UNDECLARED
     if member in there.present:
         return Fate.AS_BEFORE
-    if place.changed:
+    if place.changed or there.is_left_inactive(member, place):
         return Fate.CHANGED
     for resource_id, is_there in ((group_id, there.group is not None), (member, member in there.kinds)):
         fate = there.fates.get(resource_id, Fate.CHANGED)
@@ -113,7 +119,8 @@ def _fate(group_id: str, member: str, place: MemberHistory, there: _There) -> Fa
             return fate if fate in LEFT_ALONE else Fate.CHANGED
     if not place.left:
         return None
-    return Fate.ASKED_AGAIN if there.fates.get(member) is Fate.ASKED_AGAIN else Fate.TO_UNDO
+    fate = there.fates.get(member, Fate.TO_UNDO)
+    return fate if fate in LEFT_ALONE and there.found.is_inactive(member) else Fate.TO_UNDO
 
 
 def _place(place: MemberHistory) -> str:

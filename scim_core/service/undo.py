@@ -197,8 +197,8 @@ class Undo:
             return Fate.AS_BEFORE
         if case.history.deleted_since or moved:
             return Fate.CHANGED
-        if case.gone is None:
-            return Fate.NOT_KEPT
+        if case.gone is None or case.history.asked_again:
+            return Fate.ASKED_AGAIN if case.gone else Fate.NOT_KEPT
         return Fate.TAKEN if await self._is_taken(tenant, case.resource_type, case.gone) else Fate.TO_UNDO
 
     async def _is_taken(self, tenant: str, resource_type: ResourceType, gone: GoneResource) -> bool:
@@ -240,12 +240,17 @@ class Undo:
             return Fate.TAKEN
 
     async def _reactivate(self, tenant: str, resource_type: ResourceType, case: _Case) -> Fate:
-        """The resource has `active` as it had before. If its document changes at the same time, it is left alone."""
-        there = case.stored
+        """The resource has `active` as it had before. If others change its document at the same time, it is left alone.
+
+        Another undo at the same time may be quicker.
+        """
+        there = before = case.stored
         for _ in range(MAX_ATTEMPTS):
-            if there is None or case.stored is None or there.document != case.stored.document:
+            if there is None or before is None:
                 return Fate.CHANGED
-            document = reactivated(there.document, case.history.was)
+            document = reactivated(before.document, case.history.was)
+            if there.document != before.document:
+                return Fate.AS_BEFORE if there.document == document else Fate.CHANGED
             names = changed_attributes(resource_type, there.document, document)
             note = self._note(resource_type, BeforeAndAfter(names, there.document, document))
             after = self._stored(resource_type, there, document)
@@ -286,11 +291,17 @@ class Undo:
         return [await self._return(tenant, item) if item.group_id in due else item for item in removed]
 
     async def _return(self, tenant: str, removal: Removal) -> Removal:
-        """The members are in the group again. If there is nothing to do any more, somebody else was quicker."""
+        """The members are in the group again. If there is nothing to do any more, somebody else was quicker: another
+        undo, which has put all of them back, or whoever deleted the group or the members.
+        """
         if removal.fate is not Fate.TO_UNDO:
             return removal
         joined = await self._join(tenant, removal.group_type, removal.group_id, set(removal.edges))
-        return replace(removal, fate=Fate.UNDONE if joined else Fate.CHANGED)
+        if joined:
+            return replace(removal, fate=Fate.UNDONE)
+        ids = [edge.member_id for edge in removal.edges]
+        present = await self._storage.present(tenant, removal.group_id, ids)
+        return replace(removal, fate=Fate.AS_BEFORE if len(present) == len(ids) else Fate.CHANGED)
 
     async def _join(self, tenant: str, type_name: str, group_id: str, edges: set[Membership]) -> int:
         """How many of these memberships were missing, and are there now. Both ends must exist."""

@@ -2,16 +2,18 @@
 
 import json
 import random
+from typing import Any
 
 import pytest
 
 from scim_core.service.losses import Chosen, Fate
+from scim_core.service.removals import Removal
 from scim_core.service.undo_results import LOST_MEMBERS, Portion, Undone
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.tables import changes, large_change, large_change_runner
 from tests.commands import run_here
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
-from tests.mass_changes.incident import TENANT, Company, state
+from tests.mass_changes.incident import TENANT, Company, Relaying, state
 from tests.mass_changes.test_undo import undo_over
 from tests.scim import Json, add, references, remove, replace
 
@@ -117,6 +119,70 @@ async def test_what_others_have_said_of_a_member_since_stands() -> None:
         }
         now = await state(it.rows)
         assert {id_ for group, id_ in now.memberships if group == staff["id"]} == ids(users["back"], users["new"])
+
+
+async def test_who_was_deactivated_by_others_since_does_not_return_to_a_group() -> None:
+    async with Relaying() as it:
+        names = ("left", "asked", "back", "renamed", "before", "between", "returned", "lost", "deleted")
+        users = {name: await it.user(f"{name}@example.com") for name in names}
+        staff = await it.group("staff", *users.values())
+        await it.deactivate(it.honest, users["before"])
+        since = it.now()
+        await it.deactivate(it.honest, users["between"])
+        for name in ("asked", "back", "renamed", "lost"):
+            await it.deactivate(it.sync, users[name])
+        await it.patch(it.sync, staff, replace("members", []), url="/Groups")
+        await it.deactivate(it.honest, users["deleted"])
+        await it.delete(it.sync, users["deleted"])
+        until = it.now()
+        for name in ("left", "asked", "returned"):
+            await it.deactivate(it.honest, users[name])
+        for name in ("back", "returned"):
+            await it.patch(it.honest, users[name], replace("active", value=True))
+        await it.deactivate(it.honest, users["back"])
+        await it.patch(it.honest, users["renamed"], replace("title", "new"))
+        await it.idle()
+        chosen = Chosen(since, until, "sync")
+        back = ids(*(users[name] for name in ("before", "between", "returned", "lost")))
+        left_alone = {
+            ("staff", Fate.CHANGED, ids(*(users[name] for name in ("left", "back", "renamed", "deleted")))),
+            ("staff", Fate.ASKED_AGAIN, ids(users["asked"])),
+        }
+        listed = told(await undo_over(it.rows, it.clock).look(TENANT, chosen))
+        assert listed == left_alone | {("staff", Fate.TO_UNDO, back)}
+        done = told(await undo_over(it.rows, it.clock).run(TENANT, chosen))
+        assert done == left_alone | {("staff", Fate.UNDONE, back)}
+        assert {id_ for _, id_ in (await state(it.rows)).memberships} == back
+        again = told(await undo_over(it.rows, it.clock).run(TENANT, chosen))
+        assert again == left_alone | {("staff", Fate.AS_BEFORE, back)}
+
+
+@pytest.mark.parametrize("quicker", ["undo", "deletion"])
+async def test_members_whom_another_undo_has_put_back_just_before_are_as_before(
+    quicker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Company() as it:
+        users = [await it.user(f"user{number}@example.com") for number in range(3)]
+        staff = await it.group("staff", *users)
+        since = it.now()
+        await it.patch(it.sync, staff, remove_all(*users[:2]), url="/Groups")
+        chosen = Chosen(since, it.now(), "sync")
+        late = undo_over(it.rows, it.clock)
+        look = late._removals.look
+
+        async def overtaken(*given: Any) -> list[Removal]:
+            """This undo has looked, and before it changes anything somebody else is quicker."""
+            found = await look(*given)
+            if quicker == "undo":
+                await undo_over(it.rows, it.clock).run(TENANT, chosen)
+            else:
+                await it.delete(it.honest, staff, "/Groups")
+            return found
+
+        monkeypatch.setattr(late._removals, "look", overtaken)
+        found = await late.run(TENANT, chosen)
+        expected = Fate.AS_BEFORE if quicker == "undo" else Fate.CHANGED
+        assert (told(found), found.memberships) == ({("staff", expected, ids(*users[:2]))}, 0)
 
 
 async def test_the_next_cycle_of_the_same_mistake_is_left_alone_unless_the_time_has_it() -> None:

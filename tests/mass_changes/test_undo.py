@@ -1,5 +1,6 @@
 """Who was deactivated or deleted by mistake is back as before, and what others have done since stands."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from scim_core.storage.maintenance.forgetting import forget
 from scim_core.storage.port import StorageBusy
 from scim_core.storage.tables import TableStorage, changes, large_change, large_change_runner, writing
 from scim_core.storage.tables.rows import Rows
+from tests.bulk import BULK_REQUEST
 from tests.commands import run_here
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
 from tests.feed.copying import CATALOGUE, Copy, feed_of, followed
@@ -286,6 +288,58 @@ async def test_who_was_to_be_deactivated_again_by_somebody_else_is_left_alone() 
         assert inactive == again | {users["deleted"]["id"]}
 
 
+async def test_who_was_to_be_deleted_or_deactivated_by_somebody_else_after_the_deletion_is_left_alone() -> None:
+    async with Relaying() as it:
+        names = ("delete", "patch", "put", "bulk", "later", "same", "sync", "title", "before")
+        users = {name: await it.user(f"{name}@example.com") for name in names}
+        paths = {name: f"/Users/{user['id']}" for name, user in users.items()}
+        refused, staff = await it.group("refused", users["same"]), await it.group("staff", users["same"])
+        since = it.now()
+        assert (await it.asked(it.honest, "PUT", paths["before"], {"active": False}))[0] == 400
+        it.clock.advance(seconds=1)
+        for user in users.values():
+            assert await it.delete(it.sync, user) == 204
+        for group in (refused, staff):
+            assert await it.delete(it.sync, group, "/Groups") == 204
+        assert await it.delete(it.sync, users["sync"]) == 404  # the mistake itself goes on
+        assert await it.deactivate(it.sync, users["sync"]) == 404
+        assert await it.delete(it.honest, users["delete"]) == 404
+        chosen = Chosen(since, it.now(), "sync")
+        assert await it.deactivate(it.honest, users["patch"]) == 404
+        body = {"userName": "put@example.com", "active": False}
+        assert (await it.asked(it.honest, "PUT", paths["put"], body))[0] == 404
+        bulk = {"schemas": [BULK_REQUEST], "Operations": [{"method": "DELETE", "path": paths["bulk"]}]}
+        assert (await it.asked(it.honest, "POST", "/Bulk", bulk))[1]["Operations"][0]["status"] == "404"
+        assert await it.delete(it.sync, users["later"]) == 404  # the scope is still wrong
+        assert await it.patch(it.honest, users["title"], replace("title", "new")) == 404
+        assert await it.delete(it.honest, refused, "/Groups") == 404
+        await it.idle()
+        left_alone = {refused["id"], *(users[name]["id"] for name in ("delete", "patch", "put", "bulk", "later"))}
+        back = {staff["id"], *(users[name]["id"] for name in ("same", "sync", "title", "before"))}
+        expected = dict.fromkeys(left_alone, Fate.ASKED_AGAIN)
+        listed = fates(await undo_over(it.rows, it.clock).look(TENANT, chosen))
+        assert listed == expected | dict.fromkeys(back, Fate.TO_UNDO)
+        done = await undo_over(it.rows, it.clock).run(TENANT, chosen)
+        assert fates(done) == expected | dict.fromkeys(back, Fate.UNDONE)
+        assert {id_ for _, id_ in (await state(it.rows)).resources} == back
+        longer = Chosen(since, it.now(), "sync")
+        assert fates(await undo_over(it.rows, it.clock).run(TENANT, longer))[users["later"]["id"]] is Fate.UNDONE
+
+
+async def test_who_was_deactivated_and_was_to_be_deleted_by_somebody_else_since_is_left_alone() -> None:
+    async with Relaying() as it:
+        users = [await it.user(f"user{number}@example.com") for number in range(2)]
+        since = it.now()
+        for user in users:
+            await it.deactivate(it.sync, user)
+        stale = {"if-match": 'W/"stale"'}
+        refused = await it.service.send("DELETE", f"/scim/v2/Users/{users[0]['id']}", it.honest.secret, headers=stale)
+        assert refused.status == 412, refused.body
+        await it.idle()
+        found = fates(await undo_over(it.rows, it.clock).run(TENANT, Chosen(since, it.now(), "sync")))
+        assert found == {users[0]["id"]: Fate.ASKED_AGAIN, users[1]["id"]: Fate.UNDONE}
+
+
 async def test_a_group_comes_back_with_its_members_and_who_has_left_a_group_since_stays_outside() -> None:
     async with Company() as it:
         ann, bob, eve = [await it.user(f"{name}@example.com") for name in ("ann", "bob", "eve")]
@@ -461,6 +515,40 @@ async def test_of_two_undos_with_a_large_deletion_between_only_one_puts_back(mon
         now = await state(it.rows)
         assert (now.memberships, set(now.resources)) == (set(), {group_key(group) for group in groups})
         assert (await check(it.rows, TENANT)).findings == []
+
+
+@pytest.mark.parametrize("method", ["create", "update", "edit_members"])
+async def test_of_two_undos_at_the_same_time_neither_says_that_somebody_is_left_alone_who_was_put_back(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Company() as it:
+        users = [await it.user(f"user{number}@example.com") for number in range(6)]
+        staff = await it.group("staff", *users)
+        before, since = await state(it.rows), it.now()
+        await it.patch(it.sync, staff, remove(f'members[value eq "{users[0]["id"]}"]'), url="/Groups")
+        for user in users[1:3]:
+            await it.deactivate(it.sync, user)
+        for user in users[3:]:
+            await it.delete(it.sync, user)
+        chosen = Chosen(since, it.now(), "sync")
+        late, overtaken = undo_over(it.rows, it.clock), list[asyncio.Task[Undone]]()
+        change = getattr(late._storage, method)
+
+        async def after_another_one(*given: Any, **named: Any) -> Any:
+            """Just before this undo makes its first change of this kind, another one does all."""
+            if not overtaken:
+                overtaken.append(asyncio.create_task(quick.run(TENANT, chosen)))
+            await overtaken[0]
+            return await change(*given, **named)
+
+        quick = undo_over(it.rows, it.clock)
+        versions = (f"quick-{number}" for number in range(10**9))
+        monkeypatch.setattr(quick, "_new_id", lambda: next(versions))
+        monkeypatch.setattr(late._storage, method, after_another_one)
+        found = await late.run(TENANT, chosen)
+        for undone in (found, overtaken[0].result()):
+            assert {loss.fate for loss in undone.losses} <= {Fate.UNDONE, Fate.AS_BEFORE}
+        assert await state(it.rows) == before
 
 
 async def test_who_is_forgotten_between_look_and_change_is_not_put_back() -> None:
