@@ -44,6 +44,11 @@ class Views:
         self._clock = clock
         self._acts = acts
 
+    @property
+    def now(self) -> str:
+        """This instant (UTC text)."""
+        return instant_text(self._clock())
+
     async def home(self, ask: Ask) -> ScimResponse:
         """Whom do you look for? Below it, the customers with their health: those of a text, from an id on."""
         every = await self.reading.tenants()
