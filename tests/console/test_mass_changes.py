@@ -291,6 +291,31 @@ async def test_a_mass_change_is_told_and_its_link_asks_for_its_time_and_its_cred
     assert "no mass change" in await text(world, f"{PAGE}/mass-changes")
 
 
+async def test_a_long_label_does_not_hide_which_credential_it_was() -> None:
+    world = World()
+    tenant = await world.customer("Contoso Ltd", "Entra ID, " + "provisioning of everybody " * 2 + "x" * 18)
+    [sync] = (await world.administration.tenant(tenant)).credentials
+    assert len(sync.label) == 80
+    users = [await world.user(tenant, f"user{number}") for number in range(60)]
+    by_sync = world.tokens[tenant]
+    await world.token(tenant, "HR")
+    world.restart()
+    await world.patch(tenant, f"Users/{users[50]}", replace("active", value=False))  # somebody has left
+    world.tokens[tenant] = by_sync
+    for user in users[:25]:
+        await world.patch(tenant, f"Users/{user}", replace("active", value=False))
+    await world.settle()
+    page = await text(world, f"{PAGE}/mass-changes")
+    [query] = re.findall(rf'href="{PAGE}/undo\?([^"]*)"', page)
+    assert f"by={sync.id}" in query
+    page = await text(world, f"{PAGE}/undo", unescape(query))
+    assert "25 will be active again" in page
+    assert "Losses by every credential are listed" not in page
+    page = await text(world, f"{PAGE}/undo", unescape(query).replace(str(sync.id), ""))
+    assert "26 will be active again" in page
+    assert "Losses by every credential are listed" in page
+
+
 async def test_a_page_counts_few_active_users_however_many_were_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """The timer of the SCIM app counts all that matter, and notes it; a page that is looked at does not."""
     world = World()
