@@ -7,7 +7,7 @@ from typing import Any
 from scim_core.access.ending import ending
 from scim_core.clock import Clock, instant_text
 from scim_core.console.health import HoldState, counted, waits_too_long
-from scim_core.console.reading import CUSTOMERS_SHOWN, LIMITS, SEARCHED_CUSTOMERS, Reading, former_name
+from scim_core.console.reading import CUSTOMERS_SHOWN, SEARCHED_CUSTOMERS, Reading, former_name
 from scim_core.console.routes import Ask, address
 from scim_core.console.timeline import lines, readable
 from scim_core.feed.finding import MAX_FOUND, FoundResource
@@ -197,7 +197,7 @@ class Views:
             people=people,
             shown=PEOPLE_SHOWN,
             names=names,
-            limits=LIMITS,
+            limits=self.reading.limits,
             lost=hold.losses.within(self._clock()),
             window=_window(tenant, hold),
             free=hold.losses.free_until > instant_text(self._clock()),
