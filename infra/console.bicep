@@ -43,6 +43,19 @@ param changes string = ''
 @description('The address of the SCIM endpoint, such as https://scim.example.com: setup links begin with it. Empty: the console makes none, and no customer.')
 param publicBaseUrl string = ''
 
+@description('A mass change deactivates or deletes more than so many active users of a tenant within an hour, as in main.bicep.')
+@minValue(1)
+@maxValue(1000000)
+param massChangeUsers int = 20
+
+@description('And more than so many percent of its active users, as in main.bicep.')
+@minValue(1)
+@maxValue(100)
+param massChangePercent int = 10
+
+@description('Whether the single tenant is held after a mass change, as in main.bicep.')
+param massChangeHold bool = false
+
 @description('Addresses that may reach the console, such as 203.0.113.0/24. Empty: everybody reaches the sign-in.')
 param callerAddressRanges string[] = []
 
@@ -118,6 +131,9 @@ module app 'modules/console-app.bicep' = {
     entraTenant: entraTenant
     changes: changes
     publicBaseUrl: publicBaseUrl
+    massChangeUsers: massChangeUsers
+    massChangePercent: massChangePercent
+    massChangeHold: massChangeHold
     callerAddressRanges: callerAddressRanges
   }
   // The app needs its roles at its first start.

@@ -38,6 +38,6 @@ def build_console(
     entra = EntraTokens(settings.entra_authority, PublicKeys(fetch, time.monotonic), clock)
     door = EntraDoor(entra, tenant=settings.entra_tenant, client_id=settings.client_id)
     catalogue = load_catalogue(settings.schema_directory)
-    reading = Reading(storage, registry, catalogue, clock)
+    reading = Reading(storage, registry, catalogue, clock, settings.mass_changes)
     deeds = Deeds(storage, registry, catalogue, clock, asyncio.sleep, base_url=settings.base_url)
     return Console(reading, deeds, door, clock, acts=settings.allows_changes)

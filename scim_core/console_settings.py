@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scim_core.ids import UUID
+from scim_core.mass_change_settings import USUAL, MassChangeSettings, mass_change_settings
 from scim_core.settings import (
     DEFAULT_ENTRA_AUTHORITY,
     SettingsError,
     StorageSettings,
     authority,
     base_url,
+    flag,
+    number,
     refuse_unresolved,
 )
 
@@ -32,7 +35,8 @@ def serves_console(environment: Mapping[str, str]) -> bool:
 class ConsoleSettings:
     """What the hosted console needs. People of `entra_tenant` sign in to the application `client_id`.
 
-    `base_url` is the address of the service, not of the console: setup links begin with it.
+    `base_url` is the address of the service, not of the console: setup links begin with it. `mass_changes` are
+    as the SCIM app has them: what the pages call a mass change.
     """
 
     storage: StorageSettings
@@ -42,6 +46,7 @@ class ConsoleSettings:
     allows_changes: bool
     schema_directory: Path | None
     base_url: str | None = None
+    mass_changes: MassChangeSettings = USUAL
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "ConsoleSettings":
@@ -56,6 +61,7 @@ class ConsoleSettings:
             allows_changes=_allows_changes(environment.get("SCIM_CONSOLE_CHANGES", "")),
             schema_directory=Path(directory) if directory else None,
             base_url=base_url(environment.get("SCIM_PUBLIC_BASE_URL", ""), required=False),
+            mass_changes=mass_change_settings(environment, number, flag),
         )
 
 

@@ -152,7 +152,7 @@ class Settings:
             token_sha256=tokens,
             feed_token_sha256=_feed_token_hashes(environment.get("SCIM_FEED_TOKEN_SHA256", ""), tokens),
             vendor_identity=_vendor_identity(environment),
-            instance_concurrency=_number(
+            instance_concurrency=number(
                 environment, "SCIM_INSTANCE_CONCURRENCY", DEFAULT_INSTANCE_CONCURRENCY, 1, 1_000
             ),
             master_key=master_key(environment),
@@ -164,23 +164,23 @@ class Settings:
             backup_key=backup_key(environment),
             has_registry=has_registry,
             signing_keys=_signing_keys(environment, required=has_registry),
-            token_minutes=_number(
+            token_minutes=number(
                 environment, "SCIM_ACCESS_TOKEN_MINUTES", MIN_TOKEN_MINUTES, MIN_TOKEN_MINUTES, MAX_TOKEN_MINUTES
             ),
             entra_authority=authority(environment.get("SCIM_ENTRA_AUTHORITY") or DEFAULT_ENTRA_AUTHORITY),
             allows_entra_tokens=_allows_entra_tokens(environment.get("SCIM_ENTRA_TOKENS", "")),
-            tenant_requests_per_second=_number(
+            tenant_requests_per_second=number(
                 environment, "SCIM_TENANT_REQUESTS_PER_SECOND", DEFAULT_TENANT_REQUESTS, MIN_TENANT_REQUESTS, 1_000_000
             ),
-            trusted_proxies=_number(environment, "SCIM_TRUSTED_PROXIES", DEFAULT_TRUSTED_PROXIES, 0, 10),
+            trusted_proxies=number(environment, "SCIM_TRUSTED_PROXIES", DEFAULT_TRUSTED_PROXIES, 0, 10),
             through_proxy=_through_proxy(environment.get("SCIM_HTTP", "")),
             group_patch_answer=_group_patch_answer(environment.get("SCIM_GROUP_PATCH_ANSWER", "")),
-            feed_days=_number(environment, "SCIM_FEED_DAYS", DEFAULT_FEED_DAYS, 1, MAX_LOG_DAYS),
-            log_days=_number(environment, "SCIM_LOG_DAYS", DEFAULT_LOG_DAYS, 1, MAX_LOG_DAYS),
+            feed_days=number(environment, "SCIM_FEED_DAYS", DEFAULT_FEED_DAYS, 1, MAX_LOG_DAYS),
+            log_days=number(environment, "SCIM_LOG_DAYS", DEFAULT_LOG_DAYS, 1, MAX_LOG_DAYS),
             hooks_to_loopback=hooks_to_loopback(environment),
-            mass_changes=mass_change_settings(environment, _number, _flag),
+            mass_changes=mass_change_settings(environment, number, flag),
             queue_account_url=queue_account_url(environment),
-            exports_spans=_flag(environment, "SCIM_TELEMETRY", _SPANS, on="azure-monitor"),
+            exports_spans=flag(environment, "SCIM_TELEMETRY", _SPANS, on="azure-monitor"),
         )
 
 
@@ -323,10 +323,11 @@ def master_key(environment: Mapping[str, str]) -> MasterKey | None:
 def hooks_to_loopback(environment: Mapping[str, str]) -> bool:
     """Whether hooks may send to this machine itself, also over http. Raises SettingsError for another word."""
     means = "true lets hooks send to this machine itself, over http, too: for trying them."
-    return _flag(environment, "SCIM_HOOKS_TO_LOOPBACK", means)
+    return flag(environment, "SCIM_HOOKS_TO_LOOPBACK", means)
 
 
-def _flag(environment: Mapping[str, str], name: str, means: str, *, on: str = "true") -> bool:
+def flag(environment: Mapping[str, str], name: str, means: str, *, on: str = "true") -> bool:
+    """Whether the setting is `on`. Raises SettingsError, with what it means, for another word."""
     text = environment.get(name, "")
     if text not in ("", on):
         raise SettingsError(f"{name} must be {on} or empty. {means}")
@@ -358,7 +359,8 @@ def _group_patch_answer(text: str) -> GroupPatchAnswer:
     return GroupPatchAnswer(text or GroupPatchAnswer.NO_CONTENT)
 
 
-def _number(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+def number(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    """The setting, or the default. Raises SettingsError for what is no number, or out of bounds."""
     text = environment.get(name) or str(default)
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most):
         raise SettingsError(f"{name} must be a whole number from {least} to {most}.")

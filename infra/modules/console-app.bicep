@@ -19,6 +19,9 @@ param entraTenant string
 param changes string
 @description('The address of the SCIM endpoint. Empty: no setup link can be made.')
 param publicBaseUrl string
+param massChangeUsers int
+param massChangePercent int
+param massChangeHold bool
 param callerAddressRanges string[]
 
 var signIn = environment().authentication.loginEndpoint
@@ -126,6 +129,9 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     SCIM_CONSOLE_CLIENT_ID: clientId
     SCIM_CONSOLE_CHANGES: changes
     SCIM_PUBLIC_BASE_URL: publicBaseUrl
+    SCIM_MASS_CHANGE_USERS: string(massChangeUsers)
+    SCIM_MASS_CHANGE_PERCENT: string(massChangePercent)
+    SCIM_MASS_CHANGE_HOLD: massChangeHold ? 'true' : ''
   }
 }
 

@@ -67,9 +67,7 @@ class Administration:
         Once `default` is deleted, it needs `reopen`: the settings' token opens it then. Else raises NotReopened.
         """
         name = line(display_name, "The display name")
-        tenant_id = tenant_id or _slug(name)
-        if not TENANT_ID.fullmatch(tenant_id):
-            raise Refused("A tenant id has up to 48 lower-case letters and digits, and single hyphens between them.")
+        tenant_id = id_of(name, tenant_id)
         now = self._now()
         created = Tenant(tenant_id, name, now, TenantState.ACTIVE, now)
         there = await self._registry.load(tenant_id)
@@ -257,6 +255,14 @@ class Administration:
 
     def _now(self) -> str:
         return instant_text(self._clock())
+
+
+def id_of(name: str, tenant_id: str = "") -> str:
+    """The id of a new tenant: this one, or what the name gives. Raises Refused for one that no tenant can have."""
+    tenant_id = tenant_id or _slug(line(name, "The display name"))
+    if not TENANT_ID.fullmatch(tenant_id):
+        raise Refused("A tenant id has up to 48 lower-case letters and digits, and single hyphens between them.")
+    return tenant_id
 
 
 def _slug(name: str) -> str:

@@ -17,7 +17,11 @@ def undo(command: argparse.ArgumentParser) -> None:
         "--from", required=True, dest="since", metavar="TIME", help="undo changes from this instant on, in UTC"
     )
     command.add_argument(
-        "--to", required=True, dest="until", metavar="TIME", help="and before this one: 2026-11-26T09:30:00Z"
+        "--to",
+        required=True,
+        dest="until",
+        metavar="TIME",
+        help="and before this one: 2026-11-26T09:30:00Z. One that is later than now means now",
     )
     command.add_argument(
         "--by", default="", metavar="CREDENTIAL", help="only changes by this credential: its id, or its name in the log"

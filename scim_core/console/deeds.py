@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from scim_core.access.administration import Administration
+from scim_core.access.administration import Administration, id_of
 from scim_core.access.audit_trail import AuditTrail
 from scim_core.access.credential_plans import Issued, Wanted
 from scim_core.access.setup_plans import DEFAULT_LINK_DAYS, url_of
@@ -16,7 +16,7 @@ from scim_core.feed.mass_changes import free_until
 from scim_core.ids import uuid7
 from scim_core.messages import HttpError, Origin
 from scim_core.protocol.schemas import Catalogue
-from scim_core.registry import Credential, CredentialKind, Registry, RegistryError, Tenant, TenantState
+from scim_core.registry import DEFAULT_TENANT, Credential, CredentialKind, Registry, RegistryError, Tenant, TenantState
 from scim_core.service.losses import UNDO, Chosen
 from scim_core.service.undo import Undo
 from scim_core.service.undo_results import Portion, Undone
@@ -126,9 +126,13 @@ class Deeds:
         await self._administration(visitor).revoke_setup(tenant.id)
 
     async def create_customer(self, visitor: Visitor, name: str, tenant_id: str) -> tuple[Issued, str]:
-        """A new customer with a token, and the text that has its setup link. Raises HttpError 409, Refused, Taken."""
+        """A new customer with a token, and the text that has its setup link. Raises HttpError 409, Refused, Taken.
+
+        Its directory is empty: nobody gets one that was there.
+        """
         base_url = self.require_address()
         administration = self._administration(visitor)
+        await self._require_nothing_there(id_of(name, tenant_id))
         tenant = await administration.create_tenant(name, tenant_id)
         try:
             issued = await administration.create_credential(tenant.id, Wanted(CredentialKind.TOKEN))
@@ -153,6 +157,17 @@ class Deeds:
         if not self._base_url:
             raise HttpError(409, "This console does not know the service's address: SCIM_PUBLIC_BASE_URL is not set.")
         return self._base_url
+
+    async def _require_nothing_there(self, tenant_id: str) -> None:
+        """A customer of this id begins with an empty directory, or is in the registry. Raises HttpError 409."""
+        if await self._registry.load(tenant_id) is not None:
+            return  # the registry says no
+        is_of_the_settings = tenant_id == DEFAULT_TENANT
+        if is_of_the_settings or await self._storage.has_rows(tenant_id):
+            whose = "that of the tenant of the settings" if is_of_the_settings else "there already"
+            raise HttpError(
+                409, f"The directory {tenant_id} is {whose}. A new customer must not get it: choose another id."
+            )
 
     def _undo(self, request_id: str) -> Undo:
         origin = Origin(method=UNDO, credential=BY, request_id=request_id)

@@ -1,7 +1,7 @@
 """The pages by which an operator ends a mass change: hold it, release it, put back whom it took away."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scim_core.clock import instant_in
 from scim_core.console.acting import Acting
@@ -83,7 +83,8 @@ class MassChangeActions(Acting):
     async def confirm_undo(self, ask: Ask) -> ScimResponse:
         """When was it, and by which credential? Then: whom an undo would put back, and the form that does it."""
         tenant = await self.reading.tenant(ask.segments["tenant"])
-        chosen = _chosen(ask.query) if ask.query.get("from") or ask.query.get("to") else None
+        is_asked = ask.query.get("from") or ask.query.get("to")
+        chosen = _until_now(_chosen(ask.query), self.views.now) if is_asked else None
         found = await self.deeds.look(tenant, chosen) if chosen else None
         return self._answer(ask, tenant, chosen, found, done=False)
 
@@ -91,6 +92,8 @@ class MassChangeActions(Acting):
         """Some are put back; the same form goes on with the others."""
         tenant = await self.reading.tenant(ask.segments["tenant"])
         chosen = _chosen(ask.fields)
+        if chosen.until > self.views.now:
+            raise HttpError(400, "This time ends later than now. Look first: the list shows whom you put back.")
         found = await self.deeds.undo(ask.visitor, tenant, chosen, ask.fields.get("after", ""))
         return self._answer(ask, tenant, chosen, found, done=True)
 
@@ -127,6 +130,13 @@ def _chosen(given: Mapping[str, str]) -> Chosen:
     if since >= until:
         raise HttpError(400, "The time must begin before it ends.")
     return Chosen(since, until, texts[2])
+
+
+def _until_now(chosen: Chosen, now: str) -> Chosen:
+    """What is listed now, and nothing that comes later: the form holds this instant. Raises HttpError 400."""
+    if chosen.since >= now:
+        raise HttpError(400, "This time has not begun yet.")
+    return replace(chosen, until=min(chosen.until, now))
 
 
 def _told(found: Undone, *, done: bool) -> ShownUndo:

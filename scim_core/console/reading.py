@@ -14,7 +14,7 @@ from scim_core.feed.finding import FoundResource, type_in
 from scim_core.feed.hooks.states import HookState, is_of, state_of
 from scim_core.feed.log import Event, Log, event_of, event_of_attempt
 from scim_core.feed.mass_changes import active_before, mass_change
-from scim_core.mass_change_settings import USUAL
+from scim_core.mass_change_settings import USUAL, MassChangeSettings
 from scim_core.messages import HttpError
 from scim_core.protocol.schemas import Catalogue
 from scim_core.registry import APPLICATIONS, DEFAULT_TENANT, Registry, Tenant
@@ -24,9 +24,6 @@ from scim_core.storage.hook_port import Hook, HookStorage
 
 CUSTOMERS_SHOWN = 50
 """Customers on one page. Each costs two reads: its last day, and whom it has lost."""
-
-LIMITS = USUAL
-"""From when on losses are shown as a mass change. The console does not read the settings of the SCIM app."""
 
 COUNTED_ACTIVE = 2_000
 """Active users of a customer that one page counts: two answers of Table Storage. So beyond some 220 losses the share
@@ -68,9 +65,17 @@ class FeedState:
 
 
 class Reading:
-    """Answers what the pages ask. Every method may raise StorageBusy."""
+    """Answers what the pages ask. `limits` say what a mass change is. Every method may raise StorageBusy."""
 
-    def __init__(self, storage: HookStorage, registry: Registry, catalogue: Catalogue, clock: Clock) -> None:
+    def __init__(
+        self,
+        storage: HookStorage,
+        registry: Registry,
+        catalogue: Catalogue,
+        clock: Clock,
+        limits: MassChangeSettings = USUAL,
+    ) -> None:
+        self.limits = limits
         self.log = Log(storage, catalogue, clock)
         self._storage = storage
         self._registry = registry
@@ -184,8 +189,8 @@ class Reading:
         """Whom the customer has lost within an hour, and whether further losses are held."""
         now, losses = self._clock(), await self._storage.losses(tenant.id)
         types = [item.name for item in self._catalogue if item.can_be_inactive]
-        before = await active_before(self._storage, types, LIMITS, tenant.id, losses, now=now, most=COUNTED_ACTIVE)
-        mass = None if before is None else mass_change(tenant.id, losses, LIMITS, before, now)
+        before = await active_before(self._storage, types, self.limits, tenant.id, losses, now=now, most=COUNTED_ACTIVE)
+        mass = None if before is None else mass_change(tenant.id, losses, self.limits, before, now)
         holds = tenant.hold or not tenant.created  # of the tenant of the settings, a setting of the app says it
         return HoldState(losses, mass, losses.held if holds else "")
 

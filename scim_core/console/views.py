@@ -7,7 +7,7 @@ from typing import Any
 from scim_core.access.ending import ending
 from scim_core.clock import Clock, instant_text
 from scim_core.console.health import HoldState, counted, waits_too_long
-from scim_core.console.reading import CUSTOMERS_SHOWN, LIMITS, SEARCHED_CUSTOMERS, Reading, former_name
+from scim_core.console.reading import CUSTOMERS_SHOWN, SEARCHED_CUSTOMERS, Reading, former_name
 from scim_core.console.routes import Ask, address
 from scim_core.console.timeline import lines, readable
 from scim_core.feed.finding import MAX_FOUND, FoundResource
@@ -43,6 +43,11 @@ class Views:
         self._pages = pages
         self._clock = clock
         self._acts = acts
+
+    @property
+    def now(self) -> str:
+        """This instant (UTC text)."""
+        return instant_text(self._clock())
 
     async def home(self, ask: Ask) -> ScimResponse:
         """Whom do you look for? Below it, the customers with their health: those of a text, from an id on."""
@@ -192,7 +197,7 @@ class Views:
             people=people,
             shown=PEOPLE_SHOWN,
             names=names,
-            limits=LIMITS,
+            limits=self.reading.limits,
             lost=hold.losses.within(self._clock()),
             window=_window(tenant, hold),
             free=hold.losses.free_until > instant_text(self._clock()),

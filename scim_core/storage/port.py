@@ -171,6 +171,9 @@ class Storage(Protocol):
         Ids that lie close to each other are read together.
         """
 
+    async def has_rows(self, tenant: str) -> bool:
+        """Whether there is anything of this tenant's directory, also of what happened in it. Raises StorageBusy."""
+
     async def existing(self, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
         """Those of the ids that are resources of this type. Ids that lie close to each other are read together."""
 

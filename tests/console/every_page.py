@@ -1,6 +1,7 @@
 """Every page of the console, by its handler, with a path that shows something."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from urllib.parse import urlencode
 
 from scim_core import ScimResponse
@@ -19,7 +20,7 @@ ABOUT_NOBODY = {"confirm_customer"}
 
 EVER = {"from": "2026-11-01T00:00", "to": "2026-12-31T00:00", "by": ""}
 FIELDS = {
-    "undo": EVER,
+    "undo": {**EVER, "to": instant_text(BEGIN + timedelta(minutes=1))},
     "switch_hold": {"hold": "on"},
     "link_setup": {"days": "7"},
     "create_customer": {"name": "Fourth Coffee", "id": ""},
@@ -108,6 +109,7 @@ async def one_customer(name: str) -> tuple[World, str]:
     await world.send(tenant, "POST", "Users", {"userName": f"u {line}", "externalId": f"r {name}"})
     await world.send(tenant, "DELETE", f"Users/{other}")
     await world.settle()
+    world.clock.advance(minutes=1)
     hook = Hook("0123456789ab", "https://example.com/in", tenant, f"https://example.com/{name}", instant_text(BEGIN))
     await world.storage.save_hook(hook)
     world.ids["hook"] = hook.id

@@ -22,6 +22,7 @@ from scim_core.endpoint.unconfigured import Unconfigured
 from scim_core.pages.forms import FORM
 from tests.console.world import World, some_customers
 from tests.running import ROOT, clean_environment
+from tests.scim import replace
 from tests.tenancy import ENTRA_TENANT, KEYS, OTHER_ENTRA_TENANT, tampered
 
 CLIENT = "b5ba7a93-4452-4522-aeb4-a2b5da870c17"
@@ -32,6 +33,7 @@ SETTINGS = {
     "SCIM_CONSOLE_CLIENT_ID": CLIENT,
     "SCIM_CONSOLE_CHANGES": "allow",
 }
+MASS_CHANGES = {"SCIM_MASS_CHANGE_USERS": "5", "SCIM_MASS_CHANGE_PERCENT": "40", "SCIM_MASS_CHANGE_HOLD": "true"}
 REVOKE = "/console/customers/fabrikam-inc/credentials/{}/revoke"
 
 type Signed = Callable[..., str]
@@ -273,3 +275,35 @@ def test_the_function_app_has_one_route_where_it_is_the_console() -> None:
         [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert (done.stdout.strip(), done.stderr) == ("['zz_fallback']", "")
+
+
+async def test_what_a_mass_change_is_the_settings_say(authority: Authority, signed: Signed) -> None:
+    there = World()
+    tenant = await there.customer("Contoso Ltd")
+    for number in range(14):
+        user = await there.user(tenant, f"user{number}")
+        if number < 6:
+            await there.patch(tenant, f"Users/{user}", replace("active", value=False))
+    await there.settle()
+    told = []
+    for more in ({}, MASS_CHANGES, {**MASS_CHANGES, "SCIM_MASS_CHANGE_PERCENT": "50"}):
+        environment = {**SETTINGS, "SCIM_ENTRA_AUTHORITY": authority.url, **more}
+        made = build_console(environment, there.storage, there.registry, there.clock, fetch=fetch_key_set)
+        now = dict.fromkeys(("iat", "nbf"), int(there.clock.now.timestamp()))
+        token = signed(**now, exp=now["iat"] + 3600)
+        page = await ask(made, token, f"/console/customers/{tenant}/mass-changes")
+        told.append(" ".join(page.body.decode().split()))
+    usual, low, higher = told
+    assert "More than 20 users, and more than 10 %" in usual
+    assert "no mass change" in usual
+    assert "More than 5 users, and more than 40 %" in low
+    assert "no mass change" not in low
+    assert "no mass change" in higher
+    page = await ask(made, token, "/console/customers/default/mass-changes")
+    assert b"That of this console is true." in page.body
+
+
+@pytest.mark.parametrize("name", sorted(MASS_CHANGES))
+def test_a_limit_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        ConsoleSettings.from_environment({**SETTINGS, name: "many"})

@@ -136,6 +136,48 @@ async def test_one_press_brings_everybody_back_with_memberships_and_the_trail_na
     assert "ann@vendor" not in person.partition("<main")[2], "the customer's log names no operator"
 
 
+async def test_who_is_lost_after_the_list_is_put_back_by_no_press_of_it() -> None:
+    world = World()
+    tenant = await world.customer("Contoso Ltd", "sync")
+    users = [await world.user(tenant, f"user{number}") for number in range(60)]
+    for user in users[:25]:
+        await world.patch(tenant, f"Users/{user}", replace("active", value=False))
+    await world.settle()
+    page = await text(world, f"{PAGE}/mass-changes")
+    [query] = re.findall(rf'href="{PAGE}/undo\?([^"]*)"', page)
+    world.clock.now = world.clock.now.replace(microsecond=100_000) + timedelta(seconds=1)
+    page = await text(world, f"{PAGE}/undo", unescape(query))
+    assert "25 will be active again" in page
+    fields, looked = hidden(page), instant_text(world.clock.now)
+    assert fields["to"] <= looked
+    world.clock.advance(seconds=-3)  # a request takes three seconds: this one is in the second of the look
+    await world.patch(tenant, f"Users/{users[40]}", replace("active", value=False))
+    await world.settle()
+    assert looked[:19] == instant_text(world.clock.now)[:19]
+    page = await pressed(world, fields)
+    assert "25 are active again" in page
+    assert (await world.send(tenant, "GET", f"Users/{users[40]}"))["active"] is False
+    await world.patch(tenant, f"Users/{users[3]}", replace("active", value=False))  # the others have decided again
+    await world.settle()
+    await pressed(world, fields)
+    assert (await world.send(tenant, "GET", f"Users/{users[3]}"))["active"] is False
+
+
+async def test_a_time_that_is_not_over_is_no_time_to_put_back_and_one_that_has_not_begun_no_time_to_look() -> None:
+    it = await lost()
+    world = it.again()
+    untouched = await state(world.rows, TENANT)
+    later = instant_text(world.clock.now + timedelta(seconds=1))
+    answer = await post(world, f"{PAGE}/undo", OPERATOR, {**it.fields, "to": later})
+    assert answer.status == 400
+    assert b"ends later than now" in answer.body
+    assert await state(world.rows, TENANT) == untouched
+    ahead = {"from": later, "to": instant_text(world.clock.now + timedelta(hours=1))}
+    answer = await shown(world, f"{PAGE}/undo", urlencode(ahead))
+    assert answer.status == 400
+    assert b"has not begun yet" in answer.body
+
+
 async def test_each_press_puts_back_so_many_and_the_form_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deeds, "UNDONE_AT_ONCE", 100)
     monkeypatch.setattr(deeds, "GROUPS_AT_ONCE", 2)
@@ -247,6 +289,31 @@ async def test_a_mass_change_is_told_and_its_link_asks_for_its_time_and_its_cred
     world.clock.advance(hours=2)
     assert "left within an hour" not in await text(world, "/console")
     assert "no mass change" in await text(world, f"{PAGE}/mass-changes")
+
+
+async def test_a_long_label_does_not_hide_which_credential_it_was() -> None:
+    world = World()
+    tenant = await world.customer("Contoso Ltd", "Entra ID, " + "provisioning of everybody " * 2 + "x" * 18)
+    [sync] = (await world.administration.tenant(tenant)).credentials
+    assert len(sync.label) == 80
+    users = [await world.user(tenant, f"user{number}") for number in range(60)]
+    by_sync = world.tokens[tenant]
+    await world.token(tenant, "HR")
+    world.restart()
+    await world.patch(tenant, f"Users/{users[50]}", replace("active", value=False))  # somebody has left
+    world.tokens[tenant] = by_sync
+    for user in users[:25]:
+        await world.patch(tenant, f"Users/{user}", replace("active", value=False))
+    await world.settle()
+    page = await text(world, f"{PAGE}/mass-changes")
+    [query] = re.findall(rf'href="{PAGE}/undo\?([^"]*)"', page)
+    assert f"by={sync.id}" in query
+    page = await text(world, f"{PAGE}/undo", unescape(query))
+    assert "25 will be active again" in page
+    assert "Losses by every credential are listed" not in page
+    page = await text(world, f"{PAGE}/undo", unescape(query).replace(str(sync.id), ""))
+    assert "26 will be active again" in page
+    assert "Losses by every credential are listed" in page
 
 
 async def test_a_page_counts_few_active_users_however_many_were_lost(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,6 +147,28 @@ async def test_an_id_is_used_once_and_a_name_must_be_one() -> None:
     assert [item.id for item in await world.administration.tenants()] == ["contoso-ltd"]
 
 
+async def test_a_new_customer_gets_no_directory_that_is_there() -> None:
+    world = World()
+    tenant = await world.customer("Contoso Ltd")
+    user = await world.user(tenant, "ann@contoso.example")
+    [there] = await world.storage.read(tenant, "User", [user])
+    assert there
+    for other in ("default", "northwind"):
+        await world.storage.create(other, there)
+    await world.storage.new_epoch("fabrikam")  # nobody is there, and something was
+    for name, said in (
+        ("Default", "The directory default is that of the tenant of the settings."),
+        ("DÉFAULT!", "The directory default is that of the tenant of the settings."),
+        ("Northwind", "The directory northwind is there already."),
+        ("Fabrikam", "The directory fabrikam is there already."),
+    ):
+        answer = await post(world, "/console/new-customer", OPERATOR, {"name": name})
+        assert answer.status == 409
+        assert said in answer.body.decode()
+    assert (await post(World(), "/console/new-customer", OPERATOR, {"name": "x", "id": "default"})).status == 409
+    assert [item.id for item in await world.administration.tenants()] == [tenant]
+
+
 @pytest.mark.parametrize("error", [Overtaken("others"), StorageBusy("a reason")])
 async def test_a_customer_that_is_created_in_part_is_told(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fails(*given: object) -> None:  # noqa: ARG001

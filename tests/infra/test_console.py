@@ -4,6 +4,7 @@ import pytest
 
 from infra.checks import console, rules
 from scim_core.console_settings import ConsoleSettings, serves_console
+from scim_core.mass_change_settings import MassChangeSettings
 from tests.infra.foretold import GONE, SNAPSHOTS, altered, deployed, finds, resource
 
 SIGN_IN = "Web/sites/config#authsettingsV2"
@@ -21,6 +22,7 @@ def test_the_app_starts_with_the_settings_that_it_gets() -> None:
     settings = ConsoleSettings.from_environment(given)
     assert serves_console(given)
     assert not settings.allows_changes
+    assert settings.mass_changes == MassChangeSettings()
     assert settings.storage.registry_table_name == "scimregistry"
     assert "stscimabcdefghijklm" in (settings.storage.storage_account_url or "")
 

@@ -1,6 +1,7 @@
 """A customer whose wrong scope takes many users away by one credential, while another one makes honest changes."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import scim_core
@@ -17,6 +18,8 @@ from tests.scim import PATCH_OP, UNLIMITED, Clock, Json, references, replace
 from tests.tenancy import Service, document, settings
 
 TENANT = "contoso"
+LATER = datetime(2026, 11, 28, tzinfo=UTC)
+"""When the commands of an operator run: days after the mistake."""
 
 
 @dataclass

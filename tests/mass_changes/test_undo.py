@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from scim_core.clock import instant_text
 from scim_core.messages import Origin
 from scim_core.service import undo as undo_module
 from scim_core.service.losses import UNDO, Chosen, Fate
@@ -24,7 +25,7 @@ from tests.bulk import BULK_REQUEST
 from tests.commands import run_here
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
 from tests.feed.copying import CATALOGUE, Copy, feed_of, followed
-from tests.mass_changes.incident import TENANT, Company, Relaying, State, group_key, kept, state
+from tests.mass_changes.incident import LATER, TENANT, Company, Relaying, State, group_key, kept, state
 from tests.scim import Clock, Json, add, attribute, references, remove, replace, schema_files
 
 
@@ -200,6 +201,22 @@ async def test_the_command_lists_first_and_does_it_with_yes(incident: Incident) 
     assert "undo ended" in audit.stdout
     timeline = await run_here(rows, "log", TENANT, "--resource", incident.users[0]["id"], "--since", "2026-01-01")
     assert "undo by admin undo" in timeline.stdout
+
+
+async def test_a_time_that_ends_later_than_now_ends_now_and_the_list_says_so(incident: Incident) -> None:
+    rows = incident.company.rows.copy()
+    given = ("undo", TENANT, "--from", incident.since, "--to", "2999-01-01", "--by", "sync")
+    listed, now = await run_here(rows, *given), instant_text(LATER)
+    assert "230 will be put back" in listed.stdout
+    assert f"--to is later than now: the time ends before {now}." in listed.stdout
+    assert f"run the command again with --yes and --to {now}." in listed.stdout
+    told = json.loads((await run_here(rows, "--json", *given)).stdout)
+    assert (told["from"], told["to"]) == (incident.since, now)
+    ahead = await run_here(rows, "undo", TENANT, "--from", "2998-01-01", "--to", "2999-01-01")
+    assert (ahead.returncode, "--from must be before now" in ahead.stderr) == (2, True)
+    done = await run_here(rows, *given, "--yes")
+    assert f"the time ends before {now}." in done.stdout
+    assert await state(rows) == incident.expected
 
 
 async def test_without_a_credential_everybody_of_that_time_is_put_back(incident: Incident) -> None:

@@ -23,7 +23,7 @@ MAX_CREDENTIALS = 10
 """Credentials that are counted one by one in a part. In 14 parts, with MAX_NAME each, they fit one property."""
 
 MAX_NAME = 80
-"""Characters of a credential's name."""
+"""Characters of a credential's label and id. Of a longer text the label is cut: the console looks for the id."""
 
 OTHERS = "other credentials"
 """Stands for those beyond MAX_CREDENTIALS."""
@@ -46,7 +46,7 @@ def to_losses(entity: Mapping[str, Any], etag: str) -> Losses:
 
 def counted(losses: Losses, batch: Iterable[OutboxRow]) -> Losses:
     """The losses with those of these changes. What is older than the window is left out."""
-    lost = [(said.time, said.note.lost_by[:MAX_NAME]) for said in batch if said.note.lost_by]
+    lost = [(said.time, _named(said.note.lost_by)) for said in batch if said.note.lost_by]
     if not lost:
         return losses
     counts = {(item.part, item.credential): item.count for item in losses.counts}
@@ -74,6 +74,13 @@ def judgement(losses: Losses) -> dict[str, Column]:
         "safe": str(losses.safe),
         "safeUntil": losses.safe_until,
     }
+
+
+def _named(credential: str) -> str:
+    """The label and the id of a credential, as its losses are counted. The id is whole."""
+    label, _, id_ = credential.rpartition(" ")
+    room = MAX_NAME - len(id_) - 1
+    return f"{label[:room]} {id_}" if label and room > 0 else credential[:MAX_NAME]
 
 
 def _part(time: str) -> str:

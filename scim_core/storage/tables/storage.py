@@ -40,6 +40,10 @@ class TableStorage(TableWriting, TableFeed, TableLosses, TableHooks):
         rows = (found.get(by_id[resource_id]) for resource_id in ids)
         return [_resource(resource_type, row) if row else None for row in rows]
 
+    async def has_rows(self, tenant: str) -> bool:
+        """See Storage.has_rows."""
+        return bool(await read_range(self.rows, tenant, keys.everything(), limit=1, select="RowKey"))
+
     async def existing(self, tenant: str, resource_type: str, ids: Collection[str]) -> set[str]:
         """See Storage.existing."""
         return await reading.existing(self.rows, tenant, resource_type, ids)
