@@ -31,6 +31,14 @@ async def test_a_resource_is_read_as_it_was_created(storage: Storage) -> None:
     assert replace(await stored(storage, wanted), etag="", index=wanted.index) == wanted
 
 
+@also_on_azurite
+async def test_a_tenant_has_rows_once_there_was_anything(storage: Storage) -> None:
+    assert not await storage.has_rows(TENANT)
+    await create(storage, user(1))
+    assert await storage.has_rows(TENANT)
+    assert not await storage.has_rows(f"{TENANT}-2")
+
+
 async def test_reading_answers_in_the_order_of_the_ids_with_none_for_the_missing(storage: Storage) -> None:
     await create(storage, user(1), user(2))
     found = await storage.read(TENANT, "User", [id_of(2), id_of(9), id_of(1), id_of(2)])
