@@ -225,15 +225,24 @@ def replacing(value: Any) -> dict[str, Any]:
     return {"op": "replace", "path": "active", "value": value}
 
 
-async def test_a_deactivation_is_told_also_when_the_log_is_gone(storage: TableStorage, clock: Clock) -> None:
+async def test_a_deactivation_is_told_once_and_its_end_too_also_when_the_log_is_gone(
+    storage: TableStorage, clock: Clock
+) -> None:
     receiver = await set_receiver(storage, clock, DIRECTORY)
     client = Client(endpoint_over(storage, clock))
     ann = f"/Users/{(await client.user('ann@example.com'))['id']}"
-    await client.patch(ann, replacing(value=False))
-    await client.patch(ann, {"op": "remove", "path": "active"})
-    await client.patch(ann, replacing(value=False))
-    await client.patch(ann, replacing(value=True))
-    await client.patch(ann, {"op": "remove", "path": "active"})
+    removing = {"op": "remove", "path": "active"}  # as users of version 0.2 are stored
+    for operation in (
+        replacing(value=False),
+        removing,
+        replacing(value=False),
+        replacing(value=True),
+        removing,
+        replacing(value=True),
+        removing,
+        replacing(value=False),
+    ):
+        await client.patch(ann, operation)
     await storage.relay(DIRECTORY)
     for row in await read_range(storage.rows, DIRECTORY, keys.of_kind("log")):
         await storage._remove(DIRECTORY, keys.KeyRange(row.properties["RowKey"], row.properties["RowKey"] + "!"))
@@ -241,9 +250,12 @@ async def test_a_deactivation_is_told_also_when_the_log_is_gone(storage: TableSt
     assert [sorted(events) for events in receiver.events] == [
         ["prov:create:notice"],
         ["prov:deactivate", "prov:patch:notice"],
-        ["prov:patch:notice"],
+        ["prov:activate", "prov:patch:notice"],
         ["prov:deactivate", "prov:patch:notice"],
         ["prov:activate", "prov:patch:notice"],
+        ["prov:patch:notice"],
+        ["prov:patch:notice"],
+        ["prov:patch:notice"],
         ["prov:deactivate", "prov:patch:notice"],
     ]
 
