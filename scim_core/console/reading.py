@@ -29,8 +29,9 @@ LIMITS = USUAL
 """From when on losses are shown as a mass change. The console does not read the settings of the SCIM app."""
 
 COUNTED_ACTIVE = 2_000
-"""Active users of a customer that one page counts: two answers of Table Storage. So beyond some 220 losses the share
-does not matter, until the timer of the SCIM app has counted, and noted that they are few.
+"""Active users of a customer that one page counts: two answers of Table Storage, and one more for each 1,000 inactive
+users among them. So beyond some 220 losses the share does not matter, until the timer of the SCIM app has counted, and
+noted that they are few.
 """
 
 SEARCHED_CUSTOMERS = 20
