@@ -17,12 +17,10 @@ from typing import Any
 from scim_core.access.administration import Administration
 from scim_core.access.applications import Applications
 from scim_core.access.audit_trail import AuditTrail
-from scim_core.access.oauth.local_key import new_signing_key
 from scim_core.admin import (
     audit,
     check,
     compare,
-    console,
     export,
     feed,
     history,
@@ -75,8 +73,20 @@ def _random(length: int) -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(length)).decode()
 
 
+async def _console(given: Namespace, settings: StorageSettings) -> int:
+    from scim_core.admin import console  # noqa: PLC0415 -- no other command loads the pages
+
+    return await console.run(given, settings)
+
+
+def _signing_key() -> str:
+    from scim_core.access.oauth.local_key import new_signing_key  # noqa: PLC0415 -- no other command needs PyJWT
+
+    return new_signing_key()
+
+
 NEW_KEYS: dict[str, Callable[[], str]] = {
-    "signing-key": new_signing_key,
+    "signing-key": _signing_key,
     "backup-key": partial(_random, MIN_BACKUP_KEY_BYTES),
     "master-key": partial(_random, MASTER_KEY_BYTES),
 }
@@ -85,7 +95,7 @@ NEW_KEYS: dict[str, Callable[[], str]] = {
 READING = {
     "audit": audit.run,
     "compare": compare.run,
-    "console": console.run,
+    "console": _console,
     **dict.fromkeys(history.COMMANDS, history.run),
 }
 """The commands that only read, or make their own trail."""

@@ -7,7 +7,8 @@ from scim_core.access.applications import KINDS as APPLICATION_KINDS
 from scim_core.access.credential_plans import DEFAULT_DAYS, MAX_DAYS
 from scim_core.access.networks import ANYWHERE, MAX_NETWORKS
 from scim_core.access.oauth.entra import APPLICATION, CUSTOM_APPLICATIONS
-from scim_core.admin import console, schema_arguments, setup_arguments
+from scim_core.admin import schema_arguments, setup_arguments
+from scim_core.admin.console_arguments import console
 from scim_core.admin.doctor import arguments as doctor_arguments
 from scim_core.admin.mass_change_arguments import hold, undo
 from scim_core.registry import Access, CredentialKind, GroupPatchAnswer
@@ -49,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     _rows(commands)
     _compare(commands.add_parser("compare", help="hold an identity provider's list of users against the directory"))
     _history(commands)
-    console.arguments(commands.add_parser("console", help="what happened, on pages for your browser, on this machine"))
+    console(commands.add_parser("console", help="what happened, on pages for your browser, on this machine"))
     _users(commands.add_parser("users", help="erase a person who was deleted"))
     undo(commands.add_parser("undo", help="put back who was deactivated, deleted or removed from a group in a time"))
     _lint_mapping(commands.add_parser("lint-mapping", help="what becomes of each target of an Entra attribute mapping"))

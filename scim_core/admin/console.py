@@ -5,7 +5,7 @@ It reaches the tables with the operator's own sign-in, and the audit trail names
 
 import asyncio
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,19 +22,6 @@ from scim_core.mass_change_settings import mass_change_settings
 from scim_core.protocol.schemas import load_catalogue
 from scim_core.settings import StorageSettings, base_url, flag, number
 from scim_core.storage.tables import table_registry, table_storage
-
-
-def arguments(parser: ArgumentParser) -> None:
-    """What the command takes."""
-    parser.description = (
-        "Serves the console on this machine until Ctrl-C, for the browser that opens the link, with your own sign-in."
-    )
-    parser.add_argument(
-        "--role",
-        choices=[str(role) for role in VisitorRole],
-        default=str(VisitorRole.OPERATOR),
-        help="viewer: nothing can be changed (default: %(default)s)",
-    )
 
 
 async def run(given: Namespace, settings: StorageSettings) -> int:

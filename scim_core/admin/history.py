@@ -106,7 +106,10 @@ async def log_lines(log: Log, given: Namespace) -> int:
         shown = await log.of_request(given.tenant, given.request, _since(given))
     else:
         shown = await log.events(given.tenant, given.resource, _since(given))
-    _tell(given, list(map(asdict, shown)), _timeline(shown, with_resource=not given.resource))
+    if given.json:
+        print(json.dumps([asdict(item) for item in shown], indent=2))
+    else:
+        print(_timeline(shown, with_resource=not given.resource))
     return FOUND
 
 

@@ -26,8 +26,9 @@ CUSTOMERS_SHOWN = 50
 """Customers on one page. Each costs two reads: its last day, and whom it has lost."""
 
 COUNTED_ACTIVE = 2_000
-"""Active users of a customer that one page counts: two answers of Table Storage. So beyond some 220 losses the share
-does not matter, until the timer of the SCIM app has counted, and noted that they are few.
+"""Active users of a customer that one page counts: two answers of Table Storage, and one more for each 1,000 inactive
+users among them. So beyond some 220 losses the share does not matter, until the timer of the SCIM app has counted, and
+noted that they are few.
 """
 
 SEARCHED_CUSTOMERS = 20

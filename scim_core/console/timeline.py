@@ -89,10 +89,9 @@ def line_of(event: Event) -> ShownEvent:
     kind, word = _WORDS.get(event.what, ("quiet", event.what))
     values = _values(note.get("before", {}), note.get("after", {}))
     missing = [(said, [str(name) for name in note[name_]]) for name_, said in _MISSING.items() if note.get(name_)]
-    if event.what == "updated" and _is_active(note.get("before")) and _is_active(note.get("after")) is False:
-        kind, word = "warn", "Deactivated"
-    elif event.what == "updated" and _is_active(note.get("before")) is False and _is_active(note.get("after")):
-        kind, word = "good", "Activated again"
+    was, is_active = (note.get(moment, {}).get("active") is not False for moment in ("before", "after"))
+    if event.what == "updated" and was != is_active:
+        kind, word = ("good", "Activated again") if is_active else ("warn", "Deactivated")
     elif event.what == "unchanged" and missing:
         kind, word = "warn", "Nothing was changed"
     elif missing:
@@ -109,10 +108,6 @@ def line_of(event: Event) -> ShownEvent:
         asked=[(name, readable(value)) for name, value in note.get("asked", {}).items()],
         client=[(name, readable(value)) for name, value in note.items() if name not in _OF_A_REQUEST],
     )
-
-
-def _is_active(values: Any) -> Any:
-    return (values or {}).get("active")
 
 
 def _values(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[ValueChange]:

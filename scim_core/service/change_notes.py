@@ -84,19 +84,24 @@ def _marks(resource_type: ResourceType, origin: Origin, change: BeforeAndAfter) 
     method = Mark.PATCH if origin.method == "PATCH" else Mark.PUT
     if not (resource_type.can_be_inactive and change.before and change.after and ACTIVE in change.names):
         return (method,)
-    was, is_active = change.before.get(ACTIVE), change.after.get(ACTIVE)
-    if is_active is True:
-        return (method,) if was is True else (method, Mark.ACTIVATED)
-    return (method, Mark.DEACTIVATED) if was is True or (is_active is False and was is None) else (method,)
+    was, is_active = _is_active(change.before), _is_active(change.after)
+    if was == is_active:
+        return (method,)
+    return (method, Mark.ACTIVATED if is_active else Mark.DEACTIVATED)
 
 
 def _lost_by(resource_type: ResourceType, origin: Origin, change: BeforeAndAfter) -> str:
     """The credential, if the change deactivates or deletes somebody who was active; else empty."""
-    if not resource_type.can_be_inactive or not change.before or change.before.get(ACTIVE) is False:
+    if not resource_type.can_be_inactive or not change.before or not _is_active(change.before):
         return ""
-    if change.after and change.after.get(ACTIVE) is not False:
+    if change.after and _is_active(change.after):
         return ""
     return " ".join(filter(None, (origin.credential, origin.credential_id))) or "an unknown credential"
+
+
+def _is_active(document: Json) -> bool:
+    """Whether this is somebody who can log in. Who has no `active` can: RFC 7643 section 4.1.1 has no default."""
+    return document.get(ACTIVE) is not False
 
 
 def _values(resource_type: ResourceType, change: BeforeAndAfter, names: Sequence[str]) -> Json:

@@ -314,7 +314,10 @@ class FeedStorage(Storage, Protocol):
         """The losses that are relayed. None for a tenant whose changes nobody has relayed yet."""
 
     async def active(self, tenant: str, resource_type: str, limit: int) -> int:
-        """How many resources of this type are active, at most `limit`. One key is read for each."""
+        """How many resources of this type are not inactive, at most `limit`. Who has no `active` counts.
+
+        It reads up to `limit` of them, and those that are inactive among them: one round trip for each 1,000.
+        """
 
     async def judge(self, tenant: str, losses: Losses) -> bool:
         """Whether what was made of these losses is kept: all but their counts. Not if anything has changed since."""

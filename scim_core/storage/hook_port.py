@@ -60,9 +60,9 @@ class HookCursor:
     """How far a stream has come: the entry `number` of this epoch was taken, and all before it.
 
     A batch under way ends with `last`, and has `webhook_id` and `attempts`. It is sent again when it is `due`. Until
-    `lease` one process has it. With `resync` the batch is the word that entries up to `last` will not come. A replay
-    begins with `start` and ends with `end`. `outcome` is what became of the last attempt, at `time`; `stopped`: a
-    replay was given up.
+    `lease` one process has it. With `resync` the batch is the word that entries up to `last` will not come. Those after
+    them, up to `known`, may have been sent already, with `known_id`: they keep it. A replay begins with `start` and
+    ends with `end`. `outcome` is what became of the last attempt, at `time`; `stopped`: a replay was given up.
     """
 
     epoch: str
@@ -73,6 +73,8 @@ class HookCursor:
     due: str = ""
     lease: str = ""
     resync: bool = False
+    known: int = 0
+    known_id: str = ""
     start: int = 0
     end: int = 0
     outcome: str = ""

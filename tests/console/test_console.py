@@ -69,6 +69,16 @@ async def test_the_timeline_names_the_values_the_cause_and_the_request() -> None
     assert "Head of Sales" not in page, "of a title the log has the name alone"
 
 
+async def test_who_has_no_active_is_deactivated_and_activated_again_like_anybody() -> None:
+    world, tenant = await one_customer("plain")
+    user = await world.user(tenant, "ann@example.com")
+    removing = {"op": "remove", "path": "active"}  # as users of version 0.2 are stored
+    for operation in (removing, {"op": "replace", "path": "active", "value": False}, removing):
+        await world.patch(tenant, f"Users/{user}", operation)
+    page = await text(world, f"/console/customers/{tenant}/resources/{user}")
+    assert (page.count("Deactivated"), page.count("Activated again"), page.count("Changed")) == (1, 1, 1)
+
+
 async def test_why_somebody_is_in_a_group_or_not_is_answered_on_both_pages() -> None:
     world = await some_customers()
     person, group = world.ids["eva.lindqvist@contoso.example"], world.ids["All employees"]

@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from scim_core.storage.port import ColumnTest, Count, PagePosition, Storage, TooLarge
+from scim_core.storage.tables import TableStorage
 from tests.contract.builders import TENANT, also_on_azurite, create, group, id_of, user
+from tests.transcript import transcript
 
 MANY = 2_500
 
@@ -101,6 +103,16 @@ async def test_tests_are_joined_by_and_and_the_page_is_filled_from_what_passes(s
     assert ([item.id for item in page.resources], page.last_id) == (ids(6, 8, 10), id_of(10))
     assert await page_ids(storage, 3, *tests, after=10) == ids(12, 14)
     assert (await storage.page(TENANT, "User", limit=5, tests=tests)).last_id is None
+
+
+@also_on_azurite
+async def test_whoever_is_not_inactive_is_counted_as_active_up_to_the_limit(storage: TableStorage) -> None:
+    for number in range(9):
+        await create(storage, user(number, columns=({"active": True}, {"active": False}, {})[number % 3]))
+    assert [await storage.active(TENANT, "User", limit) for limit in (1, 5, 6, 7)] == [1, 5, 6, 6]
+    with transcript(storage) as recorded:
+        await storage.active(TENANT, "User", 1_000)
+    assert recorded.kinds == ["page"]
 
 
 async def test_twelve_tests_are_possible_and_more_are_too_large(storage: Storage) -> None:

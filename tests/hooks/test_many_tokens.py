@@ -138,6 +138,45 @@ async def test_after_a_death_too_only_the_token_that_is_never_taken_is_dead(
     assert receiver.processed == [1, 2, 3, 4], "the dead process has sent the second one"
 
 
+@pytest.mark.parametrize("refused", [(3,), (3, 4), (3, 5, 8)])
+@pytest.mark.parametrize("dies_again", [False, True])
+async def test_what_a_dead_process_may_have_sent_keeps_its_id_behind_a_token_that_is_never_taken(
+    storage: TableStorage, clock: Clock, refused: tuple[int, ...], dies_again: bool
+) -> None:
+    receiver = await set_receiver(storage, clock)
+    receiver.processes = lambda _: True
+    receiver.answers = lambda number: ProcessDied() if number == 7 else TAKEN
+    await create(storage, *(user(number) for number in range(1, 11)))
+    with pytest.raises(ProcessDied):
+        await hooks_over(storage, receiver, clock).deliver(TENANT)
+    clock.advance(seconds=LEASE.total_seconds())
+    deaths = [ProcessDied()] if dies_again else []
+
+    def answers(number: int) -> Tried | ProcessDied:
+        txn = receiver.tokens[number]["txn"]
+        if deaths and txn.endswith("resync"):
+            return deaths.pop()
+        return FAILED if txn.endswith(tuple(f":{entry}" for entry in refused)) else TAKEN
+
+    receiver.answers = answers
+    receiver.processes = None
+    while True:
+        try:
+            if not (await hooks_over(storage, receiver, clock).deliver(TENANT)).left:
+                break
+        except ProcessDied:
+            clock.advance(seconds=LEASE.total_seconds())
+        await due(storage, clock)
+    assert (set(receiver.resyncs), receiver.processed) == (set(refused), list(range(1, 11)))
+    by_txn = {claims["txn"]: claims for claims in receiver.tokens}
+    assert len(by_txn) == 10 + len(refused)
+    assert all(claims == by_txn[claims["txn"]] for claims in receiver.tokens)
+    assert (await cursor_of(storage)).known == 0
+    await create(storage, user(11))
+    await hooks_over(storage, receiver, clock).deliver(TENANT)
+    assert receiver.tokens[-1]["iat"] > receiver.tokens[-2]["iat"]
+
+
 async def test_a_slow_receiver_is_sent_nothing_when_the_lease_could_be_over(
     storage: TableStorage, clock: Clock
 ) -> None:
@@ -225,15 +264,24 @@ def replacing(value: Any) -> dict[str, Any]:
     return {"op": "replace", "path": "active", "value": value}
 
 
-async def test_a_deactivation_is_told_also_when_the_log_is_gone(storage: TableStorage, clock: Clock) -> None:
+async def test_a_deactivation_is_told_once_and_its_end_too_also_when_the_log_is_gone(
+    storage: TableStorage, clock: Clock
+) -> None:
     receiver = await set_receiver(storage, clock, DIRECTORY)
     client = Client(endpoint_over(storage, clock))
     ann = f"/Users/{(await client.user('ann@example.com'))['id']}"
-    await client.patch(ann, replacing(value=False))
-    await client.patch(ann, {"op": "remove", "path": "active"})
-    await client.patch(ann, replacing(value=False))
-    await client.patch(ann, replacing(value=True))
-    await client.patch(ann, {"op": "remove", "path": "active"})
+    removing = {"op": "remove", "path": "active"}  # as users of version 0.2 are stored
+    for operation in (
+        replacing(value=False),
+        removing,
+        replacing(value=False),
+        replacing(value=True),
+        removing,
+        replacing(value=True),
+        removing,
+        replacing(value=False),
+    ):
+        await client.patch(ann, operation)
     await storage.relay(DIRECTORY)
     for row in await read_range(storage.rows, DIRECTORY, keys.of_kind("log")):
         await storage._remove(DIRECTORY, keys.KeyRange(row.properties["RowKey"], row.properties["RowKey"] + "!"))
@@ -241,9 +289,12 @@ async def test_a_deactivation_is_told_also_when_the_log_is_gone(storage: TableSt
     assert [sorted(events) for events in receiver.events] == [
         ["prov:create:notice"],
         ["prov:deactivate", "prov:patch:notice"],
-        ["prov:patch:notice"],
+        ["prov:activate", "prov:patch:notice"],
         ["prov:deactivate", "prov:patch:notice"],
         ["prov:activate", "prov:patch:notice"],
+        ["prov:patch:notice"],
+        ["prov:patch:notice"],
+        ["prov:patch:notice"],
         ["prov:deactivate", "prov:patch:notice"],
     ]
 

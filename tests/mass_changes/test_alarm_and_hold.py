@@ -21,7 +21,7 @@ from tests.contract.builders import create, user
 from tests.faults.disturbed_rows import Death, MortalRows, ProcessDied
 from tests.mass_changes.incident import TENANT, Company, Relaying
 from tests.memory_rows import MemoryRows
-from tests.scim import Client, Clock, Json, endpoint_over, path, replace, sentence
+from tests.scim import Client, Clock, Json, endpoint_over, path, remove, replace, sentence
 from tests.tenancy import settings
 from tests.transcript import transcript
 
@@ -69,6 +69,24 @@ async def test_a_small_share_and_a_small_number_are_not_told(caplog: pytest.LogC
         await it.service.endpoint.tend_feeds()
         assert told(caplog) == []
         await it.deactivate(it.sync, users[6])
+        await it.service.endpoint.tend_feeds()
+        assert len(told(caplog)) == 1
+
+
+async def test_leavers_are_a_small_share_also_of_users_without_active(caplog: pytest.LogCaptureFixture) -> None:
+    """So are users of version 0.2. Who is inactive already is no part of those that could be lost."""
+    async with Relaying(environment=FEW) as it:
+        users = await it.people(60)
+        for left in users[:20]:
+            await it.deactivate(it.honest, left)
+        it.service.pass_time((LOSS_WINDOW + LOSS_PART).total_seconds())
+        for user in users[20:]:
+            await it.patch(it.honest, user, remove("active"))
+        for number in range(20, 24):
+            await it.deactivate(it.sync, users[number])
+        await it.service.endpoint.tend_feeds()
+        assert told(caplog) == []
+        await it.deactivate(it.sync, users[24])
         await it.service.endpoint.tend_feeds()
         assert len(told(caplog)) == 1
 

@@ -18,7 +18,7 @@ from scim_core.service.undo import Undo
 from scim_core.service.undo_results import Portion, Undone
 from scim_core.storage.maintenance.checking import check
 from scim_core.storage.maintenance.forgetting import forget
-from scim_core.storage.port import StorageBusy
+from scim_core.storage.port import Mark, StorageBusy
 from scim_core.storage.tables import TableStorage, changes, large_change, large_change_runner, writing
 from scim_core.storage.tables.rows import Rows
 from tests.bulk import BULK_REQUEST
@@ -392,6 +392,24 @@ async def test_who_was_deactivated_and_then_deleted_is_active_again() -> None:
         now = await state(it.rows)
         assert now.resources["User", ann["id"]] == before.resources["User", ann["id"]]
         assert now.resources["User", bob["id"]][1]["active"] is False
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_a_receiver_of_deactivations_lets_everybody_in_again_after_an_undo(stored: bool) -> None:
+    async with Company() as it:
+        users = [await it.user(f"user{number}@example.com") for number in range(3)]
+        for user in users if not stored else []:  # as version 0.2 has stored them
+            await it.patch(it.honest, user, remove("active"))
+        since = it.now()
+        for user in users:
+            await it.deactivate(it.sync, user)
+        await undo_over(it.rows, it.clock).run(TENANT, Chosen(since, it.now(), "sync"))
+        await it.storage.relay(TENANT)
+        shut_out = set[str]()
+        for row in (await it.storage.feed(TENANT, after=0, limit=100)).rows:
+            shut_out |= {row.id} if Mark.DEACTIVATED in row.marks else set()
+            shut_out -= {row.id} if Mark.ACTIVATED in row.marks else set()
+        assert shut_out == set()
 
 
 async def test_what_else_the_deactivating_request_changed_is_named_and_stays() -> None:

@@ -1,4 +1,4 @@
-"""What the start of the process imports: each package costs a cold start some time."""
+"""What the start of the process, or of a command, imports: each package costs some time."""
 
 import subprocess
 import sys
@@ -46,3 +46,12 @@ def test_only_a_registry_needs_jwt(settings: dict[str, str], imported: str) -> N
         check=True,
     )
     assert done.stdout.split() == ["True", imported], done.stderr
+
+
+def test_no_command_loads_what_only_another_one_needs() -> None:
+    """The console has pages, and a new signing key is made with PyJWT. Nobody else at a terminal waits for these."""
+    asked = "import sys, scim_core.admin.__main__; print([name for name in ('jinja2', 'jwt') if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["[]"], done.stderr

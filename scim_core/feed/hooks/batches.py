@@ -154,4 +154,5 @@ def resync(tenant: str, hook: Hook, stream: Stream, cursor: HookCursor, now: str
 
 def to_resync(cursor: HookCursor, epoch: str, last: int, webhook_id: str) -> HookCursor:
     """The cursor whose next batch says that entries up to `last` of this epoch may not come."""
-    return replace(cursor, epoch=epoch, last=last, webhook_id=webhook_id, attempts=0, due="", lease="", resync=True)
+    told = replace(cursor, epoch=epoch, last=last, webhook_id=webhook_id, known=0, known_id="", resync=True)
+    return replace(told, attempts=0, due="", lease="")

@@ -344,11 +344,15 @@ def _after(
     if stream is Stream.REPLAY:
         return replace(told, stopped=True), None
     dead = DeadBatch(cursor.epoch, cursor.number + 1, cursor.last, told.time, attempt.outcome)
-    return to_resync(told, cursor.epoch, cursor.last, new_webhook_id()), dead
+    missing = to_resync(told, cursor.epoch, cursor.last, new_webhook_id())
+    if run.known > cursor.last:
+        missing = replace(missing, known=run.known, known_id=cursor.webhook_id)
+    return missing, dead
 
 
 def _taken(told: HookCursor, known: int) -> HookCursor:
-    """The cursor after what was taken. What is behind it up to the entry `known` keeps its id."""
+    """The cursor after what was taken. What is behind it up to the entry `known` keeps its id, also behind a resync."""
+    done = replace(told, number=told.last, due="", resync=False, known=0, known_id="")
     if told.last < known:
-        return replace(told, number=told.last, last=known, attempts=1, due="")
-    return replace(told, number=told.last, last=0, webhook_id="", attempts=0, due="", resync=False)
+        return replace(done, last=known, attempts=1)
+    return replace(done, last=told.known, webhook_id=told.known_id, attempts=1 if told.known_id else 0)

@@ -89,7 +89,7 @@ def dead_written(hook_id: str, dead: DeadBatch) -> RowOperation:
     return RowOperation(Verb.UPSERT, Role.FEED, keys.dead_batch(hook_id, dead.epoch, dead.first), properties)
 
 
-_NUMBERS = ("number", "last", "attempts", "start", "end")
+_NUMBERS = ("number", "last", "attempts", "known", "start", "end")
 
 
 def _written(key: str, properties: dict[str, Column], etag: str) -> RowOperation:

@@ -1,10 +1,12 @@
 """What the storage keeps and tells of losses: see FeedStorage.losses. The relay counts them (loss_counts.py)."""
 
+from contextlib import aclosing
 from dataclasses import replace
 
 from scim_core.storage.feed_port import Losses
-from scim_core.storage.port import ColumnTest, StorageBusy, VersionConflict
+from scim_core.storage.port import StorageBusy, VersionConflict
 from scim_core.storage.tables import keys
+from scim_core.storage.tables.entities import column_property
 from scim_core.storage.tables.errors import RowFailure
 from scim_core.storage.tables.feed_rows import head_change
 from scim_core.storage.tables.loss_counts import SELECTED, count_property, judgement, to_losses
@@ -13,6 +15,8 @@ from scim_core.storage.tables.rows import Rows, read_pages
 
 MAX_REFUSALS = 10
 """How often a release is tried again because others relay at the same time."""
+
+_ACTIVE = column_property("active")
 
 
 class TableLosses:
@@ -31,9 +35,13 @@ class TableLosses:
 
     async def active(self, tenant: str, resource_type: str, limit: int) -> int:
         """See FeedStorage.active."""
-        tests = [ColumnTest("active", "eq", value=True)]
-        pages = read_pages(self.rows, tenant, keys.resources(resource_type), limit=limit, tests=tests, select="RowKey")
-        return sum([len(page) async for page in pages])
+        found, select = 0, f"RowKey,{_ACTIVE}"
+        async with aclosing(read_pages(self.rows, tenant, keys.resources(resource_type), select=select)) as pages:
+            async for page in pages:
+                found += sum(row.properties.get(_ACTIVE) is not False for row in page)
+                if found >= limit:
+                    return limit
+        return found
 
     async def judge(self, tenant: str, losses: Losses) -> bool:
         """See FeedStorage.judge."""
