@@ -217,6 +217,37 @@ async def test_what_is_remembered_in_process_is_bounded(
     assert await kept.load("contoso", "0") is not None
 
 
+async def test_a_position_that_is_stored_already_is_not_written_again_while_it_is_young(
+    clock: Clock, storage: Counting
+) -> None:
+    """A client that looks at the first page again and again costs reads. What another process has written is seen."""
+    one, other = (page_positions.PagePositions(storage, clock) for _ in range(2))
+    saved: list[str] = []
+
+    async def save(kept: page_positions.PagePositions, last_id: str, total: int) -> bool:
+        """Whether it was written."""
+        await kept.save("contoso", "key", last_id, total)
+        stored = await kept.load("contoso", "key")
+        assert stored is not None
+        assert (stored.last_id, stored.total_results) == (last_id, total)
+        saved.append(stored.expires)
+        return saved[-2:-1] != saved[-1:]
+
+    assert await save(one, "a", 7)
+    clock.advance(seconds=page_positions.SAVED_AGAIN_AFTER.total_seconds() - 1)
+    assert not await save(one, "a", 7)
+    clock.advance(seconds=2)
+    assert await save(one, "a", 7)
+    clock.advance(seconds=1)
+    assert await save(one, "b", 7)
+    clock.advance(seconds=1)
+    assert await save(one, "b", 8)
+    clock.advance(seconds=1)
+    assert await save(other, "c", 8)
+    clock.advance(seconds=1)
+    assert await save(one, "b", 8)
+
+
 async def test_a_page_position_that_another_process_moved_is_obeyed(clock: Clock, storage: Counting) -> None:
     """The process's own position is only a guess at what the stored one says."""
     one, other = (Client(endpoint_over(storage, clock)) for _ in range(2))
