@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 from bench import bare
 from bench.apps import Endpoint, environment, serving, serving_bare
-from bench.bare import MEMBERS, POPULATION
-from bench.directory import store_group, store_users
+from bench.bare import LIST_COUNT, MEMBERS, POPULATION
+from bench.directory import TENANT, store_group, store_users, user_id
 from bench.measure import CALLS_FIRST, CALLS_MOST, Bench, Result
 from bench.operations import GET_USER, OPERATIONS, post_user
 from bench.process import Durations, first_answer_durations, import_durations
 from bench.transcripts import CallCounter
 from devhost.azurite import Azurite
 from scim_core import Settings
+from scim_core.storage.port import PagePosition
 from scim_core.storage.tables import table_storage
 
 USERS = 10_000
@@ -81,6 +82,8 @@ async def prepare(settings: Settings, population: int = POPULATION) -> None:
     await store_users(storage, range(population))
     for group in sorted({bare.joining(number)[0] for number in (0, CALLS_FIRST, CALLS_FIRST + CALLS_MOST)}):
         await store_group(storage, group, range(POPULATION - MEMBERS, POPULATION))
+    position = PagePosition(user_id(LIST_COUNT), population, "2026-11-23T12:10:00.000000Z")
+    await storage.save_page_position(TENANT, bare.NEXT_PAGE, position)
     await storage.close()
 
 
