@@ -193,13 +193,10 @@ class Undo:
             return Fate.UNDECLARED
         if case.history.inactive_at_last:
             return _fate_of_inactive(case, moved=moved)
-        if case.stored is not None:
-            return Fate.AS_BEFORE
-        if case.history.deleted_since or moved:
-            return Fate.CHANGED
-        if case.gone is None or case.history.asked_again:
-            return Fate.ASKED_AGAIN if case.gone else Fate.NOT_KEPT
-        return Fate.TAKEN if await self._is_taken(tenant, case.resource_type, case.gone) else Fate.TO_UNDO
+        fate = _fate_of_deleted(case, moved=moved)
+        if fate is Fate.TO_UNDO and case.gone and await self._is_taken(tenant, case.resource_type, case.gone):
+            return Fate.TAKEN
+        return fate
 
     async def _is_taken(self, tenant: str, resource_type: ResourceType, gone: GoneResource) -> bool:
         """Whether somebody else has a unique value of the deleted resource by now."""
@@ -360,6 +357,16 @@ def _fate_of_inactive(case: _Case, *, moved: bool) -> Fate:
         return Fate.CHANGED
     if case.stored.document.get(ACTIVE) is not False:
         return Fate.AS_BEFORE
+    return Fate.ASKED_AGAIN if case.history.asked_again else Fate.TO_UNDO
+
+
+def _fate_of_deleted(case: _Case, *, moved: bool) -> Fate:
+    if case.stored is not None:
+        return Fate.AS_BEFORE
+    if case.history.deleted_since or moved:
+        return Fate.CHANGED
+    if case.gone is None:
+        return Fate.NOT_KEPT
     return Fate.ASKED_AGAIN if case.history.asked_again else Fate.TO_UNDO
 
 
