@@ -5,15 +5,24 @@ causes that are told.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from scim_core.caches import Bounded
 from scim_core.clock import instant_text
-from scim_core.protocol.nearest_name import nearest_name
+from scim_core.protocol.nearest_name import UNITS_PER_NAME, nearest_name
 from scim_core.protocol.schemas import Catalogue
 from scim_core.storage.feed_port import Attempt, AttemptOutcome
+
+type TypedName = tuple[str, str]
+"""The name of an attribute, after that of its resource type."""
+
+type Meanings = dict[TypedName, str | None]
+"""The declared names that were meant by others; None where none is like it."""
+
+type NameSearch = Callable[[], Meanings]
+"""Looks for them."""
 
 NAMES_REMEMBERED = 1_000
 """Ignored names whose nearest declared name is remembered."""
@@ -69,7 +78,7 @@ def counted(attempts: Iterable[Attempt]) -> list[Counted]:
     return sorted((Counted(*pair) for pair in found.items()), key=lambda item: -len(item.attempts))
 
 
-def ignored_names(causes: Iterable[Counted]) -> list[tuple[str, str]]:
+def ignored_names(causes: Iterable[Counted]) -> list[TypedName]:
     """The names that these causes say were ignored, each after its resource type."""
     return [(item.reason.resource_type, item.reason.ignored) for item in causes if item.reason.ignored]
 
@@ -79,35 +88,32 @@ class Meant:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._known: Bounded[tuple[str, str], tuple[str | None]] = Bounded(NAMES_REMEMBERED)
+        self._known: Bounded[TypedName, tuple[str | None]] = Bounded(NAMES_REMEMBERED)
 
-    def unknown(self, names: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Those of these names, each after its resource type, for which nobody has looked yet."""
-        return [name for name in dict.fromkeys(names) if self._known.get(name) is None]
-
-    def found(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
-        """What was meant by each. It takes milliseconds a name, and can run in a thread."""
+    def found(self, names: Iterable[TypedName]) -> Meanings:
+        """What was meant by each; None if no declared name is like it. It takes milliseconds a name, and remembers
+        nothing, so it can run in a thread.
+        """
         return {name: self._nearest(*name) for name in names}
 
-    def remember(self, found: Mapping[tuple[str, str], str | None]) -> None:
-        """What was found is known from now on."""
+    async def of(
+        self, names: Iterable[TypedName], computing: Callable[[int, NameSearch], Awaitable[Meanings]]
+    ) -> Meanings:
+        """What was meant by each. `computing` looks for those for which nobody has looked yet: so many units."""
+        wanted = dict.fromkeys(names)
+        known = {name: held[0] for name in wanted if (held := self._known.get(name)) is not None}
+        unknown = [name for name in wanted if name not in known]
+        found = await computing(UNITS_PER_NAME * len(unknown), lambda: self.found(unknown))
         for name, meant in found.items():
             self._known.put(name, (meant,))
-
-    def by(self, type_name: str, name: str) -> str | None:
-        """The declared name that was meant by this one; None if none is like it."""
-        known = self._known.get((type_name, name))
-        if known is None:
-            known = (self._nearest(type_name, name),)
-            self._known.put((type_name, name), known)
-        return known[0]
+        return known | found
 
     def _nearest(self, type_name: str, name: str) -> str | None:
         resource_type = self._catalogue.named(type_name)
         return nearest_name(self._catalogue, resource_type, name) if resource_type else None
 
 
-def told(names: Mapping[tuple[str, str], str | None], item: Counted) -> Cause:
+def told(names: Meanings, item: Counted) -> Cause:
     """The cause for people. `names` has the declared name that was meant by one that was ignored, as Meant finds it."""
     reason, last = item.reason, item.attempts[-1]
     note = json.loads(last.text)

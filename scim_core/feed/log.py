@@ -15,7 +15,6 @@ from scim_core.feed.causes import Cause, Counted, Meant, counted, counting_units
 from scim_core.feed.finding import FoundResource, find
 from scim_core.ids import given_at, is_id
 from scim_core.model import Json, Membership, StoredResource
-from scim_core.protocol.nearest_name import UNITS_PER_NAME
 from scim_core.protocol.schemas import USER, Catalogue
 from scim_core.storage.feed_port import MAX_LOGGED, SEEN, Attempt, AttemptOutcome, FeedStorage, LogRow
 from scim_core.work import computed_for_nobody
@@ -263,12 +262,7 @@ class Log:
 
     async def told(self, causes: Sequence[Counted]) -> list[Cause]:
         """The causes for people. Names that were meant are looked for where nobody has looked yet."""
-        ignored = ignored_names(causes)
-        unknown = self._meant.unknown(ignored)
-        known = {name: self._meant.by(*name) for name in set(ignored).difference(unknown)}
-        found = await self._computing(UNITS_PER_NAME * len(unknown), lambda: self._meant.found(unknown))
-        self._meant.remember(found)
-        names = known | found
+        names = await self._meant.of(ignored_names(causes), self._computing)
         return [told(names, item) for item in causes]
 
     async def counted(self, attempts: Sequence[Attempt]) -> list[Counted]:

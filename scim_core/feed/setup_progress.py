@@ -15,7 +15,6 @@ from scim_core.chosen_schemas import AS_BY_DEFAULT, ChosenSchemas
 from scim_core.clock import Clock, instant_text
 from scim_core.feed.causes import Meant
 from scim_core.ids import first_id
-from scim_core.protocol.nearest_name import UNITS_PER_NAME
 from scim_core.protocol.sub_catalogues import MAX_SETS, Catalogues
 from scim_core.storage.feed_port import Attempt, AttemptOutcome, FeedStorage, Mistake
 from scim_core.work import Work
@@ -111,9 +110,8 @@ class SetupProgress:
         found = await work.run(UNITS_PER_SEEN_ROW * len(rows), _PAGE, lambda: _progress(rows))
         if len(seen) >= ROWS_READ:
             found = replace(found, created=_earliest(found.created, await self._first_created(tenant, since, chosen)))
-        unknown = names.unknown(map(_key, found.ignored))
-        names.remember(await work.run(UNITS_PER_NAME * len(unknown), _PAGE, lambda: names.found(unknown)))
-        return replace(found, ignored=tuple(replace(item, meant=names.by(*_key(item))) for item in found.ignored))
+        meant = await names.of(map(_key, found.ignored), lambda units, search: work.run(units, _PAGE, search))
+        return replace(found, ignored=tuple(replace(item, meant=meant[_key(item)]) for item in found.ignored))
 
     def _names(self, chosen: ChosenSchemas) -> Meant:
         known = self._meant.get(chosen)
