@@ -90,10 +90,8 @@ async def test_a_process_that_dies_in_a_row_repeats_the_same_tokens_and_no_more_
     assert len(receiver.tokens) - last == sent + 1 <= MAX_TOKENS
 
 
-@pytest.mark.parametrize("trouble", ["fails", "is slow"])
-async def test_what_a_dead_process_may_have_sent_keeps_its_id_whatever_happens_to_those_before(
-    storage: TableStorage, clock: Clock, trouble: str
-) -> None:
+async def dead_at_the_eighth_of_ten(storage: TableStorage, clock: Clock) -> SetReceiver:
+    """The receiver of ten tokens, of which a process has sent eight before it died. Its lease has ended."""
     receiver = await set_receiver(storage, clock)
     receiver.processes = lambda _: True
     receiver.answers = lambda number: ProcessDied() if number == 7 else TAKEN
@@ -101,6 +99,14 @@ async def test_what_a_dead_process_may_have_sent_keeps_its_id_whatever_happens_t
     with pytest.raises(ProcessDied):
         await hooks_over(storage, receiver, clock).deliver(TENANT)
     clock.advance(seconds=LEASE.total_seconds())
+    return receiver
+
+
+@pytest.mark.parametrize("trouble", ["fails", "is slow"])
+async def test_what_a_dead_process_may_have_sent_keeps_its_id_whatever_happens_to_those_before(
+    storage: TableStorage, clock: Clock, trouble: str
+) -> None:
+    receiver = await dead_at_the_eighth_of_ten(storage, clock)
     timer = Timer()
 
     def answers(number: int) -> Tried:
@@ -143,13 +149,7 @@ async def test_after_a_death_too_only_the_token_that_is_never_taken_is_dead(
 async def test_what_a_dead_process_may_have_sent_keeps_its_id_behind_a_token_that_is_never_taken(
     storage: TableStorage, clock: Clock, refused: tuple[int, ...], dies_again: bool
 ) -> None:
-    receiver = await set_receiver(storage, clock)
-    receiver.processes = lambda _: True
-    receiver.answers = lambda number: ProcessDied() if number == 7 else TAKEN
-    await create(storage, *(user(number) for number in range(1, 11)))
-    with pytest.raises(ProcessDied):
-        await hooks_over(storage, receiver, clock).deliver(TENANT)
-    clock.advance(seconds=LEASE.total_seconds())
+    receiver = await dead_at_the_eighth_of_ten(storage, clock)
     deaths = [ProcessDied()] if dies_again else []
 
     def answers(number: int) -> Tried | ProcessDied:
